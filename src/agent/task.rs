@@ -1,0 +1,204 @@
+//! The seam between engines and steps.
+//!
+//! An engine holds an `Arc<Task>` and calls one of its forms with an index; it never learns what the
+//! steps are. A step offers a blocking and an async form; it never learns which engine calls it.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::protocol::{Failed, VARIANTS};
+use crate::workload::Payload;
+
+/// The checksum of what was done, or why it failed.
+pub type Outcome = Result<u64, Failed>;
+
+/// A boxed future that may move between threads.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One step of a task, ready to run: its inputs made, its connections pooled, its draws given.
+pub trait Step: Send + Sync {
+    /// Does the step on the calling thread and returns when it is done.
+    ///
+    /// The checksum depends on `index % VARIANTS` alone.
+    ///
+    /// # Errors
+    /// When the step failed; `place` names the step.
+    fn blocking(&self, index: u64) -> Outcome;
+
+    /// Does the step on an event loop (a tokio runtime with I/O enabled). A step that has no real async
+    /// form blocks the loop, as it does for a user who makes that mistake.
+    fn asynchronous(&self, index: u64) -> BoxFuture<'_, Outcome>;
+
+    /// Whether [`Step::asynchronous`] leaves the loop free while it waits. Mixed engines move the
+    /// others off the loop.
+    fn is_async(&self) -> bool;
+
+    /// The checksum of task `index`, in any way that is quick and independent of the load: waits are not
+    /// waited.
+    ///
+    /// # Errors
+    /// When the step failed.
+    fn reference(&self, index: u64) -> Outcome {
+        self.blocking(index)
+    }
+
+    /// Lets the effects of a block settle after its end (writeback of files), outside every window.
+    fn settle(&self) {}
+}
+
+/// Successive steps that run in one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Segment {
+    first: usize,
+    end: usize,
+    is_async: bool,
+}
+
+/// A task, as engines see it.
+pub struct Task {
+    steps: Vec<Box<dyn Step>>,
+    segments: Vec<Segment>,
+    inputs: Vec<Vec<u8>>,
+    payload: Payload,
+}
+
+impl Task {
+    /// A task of these steps, with the payload's inputs made from `seed`.
+    #[must_use]
+    pub fn new(steps: Vec<Box<dyn Step>>, payload: Payload, seed: u64) -> Task {
+        let mut segments: Vec<Segment> = Vec::new();
+        for (position, step) in steps.iter().enumerate() {
+            match segments.last_mut() {
+                Some(last) if last.is_async == step.is_async() => last.end = position + 1,
+                _ => segments.push(Segment { first: position, end: position + 1, is_async: step.is_async() }),
+            }
+        }
+        let inputs = (0..VARIANTS).map(|variant| pattern(payload.input_bytes, seed ^ variant)).collect();
+        Task { steps, segments, inputs, payload }
+    }
+
+    /// The payload that task `index` is given.
+    #[must_use]
+    pub fn input(&self, index: u64) -> &[u8] {
+        &self.inputs[(index % VARIANTS) as usize]
+    }
+
+    /// The result that task `index` gives back, beside its checksum.
+    #[must_use]
+    pub fn output(&self, index: u64) -> Vec<u8> {
+        vec![(index % VARIANTS) as u8 + 1; self.payload.output_bytes as usize]
+    }
+
+    /// The checksum of a payload: whoever receives bytes reads them all once.
+    #[must_use]
+    pub fn digest(bytes: &[u8]) -> u64 {
+        let (words, rest) = bytes.as_chunks::<8>();
+        let sum = words.iter().fold(0_u64, |sum, word| sum.wrapping_add(u64::from_le_bytes(*word)));
+        rest.iter().fold(sum, |sum, byte| sum.wrapping_add(u64::from(*byte)))
+    }
+
+    /// The whole task on the calling thread, payload included.
+    ///
+    /// # Errors
+    /// When a step failed.
+    pub fn blocking(&self, index: u64) -> Outcome {
+        let received = Task::digest(self.input(index));
+        let done = self.run_blocking(0..self.steps.len(), index)?;
+        Ok(received.wrapping_add(done).wrapping_add(self.give_back(index)))
+    }
+
+    /// The whole task on an event loop, payload included.
+    ///
+    /// # Errors
+    /// When a step failed.
+    pub async fn asynchronous(&self, index: u64) -> Outcome {
+        let received = Task::digest(self.input(index));
+        let done = self.run_async(0..self.steps.len(), index).await?;
+        Ok(received.wrapping_add(done).wrapping_add(self.give_back(index)))
+    }
+
+    /// The number of segments: alternately steps that stay on an event loop and steps that leave it.
+    #[must_use]
+    pub fn segments(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// Whether segment `segment` stays on the event loop of a mixed engine.
+    #[must_use]
+    pub fn stays_on_loop(&self, segment: usize) -> bool {
+        self.segments[segment].is_async
+    }
+
+    /// The steps of one segment on the calling thread, without the payload.
+    ///
+    /// # Errors
+    /// When a step failed.
+    pub fn segment_blocking(&self, segment: usize, index: u64) -> Outcome {
+        let segment = self.segments[segment];
+        self.run_blocking(segment.first..segment.end, index)
+    }
+
+    /// The steps of one segment on an event loop, without the payload.
+    ///
+    /// # Errors
+    /// When a step failed.
+    pub async fn segment_async(&self, segment: usize, index: u64) -> Outcome {
+        let segment = self.segments[segment];
+        self.run_async(segment.first..segment.end, index).await
+    }
+
+    /// What the payload adds to the checksum of task `index`, in every engine.
+    #[must_use]
+    pub fn payload_digest(&self, index: u64) -> u64 {
+        Task::digest(self.input(index)).wrapping_add(self.give_back(index))
+    }
+
+    /// The checksums of task `index`: one a step, and the payload's last.
+    ///
+    /// # Errors
+    /// When a step failed.
+    pub fn reference(&self, index: u64) -> Result<Vec<u64>, Failed> {
+        let mut sums = self.steps.iter().map(|step| step.reference(index)).collect::<Result<Vec<u64>, Failed>>()?;
+        sums.push(self.payload_digest(index));
+        Ok(sums)
+    }
+
+    /// Lets the effects of a block settle.
+    pub fn settle(&self) {
+        for step in &self.steps {
+            step.settle();
+        }
+    }
+
+    fn give_back(&self, index: u64) -> u64 {
+        if self.payload.output_bytes == 0 { 0 } else { Task::digest(&self.output(index)) }
+    }
+
+    fn run_blocking(&self, steps: std::ops::Range<usize>, index: u64) -> Outcome {
+        self.steps[steps].iter().try_fold(0_u64, |sum, step| Ok(sum.wrapping_add(step.blocking(index)?)))
+    }
+
+    async fn run_async(&self, steps: std::ops::Range<usize>, index: u64) -> Outcome {
+        let mut sum = 0_u64;
+        for step in &self.steps[steps] {
+            sum = sum.wrapping_add(step.asynchronous(index).await?);
+        }
+        Ok(sum)
+    }
+}
+
+/// `length` bytes that depend on `seed` alone and do not compress (SplitMix64, Steele et al. 2014).
+#[must_use]
+pub fn pattern(length: u64, seed: u64) -> Vec<u8> {
+    let mut state = seed;
+    let mut bytes = Vec::with_capacity(length as usize + 8);
+    while (bytes.len() as u64) < length {
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut word = state;
+        word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        bytes.extend_from_slice(&(word ^ (word >> 31)).to_le_bytes());
+    }
+    bytes.truncate(length as usize);
+    bytes
+}

@@ -1,0 +1,185 @@
+//! Analysis: a record becomes a verdict. Pure, so a stored record gives the verdict of the live one.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::candidate::{Candidate, Model};
+
+/// What a record says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Verdict {
+    /// Whether the session can be believed.
+    pub validity: Validity,
+    /// Why it is not `valid`; empty when it is.
+    pub validity_reasons: Vec<String>,
+    /// One group a runtime; candidates are compared within a runtime.
+    pub groups: Vec<Group>,
+}
+
+/// Whether a session can be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Validity {
+    /// Nothing seen speaks against it.
+    Valid,
+    /// The host was disturbed; the answer stands with a wider margin.
+    Noisy,
+    /// No answer may be given.
+    Invalid,
+}
+
+/// The candidates of one runtime, compared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Group {
+    /// The runtime.
+    pub runtime: String,
+    /// The conclusion.
+    pub answer: Answer,
+    /// Why, from what was measured: one or two sentences.
+    pub why: String,
+    /// The throughput (tasks/s) that this host allows at best for this task, and what sets it.
+    pub limit: Option<HostLimit>,
+    /// Every candidate measured, best first; failed ones last.
+    pub rows: Vec<Row>,
+}
+
+/// The conclusion for one runtime. Indices point into the record's `candidates`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Answer {
+    /// What is recommended: of a tie the simplest model, the smallest size. `None` is "no clear winner".
+    pub best: Option<u32>,
+    /// What is equivalent to it in practice, simplest first, without `best`.
+    pub ties: Vec<u32>,
+    /// What is neither worse nor tied: the data do not decide.
+    pub unresolved: Vec<u32>,
+    /// The models of `best` and its ties, simplest first, without repetition.
+    pub models: Vec<Model>,
+    /// `best` over the strongest candidate that is neither tied nor unresolved (1.25 is 25 % better).
+    pub lead: Option<Estimate>,
+    /// Whether `best` has the largest size that its caps allow, so that more might be better.
+    pub at_cap: bool,
+}
+
+/// The throughput that the host allows at best for a task, whatever the engine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HostLimit {
+    /// Tasks per second.
+    pub throughput_per_s: f64,
+    /// What sets it: the smallest of the limits that apply.
+    pub set_by: LimitKind,
+}
+
+/// What limits throughput.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitKind {
+    /// Usable cores / CPU time per task.
+    Cores,
+    /// Cap on tasks in flight / unloaded latency.
+    InFlight,
+    /// 1 / the section that runs one task at a time.
+    SerialSection,
+}
+
+/// A candidate's figures, over all its timed blocks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Row {
+    /// The index into the record's `candidates`.
+    pub index: u32,
+    /// The candidate.
+    pub candidate: Candidate,
+    /// What the analysis made of it.
+    pub status: Status,
+    /// Timed blocks behind the figures.
+    pub blocks: u32,
+    /// Lives of its agent.
+    pub incarnations: u32,
+    /// Tasks per second.
+    pub throughput_per_s: Option<Estimate>,
+    /// Its objective over that of `best`, paired within rounds, more is better (0.8 is 20 % worse).
+    pub relative: Option<Estimate>,
+    /// Service times.
+    pub service: Percentiles,
+    /// Times from submission to the task's start.
+    pub queueing: Percentiles,
+    /// From the agent's start to `hello`, the median of its lives.
+    pub boot_ns: Option<u64>,
+    /// From `job` to the first task done, the median of its lives.
+    pub startup_ns: Option<u64>,
+    /// How long it took to take the pool down, the median of its lives.
+    pub teardown_ns: Option<u64>,
+    /// CPU time in user mode per task.
+    pub cpu_user_ns_per_task: Option<f64>,
+    /// CPU time in the kernel per task.
+    pub cpu_system_ns_per_task: Option<f64>,
+    /// Voluntary context switches per task.
+    pub voluntary_switches_per_task: Option<f64>,
+    /// Involuntary context switches per task.
+    pub involuntary_switches_per_task: Option<f64>,
+    /// CPU time of the embedded server per task.
+    pub server_cpu_ns_per_task: Option<f64>,
+    /// Memory of the process tree under load, without the no-op agent's baseline.
+    pub memory_bytes: Option<u64>,
+    /// File pages of the process tree under load.
+    pub file_pages_bytes: Option<u64>,
+    /// The share of the host's limit that it reached.
+    pub limit_share: Option<f64>,
+    /// The longest that its event loop was late for a heartbeat.
+    pub longest_stall_ns: Option<u64>,
+    /// Whether its results were those of the reference; `None` when nothing was compared.
+    pub checked: Option<bool>,
+}
+
+/// What the analysis made of a candidate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum Status {
+    /// It is recommended.
+    Best,
+    /// It is equivalent to the best in practice.
+    Tied,
+    /// It is worse.
+    Worse,
+    /// The data do not decide.
+    Unresolved,
+    /// Another size of the same engine was preferred.
+    Superseded,
+    /// It broke a limit of the objective.
+    Infeasible {
+        /// The figure that broke it.
+        reason: String,
+    },
+    /// It failed.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// An estimate with its 95 % interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Estimate {
+    /// The estimate.
+    pub value: f64,
+    /// The lower end of the interval.
+    pub low: f64,
+    /// The upper end of the interval.
+    pub high: f64,
+}
+
+/// Percentiles of a distribution of times. A percentile p is given from 10 / (1 - p) samples on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Percentiles {
+    /// Samples behind them.
+    pub samples: u64,
+    /// The median.
+    pub p50_ns: Option<u64>,
+    /// The 90th percentile.
+    pub p90_ns: Option<u64>,
+    /// The 99th percentile.
+    pub p99_ns: Option<u64>,
+    /// The 99.9th percentile.
+    pub p999_ns: Option<u64>,
+    /// The largest.
+    pub max_ns: Option<u64>,
+}

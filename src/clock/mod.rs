@@ -1,0 +1,44 @@
+//! The clock and precise waits: `CLOCK_MONOTONIC` in nanoseconds, the same in all processes.
+
+mod timer;
+mod wait;
+
+pub use timer::Timer;
+pub use wait::{wait_blocking_until, wait_with_default_slack};
+
+use std::time::Duration;
+
+/// Now, in nanoseconds of `CLOCK_MONOTONIC`.
+#[must_use]
+pub fn now_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// The clock's smallest step in nanoseconds, as the kernel states it.
+#[must_use]
+pub fn resolution_ns() -> u64 {
+    let resolution = rustix::time::clock_getres(rustix::time::ClockId::Monotonic);
+    resolution.tv_sec as u64 * 1_000_000_000 + resolution.tv_nsec as u64
+}
+
+/// What one reading of the clock costs, in nanoseconds: the best of many runs.
+#[must_use]
+pub fn cost_ns() -> f64 {
+    const READINGS: u32 = 1000;
+    (0..20)
+        .map(|_| {
+            let start = now_ns();
+            for _ in 0..READINGS {
+                std::hint::black_box(now_ns());
+            }
+            (now_ns() - start) as f64 / f64::from(READINGS)
+        })
+        .fold(f64::INFINITY, f64::min)
+}
+
+/// Nanoseconds of a duration, at most `u64::MAX`.
+#[must_use]
+pub fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,214 @@
+//! Precise waits on an event loop: one timerfd and a heap of deadlines for the whole loop.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::future::Future;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
+use tokio::io::unix::AsyncFd;
+
+use super::now_ns;
+
+/// A timer of one event loop, started at its first wait. A million waits cost a million heap entries and
+/// one descriptor.
+///
+/// tokio's own timer is good to a millisecond, which would let the timer decide between engines.
+#[derive(Default)]
+pub struct Timer {
+    shared: OnceLock<Arc<Shared>>,
+}
+
+struct Shared {
+    descriptor: Arc<AsyncFd<OwnedFd>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: BinaryHeap<Reverse<Entry>>,
+    /// The deadline for which the timerfd is armed; `u64::MAX` is none.
+    armed_ns: u64,
+}
+
+struct Entry {
+    deadline_ns: u64,
+    waker: Waker,
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Entry) -> bool {
+        self.deadline_ns == other.deadline_ns
+    }
+}
+
+impl Eq for Entry {}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Entry) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Entry) -> std::cmp::Ordering {
+        self.deadline_ns.cmp(&other.deadline_ns)
+    }
+}
+
+impl Timer {
+    /// A timer for the loop that first waits on it.
+    #[must_use]
+    pub fn new() -> Timer {
+        Timer::default()
+    }
+
+    /// Completes when the clock shows `deadline_ns`. Must be polled inside a tokio runtime with I/O enabled.
+    ///
+    /// # Errors
+    /// When the timerfd cannot be made or armed.
+    pub async fn wait_until(&self, deadline_ns: u64) -> io::Result<()> {
+        let shared = match self.shared.get() {
+            Some(shared) => shared,
+            None => {
+                let shared = Shared::start()?;
+                self.shared.get_or_init(|| shared)
+            }
+        };
+        Wait { shared, deadline_ns, registered: false }.await
+    }
+}
+
+struct Wait<'a> {
+    shared: &'a Arc<Shared>,
+    deadline_ns: u64,
+    registered: bool,
+}
+
+impl Future for Wait<'_> {
+    type Output = io::Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if now_ns() >= self.deadline_ns {
+            return Poll::Ready(Ok(()));
+        }
+        // A task keeps its waker for life (tokio), so one entry is enough; a spurious poll changes nothing.
+        if !self.registered {
+            self.registered = true;
+            let entry = Entry { deadline_ns: self.deadline_ns, waker: context.waker().clone() };
+            if let Err(error) = self.shared.add(entry) {
+                return Poll::Ready(Err(error));
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Shared {
+    fn start() -> io::Result<Arc<Shared>> {
+        let descriptor =
+            rustix::time::timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+        let descriptor = Arc::new(AsyncFd::new(descriptor)?);
+        let state = Mutex::new(State { waiting: BinaryHeap::new(), armed_ns: u64::MAX });
+        let shared = Arc::new(Shared { descriptor, state });
+        // The driver holds the timer weakly: with the last wait's owner gone, it ends with its runtime.
+        tokio::spawn(drive(Arc::clone(&shared)));
+        Ok(shared)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, entry: Entry) -> io::Result<()> {
+        let mut state = self.state();
+        let deadline_ns = entry.deadline_ns;
+        state.waiting.push(Reverse(entry));
+        if deadline_ns < state.armed_ns { self.arm(&mut state, deadline_ns) } else { Ok(()) }
+    }
+
+    fn arm(&self, state: &mut State, deadline_ns: u64) -> io::Result<()> {
+        state.armed_ns = deadline_ns;
+        let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let value = if deadline_ns == u64::MAX {
+            zero
+        } else {
+            Timespec { tv_sec: (deadline_ns / 1_000_000_000) as i64, tv_nsec: (deadline_ns % 1_000_000_000) as i64 }
+        };
+        let setting = Itimerspec { it_interval: zero, it_value: value };
+        rustix::time::timerfd_settime(self.descriptor.get_ref(), TimerfdTimerFlags::ABSTIME, &setting)?;
+        Ok(())
+    }
+
+    /// Wakes all that are due and arms the timerfd for the next one.
+    fn wake_due(&self) -> io::Result<()> {
+        let mut state = self.state();
+        let now = now_ns();
+        let mut due = Vec::new();
+        while state.waiting.peek().is_some_and(|Reverse(entry)| entry.deadline_ns <= now) {
+            if let Some(Reverse(entry)) = state.waiting.pop() {
+                due.push(entry.waker);
+            }
+        }
+        let next = state.waiting.peek().map_or(u64::MAX, |Reverse(entry)| entry.deadline_ns);
+        self.arm(&mut state, next)?;
+        drop(state);
+        due.into_iter().for_each(Waker::wake);
+        Ok(())
+    }
+}
+
+/// Waits for the timerfd for as long as the runtime lives.
+async fn drive(shared: Arc<Shared>) {
+    loop {
+        let Ok(mut ready) = shared.descriptor.readable().await else { return };
+        let mut count = [0_u8; 8];
+        let _ = rustix::io::read(shared.descriptor.get_ref(), &mut count);
+        ready.clear_ready();
+        drop(ready);
+        if shared.wake_due().is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_end_in_the_order_of_their_deadlines_and_never_early() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+        let order = runtime.block_on(async {
+            let timer = Arc::new(Timer::new());
+            let start = now_ns();
+            let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+            for millis in [9_u64, 1, 5, 3, 7] {
+                let (timer, sender) = (Arc::clone(&timer), sender.clone());
+                tokio::spawn(async move {
+                    let deadline = start + millis * 1_000_000;
+                    timer.wait_until(deadline).await.expect("a timerfd");
+                    sender.send((millis, now_ns() >= deadline)).expect("the receiver lives");
+                });
+            }
+            drop(sender);
+            let mut order = Vec::new();
+            while let Some(done) = receiver.recv().await {
+                order.push(done);
+            }
+            order
+        });
+        assert_eq!(order, [1, 3, 5, 7, 9].map(|millis| (millis, true)));
+    }
+
+    #[test]
+    fn a_blocking_wait_is_never_early() {
+        let deadline = now_ns() + 2_000_000;
+        super::super::wait_blocking_until(deadline);
+        assert!(now_ns() >= deadline);
+    }
+}

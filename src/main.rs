@@ -1,0 +1,5 @@
+//! The `conbench` binary: everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    conbench::cli::main()
+}

@@ -1,0 +1,95 @@
+//! Planning: a workload on a host becomes engines to race and sizes to try; what is left out has a reason.
+//!
+//! Pure: it reads nothing, starts nothing.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::candidate::{Candidate, Engine, Sizes};
+
+/// What the user asked for, beside the workload.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Only these runtimes; empty is all.
+    pub runtimes: Vec<String>,
+    /// Only these models; empty is all.
+    pub models: Vec<crate::candidate::Model>,
+    /// Only these engines; empty is all.
+    pub engines: Vec<Engine>,
+    /// Only these numbers of workers; empty is a search.
+    pub workers: Vec<u32>,
+    /// Only these numbers of tasks in flight; empty is a search.
+    pub in_flight: Vec<u32>,
+    /// How long the session may take.
+    pub budget_ns: u64,
+    /// The seed of all inputs, draws and shuffles.
+    pub seed: u64,
+}
+
+/// What a session will do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// The engines to race, simplest model first.
+    pub entries: Vec<Entry>,
+    /// What is left out, and why.
+    pub left_out: Vec<LeftOut>,
+    /// What the session will take.
+    pub foreseen: Foreseen,
+    /// What the user should know before it runs.
+    pub notes: Vec<String>,
+}
+
+/// One engine of a plan, with the sizes that may be tried.
+///
+/// Sizes are searched one axis at a time: `in_flight` first, at `start.workers`, then `workers`.
+/// A ladder is ascending and never empty for an axis that the engine has, empty for one it has not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// The runtime.
+    pub runtime: String,
+    /// The engine.
+    pub engine: Engine,
+    /// The sizes that its library gives when the user says nothing; always on the ladders.
+    pub default_sizes: Sizes,
+    /// The ladder of `in_flight`.
+    pub in_flight: Vec<u32>,
+    /// The ladder of `workers`.
+    pub workers: Vec<u32>,
+}
+
+impl Entry {
+    /// The candidate of this entry with these sizes.
+    #[must_use]
+    pub fn candidate(&self, sizes: Sizes) -> Candidate {
+        Candidate { runtime: self.runtime.clone(), engine: self.engine, sizes }
+    }
+}
+
+/// A combination that is not measured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LeftOut {
+    /// The combination, as the table names it: `rust/process-pool`, or with sizes.
+    pub what: String,
+    /// Why, lower case, no full stop.
+    pub reason: String,
+}
+
+/// What a session is expected to take, at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Foreseen {
+    /// Time, with its end.
+    pub time_ns: u64,
+    /// Tasks run, all candidates together.
+    pub calls: u64,
+    /// Processes alive at once.
+    pub processes: u64,
+    /// Threads alive at once.
+    pub threads: u64,
+    /// Open files of the process that has most.
+    pub open_files: u64,
+}

@@ -1,0 +1,483 @@
+//! The frames that a controller and an agent speak: JSON, one object a line, over a private pipe pair.
+//!
+//! ```text
+//! controller                                agent
+//!                                       <-  hello {protocol, runtime, version, ..}
+//! calibrate {target, budget_ns}         ->
+//!                                       <-  calibrated {..}
+//! reference {job}                       ->
+//!                                       <-  reference {tables}
+//! job {candidate, steps, load, seed}    ->
+//!                                       <-  ready {startup_ns, ..}      pool warm, connections open
+//! go {block, kind, window_ns, ..}       ->                              as often as it likes
+//!                                       <-  block {..}
+//! bye {}                                ->
+//!                                       <-  bye {teardown_ns}
+//! ```
+//!
+//! Each frame is one object with one key, the frame's name: `{"go":{"block":1,..}}`. An unknown frame,
+//! field or version is refused. At any point an agent may answer `failed {kind, message, where}` and
+//! end. An agent reads requests from descriptor 3 and writes replies to descriptor 4; its standard
+//! output belongs to the task. Times are nanoseconds of `CLOCK_MONOTONIC`, which all processes share.
+
+mod draws;
+
+use std::path::PathBuf;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use hdrhistogram::serialization::{Deserializer, Serializer as _, V2DeflateSerializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use draws::{DRAWS, draw_table};
+
+use crate::candidate::Candidate;
+use crate::workload::{Cpu, Load, Payload, Step};
+
+/// The version of this protocol. An agent with another one is refused.
+pub const PROTOCOL: u32 = 1;
+
+/// The descriptor from which an agent reads requests.
+pub const REQUESTS_FD: i32 = 3;
+/// The descriptor to which an agent writes replies.
+pub const REPLIES_FD: i32 = 4;
+
+/// Distinct inputs of a step: task `i` uses variant `i % VARIANTS`, and so repeats its checksum.
+pub const VARIANTS: u64 = 16;
+
+/// What the controller asks of an agent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// Measure this machine, unloaded.
+    Calibrate(Calibrate),
+    /// Make the table of checksums that every candidate is held against.
+    Reference(Box<Job>),
+    /// Become this candidate.
+    Job(Box<Job>),
+    /// Run one block.
+    Go(Go),
+    /// End.
+    Bye {},
+}
+
+/// What an agent answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Reply {
+    /// Its first frame, unasked.
+    Hello(Hello),
+    /// To `calibrate`.
+    Calibrated(Calibrated),
+    /// To `reference`.
+    Reference(Reference),
+    /// To `job`.
+    Ready(Ready),
+    /// To `go`.
+    Block(Box<Block>),
+    /// To `bye`: its last frame.
+    Bye(Ended),
+    /// To anything: its last frame.
+    Failed(Failed),
+}
+
+/// What an agent says of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hello {
+    /// The protocol it speaks.
+    pub protocol: u32,
+    /// The runtime's name: `rust`, `python`, ..
+    pub runtime: String,
+    /// The runtime's version.
+    pub version: String,
+    /// Whether a global interpreter lock is in force; `None` for a runtime without one.
+    pub gil: Option<bool>,
+    /// The smallest step of its clock.
+    pub clock_resolution_ns: u64,
+    /// What one reading of its clock costs.
+    pub clock_cost_ns: f64,
+}
+
+/// A measurement of the machine, made unloaded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibrate {
+    /// What is measured.
+    pub target: Target,
+    /// About how long it may take.
+    pub budget_ns: u64,
+}
+
+/// What `calibrate` measures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Target {
+    /// The unloaded time of one iteration of a kernel, best of many.
+    Iteration(Cpu),
+    /// How many cores as many independent loops as there are usable CPUs really get.
+    Cores {
+        /// How many loops.
+        loops: u32,
+    },
+}
+
+/// The result of `calibrate`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Calibrated {
+    /// Nanoseconds of one iteration.
+    Iteration {
+        /// The best of many.
+        best_ns: f64,
+    },
+    /// The rate of `loops` independent loops over the rate of one.
+    Cores {
+        /// At most `loops`, up to noise.
+        usable_cores: f64,
+    },
+}
+
+/// What an agent needs to become one candidate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Job {
+    /// The candidate.
+    pub candidate: Candidate,
+    /// How tasks arrive.
+    pub load: Load,
+    /// Bytes that cross to the worker and back.
+    pub payload: Payload,
+    /// The steps of a task.
+    pub steps: Vec<StepJob>,
+    /// The seed of all inputs.
+    pub seed: u64,
+    /// The session's own directory, for `file` steps.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub directory: Option<PathBuf>,
+    /// The embedded server, for `http` and `tcp` steps.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub server: Option<ServerAddress>,
+    /// A task that takes longer than this has failed.
+    pub task_timeout_ns: u64,
+}
+
+/// A step with everything random already drawn, so that it is the same in every engine and runtime.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepJob {
+    /// The step.
+    pub step: Step,
+    /// Iterations of its kernel; 1 without a calibrated time.
+    pub iterations: u64,
+    /// One table of durations (ns) for each of [`Step::distributions`]; task `i` uses entry `i % DRAWS`.
+    pub draws: Vec<Vec<u64>>,
+}
+
+/// Where the embedded server listens: loopback ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerAddress {
+    /// The HTTP port.
+    pub http_port: u16,
+    /// The TCP port.
+    pub tcp_port: u16,
+    /// The server's process.
+    pub pid: u32,
+}
+
+/// The checksums of each step for each variant: `tables[step][variant]`, [`VARIANTS`] long.
+///
+/// A task's checksum is the wrapping sum of its steps' checksums; a block's is the wrapping sum of
+/// its tasks'.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reference {
+    /// One table a step, and one last for the payload.
+    pub tables: Vec<Vec<u64>>,
+}
+
+impl Reference {
+    /// The checksum that a block of `tasks` tasks from `first_index` on must have.
+    #[must_use]
+    pub fn expected(&self, first_index: u64, tasks: u64) -> u64 {
+        let one = |variant: u64| {
+            self.tables
+                .iter()
+                .map(|table| table.get(variant as usize).copied().unwrap_or(0))
+                .fold(0_u64, u64::wrapping_add)
+        };
+        (0..VARIANTS)
+            .map(|variant| {
+                let offset = (variant + VARIANTS - first_index % VARIANTS) % VARIANTS;
+                let times = tasks.saturating_sub(offset).div_ceil(VARIANTS);
+                one(variant).wrapping_mul(times)
+            })
+            .fold(0, u64::wrapping_add)
+    }
+}
+
+/// An agent has become its candidate: its pool is warm and its connections are open.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ready {
+    /// From `job` received to the first task done, with pool, imports and set-up.
+    pub startup_ns: u64,
+    /// The service time of that first task.
+    pub first_task_ns: u64,
+    /// The processes that make up this candidate now, the agent first.
+    pub pids: Vec<u32>,
+}
+
+/// Run one block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Go {
+    /// The block's number in the session, echoed in the answer.
+    pub block: u32,
+    /// What kind of block.
+    pub kind: BlockKind,
+    /// The length of the window. Under a batch load, ignored.
+    pub window_ns: u64,
+    /// The index of its first task.
+    pub first_index: u64,
+}
+
+/// What a block is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BlockKind {
+    /// Its figures count.
+    Timed,
+    /// Runs under load while memory is sampled from outside and a heartbeat watches each event loop;
+    /// its throughput does not count.
+    Memory,
+    /// Each variant once; its checksum is compared, its throughput does not count.
+    Verify,
+}
+
+/// The figures of one block.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Block {
+    /// The number from `go`.
+    pub block: u32,
+    /// The kind from `go`.
+    pub kind: BlockKind,
+    /// The index of the first task; the block ran `tasks` successive ones.
+    pub first_index: u64,
+    /// Tasks done in the whole block, ramp and drain included.
+    pub tasks: u64,
+    /// The wrapping sum of their checksums.
+    pub checksum: u64,
+    /// The length of the window; under a batch load, the makespan.
+    pub window_ns: u64,
+    /// The length of the whole block, from `go` to the last task's end.
+    pub elapsed_ns: u64,
+    /// From `go` to the first task begun.
+    pub resume_ns: u64,
+    /// Closed load: sum over tasks of (overlap with the window / duration); batch: all tasks.
+    pub tasks_in_window: f64,
+    /// Service times of the tasks begun in the window, in ns.
+    pub service: HistogramData,
+    /// Times from submission to the task's start, of the same tasks, in ns.
+    pub queueing: HistogramData,
+    /// Sum of the time that tasks spent in service within the window, over all of them, in ns.
+    pub busy_ns: u64,
+    /// What the whole block used, over all processes of the candidate.
+    pub usage: Usage,
+    /// The longest that an event loop was late for its heartbeat; memory blocks of event loops only.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub longest_stall_ns: Option<u64>,
+}
+
+impl Block {
+    /// Tasks per second in the window.
+    #[must_use]
+    pub fn throughput_per_s(&self) -> f64 {
+        if self.window_ns == 0 { 0.0 } else { self.tasks_in_window * 1e9 / self.window_ns as f64 }
+    }
+}
+
+/// What processes used of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Usage {
+    /// CPU time in user mode.
+    pub user_ns: u64,
+    /// CPU time in the kernel.
+    pub system_ns: u64,
+    /// Context switches that a thread asked for by waiting.
+    pub voluntary_switches: u64,
+    /// Context switches that the scheduler imposed.
+    pub involuntary_switches: u64,
+}
+
+impl Usage {
+    /// Field by field `self - earlier`, never below zero.
+    #[must_use]
+    pub fn since(self, earlier: Usage) -> Usage {
+        Usage {
+            user_ns: self.user_ns.saturating_sub(earlier.user_ns),
+            system_ns: self.system_ns.saturating_sub(earlier.system_ns),
+            voluntary_switches: self.voluntary_switches.saturating_sub(earlier.voluntary_switches),
+            involuntary_switches: self.involuntary_switches.saturating_sub(earlier.involuntary_switches),
+        }
+    }
+
+    /// User and system time together.
+    #[must_use]
+    pub fn cpu_ns(self) -> u64 {
+        self.user_ns + self.system_ns
+    }
+}
+
+impl std::ops::Add for Usage {
+    type Output = Usage;
+
+    fn add(self, other: Usage) -> Usage {
+        Usage {
+            user_ns: self.user_ns + other.user_ns,
+            system_ns: self.system_ns + other.system_ns,
+            voluntary_switches: self.voluntary_switches + other.voluntary_switches,
+            involuntary_switches: self.involuntary_switches + other.involuntary_switches,
+        }
+    }
+}
+
+/// An agent's last word after `bye`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ended {
+    /// How long it took to take the pool down.
+    pub teardown_ns: u64,
+}
+
+/// Why a candidate cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Failed {
+    /// What sort of failure.
+    pub kind: FailureKind,
+    /// What failed and, where known, what to do. Lower case, no full stop.
+    pub message: String,
+    /// Where: a step (`step 2 (http)`), a worker, or empty.
+    #[serde(rename = "where")]
+    pub place: String,
+}
+
+/// A sort of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// A task returned an error.
+    Task,
+    /// The candidate could not be set up.
+    Setup,
+    /// A worker process or thread died.
+    Worker,
+    /// The agent process died.
+    Agent,
+    /// A deadline passed without an answer.
+    Hang,
+    /// The results were not those of the reference.
+    Checksum,
+    /// The other side did not speak the protocol.
+    Protocol,
+}
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.place.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.place, self.message) }
+    }
+}
+
+impl std::error::Error for Failed {}
+
+/// An HDR histogram of nanoseconds, as base64 of its V2 DEFLATE serialisation (the interchange format
+/// of the HdrHistogram project). Three significant digits; nothing clamped.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct HistogramData(pub String);
+
+/// A histogram text that does not decode.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an HDR histogram in base64: {0}")]
+pub struct BadHistogram(String);
+
+impl HistogramData {
+    /// Encodes a histogram.
+    ///
+    /// # Errors
+    /// When the histogram is too large to serialise.
+    pub fn encode(histogram: &hdrhistogram::Histogram<u64>) -> Result<HistogramData, BadHistogram> {
+        let mut bytes = Vec::new();
+        V2DeflateSerializer::new()
+            .serialize(histogram, &mut bytes)
+            .map_err(|error| BadHistogram(format!("{error:?}")))?;
+        Ok(HistogramData(BASE64_STANDARD.encode(bytes)))
+    }
+
+    /// Decodes the histogram; an empty text is an empty histogram.
+    ///
+    /// # Errors
+    /// When the text is not base64 or not a histogram.
+    pub fn decode(&self) -> Result<hdrhistogram::Histogram<u64>, BadHistogram> {
+        if self.0.is_empty() {
+            return hdrhistogram::Histogram::new(3).map_err(|error| BadHistogram(error.to_string()));
+        }
+        let bytes = BASE64_STANDARD.decode(&self.0).map_err(|error| BadHistogram(error.to_string()))?;
+        Deserializer::new()
+            .deserialize(&mut std::io::Cursor::new(bytes))
+            .map_err(|error| BadHistogram(format!("{error:?}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_one_object_with_one_key() {
+        let go = Request::Go(Go { block: 1, kind: BlockKind::Timed, window_ns: 5, first_index: 0 });
+        let text = serde_json::to_string(&go).expect("a frame serialises");
+        assert_eq!(text, r#"{"go":{"block":1,"kind":"timed","window_ns":5,"first_index":0}}"#);
+        assert_eq!(serde_json::from_str::<Request>(&text).expect("and back"), go);
+        assert_eq!(serde_json::to_string(&Request::Bye {}).expect("a frame serialises"), r#"{"bye":{}}"#);
+    }
+
+    #[test]
+    fn unknown_fields_are_refused() {
+        let text = r#"{"go":{"block":1,"kind":"timed","window_ns":5,"first_index":0,"surprise":1}}"#;
+        assert!(serde_json::from_str::<Request>(text).is_err());
+        assert!(serde_json::from_str::<Request>(r#"{"come":{}}"#).is_err());
+    }
+
+    #[test]
+    fn expected_checksum_is_the_sum_over_the_indices() {
+        let tables: Vec<Vec<u64>> =
+            (0..3).map(|step| (0..VARIANTS).map(|variant| u64::MAX / 3 + variant * 977 + step).collect()).collect();
+        let reference = Reference { tables: tables.clone() };
+        for first in [0, 1, 15, 16, 37] {
+            for tasks in [0, 1, 7, 16, 40] {
+                let slow = (first..first + tasks)
+                    .flat_map(|index| tables.iter().map(move |table| table[(index % VARIANTS) as usize]))
+                    .fold(0, u64::wrapping_add);
+                assert_eq!(reference.expected(first, tasks), slow, "{first} {tasks}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_histogram_survives_the_wire() {
+        let mut histogram = hdrhistogram::Histogram::<u64>::new(3).expect("three digits are legal");
+        for value in [1, 20, 300_000, 4_000_000_000] {
+            histogram.record(value).expect("auto-resize");
+        }
+        let data = HistogramData::encode(&histogram).expect("encodes");
+        assert_eq!(data.decode().expect("decodes"), histogram);
+        assert!(HistogramData("?".to_owned()).decode().is_err());
+        assert_eq!(HistogramData::default().decode().expect("empty").len(), 0);
+    }
+}

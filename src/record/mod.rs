@@ -1,0 +1,227 @@
+//! The record: all that a session measured, as it is stored. Versioned JSON with a published schema.
+//!
+//! A verdict is a function of a record alone, so a stored record gives the same verdict as a live one.
+
+mod store;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use store::{Recording, StoreError, read, write};
+
+use crate::candidate::Candidate;
+use crate::host::Facts;
+use crate::plan::{LeftOut, Plan, Settings};
+use crate::protocol::{Block, Failed, Hello};
+use crate::workload::Workload;
+
+/// The version of the record's format. A file with another one is refused, with a word.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// All that one session measured for one workload.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Record {
+    /// The version of `conbench` that measured.
+    pub conbench_version: String,
+    /// When the session began, RFC 3339 in UTC.
+    pub began_at: String,
+    /// How long it took.
+    pub elapsed_ns: u64,
+    /// How it ended.
+    pub ending: Ending,
+    /// The host.
+    pub host: Facts,
+    /// What the user asked for.
+    pub settings: Settings,
+    /// The workload.
+    pub workload: Workload,
+    /// What was planned.
+    pub plan: Plan,
+    /// What was measured before the first round.
+    pub calibration: Calibration,
+    /// What was measured; in the order in which the candidates entered the race.
+    pub candidates: Vec<CandidateRecord>,
+    /// Rounds, in their order.
+    pub rounds: Vec<Round>,
+    /// What disturbed the session, from outside evidence.
+    pub disturbance: Disturbance,
+    /// What the user should know.
+    pub warnings: Vec<Warning>,
+}
+
+/// How a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// It is not at its end yet.
+    Running,
+    /// The race was decided.
+    Decided,
+    /// The budget, or `max_calls`, was spent before the race was decided.
+    BudgetSpent,
+    /// A signal ended it.
+    Interrupted,
+    /// Nothing was left to race.
+    NoCandidate,
+}
+
+/// What was measured before the first round.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Calibration {
+    /// What as many independent loops as usable CPUs really got, in cores.
+    pub usable_cores: Option<f64>,
+    /// For each step: iterations of its kernel, 1 where there is none.
+    pub iterations: Vec<u64>,
+    /// For each step: the unloaded time of one iteration, where it was calibrated.
+    pub iteration_ns: Vec<Option<f64>>,
+    /// Whether checksums are compared; off when the reference disagreed with itself.
+    pub checked: bool,
+    /// Memory of an agent that holds a no-op candidate.
+    pub baseline_memory_bytes: Option<u64>,
+    /// The agents' words about themselves, one a runtime.
+    pub runtimes: Vec<Hello>,
+}
+
+/// One candidate in the race.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CandidateRecord {
+    /// The candidate.
+    pub candidate: Candidate,
+    /// Its lives, in their order.
+    pub incarnations: Vec<Incarnation>,
+    /// Its blocks, of all incarnations, in their order.
+    pub blocks: Vec<BlockRecord>,
+    /// Why it went out of the race, if it failed.
+    pub failure: Option<Failed>,
+}
+
+/// One life of an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Incarnation {
+    /// From the process's start to `hello`.
+    pub boot_ns: u64,
+    /// From `job` to the first task done.
+    pub startup_ns: u64,
+    /// The service time of the first task.
+    pub first_task_ns: u64,
+    /// How long it took to take the pool down; `None` if it did not end in peace.
+    pub teardown_ns: Option<u64>,
+    /// The most CPU that it used while parked, as a share of the parked time.
+    pub parked_cpu_share: f64,
+}
+
+/// A block with its place in the session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BlockRecord {
+    /// The round; an index into `rounds`. `None` for memory and verify blocks.
+    pub round: Option<u32>,
+    /// The incarnation; an index into the candidate's.
+    pub incarnation: u32,
+    /// From the session's start to `go`.
+    pub at_ns: u64,
+    /// CPU time of the embedded server during the block.
+    pub server_cpu_ns: Option<u64>,
+    /// What memory the process tree had, for memory blocks.
+    pub memory: Option<MemorySample>,
+    /// The agent's figures.
+    #[serde(flatten)]
+    pub figures: Block,
+}
+
+/// Memory of a process tree, the largest of the samples of a block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MemorySample {
+    /// Proportional share of anonymous and shared memory (`Pss_Anon` + `Pss_Shmem`).
+    pub memory_bytes: u64,
+    /// Proportional share of file pages (`Pss_File`).
+    pub file_pages_bytes: u64,
+    /// Processes in the tree.
+    pub processes: u32,
+}
+
+/// One round: a block of every candidate still in the race, in a shuffled order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Round {
+    /// The candidates (indices) in the order in which they ran.
+    pub order: Vec<u32>,
+    /// What the round was for.
+    pub phase: Phase,
+}
+
+/// What a round is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Searching each engine's best size.
+    Search,
+    /// Comparing the engines' best.
+    Final,
+}
+
+/// What disturbed a session, seen from outside the candidates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Disturbance {
+    /// Time that the hypervisor took, as a share of all CPU time.
+    pub steal_share: Option<f64>,
+    /// CPU time of processes that do not belong to the session, as a share of all CPU time.
+    pub others_share: Option<f64>,
+    /// How often the session's cgroup was throttled.
+    pub throttled_periods: Option<u64>,
+    /// Share of time in which some task waited for a CPU (pressure stall information).
+    pub cpu_pressure_share: Option<f64>,
+}
+
+/// Something that the user should know about a session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "warning", rename_all = "snake_case")]
+pub enum Warning {
+    /// A candidate used CPU between its blocks and was stopped (SIGSTOP) from then on.
+    NotParked {
+        /// The candidate.
+        candidate: Candidate,
+        /// CPU time used as a share of the parked time.
+        share: f64,
+    },
+    /// The reference gave different checksums for the same tasks; checksums are not compared.
+    Unchecked {
+        /// What is known of it.
+        message: String,
+    },
+    /// `file` steps ran on a file system in memory.
+    FilesInMemory {
+        /// The file system's type.
+        kind: String,
+    },
+    /// A block could be only a few tasks long.
+    LongTasks {
+        /// The candidate.
+        candidate: Candidate,
+        /// The service time of a task.
+        task_ns: u64,
+    },
+    /// The budget was spent before the search for sizes had ended.
+    SearchCut {
+        /// The engines whose search was cut.
+        engines: Vec<String>,
+    },
+    /// Processes of a candidate outlived it and were killed.
+    Leftover {
+        /// The candidate.
+        candidate: Candidate,
+        /// How many.
+        processes: u32,
+    },
+    /// Something else.
+    Other {
+        /// What was seen, and what to do next.
+        message: String,
+    },
+}
+
+impl Record {
+    /// The combinations left out of the plan.
+    #[must_use]
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.plan.left_out
+    }
+}

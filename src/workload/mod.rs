@@ -1,0 +1,371 @@
+//! Workloads: what one task does, how tasks arrive, what "best" means.
+//!
+//! The types here are the *domain*: validated, in base units (nanoseconds, bytes), serialisable for
+//! the agent protocol and the record. What a user writes is TOML, read by [`parse`](parse()).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A validated workload.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Workload {
+    /// Its name: the file's `name`, else the file's stem.
+    pub name: String,
+    /// The use case, as the first column of the table shows it; empty when the file has none.
+    pub use_case: String,
+    /// One or more sentences on what a task does; may be empty.
+    pub description: String,
+    /// How tasks arrive.
+    pub load: Load,
+    /// What one task does, in order. Never empty.
+    pub steps: Vec<Step>,
+    /// Bytes that cross to the worker and back.
+    pub payload: Payload,
+    /// What "best" means.
+    pub objective: Objective,
+    /// A task that takes longer than this has failed.
+    pub task_timeout_ns: u64,
+    /// At most so many tasks in the whole session, for tasks that reach something costly.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub max_calls: Option<u64>,
+}
+
+/// How tasks arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "mode", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Load {
+    /// A task is begun whenever fewer than `in_flight` are; no candidate has more than this cap in flight.
+    Closed {
+        /// The cap on tasks begun and not ended, for every engine alike.
+        max_in_flight: u32,
+    },
+    /// `tasks` tasks at once; what counts is the makespan.
+    Batch {
+        /// How many tasks are handed over at once.
+        tasks: u32,
+        /// The cap on tasks begun and not ended, for every engine alike.
+        max_in_flight: u32,
+    },
+}
+
+impl Load {
+    /// The cap on tasks begun and not ended.
+    #[must_use]
+    pub fn max_in_flight(self) -> u32 {
+        match self {
+            Load::Closed { max_in_flight } | Load::Batch { max_in_flight, .. } => max_in_flight,
+        }
+    }
+}
+
+/// Bytes of a task that really cross to its worker and back, where the model makes them cross.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Payload {
+    /// Bytes handed to the task.
+    pub input_bytes: u64,
+    /// Bytes handed back.
+    pub output_bytes: u64,
+}
+
+/// What "best" means, and what a candidate must not exceed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Objective {
+    /// The figure that is compared.
+    pub goal: Goal,
+    /// The relative difference below which two candidates are equivalent in practice (0.03 is 3 %).
+    pub margin: f64,
+    /// A candidate over one of these is not feasible.
+    pub limits: Limits,
+}
+
+/// The figure by which candidates are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Goal {
+    /// Tasks per second: more is better.
+    Throughput,
+    /// The 99th percentile of the service time: less is better.
+    P99,
+    /// Memory of the process tree under load: less is better.
+    Memory,
+    /// CPU time per task: less is better.
+    CpuPerTask,
+}
+
+/// Upper limits on a candidate's figures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// The 99th percentile of the service time.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub p99_ns: Option<u64>,
+    /// Memory of the process tree under load.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub memory_bytes: Option<u64>,
+}
+
+/// One step of a task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Step {
+    /// Computation.
+    Cpu(Cpu),
+    /// A device that answers on time: a precise wait in every engine.
+    Wait {
+        /// How long.
+        time: Distribution,
+    },
+    /// The runtime's own sleep, with the precision that it has.
+    Sleep {
+        /// How long.
+        time: Distribution,
+    },
+    /// One HTTP/1.1 request and its response.
+    Http {
+        /// A URL, or `None` for the embedded server.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        url: Option<String>,
+        /// How long the embedded server takes to answer.
+        delay: Distribution,
+        /// The size of the embedded server's response body.
+        body_bytes: u64,
+        /// Whether a connection serves many requests.
+        connection: Connection,
+    },
+    /// One request and one response of fixed sizes over TCP.
+    Tcp {
+        /// `host:port` of an echo-like service that answers each request of `request_bytes` with
+        /// `response_bytes`, or `None` for the embedded server.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        address: Option<String>,
+        /// How long the embedded server takes to answer.
+        delay: Distribution,
+        /// The size of a request.
+        request_bytes: u64,
+        /// The size of a response.
+        response_bytes: u64,
+        /// Whether a connection serves many requests.
+        connection: Connection,
+    },
+    /// One file operation in a directory of the session's own.
+    File {
+        /// What is done.
+        operation: FileOperation,
+        /// How many bytes are read or written.
+        size_bytes: u64,
+        /// Whether a write is followed by `fsync`.
+        fsync: bool,
+    },
+    /// A critical section under one lock that all tasks share.
+    Lock {
+        /// What is done while the lock is held.
+        hold: Work,
+    },
+    /// An item handed to one consumer over a bounded queue, and its result awaited.
+    Queue {
+        /// How many items the queue holds.
+        capacity: u32,
+        /// What the consumer does with an item.
+        stage: Work,
+    },
+    /// One task signals another and waits for its answer, this many times.
+    Event {
+        /// Signals and answers per task.
+        round_trips: u32,
+    },
+    /// A program run without a shell.
+    Command {
+        /// The program and its arguments. Never empty.
+        argv: Vec<String>,
+        /// The exit status that means success.
+        expect_status: i32,
+    },
+}
+
+impl Step {
+    /// The step's `kind`, as users write it.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Step::Cpu(_) => "cpu",
+            Step::Wait { .. } => "wait",
+            Step::Sleep { .. } => "sleep",
+            Step::Http { .. } => "http",
+            Step::Tcp { .. } => "tcp",
+            Step::File { .. } => "file",
+            Step::Lock { .. } => "lock",
+            Step::Queue { .. } => "queue",
+            Step::Event { .. } => "event",
+            Step::Command { .. } => "command",
+        }
+    }
+
+    /// The distributions from which this step draws, in the order of its draw tables.
+    #[must_use]
+    pub fn distributions(&self) -> Vec<Distribution> {
+        match self {
+            Step::Wait { time } | Step::Sleep { time } => vec![*time],
+            Step::Http { delay, .. } | Step::Tcp { delay, .. } => vec![*delay],
+            Step::Lock { hold: Work::Wait { time } } | Step::Queue { stage: Work::Wait { time }, .. } => vec![*time],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The computation inside this step, if it has one.
+    #[must_use]
+    pub fn cpu(&self) -> Option<&Cpu> {
+        match self {
+            Step::Cpu(cpu) | Step::Lock { hold: Work::Cpu(cpu) } | Step::Queue { stage: Work::Cpu(cpu), .. } => {
+                Some(cpu)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What is done inside a critical section or by a queue's consumer.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Work {
+    /// A precise wait.
+    Wait {
+        /// How long.
+        time: Distribution,
+    },
+    /// Computation.
+    Cpu(Cpu),
+}
+
+/// Computation: a kernel and how much of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cpu {
+    /// The kernel.
+    pub kernel: Kernel,
+    /// Bytes of input of one iteration.
+    pub input_bytes: u64,
+    /// The unloaded time of a task's iterations; `None` is one iteration.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub time_ns: Option<u64>,
+}
+
+/// A computation kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Kernel {
+    /// A plain arithmetic loop over the input's 8-byte words; touches no memory beyond them.
+    Loop,
+    /// Counts the primes below the input's size, by trial division.
+    Primes,
+    /// SHA-256 of the input.
+    Sha256,
+    /// Parses a JSON document of the input's size.
+    Json,
+    /// Compresses the input with DEFLATE and decompresses it again.
+    Deflate,
+    /// Sorts the input as 64-bit integers.
+    Sort,
+    /// Multiplies two square matrices of doubles that together have the input's size.
+    Matrix,
+}
+
+impl Kernel {
+    /// Every kernel.
+    pub const ALL: [Kernel; 7] =
+        [Kernel::Loop, Kernel::Primes, Kernel::Sha256, Kernel::Json, Kernel::Deflate, Kernel::Sort, Kernel::Matrix];
+
+    /// The kernel's name, as users write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kernel::Loop => "loop",
+            Kernel::Primes => "primes",
+            Kernel::Sha256 => "sha256",
+            Kernel::Json => "json",
+            Kernel::Deflate => "deflate",
+            Kernel::Sort => "sort",
+            Kernel::Matrix => "matrix",
+        }
+    }
+}
+
+/// Whether a connection serves one request or many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Connection {
+    /// Connections are pooled and used again.
+    KeepAlive,
+    /// Each request opens a connection of its own.
+    New,
+}
+
+/// A file operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FileOperation {
+    /// Reads one of a set of files whole.
+    Read,
+    /// Writes a file whole.
+    Write,
+    /// Appends to one file that all tasks share.
+    Append,
+}
+
+/// A distribution of durations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "distribution", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Distribution {
+    /// Always the same.
+    Fixed {
+        /// The duration.
+        time_ns: u64,
+    },
+    /// Log-normal, given by its median and its 99th percentile; `p99_ns >= p50_ns > 0`.
+    Lognormal {
+        /// The median.
+        p50_ns: u64,
+        /// The 99th percentile.
+        p99_ns: u64,
+    },
+    /// Exponential, given by its mean.
+    Exponential {
+        /// The mean.
+        mean_ns: u64,
+    },
+}
+
+impl Distribution {
+    /// The mean, in nanoseconds. For the log-normal, exp(mu + sigma^2 / 2).
+    #[must_use]
+    pub fn mean_ns(self) -> f64 {
+        match self {
+            Distribution::Fixed { time_ns } => time_ns as f64,
+            Distribution::Exponential { mean_ns } => mean_ns as f64,
+            Distribution::Lognormal { p50_ns, p99_ns } => {
+                let sigma = (p99_ns as f64 / p50_ns as f64).ln() / Z99;
+                p50_ns as f64 * (sigma * sigma / 2.0).exp()
+            }
+        }
+    }
+
+    /// The longest draw to expect of `quantile(1 - 1/2048)`, in nanoseconds.
+    #[must_use]
+    pub fn quantile_ns(self, probability: f64) -> u64 {
+        use statrs::distribution::{ContinuousCDF as _, Normal};
+        match self {
+            Distribution::Fixed { time_ns } => time_ns,
+            Distribution::Exponential { mean_ns } => (-(mean_ns as f64) * (1.0 - probability).ln()).round() as u64,
+            Distribution::Lognormal { p50_ns, p99_ns } => {
+                let sigma = (p99_ns as f64 / p50_ns as f64).ln() / Z99;
+                let z = Normal::standard().inverse_cdf(probability);
+                (p50_ns as f64 * (sigma * z).exp()).round() as u64
+            }
+        }
+    }
+}
+
+/// The 99th percentile of the standard normal distribution.
+const Z99: f64 = 2.326_347_874_040_841;
