@@ -112,7 +112,8 @@ impl Shared {
     fn start() -> io::Result<Arc<Shared>> {
         let descriptor =
             rustix::time::timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
-        let descriptor = Arc::new(AsyncFd::new(descriptor)?);
+        // SAFETY: the AsyncFd owns the descriptor, and nothing closes or replaces it before that drops.
+        let descriptor = Arc::new(unsafe { AsyncFd::register(descriptor) }?);
         let state = Mutex::new(State { waiting: BinaryHeap::new(), armed_ns: u64::MAX });
         let shared = Arc::new(Shared { descriptor, state });
         // The driver holds the timer weakly: with the last wait's owner gone, it ends with its runtime.
