@@ -117,6 +117,14 @@ impl Task {
         Ok(received.wrapping_add(done).wrapping_add(self.give_back(index)))
     }
 
+    /// All steps on the calling thread, without the payload.
+    ///
+    /// # Errors
+    /// When a step failed.
+    pub fn steps_blocking(&self, index: u64) -> Outcome {
+        self.run_blocking(0..self.steps.len(), index)
+    }
+
     /// The number of segments: alternately steps that stay on an event loop and steps that leave it.
     #[must_use]
     pub fn segments(&self) -> usize {

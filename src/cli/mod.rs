@@ -3,5 +3,10 @@
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.first().map(String::as_str) {
+        Some("agent") => crate::agent::main(),
+        Some("worker") => crate::agent::worker::main(&arguments[1..]),
+        _ => std::process::ExitCode::SUCCESS,
+    }
 }
