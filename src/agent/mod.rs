@@ -4,6 +4,7 @@
 //! does and see no engine. They meet in [`task`].
 
 pub mod calibrate;
+pub mod descriptors;
 pub mod shared;
 pub mod steps;
 pub mod task;
