@@ -410,3 +410,6 @@ fn late(took_ns: u64, timeout_ns: u64) -> Failed {
         place: String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,3 +72,6 @@ pub fn build(job: &Job, task: Arc<Task>) -> Result<Box<dyn Engine>, Failed> {
 fn cannot(what: &str, error: &dyn std::fmt::Display) -> Failed {
     Failed { kind: FailureKind::Setup, message: format!("cannot {what}: {error}"), place: String::new() }
 }
+
+#[cfg(test)]
+mod tests;
