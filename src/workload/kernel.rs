@@ -55,6 +55,20 @@ impl Kernel {
         }
     }
 
+    /// What it computes, in a few words.
+    #[must_use]
+    pub const fn summary(self) -> &'static str {
+        match self {
+            Kernel::Loop => "plain arithmetic over 8-byte words",
+            Kernel::Primes => "counts the primes below the input's number of bytes",
+            Kernel::Sha256 => "SHA-256 of the input",
+            Kernel::Json => "parses a JSON document",
+            Kernel::Deflate => "compresses with DEFLATE and decompresses again",
+            Kernel::Sort => "sorts 64-bit integers",
+            Kernel::Matrix => "multiplies two square matrices of doubles",
+        }
+    }
+
     /// The input of one iteration, in bytes, where a workload names a time instead of an input.
     ///
     /// It makes an iteration last roughly 1 to 50 us, so that a time of 100 us and up is met to a few

@@ -4,6 +4,8 @@
 //! the agent protocol and the record. What a user writes is TOML, read by [`parse`](parse()).
 
 mod build;
+#[cfg(test)]
+mod defaults_tests;
 mod diagnostics;
 mod distribution;
 mod fields;
