@@ -4,9 +4,11 @@
 //! does and see no engine. They meet in [`task`].
 
 pub mod calibrate;
+pub mod companion;
 pub mod descriptors;
 pub mod engines;
 mod meter;
+mod robust;
 pub mod sampler;
 pub mod shared;
 pub mod steps;
