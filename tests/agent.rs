@@ -5,9 +5,7 @@ mod common;
 use common::{Agent, job};
 use conbench::candidate::Engine;
 use conbench::protocol::{BlockKind, FailureKind, Job, Reply, Request, VARIANTS};
-use conbench::workload::{
-    Cpu, Distribution, FileOperation, Kernel, Load, Payload, Step, Work,
-};
+use conbench::workload::{Cpu, Distribution, FileOperation, Kernel, Load, Payload, Step, Work};
 
 fn fixed(time_ns: u64) -> Distribution {
     Distribution::Fixed { time_ns }
@@ -50,7 +48,8 @@ fn every_engine_does_the_work_of_the_reference() {
         let mut agent = Agent::start();
         agent.become_candidate(&job).unwrap_or_else(|failure| panic!("{engine}: {failure}"));
         for (kind, first_index) in [(BlockKind::Verify, 0), (BlockKind::Timed, 5), (BlockKind::Memory, 1003)] {
-            let block = agent.block(kind, 20_000_000, first_index).unwrap_or_else(|failure| panic!("{engine}: {failure}"));
+            let block =
+                agent.block(kind, 20_000_000, first_index).unwrap_or_else(|failure| panic!("{engine}: {failure}"));
             assert!(block.tasks > 0, "{engine}");
             assert_eq!(block.checksum, reference.expected(first_index, block.tasks), "{engine} {kind:?}");
             assert!(block.usage.cpu_ns() > 0, "{engine}");
@@ -107,7 +106,10 @@ fn a_step_that_fails_is_named_in_every_engine() {
         let mut agent = Agent::start();
         let failure = agent.become_candidate(&job(engine, 2, vec![absent])).expect_err("there is no such program");
         assert_eq!(failure.kind, FailureKind::Task, "{engine}: {failure}");
-        assert!(failure.to_string().starts_with("step 1 (command): cannot run `/no/such/program`"), "{engine}: {failure}");
+        assert!(
+            failure.to_string().starts_with("step 1 (command): cannot run `/no/such/program`"),
+            "{engine}: {failure}"
+        );
     }
 }
 

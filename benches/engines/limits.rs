@@ -124,7 +124,7 @@ fn growth() -> Line {
     let mut agent = Agent::start(&job(Kind::TokioCurrentThread, 64, &wait, 1));
     let mut tasks: u64 = (0..20).map(|number| agent.block(number, 100_000_000)).sum();
     let before = agent.memory("VmRSS");
-    tasks = (20..120).map(|number| agent.block(number, 100_000_000)).sum::<u64>() + tasks;
+    tasks += (20..120).map(|number| agent.block(number, 100_000_000)).sum::<u64>();
     let grown = agent.memory("VmRSS") - before;
     Line {
         what: format!("growth of an agent's memory, {:.1} million tasks", tasks as f64 / 1e6),

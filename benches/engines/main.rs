@@ -22,7 +22,9 @@ use conbench::clock::{nanos, now_ns};
 use conbench::protocol::{BlockKind, DRAWS, Job, StepJob, Usage};
 use conbench::stats;
 use conbench::workload::{Cpu, Distribution, Kernel, Load, Payload, Step};
-use rand::Rng as _;
+use rand::RngExt as _;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng as _;
 
 use by_hand::Loop;
 
@@ -62,9 +64,10 @@ pub(crate) struct Line {
 #[expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 fn show(title: &str, lines: &[Line]) {
     let mut table = Table::new();
-    table.load_preset(presets::ASCII_MARKDOWN).set_header([title, "measured", "target", ""]);
+    table.load_style(presets::ASCII_MARKDOWN).set_header([title, "measured", "target", ""]);
     for line in lines {
-        table.add_row([&line.what, &line.figure, &line.target, if line.met { "met" } else { "MISSED" }]);
+        let verdict = if line.met { "met" } else { "MISSED" };
+        table.add_row([line.what.as_str(), &line.figure, &line.target, verdict]);
     }
     println!("{table}\n");
 }
@@ -133,9 +136,10 @@ fn ratio(job: &Job) -> Result<stats::Interval, String> {
     let mut ours = engines::build(job, Arc::clone(&task)).map_err(|failure| failure.to_string())?;
     let mut theirs = by_hand::build(job, &task);
     let tasks = side_tasks(&mut *theirs);
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
     let logs: Vec<f64> = (0..PAIRS)
         .map(|_| {
-            let (ours_ns, theirs_ns) = if rand_bool() {
+            let (ours_ns, theirs_ns) = if rng.random() {
                 let first = timed(&mut *ours, tasks);
                 (first, by_hand_ns(&mut *theirs, tasks))
             } else {
@@ -146,21 +150,6 @@ fn ratio(job: &Job) -> Result<stats::Interval, String> {
         })
         .collect();
     stats::yuen(&logs).map(|estimate| estimate.interval(0.95).exp()).ok_or_else(|| "too few pairs".to_owned())
-}
-
-fn rand_bool() -> bool {
-    rand_chacha::ChaCha8Rng::from_seed_now().random()
-}
-
-trait Now: Sized {
-    fn from_seed_now() -> Self;
-}
-
-impl Now for rand_chacha::ChaCha8Rng {
-    fn from_seed_now() -> Self {
-        use rand_chacha::rand_core::SeedableRng as _;
-        Self::seed_from_u64(now_ns())
-    }
 }
 
 /// As many tasks as the loop does in [`SIDE`].

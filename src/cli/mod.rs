@@ -11,6 +11,7 @@ pub fn main() -> std::process::ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         Some("agent") => crate::agent::main(),
+        Some("companion") => crate::agent::companion::main(),
         Some("worker") => crate::agent::worker::main(&arguments[1..]),
         _ => std::process::ExitCode::SUCCESS,
     }

@@ -173,7 +173,8 @@ pub struct StepJob {
     pub step: Step,
     /// Iterations of its kernel; 1 without a calibrated time.
     pub iterations: u64,
-    /// One table of durations (ns) for each of [`Step::distributions`]; task `i` uses entry `i % DRAWS`.
+    /// One table of durations (ns) for each of [`Step::distributions`]; task `i` uses entry `i % length`.
+    /// Tables are [`DRAWS`] long; a process made for one task is handed that task's draw alone.
     pub draws: Vec<Vec<u64>>,
 }
 

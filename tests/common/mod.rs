@@ -1,6 +1,6 @@
 //! An agent driven through its pipes, as a controller does.
 
-#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
 use std::io::{BufRead as _, BufReader, PipeReader, PipeWriter, Write as _};
 use std::os::fd::AsFd as _;
@@ -96,8 +96,7 @@ impl Drop for Agent {
 /// A job of these steps, each with one iteration.
 pub fn job(engine: Engine, size: u32, steps: Vec<Step>) -> Job {
     let axes = engine.axes();
-    let sizes =
-        Sizes { workers: axes.workers.then_some(size), in_flight: axes.in_flight.then_some(size), chunk: None };
+    let sizes = Sizes { workers: axes.workers.then_some(size), in_flight: axes.in_flight.then_some(size), chunk: None };
     let steps = steps
         .into_iter()
         .enumerate()

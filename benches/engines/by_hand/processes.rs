@@ -171,8 +171,7 @@ impl Loop for AsyncPool {
                 tokio::spawn(async move {
                     if moves {
                         let _free = free.acquire().await.expect("never closed");
-                        let mut socket =
-                            workers.iter().find_map(|worker| worker.try_lock().ok()).expect("one is free");
+                        let mut socket = workers.iter().find_map(|worker| worker.try_lock().ok()).expect("one is free");
                         socket.write_all(&index.to_le_bytes()).await.expect("the child lives");
                         let mut sum = [0; 8];
                         socket.read_exact(&mut sum).await.expect("an answer");

@@ -5,9 +5,10 @@ use std::io::Write as _;
 use url::Url;
 
 use super::codec::{Answer as _, HttpAnswer};
-use super::net::{Client, Fault, failed, resolve};
+use super::label::{Draws, Label};
+use super::net::{Client, Fault, resolve};
 use crate::agent::task::{BoxFuture, Outcome, Step, Task};
-use crate::protocol::{DRAWS, Failed, FailureKind, Job, MAX_BODY_BYTES, MAX_DELAY_NS, StepJob, VARIANTS, body};
+use crate::protocol::{Failed, Job, MAX_BODY_BYTES, MAX_DELAY_NS, StepJob, VARIANTS, body};
 use crate::workload::{self, Connection};
 
 /// One request and its response, from the embedded server or from a URL.
@@ -15,7 +16,7 @@ use crate::workload::{self, Connection};
 /// The embedded server's bodies are known, so each one counts in the checksum; a URL's may change, and
 /// only its status is looked at.
 pub struct HttpStep {
-    number: usize,
+    label: Label,
     client: Client<HttpAnswer>,
     source: Source,
 }
@@ -23,13 +24,10 @@ pub struct HttpStep {
 /// Whom the step asks.
 enum Source {
     Embedded {
-        /// The server's delay for task `i` is entry `i % DRAWS`.
-        delays_ns: Vec<u64>,
+        delays: Draws,
         body_bytes: u64,
         /// What follows the request line, up to the end of the head.
         fields: String,
-        /// The checksum of each variant.
-        sums: Vec<u64>,
     },
     Url {
         /// The whole request.
@@ -43,7 +41,8 @@ impl HttpStep {
     /// # Errors
     /// When the URL is not one of plain HTTP or its host has no address, or the job names no server.
     pub fn new(number: usize, job: &Job, step_job: &StepJob) -> Result<HttpStep, Failed> {
-        let setup = |message: String| failed(FailureKind::Setup, number, "http", message);
+        let label = Label::new(number, &step_job.step);
+        let setup = |message: String| label.setup(message);
         let workload::Step::Http { url, body_bytes, connection, .. } = &step_job.step else {
             return Err(setup(format!("the job has a `{}` step here", step_job.step.kind())));
         };
@@ -55,23 +54,22 @@ impl HttpStep {
             }
             None => {
                 let server = job.server.ok_or_else(|| setup("the job names no embedded server".to_owned()))?;
-                let delays_ns = delays(step_job).map_err(setup)?;
+                let delays = delays(label, step_job)?;
                 check_size("body", *body_bytes).map_err(setup)?;
                 let fields = format!(" HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n{close}\r\n", server.http_port);
-                let sums = (0..VARIANTS).map(|variant| checksum(number, Some(&body(variant, *body_bytes)))).collect();
-                let source = Source::Embedded { delays_ns, body_bytes: *body_bytes, fields, sums };
+                let source = Source::Embedded { delays, body_bytes: *body_bytes, fields };
                 (vec![([127, 0, 0, 1], server.http_port).into()], source, *body_bytes as usize)
             }
         };
         let client =
             Client::new(addresses, *connection, job.task_timeout_ns, Vec::new(), move || HttpAnswer::new(expected));
-        Ok(HttpStep { number, client, source })
+        Ok(HttpStep { label, client, source })
     }
 
     fn write_request(&self, index: u64, out: &mut Vec<u8>) {
         match &self.source {
-            Source::Embedded { delays_ns, body_bytes, fields, .. } => {
-                let delay_ns = delays_ns[index as usize % DRAWS];
+            Source::Embedded { delays, body_bytes, fields } => {
+                let delay_ns = delays.at(index);
                 let variant = index % VARIANTS;
                 // Writing to a vector cannot fail.
                 let _ = write!(out, "GET /?delay_ns={delay_ns}&body_bytes={body_bytes}&variant={variant}{fields}");
@@ -88,13 +86,13 @@ impl HttpStep {
             Source::Embedded { body_bytes, .. } if answer.body().len() as u64 != *body_bytes => {
                 Err(Fault::Length { got: answer.body().len(), expected: *body_bytes })
             }
-            Source::Embedded { .. } => Ok(checksum(self.number, Some(answer.body()))),
-            Source::Url { .. } => Ok(checksum(self.number, None)),
+            Source::Embedded { .. } => Ok(checksum(self.label, Some(answer.body()))),
+            Source::Url { .. } => Ok(checksum(self.label, None)),
         }
     }
 
     fn failed(&self, fault: &Fault) -> Failed {
-        failed(FailureKind::Task, self.number, "http", fault.to_string())
+        self.label.task(fault.to_string())
     }
 }
 
@@ -120,26 +118,26 @@ impl Step for HttpStep {
 
     fn reference(&self, index: u64) -> Outcome {
         Ok(match &self.source {
-            Source::Embedded { sums, .. } => sums[(index % VARIANTS) as usize],
-            Source::Url { .. } => checksum(self.number, None),
+            Source::Embedded { body_bytes, .. } => checksum(self.label, Some(&body(index % VARIANTS, *body_bytes))),
+            Source::Url { .. } => checksum(self.label, None),
         })
     }
 }
 
 /// The checksum of an answer with this body, or of one whose body does not count.
-pub(super) fn checksum(number: usize, body: Option<&[u8]>) -> u64 {
+pub(super) fn checksum(label: Label, body: Option<&[u8]>) -> u64 {
     let digest = body.map_or(1, Task::digest);
     // Mixed with the step's number, so that the answers of two steps cannot be exchanged.
-    digest.wrapping_add(number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    digest.wrapping_add(label.number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
-/// The embedded server's delays, [`DRAWS`] of them.
-pub(super) fn delays(step_job: &StepJob) -> Result<Vec<u64>, String> {
-    let table = step_job.draws.first().filter(|table| table.len() == DRAWS).ok_or("the job lacks a table of delays")?;
-    match table.iter().find(|delay_ns| **delay_ns > MAX_DELAY_NS) {
-        Some(_) => Err("a delay is longer than one hour; shorten `delay`".to_owned()),
-        None => Ok(table.clone()),
+/// How long the embedded server takes to answer.
+pub(super) fn delays(label: Label, step_job: &StepJob) -> Result<Draws, Failed> {
+    let delays = Draws::new(label, step_job)?;
+    if delays.longest() > MAX_DELAY_NS {
+        return Err(label.setup("a delay is longer than one hour; shorten `delay`"));
     }
+    Ok(delays)
 }
 
 /// Checks a size against what the embedded server handles.

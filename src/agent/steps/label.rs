@@ -1,7 +1,7 @@
 //! How a step calls itself in failures.
 
 use super::kernels::fold;
-use crate::protocol::{DRAWS, Failed, FailureKind, StepJob};
+use crate::protocol::{Failed, FailureKind, StepJob};
 use crate::workload::Step as Description;
 
 /// A step's number and kind, for the place of a failure: `step 2 (file)`.
@@ -42,19 +42,22 @@ impl Label {
 pub(super) struct Draws(Vec<u64>);
 
 impl Draws {
-    /// The step's first draw table.
+    /// The step's first draw table. It has [`DRAWS`](crate::protocol::DRAWS) entries, or just the one of a
+    /// process that is made for one task.
     pub(super) fn new(label: Label, step_job: &StepJob) -> Result<Draws, Failed> {
         match step_job.draws.first() {
-            Some(table) if table.len() == DRAWS => Ok(Draws(table.clone())),
-            Some(table) => {
-                Err(label.setup(format!("the job's table of durations has {} entries, not {DRAWS}", table.len())))
-            }
-            None => Err(label.setup("the job has no table of durations")),
+            Some(table) if !table.is_empty() => Ok(Draws(table.clone())),
+            _ => Err(label.setup("the job has no table of durations")),
         }
     }
 
     /// The duration of task `index`, in ns.
     pub(super) fn at(&self, index: u64) -> u64 {
-        self.0[index as usize % DRAWS]
+        self.0[index as usize % self.0.len()]
+    }
+
+    /// The longest duration, in ns.
+    pub(super) fn longest(&self) -> u64 {
+        self.0.iter().copied().max().unwrap_or(0)
     }
 }

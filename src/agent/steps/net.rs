@@ -9,7 +9,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::codec::Answer;
 use crate::clock;
-use crate::protocol::{Failed, FailureKind};
 use crate::workload::Connection;
 
 /// Why a request had no answer.
@@ -43,11 +42,6 @@ fn advice(error: &io::Error) -> &'static str {
         }
         _ => "",
     }
-}
-
-/// A failure of step `number`.
-pub(super) fn failed(kind: FailureKind, number: usize, step: &str, message: impl Into<String>) -> Failed {
-    Failed { kind, message: message.into(), place: format!("step {number} ({step})") }
 }
 
 /// Resolves a host name, once.

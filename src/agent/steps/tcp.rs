@@ -2,9 +2,10 @@
 
 use super::codec::{Answer as _, SizedAnswer};
 use super::http::{check_size, checksum, delays};
-use super::net::{Client, Fault, failed, resolve};
+use super::label::{Draws, Label};
+use super::net::{Client, Fault, resolve};
 use crate::agent::task::{BoxFuture, Outcome, Step};
-use crate::protocol::{DRAWS, Failed, FailureKind, Job, StepJob, VARIANTS, body, pattern, tcp_header};
+use crate::protocol::{Failed, Job, StepJob, VARIANTS, body, pattern, tcp_header};
 use crate::workload;
 
 /// A request's first bytes are sent together; the rest, which is the same in every request, after them.
@@ -15,7 +16,7 @@ const FIRST_BYTES: usize = 1024;
 /// The embedded server's responses are known, so each one counts in the checksum; of an address's only
 /// the length is looked at.
 pub struct TcpStep {
-    number: usize,
+    label: Label,
     client: Client<SizedAnswer>,
     /// The first bytes of the request, after the header if there is one.
     first: Vec<u8>,
@@ -23,12 +24,9 @@ pub struct TcpStep {
 }
 
 struct Embedded {
-    /// The server's delay for task `i` is entry `i % DRAWS`.
-    delays_ns: Vec<u64>,
+    delays: Draws,
     request_bytes: u32,
     response_bytes: u32,
-    /// The checksum of each variant.
-    sums: Vec<u64>,
 }
 
 impl TcpStep {
@@ -37,7 +35,8 @@ impl TcpStep {
     /// # Errors
     /// When a size is out of range, the address has no meaning, or the job names no server.
     pub fn new(number: usize, job: &Job, step_job: &StepJob) -> Result<TcpStep, Failed> {
-        let setup = |message: String| failed(FailureKind::Setup, number, "tcp", message);
+        let label = Label::new(number, &step_job.step);
+        let setup = |message: String| label.setup(message);
         let workload::Step::Tcp { address, request_bytes, response_bytes, connection, .. } = &step_job.step else {
             return Err(setup(format!("the job has a `{}` step here", step_job.step.kind())));
         };
@@ -57,12 +56,9 @@ impl TcpStep {
             None => {
                 let server = job.server.ok_or_else(|| setup("the job names no embedded server".to_owned()))?;
                 let embedded = Embedded {
-                    delays_ns: delays(step_job).map_err(setup)?,
+                    delays: delays(label, step_job)?,
                     request_bytes: *request_bytes as u32,
                     response_bytes: *response_bytes as u32,
-                    sums: (0..VARIANTS)
-                        .map(|variant| checksum(number, Some(&body(variant, *response_bytes))))
-                        .collect(),
                 };
                 (vec![([127, 0, 0, 1], server.tcp_port).into()], Some(embedded))
             }
@@ -71,12 +67,12 @@ impl TcpStep {
         let tail = first.split_off(first.len().min(FIRST_BYTES));
         let length = *response_bytes as usize;
         let client = Client::new(addresses, *connection, job.task_timeout_ns, tail, move || SizedAnswer::new(length));
-        Ok(TcpStep { number, client, first, embedded })
+        Ok(TcpStep { label, client, first, embedded })
     }
 
     fn write_request(&self, index: u64, out: &mut Vec<u8>) {
         if let Some(embedded) = &self.embedded {
-            let delay_ns = embedded.delays_ns[index as usize % DRAWS];
+            let delay_ns = embedded.delays.at(index);
             let variant = index % VARIANTS;
             out.extend_from_slice(&tcp_header(embedded.request_bytes, embedded.response_bytes, delay_ns, variant));
         }
@@ -84,11 +80,11 @@ impl TcpStep {
     }
 
     fn read(&self, answer: &SizedAnswer) -> Result<u64, Fault> {
-        Ok(checksum(self.number, self.embedded.as_ref().map(|_| answer.body())))
+        Ok(checksum(self.label, self.embedded.as_ref().map(|_| answer.body())))
     }
 
     fn failed(&self, fault: &Fault) -> Failed {
-        failed(FailureKind::Task, self.number, "tcp", fault.to_string())
+        self.label.task(fault.to_string())
     }
 }
 
@@ -114,8 +110,11 @@ impl Step for TcpStep {
 
     fn reference(&self, index: u64) -> Outcome {
         Ok(match &self.embedded {
-            Some(embedded) => embedded.sums[(index % VARIANTS) as usize],
-            None => checksum(self.number, None),
+            Some(embedded) => {
+                let body = body(index % VARIANTS, u64::from(embedded.response_bytes));
+                checksum(self.label, Some(&body))
+            }
+            None => checksum(self.label, None),
         })
     }
 }
