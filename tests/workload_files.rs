@@ -42,6 +42,8 @@ fn every_shipped_workload_is_read_and_named_after_its_file() {
         assert_eq!(workload.name, shipped.name);
         assert!(!workload.use_case.is_empty() && !workload.description.is_empty(), "{}", shipped.name);
         assert!(workload.remote_targets().is_empty(), "{}", shipped.name);
+        let json = serde_json::to_string(&workload).expect("a workload is JSON");
+        assert_eq!(serde_json::from_str::<Workload>(&json).ok(), Some(workload), "{}", shipped.name);
         assert!(shipped.text.contains('#'), "{} says why its numbers are what they are", shipped.name);
     }
 }
@@ -156,7 +158,14 @@ fn syntax_errors_and_other_faults_are_reported_together() {
 #[test]
 fn a_syntax_error_does_not_make_things_missing() {
     assert_eq!(messages("[[step]]\nkind = \"wait\"\ntime = \"10ms\n").len(), 1);
-    assert_eq!(messages("[[step]\nkind = \"wait\"\n").len(), 1);
+    assert_eq!(messages("[[step]\nkind = \"wait\"\n"), ["unclosed array table"]);
+    assert_eq!(
+        messages("[[step]]\nkind = \"wait\"\ntime = 10ms\n"),
+        ["a value that is neither a number nor in quotes"]
+    );
+    assert_eq!(messages("[[step]]\nkind = \"wait\"\ntime =\n"), ["a key without its value"]);
+    let unclosed = "[[step]]\nkind = \"command\"\nargv = [\"a\"\n\n[objective]\ngoal = \"p99\"\n";
+    assert_eq!(messages(unclosed), ["missing comma between array elements"]);
 }
 
 #[test]
@@ -202,7 +211,7 @@ fn each_bad_line_gets_its_own_message() {
         ("kind = \"wait\"\ntime = \"40s\"", "a task takes at least 40s, and is given up after 30s"),
         ("kind = 1", "`kind` is an integer"),
         ("time = \"1ms\"", "a step without a kind"),
-        ("kind = \"cpu\"\nkind = \"cpu\"", "duplicate key"),
+        ("kind = \"cpu\"\nkind = \"cpu\"", "duplicate key `kind`"),
     ] {
         assert_eq!(messages(&format!("[[step]]\n{step}\n")), [message], "{step}");
     }
@@ -292,6 +301,14 @@ fn a_file_that_cannot_be_read_says_why() {
     assert!(load_error(&fifo).contains("is not a regular file"));
     let odd = folder.path().join(std::ffi::OsStr::from_bytes(b"\x1b[2J\xff.toml"));
     assert!(!load_error(&odd).contains('\u{1b}'));
+}
+
+#[test]
+fn numbers_have_all_spellings_of_toml() {
+    for (number, expected) in [("1_000", 1_000), ("0x10", 16), ("+5", 5), ("0o17", 15), ("0b11", 3)] {
+        let text = format!("[load]\nmax_in_flight = {number}\n[[step]]\nkind = \"cpu\"\n");
+        assert_eq!(parse(&text).map(|workload| workload.load.max_in_flight()).ok(), Some(expected), "{number}");
+    }
 }
 
 #[test]

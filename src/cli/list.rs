@@ -68,7 +68,7 @@ pub fn run(args: &ListArgs, out: &mut dyn Write, _err: &mut dyn Write, _colour: 
 fn workloads() -> Table {
     let mut table = new(&["name", "use case", "what a task does"]);
     for shipped in shipped::ALL {
-        // A test reads every shipped workload.
+        // It always can: a test reads every shipped workload.
         if let Ok(workload) = shipped.parse() {
             table.add_row([shipped.name, &workload.use_case, &workload.description]);
         }
@@ -90,7 +90,7 @@ fn engines() -> Table {
 fn kernels() -> Table {
     let mut table = new(&["kernel", "what it computes", "input where a time is given"]);
     for kernel in Kernel::ALL {
-        let input = format!("{} B", kernel.default_input_bytes());
+        let input = format!("{}B", kernel.default_input_bytes());
         table.add_row([kernel.name(), kernel.summary(), &input]);
     }
     table
@@ -105,7 +105,7 @@ fn steps() -> Table {
                 Presence::Required => "(required)",
                 Presence::Optional(text) | Presence::Default(text) => text,
             };
-            let meaning = format!("{} {}", field.doc, field.shape.expected());
+            let meaning = format!("{}: {}", field.doc.trim_end_matches('.'), field.shape.expected());
             table.add_row(["", field.name, default, &meaning]);
         }
     }
