@@ -70,6 +70,17 @@ fn the_published_schema_is_what_the_code_makes() {
 }
 
 #[test]
+fn both_schemas_are_schemas() {
+    for which in [schema::Which::Workload, schema::Which::Record] {
+        let mut out = Vec::new();
+        let status = schema::run(&schema::SchemaArgs { which }, &mut out, &mut Vec::new(), false);
+        assert_eq!(status.expect("memory takes all"), 0);
+        let value: serde_json::Value = serde_json::from_slice(&out).expect("a schema is JSON");
+        jsonschema::validator_for(&value).expect("the schema is a schema");
+    }
+}
+
+#[test]
 fn the_schema_accepts_what_the_reader_accepts() {
     let validator = jsonschema::validator_for(&workload::schema()).expect("the schema is a schema");
     let texts = shipped::ALL.iter().map(|shipped| shipped.text).chain([init::STARTER, workload::STARTER]);
@@ -226,6 +237,7 @@ fn faults_outside_the_steps_have_messages_too() {
         ("max_calls = 0", "`max_calls`: 0 is out of range"),
         ("load = 1", "`load`: found an integer"),
         ("[load]\nmode = \"batch\"", "a batch without its number of tasks"),
+        ("max_calls = 4\n[load]\nmode = \"batch\"\ntasks = 5", "a batch has 5 tasks, and the session at most 4"),
         ("[load]\ntasks = 5", "`tasks` belongs to a batch"),
         ("[load]\nmax_in_flight = 2.5", "`max_in_flight`: found a float"),
         ("[objective]\nmargin = 3", "`margin`: found an integer"),
