@@ -385,7 +385,7 @@ fn list_names_all_there_is() {
     let engines = conbench::candidate::Engine::RUST.into_iter().map(|engine| engine.name());
     let kernels = workload::Kernel::ALL.into_iter().map(|kernel| kernel.name());
     let steps = workload::STEPS.iter().flat_map(|step| step.fields.iter().map(|field| field.name).chain([step.name]));
-    for word in names.chain(engines).chain(kernels).chain(steps) {
+    for word in names.chain(engines).chain(kernels).chain(steps).chain(["max_in_flight", "[objective.limits]"]) {
         assert!(out.contains(word), "{word} is not listed");
     }
     assert!(out.lines().all(|line| line.chars().count() <= 120), "{out}");

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use comfy_table::{ContentArrangement, Table, presets};
 
 use crate::candidate::Engine;
-use crate::workload::{self, Kernel, Presence, shipped};
+use crate::workload::{self, Kernel, Presence, Shape, shipped};
 
 /// What `list` is told.
 #[derive(clap::Args, Clone, Debug)]
@@ -26,10 +26,12 @@ pub enum What {
     Kernels,
     /// The kinds of step, with their fields
     Steps,
+    /// The fields of a workload file outside its steps
+    Fields,
 }
 
 impl What {
-    const ALL: [What; 4] = [What::Workloads, What::Engines, What::Kernels, What::Steps];
+    const ALL: [What; 5] = [What::Workloads, What::Engines, What::Kernels, What::Steps, What::Fields];
 
     fn title(self) -> &'static str {
         match self {
@@ -37,6 +39,7 @@ impl What {
             What::Engines => "Engines",
             What::Kernels => "Kernels",
             What::Steps => "Steps",
+            What::Fields => "Fields of a workload file",
         }
     }
 
@@ -46,6 +49,7 @@ impl What {
             What::Engines => engines(),
             What::Kernels => kernels(),
             What::Steps => steps(),
+            What::Fields => fields(),
         }
     }
 }
@@ -99,17 +103,39 @@ fn kernels() -> Table {
 fn steps() -> Table {
     let mut table = new(&["kind", "field", "default", "meaning"]);
     for step in &workload::STEPS {
-        table.add_row([step.name, "", "", step.doc]);
-        for field in step.fields {
-            let default = match field.presence {
-                Presence::Required => "(required)",
-                Presence::Optional(text) | Presence::Default(text) => text,
-            };
-            let meaning = format!("{}: {}", field.doc.trim_end_matches('.'), field.shape.expected());
-            table.add_row(["", field.name, default, &meaning]);
-        }
+        add_fields(&mut table, step.name, step);
     }
     table
+}
+
+fn fields() -> Table {
+    let mut table = new(&["table", "field", "default", "meaning"]);
+    add_tables(&mut table, "", &workload::WORKLOAD);
+    table
+}
+
+/// Adds the fields of a table, then those of the tables inside it.
+fn add_tables(table: &mut Table, path: &str, spec: &workload::Table) {
+    add_fields(table, &if path.is_empty() { "(top)".to_owned() } else { format!("[{path}]") }, spec);
+    for field in spec.fields {
+        if let Shape::Table(inner) = field.shape {
+            let path = if path.is_empty() { field.name.to_owned() } else { format!("{path}.{}", field.name) };
+            add_tables(table, &path, inner);
+        }
+    }
+}
+
+/// Adds a row for the table itself, and one for each of its fields that holds no table.
+fn add_fields(table: &mut Table, name: &str, spec: &workload::Table) {
+    table.add_row([name, "", "", spec.doc]);
+    for field in spec.fields.iter().filter(|field| !matches!(field.shape, Shape::Table(_))) {
+        let default = match field.presence {
+            Presence::Required => "(required)",
+            Presence::Optional(text) | Presence::Default(text) => text,
+        };
+        let meaning = format!("{}: {}", field.doc.trim_end_matches('.'), field.shape.expected());
+        table.add_row(["", field.name, default, &meaning]);
+    }
 }
 
 /// Columns of the output.

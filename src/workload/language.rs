@@ -80,8 +80,8 @@ static LOAD: Table = Table {
         field(
             "tasks",
             Shape::Integer { min: 1, max: 100_000_000 },
-            Optional("none; mode = \"batch\" needs it, and it alone takes it"),
-            "How many tasks a batch has.",
+            Optional("none"),
+            "How many tasks a batch has; a batch needs it, nothing else takes it.",
         ),
     ],
     conflicts: &[],
