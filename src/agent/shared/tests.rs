@@ -86,6 +86,7 @@ fn a_dead_companion_is_a_failure_and_not_a_hang() {
         // The signal may arrive after another answer or two.
         let failed = (0..1_000_000).find_map(|index| task.blocking(index).err()).expect("fails");
         assert_eq!(failed.kind, FailureKind::Worker);
+        assert_eq!(worker(&job, &shared, 0).blocking(1).map_err(|failed| failed.kind), Err(FailureKind::Worker));
         assert!(failed.message.ends_with("has ended") || failed.message.contains("Broken pipe"), "{failed}");
     }
 }
