@@ -62,24 +62,32 @@ fn batch_ns(input: &Input, size: u64) -> f64 {
     (now_ns() - start_ns) as f64 / size as f64
 }
 
+/// Slices that say nothing are tried again beyond the budget, up to so many in all.
+const ATTEMPTS: usize = 50;
+
 /// The rate of `loops` independent loops over the rate of one of them.
 ///
-/// Each slice of all lies between two slices of one, so that a drift of the machine's speed cancels; the
-/// result is the median ratio.
+/// Each slice of all lies between two slices of one, so that a steady drift of the machine's speed
+/// cancels; the result is the median ratio. On a host too loaded for a lone loop to get a turn, it is 1.
 fn usable_cores(loops: u32, budget_ns: u64) -> f64 {
-    // 20 ratios, unless that makes slices too short to mean anything, or longer than noise lasts.
-    let slice_ns = (budget_ns / 60).clamp(2_000_000, 20_000_000);
+    // 20 ratios, unless that makes slices shorter than a scheduler's turn, or longer than noise lasts.
+    let slice_ns = (budget_ns / 60).clamp(5_000_000, 20_000_000);
     let end_ns = now_ns().saturating_add(budget_ns);
     let mut ratios = Vec::new();
-    while ratios.len() < 3 || now_ns() < end_ns {
-        let one = iterations_in_slice(1, slice_ns);
+    for attempt in 1.. {
+        let before = iterations_in_slice(1, slice_ns);
         let all = iterations_in_slice(loops.max(1), slice_ns);
-        // One before and one after: a steady drift favours neither.
-        let again = iterations_in_slice(1, slice_ns);
-        ratios.push(2.0 * all / (one + again).max(f64::MIN_POSITIVE));
+        let after = iterations_in_slice(1, slice_ns);
+        // A slice in which other programs let nothing run says nothing about cores.
+        if before > 0.0 && all > 0.0 && after > 0.0 {
+            ratios.push(2.0 * all / (before + after));
+        }
+        if now_ns() >= end_ns && (ratios.len() >= 3 || attempt >= ATTEMPTS) {
+            break;
+        }
     }
     ratios.sort_by(f64::total_cmp);
-    ratios[ratios.len() / 2]
+    ratios.get(ratios.len() / 2).copied().unwrap_or(1.0)
 }
 
 /// What `loops` independent loops do together in a slice: iterations, with the parts of those that
@@ -129,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn an_iteration_of_twice_the_work_takes_longer() {
+    fn more_work_takes_longer() {
         let best = |bytes| match calibrate(&Calibrate { target: Target::Iteration(cpu(bytes)), budget_ns: 20_000_000 })
         {
             Calibrated::Iteration { best_ns } => best_ns,

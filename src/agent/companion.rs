@@ -119,6 +119,8 @@ impl EventLine {
         for _ in 0..count {
             signal(&self.signal, 1)?;
             if await_signal(&answer)? >= GONE {
+                // Reading took the news away; whoever asks next must learn it too.
+                signal(&answer, GONE)?;
                 return Err(ended());
             }
         }

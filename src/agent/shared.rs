@@ -1,17 +1,16 @@
 //! What the worker processes of one candidate share: the lock, the queue's consumer, the event's answerer.
 
-use std::io::{self, BufRead as _, BufReader, Write as _};
+mod process;
+
+use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::companion::{self, Assignment, EventLine, QueueLine, Report, tell_gone};
-use super::descriptors::inherit;
+use self::process::Companion;
+use super::companion::{EventLine, QueueLine};
 use super::robust::SharedMutexes;
 use super::steps::{Label, is_async};
 use crate::candidate::Engine;
@@ -93,22 +92,15 @@ impl Shared {
                 (Line::Queue, Step::Queue { capacity, .. }) => queue(*capacity, slots, &mut theirs),
                 _ => event(slots, &mut theirs),
             };
-            ends.push(made.map_err(|error| {
-                label.setup(format!(
-                    "cannot make pipes for {slots} workers: {error}; use fewer workers or raise the limit of open files"
-                ))
-            })?);
+            let made = made.map_err(|error| Failed {
+                place: label.setup("").place,
+                ..setup(&format!("cannot make pipes for {slots} workers"), &error)
+            })?;
+            ends.push(made);
         }
         let ends = Arc::new(ends);
-        let companion = if ends.is_empty() {
-            None
-        } else {
-            let started = Companion::start(job, slots, &theirs, Arc::clone(&ends));
-            Some(started.map_err(|error| match error {
-                StartError::Io(error) => setup("cannot start the companion process", &error),
-                StartError::Reported(failed) => failed,
-            })?)
-        };
+        let companion =
+            if ends.is_empty() { None } else { Some(Companion::start(job, slots, &theirs, Arc::clone(&ends))?) };
         Ok(Shared { locks, ends, companion })
     }
 
@@ -132,7 +124,9 @@ impl Shared {
 }
 
 fn setup(what: &str, error: &io::Error) -> Failed {
-    Failed { kind: FailureKind::Setup, message: format!("{what}: {error}"), place: String::new() }
+    let full = [libc::EMFILE, libc::EBADF].contains(&error.raw_os_error().unwrap_or(0));
+    let hint = if full { "; use fewer workers or raise the limit of open files (ulimit -n)" } else { "" };
+    Failed { kind: FailureKind::Setup, message: format!("{what}: {error}{hint}"), place: String::new() }
 }
 
 /// Makes the pipes of one queue; the companion's ends go to `theirs`.
@@ -165,109 +159,6 @@ fn event(slots: u32, theirs: &mut Vec<OwnedFd>) -> io::Result<Ends> {
         theirs.push(end.try_clone()?);
     }
     Ok(Ends::Event { signals, answers })
-}
-
-/// The companion process, as the agent holds it. Dropped, the process is killed and reaped.
-struct Companion {
-    pid: u32,
-    pidfd: OwnedFd,
-    watcher: Option<JoinHandle<()>>,
-    /// Open as long as the companion shall live, should the agent be killed.
-    _life: ChildStdin,
-}
-
-enum StartError {
-    Io(io::Error),
-    Reported(Failed),
-}
-
-impl From<io::Error> for StartError {
-    fn from(error: io::Error) -> StartError {
-        StartError::Io(error)
-    }
-}
-
-impl Companion {
-    fn start(job: &Job, slots: u32, theirs: &[OwnedFd], ends: Arc<Vec<Ends>>) -> Result<Companion, StartError> {
-        let (ready, readying) = io::pipe()?;
-        let mut command = companion_command()?;
-        command.stdin(Stdio::piped()).stdout(Stdio::null());
-        let fds: Vec<BorrowedFd<'_>> =
-            std::iter::once(readying.as_fd()).chain(theirs.iter().map(|fd| fd.as_fd())).collect();
-        inherit(&mut command, companion::FIRST, &fds)?;
-        let child = command.spawn()?;
-        // Its ends are its own from here on: when it ends, its pipes do.
-        drop(command);
-        drop(readying);
-        let mut companion = Companion::hold(child, ends)?;
-        let mut line = serde_json::to_vec(&Assignment { job: job.clone(), slots }).map_err(io::Error::from)?;
-        line.push(b'\n');
-        companion._life.write_all(&line)?;
-        let mut answer = String::new();
-        BufReader::new(ready).read_line(&mut answer)?;
-        if answer.is_empty() {
-            return Err(io::Error::other("it ended before it was ready; its messages say why").into());
-        }
-        match serde_json::from_str::<Report>(&answer).map_err(io::Error::from)? {
-            None => Ok(companion),
-            Some(failed) => Err(StartError::Reported(failed)),
-        }
-    }
-
-    /// Takes a started companion in charge: from here on it cannot be forgotten.
-    fn hold(mut child: Child, ends: Arc<Vec<Ends>>) -> io::Result<Companion> {
-        let pid = child.id();
-        let (life, pidfd) = match Companion::parts(&mut child) {
-            Ok(parts) => parts,
-            Err(error) => {
-                child.kill()?;
-                child.wait()?;
-                return Err(error);
-            }
-        };
-        let watcher = std::thread::Builder::new().name("companion-watch".to_owned()).spawn(move || {
-            // Whatever ended it, its workers must not wait for its answers.
-            let _ = child.wait();
-            for ends in ends.iter() {
-                if let Ends::Event { answers, .. } = ends {
-                    answers.iter().for_each(|answer| drop(tell_gone(answer)));
-                }
-            }
-        })?;
-        Ok(Companion { pid, pidfd, watcher: Some(watcher), _life: life })
-    }
-
-    fn parts(child: &mut Child) -> io::Result<(ChildStdin, OwnedFd)> {
-        let life = child.stdin.take().ok_or_else(|| io::Error::other("its standard input is not a pipe"))?;
-        let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
-        Ok((life, pidfd))
-    }
-}
-
-impl Drop for Companion {
-    fn drop(&mut self) {
-        // It fails only when the companion has ended already.
-        let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
-        if let Some(watcher) = self.watcher.take() {
-            // The watcher has reaped it when it ends; it has no work that could panic.
-            let _ = watcher.join();
-        }
-    }
-}
-
-#[cfg(not(test))]
-fn companion_command() -> io::Result<Command> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command.arg("companion");
-    Ok(command)
-}
-
-/// In unit tests this binary is the test runner: one of its tests is the companion.
-#[cfg(test)]
-fn companion_command() -> io::Result<Command> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args(["agent::shared::tests::is_the_companion_of_other_tests", "--exact", "--ignored", "--nocapture"]);
-    Ok(command)
 }
 
 /// What a worker was handed, given out to its steps in order.

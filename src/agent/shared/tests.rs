@@ -1,8 +1,14 @@
 //! Workers are threads here, each with a slot and descriptors of its own; the companion is a process.
 
-use rustix::process::test_kill_process;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::Stdio;
 
+use rustix::process::{Pid, Signal, test_kill_process};
+
+use super::process::companion_command;
 use super::*;
+use crate::agent::companion::{self, Assignment};
+use crate::agent::descriptors::inherit;
 use crate::agent::steps::testing::{job, step_job, waiting};
 use crate::agent::steps::{Place, build};
 use crate::agent::task::Task;
@@ -80,6 +86,7 @@ fn a_dead_companion_is_a_failure_and_not_a_hang() {
         // The signal may arrive after another answer or two.
         let failed = (0..1_000_000).find_map(|index| task.blocking(index).err()).expect("fails");
         assert_eq!(failed.kind, FailureKind::Worker);
+        assert_eq!(worker(&job, &shared, 0).blocking(1).map_err(|failed| failed.kind), Err(FailureKind::Worker));
         assert!(failed.message.ends_with("has ended") || failed.message.contains("Broken pipe"), "{failed}");
     }
 }
@@ -120,4 +127,27 @@ fn a_queues_pipe_holds_its_capacity_and_no_more() {
     let taken = (0..100).take_while(|_| rustix::io::write(&request, &[0; 24]).is_ok()).count();
     assert_eq!(taken, 4);
     drop(theirs);
+}
+
+#[test]
+fn a_companion_ends_when_its_agent_is_gone() {
+    let (ready, readying) = io::pipe().expect("a pipe");
+    let mut command = companion_command().expect("this binary");
+    command.stdin(Stdio::piped()).stdout(Stdio::null());
+    inherit(&mut command, companion::FIRST, &[readying.as_fd()]).expect("descriptors");
+    let mut child = command.spawn().expect("starts");
+    let mut life = child.stdin.take().expect("a pipe");
+    serde_json::to_writer(&life, &Assignment { job: job(&[]), slots: 1 }).expect("takes its job");
+    life.write_all(b"\n").expect("takes a line");
+    let mut report = String::new();
+    BufReader::new(ready).read_line(&mut report).expect("reports");
+    assert_eq!(report, "null\n");
+    drop(life);
+    assert!(child.wait().expect("ends").success());
+}
+
+#[test]
+fn the_limit_of_open_files_is_a_failure_with_advice() {
+    let failed = setup("cannot make pipes", &io::Error::from_raw_os_error(libc::EMFILE));
+    assert!(failed.message.ends_with("; use fewer workers or raise the limit of open files (ulimit -n)"), "{failed}");
 }

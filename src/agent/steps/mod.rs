@@ -109,3 +109,32 @@ fn step(
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{in_directory, step_job, waiting};
+    use super::*;
+    use crate::workload::{Cpu, FileOperation, Kernel, Work};
+
+    #[test]
+    fn a_step_stays_on_the_loop_exactly_where_its_description_says_so() {
+        let cpu = Cpu { kernel: Kernel::Loop, input_bytes: 80, time_ns: None };
+        let directory = tempfile::tempdir().expect("a directory");
+        for (step, stays) in [
+            (Description::Cpu(cpu), false),
+            (Description::Wait { time: waiting() }, true),
+            (Description::Sleep { time: waiting() }, true),
+            (Description::File { operation: FileOperation::Read, size_bytes: 1, fsync: false }, false),
+            (Description::Lock { hold: Work::Wait { time: waiting() } }, true),
+            (Description::Lock { hold: Work::Cpu(cpu) }, false),
+            (Description::Queue { capacity: 1, stage: Work::Wait { time: waiting() } }, true),
+            (Description::Queue { capacity: 1, stage: Work::Cpu(cpu) }, false),
+            (Description::Event { round_trips: 1 }, true),
+            (Description::Command { argv: vec!["true".to_owned()], expect_status: 0 }, true),
+        ] {
+            assert_eq!(is_async(&step), stays, "{step:?}");
+            let task = in_directory(&step_job(step.clone()), directory.path().to_owned());
+            assert_eq!(task.stays_on_loop(0), stays, "{step:?}");
+        }
+    }
+}
