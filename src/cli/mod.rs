@@ -4,6 +4,8 @@ pub mod check;
 pub mod init;
 pub mod list;
 pub mod schema;
+pub mod host;
+pub mod serve;
 
 /// Runs the command that the arguments name.
 #[must_use]
