@@ -14,6 +14,7 @@ pub fn main() -> std::process::ExitCode {
     match arguments.first().map(String::as_str) {
         Some("agent") => crate::agent::main(),
         Some("companion") => crate::agent::companion::main(),
+        Some("guard") => crate::guard::main(),
         Some("worker") => crate::agent::worker::main(&arguments[1..]),
         _ => std::process::ExitCode::SUCCESS,
     }
