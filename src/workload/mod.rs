@@ -3,8 +3,31 @@
 //! The types here are the *domain*: validated, in base units (nanoseconds, bytes), serialisable for
 //! the agent protocol and the record. What a user writes is TOML, read by [`parse`](parse()).
 
+mod build;
+#[cfg(test)]
+mod defaults_tests;
+mod diagnostics;
+mod distribution;
+mod fields;
+mod kernel;
+mod language;
+mod remote;
+mod schema;
+pub mod shipped;
+mod source;
+mod units;
+mod walk;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use diagnostics::{Diagnostics, Fault};
+pub use distribution::Distribution;
+pub use fields::{Field, Presence, Shape, Table};
+pub use kernel::{Cpu, Kernel};
+pub use language::{STEPS, WORKLOAD};
+pub use schema::schema;
+pub use source::{MAX_FILE_BYTES, STARTER, load, parse};
 
 /// A validated workload.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -239,59 +262,6 @@ pub enum Work {
     Cpu(Cpu),
 }
 
-/// Computation: a kernel and how much of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Cpu {
-    /// The kernel.
-    pub kernel: Kernel,
-    /// Bytes of input of one iteration.
-    pub input_bytes: u64,
-    /// The unloaded time of a task's iterations; `None` is one iteration.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub time_ns: Option<u64>,
-}
-
-/// A computation kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Kernel {
-    /// A plain arithmetic loop over the input's 8-byte words; touches no memory beyond them.
-    Loop,
-    /// Counts the primes below the input's size, by trial division.
-    Primes,
-    /// SHA-256 of the input.
-    Sha256,
-    /// Parses a JSON document of the input's size.
-    Json,
-    /// Compresses the input with DEFLATE and decompresses it again.
-    Deflate,
-    /// Sorts the input as 64-bit integers.
-    Sort,
-    /// Multiplies two square matrices of doubles that together have the input's size.
-    Matrix,
-}
-
-impl Kernel {
-    /// Every kernel.
-    pub const ALL: [Kernel; 7] =
-        [Kernel::Loop, Kernel::Primes, Kernel::Sha256, Kernel::Json, Kernel::Deflate, Kernel::Sort, Kernel::Matrix];
-
-    /// The kernel's name, as users write it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Kernel::Loop => "loop",
-            Kernel::Primes => "primes",
-            Kernel::Sha256 => "sha256",
-            Kernel::Json => "json",
-            Kernel::Deflate => "deflate",
-            Kernel::Sort => "sort",
-            Kernel::Matrix => "matrix",
-        }
-    }
-}
-
 /// Whether a connection serves one request or many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -313,59 +283,3 @@ pub enum FileOperation {
     /// Appends to one file that all tasks share.
     Append,
 }
-
-/// A distribution of durations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "distribution", rename_all = "lowercase", deny_unknown_fields)]
-pub enum Distribution {
-    /// Always the same.
-    Fixed {
-        /// The duration.
-        time_ns: u64,
-    },
-    /// Log-normal, given by its median and its 99th percentile; `p99_ns >= p50_ns > 0`.
-    Lognormal {
-        /// The median.
-        p50_ns: u64,
-        /// The 99th percentile.
-        p99_ns: u64,
-    },
-    /// Exponential, given by its mean.
-    Exponential {
-        /// The mean.
-        mean_ns: u64,
-    },
-}
-
-impl Distribution {
-    /// The mean, in nanoseconds. For the log-normal, exp(mu + sigma^2 / 2).
-    #[must_use]
-    pub fn mean_ns(self) -> f64 {
-        match self {
-            Distribution::Fixed { time_ns } => time_ns as f64,
-            Distribution::Exponential { mean_ns } => mean_ns as f64,
-            Distribution::Lognormal { p50_ns, p99_ns } => {
-                let sigma = (p99_ns as f64 / p50_ns as f64).ln() / Z99;
-                p50_ns as f64 * (sigma * sigma / 2.0).exp()
-            }
-        }
-    }
-
-    /// The longest draw to expect of `quantile(1 - 1/2048)`, in nanoseconds.
-    #[must_use]
-    pub fn quantile_ns(self, probability: f64) -> u64 {
-        use statrs::distribution::{ContinuousCDF as _, Normal};
-        match self {
-            Distribution::Fixed { time_ns } => time_ns,
-            Distribution::Exponential { mean_ns } => (-(mean_ns as f64) * (1.0 - probability).ln()).round() as u64,
-            Distribution::Lognormal { p50_ns, p99_ns } => {
-                let sigma = (p99_ns as f64 / p50_ns as f64).ln() / Z99;
-                let z = Normal::standard().inverse_cdf(probability);
-                (p50_ns as f64 * (sigma * z).exp()).round() as u64
-            }
-        }
-    }
-}
-
-/// The 99th percentile of the standard normal distribution.
-const Z99: f64 = 2.326_347_874_040_841;

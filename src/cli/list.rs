@@ -1,0 +1,127 @@
+//! `conbench list`: what there is to choose from.
+
+use std::io::{self, Write};
+
+use comfy_table::{ContentArrangement, Table, presets};
+
+use crate::candidate::Engine;
+use crate::workload::{self, Kernel, Presence, shipped};
+
+/// What `list` is told.
+#[derive(clap::Args, Clone, Debug)]
+pub struct ListArgs {
+    /// What to list; everything, if nothing is named
+    #[arg(value_enum, value_name = "WHAT")]
+    pub what: Vec<What>,
+}
+
+/// A list.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// The workloads that the binary carries
+    Workloads,
+    /// The engines, with the model that each implements
+    Engines,
+    /// The kernels of computation
+    Kernels,
+    /// The kinds of step, with their fields
+    Steps,
+}
+
+impl What {
+    const ALL: [What; 4] = [What::Workloads, What::Engines, What::Kernels, What::Steps];
+
+    fn title(self) -> &'static str {
+        match self {
+            What::Workloads => "Workloads",
+            What::Engines => "Engines",
+            What::Kernels => "Kernels",
+            What::Steps => "Steps",
+        }
+    }
+
+    fn table(self) -> Table {
+        match self {
+            What::Workloads => workloads(),
+            What::Engines => engines(),
+            What::Kernels => kernels(),
+            What::Steps => steps(),
+        }
+    }
+}
+
+/// Writes the lists to `out`. Gives 0.
+///
+/// # Errors
+/// When `out` cannot be written to.
+pub fn run(args: &ListArgs, out: &mut dyn Write, _err: &mut dyn Write, _colour: bool) -> io::Result<u8> {
+    let wanted = |what: &What| args.what.is_empty() || args.what.contains(what);
+    for (index, what) in What::ALL.into_iter().filter(wanted).enumerate() {
+        if index > 0 {
+            writeln!(out)?;
+        }
+        writeln!(out, "{}\n{}", what.title(), what.table().trim_fmt())?;
+    }
+    Ok(0)
+}
+
+fn workloads() -> Table {
+    let mut table = new(&["name", "use case", "what a task does"]);
+    for shipped in shipped::ALL {
+        // A test reads every shipped workload.
+        if let Ok(workload) = shipped.parse() {
+            table.add_row([shipped.name, &workload.use_case, &workload.description]);
+        }
+    }
+    table
+}
+
+fn engines() -> Table {
+    let mut table = new(&["engine", "model", "sizes"]);
+    for engine in Engine::RUST {
+        let axes = engine.axes();
+        let sizes = [(axes.workers, "workers"), (axes.in_flight, "in flight")];
+        let sizes: Vec<&str> = sizes.into_iter().filter(|(has, _)| *has).map(|(_, name)| name).collect();
+        table.add_row([engine.name(), engine.model().name(), &sizes.join(", ")]);
+    }
+    table
+}
+
+fn kernels() -> Table {
+    let mut table = new(&["kernel", "what it computes", "input where a time is given"]);
+    for kernel in Kernel::ALL {
+        let input = format!("{} B", kernel.default_input_bytes());
+        table.add_row([kernel.name(), kernel.summary(), &input]);
+    }
+    table
+}
+
+fn steps() -> Table {
+    let mut table = new(&["kind", "field", "default", "meaning"]);
+    for step in &workload::STEPS {
+        table.add_row([step.name, "", "", step.doc]);
+        for field in step.fields {
+            let default = match field.presence {
+                Presence::Required => "(required)",
+                Presence::Optional(text) | Presence::Default(text) => text,
+            };
+            let meaning = format!("{} {}", field.doc, field.shape.expected());
+            table.add_row(["", field.name, default, &meaning]);
+        }
+    }
+    table
+}
+
+/// Columns of the output.
+const WIDTH: u16 = 120;
+
+fn new(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    // A fixed width: what is listed reads the same in a terminal, in a pipe and in the docs.
+    table
+        .load_style(presets::NOTHING)
+        .set_width(WIDTH)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(header.to_vec());
+    table
+}

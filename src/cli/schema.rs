@@ -1,0 +1,44 @@
+//! `conbench schema`: the JSON Schemas of the files that conbench reads and writes.
+
+use std::io::{self, Write};
+
+use crate::{record, workload};
+
+/// What `schema` is told.
+#[derive(clap::Args, Clone, Debug)]
+pub struct SchemaArgs {
+    /// The kind of file
+    #[arg(value_enum, value_name = "WHICH")]
+    pub which: Which,
+}
+
+/// A kind of file that has a schema.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Workload files
+    Workload,
+    /// Records
+    Record,
+}
+
+/// The schema, as JSON with a line feed at its end.
+///
+/// # Errors
+/// When it cannot be put into JSON.
+pub fn text(which: Which) -> serde_json::Result<String> {
+    let mut text = match which {
+        Which::Workload => serde_json::to_string_pretty(&workload::schema()),
+        Which::Record => serde_json::to_string_pretty(&schemars::schema_for!(record::Recording)),
+    }?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// Writes the schema to `out`. Gives 0.
+///
+/// # Errors
+/// When `out` cannot be written to.
+pub fn run(args: &SchemaArgs, out: &mut dyn Write, _err: &mut dyn Write, _colour: bool) -> io::Result<u8> {
+    out.write_all(text(args.which)?.as_bytes())?;
+    Ok(0)
+}

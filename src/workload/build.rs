@@ -1,0 +1,194 @@
+//! From checked values to the domain, with the rules that span several fields.
+//!
+//! A function here gives `None` when a field that it needs is not there; that fault is reported already.
+
+use super::diagnostics::Fault;
+use super::units::{show_duration, show_size};
+use super::walk::Values;
+use super::{
+    Connection, Cpu, Distribution, FileOperation, Goal, Kernel, Limits, Load, Objective, Payload, Step, Work, Workload,
+};
+
+/// The time of a `cpu` step that names neither an input nor a time.
+const DEFAULT_CPU_NS: u64 = 1_000_000;
+
+/// Builds the workload; adds what is wrong to `faults`.
+pub(super) fn workload(values: &Values, stem: &str, faults: &mut Vec<Fault>) -> Option<Workload> {
+    let load = values.table("load").and_then(|table| load(&table, faults));
+    let objective = values.table("objective").and_then(|table| objective(&table));
+    let payload = values.table("payload").and_then(|table| payload(&table));
+    let found = values.steps("step").unwrap_or_default();
+    let steps: Vec<Option<Step>> = found.iter().map(|values| step(values, faults)).collect();
+    let steps: Vec<Step> = steps.into_iter().collect::<Option<_>>()?;
+    let workload = Workload {
+        name: values.text("name").unwrap_or_else(|| stem.to_owned()),
+        use_case: values.text("use_case").unwrap_or_default(),
+        description: values.text("description")?,
+        load: load?,
+        steps,
+        payload: payload?,
+        objective: objective?,
+        task_timeout_ns: values.nanos("task_timeout")?,
+        max_calls: values.integer("max_calls"),
+    };
+    check_timeout(&workload, values, faults);
+    Some(workload)
+}
+
+/// A task that must take longer than its timeout would fail every time.
+fn check_timeout(workload: &Workload, values: &Values, faults: &mut Vec<Fault>) {
+    let least: u64 = workload.steps.iter().map(least_ns).fold(0, u64::saturating_add);
+    if least >= workload.task_timeout_ns {
+        let message = format!(
+            "a task takes at least {}, and is given up after {}",
+            show_duration(least),
+            show_duration(workload.task_timeout_ns)
+        );
+        let fault = Fault::at(values.place("task_timeout"), message, "");
+        faults.push(fault.help("set `task_timeout` to more than its steps take together"));
+    }
+}
+
+/// The least time that a step takes for certain.
+fn least_ns(step: &Step) -> u64 {
+    let fixed = step.distributions().into_iter().map(|distribution| match distribution {
+        Distribution::Fixed { time_ns } => time_ns,
+        Distribution::Lognormal { .. } | Distribution::Exponential { .. } => 0,
+    });
+    fixed.chain(step.cpu().and_then(|cpu| cpu.time_ns)).fold(0, u64::saturating_add)
+}
+
+fn load(values: &Values, faults: &mut Vec<Fault>) -> Option<Load> {
+    let max_in_flight = values.integer("max_in_flight").and_then(|number| u32::try_from(number).ok());
+    match values.text("mode")?.as_str() {
+        "batch" => {
+            if values.given("tasks").is_none() {
+                let fault = Fault::at(values.place("mode"), "a batch without its number of tasks", "expected `tasks`");
+                faults.push(fault.help("add e.g. `tasks = 500`"));
+            }
+            let tasks = u32::try_from(values.integer("tasks")?).ok()?;
+            Some(Load::Batch { tasks, max_in_flight: max_in_flight? })
+        }
+        _ => {
+            if let Some(at) = values.given("tasks") {
+                let label = "not in a closed load, which lasts as long as it is measured";
+                faults.push(Fault::at(at, "`tasks` belongs to a batch", label).help("add `mode = \"batch\"`"));
+            }
+            Some(Load::Closed { max_in_flight: max_in_flight? })
+        }
+    }
+}
+
+fn payload(values: &Values) -> Option<Payload> {
+    Some(Payload { input_bytes: values.bytes("input")?, output_bytes: values.bytes("output")? })
+}
+
+fn objective(values: &Values) -> Option<Objective> {
+    let limits = values.table("limits")?;
+    Some(Objective {
+        goal: match values.text("goal")?.as_str() {
+            "p99" => Goal::P99,
+            "memory" => Goal::Memory,
+            "cpu_per_task" => Goal::CpuPerTask,
+            _ => Goal::Throughput,
+        },
+        margin: values.percent("margin")? / 100_000.0,
+        limits: Limits { p99_ns: limits.nanos("p99"), memory_bytes: limits.bytes("memory") },
+    })
+}
+
+fn step(values: &Values, faults: &mut Vec<Fault>) -> Option<Step> {
+    match values.name {
+        "cpu" => cpu(values, faults).map(Step::Cpu),
+        "wait" => Some(Step::Wait { time: values.distribution("time")? }),
+        "sleep" => Some(Step::Sleep { time: values.distribution("time")? }),
+        "http" => Some(Step::Http {
+            url: values.text("url"),
+            delay: values.distribution("delay")?,
+            body_bytes: values.bytes("body")?,
+            connection: connection(values)?,
+        }),
+        "tcp" => Some(Step::Tcp {
+            address: values.text("address"),
+            delay: values.distribution("delay")?,
+            request_bytes: values.bytes("request")?,
+            response_bytes: values.bytes("response")?,
+            connection: connection(values)?,
+        }),
+        "file" => file(values, faults),
+        "lock" => Some(Step::Lock { hold: work(values, "hold", faults)? }),
+        "queue" => {
+            let stage = work(values, "time", faults);
+            Some(Step::Queue { capacity: u32::try_from(values.integer("capacity")?).ok()?, stage: stage? })
+        }
+        "event" => Some(Step::Event { round_trips: u32::try_from(values.integer("round_trips")?).ok()? }),
+        "command" => Some(Step::Command {
+            argv: values.argv("argv")?,
+            expect_status: i32::try_from(values.integer("expect_status")?).ok()?,
+        }),
+        _ => None,
+    }
+}
+
+fn connection(values: &Values) -> Option<Connection> {
+    let word = values.text("connection")?;
+    Some(if word == "new" { Connection::New } else { Connection::KeepAlive })
+}
+
+fn kernel(values: &Values) -> Option<Kernel> {
+    let word = values.text("kernel")?;
+    Kernel::ALL.into_iter().find(|kernel| kernel.name() == word)
+}
+
+fn cpu(values: &Values, faults: &mut Vec<Fault>) -> Option<Cpu> {
+    let kernel = kernel(values)?;
+    let Some(at) = values.given("input") else {
+        let time_ns = if values.given("time").is_some() { values.nanos("time")? } else { DEFAULT_CPU_NS };
+        return Some(Cpu { kernel, input_bytes: kernel.default_input_bytes(), time_ns: Some(time_ns) });
+    };
+    let input_bytes = values.bytes("input")?;
+    let (least, most) = kernel.input_bounds();
+    if !(least..=most).contains(&input_bytes) {
+        let label = format!("expected {} to {}", show_size(least), show_size(most));
+        let message = format!("`input`: {} is out of range for the kernel {}", show_size(input_bytes), kernel.name());
+        faults.push(Fault::at(at, message, label));
+        return None;
+    }
+    Some(Cpu { kernel, input_bytes, time_ns: None })
+}
+
+fn file(values: &Values, faults: &mut Vec<Fault>) -> Option<Step> {
+    let operation = match values.text("operation")?.as_str() {
+        "read" => FileOperation::Read,
+        "write" => FileOperation::Write,
+        _ => FileOperation::Append,
+    };
+    let fsync = match values.given("fsync") {
+        Some(_) => values.flag("fsync")?,
+        None => operation == FileOperation::Append,
+    };
+    if fsync && operation == FileOperation::Read {
+        faults.push(Fault::at(values.place("fsync"), "a read has nothing to fsync", "expected false"));
+    }
+    Some(Step::File { operation, size_bytes: values.bytes("size")?, fsync })
+}
+
+/// What is done under a lock or by a consumer: `work`, its time in `time_field`, and its kernel.
+fn work(values: &Values, time_field: &'static str, faults: &mut Vec<Fault>) -> Option<Work> {
+    let computes = values.text("work")? == "cpu";
+    if let (Some(at), false) = (values.given("kernel"), computes) {
+        let fault = Fault::at(at, "`kernel` belongs to computation, and this waits", "");
+        faults.push(fault.help("add `work = \"cpu\"`, or take the kernel out"));
+    }
+    let time = values.distribution(time_field)?;
+    if !computes {
+        return Some(Work::Wait { time });
+    }
+    let Distribution::Fixed { time_ns } = time else {
+        let message = format!("`{time_field}` is a distribution, and computation takes a fixed time");
+        faults.push(Fault::at(values.place(time_field), message, "expected a duration, e.g. \"2ms\""));
+        return None;
+    };
+    let kernel = if values.given("kernel").is_some() { kernel(values)? } else { Kernel::Loop };
+    Some(Work::Cpu(Cpu { kernel, input_bytes: kernel.default_input_bytes(), time_ns: Some(time_ns) }))
+}

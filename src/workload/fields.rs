@@ -1,0 +1,157 @@
+//! What a table of a workload file may hold: the words in which [`language`](super::language) is written.
+//!
+//! One declaration per field serves the reader, its diagnostics, the JSON Schema and the docs, so
+//! they cannot tell different stories.
+
+use super::units;
+
+/// A table of the workload file.
+#[derive(Debug)]
+pub struct Table {
+    /// What messages call it: `load`, `objective`, or the step's `kind`.
+    pub name: &'static str,
+    /// What it stands for, in a sentence.
+    pub doc: &'static str,
+    /// Its fields, in the order of the docs.
+    pub fields: &'static [Field],
+    /// Pairs of fields that exclude each other, with the reason.
+    pub conflicts: &'static [(&'static str, &'static str, &'static str)],
+}
+
+/// A field of a table.
+#[derive(Debug)]
+pub struct Field {
+    /// Its key.
+    pub name: &'static str,
+    /// What it may hold.
+    pub shape: Shape,
+    /// Whether it may be absent, and what stands then.
+    pub presence: Presence,
+    /// What it means.
+    pub doc: &'static str,
+}
+
+/// Whether a field may be absent.
+#[derive(Clone, Copy, Debug)]
+pub enum Presence {
+    /// It must be there.
+    Required,
+    /// It may be absent, which means this.
+    Optional(&'static str),
+    /// It may be absent, and is then this TOML value, read by the same code as a user's.
+    Default(&'static str),
+}
+
+/// What a field may hold. Bounds are inclusive.
+#[derive(Clone, Copy, Debug)]
+pub enum Shape {
+    /// Text of at most `max_chars` characters, on one line unless `lines`.
+    Text {
+        /// The most characters.
+        max_chars: usize,
+        /// Whether line breaks are allowed.
+        lines: bool,
+    },
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// `true` or `false`.
+    Flag,
+    /// A whole number.
+    Integer {
+        /// The least.
+        min: u64,
+        /// The most.
+        max: u64,
+    },
+    /// A duration with its unit.
+    Duration {
+        /// The least, in nanoseconds.
+        min_ns: u64,
+        /// The most, in nanoseconds.
+        max_ns: u64,
+    },
+    /// A duration, `{ p50, p99 }` or `{ exponential }`; each of these at least 1 ns.
+    Distribution {
+        /// The least of a fixed duration, in nanoseconds.
+        min_ns: u64,
+        /// The most of any duration named, in nanoseconds.
+        max_ns: u64,
+    },
+    /// A size with its unit.
+    Size {
+        /// The least, in bytes.
+        min_bytes: u64,
+        /// The most, in bytes.
+        max_bytes: u64,
+    },
+    /// A percentage with its sign, in thousandths of a percent.
+    Percent {
+        /// The least.
+        min_thousandths: u32,
+        /// The most.
+        max_thousandths: u32,
+    },
+    /// A program and its arguments: a list of one or more strings.
+    Argv,
+    /// An `http://` URL.
+    Url,
+    /// `host:port`.
+    Address,
+    /// A table.
+    Table(&'static Table),
+    /// One or more tables `[[step]]`, each with a `kind`.
+    Steps {
+        /// The table of each kind.
+        kinds: &'static [Table],
+        /// The most steps.
+        max: usize,
+    },
+}
+
+impl Table {
+    /// The field of this name.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&'static Field> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+}
+
+impl Shape {
+    /// What is expected, as a message says it: `a duration with its unit, 1ns to 1h`.
+    #[must_use]
+    pub fn expected(self) -> String {
+        match self {
+            Shape::Text { max_chars, lines: true } => format!("a string of at most {max_chars} characters"),
+            Shape::Text { max_chars, lines: false } => {
+                format!("a string of 1 to {max_chars} characters on one line")
+            }
+            Shape::Word(words) => {
+                let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+                words.join(" or ")
+            }
+            Shape::Flag => "true or false".to_owned(),
+            Shape::Integer { min, max } => format!("a whole number, {min} to {max}"),
+            Shape::Duration { min_ns, max_ns } => {
+                format!("a duration, {} to {}", units::show_duration(min_ns), units::show_duration(max_ns))
+            }
+            Shape::Distribution { min_ns, max_ns } => format!(
+                "a duration, {} to {}, or {{ p50, p99 }}, or {{ exponential }}",
+                units::show_duration(min_ns),
+                units::show_duration(max_ns)
+            ),
+            Shape::Size { min_bytes, max_bytes } => {
+                format!("a size, {} to {}", units::show_size(min_bytes), units::show_size(max_bytes))
+            }
+            Shape::Percent { min_thousandths, max_thousandths } => format!(
+                "a percentage, {}% to {}%",
+                f64::from(min_thousandths) / 1000.0,
+                f64::from(max_thousandths) / 1000.0
+            ),
+            Shape::Argv => "a list of one or more strings, [\"program\", \"argument\"]".to_owned(),
+            Shape::Url => "a URL, \"http://host:port/path\"".to_owned(),
+            Shape::Address => "an address, \"host:port\"".to_owned(),
+            Shape::Table(table) => format!("a table, [{}]", table.name),
+            Shape::Steps { max, .. } => format!("1 to {max} tables, each under [[step]]"),
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! From spanned TOML to checked values, led by the declared fields alone.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeInteger, DeTable, DeValue};
+
+use super::Distribution;
+use super::diagnostics::{Fault, shown};
+use super::fields::{Field, Presence, Shape, Table};
+use super::units::{self, Wrong};
+use crate::candidate::nearest;
+
+type Span = Range<usize>;
+
+/// A checked value, in base units.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    Text(String),
+    Flag(bool),
+    Integer(u64),
+    Nanos(u64),
+    Bytes(u64),
+    /// Thousandths of a percent.
+    Percent(f64),
+    Distribution(Distribution),
+    Argv(Vec<String>),
+    Table(Values),
+    Steps(Vec<Values>),
+}
+
+/// The checked values of one table. A field that is absent here is optional, or its fault is reported.
+#[derive(Clone, Debug)]
+pub(super) struct Values {
+    /// The table's name: for a step, its kind.
+    pub(super) name: &'static str,
+    /// Where the table begins.
+    pub(super) span: Span,
+    checked: BTreeMap<&'static str, Value>,
+    /// Where the user wrote a value, right or wrong.
+    given: BTreeMap<&'static str, Span>,
+}
+
+macro_rules! getter {
+    ($name:ident, $variant:ident, $type:ty) => {
+        pub(super) fn $name(&self, field: &str) -> Option<$type> {
+            match self.checked.get(field)? {
+                Value::$variant(value) => Some(value.clone()),
+                _ => None,
+            }
+        }
+    };
+}
+
+impl Values {
+    getter!(text, Text, String);
+    getter!(flag, Flag, bool);
+    getter!(integer, Integer, u64);
+    getter!(nanos, Nanos, u64);
+    getter!(bytes, Bytes, u64);
+    getter!(percent, Percent, f64);
+    getter!(distribution, Distribution, Distribution);
+    getter!(argv, Argv, Vec<String>);
+    getter!(table, Table, Values);
+    getter!(steps, Steps, Vec<Values>);
+
+    /// Where the user wrote this field's value, right or wrong, if they did.
+    pub(super) fn given(&self, field: &str) -> Option<Span> {
+        self.given.get(field).cloned()
+    }
+
+    /// The place of a field's value, or else of the table.
+    pub(super) fn place(&self, field: &str) -> Span {
+        self.given(field).unwrap_or_else(|| self.span.clone())
+    }
+}
+
+/// What a walk found wrong.
+#[derive(Default)]
+pub(super) struct Faults {
+    pub(super) found: Vec<Fault>,
+    /// Things that are not there. Told apart, since a syntax error may be the reason.
+    pub(super) missing: Vec<Fault>,
+}
+
+impl Faults {
+    /// Checks one table against its declaration.
+    pub(super) fn table(&mut self, spec: &'static Table, found: &DeTable<'_>, span: Span) -> Values {
+        let mut values =
+            Values { name: spec.name, span: span.clone(), checked: BTreeMap::new(), given: BTreeMap::new() };
+        let is_step = super::STEPS.iter().any(|step| std::ptr::eq(step, spec));
+        for (key, value) in found {
+            match spec.field(key.get_ref()) {
+                Some(field) => {
+                    values.given.insert(field.name, value.span());
+                    if let Some(checked) = self.value(field, value) {
+                        values.checked.insert(field.name, checked);
+                    }
+                }
+                None if is_step && key.get_ref() == "kind" => {}
+                None => {
+                    if let Some(meant) = self.unknown_key(spec, is_step, key) {
+                        values.given.entry(meant).or_insert(value.span());
+                    }
+                }
+            }
+        }
+        for field in spec.fields.iter().filter(|field| !found.contains_key(field.name)) {
+            self.absent(field, spec, &mut values);
+        }
+        for (one, other, why) in spec.conflicts {
+            if let (Some(_), Some(at)) = (values.given(one), values.given(other)) {
+                self.found.push(Fault::at(at, format!("`{one}` and `{other}` exclude each other"), *why));
+            }
+        }
+        values
+    }
+
+    /// Reports a key that is not in the table; gives the field that was probably meant.
+    fn unknown_key(
+        &mut self,
+        spec: &'static Table,
+        is_step: bool,
+        key: &Spanned<std::borrow::Cow<'_, str>>,
+    ) -> Option<&'static str> {
+        let known: Vec<&'static str> = spec.fields.iter().map(|field| field.name).collect();
+        let near = nearest(key.get_ref(), &known);
+        let place = match spec.name {
+            "workload" => "at the top of a workload file".to_owned(),
+            kind if is_step => format!("in a step of kind `{kind}`"),
+            table => format!("in [{table}]"),
+        };
+        let message = format!("unknown field `{}` {place}", shown(key.get_ref()));
+        let label =
+            near.map_or_else(|| "not a field of this table".to_owned(), |near| format!("did you mean `{near}`?"));
+        let help = format!("the fields here are {}", known.join(", "));
+        self.found.push(Fault::at(key.span(), message, label).help(help));
+        near
+    }
+
+    fn absent(&mut self, field: &'static Field, spec: &'static Table, values: &mut Values) {
+        match field.presence {
+            Presence::Optional(_) => {}
+            // A misspelt key was reported with the word that was meant; once is enough.
+            Presence::Required if values.given.contains_key(field.name) => {}
+            Presence::Required => {
+                let label = format!("expected {} = {}", field.name, field.shape.expected());
+                let message = format!("`{}` is missing", field.name);
+                let (message, label, help) = match field.shape {
+                    Shape::Steps { .. } => ("a workload needs at least one step".to_owned(), String::new(), STEP_HELP),
+                    _ => (format!("{message} in a step of kind `{}`", spec.name), label, field.doc),
+                };
+                self.missing.push(Fault::at(values.span.clone(), message, label).help(help));
+            }
+            Presence::Default(text) => match DeValue::parse(text) {
+                Ok(default) => {
+                    if let Some(value) = self.value(field, &default) {
+                        values.checked.insert(field.name, value);
+                    }
+                }
+                Err(error) => self.missing.push(Fault::at(
+                    values.span.clone(),
+                    format!("the default of `{}` cannot be read: {}", field.name, error.message()),
+                    "a fault of conbench itself: please report it",
+                )),
+            },
+        }
+    }
+
+    /// Checks one value; `None` when a fault was reported.
+    fn value(&mut self, field: &Field, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+        let span = value.span();
+        match (field.shape, value.get_ref()) {
+            (Shape::Table(spec), DeValue::Table(table)) => Some(Value::Table(self.table(spec, table, span))),
+            (Shape::Steps { kinds, max }, DeValue::Array(array)) => self.steps(kinds, max, array, span),
+            (Shape::Distribution { max_ns, .. }, DeValue::Table(table)) => {
+                self.distribution(table, span, max_ns).map(Value::Distribution)
+            }
+            (Shape::Argv, DeValue::Array(array)) => self.argv(array, span),
+            (shape, scalar) => match check_scalar(shape, scalar) {
+                Ok(value) => Some(value),
+                Err(wrong) => {
+                    let message = format!("`{}`: {}", field.name, wrong.message);
+                    let mut fault = Fault::at(span, message, format!("expected {}", shape.expected()));
+                    fault.help = wrong.help;
+                    self.found.push(fault);
+                    None
+                }
+            },
+        }
+    }
+
+    fn steps(
+        &mut self,
+        kinds: &'static [Table],
+        max: usize,
+        array: &[Spanned<DeValue<'_>>],
+        span: Span,
+    ) -> Option<Value> {
+        if array.is_empty() {
+            self.found.push(Fault::at(span, "a workload needs at least one step", "").help(STEP_HELP));
+            return None;
+        }
+        if let Some(over) = array.get(max) {
+            let message = format!("{} steps, and a workload has at most {max}", array.len());
+            self.found.push(Fault::at(over.span(), message, format!("this is step {}", max + 1)));
+        }
+        Some(Value::Steps(array.iter().take(max).filter_map(|step| self.step(kinds, step)).collect()))
+    }
+
+    fn step(&mut self, kinds: &'static [Table], step: &Spanned<DeValue<'_>>) -> Option<Values> {
+        let names: Vec<&'static str> = kinds.iter().map(|kind| kind.name).collect();
+        let DeValue::Table(table) = step.get_ref() else {
+            let message = format!("a step is a table, not {}", describe(step.get_ref()));
+            self.found.push(Fault::at(step.span(), message, "").help(STEP_HELP));
+            return None;
+        };
+        let all = format!("the kinds are {}", names.join(", "));
+        let Some(kind) = table.get("kind") else {
+            self.missing.push(Fault::at(step.span(), "a step without a kind", "expected `kind = ..`").help(all));
+            return None;
+        };
+        let DeValue::String(word) = kind.get_ref() else {
+            let message = format!("`kind` is {}", describe(kind.get_ref()));
+            self.found.push(Fault::at(kind.span(), message, "expected a string").help(all));
+            return None;
+        };
+        match kinds.iter().find(|spec| spec.name == word.as_ref()) {
+            Some(spec) => Some(self.table(spec, table, step.span())),
+            None => {
+                let label = nearest(word, &names).map_or_else(String::new, |near| format!("did you mean `{near}`?"));
+                let message = format!("unknown kind of step `{}`", shown(word));
+                self.found.push(Fault::at(kind.span(), message, label).help(all));
+                None
+            }
+        }
+    }
+
+    /// `{ p50 = "20ms", p99 = "80ms" }` or `{ exponential = "20ms" }`.
+    fn distribution(&mut self, table: &DeTable<'_>, span: Span, max_ns: u64) -> Option<Distribution> {
+        const KNOWN: [&str; 3] = ["p50", "p99", "exponential"];
+        let bounds = Shape::Duration { min_ns: 1, max_ns };
+        let before = self.found.len();
+        let mut parts = BTreeMap::new();
+        for (key, value) in table {
+            let name = key.get_ref().as_ref();
+            let Some(known) = KNOWN.iter().copied().find(|known| *known == name) else {
+                let label = nearest(name, &KNOWN).map_or_else(String::new, |near| format!("did you mean `{near}`?"));
+                let message = format!("unknown field `{}` in a distribution", shown(name));
+                self.found.push(Fault::at(key.span(), message, label).help(DISTRIBUTION_HELP));
+                continue;
+            };
+            match check_scalar(bounds, value.get_ref()) {
+                Ok(Value::Nanos(ns)) => {
+                    parts.insert(known, ns);
+                }
+                Ok(_) => {}
+                Err(wrong) => {
+                    let label = format!("expected {}", bounds.expected());
+                    let mut fault = Fault::at(value.span(), format!("`{known}`: {}", wrong.message), label);
+                    fault.help = wrong.help;
+                    self.found.push(fault);
+                }
+            }
+        }
+        if self.found.len() > before {
+            return None;
+        }
+        match (parts.get("p50"), parts.get("p99"), parts.get("exponential")) {
+            (Some(&p50_ns), Some(&p99_ns), None) if p99_ns >= p50_ns => {
+                Some(Distribution::Lognormal { p50_ns, p99_ns })
+            }
+            (Some(_), Some(_), None) => {
+                self.found.push(Fault::at(span, "`p99` is less than `p50`", "expected p99 >= p50"));
+                None
+            }
+            (None, None, Some(&mean_ns)) => Some(Distribution::Exponential { mean_ns }),
+            _ => {
+                let message = "a distribution is either `p50` and `p99`, or `exponential`";
+                self.found.push(Fault::at(span, message, "").help(DISTRIBUTION_HELP));
+                None
+            }
+        }
+    }
+
+    fn argv(&mut self, array: &[Spanned<DeValue<'_>>], span: Span) -> Option<Value> {
+        const MOST: usize = 1_000;
+        let before = self.found.len();
+        let mut argv = Vec::new();
+        for (index, item) in array.iter().enumerate() {
+            match item.get_ref() {
+                DeValue::String(text) if text.contains('\0') => {
+                    self.found.push(Fault::at(item.span(), "an argument cannot hold a NUL character", ""));
+                }
+                DeValue::String(text) if index == 0 && text.trim().is_empty() => {
+                    self.found.push(Fault::at(item.span(), "the program has no name", "expected a program"));
+                }
+                DeValue::String(text) => argv.push(text.clone().into_owned()),
+                other => {
+                    let message = format!("an argument is a string, not {}", describe(other));
+                    self.found.push(Fault::at(item.span(), message, "expected a string"));
+                }
+            }
+        }
+        if array.is_empty() || array.len() > MOST {
+            let label = format!("expected {}", Shape::Argv.expected());
+            self.found.push(Fault::at(span, format!("`argv` has {} items", array.len()), label));
+        }
+        (self.found.len() == before).then_some(Value::Argv(argv))
+    }
+}
+
+const STEP_HELP: &str = "add `[[step]]` and, below it, `kind = \"cpu\"`; `conbench list` shows the kinds";
+const DISTRIBUTION_HELP: &str = "write \"20ms\", { p50 = \"20ms\", p99 = \"80ms\" } or { exponential = \"20ms\" }";
+
+/// Checks a value that is not made of others.
+fn check_scalar(shape: Shape, value: &DeValue<'_>) -> Result<Value, Wrong> {
+    match (shape, value) {
+        (Shape::Flag, DeValue::Boolean(flag)) => Ok(Value::Flag(*flag)),
+        (Shape::Integer { min, max }, DeValue::Integer(integer)) => {
+            let number = whole(integer).filter(|number| (min..=max).contains(number));
+            number.map(Value::Integer).ok_or_else(|| plain(format!("{} is out of range", shown(&integer.to_string()))))
+        }
+        (Shape::Text { max_chars, lines }, DeValue::String(text)) => check_text(text, max_chars, lines),
+        (Shape::Word(words), DeValue::String(text)) => match words.iter().find(|word| *word == text) {
+            Some(word) => Ok(Value::Text((*word).to_owned())),
+            None => Err(Wrong {
+                message: format!("unknown word `{}`", shown(text)),
+                help: nearest(text, words).map(|near| format!("did you mean \"{near}\"?")),
+            }),
+        },
+        (Shape::Duration { min_ns, max_ns } | Shape::Distribution { min_ns, max_ns }, DeValue::String(text)) => {
+            let ns = units::duration(text)?;
+            let outside = || plain(format!("{} is out of range", shown(text.trim())));
+            let ns = Some(ns).filter(|ns| (min_ns..=max_ns).contains(ns)).ok_or_else(outside)?;
+            Ok(match shape {
+                Shape::Distribution { .. } => Value::Distribution(Distribution::Fixed { time_ns: ns }),
+                _ => Value::Nanos(ns),
+            })
+        }
+        (Shape::Size { min_bytes, max_bytes }, DeValue::String(text)) => {
+            let bytes = Some(units::size(text)?).filter(|bytes| (min_bytes..=max_bytes).contains(bytes));
+            bytes.map(Value::Bytes).ok_or_else(|| plain(format!("{} is out of range", shown(text.trim()))))
+        }
+        (Shape::Percent { min_thousandths, max_thousandths }, DeValue::String(text)) => {
+            let inside = |share: &f64| (f64::from(min_thousandths)..=f64::from(max_thousandths)).contains(share);
+            let share = Some(units::percent(text)?).filter(inside);
+            share.map(Value::Percent).ok_or_else(|| plain(format!("{} is out of range", shown(text.trim()))))
+        }
+        (Shape::Url, DeValue::String(text)) => super::remote::check_url(text).map(Value::Text),
+        (Shape::Address, DeValue::String(text)) => super::remote::check_address(text).map(Value::Text),
+        (_, other) => Err(mismatch(shape, other)),
+    }
+}
+
+fn check_text(text: &str, max_chars: usize, lines: bool) -> Result<Value, Wrong> {
+    if text.chars().count() > max_chars {
+        return Err(plain("the text is too long".to_owned()));
+    }
+    if !lines && text.trim().is_empty() {
+        return Err(plain("the text is empty".to_owned()));
+    }
+    // They would reach the terminal of whoever looks at a table or a record.
+    if text.chars().any(|c| c.is_control() && !(lines && matches!(c, '\n' | '\r' | '\t'))) {
+        return Err(plain("the text holds a control character".to_owned()));
+    }
+    Ok(Value::Text(text.trim().to_owned()))
+}
+
+fn mismatch(shape: Shape, value: &DeValue<'_>) -> Wrong {
+    let number = matches!(value, DeValue::Integer(_) | DeValue::Float(_));
+    let help = match shape {
+        Shape::Duration { .. } | Shape::Distribution { .. } if number => Some(units::DURATION_HELP),
+        Shape::Size { .. } if number => Some(units::SIZE_HELP),
+        Shape::Percent { .. } if number => Some("a percentage has its sign, e.g. \"3%\""),
+        Shape::Steps { .. } => Some(STEP_HELP),
+        Shape::Argv => Some("a command is a list, without a shell: [\"program\", \"argument\"]"),
+        _ => None,
+    };
+    Wrong { message: format!("found {}", describe(value)), help: help.map(str::to_owned) }
+}
+
+fn plain(message: String) -> Wrong {
+    Wrong { message, help: None }
+}
+
+fn whole(integer: &DeInteger<'_>) -> Option<u64> {
+    u64::from_str_radix(integer.as_str().trim_start_matches('+'), integer.radix()).ok()
+}
+
+/// What kind of value this is, with its article.
+fn describe(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(float) if float.as_str().contains("nan") => "not a number (nan)",
+        DeValue::Float(_) => "a float",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "an array",
+        DeValue::Table(_) => "a table",
+    }
+}
