@@ -27,16 +27,9 @@ impl Colour {
         match self {
             Colour::Always => true,
             Colour::Never => false,
-            Colour::Auto => stream.is_terminal() && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb"),
-        }
-    }
-
-    /// The same for the texts that clap writes.
-    pub(super) fn for_clap(self) -> clap::ColorChoice {
-        match self {
-            Colour::Always => clap::ColorChoice::Always,
-            Colour::Never => clap::ColorChoice::Never,
-            Colour::Auto => clap::ColorChoice::Auto,
+            Colour::Auto => {
+                stream.is_terminal() && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+            }
         }
     }
 }
