@@ -1,9 +1,8 @@
 //! Reports: records and their verdicts as a table, Markdown or JSON. Pure: the same records, view and
 //! style always give the same bytes, so that a stored record prints what the live session printed.
 //!
-//! One file an exporter ([`table`], [`markdown`], [`json`], and [`plan`] for what would run); what they
-//! share is what stands in a cell ([`figures`], [`choice`], [`words`]) and how a number is written
-//! ([`units`]).
+//! One file an exporter (`table`, `markdown`, `json`, and `plan` for what would run); what they share is
+//! what stands in a cell (`figures`, `choice`, `words`) and how a number is written (`units`).
 
 mod choice;
 mod figures;
