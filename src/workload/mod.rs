@@ -12,9 +12,11 @@ mod fields;
 mod kernel;
 mod language;
 mod remote;
+mod scalar;
 mod schema;
 pub mod shipped;
 mod source;
+mod syntax;
 mod units;
 mod walk;
 
