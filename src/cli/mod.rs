@@ -100,6 +100,9 @@ impl Terminal {
     }
 }
 
+pub mod host;
+pub mod serve;
+
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn main() -> ExitCode {

@@ -1,5 +1,10 @@
 //! Steps: what a task does. Each is one small file with a blocking and an async form, and knows no engine.
 
+mod codec;
+pub mod http;
+mod net;
+pub mod tcp;
+
 use std::os::fd::OwnedFd;
 
 use super::task::Task;
