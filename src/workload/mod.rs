@@ -239,6 +239,27 @@ impl Step {
         }
     }
 
+    /// Whether an event loop stays free while this step waits: `wait`, `sleep`, `http`, `tcp`, `event`,
+    /// `command`, and a `lock` or `queue` whose work is a wait. The others (`cpu`, `file`, and a `lock` or
+    /// `queue` that computes) block the loop that runs them.
+    #[must_use]
+    pub const fn has_async_form(&self) -> bool {
+        match self {
+            Step::Wait { .. }
+            | Step::Sleep { .. }
+            | Step::Http { .. }
+            | Step::Tcp { .. }
+            | Step::Event { .. }
+            | Step::Command { .. }
+            | Step::Lock { hold: Work::Wait { .. } }
+            | Step::Queue { stage: Work::Wait { .. }, .. } => true,
+            Step::Cpu(_)
+            | Step::File { .. }
+            | Step::Lock { hold: Work::Cpu(_) }
+            | Step::Queue { stage: Work::Cpu(_), .. } => false,
+        }
+    }
+
     /// The computation inside this step, if it has one.
     #[must_use]
     pub fn cpu(&self) -> Option<&Cpu> {
