@@ -4,6 +4,9 @@
 //! does and see no engine. They meet in [`task`].
 
 pub mod calibrate;
+pub mod companion;
+pub mod descriptors;
+mod robust;
 pub mod shared;
 pub mod steps;
 pub mod task;
