@@ -16,6 +16,7 @@ pub mod protocol;
 pub mod race;
 pub mod record;
 pub mod report;
+pub mod selftest;
 pub mod server;
 pub mod session;
 pub mod stats;

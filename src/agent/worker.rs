@@ -8,6 +8,7 @@
 //! reply:   index u64, begin_ns u64, end_ns u64, checksum u64, status u32, unused u32, length u64, payload
 //! ```
 
+use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -276,8 +277,8 @@ pub fn encode_job(job: &Job) -> Result<Vec<u8>, Failed> {
 
 /// The worker's life: `conbench worker SLOT DESCRIPTORS`, requests on standard input until it ends.
 #[must_use]
-pub fn main(arguments: &[String]) -> ExitCode {
-    let numbers: Vec<u32> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
+pub fn main(arguments: &[OsString]) -> ExitCode {
+    let numbers: Vec<u32> = arguments.iter().filter_map(|argument| argument.to_str()?.parse().ok()).collect();
     let [slot, shared] = numbers[..] else { return ExitCode::from(2) };
     // SAFETY: called once, before the process opens anything else at these numbers.
     let adopted = unsafe { adopt(FIRST_SHARED_FD, shared as usize) };

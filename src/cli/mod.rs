@@ -1,21 +1,206 @@
-//! The command line.
+//! The command line: one verb, one file. Each reads its settings, calls the rooms below and writes what
+//! they say.
+//!
+//! Results go to standard output, progress, warnings and errors to standard error. This is the only
+//! room that knows either, and the only one that decides an exit code ([`Exit`]).
 
+mod args;
 pub mod check;
+mod completions;
+mod exit;
+mod failure;
+mod hidden;
+pub mod host;
 pub mod init;
 pub mod list;
+mod measure;
+mod panics;
+mod plan;
+mod progress;
+mod recommend;
+mod report;
+mod run;
 pub mod schema;
-pub mod host;
+mod seams;
 pub mod serve;
+mod signals;
+mod terminal;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+pub use exit::Exit;
+use failure::Failure;
+use terminal::Colour;
+
+/// Measures which concurrency tool fits a workload on this host: threads, processes, async, a mix of
+/// them, or none.
+#[derive(Parser, Debug)]
+#[command(name = "conbench", version, about, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+    /// When colour is used
+    #[arg(long, global = true, value_enum, default_value_t, visible_alias = "color", value_name = "WHEN")]
+    colour: Colour,
+    /// No progress and no warnings on standard error
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+#[derive(Subcommand, Debug)]
+enum Verb {
+    /// Measure a workload and show its candidates
+    Run(Box<run::RunArgs>),
+    /// Choose the right tool for each of several workloads
+    Recommend(Box<recommend::RecommendArgs>),
+    /// Show what `run` would do, without doing it
+    Plan(Box<plan::PlanArgs>),
+    /// Show a saved record again
+    Report(report::ReportArgs),
+    /// Check workload files, without running them
+    Check(check::CheckArgs),
+    /// List the shipped workloads, the engines and the steps
+    List(list::ListArgs),
+    /// Write a workload file to start from
+    Init(init::InitArgs),
+    /// Show what this host gives, and what disturbs it
+    Host(host::HostArgs),
+    /// Serve HTTP and TCP on loopback, as sessions do
+    Serve(serve::ServeArgs),
+    /// Print a JSON Schema
+    Schema(schema::SchemaArgs),
+    /// Print completions for a shell
+    Completions(completions::CompletionsArgs),
+}
+
+/// What every verb may use of its surroundings.
+struct Terminal {
+    out: io::Stdout,
+    colour: Colour,
+    quiet: bool,
+}
+
+impl Terminal {
+    /// Writes a piece of the result, which the reader sees at once.
+    fn print(&self, text: &str) -> Result<(), Failure> {
+        let mut out = self.out.lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()?;
+        Ok(())
+    }
+
+    /// Writes a line to standard error, if anyone wants it.
+    fn warn(&self, text: &str) {
+        if !self.quiet {
+            complain(&format!("warning: {text}\n"));
+        }
+    }
+
+    /// Whether messages on standard error are coloured.
+    fn colour_of_errors(&self) -> bool {
+        self.colour.on(&io::stderr())
+    }
+}
 
 /// Runs the command that the arguments name.
 #[must_use]
-pub fn main() -> std::process::ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.first().map(String::as_str) {
-        Some("agent") => crate::agent::main(),
-        Some("companion") => crate::agent::companion::main(),
-        Some("guard") => crate::guard::main(),
-        Some("worker") => crate::agent::worker::main(&arguments[1..]),
-        _ => std::process::ExitCode::SUCCESS,
+pub fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    if let Some(exit) = hidden::run(args.get(1..).unwrap_or_default()) {
+        return exit;
+    }
+    panics::install();
+    std::panic::catch_unwind(|| visible(args)).unwrap_or(Exit::Internal.into())
+}
+
+fn visible(args: Vec<OsString>) -> ExitCode {
+    let parsed = command().try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let terminal = Terminal { out: io::stdout(), colour: cli.colour, quiet: cli.quiet };
+    match dispatch(cli.verb, &terminal) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            report_failure(&failure);
+            failure.exit().into()
+        }
+    }
+}
+
+fn dispatch(verb: Verb, terminal: &Terminal) -> Result<Exit, Failure> {
+    match verb {
+        Verb::Run(args) => run::run(&args, terminal),
+        Verb::Recommend(args) => recommend::run(&args, terminal),
+        Verb::Plan(args) => plan::run(&args, terminal),
+        Verb::Report(args) => report::run(&args, terminal),
+        Verb::Check(args) => plainly(terminal, |out, err, colour| check::run(&args, out, err, colour)),
+        Verb::List(args) => plainly(terminal, |out, err, colour| list::run(&args, out, err, colour)),
+        Verb::Init(args) => plainly(terminal, |out, err, colour| init::run(&args, out, err, colour)),
+        Verb::Host(args) => plainly(terminal, |out, err, colour| host::run(&args, out, err, colour)),
+        Verb::Serve(args) => plainly(terminal, |out, err, colour| serve::run(&args, out, err, colour)),
+        Verb::Schema(args) => plainly(terminal, |out, err, colour| schema::run(&args, out, err, colour)),
+        Verb::Completions(args) => completions::run(&args, terminal),
+    }
+}
+
+/// A verb that needs two streams only, and ends with 0, or with 2 for bad input.
+fn plainly(
+    terminal: &Terminal,
+    verb: impl FnOnce(&mut dyn Write, &mut dyn Write, bool) -> io::Result<u8>,
+) -> Result<Exit, Failure> {
+    let mut out = io::BufWriter::new(terminal.out.lock());
+    let status = verb(&mut out, &mut io::stderr(), terminal.colour_of_errors())?;
+    out.flush()?;
+    Ok(if status == 0 { Exit::Fine } else { Exit::Usage })
+}
+
+/// The command with its help, which carries the exit codes.
+fn command() -> clap::Command {
+    Cli::command().after_help(exit::table())
+}
+
+/// What clap says: help and version are results, the rest is an error.
+fn usage(error: &clap::Error) -> ExitCode {
+    match error.print() {
+        Err(failed) if failed.kind() != io::ErrorKind::BrokenPipe => Exit::Output.into(),
+        _ if error.use_stderr() => Exit::Usage.into(),
+        _ => Exit::Fine.into(),
+    }
+}
+
+fn report_failure(failure: &Failure) {
+    match failure {
+        Failure::Rendered(text) => complain(text),
+        other if other.exit() == Exit::Fine => {}
+        other => complain(&format!("error: {other}\n")),
+    }
+}
+
+/// Writes to standard error. Where that is closed, nobody is left to be told.
+fn complain(text: &str) {
+    drop(io::stderr().write_all(text.as_bytes()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn help_names_every_exit_code() {
+        let help = command().render_long_help().to_string();
+        for exit in Exit::ALL {
+            assert!(help.contains(&format!("{:>3}  {}", exit.code(), exit.meaning())), "{exit:?}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::{record, workload};
+use crate::{report, workload};
 
 /// What `schema` is told.
 #[derive(clap::Args, Clone, Debug)]
@@ -28,7 +28,7 @@ pub enum Which {
 pub fn text(which: Which) -> serde_json::Result<String> {
     let mut text = match which {
         Which::Workload => serde_json::to_string_pretty(&workload::schema()),
-        Which::Record => serde_json::to_string_pretty(&schemars::schema_for!(record::Recording)),
+        Which::Record => serde_json::to_string_pretty(&report::record_schema()),
     }?;
     text.push('\n');
     Ok(text)

@@ -1,1 +1,109 @@
-//! TBD
+//! Reports: records and their verdicts as a table, Markdown or JSON. Pure: the same records, view and
+//! style always give the same bytes, so that a stored record prints what the live session printed.
+//!
+//! One file an exporter (`table`, `markdown`, `json`, and `plan` for what would run); what they share is
+//! what stands in a cell (`figures`, `choice`, `words`) and how a number is written (`units`).
+
+mod choice;
+mod figures;
+mod grid;
+mod json;
+mod markdown;
+mod plan;
+#[cfg(test)]
+mod sample;
+mod table;
+#[cfg(test)]
+mod tests;
+mod units;
+mod words;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+pub use json::{plan as plan_json, record_schema, records as records_json};
+pub use plan::{plan_markdown, plan_table};
+pub use units::{bytes, count, duration, rate};
+pub use words::{plain, warning};
+
+use crate::analyze::Verdict;
+use crate::record::Record;
+
+/// A record with what it says. As JSON: the record's fields and one more, `verdict`, which
+/// [`crate::record::read`] passes over, because a verdict is always made anew from the record.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Judged {
+    /// What was measured.
+    #[serde(flatten)]
+    pub record: Record,
+    /// What it says.
+    pub verdict: Verdict,
+}
+
+/// How a text for people looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// Columns that a line may have.
+    pub width: u16,
+    /// Whether ANSI colours are used. No word depends on them.
+    pub colour: bool,
+}
+
+/// What of a record is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// The candidates of each record, then its verdict: what `run` prints.
+    Candidates(Candidates),
+    /// "Choosing the Right Tool", a row a record: what `recommend` prints.
+    Choice,
+}
+
+/// How much of the candidates is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Candidates {
+    /// Every size that was measured, not only the best of each engine.
+    pub all: bool,
+    /// Every figure, in further tables.
+    pub details: bool,
+}
+
+/// A text for people, which may be written piece by piece as records come: `head`, then `row` for each
+/// record, then `foot`.
+pub trait Exporter {
+    /// What stands above the first record.
+    fn head(&self, first: &Judged) -> String;
+    /// What one record adds.
+    fn row(&self, judged: &Judged) -> String;
+    /// What stands below the last.
+    fn foot(&self, all: &[Judged]) -> String;
+
+    /// All of it at once; empty without records.
+    fn document(&self, all: &[Judged]) -> String {
+        let Some(first) = all.first() else { return String::new() };
+        let mut text = self.head(first);
+        for judged in all {
+            text.push_str(&self.row(judged));
+        }
+        text.push_str(&self.foot(all));
+        text
+    }
+}
+
+/// The exporter that writes tables for a terminal.
+#[must_use]
+pub fn table(view: View, style: Style) -> Box<dyn Exporter> {
+    match view {
+        View::Candidates(shown) => Box::new(table::CandidatesTable { shown, style }),
+        View::Choice => Box::new(table::ChoiceTable { style }),
+    }
+}
+
+/// The exporter that writes Markdown. It shows every size and every figure, since a reader of a
+/// document cannot ask again.
+#[must_use]
+pub fn markdown(view: View) -> Box<dyn Exporter> {
+    match view {
+        View::Candidates(_) => Box::new(markdown::CandidatesMarkdown),
+        View::Choice => Box::new(markdown::ChoiceMarkdown),
+    }
+}

@@ -322,7 +322,7 @@ impl Link {
 }
 
 /// The failure of a reply that does not belong here.
-pub(super) fn out_of_turn(reply: &Reply, doing: &str) -> Fault {
+pub fn out_of_turn(reply: &Reply, doing: &str) -> Fault {
     let mut text = format!("{reply:?}");
     if let Some((end, _)) = text.char_indices().nth(120) {
         text.truncate(end);

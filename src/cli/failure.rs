@@ -1,0 +1,49 @@
+//! Why a verb could not do its work, with the code that says so.
+
+use std::io;
+
+use super::exit::Exit;
+use crate::record::StoreError;
+use crate::session::SessionError;
+
+/// An error that ends a verb.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// Input or usage is bad. The text is complete: several lines perhaps, with its own `error:`.
+    #[error("{0}")]
+    Rendered(String),
+    /// Input or usage is bad.
+    #[error("{0}")]
+    Usage(String),
+    /// A record that cannot be read.
+    #[error(transparent)]
+    Read(StoreError),
+    /// A record that cannot be written.
+    #[error(transparent)]
+    Save(StoreError),
+    /// Standard output cannot be written.
+    #[error("cannot write to standard output: {0}")]
+    Write(#[from] io::Error),
+    /// The session could not run at all.
+    #[error(transparent)]
+    Session(SessionError),
+    /// Signals cannot be watched.
+    #[error("cannot watch for signals: {0}")]
+    Signals(io::Error),
+    /// A figure that JSON cannot hold: a fault of this program.
+    #[error("cannot write a record as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Failure {
+    /// The code that it ends with. A reader who has gone away (`conbench .. | head`) is no error.
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Failure::Rendered(_) | Failure::Usage(_) | Failure::Read(_) => Exit::Usage,
+            Failure::Write(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Fine,
+            Failure::Write(_) | Failure::Save(_) | Failure::Session(SessionError::Store(_)) => Exit::Output,
+            Failure::Session(_) => Exit::NoAnswer,
+            Failure::Signals(_) | Failure::Json(_) => Exit::Internal,
+        }
+    }
+}

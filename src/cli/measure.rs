@@ -1,0 +1,145 @@
+//! What `run` and `recommend` share: everything between a workload and its judged record.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use super::args::{Format, Selection, Shown};
+use super::progress::{Progress, Saving};
+use super::{Exit, Failure, Terminal, seams, terminal};
+use crate::analyze::Validity;
+use crate::host::Facts;
+use crate::plan::{Plan, Settings};
+use crate::record::{self, Ending, Record};
+use crate::report::{self, Candidates, Exporter, Judged, View};
+use crate::session::Session;
+use crate::workload::Workload;
+
+/// The time for one workload when the user names none.
+pub(super) const BUDGET: Duration = Duration::from_secs(20);
+
+/// Where results go, and when to stop.
+pub(super) struct Measuring<'a> {
+    pub(super) terminal: &'a Terminal,
+    pub(super) selection: &'a Selection,
+    pub(super) output: Option<PathBuf>,
+    pub(super) interrupted: Arc<AtomicBool>,
+    pub(super) facts: Facts,
+}
+
+impl Measuring<'_> {
+    /// Measures a workload, behind those that are done.
+    pub(super) fn measure(&self, workload: Workload, budget: Duration, done: &[Judged]) -> Result<Judged, Failure> {
+        let settings = self.selection.settings(budget);
+        let plan = plan(&workload, &settings, &self.facts)?;
+        for note in &plan.notes {
+            self.terminal.warn(&format!("{}: {}", report::plain(&workload.name), report::plain(note)));
+        }
+        // The first record is saved by its session; a later one goes into the same file behind it.
+        let first = done.is_empty();
+        let saving = self.output.clone().filter(|_| !first);
+        let saving =
+            saving.map(|path| Saving { path, done: done.iter().map(|judged| judged.record.clone()).collect() });
+        let mut progress = Progress::new(&workload.name, self.terminal.quiet, saving);
+        let session = Session {
+            workload,
+            settings,
+            host: self.facts.clone(),
+            plan,
+            output: self.output.clone().filter(|_| first),
+            interrupted: Arc::clone(&self.interrupted),
+        };
+        let measured = seams::measure(session, &mut progress);
+        let saved = progress.finish();
+        let judged = judged(measured.map_err(Failure::Session)?);
+        saved.map_err(Failure::Save)?;
+        Ok(judged)
+    }
+
+    /// Saves the records with their verdicts, if they are to be saved.
+    pub(super) fn save(&self, all: &[Judged]) -> Result<(), Failure> {
+        let Some(path) = &self.output else { return Ok(()) };
+        record::write(path, report::records_json(all)?.as_bytes()).map_err(Failure::Save)
+    }
+}
+
+/// A record with its verdict.
+pub(super) fn judged(record: Record) -> Judged {
+    Judged { verdict: seams::analyze(&record), record }
+}
+
+/// The plan of a session; one without anything to run is the user's to change.
+pub(super) fn plan(workload: &Workload, settings: &Settings, facts: &Facts) -> Result<Plan, Failure> {
+    let plan = seams::plan(workload, settings, facts);
+    if !plan.entries.is_empty() {
+        return Ok(plan);
+    }
+    let reasons: Vec<String> = plan
+        .left_out
+        .iter()
+        .map(|left_out| format!("\n  {}: {}", report::plain(&left_out.what), report::plain(&left_out.reason)))
+        .collect();
+    let name = report::plain(&workload.name);
+    Err(Failure::Usage(if reasons.is_empty() {
+        format!("nothing of `{name}` is left to run: --runtimes, --models and --engines exclude one another")
+    } else {
+        format!("nothing of `{name}` can run here:{}", reasons.concat())
+    }))
+}
+
+/// Refuses a workload that would reach beyond this host, unless the user allows it.
+pub(super) fn check_remote(workload: &Workload, allowed: bool) -> Result<(), Failure> {
+    let targets = workload.remote_targets();
+    if allowed || targets.is_empty() {
+        return Ok(());
+    }
+    let targets: Vec<String> = targets.iter().map(|target| format!("`{}`", report::plain(target))).collect();
+    Err(Failure::Usage(format!(
+        "`{}` reaches {}, which is not this host: add --allow-remote if its owner agrees (`conbench plan` shows how many calls are foreseen)",
+        report::plain(&workload.name),
+        targets.join(", ")
+    )))
+}
+
+/// Refuses an output that could not be written when all is measured.
+pub(super) fn check_output(path: Option<&Path>) -> Result<(), Failure> {
+    let Some(path) = path else { return Ok(()) };
+    if path.is_dir() {
+        return Err(Failure::Usage(format!("cannot write `{}`: it is a directory; name a file in it", path.display())));
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if parent.is_dir() {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!("cannot write `{}`: there is no directory `{}`", path.display(), parent.display())))
+}
+
+/// The exporter of a format for people; `None` for JSON, which is written at the end, whole.
+pub(super) fn exporter(view: View, format: Format, terminal: &Terminal) -> Option<Box<dyn Exporter>> {
+    match format {
+        Format::Table => Some(report::table(view, terminal::stdout_style(terminal.colour))),
+        Format::Markdown => Some(report::markdown(view)),
+        Format::Json => None,
+    }
+}
+
+/// The view of `run`.
+pub(super) fn candidates(shown: Shown) -> View {
+    View::Candidates(Candidates { all: shown.all, details: shown.details })
+}
+
+/// The code that a record ends with.
+pub(super) fn exit(judged: &Judged) -> Exit {
+    let groups = &judged.verdict.groups;
+    let answered = groups.iter().any(|group| group.answer.best.is_some() || !group.answer.unresolved.is_empty());
+    if judged.record.ending == Ending::Interrupted {
+        Exit::Interrupted
+    } else if judged.verdict.validity == Validity::Invalid || !answered {
+        Exit::NoAnswer
+    } else if judged.record.candidates.iter().any(|candidate| candidate.failure.is_some()) {
+        Exit::CandidateFailed
+    } else {
+        Exit::Fine
+    }
+}

@@ -1,0 +1,33 @@
+//! `conbench plan`: what `run` would do. Nothing is run.
+
+use std::path::PathBuf;
+
+use super::args::{Format, Selection};
+use super::{Exit, Failure, Terminal, measure, seams, terminal};
+use crate::report;
+
+/// What `plan` is told.
+#[derive(clap::Args, Clone, Debug)]
+pub(super) struct PlanArgs {
+    /// A workload file, or the name of a shipped workload
+    file: PathBuf,
+    #[command(flatten)]
+    selection: Selection,
+    /// How the plan is written
+    #[arg(long, value_enum, default_value_t, help_heading = "Output")]
+    format: Format,
+}
+
+/// Prints the plan.
+pub(super) fn run(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    let workload = seams::workload(&args.file, terminal.colour_of_errors())?;
+    let settings = args.selection.settings(args.selection.budget.unwrap_or(measure::BUDGET));
+    let plan = seams::plan(&workload, &settings, &seams::facts());
+    let text = match args.format {
+        Format::Table => report::plan_table(&workload, &plan, terminal::stdout_style(terminal.colour)),
+        Format::Markdown => report::plan_markdown(&workload, &plan),
+        Format::Json => report::plan_json(&workload, &settings, &plan)?,
+    };
+    terminal.print(&text)?;
+    Ok(Exit::Fine)
+}

@@ -1,0 +1,104 @@
+//! Progress and warnings on standard error.
+//!
+//! Redrawn only when a session tells something, which it never does while a block runs: a ticking
+//! thread would disturb what is measured.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::record::{self, Phase, Record, Recording, StoreError};
+use crate::report;
+use crate::session::{Event, Observer};
+
+/// Redraws in a second, at most.
+const REDRAWS: u8 = 10;
+/// Steps of the bar; finer than a terminal can show.
+const STEPS: u64 = 1000;
+
+/// Watches the session of one workload.
+pub(super) struct Progress {
+    bar: ProgressBar,
+    quiet: bool,
+    saving: Option<Saving>,
+    failed: Option<StoreError>,
+}
+
+/// Where a growing record is saved, behind those that are done.
+pub(super) struct Saving {
+    /// The file.
+    pub(super) path: PathBuf,
+    /// The records of the workloads before this one.
+    pub(super) done: Vec<Record>,
+}
+
+impl Progress {
+    /// An observer of a session of this workload.
+    pub(super) fn new(workload: &str, quiet: bool, saving: Option<Saving>) -> Progress {
+        let bar = if quiet || !io::stderr().is_terminal() {
+            ProgressBar::hidden()
+        } else {
+            let bar = ProgressBar::with_draw_target(Some(STEPS), ProgressDrawTarget::stderr_with_hz(REDRAWS));
+            // A template that does not parse is a fault of this line; the default bar serves then.
+            let style = ProgressStyle::with_template("{prefix} {bar:24} {wide_msg}");
+            if let Ok(style) = style {
+                bar.set_style(style.progress_chars("=> "));
+            }
+            bar.with_prefix(report::plain(workload))
+        };
+        Progress { bar, quiet, saving, failed: None }
+    }
+
+    /// Ends the bar, and tells whether the record could be saved as it grew.
+    pub(super) fn finish(self) -> Result<(), StoreError> {
+        self.bar.finish_and_clear();
+        self.failed.map_or(Ok(()), Err)
+    }
+
+    /// Writes a line above the bar.
+    fn line(&self, text: &str) {
+        if !self.quiet {
+            // Nobody is left to tell that standard error is closed.
+            self.bar.suspend(|| drop(writeln!(io::stderr(), "{text}")));
+        }
+    }
+
+    fn save(&mut self, record: &Record) {
+        let Some(saving) = &self.saving else { return };
+        let mut records = saving.done.clone();
+        records.push(record.clone());
+        // A record holds nothing that JSON cannot; the session reports the like when it saves.
+        let Ok(text) = serde_json::to_vec(&Recording::new(records)) else { return };
+        if let Err(error) = record::write(&saving.path, &text) {
+            self.failed.get_or_insert(error);
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn observe(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Calibrating(what) => self.bar.set_message(format!("calibrating: {}", report::plain(what))),
+            Event::Round { number, phase, candidates, elapsed_ns, budget_ns } => {
+                let phase = match phase {
+                    Phase::Search => "searching sizes",
+                    Phase::Final => "comparing",
+                };
+                let share = *elapsed_ns as f64 / (*budget_ns).max(1) as f64;
+                self.bar.set_position((share.min(1.0) * STEPS as f64) as u64);
+                self.bar.set_message(format!(
+                    "round {}: {phase}, {candidates} candidates, {} of {}",
+                    number + 1,
+                    report::duration(*elapsed_ns as f64),
+                    report::duration(*budget_ns as f64)
+                ));
+            }
+            Event::Failed { candidate, failure } => {
+                self.line(&format!("warning: `{candidate}` failed: {}", report::plain(&failure.to_string())));
+            }
+            Event::Warning(warning) => self.line(&format!("warning: {}", report::warning(warning))),
+            Event::Saved(record) => self.save(record),
+        }
+    }
+}

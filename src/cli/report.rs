@@ -1,0 +1,47 @@
+//! `conbench report`: prints of a saved record what `run` or `recommend` printed when they measured it.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::args::Shown;
+use super::{Exit, Failure, Terminal, measure};
+use crate::record;
+use crate::report::{self, Judged, View};
+
+/// What `report` is told.
+#[derive(clap::Args, Clone, Debug)]
+pub(super) struct ReportArgs {
+    /// A file that --output saved
+    record: PathBuf,
+    /// The verb whose view is shown [default: run for one workload, recommend for several]
+    #[arg(long = "as", value_enum, value_name = "VERB")]
+    view: Option<Verb>,
+    #[command(flatten)]
+    shown: Shown,
+}
+
+/// A verb that shows records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Verb {
+    /// The candidates of each workload
+    Run,
+    /// A row a workload
+    Recommend,
+}
+
+/// Prints the record.
+pub(super) fn run(args: &ReportArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    let recording = record::read(&args.record).map_err(Failure::Read)?;
+    let usual = if recording.records.len() == 1 { Verb::Run } else { Verb::Recommend };
+    let view = match args.view.unwrap_or(usual) {
+        Verb::Run => measure::candidates(args.shown),
+        Verb::Recommend => View::Choice,
+    };
+    let all: Vec<Judged> = recording.records.into_iter().map(measure::judged).collect();
+    match measure::exporter(view, args.shown.format, terminal) {
+        Some(exporter) => terminal.print(&exporter.document(&all))?,
+        None => terminal.print(&report::records_json(&all)?)?,
+    }
+    Ok(Exit::Fine)
+}

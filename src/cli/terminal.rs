@@ -1,0 +1,48 @@
+//! What the terminal can show: colour and width, decided once.
+
+use std::io::{self, IsTerminal};
+
+use clap::ValueEnum;
+
+use crate::report::Style;
+
+/// The width of a text that does not go to a terminal: it fits a page.
+const PAGE: u16 = 100;
+
+/// When colour is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Colour {
+    /// At a terminal, unless `NO_COLOR` is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl Colour {
+    /// Whether there is colour on this stream.
+    pub(super) fn on(self, stream: &impl IsTerminal) -> bool {
+        match self {
+            Colour::Always => true,
+            Colour::Never => false,
+            Colour::Auto => {
+                stream.is_terminal() && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+            }
+        }
+    }
+}
+
+/// How standard output looks.
+pub(super) fn stdout_style(colour: Colour) -> Style {
+    let stdout = io::stdout();
+    let terminal = stdout.is_terminal().then(|| rustix::termios::tcgetwinsize(&stdout).ok()).flatten();
+    let width = terminal.map(|size| size.ws_col).filter(|columns| *columns > 0).unwrap_or(PAGE);
+    Style { width, colour: colour.on(&stdout) }
+}
+
+/// Whether an environment variable is set to something (`NO_COLOR=` counts as not set, see no-color.org).
+fn set(name: &str) -> bool {
+    std::env::var_os(name).is_some_and(|value| !value.is_empty())
+}

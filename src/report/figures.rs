@@ -1,0 +1,152 @@
+//! The columns of a candidate's figures, as data: what stands in a cell, whatever draws it.
+
+use super::grid::Title;
+use super::units::{NONE, bytes, count, duration, percent, rate};
+use super::words::{against_best, plus_minus, status};
+use crate::analyze::Row;
+
+/// One column.
+pub(super) struct Column {
+    /// Its title and side.
+    pub(super) title: Title,
+    /// The order in which columns are kept where not all have room: 0 always is.
+    pub(super) rank: u8,
+    /// What stands in it.
+    pub(super) cell: fn(&Row) -> String,
+}
+
+/// A table of figures with its heading.
+pub(super) struct Sheet {
+    /// The heading; empty for the main one.
+    pub(super) heading: &'static str,
+    /// The columns, from left to right.
+    pub(super) columns: &'static [Column],
+}
+
+/// What is compared: the table that everyone reads.
+pub(super) const MAIN: Sheet = Sheet {
+    heading: "",
+    columns: &[
+        left("Candidate", 0, name),
+        left("Model", 5, |row| row.candidate.model().to_string()),
+        right("Tasks", 0, |row| row.throughput_per_s.map_or(none(), |estimate| rate(estimate.value))),
+        right("95 %", 2, |row| row.throughput_per_s.map_or(none(), plus_minus)),
+        right("vs best", 1, against_best),
+        right("p50", 4, |row| time(row.service.p50_ns)),
+        right("p99", 3, |row| time(row.service.p99_ns)),
+        right("CPU/task", 6, |row| {
+            row.cpu_user_ns_per_task.zip(row.cpu_system_ns_per_task).map_or(none(), |(a, b)| duration(a + b))
+        }),
+        right("Memory", 7, |row| size(row.memory_bytes)),
+        right("Startup", 8, |row| time(row.startup_ns)),
+        left("Status", 0, |row| status(&row.status).to_owned()),
+    ],
+};
+
+/// Everything else.
+pub(super) const DETAILS: [Sheet; 3] = [
+    Sheet {
+        heading: "Latency: service time per task, and queueing before it",
+        columns: &[
+            left("Candidate", 0, name),
+            right("p50", 0, |row| time(row.service.p50_ns)),
+            right("p90", 3, |row| time(row.service.p90_ns)),
+            right("p99", 0, |row| time(row.service.p99_ns)),
+            right("p99.9", 1, |row| time(row.service.p999_ns)),
+            right("Max", 0, |row| time(row.service.max_ns)),
+            right("Samples", 2, |row| count(row.service.samples as f64)),
+            right("Queue p50", 4, |row| time(row.queueing.p50_ns)),
+            right("p99", 5, |row| time(row.queueing.p99_ns)),
+        ],
+    },
+    Sheet {
+        heading: "Cost per task, and memory under load",
+        columns: &[
+            left("Candidate", 0, name),
+            right("User", 0, |row| nanoseconds(row.cpu_user_ns_per_task)),
+            right("System", 0, |row| nanoseconds(row.cpu_system_ns_per_task)),
+            right("Waits", 0, |row| number(row.voluntary_switches_per_task)),
+            right("Preempted", 2, |row| number(row.involuntary_switches_per_task)),
+            right("Server", 4, |row| nanoseconds(row.server_cpu_ns_per_task)),
+            right("Memory", 1, |row| size(row.memory_bytes)),
+            right("Files", 3, |row| size(row.file_pages_bytes)),
+        ],
+    },
+    Sheet {
+        heading: "Life: from start to end, and what backs the figures",
+        columns: &[
+            left("Candidate", 0, name),
+            right("Boot", 5, |row| time(row.boot_ns)),
+            right("Startup", 0, |row| time(row.startup_ns)),
+            right("Teardown", 1, |row| time(row.teardown_ns)),
+            right("Of limit", 0, |row| row.limit_share.map_or(none(), percent)),
+            right("Stall", 0, |row| time(row.longest_stall_ns)),
+            left("Results", 0, checked),
+            right("Blocks", 4, |row| row.blocks.to_string()),
+            right("Lives", 3, |row| row.incarnations.to_string()),
+        ],
+    },
+];
+
+/// What the words of [`DETAILS`] mean.
+pub(super) const LEGEND: &str = "Waits and Preempted: voluntary and involuntary context switches. Server: CPU of the embedded server. Memory: anonymous and shared, without a no-op agent's; Files: file pages. Stall: the longest that an event loop was late. Results: equal to the reference's.";
+
+impl Sheet {
+    /// The titles of the columns that are no less important than `rank`.
+    pub(super) fn titles(&self, rank: u8) -> Vec<Title> {
+        self.columns.iter().filter(|column| column.rank <= rank).map(|column| column.title).collect()
+    }
+
+    /// The titles of the other columns.
+    pub(super) fn dropped(&self, rank: u8) -> Vec<&'static str> {
+        self.columns.iter().filter(|column| column.rank > rank).map(|column| column.title.text).collect()
+    }
+
+    /// The cells of the same columns.
+    pub(super) fn cells(&self, rank: u8, row: &Row) -> Vec<String> {
+        self.columns.iter().filter(|column| column.rank <= rank).map(|column| (column.cell)(row)).collect()
+    }
+}
+
+/// A candidate without its runtime, which the table's heading names.
+fn name(row: &Row) -> String {
+    let full = row.candidate.to_string();
+    full.split_once('/').map_or(full.clone(), |(_, name)| name.to_owned())
+}
+
+fn checked(row: &Row) -> String {
+    match row.checked {
+        Some(true) => "equal",
+        Some(false) => "differ",
+        None => "unchecked",
+    }
+    .to_owned()
+}
+
+fn none() -> String {
+    NONE.to_owned()
+}
+
+fn time(ns: Option<u64>) -> String {
+    ns.map_or(none(), |ns| duration(ns as f64))
+}
+
+fn nanoseconds(ns: Option<f64>) -> String {
+    ns.map_or(none(), duration)
+}
+
+fn number(value: Option<f64>) -> String {
+    value.map_or(none(), count)
+}
+
+fn size(value: Option<u64>) -> String {
+    value.map_or(none(), bytes)
+}
+
+const fn left(text: &'static str, rank: u8, cell: fn(&Row) -> String) -> Column {
+    Column { title: Title { text, right: false }, rank, cell }
+}
+
+const fn right(text: &'static str, rank: u8, cell: fn(&Row) -> String) -> Column {
+    Column { title: Title { text, right: true }, rank, cell }
+}

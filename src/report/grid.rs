@@ -1,0 +1,126 @@
+//! Tables and wrapped texts for a terminal, drawn by `comfy-table` and painted line by line.
+//!
+//! Lines are painted after they are laid out, so that colour never moves a column.
+
+use comfy_table::{
+    CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle, Width, presets::NOTHING,
+};
+
+/// Columns between two columns.
+const GAP: u16 = 2;
+
+/// A text is never wrapped to less than this, however narrow the terminal.
+const NARROWEST: u16 = 20;
+
+/// How a line is painted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Paint {
+    /// As it is.
+    #[default]
+    Plain,
+    /// A heading.
+    Bold,
+    /// A recommendation.
+    Good,
+    /// A fault.
+    Bad,
+    /// What matters less.
+    Faint,
+}
+
+impl Paint {
+    fn code(self) -> &'static str {
+        match self {
+            Paint::Plain => "",
+            Paint::Bold => "1",
+            Paint::Good => "32",
+            Paint::Bad => "31",
+            Paint::Faint => "2",
+        }
+    }
+}
+
+/// Paints a line, if there is colour.
+pub(super) fn paint(line: &str, paint: Paint, colour: bool) -> String {
+    if !colour || paint == Paint::Plain || line.is_empty() {
+        return line.to_owned();
+    }
+    format!("\u{1b}[{}m{line}\u{1b}[0m", paint.code())
+}
+
+/// A column's title and side.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Title {
+    pub(super) text: &'static str,
+    pub(super) right: bool,
+}
+
+/// A table with a row a line: nothing wraps.
+pub(super) fn lines(titles: &[Title], rows: &[(Vec<String>, Paint)], colour: bool) -> String {
+    let mut table = Table::new();
+    table.load_style(ruled()).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(titles.iter().map(|title| title.text));
+    for (cells, _) in rows {
+        table.add_row(cells);
+    }
+    for (column, title) in table.column_iter_mut().zip(titles) {
+        column.set_padding((0, GAP));
+        column.set_cell_alignment(if title.right { CellAlignment::Right } else { CellAlignment::Left });
+    }
+    let width = needed(titles, rows);
+    let paints = [Paint::Bold, Paint::Faint].into_iter().chain(rows.iter().map(|row| row.1));
+    let drawn = table.lines().zip(paints).map(|(line, how)| {
+        // The gap after the last column is no part of the table.
+        let line: String = line.chars().take(width).collect();
+        paint(line.trim_end(), how, colour) + "\n"
+    });
+    drawn.collect()
+}
+
+/// The width that [`lines`] needs for these columns.
+pub(super) fn needed(titles: &[Title], rows: &[(Vec<String>, Paint)]) -> usize {
+    let cell = |at: usize| rows.iter().filter_map(move |row| row.0.get(at)).map(|text| text.chars().count());
+    let widths = titles.iter().enumerate().map(|(at, title)| cell(at).max().unwrap_or(0).max(title.text.len()));
+    (widths.sum::<usize>() + usize::from(GAP) * titles.len()).saturating_sub(usize::from(GAP))
+}
+
+/// Cells side by side, each wrapped to its width.
+pub(super) fn wrapped(cells: &[String], widths: &[u16]) -> Vec<String> {
+    side_by_side(cells, widths, GAP)
+}
+
+fn side_by_side(cells: &[String], widths: &[u16], gap: u16) -> Vec<String> {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(widths.iter().map(|width| width + gap).sum());
+    table.add_row(cells);
+    for (column, width) in table.column_iter_mut().zip(widths) {
+        column.set_padding((0, gap));
+        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width + gap)));
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
+/// A text under a label, wrapped beside it: `Why: ..`.
+pub(super) fn labelled(indent: u16, label: &str, text: &str, width: u16) -> String {
+    let label_width = u16::try_from(label.chars().count()).unwrap_or(u16::MAX);
+    let taken = indent.saturating_add(label_width).saturating_add(1);
+    let text_width = width.saturating_sub(taken).max(NARROWEST);
+    let margin = " ".repeat(usize::from(indent));
+    let lines = side_by_side(&[label.to_owned(), text.to_owned()], &[label_width, text_width], 1);
+    lines.iter().map(|line| format!("{margin}{line}\n")).collect()
+}
+
+/// A text wrapped to a width.
+pub(super) fn paragraph(text: &str, width: u16) -> String {
+    side_by_side(&[text.to_owned()], &[width.max(NARROWEST)], 0).iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// The rule below a header that is `width` wide.
+pub(super) fn rule(width: u16) -> String {
+    "─".repeat(usize::from(width))
+}
+
+fn ruled() -> TableStyle {
+    NOTHING.header_separator(LineStyle::none().fill('─'))
+}

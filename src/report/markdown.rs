@@ -1,0 +1,124 @@
+//! Reports in Markdown, with nothing left out.
+
+use super::choice::choices;
+use super::figures::{DETAILS, LEGEND, MAIN, Sheet};
+use super::grid::Title;
+use super::words::{self, DASH, SURENESS, plain};
+use super::{Exporter, Judged};
+use crate::analyze::Row;
+
+/// The candidates of each record, with every size and every figure.
+pub(super) struct CandidatesMarkdown;
+
+impl Exporter for CandidatesMarkdown {
+    fn head(&self, _first: &Judged) -> String {
+        String::new()
+    }
+
+    fn row(&self, judged: &Judged) -> String {
+        let record = &judged.record;
+        let mut text = format!(
+            "## {}\n\n{}\n\n{}\n",
+            escaped(&record.workload.name),
+            escaped(&words::circumstances(record)),
+            escaped(&words::host(record))
+        );
+        for group in &judged.verdict.groups {
+            let rows: Vec<&Row> = group.rows.iter().collect();
+            text.push_str(&format!("\n### {}\n\n", escaped(&group.runtime)));
+            for (label, sentence) in words::answer(judged, group) {
+                text.push_str(&format!("- **{label}** {}\n", escaped(&sentence)));
+            }
+            text.push_str(&format!("\n{}", sheet(&MAIN, &rows)));
+            for details in &DETAILS {
+                text.push_str(&format!("\n{}\n\n{}", details.heading, sheet(details, &rows)));
+            }
+            text.push_str(&format!("\n{LEGEND}\n\n{DASH}\n"));
+        }
+        let notes = notes(judged);
+        if notes.is_empty() { text + "\n" } else { format!("{text}\n{notes}\n") }
+    }
+
+    fn foot(&self, _all: &[Judged]) -> String {
+        String::new()
+    }
+}
+
+/// "Choosing the Right Tool".
+pub(super) struct ChoiceMarkdown;
+
+impl Exporter for ChoiceMarkdown {
+    fn head(&self, first: &Judged) -> String {
+        let titles = ["Use case", "Best choice", "Engine", "Sizes", "Tasks", "Lead", "How sure", "Tied", "Why"];
+        format!(
+            "## Choosing the Right Tool\n\n{}\n\n{}",
+            escaped(&words::host(&first.record)),
+            header(titles.map(|text| Title { text, right: false }).as_slice())
+        )
+    }
+
+    fn row(&self, judged: &Judged) -> String {
+        let lines = choices(judged).into_iter().map(|choice| {
+            let lead = [choice.over_sequential, choice.over_next];
+            let lead = lead.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
+            line(&[
+                choice.use_case,
+                choice.best,
+                choice.engine,
+                choice.sizes,
+                choice.throughput,
+                lead,
+                choice.sure.to_owned(),
+                choice.ties,
+                choice.why,
+            ])
+        });
+        lines.collect()
+    }
+
+    fn foot(&self, all: &[Judged]) -> String {
+        let mut text = format!("\n{SURENESS}\n");
+        for judged in all {
+            let notes = notes(judged);
+            if !notes.is_empty() {
+                text.push_str(&format!("\n{}:\n\n{notes}", escaped(&judged.record.workload.name)));
+            }
+        }
+        text
+    }
+}
+
+fn notes(judged: &Judged) -> String {
+    let mut lines: Vec<String> = words::faults(judged)
+        .into_iter()
+        .map(|(candidate, what, reason)| format!("`{candidate}` {what}: {reason}"))
+        .collect();
+    lines.extend(words::reservations(judged));
+    let left_out = judged.record.left_out().iter();
+    lines.extend(left_out.map(|left_out| format!("`{}` left out: {}", left_out.what, left_out.reason)));
+    lines.iter().map(|line| format!("- {}\n", escaped(line))).collect()
+}
+
+fn sheet(sheet: &Sheet, rows: &[&Row]) -> String {
+    let mut text = header(&sheet.titles(u8::MAX));
+    text.extend(rows.iter().map(|row| line(&sheet.cells(u8::MAX, row))));
+    text
+}
+
+/// A header with the rule that says which side a column is aligned to.
+pub(super) fn header(titles: &[Title]) -> String {
+    let names: Vec<String> = titles.iter().map(|title| title.text.to_owned()).collect();
+    let rules: Vec<&str> = titles.iter().map(|title| if title.right { "---:" } else { "---" }).collect();
+    format!("{}| {} |\n", line(&names), rules.join(" | "))
+}
+
+/// A row of cells.
+pub(super) fn line(cells: &[String]) -> String {
+    let cells: Vec<String> = cells.iter().map(|cell| escaped(cell)).collect();
+    format!("| {} |\n", cells.join(" | "))
+}
+
+/// Text on one line, that neither ends a cell nor starts markup of its own.
+pub(super) fn escaped(text: &str) -> String {
+    plain(text).replace('|', "\\|").replace('<', "&lt;")
+}

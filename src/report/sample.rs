@@ -1,0 +1,294 @@
+//! A synthetic record with its verdict, for tests: round figures, and one of each thing that a report
+//! must show.
+
+use super::{Judged, Style};
+use crate::analyze::{Answer, Estimate, Group, HostLimit, LimitKind, Percentiles, Row, Status, Validity, Verdict};
+use crate::candidate::{Candidate, Engine, RUST, Sizes};
+use crate::host::{Facts, FileSystem, ResourceLimits};
+use crate::plan::{Entry, Foreseen, LeftOut, Plan, Settings};
+use crate::protocol::{Block, BlockKind, Failed, FailureKind, Hello, HistogramData, PROTOCOL, Usage};
+use crate::record::{
+    BlockRecord, Calibration, CandidateRecord, Disturbance, Ending, Incarnation, MemorySample, Phase, Record, Round,
+    Warning,
+};
+use crate::workload::{Connection, Distribution, Goal, Limits, Load, Objective, Payload, Step, Workload};
+
+pub(super) const PLAIN_80: Style = Style { width: 80, colour: false };
+pub(super) const PLAIN_120: Style = Style { width: 120, colour: false };
+pub(super) const COLOURED: Style = Style { width: 120, colour: true };
+
+/// A record of a workload of waits, as its session would leave it.
+pub(super) fn judged() -> Judged {
+    let rows = rows();
+    Judged { record: record(&rows), verdict: verdict(rows) }
+}
+
+/// The same without an answer: an invalid session.
+pub(super) fn invalid() -> Judged {
+    let mut judged = judged();
+    judged.record.workload.name = "background-jobs".to_owned();
+    judged.record.workload.use_case = "Background jobs with events".to_owned();
+    judged.record.ending = Ending::Interrupted;
+    judged.record.candidates.iter_mut().for_each(|candidate| candidate.failure = None);
+    judged.verdict.validity = Validity::Invalid;
+    judged.verdict.validity_reasons = vec!["other processes took 61 % of the CPUs".to_owned()];
+    judged.verdict.groups.iter_mut().for_each(|group| {
+        group.rows.retain(|row| !matches!(row.status, Status::Failed { .. }));
+        group.why = String::new();
+    });
+    judged
+}
+
+/// The same undecided between two candidates.
+pub(super) fn undecided() -> Judged {
+    let mut judged = judged();
+    judged.record.workload.name = "queue-pipeline".to_owned();
+    judged.record.workload.use_case = String::new();
+    judged.record.ending = Ending::BudgetSpent;
+    judged.record.warnings.clear();
+    for group in &mut judged.verdict.groups {
+        group.answer = Answer {
+            best: None,
+            ties: Vec::new(),
+            unresolved: vec![1, 2],
+            models: Vec::new(),
+            lead: None,
+            at_cap: false,
+        };
+        group.rows.truncate(3);
+        for row in &mut group.rows {
+            if matches!(row.status, Status::Best | Status::Tied) {
+                row.status = Status::Unresolved;
+            }
+        }
+    }
+    judged
+}
+
+pub(super) fn candidate(engine: Engine, workers: Option<u32>, in_flight: Option<u32>) -> Candidate {
+    Candidate { runtime: RUST.to_owned(), engine, sizes: Sizes { workers, in_flight, chunk: None } }
+}
+
+fn estimate(value: f64, half: f64) -> Option<Estimate> {
+    Some(Estimate { value, low: value - half, high: value + half })
+}
+
+fn rows() -> Vec<Row> {
+    let figures = |candidate: Candidate, index, status, throughput: f64, relative: f64| Row {
+        index,
+        candidate,
+        status,
+        blocks: 27,
+        incarnations: 3,
+        throughput_per_s: estimate(throughput, throughput * 0.012),
+        relative: estimate(relative, 0.01),
+        service: Percentiles {
+            samples: 1840,
+            p50_ns: Some(20_400_000),
+            p90_ns: Some(41_800_000),
+            p99_ns: Some(80_900_000),
+            p999_ns: None,
+            max_ns: Some(131_000_000),
+        },
+        queueing: Percentiles { samples: 1840, p50_ns: Some(310_000), p99_ns: Some(1_900_000), ..Default::default() },
+        boot_ns: Some(1_900_000),
+        startup_ns: Some(23_100_000),
+        teardown_ns: Some(640_000),
+        cpu_user_ns_per_task: Some(21_000.0),
+        cpu_system_ns_per_task: Some(34_500.0),
+        voluntary_switches_per_task: Some(2.02),
+        involuntary_switches_per_task: Some(0.013),
+        server_cpu_ns_per_task: Some(48_100.0),
+        memory_bytes: Some(2_310_000),
+        file_pages_bytes: Some(3_900_000),
+        limit_share: Some(0.961),
+        longest_stall_ns: None,
+        checked: Some(true),
+    };
+    let failed = Status::Failed { reason: "step 1 (http): the server closed the connection\nretry".to_owned() };
+    let mut lost = figures(candidate(Engine::ProcessPerTask, None, Some(64)), 4, failed, 0.0, 0.0);
+    lost.throughput_per_s = None;
+    lost.relative = None;
+    lost.service = Percentiles::default();
+    lost.memory_bytes = None;
+    lost.startup_ns = None;
+    lost.checked = None;
+    let mut tied = figures(candidate(Engine::TokioMultiThread, Some(2), Some(64)), 2, Status::Tied, 2_600.0, 0.994);
+    tied.longest_stall_ns = Some(1_100_000);
+    vec![
+        figures(candidate(Engine::ThreadPool, Some(64), None), 1, Status::Best, 2_617.0, 1.0),
+        tied,
+        figures(candidate(Engine::Sequential, None, None), 0, Status::Worse, 42.3, 0.016_2),
+        figures(candidate(Engine::ThreadPool, Some(32), None), 3, Status::Superseded, 1_310.0, 0.5),
+        lost,
+    ]
+}
+
+fn verdict(rows: Vec<Row>) -> Verdict {
+    Verdict {
+        validity: Validity::Noisy,
+        validity_reasons: vec!["the hypervisor took 2.3 % of the CPU time".to_owned()],
+        groups: vec![Group {
+            runtime: RUST.to_owned(),
+            answer: Answer {
+                best: Some(1),
+                ties: vec![2],
+                unresolved: Vec::new(),
+                models: vec![crate::candidate::Model::Threads, crate::candidate::Model::Async],
+                lead: estimate(2.03, 0.04),
+                at_cap: true,
+            },
+            why: "99.8 % of a task's time is waiting, so what counts is how many tasks wait at once.".to_owned(),
+            limit: Some(HostLimit { throughput_per_s: 2_720.0, set_by: LimitKind::InFlight }),
+            rows,
+        }],
+    }
+}
+
+fn record(rows: &[Row]) -> Record {
+    let mut in_order: Vec<&Row> = rows.iter().collect();
+    in_order.sort_by_key(|row| row.index);
+    let candidates: Vec<CandidateRecord> = in_order.into_iter().map(candidate_record).collect();
+    Record {
+        conbench_version: "0.1.0".to_owned(),
+        began_at: "2026-01-02T03:04:05Z".to_owned(),
+        elapsed_ns: 19_800_000_000,
+        ending: Ending::Decided,
+        host: facts(),
+        settings: Settings { budget_ns: 20_000_000_000, seed: 1, ..Settings::default() },
+        workload: workload(),
+        plan: plan(),
+        calibration: Calibration {
+            usable_cores: Some(1.94),
+            iterations: vec![1],
+            iteration_ns: vec![None],
+            checked: true,
+            baseline_memory_bytes: Some(1_200_000),
+            runtimes: vec![Hello {
+                protocol: PROTOCOL,
+                runtime: RUST.to_owned(),
+                version: "0.1.0".to_owned(),
+                gil: None,
+                clock_resolution_ns: 1,
+                clock_cost_ns: 24.0,
+            }],
+        },
+        candidates,
+        rounds: vec![Round { order: vec![1, 0, 2], phase: Phase::Final }],
+        disturbance: Disturbance { steal_share: Some(0.023), ..Disturbance::default() },
+        warnings: vec![Warning::NotParked {
+            candidate: candidate(Engine::TokioMultiThread, Some(2), Some(64)),
+            share: 0.031,
+        }],
+    }
+}
+
+fn candidate_record(row: &Row) -> CandidateRecord {
+    let block = |kind, memory| BlockRecord {
+        round: (kind == BlockKind::Timed).then_some(0),
+        incarnation: 0,
+        at_ns: 1_000_000_000,
+        server_cpu_ns: Some(3_000_000),
+        memory,
+        figures: Block {
+            block: 1,
+            kind,
+            first_index: 0,
+            tasks: 64,
+            checksum: 77,
+            window_ns: 20_000_000,
+            elapsed_ns: 61_000_000,
+            resume_ns: 40_000,
+            tasks_in_window: 52.3,
+            service: HistogramData::default(),
+            queueing: HistogramData::default(),
+            busy_ns: 1_280_000_000,
+            usage: Usage { user_ns: 1_300_000, system_ns: 2_200_000, voluntary_switches: 129, involuntary_switches: 1 },
+            longest_stall_ns: row.longest_stall_ns,
+        },
+    };
+    let memory = MemorySample { memory_bytes: 3_510_000, file_pages_bytes: 3_900_000, processes: 1 };
+    let failure = matches!(row.status, Status::Failed { .. }).then(|| Failed {
+        kind: FailureKind::Task,
+        message: "the server closed the connection\nretry".to_owned(),
+        place: "step 1 (http)".to_owned(),
+    });
+    CandidateRecord {
+        candidate: row.candidate.clone(),
+        incarnations: vec![Incarnation {
+            boot_ns: 1_900_000,
+            startup_ns: 23_100_000,
+            first_task_ns: 21_000_000,
+            teardown_ns: Some(640_000),
+            parked_cpu_share: 0.0001,
+        }],
+        blocks: vec![block(BlockKind::Timed, None), block(BlockKind::Memory, Some(memory))],
+        failure,
+    }
+}
+
+pub(super) fn plan() -> Plan {
+    let entry = |candidate: Candidate, workers, in_flight| Entry {
+        runtime: candidate.runtime,
+        engine: candidate.engine,
+        default_sizes: candidate.sizes,
+        in_flight,
+        workers,
+    };
+    Plan {
+        entries: vec![
+            entry(candidate(Engine::Sequential, None, None), Vec::new(), Vec::new()),
+            entry(candidate(Engine::ThreadPool, Some(2), None), vec![1, 2, 4, 8, 16, 32, 64], Vec::new()),
+            entry(
+                candidate(Engine::TokioMultiThread, Some(2), Some(64)),
+                vec![1, 2, 4],
+                (0..10).map(|power| 1 << power).collect(),
+            ),
+        ],
+        left_out: vec![LeftOut {
+            what: "rust/tokio-blocking-pool".to_owned(),
+            reason: "no step blocks the loop, the same as tokio-current-thread".to_owned(),
+        }],
+        foreseen: Foreseen { time_ns: 20_000_000_000, calls: 41_300, processes: 13, threads: 140, open_files: 160 },
+        notes: vec!["workers above 64: max_in_flight".to_owned()],
+    }
+}
+
+pub(super) fn workload() -> Workload {
+    Workload {
+        name: "web-scraping".to_owned(),
+        use_case: "Web scraping, requests".to_owned(),
+        description: "Fetch a page from a server that takes its time.".to_owned(),
+        load: Load::Closed { max_in_flight: 64 },
+        steps: vec![Step::Http {
+            url: None,
+            delay: Distribution::Lognormal { p50_ns: 20_000_000, p99_ns: 80_000_000 },
+            body_bytes: 32_768,
+            connection: Connection::KeepAlive,
+        }],
+        payload: Payload::default(),
+        objective: Objective { goal: Goal::Throughput, margin: 0.03, limits: Limits::default() },
+        task_timeout_ns: 30_000_000_000,
+        max_calls: None,
+    }
+}
+
+fn facts() -> Facts {
+    Facts {
+        os: "Debian GNU/Linux 12".to_owned(),
+        kernel: "6.1.0".to_owned(),
+        cpu: "Sample CPU".to_owned(),
+        cpus_online: 2,
+        cpus_affinity: 2,
+        cpu_quota: None,
+        memory_total_bytes: 8 << 30,
+        memory_available_bytes: 6 << 30,
+        memory_limit_bytes: None,
+        clock_source: Some("tsc".to_owned()),
+        governor: None,
+        virtual_machine: Some(true),
+        load_average: 0.2,
+        limits: ResourceLimits { open_files: Some(1024), processes: None, cgroup_processes: None },
+        session_directory: FileSystem { path: "/tmp".to_owned(), kind: "ext4".to_owned() },
+    }
+}

@@ -1,0 +1,235 @@
+//! Reports for a terminal.
+
+use super::choice::{Choice, choices};
+use super::figures::{DETAILS, LEGEND, MAIN, Sheet};
+use super::grid::{self, Paint, paint};
+use super::words::{self, DASH, SURENESS, plain};
+use super::{Candidates, Exporter, Judged, Style};
+use crate::analyze::{Group, Row, Status};
+
+/// The candidates of each record, and the verdict.
+pub(super) struct CandidatesTable {
+    pub(super) shown: Candidates,
+    pub(super) style: Style,
+}
+
+impl Exporter for CandidatesTable {
+    fn head(&self, _first: &Judged) -> String {
+        String::new()
+    }
+
+    fn row(&self, judged: &Judged) -> String {
+        let mut text = self.title(judged);
+        for group in &judged.verdict.groups {
+            text.push('\n');
+            text.push_str(&self.group(judged, group));
+        }
+        text.push_str(&notes(judged, self.style));
+        text.push('\n');
+        text
+    }
+
+    fn foot(&self, _all: &[Judged]) -> String {
+        String::new()
+    }
+}
+
+impl CandidatesTable {
+    fn title(&self, judged: &Judged) -> String {
+        let workload = &judged.record.workload;
+        let name = plain(&workload.name);
+        let heading =
+            if workload.use_case.is_empty() { name } else { format!("{name}: {}", plain(&workload.use_case)) };
+        let mut text = paint(&heading, Paint::Bold, self.style.colour) + "\n";
+        text.push_str(&grid::paragraph(&words::circumstances(&judged.record), self.style.width));
+        text.push_str(&grid::paragraph(&words::host(&judged.record), self.style.width));
+        text
+    }
+
+    fn group(&self, judged: &Judged, group: &Group) -> String {
+        let rows: Vec<&Row> =
+            group.rows.iter().filter(|row| self.shown.all || row.status != Status::Superseded).collect();
+        let hidden = group.rows.len() - rows.len();
+        let runtimes = &judged.record.calibration.runtimes;
+        let version = runtimes.iter().find(|hello| hello.runtime == group.runtime).map_or("", |hello| &hello.version);
+        let heading = plain(&format!("{} {version}", group.runtime));
+        let mut text = paint(&heading, Paint::Bold, self.style.colour) + "\n";
+        text.push_str(&self.sheet(&MAIN, &rows));
+        if hidden > 0 {
+            let sizes = if hidden == 1 { "size" } else { "sizes" };
+            text.push_str(&grid::paragraph(
+                &format!("{hidden} other {sizes} measured: --all shows them"),
+                self.style.width,
+            ));
+        }
+        if has_dash(&rows) {
+            text.push_str(&grid::paragraph(DASH, self.style.width));
+        }
+        if self.shown.details {
+            for sheet in &DETAILS {
+                text.push('\n');
+                text.push_str(&(paint(sheet.heading, Paint::Bold, self.style.colour) + "\n"));
+                text.push_str(&self.sheet(sheet, &rows));
+            }
+            text.push_str(&grid::paragraph(LEGEND, self.style.width));
+        }
+        text.push('\n');
+        for (at, (label, sentence)) in words::answer(judged, group).into_iter().enumerate() {
+            let lines = grid::labelled(0, label, &sentence, self.style.width);
+            let how = if at == 0 { Paint::Bold } else { Paint::Plain };
+            text.extend(lines.lines().map(|line| paint(line, how, self.style.colour) + "\n"));
+        }
+        text
+    }
+
+    /// The sheet with as many of its columns as have room, the most important first.
+    fn sheet(&self, sheet: &Sheet, rows: &[&Row]) -> String {
+        let last = sheet.columns.iter().map(|column| column.rank).max().unwrap_or(0);
+        let cells = |rank: u8| -> Vec<(Vec<String>, Paint)> {
+            rows.iter().map(|row| (sheet.cells(rank, row), colour_of(&row.status))).collect()
+        };
+        let fits = |rank: &u8| grid::needed(&sheet.titles(*rank), &cells(*rank)) <= usize::from(self.style.width);
+        let rank = (0..=last).rev().find(fits).unwrap_or(0);
+        let mut text = grid::lines(&sheet.titles(rank), &cells(rank), self.style.colour);
+        let dropped = sheet.dropped(rank);
+        if !dropped.is_empty() {
+            let sentence = format!("no room at {} columns for: {}", self.style.width, dropped.join(", "));
+            text.push_str(&grid::paragraph(&sentence, self.style.width));
+        }
+        text
+    }
+}
+
+fn colour_of(status: &Status) -> Paint {
+    match status {
+        Status::Best | Status::Tied => Paint::Good,
+        Status::Worse | Status::Unresolved => Paint::Plain,
+        Status::Superseded => Paint::Faint,
+        Status::Infeasible { .. } | Status::Failed { .. } => Paint::Bad,
+    }
+}
+
+fn has_dash(rows: &[&Row]) -> bool {
+    rows.iter().any(|row| MAIN.cells(u8::MAX, row).iter().any(|cell| cell == "-"))
+}
+
+/// "Choosing the Right Tool". Its columns have fixed widths, so that a row can be written as soon as it
+/// is decided, without knowing the next.
+pub(super) struct ChoiceTable {
+    pub(super) style: Style,
+}
+
+/// Use case, best choice, engine, throughput, how sure: 80 columns with the gaps between.
+const WIDTHS: [u16; 5] = [14, 15, 20, 16, 7];
+/// From this width on, the reasons stand in a column of their own.
+const WIDE: u16 = 110;
+/// The label of a reason, where it has no column.
+const WHY: &str = "Why:";
+/// A line longer than this is hard to read.
+const LONGEST_WHY: u16 = 60;
+
+impl ChoiceTable {
+    fn widths(&self) -> Vec<u16> {
+        let mut widths = WIDTHS.to_vec();
+        if self.style.width >= WIDE {
+            let taken: u16 = WIDTHS.iter().map(|width| width + 2).sum();
+            widths.push((self.style.width - taken).min(LONGEST_WHY));
+        }
+        widths
+    }
+
+    fn row_of(&self, judged: &Judged, choice: &Choice) -> String {
+        let widths = self.widths();
+        let wide = widths.len() > WIDTHS.len();
+        let engine = if choice.sizes.is_empty() {
+            choice.engine.clone()
+        } else {
+            format!("{}\n{}", choice.engine, choice.sizes)
+        };
+        let figures = [&choice.throughput, &choice.over_sequential, &choice.over_next];
+        let figures: Vec<&str> = figures.into_iter().map(String::as_str).filter(|figure| !figure.is_empty()).collect();
+        let mut cells =
+            vec![choice.use_case.clone(), choice.best.clone(), engine, figures.join("\n"), choice.sure.to_owned()];
+        let beside = remarks(judged, choice);
+        if wide {
+            cells.push(
+                beside
+                    .iter()
+                    .map(|(label, text)| if *label == WHY { (*text).to_owned() } else { format!("{label} {text}") })
+                    .collect::<Vec<_>>()
+                    .join("\n"),
+            );
+        }
+        let mut text = String::new();
+        for (at, line) in grid::wrapped(&cells, &widths).iter().enumerate() {
+            let how = if at == 0 { Paint::Bold } else { Paint::Plain };
+            text.push_str(&(paint(line, how, self.style.colour) + "\n"));
+        }
+        if !wide {
+            text.extend(beside.iter().map(|(label, sentence)| grid::labelled(2, label, sentence, self.style.width)));
+        }
+        text
+    }
+}
+
+/// What is said of a row beside its figures.
+fn remarks<'a>(judged: &Judged, choice: &'a Choice) -> Vec<(&'static str, &'a str)> {
+    let tied = if judged.verdict.groups.iter().any(|group| group.answer.best.is_some()) { "Tied:" } else { "Between:" };
+    let all = [(WHY, choice.why.as_str()), (tied, choice.ties.as_str())];
+    all.into_iter().filter(|(_, text)| !text.is_empty()).collect()
+}
+
+impl Exporter for ChoiceTable {
+    fn head(&self, first: &Judged) -> String {
+        let widths = self.widths();
+        let titles = ["Use case", "Best choice", "Engine", "Tasks", "Sure?", "Why"].map(str::to_owned);
+        let titles = titles.get(..widths.len()).unwrap_or(&titles);
+        let mut text = paint("Choosing the Right Tool", Paint::Bold, self.style.colour) + "\n";
+        text.push_str(&grid::paragraph(&words::host(&first.record), self.style.width));
+        text.push('\n');
+        for line in grid::wrapped(titles, &widths) {
+            text.push_str(&(paint(&line, Paint::Bold, self.style.colour) + "\n"));
+        }
+        let rule = widths.iter().map(|width| grid::rule(*width)).collect::<Vec<_>>().join("  ");
+        text.push_str(&(paint(&rule, Paint::Faint, self.style.colour) + "\n"));
+        text
+    }
+
+    fn row(&self, judged: &Judged) -> String {
+        choices(judged).iter().map(|choice| self.row_of(judged, choice) + "\n").collect()
+    }
+
+    fn foot(&self, all: &[Judged]) -> String {
+        let mut text = grid::paragraph(SURENESS, self.style.width);
+        for judged in all {
+            let notes = brief_notes(judged, self.style);
+            if !notes.is_empty() {
+                text.push_str(&format!("\n{}\n{notes}", plain(&judged.record.workload.name)));
+            }
+        }
+        text
+    }
+}
+
+/// What a reader must know beside the verdict: faults, reservations, what was left out.
+fn notes(judged: &Judged, style: Style) -> String {
+    let mut text = brief_notes(judged, style);
+    for left_out in judged.record.left_out() {
+        let sentence = format!("`{}`: {}", plain(&left_out.what), plain(&left_out.reason));
+        text.push_str(&grid::labelled(0, "Left out:", &sentence, style.width));
+    }
+    if text.is_empty() { text } else { format!("\n{text}") }
+}
+
+fn brief_notes(judged: &Judged, style: Style) -> String {
+    let mut text = String::new();
+    for (candidate, what, reason) in words::faults(judged) {
+        let label = if what == "failed" { "Failed:" } else { "Over limit:" };
+        let lines = grid::labelled(0, label, &format!("`{candidate}`: {reason}"), style.width);
+        text.extend(lines.lines().map(|line| paint(line, Paint::Bad, style.colour) + "\n"));
+    }
+    for reservation in words::reservations(judged) {
+        text.push_str(&grid::labelled(0, "Note:", &reservation, style.width));
+    }
+    text
+}

@@ -1,0 +1,134 @@
+//! Golden files: what each exporter writes for one synthetic record. `CONBENCH_BLESS=1` writes them anew.
+
+use std::path::Path;
+
+use super::sample::{COLOURED, PLAIN_80, PLAIN_120, invalid, judged, plan, undecided, workload};
+use super::*;
+
+/// Compares a text with a file of the repository.
+fn golden(path: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var_os("CONBENCH_BLESS").is_some() {
+        std::fs::write(&path, text).expect("the golden file can be written");
+    }
+    let expected = std::fs::read_to_string(&path).expect("the golden file exists; make it with CONBENCH_BLESS=1");
+    assert_eq!(text, expected, "{} differs; if that is meant, CONBENCH_BLESS=1 writes it anew", path.display());
+}
+
+const EVERYTHING: View = View::Candidates(Candidates { all: true, details: true });
+const CHAMPIONS: View = View::Candidates(Candidates { all: false, details: false });
+
+#[test]
+fn candidates_at_80_columns() {
+    golden("src/report/golden/candidates-80.txt", &table(CHAMPIONS, PLAIN_80).document(&[judged()]));
+}
+
+#[test]
+fn candidates_with_everything_at_120_columns() {
+    golden("src/report/golden/candidates-120.txt", &table(EVERYTHING, PLAIN_120).document(&[judged()]));
+}
+
+#[test]
+fn choice_at_80_columns() {
+    let all = [judged(), undecided(), invalid()];
+    golden("src/report/golden/choice-80.txt", &table(View::Choice, PLAIN_80).document(&all));
+}
+
+#[test]
+fn choice_at_120_columns() {
+    let all = [judged(), undecided(), invalid()];
+    golden("src/report/golden/choice-120.txt", &table(View::Choice, PLAIN_120).document(&all));
+}
+
+#[test]
+fn markdown_of_both_views() {
+    let all = [judged(), undecided(), invalid()];
+    golden("src/report/golden/choice.md", &markdown(View::Choice).document(&all));
+    golden("src/report/golden/candidates.md", &markdown(CHAMPIONS).document(&all[..1]));
+}
+
+#[test]
+fn a_plan() {
+    golden("src/report/golden/plan-80.txt", &plan_table(&workload(), &plan(), PLAIN_80));
+    golden("src/report/golden/plan.md", &plan_markdown(&workload(), &plan()));
+}
+
+#[test]
+fn no_line_is_wider_than_asked() {
+    for width in [80, 100, 120, 200] {
+        let style = Style { width, colour: false };
+        for view in [EVERYTHING, CHAMPIONS, View::Choice] {
+            for line in table(view, style).document(&[judged(), undecided(), invalid()]).lines() {
+                assert!(line.chars().count() <= usize::from(width), "{width}: {line}");
+                assert_eq!(line.trim_end(), line);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_narrow_terminal_is_no_fault() {
+    for width in [0, 1, 20, 40] {
+        for view in [EVERYTHING, View::Choice] {
+            assert!(!table(view, Style { width, colour: false }).document(&[judged()]).is_empty());
+        }
+    }
+}
+
+#[test]
+fn colour_changes_no_character() {
+    let escapes = regex::Regex::new("\u{1b}\\[[0-9;]*m").expect("a legal expression");
+    for view in [EVERYTHING, CHAMPIONS, View::Choice] {
+        let coloured = table(view, COLOURED).document(&[judged(), invalid()]);
+        assert!(coloured.contains('\u{1b}'));
+        assert_eq!(escapes.replace_all(&coloured, ""), table(view, PLAIN_120).document(&[judged(), invalid()]));
+    }
+}
+
+#[test]
+fn pieces_make_the_document() {
+    let all = [judged(), undecided()];
+    for exporter in [table(View::Choice, PLAIN_80), markdown(View::Choice), table(CHAMPIONS, PLAIN_80)] {
+        let pieces = exporter.head(&all[0]) + &exporter.row(&all[0]) + &exporter.row(&all[1]) + &exporter.foot(&all);
+        assert_eq!(pieces, exporter.document(&all));
+    }
+}
+
+#[test]
+fn the_published_schema_is_the_one_that_the_code_gives() {
+    let schema = serde_json::to_string_pretty(&record_schema()).expect("a schema serialises") + "\n";
+    golden("reports/record.schema.json", &schema);
+}
+
+#[test]
+fn json_obeys_the_schema_and_is_read_back_whole() {
+    let text = records_json(&[judged(), invalid()]).expect("serialises");
+    let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let schema = serde_json::to_value(record_schema()).expect("a schema serialises");
+    let validator = jsonschema::validator_for(&schema).expect("a legal schema");
+    let faults: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
+    assert!(faults.is_empty(), "{faults:?}");
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("record.json");
+    crate::record::write(&path, text.as_bytes()).expect("written");
+    let recording = crate::record::read(&path).expect("read back");
+    assert_eq!(recording.records, [judged().record, invalid().record]);
+}
+
+#[test]
+fn every_warning_says_what_to_know() {
+    use crate::record::Warning;
+    let candidate = sample::candidate(crate::candidate::Engine::Rayon, Some(2), None);
+    let warnings = [
+        Warning::NotParked { candidate: candidate.clone(), share: 0.02 },
+        Warning::Unchecked { message: "a\nb".to_owned() },
+        Warning::FilesInMemory { kind: "tmpfs".to_owned() },
+        Warning::LongTasks { candidate: candidate.clone(), task_ns: 5_000_000_000 },
+        Warning::SearchCut { engines: vec!["rust/rayon".to_owned()] },
+        Warning::Leftover { candidate, processes: 1 },
+        Warning::Other { message: "seen; do this".to_owned() },
+    ];
+    let texts: Vec<String> = warnings.iter().map(super::warning).collect();
+    golden("src/report/golden/warnings.txt", &(texts.join("\n") + "\n"));
+}

@@ -1,0 +1,281 @@
+//! The sentences that every format shares.
+
+use super::Judged;
+use super::units::{bytes, count, difference, duration, factor, percent, rate};
+use crate::analyze::{Estimate, Group, HostLimit, LimitKind, Row, Status, Validity};
+use crate::candidate::Candidate;
+use crate::record::{Ending, Record, Warning};
+use crate::workload::Goal;
+
+/// A text of foreign origin, made safe to print on one line: control characters are escaped, line
+/// breaks become `; `.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    let joined = text.trim().split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty());
+    let line = joined.collect::<Vec<_>>().join("; ");
+    line.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+}
+
+/// What a warning says: what was seen, and what to do next.
+#[must_use]
+pub fn warning(warning: &Warning) -> String {
+    match warning {
+        Warning::NotParked { candidate, share } => format!(
+            "`{candidate}` used {} of a core between its blocks, so it was stopped while others ran: its figures may lack work that it does in the background",
+            percent(*share)
+        ),
+        Warning::Unchecked { message } => format!(
+            "results are not compared, since the reference disagrees with itself ({}): make the task give the same result for the same index",
+            plain(message)
+        ),
+        Warning::FilesInMemory { kind } => format!(
+            "files were on `{}`, which is memory: set TMPDIR to a directory on a disk to measure the disk",
+            plain(kind)
+        ),
+        Warning::LongTasks { candidate, task_ns } => format!(
+            "a task of `{candidate}` takes {}, so each block holds only a few: raise --budget for surer figures",
+            duration(*task_ns as f64)
+        ),
+        Warning::SearchCut { engines } => format!(
+            "the budget was spent before the best sizes of {} were found: raise --budget, or name fewer with --engines or --workers",
+            listed(engines, "and")
+        ),
+        Warning::Leftover { candidate, processes } => format!(
+            "{processes} {} of `{candidate}` outlived it and {} killed",
+            if *processes == 1 { "process" } else { "processes" },
+            if *processes == 1 { "was" } else { "were" }
+        ),
+        Warning::Other { message } => plain(message),
+    }
+}
+
+/// `a`, `a or b`, `a, b or c`.
+pub(super) fn listed<T: ToString>(items: &[T], last: &str) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.to_string(),
+        [most @ .., one] => {
+            let most: Vec<String> = most.iter().map(ToString::to_string).collect();
+            format!("{} {last} {}", most.join(", "), one.to_string())
+        }
+    }
+}
+
+/// A status in a word, legible without colour.
+pub(super) fn status(status: &Status) -> &'static str {
+    match status {
+        Status::Best => "best",
+        Status::Tied => "tied",
+        Status::Worse => "worse",
+        Status::Unresolved => "undecided",
+        Status::Superseded => "other size",
+        Status::Infeasible { .. } => "over limit",
+        Status::Failed { .. } => "failed",
+    }
+}
+
+/// The larger half of an interval, relative to its estimate: `±1.2 %`.
+pub(super) fn plus_minus(estimate: Estimate) -> String {
+    let half = (estimate.high - estimate.value).max(estimate.value - estimate.low);
+    if estimate.value > 0.0 && half.is_finite() {
+        format!("±{}", percent(half / estimate.value))
+    } else {
+        "-".to_owned()
+    }
+}
+
+/// A candidate's row, by its index in the record.
+pub(super) fn row(group: &Group, index: u32) -> Option<&Row> {
+    group.rows.iter().find(|row| row.index == index)
+}
+
+/// Candidates as they are named in a sentence.
+pub(super) fn names(group: &Group, indices: &[u32]) -> Vec<String> {
+    indices.iter().filter_map(|index| row(group, *index)).map(|row| format!("`{}`", row.candidate)).collect()
+}
+
+/// The answer of a group, in labelled sentences.
+pub(super) fn answer(judged: &Judged, group: &Group) -> Vec<(&'static str, String)> {
+    let mut said = vec![("Best:", best(judged, group))];
+    if !group.answer.ties.is_empty() {
+        let margin = percent(judged.record.workload.objective.margin);
+        said.push((
+            "Tied:",
+            format!("{}: within {margin} of it in practice", listed(&names(group, &group.answer.ties), "and")),
+        ));
+    }
+    if !group.answer.unresolved.is_empty() && group.answer.best.is_some() {
+        let open = listed(&names(group, &group.answer.unresolved), "and");
+        said.push(("Undecided:", format!("{open}: the data do not say whether it is as good; raise --budget")));
+    }
+    if !group.why.is_empty() {
+        said.push(("Why:", plain(&group.why)));
+    }
+    if group.answer.best.is_some() && group.answer.at_cap {
+        let cap = judged.record.workload.load.max_in_flight();
+        said.push((
+            "Cap:",
+            format!("it stands at the largest size allowed (max_in_flight = {cap}): more might be better still"),
+        ));
+    }
+    if let Some(limit) = &group.limit {
+        said.push(("Limit:", host_limit(limit, group)));
+    }
+    said
+}
+
+fn best(judged: &Judged, group: &Group) -> String {
+    if judged.verdict.validity == Validity::Invalid {
+        return "no valid answer".to_owned();
+    }
+    let Some(best) = group.answer.best.and_then(|index| row(group, index)) else {
+        let open = names(group, &group.answer.unresolved);
+        return if open.is_empty() {
+            "no answer: nothing could be compared".to_owned()
+        } else {
+            format!("no clear winner: the data do not decide between {}", listed(&open, "and"))
+        };
+    };
+    let mut text = format!("{}, as `{}`", listed(&group.answer.models, "or"), best.candidate);
+    if let Some(throughput) = best.throughput_per_s {
+        text.push_str(&format!(" with {} {}", rate(throughput.value), plus_minus(throughput)));
+    }
+    if let Some(lead) = group.answer.lead {
+        text.push_str(&format!(
+            ", {} the next in {} ({} to {})",
+            factor(lead.value),
+            goal(judged.record.workload.objective.goal),
+            factor(lead.low),
+            factor(lead.high)
+        ));
+    }
+    text
+}
+
+fn host_limit(limit: &HostLimit, group: &Group) -> String {
+    let set_by = match limit.set_by {
+        LimitKind::Cores => "usable cores / CPU time per task",
+        LimitKind::InFlight => "tasks in flight / unloaded latency",
+        LimitKind::SerialSection => "1 / the section that runs one task at a time",
+    };
+    let mut text = format!("this host allows at best {} for this task ({set_by})", rate(limit.throughput_per_s));
+    let best = group.answer.best.and_then(|index| row(group, index));
+    if let Some(share) = best.and_then(|row| row.limit_share) {
+        text.push_str(&format!("; the best reaches {}", percent(share)));
+    }
+    text
+}
+
+/// The goal, as it stands in a sentence.
+pub(super) fn goal(goal: Goal) -> &'static str {
+    match goal {
+        Goal::Throughput => "throughput",
+        Goal::P99 => "p99 latency",
+        Goal::Memory => "memory",
+        Goal::CpuPerTask => "CPU time per task",
+    }
+}
+
+/// What was measured, how long, on what.
+pub(super) fn circumstances(record: &Record) -> String {
+    let objective = &record.workload.objective;
+    let rounds = record.rounds.len();
+    format!(
+        "goal: {}, margin {}; {rounds} {} in {}, seed {}",
+        goal(objective.goal),
+        percent(objective.margin),
+        if rounds == 1 { "round" } else { "rounds" },
+        duration(record.elapsed_ns as f64),
+        record.settings.seed
+    )
+}
+
+/// The host, in a line.
+pub(super) fn host(record: &Record) -> String {
+    let facts = &record.host;
+    let cpus = facts.usable_cpus();
+    let cores =
+        record.calibration.usable_cores.map_or(String::new(), |cores| format!(" ({} cores measured)", count(cores)));
+    format!(
+        "{cpus} usable {}{cores}, {}, {} of memory, {}, kernel {}",
+        if cpus == 1 { "CPU" } else { "CPUs" },
+        plain(&facts.cpu),
+        bytes(facts.memory_total_bytes),
+        plain(&facts.os),
+        plain(&facts.kernel)
+    )
+}
+
+/// Whether the session can be believed, and how it ended; nothing where all is well.
+pub(super) fn reservations(judged: &Judged) -> Vec<String> {
+    let mut said = Vec::new();
+    let reasons = judged.verdict.validity_reasons.iter().map(|reason| plain(reason)).collect::<Vec<_>>().join("; ");
+    match judged.verdict.validity {
+        Validity::Valid => {}
+        Validity::Noisy => said.push(format!("noisy: {reasons}")),
+        Validity::Invalid => said.push(format!("invalid: {reasons}")),
+    }
+    match judged.record.ending {
+        Ending::Decided => {}
+        Ending::Running => said.push("unfinished: the session was cut off while it ran".to_owned()),
+        Ending::BudgetSpent => said.push("the budget was spent before everything was decided".to_owned()),
+        Ending::Interrupted => said.push("interrupted: only what was measured until then is shown".to_owned()),
+        Ending::NoCandidate => said.push("nothing was left to race".to_owned()),
+    }
+    said.extend(judged.record.warnings.iter().map(warning));
+    said
+}
+
+/// Candidates that failed or broke a limit, and why.
+pub(super) fn faults(judged: &Judged) -> Vec<(Candidate, &'static str, String)> {
+    let rows = judged.verdict.groups.iter().flat_map(|group| &group.rows);
+    rows.filter_map(|row| match &row.status {
+        Status::Failed { reason } => Some((row.candidate.clone(), "failed", plain(reason))),
+        Status::Infeasible { reason } => Some((row.candidate.clone(), "over limit", plain(reason))),
+        _ => None,
+    })
+    .collect()
+}
+
+/// How sure an answer is, in a word.
+pub(super) fn sureness(judged: &Judged, group: &Group) -> &'static str {
+    match judged.verdict.validity {
+        Validity::Invalid => "invalid",
+        _ if group.answer.best.is_none() || !group.answer.unresolved.is_empty() => "open",
+        Validity::Noisy => "noisy",
+        Validity::Valid => "sure",
+    }
+}
+
+/// What the words of [`sureness`] mean.
+pub(super) const SURENESS: &str = "Sure: decided beyond the margin on a quiet host; noisy: decided, but the host was disturbed; open: some candidates are undecided; invalid: no answer may be given";
+
+/// What a dash means.
+pub(super) const DASH: &str = "`-`: not measured, or too few samples: a percentile p needs 10 / (1 - p)";
+
+/// A ratio to the best, as a difference.
+pub(super) fn against_best(row: &Row) -> String {
+    match (&row.status, row.relative) {
+        (Status::Best, _) => "best".to_owned(),
+        (_, Some(relative)) => difference(relative.value),
+        _ => "-".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_cannot_reach_the_terminal() {
+        assert_eq!(plain("a\u{1b}[2Jb\n\n  c\td "), "a\\u{1b}[2Jb; c\\td");
+    }
+
+    #[test]
+    fn lists_read_as_sentences() {
+        assert_eq!(listed::<&str>(&[], "or"), "");
+        assert_eq!(listed(&["threads"], "or"), "threads");
+        assert_eq!(listed(&["threads", "async"], "or"), "threads or async");
+        assert_eq!(listed(&["a", "b", "c"], "and"), "a, b and c");
+    }
+}

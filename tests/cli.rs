@@ -1,0 +1,194 @@
+//! The real binary, its whole output, its exit codes.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+struct Ran {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+fn conbench(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_conbench"));
+    command.args(args).stdin(Stdio::null()).env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
+    command
+}
+
+fn ran(output: Output) -> Ran {
+    Ran {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).expect("UTF-8"),
+        err: String::from_utf8(output.stderr).expect("UTF-8"),
+    }
+}
+
+fn run(args: &[&str]) -> Ran {
+    ran(conbench(args).output().expect("the binary starts"))
+}
+
+/// Runs, and compares the whole of what is written where nothing is measured.
+fn refused(args: &[&str], err: &str) {
+    let ran = run(args);
+    assert_eq!(ran.err, err);
+    assert_eq!(ran.out, "");
+    assert_eq!(ran.code, Some(2));
+}
+
+#[test]
+fn an_unknown_word_is_told_the_nearest() {
+    refused(
+        &["run", "--cpu", "--engines", "thread-pool,thread-pol"],
+        "error: invalid value 'thread-pol' for '--engines <NAME,..>': unknown engine `thread-pol`, did you mean `thread-pool`?\n\nFor more information, try '--help'.\n",
+    );
+    refused(
+        &["run", "--cpu", "--models", "asynch"],
+        "error: invalid value 'asynch' for '--models <NAME,..>': unknown model `asynch`, did you mean `async`?\n\nFor more information, try '--help'.\n",
+    );
+    refused(
+        &["run", "--cpu", "--runtimes", "ruby"],
+        "error: invalid value 'ruby' for '--runtimes <NAME,..>': unknown runtime `ruby`, expected one of: rust\n\nFor more information, try '--help'.\n",
+    );
+    refused(
+        &["runn"],
+        "error: unrecognized subcommand 'runn'\n\n  tip: a similar subcommand exists: 'run'\n\nUsage: conbench [OPTIONS] <COMMAND>\n\nFor more information, try '--help'.\n",
+    );
+}
+
+#[test]
+fn a_workload_is_asked_for_once() {
+    refused(
+        &["run"],
+        "error: the following required arguments were not provided:\n  <FILE|--cpu|--io|--mixed>\n\nUsage: conbench run <FILE|--cpu|--io|--mixed>\n\nFor more information, try '--help'.\n",
+    );
+    let both = run(&["run", "--cpu", "--io"]);
+    assert!(both.err.starts_with("error: the argument '--cpu' cannot be used with '--io'\n"), "{}", both.err);
+    assert_eq!(both.code, Some(2));
+}
+
+#[test]
+fn a_budget_needs_a_unit_and_some_time() {
+    let ran = run(&["run", "--cpu", "--budget", "20"]);
+    assert!(ran.err.contains("a duration needs a number and a unit, e.g. 20s or 5m"), "{}", ran.err);
+    assert_eq!(ran.code, Some(2));
+    let ran = run(&["run", "--cpu", "--budget", "0s"]);
+    assert!(ran.err.contains("nothing can be measured in no time"), "{}", ran.err);
+    assert_eq!(ran.code, Some(2));
+    assert_eq!(run(&["run", "--cpu", "--workers", "0"]).code, Some(2));
+}
+
+#[test]
+fn a_name_that_is_no_workload_is_told_the_nearest() {
+    refused(
+        &["run", "web-scrapin"],
+        "error: `web-scrapin` is neither a file nor a shipped workload: did you mean `web-scraping`?\n",
+    );
+    refused(
+        &["plan", "xyzzy"],
+        "error: `xyzzy` is neither a file nor a shipped workload: `conbench list` shows those that are, `conbench init` writes a new file\n",
+    );
+}
+
+#[test]
+fn every_bad_file_is_told_at_once() {
+    let ran = run(&["recommend", "web-scrapin", "no-such.toml", "file-i"]);
+    for named in ["`web-scrapin`", "no-such.toml", "`file-i`"] {
+        assert!(ran.err.contains(named), "{}", ran.err);
+    }
+    assert_eq!((ran.out.as_str(), ran.code), ("", Some(2)));
+}
+
+#[test]
+fn a_remote_target_is_refused_before_anything_runs() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("remote.toml");
+    std::fs::write(&file, "[[step]]\nkind = \"http\"\nurl = \"http://example.com/\"\n").expect("written");
+    refused(
+        &["run", file.to_str().expect("UTF-8")],
+        "error: `remote` reaches `http://example.com/`, which is not this host: add --allow-remote if its owner agrees (`conbench plan` shows how many calls are foreseen)\n",
+    );
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_told_before_anything_runs() {
+    refused(
+        &["run", "--cpu", "--output", "/no-such-directory/record.json"],
+        "error: cannot write `/no-such-directory/record.json`: there is no directory `/no-such-directory`\n",
+    );
+    refused(&["run", "--cpu", "--output", "/"], "error: cannot write `/`: it is a directory; name a file in it\n");
+}
+
+#[test]
+fn a_record_that_is_none_is_refused() {
+    refused(&["report", "no-such.json"], "error: cannot read `no-such.json`: No such file or directory (os error 2)\n");
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = |content: &str| {
+        let file = directory.path().join("record.json");
+        std::fs::write(&file, content).expect("written");
+        let ran = run(&["report", file.to_str().expect("UTF-8")]);
+        assert_eq!((ran.out.as_str(), ran.code), ("", Some(2)));
+        ran.err
+    };
+    assert!(text("not json").contains("is not a conbench record: expected"));
+    assert!(text("{\"format_version\": 999}").contains("has record format 999"));
+    assert!(text("{\"format_version\": 1}").contains("missing field `records`"));
+}
+
+#[test]
+fn a_plan_in_json_is_json_alone() {
+    let ran = run(&["plan", "web-scraping", "--format", "json"]);
+    assert_eq!((ran.err.as_str(), ran.code), ("", Some(0)));
+    let value: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON and nothing else");
+    assert_eq!(value["format_version"], 1);
+    assert_eq!(value["workload"]["name"], "web-scraping");
+    assert_eq!(value["settings"]["budget_ns"], 20_000_000_000_u64);
+    assert_eq!(value["settings"]["seed"], 1);
+}
+
+#[test]
+fn colour_is_asked_for_or_absent() {
+    let escape = '\u{1b}';
+    assert!(!run(&["plan", "web-scraping"]).out.contains(escape));
+    assert!(run(&["plan", "web-scraping", "--colour", "always"]).out.contains(escape));
+    assert!(run(&["--color=always", "plan", "web-scraping"]).out.contains(escape));
+    assert!(!run(&["plan", "web-scraping", "--colour", "never"]).out.contains(escape));
+    let mut quiet = conbench(&["plan", "web-scraping", "--colour", "auto"]);
+    assert!(!ran(quiet.env("NO_COLOR", "1").output().expect("starts")).out.contains(escape));
+}
+
+#[test]
+fn completions_are_made_for_each_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ran = run(&["completions", shell]);
+        assert_eq!((ran.err.as_str(), ran.code), ("", Some(0)));
+        assert!(ran.out.contains("recommend"), "{shell}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let ran = ran(conbench(&["completions", "bash"]).stdout(writer).stderr(Stdio::piped()).output().expect("starts"));
+    assert_eq!((ran.err.as_str(), ran.code), ("", Some(0)));
+}
+
+#[test]
+fn a_full_disk_is_an_error() {
+    let full = Path::new("/dev/full");
+    if !full.exists() {
+        return;
+    }
+    let out = std::fs::File::options().write(true).open(full).expect("opens");
+    let ran = ran(conbench(&["plan", "web-scraping"]).stdout(out).stderr(Stdio::piped()).output().expect("starts"));
+    assert!(ran.err.starts_with("error: cannot write to standard output: "), "{}", ran.err);
+    assert_eq!(ran.code, Some(74));
+}
+
+#[test]
+fn help_and_version_are_results() {
+    let help = run(&["--help"]);
+    assert_eq!((help.err.as_str(), help.code), ("", Some(0)));
+    assert!(help.out.contains("130  interrupted by a signal"));
+    assert_eq!(run(&["--version"]).out, format!("conbench {}\n", env!("CARGO_PKG_VERSION")));
+}
