@@ -44,7 +44,8 @@ pub(super) fn group(record: &Record, runtime: &str, mut figures: Vec<Figures>, j
     let mut rows: Vec<Row> = figures.into_iter().map(|one| one.row).collect();
     for row in &mut rows {
         let reached = row.throughput_per_s.zip(limit.as_ref());
-        row.limit_share = reached.map(|(throughput, limit)| throughput.value / limit.throughput_per_s);
+        let share = reached.map(|(throughput, limit)| throughput.value / limit.throughput_per_s);
+        row.limit_share = share.filter(|share| share.is_finite());
         if let Some(contest) = &contest {
             place(record, row, contest, judged.margin);
         }
