@@ -5,7 +5,8 @@ use std::io::Write as _;
 use url::Url;
 
 use super::codec::{Answer as _, HttpAnswer};
-use super::net::{Client, Fault, failed, resolve};
+use super::fault::{Fault, failed};
+use super::net::{Client, resolve};
 use crate::agent::task::{BoxFuture, Outcome, Step, Task};
 use crate::protocol::{DRAWS, Failed, FailureKind, Job, MAX_BODY_BYTES, MAX_DELAY_NS, StepJob, VARIANTS, body};
 use crate::workload::{self, Connection};

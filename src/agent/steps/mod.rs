@@ -1,6 +1,7 @@
 //! Steps: what a task does. Each is one small file with a blocking and an async form, and knows no engine.
 
 mod codec;
+mod fault;
 pub mod http;
 mod net;
 pub mod tcp;

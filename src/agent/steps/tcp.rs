@@ -1,8 +1,9 @@
 //! The step `tcp`: one request and one response of fixed sizes.
 
 use super::codec::{Answer as _, SizedAnswer};
+use super::fault::{Fault, failed};
 use super::http::{check_size, checksum, delays};
-use super::net::{Client, Fault, failed, resolve};
+use super::net::{Client, resolve};
 use crate::agent::task::{BoxFuture, Outcome, Step};
 use crate::protocol::{DRAWS, Failed, FailureKind, Job, StepJob, VARIANTS, body, pattern, tcp_header};
 use crate::workload;
