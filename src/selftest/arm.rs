@@ -7,9 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::candidate::{Candidate, Engine, RUST, Sizes};
 use crate::guard::Guard;
-use crate::protocol::{
-    Block, BlockKind, Calibrate, Calibrated, Go, Job, Reply, Request, StepJob, Target, draw_table,
-};
+use crate::protocol::{Block, BlockKind, Calibrate, Calibrated, Go, Job, Reply, Request, StepJob, Target, draw_table};
 use crate::session::link::{self, Link};
 use crate::workload::{Cpu, Distribution, Kernel, Load, Payload, Step, Work};
 
@@ -75,11 +73,8 @@ impl Bench {
     pub(super) fn arm(&mut self, engine: Engine, size: u32, steps: Vec<StepJob>) -> Result<Arm, Fault> {
         let axes = engine.axes();
         let workers = if axes.in_flight { self.usable_cpus } else { size };
-        let sizes = Sizes {
-            workers: axes.workers.then_some(workers),
-            in_flight: axes.in_flight.then_some(size),
-            chunk: None,
-        };
+        let sizes =
+            Sizes { workers: axes.workers.then_some(workers), in_flight: axes.in_flight.then_some(size), chunk: None };
         let candidate = Candidate { runtime: RUST.to_owned(), engine, sizes };
         let job = Job {
             candidate: candidate.clone(),
@@ -175,6 +170,8 @@ impl Arm {
     }
 
     fn ask(&mut self, request: &Request) -> Result<Reply, Fault> {
-        self.link.exchange(Some(request), PATIENCE_NS, "in the self-test", None).map_err(|fault| fault_of(&self.candidate, fault))
+        self.link
+            .exchange(Some(request), PATIENCE_NS, "in the self-test", None)
+            .map_err(|fault| fault_of(&self.candidate, fault))
     }
 }

@@ -29,8 +29,10 @@ fn waits(bench: &mut Bench, show: &mut dyn FnMut(Finding)) -> Result<(), Fault> 
         (Engine::TokioMultiThread, &[1, 16, 64, 1000]),
     ];
     for (engine, sizes) in cases {
-        let mut arms =
-            sizes.iter().map(|size| bench.arm(engine, *size, vec![wait(WAIT_NS)])).collect::<Result<Vec<Arm>, Fault>>()?;
+        let mut arms = sizes
+            .iter()
+            .map(|size| bench.arm(engine, *size, vec![wait(WAIT_NS)]))
+            .collect::<Result<Vec<Arm>, Fault>>()?;
         let rates = rates(&mut arms, 5 * WAIT_NS)?;
         let extra_ns = 1e9 / rates[0] - WAIT_NS as f64;
         let from = format!("one in flight adds {:.1} us", extra_ns / 1e3);
@@ -82,7 +84,8 @@ fn cpu(bench: &mut Bench, show: &mut dyn FnMut(Finding)) -> Result<(), Fault> {
                 let alone = one.window(WINDOW_NS)?.throughput_per_s();
                 let usable = bench.usable_cores()?;
                 let together = many.window(WINDOW_NS)?.throughput_per_s();
-                let expected = if engine == Engine::TokioCurrentThread { 1.0 } else { theory::cpu_scaling(size, usable) };
+                let expected =
+                    if engine == Engine::TokioCurrentThread { 1.0 } else { theory::cpu_scaling(size, usable) };
                 ratios.push(together / alone / expected);
                 cores.push(usable);
             }
@@ -138,7 +141,7 @@ fn little(bench: &mut Bench, show: &mut dyn FnMut(Finding)) -> Result<(), Fault>
         let window_ns: f64 = blocks.iter().map(|block| block.window_ns as f64).sum();
         let tasks: f64 = blocks.iter().map(|block| block.tasks_in_window).sum();
         let services: Vec<_> = blocks.iter().filter_map(|block| block.service.decode().ok()).collect();
-        let service_ns = stats::merged(&services).map_or(f64::NAN, |service| service.mean());
+        let service_ns = stats::merged(&services).ok().flatten().map_or(f64::NAN, |service| service.mean());
         show(Finding {
             law: "little",
             what: arm.candidate.clone(),

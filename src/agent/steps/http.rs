@@ -5,8 +5,9 @@ use std::io::Write as _;
 use url::Url;
 
 use super::codec::{Answer as _, HttpAnswer};
+use super::fault::Fault;
 use super::label::{Draws, Label};
-use super::net::{Client, Fault, resolve};
+use super::net::{Client, resolve};
 use crate::agent::task::{BoxFuture, Outcome, Step, Task};
 use crate::protocol::{Failed, Job, MAX_BODY_BYTES, MAX_DELAY_NS, StepJob, VARIANTS, body};
 use crate::workload::{self, Connection};

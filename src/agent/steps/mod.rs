@@ -18,6 +18,7 @@ pub(super) mod testing;
 mod wait;
 
 mod codec;
+mod fault;
 pub mod http;
 mod net;
 pub mod tcp;

@@ -1,9 +1,10 @@
 //! The step `tcp`: one request and one response of fixed sizes.
 
 use super::codec::{Answer as _, SizedAnswer};
+use super::fault::Fault;
 use super::http::{check_size, checksum, delays};
 use super::label::{Draws, Label};
-use super::net::{Client, Fault, resolve};
+use super::net::{Client, resolve};
 use crate::agent::task::{BoxFuture, Outcome, Step};
 use crate::protocol::{Failed, Job, StepJob, VARIANTS, body, pattern, tcp_header};
 use crate::workload;

@@ -1,52 +1,25 @@
-//! Answers to a request, without I/O: bytes go in as they come, and at some point the answer is whole.
-//!
-//! The blocking and the async form of a step drive the same codec, so the client cannot decide between them.
+//! HTTP/1.x responses.
 
 use std::ops::Range;
 
-use super::net::Fault;
+use super::super::fault::Fault;
+use super::Answer;
+use super::head::{Framing, check_body, framing, keeps_alive};
 
 /// The largest response head, and the longest line of a chunked body.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 /// The most header fields of a response.
 const MAX_HEADERS: usize = 100;
-/// The largest response body.
-const MAX_BODY_BYTES: usize = 64 << 20;
 /// A buffer that is kept between responses is at most this large, unless responses are expected to be larger.
 const KEPT_BYTES: usize = 64 << 10;
 /// Bodies up to this length get their room at once; a longer one gets it as its bytes come, because a
 /// length is only a claim.
 const TRUSTED_BYTES: usize = 1 << 20;
 
-/// What a peer answers to one request.
-pub(super) trait Answer: Send {
-    /// Prepares for the answer to a new request.
-    fn begin(&mut self);
-
-    /// Room for the next bytes; never empty before the answer is whole.
-    fn space(&mut self) -> &mut [u8];
-
-    /// Takes note that `length` bytes were read into [`Answer::space`]; 0 is the end of the stream.
-    /// `true` when the answer is whole.
-    ///
-    /// # Errors
-    /// When the bytes are not an answer, or the stream ended within it.
-    fn advance(&mut self, length: usize) -> Result<bool, Fault>;
-
-    /// Whether any byte of the answer has come.
-    fn has_begun(&self) -> bool;
-
-    /// Whether the connection may serve another request after this answer.
-    fn reusable(&self) -> bool;
-
-    /// The answer's body; empty until it is whole.
-    fn body(&self) -> &[u8];
-}
-
 /// An HTTP/1.x response to a GET request: `Content-Length`, chunked, or up to the end of the stream.
 ///
 /// One buffer holds head and body, and is used again for the next response. A chunked body is decoded in place.
-pub(super) struct HttpAnswer {
+pub(in crate::agent::steps) struct HttpAnswer {
     buffer: Vec<u8>,
     filled: usize,
     /// How large responses are expected to be, head included.
@@ -87,16 +60,9 @@ enum Part {
     Whole,
 }
 
-/// What a head says of the body that follows.
-enum Framing {
-    Length(usize),
-    Chunked,
-    ToEnd,
-}
-
 impl HttpAnswer {
     /// A codec for responses of about `expected_body_bytes`.
-    pub(super) fn new(expected_body_bytes: usize) -> HttpAnswer {
+    pub(in crate::agent::steps) fn new(expected_body_bytes: usize) -> HttpAnswer {
         HttpAnswer {
             buffer: Vec::new(),
             filled: 0,
@@ -111,7 +77,7 @@ impl HttpAnswer {
     }
 
     /// The status of a whole response.
-    pub(super) fn status(&self) -> u16 {
+    pub(in crate::agent::steps) fn status(&self) -> u16 {
         self.status
     }
 
@@ -309,95 +275,6 @@ impl Answer for HttpAnswer {
     }
 }
 
-/// A response of a known length.
-pub(super) struct SizedAnswer {
-    buffer: Vec<u8>,
-    filled: usize,
-}
-
-impl SizedAnswer {
-    /// A response of `length` bytes.
-    pub(super) fn new(length: usize) -> SizedAnswer {
-        SizedAnswer { buffer: vec![0; length], filled: 0 }
-    }
-}
-
-impl Answer for SizedAnswer {
-    fn begin(&mut self) {
-        self.filled = 0;
-    }
-
-    fn space(&mut self) -> &mut [u8] {
-        &mut self.buffer[self.filled..]
-    }
-
-    fn advance(&mut self, length: usize) -> Result<bool, Fault> {
-        if length == 0 && self.filled < self.buffer.len() {
-            return Err(Fault::Closed);
-        }
-        self.filled = (self.filled + length).min(self.buffer.len());
-        Ok(self.filled == self.buffer.len())
-    }
-
-    fn has_begun(&self) -> bool {
-        self.filled > 0
-    }
-
-    fn reusable(&self) -> bool {
-        true
-    }
-
-    fn body(&self) -> &[u8] {
-        &self.buffer[..self.filled]
-    }
-}
-
-/// How the body ends (RFC 9112, section 6.3).
-fn framing(status: u16, headers: &[httparse::Header<'_>]) -> Result<Framing, Fault> {
-    if matches!(status, 101 | 204 | 304) {
-        return Ok(Framing::Length(0));
-    }
-    if let Some(coding) = tokens(headers, "transfer-encoding").last() {
-        return Ok(if coding.eq_ignore_ascii_case(b"chunked") { Framing::Chunked } else { Framing::ToEnd });
-    }
-    let mut length = None;
-    for token in tokens(headers, "content-length") {
-        let value = std::str::from_utf8(token)
-            .ok()
-            .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
-            .and_then(|text| text.parse::<usize>().ok())
-            .ok_or_else(|| Fault::Malformed("the response's content-length is not a number".to_owned()))?;
-        if length.is_some_and(|earlier| earlier != value) {
-            return Err(Fault::Malformed("the response has two content-lengths".to_owned()));
-        }
-        check_body(value)?;
-        length = Some(value);
-    }
-    Ok(length.map_or(Framing::ToEnd, Framing::Length))
-}
-
-/// Whether the connection stays open after this response (RFC 9112, section 9.3).
-fn keeps_alive(version: Option<u8>, headers: &[httparse::Header<'_>]) -> bool {
-    let says = |word: &[u8]| tokens(headers, "connection").any(|token| token.eq_ignore_ascii_case(word));
-    if version == Some(1) { !says(b"close") } else { says(b"keep-alive") && !says(b"close") }
-}
-
-/// The comma-separated values of a header field, over all its lines.
-fn tokens<'a>(headers: &'a [httparse::Header<'_>], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-    headers
-        .iter()
-        .filter(move |header| header.name.eq_ignore_ascii_case(name))
-        .flat_map(|header| header.value.split(|byte| *byte == b','))
-        .map(<[u8]>::trim_ascii)
-}
-
-fn check_body(length: usize) -> Result<(), Fault> {
-    if length <= MAX_BODY_BYTES {
-        return Ok(());
-    }
-    Err(Fault::Malformed(format!("the response's body is larger than {MAX_BODY_BYTES} bytes, the most that is read")))
-}
-
 /// Asks for more of a line, within reason.
 fn more(line: &[u8]) -> Result<bool, Fault> {
     if line.len() <= MAX_HEAD_BYTES {
@@ -407,5 +284,5 @@ fn more(line: &[u8]) -> Result<bool, Fault> {
 }
 
 #[cfg(test)]
-#[path = "codec_tests.rs"]
+#[path = "tests.rs"]
 mod tests;
