@@ -42,6 +42,8 @@ fn every_shipped_workload_is_read_and_named_after_its_file() {
         assert_eq!(workload.name, shipped.name);
         assert!(!workload.use_case.is_empty() && !workload.description.is_empty(), "{}", shipped.name);
         assert!(workload.remote_targets().is_empty(), "{}", shipped.name);
+        let json = serde_json::to_string(&workload).expect("a workload is JSON");
+        assert_eq!(serde_json::from_str::<Workload>(&json).ok(), Some(workload), "{}", shipped.name);
         assert!(shipped.text.contains('#'), "{} says why its numbers are what they are", shipped.name);
     }
 }
@@ -65,6 +67,17 @@ fn the_published_schema_is_what_the_code_makes() {
     let published = fs::read_to_string(SCHEMA).expect("the schema is published");
     let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("a schema is JSON");
     assert_eq!(value(&published), value(&made), "run the tests with CONBENCH_BLESS=1 to publish the new schema");
+}
+
+#[test]
+fn both_schemas_are_schemas() {
+    for which in [schema::Which::Workload, schema::Which::Record] {
+        let mut out = Vec::new();
+        let status = schema::run(&schema::SchemaArgs { which }, &mut out, &mut Vec::new(), false);
+        assert_eq!(status.expect("memory takes all"), 0);
+        let value: serde_json::Value = serde_json::from_slice(&out).expect("a schema is JSON");
+        jsonschema::validator_for(&value).expect("the schema is a schema");
+    }
 }
 
 #[test]
@@ -156,7 +169,14 @@ fn syntax_errors_and_other_faults_are_reported_together() {
 #[test]
 fn a_syntax_error_does_not_make_things_missing() {
     assert_eq!(messages("[[step]]\nkind = \"wait\"\ntime = \"10ms\n").len(), 1);
-    assert_eq!(messages("[[step]\nkind = \"wait\"\n").len(), 1);
+    assert_eq!(messages("[[step]\nkind = \"wait\"\n"), ["unclosed array table"]);
+    assert_eq!(
+        messages("[[step]]\nkind = \"wait\"\ntime = 10ms\n"),
+        ["a value that is neither a number nor in quotes"]
+    );
+    assert_eq!(messages("[[step]]\nkind = \"wait\"\ntime =\n"), ["a key without its value"]);
+    let unclosed = "[[step]]\nkind = \"command\"\nargv = [\"a\"\n\n[objective]\ngoal = \"p99\"\n";
+    assert_eq!(messages(unclosed), ["missing comma between array elements"]);
 }
 
 #[test]
@@ -202,7 +222,7 @@ fn each_bad_line_gets_its_own_message() {
         ("kind = \"wait\"\ntime = \"40s\"", "a task takes at least 40s, and is given up after 30s"),
         ("kind = 1", "`kind` is an integer"),
         ("time = \"1ms\"", "a step without a kind"),
-        ("kind = \"cpu\"\nkind = \"cpu\"", "duplicate key"),
+        ("kind = \"cpu\"\nkind = \"cpu\"", "duplicate key `kind`"),
     ] {
         assert_eq!(messages(&format!("[[step]]\n{step}\n")), [message], "{step}");
     }
@@ -217,6 +237,7 @@ fn faults_outside_the_steps_have_messages_too() {
         ("max_calls = 0", "`max_calls`: 0 is out of range"),
         ("load = 1", "`load`: found an integer"),
         ("[load]\nmode = \"batch\"", "a batch without its number of tasks"),
+        ("max_calls = 4\n[load]\nmode = \"batch\"\ntasks = 5", "a batch has 5 tasks, and the session at most 4"),
         ("[load]\ntasks = 5", "`tasks` belongs to a batch"),
         ("[load]\nmax_in_flight = 2.5", "`max_in_flight`: found a float"),
         ("[objective]\nmargin = 3", "`margin`: found an integer"),
@@ -295,6 +316,14 @@ fn a_file_that_cannot_be_read_says_why() {
 }
 
 #[test]
+fn numbers_have_all_spellings_of_toml() {
+    for (number, expected) in [("1_000", 1_000), ("0x10", 16), ("+5", 5), ("0o17", 15), ("0b11", 3)] {
+        let text = format!("[load]\nmax_in_flight = {number}\n[[step]]\nkind = \"cpu\"\n");
+        assert_eq!(parse(&text).map(|workload| workload.load.max_in_flight()).ok(), Some(expected), "{number}");
+    }
+}
+
+#[test]
 fn a_byte_order_mark_is_skipped() {
     assert_eq!(parse("\u{feff}[[step]]\nkind = \"cpu\"\n").ok(), parse("[[step]]\nkind = \"cpu\"\n").ok());
 }
@@ -356,7 +385,7 @@ fn list_names_all_there_is() {
     let engines = conbench::candidate::Engine::RUST.into_iter().map(|engine| engine.name());
     let kernels = workload::Kernel::ALL.into_iter().map(|kernel| kernel.name());
     let steps = workload::STEPS.iter().flat_map(|step| step.fields.iter().map(|field| field.name).chain([step.name]));
-    for word in names.chain(engines).chain(kernels).chain(steps) {
+    for word in names.chain(engines).chain(kernels).chain(steps).chain(["max_in_flight", "[objective.limits]"]) {
         assert!(out.contains(word), "{word} is not listed");
     }
     assert!(out.lines().all(|line| line.chars().count() <= 120), "{out}");

@@ -1,19 +1,179 @@
 //! Measurements of the unloaded machine, and the reference checksums.
 
+use std::hint::black_box;
+use std::ops::Range;
+
+use super::steps::kernels::{Input, input_seed};
 use super::task::Task;
-use crate::protocol::{Calibrate, Calibrated, Failed, Reference};
+use crate::clock::now_ns;
+use crate::protocol::{Calibrate, Calibrated, Failed, Reference, Target, VARIANTS};
+use crate::workload::{Cpu, Kernel};
 
 /// Measures what `calibrate` asks for, best of many within its budget.
+///
+/// A core whose loop's thread cannot be started counts as none.
 #[must_use]
 pub fn calibrate(request: &Calibrate) -> Calibrated {
-    let _ = request;
-    Calibrated::Cores { usable_cores: 1.0 }
+    match &request.target {
+        Target::Iteration(cpu) => Calibrated::Iteration { best_ns: iteration_ns(cpu, request.budget_ns) },
+        Target::Cores { loops } => Calibrated::Cores { usable_cores: usable_cores(*loops, request.budget_ns) },
+    }
 }
 
 /// The checksums of every variant of every step.
 ///
 /// # Errors
 /// When a step failed.
-pub fn reference(_task: &Task) -> Result<Reference, Failed> {
-    Ok(Reference { tables: Vec::new() })
+pub fn reference(task: &Task) -> Result<Reference, Failed> {
+    let variants = (0..VARIANTS).map(|index| task.reference(index)).collect::<Result<Vec<Vec<u64>>, Failed>>()?;
+    let steps = variants.first().map_or(0, Vec::len);
+    Ok(Reference { tables: (0..steps).map(|step| variants.iter().map(|sums| sums[step]).collect()).collect() })
+}
+
+/// Inputs that are averaged over: tasks work on several, which need not cost the same.
+const INPUTS: u64 = 4;
+/// A batch lasts about so long, beside which the clock's cost and resolution are nothing.
+const BATCH_NS: u64 = 50_000;
+
+/// The time of one iteration: for each input the best batch, and of these the mean.
+fn iteration_ns(cpu: &Cpu, budget_ns: u64) -> f64 {
+    let end_ns = now_ns().saturating_add(budget_ns);
+    let inputs: Vec<Input> = (0..INPUTS).map(|variant| Input::new(cpu, input_seed(0, 1, variant))).collect();
+    let mut sizes = [1_u64; INPUTS as usize];
+    let mut best = [f64::INFINITY; INPUTS as usize];
+    // Every input runs once, whatever the budget; the first runs also warm caches and allocator.
+    loop {
+        for ((input, size), best) in inputs.iter().zip(&mut sizes).zip(&mut best) {
+            let each_ns = batch_ns(input, *size);
+            *best = best.min(each_ns);
+            *size = (BATCH_NS as f64 / each_ns.max(1.0)).clamp(1.0, 1e6) as u64;
+        }
+        if now_ns() >= end_ns {
+            return best.iter().sum::<f64>() / best.len() as f64;
+        }
+    }
+}
+
+/// The mean time of one iteration in a batch of `size`.
+fn batch_ns(input: &Input, size: u64) -> f64 {
+    let start_ns = now_ns();
+    // The kernels run on inputs of their own making, where they do not fail.
+    let _ = black_box(input.run(0, size));
+    (now_ns() - start_ns) as f64 / size as f64
+}
+
+/// Slices that say nothing are tried again beyond the budget, up to so many in all.
+const ATTEMPTS: usize = 50;
+
+/// The rate of `loops` independent loops over the rate of one of them.
+///
+/// Each slice of all lies between two slices of one, so that a steady drift of the machine's speed
+/// cancels; the result is the median ratio. On a host too loaded for a lone loop to get a turn, it is 1.
+fn usable_cores(loops: u32, budget_ns: u64) -> f64 {
+    // 20 ratios, unless that makes slices shorter than a scheduler's turn, or longer than noise lasts.
+    let slice_ns = (budget_ns / 60).clamp(5_000_000, 20_000_000);
+    let end_ns = now_ns().saturating_add(budget_ns);
+    let mut ratios = Vec::new();
+    for attempt in 1.. {
+        let before = iterations_in_slice(1, slice_ns);
+        let all = iterations_in_slice(loops.max(1), slice_ns);
+        let after = iterations_in_slice(1, slice_ns);
+        // A slice in which other programs let nothing run says nothing about cores.
+        if before > 0.0 && all > 0.0 && after > 0.0 {
+            ratios.push(2.0 * all / (before + after));
+        }
+        if now_ns() >= end_ns && (ratios.len() >= 3 || attempt >= ATTEMPTS) {
+            break;
+        }
+    }
+    ratios.sort_by(f64::total_cmp);
+    ratios.get(ratios.len() / 2).copied().unwrap_or(1.0)
+}
+
+/// What `loops` independent loops do together in a slice: iterations, with the parts of those that
+/// straddle its edges.
+fn iterations_in_slice(loops: u32, slice_ns: u64) -> f64 {
+    // None may begin late for want of a thread: all are started, and spin, before the slice begins.
+    let run_up_ns = 300_000 + 50_000 * u64::from(loops);
+    let start_ns = now_ns() + run_up_ns;
+    let slice = start_ns..start_ns + slice_ns;
+    std::thread::scope(|scope| {
+        let counts: Vec<_> = (0..loops)
+            .map(|number| {
+                let slice = slice.clone();
+                let count = move || count_in_slice(u64::from(number), &slice);
+                std::thread::Builder::new().spawn_scoped(scope, count)
+            })
+            .collect();
+        // A loop that could not be started did nothing.
+        counts.into_iter().flatten().filter_map(|count| count.join().ok()).sum()
+    })
+}
+
+fn count_in_slice(number: u64, slice: &Range<u64>) -> f64 {
+    let input = Input::new(&Cpu { kernel: Kernel::Loop, input_bytes: 16 << 10, time_ns: None }, number);
+    let mut count = 0.0;
+    let mut begun_ns = now_ns();
+    while begun_ns < slice.end {
+        // The loop kernel cannot fail.
+        let _ = black_box(input.run(number, 1));
+        let done_ns = now_ns();
+        let inside = done_ns.min(slice.end).saturating_sub(begun_ns.max(slice.start));
+        count += inside as f64 / (done_ns - begun_ns).max(1) as f64;
+        begun_ns = done_ns;
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::steps::testing::{in_agent, job, step_job, waiting};
+    use crate::agent::steps::{Place, build};
+    use crate::workload::{Payload, Step};
+
+    fn cpu(input_bytes: u64) -> Cpu {
+        Cpu { kernel: Kernel::Loop, input_bytes, time_ns: None }
+    }
+
+    #[test]
+    fn more_work_takes_longer() {
+        let best = |bytes| match calibrate(&Calibrate { target: Target::Iteration(cpu(bytes)), budget_ns: 20_000_000 })
+        {
+            Calibrated::Iteration { best_ns } => best_ns,
+            Calibrated::Cores { .. } => panic!("not what was asked for"),
+        };
+        assert!(best(64 << 10) > best(1 << 10));
+    }
+
+    #[test]
+    fn an_iteration_is_measured_even_without_a_budget() {
+        for kernel in Kernel::ALL {
+            let target = Target::Iteration(Cpu { kernel, input_bytes: 100, time_ns: None });
+            let calibrated = calibrate(&Calibrate { target, budget_ns: 0 });
+            let Calibrated::Iteration { best_ns } = calibrated else { panic!("not what was asked for") };
+            assert!(best_ns.is_finite() && best_ns > 0.0, "{} {best_ns}", kernel.name());
+        }
+    }
+
+    #[test]
+    fn cores_are_a_positive_number() {
+        for loops in [0, 1, 3] {
+            let calibrated = calibrate(&Calibrate { target: Target::Cores { loops }, budget_ns: 10_000_000 });
+            let Calibrated::Cores { usable_cores } = calibrated else { panic!("not what was asked for") };
+            assert!(usable_cores.is_finite() && usable_cores > 0.0, "{usable_cores}");
+        }
+    }
+
+    #[test]
+    fn the_reference_predicts_any_run_of_tasks() {
+        let mut job = job(&[step_job(Step::Cpu(cpu(100))), step_job(Step::Wait { time: waiting() })]);
+        job.payload = Payload { input_bytes: 9, output_bytes: 3 };
+        let task = build(&job, Place::Agent).expect("a task");
+        let reference = reference(&task).expect("a reference");
+        assert_eq!(reference.tables.iter().map(Vec::len).collect::<Vec<usize>>(), [VARIANTS as usize; 3]);
+        let sum = (5..40).fold(0_u64, |sum, index| sum.wrapping_add(task.blocking(index).expect("runs")));
+        assert_eq!(reference.expected(5, 35), sum);
+        assert_eq!(super::reference(&in_agent(&job.steps[0])).expect("again").tables[0], reference.tables[0]);
+    }
 }

@@ -4,6 +4,199 @@
 //! does and see no engine. They meet in [`task`].
 
 pub mod calibrate;
+pub mod companion;
+pub mod descriptors;
+pub mod engines;
+mod meter;
+mod robust;
+pub mod sampler;
 pub mod shared;
 pub mod steps;
 pub mod task;
+pub mod worker;
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use engines::Engine;
+use sampler::{Arrival, Sampler, Settings};
+use task::Task;
+
+use crate::clock::{self, now_ns};
+use crate::protocol::{
+    Block, BlockKind, Ended, Failed, FailureKind, Go, Hello, Job, PROTOCOL, REPLIES_FD, REQUESTS_FD, Ready, Reply,
+    Request, Usage, VARIANTS,
+};
+use crate::workload::Load;
+
+/// The agent's life: `hello`, then a reply to each request until `bye` or the end of the requests.
+#[must_use]
+pub fn main() -> ExitCode {
+    abort_on_panic();
+    // SAFETY: this is the first thing the process does; nobody else owns these descriptors.
+    let Ok(descriptors) = (unsafe { descriptors::adopt(REQUESTS_FD, 2) }) else { return ExitCode::from(2) };
+    debug_assert_eq!(REPLIES_FD, REQUESTS_FD + 1);
+    match serve(descriptors) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// A task that panics ends the agent at once: its message is on standard error, and no block that lost a
+/// worker is ever counted.
+fn abort_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
+}
+
+fn serve(descriptors: Vec<OwnedFd>) -> io::Result<()> {
+    let mut descriptors = descriptors.into_iter().map(File::from);
+    let (Some(requests), Some(mut replies)) = (descriptors.next(), descriptors.next()) else {
+        return Err(io::ErrorKind::NotFound.into());
+    };
+    send(&mut replies, &Reply::Hello(hello()))?;
+    let mut candidate = None;
+    let mut requests = BufReader::new(requests);
+    let mut line = String::new();
+    loop {
+        line.clear();
+        if requests.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        let received_ns = now_ns();
+        let reply = serde_json::from_str(&line)
+            .map_err(|error| protocol_failure(&error))
+            .and_then(|request| answer(request, received_ns, &mut candidate))
+            .unwrap_or_else(Reply::Failed);
+        send(&mut replies, &reply)?;
+        if matches!(reply, Reply::Bye(_) | Reply::Failed(_)) {
+            return Ok(());
+        }
+    }
+}
+
+fn send(replies: &mut File, reply: &Reply) -> io::Result<()> {
+    let mut text = serde_json::to_vec(reply)?;
+    text.push(b'\n');
+    replies.write_all(&text)
+}
+
+fn hello() -> Hello {
+    Hello {
+        protocol: PROTOCOL,
+        runtime: crate::candidate::RUST.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        gil: None,
+        clock_resolution_ns: clock::resolution_ns(),
+        clock_cost_ns: clock::cost_ns(),
+    }
+}
+
+fn answer(request: Request, received_ns: u64, candidate: &mut Option<Running>) -> Result<Reply, Failed> {
+    match request {
+        Request::Calibrate(calibrate) => Ok(Reply::Calibrated(calibrate::calibrate(&calibrate))),
+        Request::Reference(job) => {
+            calibrate::reference(&steps::build(&job, steps::Place::Agent)?).map(Reply::Reference)
+        }
+        Request::Job(job) => {
+            let running = candidate.insert(Running::start(*job)?);
+            running.first_tasks(received_ns).map(Reply::Ready)
+        }
+        Request::Go(go) => match candidate {
+            Some(running) => running.block(go).map(|block| Reply::Block(Box::new(block))),
+            None => Err(protocol_failure(&"`go` came before `job`")),
+        },
+        Request::Bye {} => {
+            drop(candidate.take());
+            Ok(Reply::Bye(Ended { teardown_ns: now_ns() - received_ns }))
+        }
+    }
+}
+
+fn protocol_failure(error: &dyn std::fmt::Display) -> Failed {
+    Failed {
+        kind: FailureKind::Protocol,
+        message: format!("the agent does not understand a request: {error}"),
+        place: String::new(),
+    }
+}
+
+/// A candidate that is ready to run blocks.
+struct Running {
+    job: Job,
+    task: Arc<Task>,
+    engine: Box<dyn Engine>,
+    /// The mean service time of the block before, for the next one's ramp.
+    mean_service_ns: u64,
+}
+
+impl Running {
+    fn start(job: Job) -> Result<Running, Failed> {
+        let task = Arc::new(steps::build(&job, steps::Place::Agent)?);
+        let engine = engines::build(&job, Arc::clone(&task))?;
+        Ok(Running { job, task, engine, mean_service_ns: 0 })
+    }
+
+    /// Runs one task, for the figure of the start-up; then one for each slot, so that every worker has run
+    /// and every connection is open.
+    fn first_tasks(&mut self, received_ns: u64) -> Result<Ready, Failed> {
+        let first = self.sample(Arrival::Batch { tasks: 1 }, Go::first())?;
+        let startup_ns = now_ns() - received_ns;
+        self.sample(Arrival::Batch { tasks: u64::from(self.engine.slots()) }, Go::first())?;
+        self.task.settle();
+        let pids = std::iter::once(std::process::id()).chain(self.engine.pids()).collect();
+        Ok(Ready { startup_ns, first_task_ns: Sampler::mean_service_ns(&first), pids })
+    }
+
+    fn block(&mut self, go: Go) -> Result<Block, Failed> {
+        let arrival = match (go.kind, self.job.load) {
+            (BlockKind::Verify, _) => Arrival::Batch { tasks: VARIANTS },
+            (_, Load::Batch { tasks, .. }) => Arrival::Batch { tasks: u64::from(tasks) },
+            (_, Load::Closed { .. }) => Arrival::Window { window_ns: go.window_ns, ramp_ns: self.ramp_ns(go.block) },
+        };
+        let block = self.sample(arrival, go)?;
+        self.mean_service_ns = Sampler::mean_service_ns(&block);
+        self.task.settle();
+        Ok(block)
+    }
+
+    /// A part of a task's time that spreads evenly over blocks (the golden ratio's multiples), so that the
+    /// edges of windows fall at every phase of tasks that began together.
+    fn ramp_ns(&self, block: u32) -> u64 {
+        const GOLDEN: f64 = 0.618_033_988_749_894_9;
+        ((f64::from(block) * GOLDEN).fract() * self.mean_service_ns as f64) as u64
+    }
+
+    fn sample(&mut self, arrival: Arrival, go: Go) -> Result<Block, Failed> {
+        let settings = Settings {
+            arrival,
+            first_index: go.first_index,
+            slots: self.engine.slots(),
+            shards: self.engine.shards(),
+            task_timeout_ns: self.job.task_timeout_ns,
+            heartbeat: go.kind == BlockKind::Memory,
+        };
+        let before = self.usage()?;
+        let sampler = Arc::new(Sampler::new(settings, now_ns()));
+        self.engine.run(&sampler)?;
+        let usage = self.usage()?.since(before);
+        sampler.finish(go.block, go.kind, usage)
+    }
+
+    fn usage(&mut self) -> Result<Usage, Failed> {
+        Ok(meter::usage() + self.engine.workers_usage()?)
+    }
+}
+
+impl Go {
+    /// The frame that stands for the first tasks of a candidate, before any `go`.
+    fn first() -> Go {
+        Go { block: 0, kind: BlockKind::Verify, window_ns: 0, first_index: 0 }
+    }
+}

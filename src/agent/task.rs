@@ -9,6 +9,8 @@ use std::pin::Pin;
 use crate::protocol::{Failed, VARIANTS};
 use crate::workload::Payload;
 
+pub use crate::protocol::pattern;
+
 /// The checksum of what was done, or why it failed.
 pub type Outcome = Result<u64, Failed>;
 
@@ -117,6 +119,14 @@ impl Task {
         Ok(received.wrapping_add(done).wrapping_add(self.give_back(index)))
     }
 
+    /// All steps on the calling thread, without the payload.
+    ///
+    /// # Errors
+    /// When a step failed.
+    pub fn steps_blocking(&self, index: u64) -> Outcome {
+        self.run_blocking(0..self.steps.len(), index)
+    }
+
     /// The number of segments: alternately steps that stay on an event loop and steps that leave it.
     #[must_use]
     pub fn segments(&self) -> usize {
@@ -185,20 +195,4 @@ impl Task {
         }
         Ok(sum)
     }
-}
-
-/// `length` bytes that depend on `seed` alone and do not compress (SplitMix64, Steele et al. 2014).
-#[must_use]
-pub fn pattern(length: u64, seed: u64) -> Vec<u8> {
-    let mut state = seed;
-    let mut bytes = Vec::with_capacity(length as usize + 8);
-    while (bytes.len() as u64) < length {
-        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut word = state;
-        word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        bytes.extend_from_slice(&(word ^ (word >> 31)).to_le_bytes());
-    }
-    bytes.truncate(length as usize);
-    bytes
 }

@@ -6,14 +6,12 @@ use std::process::ExitCode;
 
 /// Runs the hidden verb that the arguments (without the program's name) begin with, if they do.
 pub(super) fn run(args: &[OsString]) -> Option<ExitCode> {
-    // merge: let (verb, rest) = args.split_first()?;
-    // merge: match verb.to_str()? {
-    // merge:     "agent" => Some(crate::agent::main(rest)),
-    // merge:     "worker" => Some(crate::agent::worker::main(rest)),
-    // merge:     "companion" => Some(crate::agent::companion::main()),
-    // merge:     "guard" => Some(crate::guard::main()),
-    // merge:     _ => None,
-    // merge: }
-    args.first()?;
-    None
+    let (verb, _rest) = args.split_first()?;
+    match verb.to_str()? {
+        // merge: "agent" => Some(crate::agent::main(rest)),
+        // merge: "worker" => Some(crate::agent::worker::main(rest)),
+        "companion" => Some(crate::agent::companion::main()),
+        "guard" => Some(crate::guard::main()),
+        _ => None,
+    }
 }

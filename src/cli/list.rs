@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use comfy_table::{ContentArrangement, Table, presets};
 
 use crate::candidate::Engine;
-use crate::workload::{self, Kernel, Presence, shipped};
+use crate::workload::{self, Kernel, Presence, Shape, shipped};
 
 /// What `list` is told.
 #[derive(clap::Args, Clone, Debug)]
@@ -26,10 +26,12 @@ pub enum What {
     Kernels,
     /// The kinds of step, with their fields
     Steps,
+    /// The fields of a workload file outside its steps
+    Fields,
 }
 
 impl What {
-    const ALL: [What; 4] = [What::Workloads, What::Engines, What::Kernels, What::Steps];
+    const ALL: [What; 5] = [What::Workloads, What::Engines, What::Kernels, What::Steps, What::Fields];
 
     fn title(self) -> &'static str {
         match self {
@@ -37,6 +39,7 @@ impl What {
             What::Engines => "Engines",
             What::Kernels => "Kernels",
             What::Steps => "Steps",
+            What::Fields => "Fields of a workload file",
         }
     }
 
@@ -46,6 +49,7 @@ impl What {
             What::Engines => engines(),
             What::Kernels => kernels(),
             What::Steps => steps(),
+            What::Fields => fields(),
         }
     }
 }
@@ -68,7 +72,7 @@ pub fn run(args: &ListArgs, out: &mut dyn Write, _err: &mut dyn Write, _colour: 
 fn workloads() -> Table {
     let mut table = new(&["name", "use case", "what a task does"]);
     for shipped in shipped::ALL {
-        // A test reads every shipped workload.
+        // It always can: a test reads every shipped workload.
         if let Ok(workload) = shipped.parse() {
             table.add_row([shipped.name, &workload.use_case, &workload.description]);
         }
@@ -90,7 +94,7 @@ fn engines() -> Table {
 fn kernels() -> Table {
     let mut table = new(&["kernel", "what it computes", "input where a time is given"]);
     for kernel in Kernel::ALL {
-        let input = format!("{} B", kernel.default_input_bytes());
+        let input = format!("{}B", kernel.default_input_bytes());
         table.add_row([kernel.name(), kernel.summary(), &input]);
     }
     table
@@ -99,17 +103,39 @@ fn kernels() -> Table {
 fn steps() -> Table {
     let mut table = new(&["kind", "field", "default", "meaning"]);
     for step in &workload::STEPS {
-        table.add_row([step.name, "", "", step.doc]);
-        for field in step.fields {
-            let default = match field.presence {
-                Presence::Required => "(required)",
-                Presence::Optional(text) | Presence::Default(text) => text,
-            };
-            let meaning = format!("{} {}", field.doc, field.shape.expected());
-            table.add_row(["", field.name, default, &meaning]);
-        }
+        add_fields(&mut table, step.name, step);
     }
     table
+}
+
+fn fields() -> Table {
+    let mut table = new(&["table", "field", "default", "meaning"]);
+    add_tables(&mut table, "", &workload::WORKLOAD);
+    table
+}
+
+/// Adds the fields of a table, then those of the tables inside it.
+fn add_tables(table: &mut Table, path: &str, spec: &workload::Table) {
+    add_fields(table, &if path.is_empty() { "(top)".to_owned() } else { format!("[{path}]") }, spec);
+    for field in spec.fields {
+        if let Shape::Table(inner) = field.shape {
+            let path = if path.is_empty() { field.name.to_owned() } else { format!("{path}.{}", field.name) };
+            add_tables(table, &path, inner);
+        }
+    }
+}
+
+/// Adds a row for the table itself, and one for each of its fields that holds no table.
+fn add_fields(table: &mut Table, name: &str, spec: &workload::Table) {
+    table.add_row([name, "", "", spec.doc]);
+    for field in spec.fields.iter().filter(|field| !matches!(field.shape, Shape::Table(_))) {
+        let default = match field.presence {
+            Presence::Required => "(required)",
+            Presence::Optional(text) | Presence::Default(text) => text,
+        };
+        let meaning = format!("{}: {}", field.doc.trim_end_matches('.'), field.shape.expected());
+        table.add_row(["", field.name, default, &meaning]);
+    }
 }
 
 /// Columns of the output.

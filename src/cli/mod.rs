@@ -10,6 +10,7 @@ mod completions;
 mod exit;
 mod failure;
 mod hidden;
+pub mod host;
 pub mod init;
 pub mod list;
 mod measure;
@@ -21,6 +22,7 @@ mod report;
 mod run;
 pub mod schema;
 mod seams;
+pub mod serve;
 mod signals;
 mod terminal;
 
@@ -67,6 +69,10 @@ enum Verb {
     Init(init::InitArgs),
     /// Print a JSON Schema
     Schema(schema::SchemaArgs),
+    /// Show what this host is, what of it may be used, and how steady it is
+    Host(host::HostArgs),
+    /// Run the embedded server by itself
+    Serve(serve::ServeArgs),
     /// Print completions for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -137,6 +143,8 @@ fn dispatch(verb: Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::List(args) => plainly(terminal, |out, err, colour| list::run(&args, out, err, colour)),
         Verb::Init(args) => plainly(terminal, |out, err, colour| init::run(&args, out, err, colour)),
         Verb::Schema(args) => plainly(terminal, |out, err, colour| schema::run(&args, out, err, colour)),
+        Verb::Host(args) => plainly(terminal, |out, err, colour| host::run(&args, out, err, colour)),
+        Verb::Serve(args) => plainly(terminal, |out, err, colour| serve::run(&args, out, err, colour)),
         Verb::Completions(args) => completions::run(&args, terminal),
     }
 }

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use crate::analyze::Verdict;
 use crate::candidate::nearest;
-use crate::host::{Facts, FileSystem, ResourceLimits};
-use crate::plan::{Foreseen, Plan, Settings};
+use crate::host::{self, Facts};
+use crate::plan::{self, Plan, Settings};
 use crate::record::Record;
-use crate::session::{Observer, Session, SessionError};
+use crate::session::{self, Observer, Session, SessionError};
 use crate::workload::{Workload, load, shipped};
 
 use super::failure::Failure;
@@ -65,39 +65,20 @@ pub(super) fn all_shipped(colour: bool) -> Result<Vec<Workload>, Failure> {
 
 /// The host's facts. Session directories are made where temporary files are.
 pub(super) fn facts() -> Facts {
-    // merge: crate::host::facts(&std::env::temp_dir())
-    Facts {
-        os: String::new(),
-        kernel: String::new(),
-        cpu: String::new(),
-        cpus_online: 1,
-        cpus_affinity: 1,
-        cpu_quota: None,
-        memory_total_bytes: 0,
-        memory_available_bytes: 0,
-        memory_limit_bytes: None,
-        clock_source: None,
-        governor: None,
-        virtual_machine: None,
-        load_average: 0.0,
-        limits: ResourceLimits::default(),
-        session_directory: FileSystem { path: String::new(), kind: String::new() },
-    }
+    host::facts(&std::env::temp_dir())
 }
 
 /// What a session of this workload would do.
-pub(super) fn plan(_workload: &Workload, _settings: &Settings, _facts: &Facts) -> Plan {
-    // merge: crate::plan::plan(workload, settings, facts, &[crate::plan::Runtime::rust()])
-    Plan { entries: Vec::new(), left_out: Vec::new(), foreseen: Foreseen::default(), notes: Vec::new() }
+pub(super) fn plan(workload: &Workload, settings: &Settings, facts: &Facts) -> Plan {
+    plan::plan(workload, settings, facts, &[plan::Runtime::rust()])
 }
 
 /// Runs a session.
 ///
 /// # Errors
 /// When it could not run at all.
-pub(super) fn measure(_session: Session, _observer: &mut dyn Observer) -> Result<Record, SessionError> {
-    // merge: crate::session::run(session, observer)
-    Err(SessionError::Start { what: "a session", source: std::io::ErrorKind::Unsupported.into() })
+pub(super) fn measure(session: Session, observer: &mut dyn Observer) -> Result<Record, SessionError> {
+    session::run(session, observer)
 }
 
 /// What a record says.

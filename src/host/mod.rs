@@ -3,6 +3,18 @@
 //! Everything that differs between operating systems is behind this room; what a platform cannot say
 //! is `None`, never a guess.
 
+mod cgroup;
+mod facts;
+pub mod meter;
+mod mounts;
+mod noise;
+mod survey;
+
+pub use cgroup::{CgroupLevel, Cgroups};
+pub use facts::facts;
+pub use noise::{Noise, probe};
+pub use survey::{Clock, Survey, survey};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -2,8 +2,18 @@
 //!
 //! Pure: it reads nothing, starts nothing.
 
+mod build;
+mod caps;
+mod foresee;
+mod ladder;
+#[cfg(test)]
+mod tests;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use build::{Runtime, plan};
+pub use foresee::{nominal_cpu_ns, nominal_task_ns};
 
 use crate::candidate::{Candidate, Engine, Sizes};
 

@@ -20,6 +20,7 @@
 //! end. An agent reads requests from descriptor 3 and writes replies to descriptor 4; its standard
 //! output belongs to the task. Times are nanoseconds of `CLOCK_MONOTONIC`, which all processes share.
 
+mod body;
 mod draws;
 
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ use hdrhistogram::serialization::{Deserializer, Serializer as _, V2DeflateSerial
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use body::{MAX_BODY_BYTES, MAX_DELAY_NS, TCP_HEADER_BYTES, body, pattern, tcp_header};
 pub use draws::{DRAWS, draw_table};
 
 use crate::candidate::Candidate;
@@ -171,7 +173,8 @@ pub struct StepJob {
     pub step: Step,
     /// Iterations of its kernel; 1 without a calibrated time.
     pub iterations: u64,
-    /// One table of durations (ns) for each of [`Step::distributions`]; task `i` uses entry `i % DRAWS`.
+    /// One table of durations (ns) for each of [`Step::distributions`]; task `i` uses entry `i % length`.
+    /// Tables are [`DRAWS`] long; a process made for one task is handed that task's draw alone.
     pub draws: Vec<Vec<u64>>,
 }
 

@@ -1,15 +1,39 @@
 //! A session: starts agents, feeds the race, tells observers, saves as it goes.
+//!
+//! [`run`] sets the stage (guard, server, calibration, reference) and clears it; in between, `course` is
+//! the loop, which knows agents only as `hands`; `resident` is those hands over live agents, each behind
+//! a [`link`].
 
-use std::path::PathBuf;
+mod blocks;
+mod course;
+mod embedded;
+mod hands;
+pub mod link;
+mod meters;
+mod prepare;
+mod resident;
+mod saving;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::SystemTime;
 
 use crate::candidate::Candidate;
+use crate::clock::now_ns;
+use crate::guard::Guard;
 use crate::host::Facts;
 use crate::plan::{Plan, Settings};
 use crate::protocol::Failed;
-use crate::record::{Phase, Record, Warning};
-use crate::workload::Workload;
+use crate::race::{Race, Rules};
+use crate::record::{Calibration, Disturbance, Ending, Phase, Record, Warning};
+use crate::workload::{Step, Workload};
+use blocks::Pace;
+use course::Course;
+use embedded::Embedded;
+use link::Fault;
+use resident::{Nursery, Residents};
+use saving::Saver;
 
 /// What a session measures.
 pub struct Session {
@@ -81,4 +105,124 @@ pub enum SessionError {
     /// The record could not be saved.
     #[error(transparent)]
     Store(#[from] crate::record::StoreError),
+}
+
+/// Measures what `session` says. An interrupted session, too, ends with what was measured until then.
+///
+/// # Errors
+/// When nothing could be measured at all, or the record could not be saved.
+pub fn run(session: Session, observer: &mut dyn Observer) -> Result<Record, SessionError> {
+    let counters = meters::Counters::read();
+    let began_ns = now_ns();
+    let start = |what| move |source| SessionError::Start { what, source };
+    let program = std::env::current_exe().map_err(start("the native agent"))?;
+    let guard = Guard::start(&program, &std::env::temp_dir()).map_err(start("the guard"))?;
+    let mut record = blank(&session);
+    let mut saver = Saver::new(session.output.clone());
+    let nursery = Nursery { guard, program, interrupted: Arc::clone(&session.interrupted) };
+    let stage = Stage { session: &session, observer, record: &mut record, saver: &mut saver, began_ns };
+    let (ending, guard) = stage.play(nursery)?;
+    if let Err(error) = guard.close() {
+        let warning = Warning::Other { message: format!("at the session's end: {error}") };
+        observer.observe(&Event::Warning(&warning));
+        record.warnings.push(warning);
+    }
+    record.ending = ending;
+    // After the guard's end, all that the session started is reaped and its CPU time known.
+    record.disturbance = counters.map(meters::Counters::disturbance).unwrap_or_default();
+    record.elapsed_ns = now_ns() - began_ns;
+    if saver.save(&record)? {
+        observer.observe(&Event::Saved(&record));
+    }
+    Ok(record)
+}
+
+/// What a session plays on.
+struct Stage<'a> {
+    session: &'a Session,
+    observer: &'a mut dyn Observer,
+    record: &'a mut Record,
+    saver: &'a mut Saver,
+    began_ns: u64,
+}
+
+impl Stage<'_> {
+    /// Prepares and races. Returns the guard, below which every agent has ended.
+    fn play(self, mut nursery: Nursery) -> Result<(Ending, Guard), SessionError> {
+        let Stage { session, observer, record, saver, began_ns } = self;
+        let mut job = prepare::job(session, prepare::draw(session));
+        job.directory = nursery.guard.directory().map(Path::to_owned);
+        if let (Some(directory), true) = (&job.directory, has_files(session)) {
+            warn_of_memory(directory, observer, &mut record.warnings);
+        }
+        let server = match &job.directory {
+            Some(directory) if embedded::needed(&session.workload.steps) => Some(
+                Embedded::start(&mut nursery.guard, &nursery.program, directory)
+                    .map_err(|source| SessionError::Start { what: "the embedded server", source })?,
+            ),
+            _ => None,
+        };
+        job.server = server.as_ref().map(|server| server.address);
+        let prepared = match prepare::prepare(&mut nursery, session, &mut job, observer, &mut record.warnings) {
+            Ok(prepared) => prepared,
+            Err(Fault::Interrupted) => return Ok((Ending::Interrupted, nursery.guard)),
+            Err(Fault::Failed(failed)) => return Err(SessionError::Prepare(failed)),
+        };
+        record.calibration = prepared.calibration;
+        let settings = &session.settings;
+        let rules =
+            Rules { margin: session.workload.objective.margin, budget_ns: settings.budget_ns, seed: settings.seed };
+        let mut race = Race::new(&session.plan.entries, rules);
+        let mut residents = Residents::new(nursery, job, began_ns);
+        let rules = course::Rules { pace: pace(session), reference: prepared.reference, calls: prepared.calls };
+        let ending = Course::new(&mut residents, observer, record, saver, rules).run(&mut race)?;
+        Ok((ending, residents.into_guard()))
+    }
+}
+
+fn blank(session: &Session) -> Record {
+    Record {
+        conbench_version: env!("CARGO_PKG_VERSION").to_owned(),
+        began_at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        elapsed_ns: 0,
+        ending: Ending::Running,
+        host: session.host.clone(),
+        settings: session.settings.clone(),
+        workload: session.workload.clone(),
+        plan: session.plan.clone(),
+        calibration: Calibration::default(),
+        candidates: Vec::new(),
+        rounds: Vec::new(),
+        disturbance: Disturbance::default(),
+        warnings: Vec::new(),
+    }
+}
+
+fn pace(session: &Session) -> Pace {
+    let host = &session.host;
+    let quota = host.cpu_quota.as_ref().filter(|quota| quota.cores < f64::from(host.cpus_affinity));
+    Pace {
+        budget_ns: session.settings.budget_ns,
+        quota_period_ns: quota.map(|quota| quota.period_ns),
+        task_timeout_ns: session.workload.task_timeout_ns,
+        load: session.workload.load,
+    }
+}
+
+fn has_files(session: &Session) -> bool {
+    session.workload.steps.iter().any(|step| matches!(step, Step::File { .. }))
+}
+
+/// Says so when `directory` is on a file system that holds its files in memory.
+fn warn_of_memory(directory: &Path, observer: &mut dyn Observer, warnings: &mut Vec<Warning>) {
+    // statfs(2) names them; the type of the field differs between architectures, its low 32 bits do not.
+    let kind = match rustix::fs::statfs(directory).map(|found| found.f_type as u32) {
+        Ok(0x0102_1994) => "tmpfs",
+        Ok(0x8584_58f6) => "ramfs",
+        // Not known is not in memory: the warning would be a guess.
+        Ok(_) | Err(_) => return,
+    };
+    let warning = Warning::FilesInMemory { kind: kind.to_owned() };
+    observer.observe(&Event::Warning(&warning));
+    warnings.push(warning);
 }

@@ -32,6 +32,7 @@ pub(super) fn workload(values: &Values, stem: &str, faults: &mut Vec<Fault>) -> 
         max_calls: values.integer("max_calls"),
     };
     check_timeout(&workload, values, faults);
+    check_calls(&workload, values, faults);
     Some(workload)
 }
 
@@ -46,6 +47,17 @@ fn check_timeout(workload: &Workload, values: &Values, faults: &mut Vec<Fault>) 
         );
         let fault = Fault::at(values.place("task_timeout"), message, "");
         faults.push(fault.help("set `task_timeout` to more than its steps take together"));
+    }
+}
+
+/// A batch that is larger than the cap could not run once.
+fn check_calls(workload: &Workload, values: &Values, faults: &mut Vec<Fault>) {
+    if let (Load::Batch { tasks, .. }, Some(most)) = (workload.load, workload.max_calls)
+        && u64::from(tasks) > most
+    {
+        let message = format!("a batch has {tasks} tasks, and the session at most {most}");
+        let fault = Fault::at(values.place("max_calls"), message, "");
+        faults.push(fault.help("raise `max_calls` to several batches: each candidate runs at least one"));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 /// How many faults are rendered; the rest is counted. A file this wrong is another kind of file.
 const MOST_SHOWN: usize = 50;
@@ -80,11 +80,13 @@ impl Diagnostics {
     fn render_one(&self, fault: &Fault, renderer: &Renderer) -> String {
         let path = shown_path(&self.source_name);
         let Some(span) = &fault.span else {
-            let mut group = Level::ERROR.primary_title(format!("{path}: {}", fault.message)).elements(NOTHING);
-            if let Some(help) = &fault.help {
-                group = group.element(Level::HELP.message(help));
-            }
-            return renderer.render(&[group]);
+            let title =
+                |level: Level<'static>, text: String| renderer.render(&[Group::with_title(level.primary_title(text))]);
+            let error = title(Level::ERROR, format!("{path}: {}", fault.message));
+            return match &fault.help {
+                Some(help) => format!("{error}\n{}", title(Level::HELP, help.clone())),
+                None => error,
+            };
         };
         let line = Line::around(&self.text, span);
         let mark = AnnotationKind::Primary.span(line.span).label(&fault.label);
@@ -96,8 +98,6 @@ impl Diagnostics {
         renderer.render(&[group])
     }
 }
-
-const NOTHING: [annotate_snippets::Padding; 0] = [];
 
 /// The line where a span begins, and the part of the span that lies in it.
 struct Line<'a> {
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn a_fault_of_the_whole_file_has_no_caret() {
         let drawn = Diagnostics::new("w.toml", "", vec![Fault::of_file("is empty", "write a step")]).render(false);
-        assert_eq!(drawn, "error: w.toml: is empty\n  |\n  = help: write a step\n\nw.toml: 1 error\n");
+        assert_eq!(drawn, "error: w.toml: is empty\nhelp: write a step\n\nw.toml: 1 error\n");
     }
 
     #[test]

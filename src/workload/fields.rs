@@ -127,7 +127,7 @@ impl Shape {
             }
             Shape::Word(words) => {
                 let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
-                words.join(" or ")
+                if words.len() > 2 { format!("one of {}", words.join(", ")) } else { words.join(" or ") }
             }
             Shape::Flag => "true or false".to_owned(),
             Shape::Integer { min, max } => format!("a whole number, {min} to {max}"),

@@ -80,8 +80,8 @@ static LOAD: Table = Table {
         field(
             "tasks",
             Shape::Integer { min: 1, max: 100_000_000 },
-            Optional("none; mode = \"batch\" needs it, and it alone takes it"),
-            "How many tasks a batch has.",
+            Optional("none"),
+            "How many tasks a batch has; a batch needs it, nothing else takes it.",
         ),
     ],
     conflicts: &[],
@@ -229,7 +229,7 @@ pub static STEPS: [Table; 10] = [
         name: "lock",
         doc: "A critical section under one lock that all tasks share.",
         fields: &[
-            field("hold", TIME, Required, "How long the lock is held: a duration where work = \"cpu\"."),
+            field("hold", TIME, Required, "How long the lock is held; no distribution where work = \"cpu\"."),
             field("work", WORK, Default("\"wait\""), "What is done while the lock is held."),
             field("kernel", KERNEL, KERNEL_OF_WORK, "What is computed."),
         ],
@@ -240,7 +240,7 @@ pub static STEPS: [Table; 10] = [
         doc: "An item handed to one consumer over a bounded queue, and its result awaited.",
         fields: &[
             field("capacity", Shape::Integer { min: 1, max: 65_536 }, Default("64"), "How many items the queue holds."),
-            field("time", TIME, Required, "The consumer's time for an item: a duration where work = \"cpu\"."),
+            field("time", TIME, Required, "The consumer's time for an item; no distribution where work = \"cpu\"."),
             field("work", WORK, Default("\"wait\""), "What the consumer does with an item."),
             field("kernel", KERNEL, KERNEL_OF_WORK, "What the consumer computes."),
         ],

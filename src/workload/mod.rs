@@ -12,9 +12,11 @@ mod fields;
 mod kernel;
 mod language;
 mod remote;
+mod scalar;
 mod schema;
 pub mod shipped;
 mod source;
+mod syntax;
 mod units;
 mod walk;
 
@@ -234,6 +236,27 @@ impl Step {
             Step::Http { delay, .. } | Step::Tcp { delay, .. } => vec![*delay],
             Step::Lock { hold: Work::Wait { time } } | Step::Queue { stage: Work::Wait { time }, .. } => vec![*time],
             _ => Vec::new(),
+        }
+    }
+
+    /// Whether an event loop stays free while this step waits: `wait`, `sleep`, `http`, `tcp`, `event`,
+    /// `command`, and a `lock` or `queue` whose work is a wait. The others (`cpu`, `file`, and a `lock` or
+    /// `queue` that computes) block the loop that runs them.
+    #[must_use]
+    pub const fn has_async_form(&self) -> bool {
+        match self {
+            Step::Wait { .. }
+            | Step::Sleep { .. }
+            | Step::Http { .. }
+            | Step::Tcp { .. }
+            | Step::Event { .. }
+            | Step::Command { .. }
+            | Step::Lock { hold: Work::Wait { .. } }
+            | Step::Queue { stage: Work::Wait { .. }, .. } => true,
+            Step::Cpu(_)
+            | Step::File { .. }
+            | Step::Lock { hold: Work::Cpu(_) }
+            | Step::Queue { stage: Work::Cpu(_), .. } => false,
         }
     }
 

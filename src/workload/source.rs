@@ -2,7 +2,6 @@
 
 use std::fs::{File, Metadata};
 use std::io::Read as _;
-use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -10,7 +9,7 @@ use toml::de::DeTable;
 
 use super::diagnostics::{Diagnostics, Fault};
 use super::walk::Faults;
-use super::{WORKLOAD, Workload, build, units};
+use super::{WORKLOAD, Workload, build, syntax, units};
 
 /// The largest workload file, in bytes. A real one has a hundredth of this.
 pub const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -46,12 +45,11 @@ pub fn parse(source_name: &str, text: &str) -> Result<Workload, Diagnostics> {
     }
     // The parser bounds its own nesting (to 80 levels), and so the walk below needs no bound.
     let (document, errors) = DeTable::parse_recoverable(text);
-    let mut syntax: Vec<Fault> = errors.iter().map(|error| syntax_fault(error, text)).collect();
-    syntax.dedup();
+    let syntax = syntax::faults(&errors, text);
     let mut walked = Faults::default();
     let values = walked.table(&WORKLOAD, document.get_ref(), 0..0);
     let built = build::workload(&values, &stem(source_name), &mut walked.found);
-    let faults = combine(syntax, walked, text);
+    let faults = syntax::combine(syntax, walked, text);
     match built {
         Some(workload) if faults.is_empty() => Ok(workload),
         None if faults.is_empty() => {
@@ -60,35 +58,6 @@ pub fn parse(source_name: &str, text: &str) -> Result<Workload, Diagnostics> {
         }
         _ => Err(Diagnostics::new(source_name, text, faults)),
     }
-}
-
-/// After a syntax error, what seems missing may stand in the part that was not understood, and so may
-/// what seems wrong on the same lines: neither is reported.
-fn combine(syntax: Vec<Fault>, walked: Faults, text: &str) -> Vec<Fault> {
-    if syntax.is_empty() {
-        return walked.found.into_iter().chain(walked.missing).collect();
-    }
-    let line = |at: usize| text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count();
-    let lines = |fault: &Fault| fault.span.as_ref().map(|span| line(span.start)..=line(span.end));
-    // Counting lines takes the time of the text for each fault: a file with more is not worth it.
-    const MOST_PLACED: usize = 50;
-    let doubtful: Vec<_> = syntax.iter().take(MOST_PLACED).filter_map(lines).collect();
-    let certain = |fault: &Fault| {
-        lines(fault).is_some_and(|own| !doubtful.iter().any(|bad| bad.start() <= own.end() && own.start() <= bad.end()))
-    };
-    let rest: Vec<Fault> = walked.found.into_iter().take(MOST_PLACED).filter(certain).collect();
-    syntax.into_iter().chain(rest).collect()
-}
-
-fn syntax_fault(error: &toml::de::Error, text: &str) -> Fault {
-    // An error at the end of the file has no place of its own.
-    let end = text.trim_end().len();
-    let span: Range<usize> = error.span().unwrap_or(end..end);
-    let (message, expected) = match error.message().split_once(", expected ") {
-        Some((message, expected)) => (message, format!("expected {expected}")),
-        None => (error.message(), String::new()),
-    };
-    Fault::at(span, message, expected)
 }
 
 /// The default name: the file's name without its ending, fit for a line of a table.
@@ -106,8 +75,7 @@ fn read(path: &Path) -> Result<String, Fault> {
     let before = std::fs::metadata(path).map_err(|error| io("cannot read the file", error))?;
     check_kind(&before)?;
     // Should a FIFO have taken the file's place meanwhile, opening it must not wait for a writer.
-    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let file = File::options().read(true).custom_flags(nonblocking).open(path);
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path);
     let file = file.map_err(|error| io("cannot open the file", error))?;
     check_kind(&file.metadata().map_err(|error| io("cannot read the file", error))?)?;
     let mut bytes = Vec::new();

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use toml::Spanned;
-use toml::de::{DeInteger, DeTable, DeValue};
+use toml::de::{DeTable, DeValue};
 
 use super::Distribution;
 use super::diagnostics::{Fault, shown};
 use super::fields::{Field, Presence, Shape, Table};
-use super::units::{self, Wrong};
+use super::scalar;
 use crate::candidate::nearest;
 
 type Span = Range<usize>;
@@ -145,13 +145,14 @@ impl Faults {
             // A misspelt key was reported with the word that was meant; once is enough.
             Presence::Required if values.given.contains_key(field.name) => {}
             Presence::Required => {
-                let label = format!("expected {} = {}", field.name, field.shape.expected());
-                let message = format!("`{}` is missing", field.name);
-                let (message, label, help) = match field.shape {
-                    Shape::Steps { .. } => ("a workload needs at least one step".to_owned(), String::new(), STEP_HELP),
-                    _ => (format!("{message} in a step of kind `{}`", spec.name), label, field.doc),
-                };
-                self.missing.push(Fault::at(values.span.clone(), message, label).help(help));
+                self.missing.push(match field.shape {
+                    Shape::Steps { .. } => Fault::of_file(NO_STEP, STEP_HELP),
+                    shape => {
+                        let message = format!("`{}` is missing in a step of kind `{}`", field.name, spec.name);
+                        let label = format!("expected `{}`: {}", field.name, shape.expected());
+                        Fault::at(values.span.clone(), message, label).help(field.doc)
+                    }
+                });
             }
             Presence::Default(text) => match DeValue::parse(text) {
                 Ok(default) => {
@@ -178,7 +179,7 @@ impl Faults {
                 self.distribution(table, span, max_ns).map(Value::Distribution)
             }
             (Shape::Argv, DeValue::Array(array)) => self.argv(array, span),
-            (shape, scalar) => match check_scalar(shape, scalar) {
+            (shape, scalar) => match scalar::check(shape, scalar) {
                 Ok(value) => Some(value),
                 Err(wrong) => {
                     let message = format!("`{}`: {}", field.name, wrong.message);
@@ -199,7 +200,7 @@ impl Faults {
         span: Span,
     ) -> Option<Value> {
         if array.is_empty() {
-            self.found.push(Fault::at(span, "a workload needs at least one step", "").help(STEP_HELP));
+            self.found.push(Fault::at(span, NO_STEP, "").help(STEP_HELP));
             return None;
         }
         if let Some(over) = array.get(max) {
@@ -212,7 +213,7 @@ impl Faults {
     fn step(&mut self, kinds: &'static [Table], step: &Spanned<DeValue<'_>>) -> Option<Values> {
         let names: Vec<&'static str> = kinds.iter().map(|kind| kind.name).collect();
         let DeValue::Table(table) = step.get_ref() else {
-            let message = format!("a step is a table, not {}", describe(step.get_ref()));
+            let message = format!("a step is a table, not {}", scalar::describe(step.get_ref()));
             self.found.push(Fault::at(step.span(), message, "").help(STEP_HELP));
             return None;
         };
@@ -222,7 +223,7 @@ impl Faults {
             return None;
         };
         let DeValue::String(word) = kind.get_ref() else {
-            let message = format!("`kind` is {}", describe(kind.get_ref()));
+            let message = format!("`kind` is {}", scalar::describe(kind.get_ref()));
             self.found.push(Fault::at(kind.span(), message, "expected a string").help(all));
             return None;
         };
@@ -251,7 +252,7 @@ impl Faults {
                 self.found.push(Fault::at(key.span(), message, label).help(DISTRIBUTION_HELP));
                 continue;
             };
-            match check_scalar(bounds, value.get_ref()) {
+            match scalar::check(bounds, value.get_ref()) {
                 Ok(Value::Nanos(ns)) => {
                     parts.insert(known, ns);
                 }
@@ -298,7 +299,7 @@ impl Faults {
                 }
                 DeValue::String(text) => argv.push(text.clone().into_owned()),
                 other => {
-                    let message = format!("an argument is a string, not {}", describe(other));
+                    let message = format!("an argument is a string, not {}", scalar::describe(other));
                     self.found.push(Fault::at(item.span(), message, "expected a string"));
                 }
             }
@@ -311,94 +312,6 @@ impl Faults {
     }
 }
 
-const STEP_HELP: &str = "add `[[step]]` and, below it, `kind = \"cpu\"`; `conbench list` shows the kinds";
+const NO_STEP: &str = "a workload needs at least one step";
+pub(super) const STEP_HELP: &str = "add `[[step]]` and, below it, `kind = \"cpu\"`; `conbench list` shows the kinds";
 const DISTRIBUTION_HELP: &str = "write \"20ms\", { p50 = \"20ms\", p99 = \"80ms\" } or { exponential = \"20ms\" }";
-
-/// Checks a value that is not made of others.
-fn check_scalar(shape: Shape, value: &DeValue<'_>) -> Result<Value, Wrong> {
-    match (shape, value) {
-        (Shape::Flag, DeValue::Boolean(flag)) => Ok(Value::Flag(*flag)),
-        (Shape::Integer { min, max }, DeValue::Integer(integer)) => {
-            let number = whole(integer).filter(|number| (min..=max).contains(number));
-            number.map(Value::Integer).ok_or_else(|| plain(format!("{} is out of range", shown(&integer.to_string()))))
-        }
-        (Shape::Text { max_chars, lines }, DeValue::String(text)) => check_text(text, max_chars, lines),
-        (Shape::Word(words), DeValue::String(text)) => match words.iter().find(|word| *word == text) {
-            Some(word) => Ok(Value::Text((*word).to_owned())),
-            None => Err(Wrong {
-                message: format!("unknown word `{}`", shown(text)),
-                help: nearest(text, words).map(|near| format!("did you mean \"{near}\"?")),
-            }),
-        },
-        (Shape::Duration { min_ns, max_ns } | Shape::Distribution { min_ns, max_ns }, DeValue::String(text)) => {
-            let ns = units::duration(text)?;
-            let outside = || plain(format!("{} is out of range", shown(text.trim())));
-            let ns = Some(ns).filter(|ns| (min_ns..=max_ns).contains(ns)).ok_or_else(outside)?;
-            Ok(match shape {
-                Shape::Distribution { .. } => Value::Distribution(Distribution::Fixed { time_ns: ns }),
-                _ => Value::Nanos(ns),
-            })
-        }
-        (Shape::Size { min_bytes, max_bytes }, DeValue::String(text)) => {
-            let bytes = Some(units::size(text)?).filter(|bytes| (min_bytes..=max_bytes).contains(bytes));
-            bytes.map(Value::Bytes).ok_or_else(|| plain(format!("{} is out of range", shown(text.trim()))))
-        }
-        (Shape::Percent { min_thousandths, max_thousandths }, DeValue::String(text)) => {
-            let inside = |share: &f64| (f64::from(min_thousandths)..=f64::from(max_thousandths)).contains(share);
-            let share = Some(units::percent(text)?).filter(inside);
-            share.map(Value::Percent).ok_or_else(|| plain(format!("{} is out of range", shown(text.trim()))))
-        }
-        (Shape::Url, DeValue::String(text)) => super::remote::check_url(text).map(Value::Text),
-        (Shape::Address, DeValue::String(text)) => super::remote::check_address(text).map(Value::Text),
-        (_, other) => Err(mismatch(shape, other)),
-    }
-}
-
-fn check_text(text: &str, max_chars: usize, lines: bool) -> Result<Value, Wrong> {
-    if text.chars().count() > max_chars {
-        return Err(plain("the text is too long".to_owned()));
-    }
-    if !lines && text.trim().is_empty() {
-        return Err(plain("the text is empty".to_owned()));
-    }
-    // They would reach the terminal of whoever looks at a table or a record.
-    if text.chars().any(|c| c.is_control() && !(lines && matches!(c, '\n' | '\r' | '\t'))) {
-        return Err(plain("the text holds a control character".to_owned()));
-    }
-    Ok(Value::Text(text.trim().to_owned()))
-}
-
-fn mismatch(shape: Shape, value: &DeValue<'_>) -> Wrong {
-    let number = matches!(value, DeValue::Integer(_) | DeValue::Float(_));
-    let help = match shape {
-        Shape::Duration { .. } | Shape::Distribution { .. } if number => Some(units::DURATION_HELP),
-        Shape::Size { .. } if number => Some(units::SIZE_HELP),
-        Shape::Percent { .. } if number => Some("a percentage has its sign, e.g. \"3%\""),
-        Shape::Steps { .. } => Some(STEP_HELP),
-        Shape::Argv => Some("a command is a list, without a shell: [\"program\", \"argument\"]"),
-        _ => None,
-    };
-    Wrong { message: format!("found {}", describe(value)), help: help.map(str::to_owned) }
-}
-
-fn plain(message: String) -> Wrong {
-    Wrong { message, help: None }
-}
-
-fn whole(integer: &DeInteger<'_>) -> Option<u64> {
-    u64::from_str_radix(integer.as_str().trim_start_matches('+'), integer.radix()).ok()
-}
-
-/// What kind of value this is, with its article.
-fn describe(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "a string",
-        DeValue::Integer(_) => "an integer",
-        DeValue::Float(float) if float.as_str().contains("nan") => "not a number (nan)",
-        DeValue::Float(_) => "a float",
-        DeValue::Boolean(_) => "a boolean",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "an array",
-        DeValue::Table(_) => "a table",
-    }
-}

@@ -1,15 +1,45 @@
 //! Steps: what a task does. Each is one small file with a blocking and an async form, and knows no engine.
+//!
+//! Async forms need a tokio runtime with I/O enabled; `sleep` needs its time enabled too, `command`
+//! everything (`enable_all`).
+
+mod command;
+mod cpu;
+mod event;
+mod file;
+pub mod kernels;
+mod label;
+mod lock;
+mod queue;
+mod sleep;
+mod stage;
+#[cfg(test)]
+pub(super) mod testing;
+mod wait;
+
+mod codec;
+pub mod http;
+mod net;
+pub mod tcp;
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
-use super::task::Task;
-use crate::protocol::{Failed, Job};
+pub(super) use label::Label;
+pub(super) use stage::Stage;
+
+use super::shared::{self, Handed};
+use super::task::{Step, Task};
+use crate::clock::Timer;
+use crate::protocol::{Failed, Job, StepJob};
+use crate::workload::Step as Description;
 
 /// Where steps run: it decides what "shared" means for locks, queues and events.
 pub enum Place {
     /// In the agent itself: shared between threads and tasks of this process.
     Agent,
-    /// In a worker process: shared with the other workers through these descriptors.
+    /// In a worker process: shared with the other workers through these descriptors. A worker runs the
+    /// tasks of its slot one after another.
     Worker {
         /// The worker's slot, from 0.
         slot: u32,
@@ -18,10 +48,93 @@ pub enum Place {
     },
 }
 
-/// Makes the task that a job describes, ready to run in `place`. Inputs are made, nothing is measured yet.
+/// Makes the task that a job describes, ready to run in `place`. Nothing is measured yet; what is large
+/// (inputs, files, connections, partners) is made by the first task that needs it.
 ///
 /// # Errors
 /// When a step cannot be set up; `place` names the step.
-pub fn build(_job: &Job, _place: Place) -> Result<Task, Failed> {
-    Ok(Task::new(Vec::new(), crate::workload::Payload::default(), 0))
+pub fn build(job: &Job, place: Place) -> Result<Task, Failed> {
+    let mut handed = match place {
+        Place::Agent => None,
+        Place::Worker { slot, shared } => Some(Handed::new(job, slot, shared)?),
+    };
+    let timer = Arc::new(Timer::new());
+    let steps = job
+        .steps
+        .iter()
+        .enumerate()
+        .map(|(position, step_job)| {
+            // What never runs in the workers of this engine is made as for the agent, which needs nothing.
+            let handed = handed.as_mut().filter(|_| shared::is_shared(job, &step_job.step));
+            step(position + 1, job, step_job, &timer, handed)
+        })
+        .collect::<Result<Vec<Box<dyn Step>>, Failed>>()?;
+    Ok(Task::new(steps, job.payload, job.seed))
+}
+
+/// Whether this step's async form leaves the event loop free: the same in the agent and in its workers,
+/// which must cut a task into the same segments.
+#[must_use]
+pub(super) fn is_async(step: &Description) -> bool {
+    step.cpu().is_none() && !matches!(step, Description::File { .. })
+}
+
+fn step(
+    number: usize,
+    job: &Job,
+    step_job: &StepJob,
+    timer: &Arc<Timer>,
+    handed: Option<&mut Handed>,
+) -> Result<Box<dyn Step>, Failed> {
+    let label = Label::new(number, &step_job.step);
+    let stage = |work| Stage::new(label, work, step_job, job.seed, Arc::clone(timer));
+    Ok(match &step_job.step {
+        Description::Cpu(cpu) => Box::new(cpu::CpuStep::new(label, *cpu, step_job.iterations, job.seed)),
+        Description::Wait { time } => {
+            Box::new(wait::WaitStep::new(stage(&crate::workload::Work::Wait { time: *time })?))
+        }
+        Description::Sleep { .. } => Box::new(sleep::SleepStep::new(label, step_job)?),
+        Description::Http { .. } => Box::new(http::HttpStep::new(number, job, step_job)?),
+        Description::Tcp { .. } => Box::new(tcp::TcpStep::new(number, job, step_job)?),
+        Description::File { operation, size_bytes, fsync } => {
+            Box::new(file::FileStep::new(label, job, *operation, *size_bytes, *fsync)?)
+        }
+        Description::Lock { hold } => Box::new(lock::LockStep::new(label, stage(hold)?, handed)?),
+        Description::Queue { capacity, stage: work } => {
+            Box::new(queue::QueueStep::new(label, *capacity, stage(work)?, handed)?)
+        }
+        Description::Event { round_trips } => Box::new(event::EventStep::new(label, *round_trips, handed)?),
+        Description::Command { argv, expect_status } => {
+            Box::new(command::CommandStep::new(label, argv, *expect_status)?)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{in_directory, step_job, waiting};
+    use super::*;
+    use crate::workload::{Cpu, FileOperation, Kernel, Work};
+
+    #[test]
+    fn a_step_stays_on_the_loop_exactly_where_its_description_says_so() {
+        let cpu = Cpu { kernel: Kernel::Loop, input_bytes: 80, time_ns: None };
+        let directory = tempfile::tempdir().expect("a directory");
+        for (step, stays) in [
+            (Description::Cpu(cpu), false),
+            (Description::Wait { time: waiting() }, true),
+            (Description::Sleep { time: waiting() }, true),
+            (Description::File { operation: FileOperation::Read, size_bytes: 1, fsync: false }, false),
+            (Description::Lock { hold: Work::Wait { time: waiting() } }, true),
+            (Description::Lock { hold: Work::Cpu(cpu) }, false),
+            (Description::Queue { capacity: 1, stage: Work::Wait { time: waiting() } }, true),
+            (Description::Queue { capacity: 1, stage: Work::Cpu(cpu) }, false),
+            (Description::Event { round_trips: 1 }, true),
+            (Description::Command { argv: vec!["true".to_owned()], expect_status: 0 }, true),
+        ] {
+            assert_eq!(is_async(&step), stays, "{step:?}");
+            let task = in_directory(&step_job(step.clone()), directory.path().to_owned());
+            assert_eq!(task.stays_on_loop(0), stays, "{step:?}");
+        }
+    }
 }

@@ -1,0 +1,147 @@
+//! Each in-process engine under a task that counts how it is run. Worker processes are tested with the real
+//! binary, in `tests/agent.rs`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::*;
+use crate::agent::sampler::{Arrival, Settings};
+use crate::agent::task::{BoxFuture, Outcome, Step};
+use crate::candidate::{Candidate, Sizes};
+use crate::protocol::{Block, BlockKind};
+use crate::workload::{Load, Payload};
+
+/// Counts how many tasks are inside it at once, and adds the index to the checksum.
+#[derive(Default)]
+struct Counting {
+    inside: AtomicU64,
+    most: AtomicU64,
+    is_async: bool,
+    fail_at: Option<u64>,
+}
+
+impl Counting {
+    fn enter(&self) {
+        let inside = self.inside.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(inside, Ordering::SeqCst);
+    }
+
+    fn leave(&self, index: u64) -> Outcome {
+        self.inside.fetch_sub(1, Ordering::SeqCst);
+        if self.fail_at == Some(index) {
+            let message = format!("task {index} fails");
+            return Err(Failed { kind: FailureKind::Task, message, place: "step 1 (test)".to_owned() });
+        }
+        Ok(index)
+    }
+}
+
+struct Shared(Arc<Counting>);
+
+impl Step for Shared {
+    fn blocking(&self, index: u64) -> Outcome {
+        self.0.enter();
+        std::thread::sleep(std::time::Duration::from_micros(300));
+        self.0.leave(index)
+    }
+
+    fn asynchronous(&self, index: u64) -> BoxFuture<'_, Outcome> {
+        Box::pin(async move {
+            self.0.enter();
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            self.0.leave(index)
+        })
+    }
+
+    fn is_async(&self) -> bool {
+        self.0.is_async
+    }
+}
+
+const IN_PROCESS: [Kind; 7] = [
+    Kind::Sequential,
+    Kind::ThreadPool,
+    Kind::ThreadPerTask,
+    Kind::Rayon,
+    Kind::TokioCurrentThread,
+    Kind::TokioMultiThread,
+    Kind::TokioBlockingPool,
+];
+
+fn job(engine: Kind, size: u32) -> Job {
+    let axes = engine.axes();
+    let sizes = Sizes { workers: axes.workers.then_some(size), in_flight: axes.in_flight.then_some(size), chunk: None };
+    Job {
+        candidate: Candidate { runtime: crate::candidate::RUST.to_owned(), engine, sizes },
+        load: Load::Closed { max_in_flight: 64 },
+        payload: Payload::default(),
+        steps: Vec::new(),
+        seed: 0,
+        directory: None,
+        server: None,
+        task_timeout_ns: u64::MAX,
+    }
+}
+
+fn run(engine: Kind, size: u32, arrival: Arrival, counting: &Arc<Counting>) -> Result<Block, Failed> {
+    let task = Arc::new(Task::new(vec![Box::new(Shared(Arc::clone(counting)))], Payload::default(), 0));
+    let mut engine = build(&job(engine, size), task)?;
+    let mut last = None;
+    // Twice: an engine must be as good for its second block as for its first.
+    for _ in 0..2 {
+        let settings = Settings {
+            arrival,
+            first_index: 10,
+            slots: engine.slots(),
+            shards: engine.shards(),
+            task_timeout_ns: u64::MAX,
+            heartbeat: false,
+        };
+        let sampler = Arc::new(Sampler::new(settings, crate::clock::now_ns()));
+        engine.run(&sampler)?;
+        last = Some(sampler.finish(0, BlockKind::Timed, Usage::default())?);
+    }
+    last.ok_or_else(|| cannot("run", &"no block"))
+}
+
+#[test]
+fn a_batch_runs_each_index_once() {
+    for engine in IN_PROCESS {
+        let counting = Arc::new(Counting::default());
+        let block = run(engine, 3, Arrival::Batch { tasks: 50 }, &counting).expect("no failure");
+        assert_eq!((block.tasks, block.checksum), (50, (10..60).sum()), "{engine}");
+    }
+}
+
+#[test]
+fn a_window_is_kept_full_and_never_over_full() {
+    for is_async in [false, true] {
+        for engine in IN_PROCESS {
+            let size = if engine == Kind::Sequential { 1 } else { 4 };
+            let counting = Arc::new(Counting { is_async, ..Counting::default() });
+            let window = Arrival::Window { window_ns: 20_000_000, ramp_ns: 500_000 };
+            let block = run(engine, size, window, &counting).expect("no failure");
+            assert_eq!(block.checksum, (10..10 + block.tasks).sum::<u64>(), "{engine}");
+            assert_eq!(counting.most.load(Ordering::SeqCst), u64::from(size), "{engine}");
+            assert_eq!(counting.inside.load(Ordering::SeqCst), 0, "{engine}");
+        }
+    }
+}
+
+#[test]
+fn a_failing_task_is_the_answer_of_its_block() {
+    for engine in IN_PROCESS {
+        let counting = Arc::new(Counting { fail_at: Some(17), ..Counting::default() });
+        let failure = run(engine, 2, Arrival::Batch { tasks: 50 }, &counting).expect_err("task 17 fails");
+        assert_eq!(failure.to_string(), "step 1 (test): task 17 fails", "{engine}");
+    }
+}
+
+#[test]
+fn no_block_of_many_hangs() {
+    for engine in IN_PROCESS {
+        for size in [1, 2, 7] {
+            let counting = Arc::new(Counting { is_async: true, ..Counting::default() });
+            run(engine, size, Arrival::Batch { tasks: 1 }, &counting).expect("no failure");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! tokio: one event loop on one thread, or the work-stealing runtime.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
+
+use super::{Engine, cannot};
+use crate::agent::sampler::{Lane, Sampler};
+use crate::agent::task::{Outcome, Task};
+use crate::clock::{Timer, now_ns};
+use crate::protocol::Failed;
+
+/// Logs of a multi-threaded runtime for each of its threads: more logs, less contention.
+const SHARDS_PER_THREAD: u32 = 4;
+
+/// How often a heartbeat beats.
+const HEARTBEAT_NS: u64 = 1_000_000;
+
+/// A tokio runtime on which each task is spawned whole.
+pub(super) struct TokioLoop {
+    task: Arc<Task>,
+    runtime: Runtime,
+    in_flight: u32,
+    /// Threads that poll tasks; 0 is the main thread, under `block_on`.
+    threads: u32,
+}
+
+impl TokioLoop {
+    pub(super) fn current_thread(task: Arc<Task>, in_flight: u32) -> Result<TokioLoop, Failed> {
+        let runtime = current_thread_runtime(&mut Builder::new_current_thread())?;
+        Ok(TokioLoop { task, runtime, in_flight, threads: 0 })
+    }
+
+    pub(super) fn multi_thread(task: Arc<Task>, threads: u32, in_flight: u32) -> Result<TokioLoop, Failed> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads as usize)
+            .enable_all()
+            .build()
+            .map_err(|error| cannot("start a tokio runtime", &error))?;
+        Ok(TokioLoop { task, runtime, in_flight, threads })
+    }
+}
+
+/// Builds a runtime that polls on the thread that calls `block_on`.
+pub(super) fn current_thread_runtime(builder: &mut Builder) -> Result<Runtime, Failed> {
+    builder.enable_all().build().map_err(|error| cannot("start a tokio runtime", &error))
+}
+
+impl Engine for TokioLoop {
+    fn slots(&self) -> u32 {
+        self.in_flight
+    }
+
+    fn shards(&self) -> u32 {
+        if self.threads == 0 { 1 } else { self.threads * SHARDS_PER_THREAD }
+    }
+
+    fn run(&mut self, sampler: &Arc<Sampler>) -> Result<(), Failed> {
+        let task = Arc::clone(&self.task);
+        let dispatch = dispatch(Arc::clone(sampler), self.in_flight, self.shards(), move |index| {
+            let task = Arc::clone(&task);
+            async move { task.asynchronous(index).await }
+        });
+        if self.threads == 0 {
+            self.runtime.block_on(dispatch);
+            Ok(())
+        } else {
+            // On a worker of the runtime: under `block_on` the main thread would be one thread more.
+            let dispatch = self.runtime.spawn(dispatch);
+            self.runtime.block_on(dispatch).map_err(|error| cannot("run the dispatching task", &error))
+        }
+    }
+}
+
+/// Spawns a task for each index while fewer than `in_flight` are alive; ends when all have ended.
+pub(super) async fn dispatch<F>(
+    sampler: Arc<Sampler>,
+    in_flight: u32,
+    shards: u32,
+    run: impl Fn(u64) -> F + Send + 'static,
+) where
+    F: Future<Output = Outcome> + Send + 'static,
+{
+    let heart = sampler.wants_heartbeat().then(|| tokio::spawn(beat(Arc::clone(&sampler))));
+    let (free_sender, mut free) = mpsc::unbounded_channel::<u32>();
+    (0..in_flight).for_each(|slot| free_sender.send(slot).unwrap_or_default());
+    while let Some(slot) = free.recv().await {
+        let Some(index) = sampler.next() else { break };
+        let lane = Lane { slot, shard: slot % shards };
+        let (sampler, free, task) = (Arc::clone(&sampler), free_sender.clone(), run(index));
+        let submitted_ns = now_ns();
+        tokio::spawn(async move {
+            let begin_ns = sampler.begin(lane);
+            sampler.end(lane, submitted_ns, begin_ns, task.await);
+            let _ = free.send(slot);
+        });
+    }
+    drop(free_sender);
+    while free.recv().await.is_some() {}
+    if let Some(heart) = heart {
+        heart.abort();
+    }
+}
+
+/// Watches how late the loop is: a beat every millisecond, by a precise timer.
+async fn beat(sampler: Arc<Sampler>) {
+    let timer = Timer::new();
+    let mut deadline_ns = now_ns() + HEARTBEAT_NS;
+    while timer.wait_until(deadline_ns).await.is_ok() {
+        let now = now_ns();
+        sampler.stalled(now - deadline_ns);
+        deadline_ns = now + HEARTBEAT_NS;
+    }
+}

@@ -1,0 +1,415 @@
+//! The one sampler that serves all engines: it hands out indices, and turns begin and end times of tasks
+//! into the figures of a block.
+//!
+//! Nothing wakes up for the edges of the window. Tasks are logged with their times; the window begins when
+//! the last slot has begun a task (plus a part of a task's time, so that edges fall at any phase of a
+//! task), and dispatch goes on at full load until each slot has ended a task after the window's end: then
+//! no task that straddles an edge ran under less than full load. What fell into the window is computed
+//! afterwards.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use crossbeam_utils::CachePadded;
+use hdrhistogram::Histogram;
+
+use super::task::Outcome;
+use crate::clock::now_ns;
+use crate::protocol::{Block, BlockKind, Failed, FailureKind, HistogramData, Usage};
+
+/// No time yet.
+const UNSET: u64 = u64::MAX;
+
+/// Logged tasks of one shard after which the log is folded into its totals.
+const LOG_CAPACITY: usize = 1 << 18;
+
+/// How tasks arrive in one block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// Full load until a window of this length is behind.
+    Window {
+        /// The window's length.
+        window_ns: u64,
+        /// From the begin of the last slot's first task to the window's begin.
+        ramp_ns: u64,
+    },
+    /// So many tasks at once.
+    Batch {
+        /// How many.
+        tasks: u64,
+    },
+}
+
+/// What a block runs under.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How tasks arrive.
+    pub arrival: Arrival,
+    /// The index of the first task.
+    pub first_index: u64,
+    /// Tasks that the engine has in flight at once.
+    pub slots: u32,
+    /// Logs; recording into one from several threads is correct but contended.
+    pub shards: u32,
+    /// A task that takes longer than this has failed.
+    pub task_timeout_ns: u64,
+    /// Whether event loops run a heartbeat.
+    pub heartbeat: bool,
+}
+
+/// Where a task runs: its slot among those in flight, and the log it is recorded in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lane {
+    /// Below [`Settings::slots`]; holds one task at a time.
+    pub slot: u32,
+    /// Below [`Settings::shards`].
+    pub shard: u32,
+}
+
+impl Lane {
+    /// A lane with a log of its own.
+    #[must_use]
+    pub fn own(slot: u32) -> Lane {
+        Lane { slot, shard: slot }
+    }
+}
+
+/// Samples one block.
+pub struct Sampler {
+    settings: Settings,
+    go_ns: u64,
+    first_begin_ns: AtomicU64,
+    next: CachePadded<AtomicU64>,
+    stopped: CachePadded<AtomicBool>,
+    window_start_ns: CachePadded<AtomicU64>,
+    not_begun: AtomicU32,
+    not_drained: AtomicU32,
+    slots: Box<[SlotState]>,
+    shards: Box<[CachePadded<Mutex<Log>>]>,
+    longest_stall_ns: AtomicU64,
+    failure: OnceLock<Failed>,
+}
+
+#[derive(Default)]
+struct SlotState {
+    begun: AtomicBool,
+    drained: AtomicBool,
+}
+
+/// One task's times.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    submitted_ns: u64,
+    begin_ns: u64,
+    end_ns: u64,
+}
+
+#[derive(Default)]
+struct Log {
+    tasks: u64,
+    checksum: u64,
+    last_end_ns: u64,
+    samples: Vec<Sample>,
+    totals: Option<Totals>,
+}
+
+impl Sampler {
+    /// A sampler for a block whose `go` came at `go_ns`.
+    #[must_use]
+    pub fn new(settings: Settings, go_ns: u64) -> Sampler {
+        let slots = settings.slots.max(1);
+        Sampler {
+            settings,
+            go_ns,
+            first_begin_ns: AtomicU64::new(UNSET),
+            next: CachePadded::new(AtomicU64::new(0)),
+            stopped: CachePadded::new(AtomicBool::new(false)),
+            window_start_ns: CachePadded::new(AtomicU64::new(UNSET)),
+            not_begun: AtomicU32::new(slots),
+            not_drained: AtomicU32::new(slots),
+            slots: (0..slots).map(|_| SlotState::default()).collect(),
+            shards: (0..settings.shards.max(1)).map(|_| CachePadded::default()).collect(),
+            longest_stall_ns: AtomicU64::new(0),
+            failure: OnceLock::new(),
+        }
+    }
+
+    /// The index of the next task to begin; `None` when no more may be begun. Each index is given once, and
+    /// whoever takes it runs it.
+    #[must_use]
+    pub fn next(&self) -> Option<u64> {
+        if self.stopped.load(Ordering::Relaxed) {
+            return None;
+        }
+        let offset = self.next.fetch_add(1, Ordering::Relaxed);
+        match self.settings.arrival {
+            Arrival::Batch { tasks } if offset >= tasks => None,
+            _ => Some(self.settings.first_index + offset),
+        }
+    }
+
+    /// Whether dispatch is over.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// A task begins in this lane, now: the time.
+    #[must_use]
+    pub fn begin(&self, lane: Lane) -> u64 {
+        let now = now_ns();
+        self.begun_at(lane, now);
+        now
+    }
+
+    /// A task began in this lane at `begin_ns` (or was handed to a worker process then).
+    pub fn begun_at(&self, lane: Lane, begin_ns: u64) {
+        if self.window_start_ns.load(Ordering::Relaxed) == UNSET {
+            self.note_begin(lane, begin_ns);
+        }
+    }
+
+    #[cold]
+    fn note_begin(&self, lane: Lane, begin_ns: u64) {
+        if self.slots[lane.slot as usize].begun.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        self.first_begin_ns.fetch_min(begin_ns, Ordering::Relaxed);
+        if self.not_begun.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.open_window(begin_ns);
+        }
+    }
+
+    fn open_window(&self, from_ns: u64) {
+        let start = match self.settings.arrival {
+            Arrival::Window { ramp_ns, .. } => from_ns + ramp_ns,
+            Arrival::Batch { .. } => self.go_ns,
+        };
+        // Whoever is first decides; a task that ended before this moment ended before the window.
+        let _ = self.window_start_ns.compare_exchange(UNSET, start, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// A task ended in this lane, now.
+    pub fn end(&self, lane: Lane, submitted_ns: u64, begin_ns: u64, outcome: Outcome) {
+        self.ended_at(lane, submitted_ns, begin_ns, now_ns(), outcome);
+    }
+
+    /// A task ended in this lane at `end_ns`.
+    pub fn ended_at(&self, lane: Lane, submitted_ns: u64, begin_ns: u64, end_ns: u64, outcome: Outcome) {
+        match outcome {
+            Ok(checksum) => self.record(lane, Sample { submitted_ns, begin_ns, end_ns }, checksum),
+            Err(failure) => self.fail(failure),
+        }
+    }
+
+    fn record(&self, lane: Lane, sample: Sample, checksum: u64) {
+        let took_ns = sample.end_ns.saturating_sub(sample.begin_ns);
+        if took_ns > self.settings.task_timeout_ns {
+            self.fail(late(took_ns, self.settings.task_timeout_ns));
+        }
+        let mut log = self.log(lane.shard as usize);
+        log.tasks += 1;
+        log.checksum = log.checksum.wrapping_add(checksum);
+        log.last_end_ns = log.last_end_ns.max(sample.end_ns);
+        log.samples.push(sample);
+        let folded = if log.samples.len() >= LOG_CAPACITY { log.fold(self.window()) } else { Ok(()) };
+        drop(log);
+        if let Err(failure) = folded {
+            self.fail(failure);
+        }
+        if let Arrival::Window { window_ns, .. } = self.settings.arrival {
+            self.note_end(lane, sample.end_ns, window_ns);
+        }
+    }
+
+    fn note_end(&self, lane: Lane, end_ns: u64, window_ns: u64) {
+        let start_ns = self.window_start_ns.load(Ordering::Relaxed);
+        // An engine may leave a slot without work for long (a pool that prefers busy workers): neither the
+        // begin nor the end of the window waits for it forever.
+        let patience_ns = 4 * window_ns.max(50_000_000);
+        if start_ns == UNSET {
+            if end_ns > self.go_ns + patience_ns {
+                self.open_window(end_ns);
+            }
+            return;
+        }
+        let window_end_ns = start_ns + window_ns;
+        if end_ns < window_end_ns {
+            return;
+        }
+        let first_after = !self.slots[lane.slot as usize].drained.swap(true, Ordering::Relaxed);
+        let last = first_after && self.not_drained.fetch_sub(1, Ordering::Relaxed) == 1;
+        if last || end_ns > window_end_ns + patience_ns {
+            self.stopped.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Something failed: dispatch stops, and the block's answer is this failure (the first one).
+    pub fn fail(&self, failure: Failed) {
+        let _ = self.failure.set(failure);
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether event loops run a heartbeat in this block.
+    #[must_use]
+    pub fn wants_heartbeat(&self) -> bool {
+        self.settings.heartbeat
+    }
+
+    /// An event loop was late for its heartbeat.
+    pub fn stalled(&self, late_ns: u64) {
+        self.longest_stall_ns.fetch_max(late_ns, Ordering::Relaxed);
+    }
+
+    fn log(&self, shard: usize) -> MutexGuard<'_, Log> {
+        self.shards[shard % self.shards.len()].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The window, where it is known: `[start, end)`.
+    fn window(&self) -> Option<(u64, u64)> {
+        let start_ns = self.window_start_ns.load(Ordering::Relaxed);
+        match self.settings.arrival {
+            Arrival::Window { window_ns, .. } if start_ns != UNSET => Some((start_ns, start_ns + window_ns)),
+            Arrival::Window { .. } => None,
+            Arrival::Batch { .. } => Some((0, UNSET)),
+        }
+    }
+
+    /// The figures of the block, with what the processes used in it. Every task must have ended.
+    ///
+    /// # Errors
+    /// The first failure of a task or worker.
+    pub fn finish(&self, block: u32, kind: BlockKind, usage: Usage) -> Result<Block, Failed> {
+        if let Some(failure) = self.failure.get() {
+            return Err(failure.clone());
+        }
+        let window = self.window();
+        let mut totals = Totals::new();
+        let (mut tasks, mut checksum, mut last_end_ns) = (0, 0_u64, self.go_ns);
+        for shard in 0..self.shards.len() {
+            let mut log = self.log(shard);
+            log.fold(window)?;
+            tasks += log.tasks;
+            checksum = checksum.wrapping_add(log.checksum);
+            last_end_ns = last_end_ns.max(log.last_end_ns);
+            if let Some(part) = log.totals.take() {
+                totals.add(&part)?;
+            }
+        }
+        let window_ns = match self.settings.arrival {
+            Arrival::Window { window_ns, .. } => window_ns,
+            Arrival::Batch { .. } => last_end_ns - self.go_ns,
+        };
+        let stall_ns = self.longest_stall_ns.load(Ordering::Relaxed);
+        Ok(Block {
+            block,
+            kind,
+            first_index: self.settings.first_index,
+            tasks,
+            checksum,
+            window_ns,
+            elapsed_ns: last_end_ns - self.go_ns,
+            resume_ns: self.first_begin_ns.load(Ordering::Relaxed).saturating_sub(self.go_ns).min(last_end_ns),
+            tasks_in_window: totals.tasks_in_window,
+            service: encode(&totals.service)?,
+            queueing: encode(&totals.queueing)?,
+            busy_ns: totals.busy_ns,
+            usage,
+            longest_stall_ns: (self.settings.heartbeat && stall_ns > 0).then_some(stall_ns),
+        })
+    }
+
+    /// Tasks ended so far and the mean of their service times (ns), for the next block's ramp.
+    #[must_use]
+    pub fn mean_service_ns(block: &Block) -> u64 {
+        block.service.decode().map_or(0, |service| service.mean() as u64)
+    }
+}
+
+/// What fell into the window.
+struct Totals {
+    tasks_in_window: f64,
+    busy_ns: u64,
+    service: Histogram<u64>,
+    queueing: Histogram<u64>,
+}
+
+impl Totals {
+    fn new() -> Totals {
+        Totals { tasks_in_window: 0.0, busy_ns: 0, service: histogram(), queueing: histogram() }
+    }
+
+    /// Counts a task: throughput by its overlap with the window, its times if it began in the window (a task
+    /// is then as likely to be seen when it is long as when it is short).
+    fn count(&mut self, sample: Sample, (start_ns, end_ns): (u64, u64)) -> Result<(), Failed> {
+        let took_ns = sample.end_ns.saturating_sub(sample.begin_ns);
+        let overlap_ns = sample.end_ns.min(end_ns).saturating_sub(sample.begin_ns.max(start_ns));
+        let inside = sample.begin_ns >= start_ns && sample.begin_ns < end_ns;
+        if took_ns == 0 {
+            self.tasks_in_window += f64::from(u8::from(inside));
+        } else {
+            self.tasks_in_window += overlap_ns as f64 / took_ns as f64;
+        }
+        self.busy_ns += overlap_ns;
+        if inside {
+            let waited_ns = sample.begin_ns.saturating_sub(sample.submitted_ns);
+            self.service.record(took_ns).map_err(|error| unusable(&error))?;
+            self.queueing.record(waited_ns).map_err(|error| unusable(&error))?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, other: &Totals) -> Result<(), Failed> {
+        self.tasks_in_window += other.tasks_in_window;
+        self.busy_ns += other.busy_ns;
+        self.service.add(&other.service).map_err(|error| unusable(&error))?;
+        self.queueing.add(&other.queueing).map_err(|error| unusable(&error))
+    }
+}
+
+impl Log {
+    /// Moves the samples into the totals. Without a window yet, they ended before it and count for nothing.
+    fn fold(&mut self, window: Option<(u64, u64)>) -> Result<(), Failed> {
+        if let Some(window) = window {
+            let totals = self.totals.get_or_insert_with(Totals::new);
+            self.samples.iter().try_for_each(|sample| totals.count(*sample, window))?;
+        }
+        self.samples.clear();
+        Ok(())
+    }
+}
+
+fn histogram() -> Histogram<u64> {
+    let mut histogram = Histogram::new_with_bounds(1, 1 << 30, 3)
+        .unwrap_or_else(|_| unreachable!("three digits between 1 ns and about 1 s are legal bounds"));
+    histogram.auto(true);
+    histogram
+}
+
+fn encode(histogram: &Histogram<u64>) -> Result<HistogramData, Failed> {
+    HistogramData::encode(histogram).map_err(|error| unusable(&error))
+}
+
+fn unusable(error: &dyn std::fmt::Display) -> Failed {
+    Failed {
+        kind: FailureKind::Agent,
+        message: format!("the histogram of a block cannot be made: {error}"),
+        place: String::new(),
+    }
+}
+
+fn late(took_ns: u64, timeout_ns: u64) -> Failed {
+    let millis = |ns: u64| ns as f64 / 1e6;
+    Failed {
+        kind: FailureKind::Task,
+        message: format!(
+            "a task took {:.1} ms, longer than task_timeout ({:.1} ms)",
+            millis(took_ns),
+            millis(timeout_ns)
+        ),
+        place: String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! The sampler under simulated time: tasks with known times, no clock.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const GO_NS: u64 = 1_000_000_000;
+
+fn settings(arrival: Arrival, slots: u32) -> Settings {
+    Settings { arrival, first_index: 0, slots, shards: slots, task_timeout_ns: u64::MAX, heartbeat: false }
+}
+
+/// Runs slots whose tasks last `task_ns` with pauses of `pause_ns` between, all begun together.
+fn simulate(slots: u32, task_ns: u64, pause_ns: u64, window_ns: u64, ramp_ns: u64) -> Block {
+    let sampler = Sampler::new(settings(Arrival::Window { window_ns, ramp_ns }, slots), GO_NS);
+    // (time of the next event, slot, begin of the task that ends then; None: a task begins)
+    let mut events: Vec<(u64, u32, Option<u64>)> = (0..slots).map(|slot| (GO_NS, slot, None)).collect();
+    let mut done = 0;
+    while let Some(position) = (0..events.len()).min_by_key(|position| events[*position].0) {
+        let (now, slot, began) = events.swap_remove(position);
+        match began {
+            None => {
+                if sampler.next().is_some() {
+                    sampler.begun_at(Lane::own(slot), now);
+                    events.push((now + task_ns, slot, Some(now)));
+                }
+            }
+            Some(begin_ns) => {
+                done += 1;
+                sampler.ended_at(Lane::own(slot), begin_ns, begin_ns, now, Ok(1));
+                events.push((now + pause_ns, slot, None));
+            }
+        }
+    }
+    let block = sampler.finish(3, BlockKind::Timed, Usage::default()).expect("no failure");
+    assert_eq!((block.tasks, block.checksum), (done, done), "each task begun is counted once");
+    block
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Averaged over the phases that the ramp gives, throughput is slots / (task + pause).
+    #[test]
+    fn throughput_is_unbiased_over_phases(slots in 1_u32..9, task_us in 50_u64..2000, pause_share in 0.0_f64..0.5, windows in 2_u64..6) {
+        let task_ns = task_us * 1000;
+        let pause_ns = (task_ns as f64 * pause_share) as u64;
+        let cycle_ns = task_ns + pause_ns;
+        let phases = 20;
+        let mean = (0..phases)
+            .map(|phase| simulate(slots, task_ns, pause_ns, windows * task_ns, phase * cycle_ns / phases))
+            .map(|block| block.throughput_per_s())
+            .sum::<f64>() / phases as f64;
+        let truth = f64::from(slots) * 1e9 / cycle_ns as f64;
+        prop_assert!((mean / truth - 1.0).abs() < 0.02, "{} {}", mean, truth);
+    }
+
+    /// Without pauses each window of any length sees exactly slots / task.
+    #[test]
+    fn throughput_is_exact_without_pauses(slots in 1_u32..9, task_us in 50_u64..2000, window_us in 100_u64..9000, ramp_us in 0_u64..3000) {
+        let block = simulate(slots, task_us * 1000, 0, window_us * 1000, ramp_us * 1000);
+        let truth = f64::from(slots) * 1e6 / task_us as f64;
+        prop_assert!((block.throughput_per_s() / truth - 1.0).abs() < 1e-9, "{} {}", block.throughput_per_s(), truth);
+        prop_assert_eq!(block.busy_ns, u64::from(slots) * window_us * 1000);
+    }
+}
+
+#[test]
+fn dispatch_goes_on_until_each_slot_ended_a_task_after_the_window() {
+    let window = Arrival::Window { window_ns: 100, ramp_ns: 0 };
+    let sampler = Sampler::new(settings(window, 2), GO_NS);
+    sampler.begun_at(Lane::own(0), GO_NS);
+    sampler.begun_at(Lane::own(1), GO_NS + 10);
+    sampler.ended_at(Lane::own(0), GO_NS, GO_NS, GO_NS + 120, Ok(0));
+    assert!(sampler.next().is_some(), "slot 1 still straddles the end");
+    sampler.ended_at(Lane::own(1), GO_NS, GO_NS + 10, GO_NS + 400, Ok(0));
+    assert!(sampler.next().is_none());
+}
+
+#[test]
+fn a_slot_without_work_does_not_hold_the_block_for_ever() {
+    let window = Arrival::Window { window_ns: 1_000_000, ramp_ns: 0 };
+    let sampler = Sampler::new(settings(window, 2), GO_NS);
+    let mut now = GO_NS;
+    while sampler.next().is_some() {
+        sampler.begun_at(Lane::own(0), now);
+        sampler.ended_at(Lane::own(0), now, now, now + 100_000, Ok(0));
+        now += 100_000;
+        assert!(now < GO_NS + 10_000_000_000, "the block never ends");
+    }
+    let block = sampler.finish(0, BlockKind::Timed, Usage::default()).expect("no failure");
+    assert!((block.throughput_per_s() / 10_000.0 - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn a_batch_counts_all_tasks_over_the_makespan() {
+    let sampler = Sampler::new(settings(Arrival::Batch { tasks: 3 }, 1), GO_NS);
+    let mut now = GO_NS;
+    while let Some(index) = sampler.next() {
+        sampler.begun_at(Lane::own(0), now);
+        sampler.ended_at(Lane::own(0), GO_NS, now, now + 1000, Ok(index));
+        now += 1000;
+    }
+    let block = sampler.finish(0, BlockKind::Timed, Usage::default()).expect("no failure");
+    assert_eq!((block.tasks, block.checksum, block.window_ns), (3, 3, 3000));
+    assert!((block.tasks_in_window - 3.0).abs() < 1e-9);
+    assert_eq!(block.queueing.decode().expect("a histogram").max(), 2000);
+}
+
+#[test]
+fn the_first_failure_is_the_answer_and_stops_dispatch() {
+    let failure = |message: &str| Failed { kind: FailureKind::Task, message: message.to_owned(), place: String::new() };
+    let sampler = Sampler::new(settings(Arrival::Batch { tasks: 9 }, 1), GO_NS);
+    sampler.ended_at(Lane::own(0), GO_NS, GO_NS, GO_NS + 1, Err(failure("first")));
+    sampler.fail(failure("second"));
+    assert!(sampler.next().is_none());
+    assert_eq!(sampler.finish(0, BlockKind::Timed, Usage::default()), Err(failure("first")));
+}
+
+#[test]
+fn a_task_over_its_timeout_has_failed() {
+    let limits = Settings { task_timeout_ns: 1_000_000, ..settings(Arrival::Batch { tasks: 9 }, 1) };
+    let sampler = Sampler::new(limits, GO_NS);
+    sampler.ended_at(Lane::own(0), GO_NS, GO_NS, GO_NS + 2_000_000, Ok(0));
+    let failure = sampler.finish(0, BlockKind::Timed, Usage::default()).expect_err("too late");
+    assert_eq!(failure.message, "a task took 2.0 ms, longer than task_timeout (1.0 ms)");
+}
+
+#[test]
+fn a_full_log_is_folded_and_nothing_is_lost() {
+    let window_ns = 3 * LOG_CAPACITY as u64 * 10;
+    let block = simulate(1, 10, 0, window_ns, 0);
+    assert!(block.tasks as usize >= 3 * LOG_CAPACITY);
+    assert!((block.tasks_in_window - (window_ns / 10) as f64).abs() < 1e-3, "{}", block.tasks_in_window);
+    assert_eq!(block.service.decode().expect("a histogram").len(), window_ns / 10);
+}

@@ -1,0 +1,63 @@
+//! How a step calls itself in failures.
+
+use super::kernels::fold;
+use crate::protocol::{Failed, FailureKind, StepJob};
+use crate::workload::Step as Description;
+
+/// A step's number and kind, for the place of a failure: `step 2 (file)`.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::agent) struct Label {
+    /// From 1.
+    pub(in crate::agent) number: usize,
+    kind: &'static str,
+}
+
+impl Label {
+    pub(in crate::agent) fn new(number: usize, step: &Description) -> Label {
+        Label { number, kind: step.kind() }
+    }
+
+    /// A failure of this step.
+    pub(in crate::agent) fn failed(self, kind: FailureKind, message: impl Into<String>) -> Failed {
+        Failed { kind, message: message.into(), place: format!("step {} ({})", self.number, self.kind) }
+    }
+
+    /// This step of one task failed.
+    pub(in crate::agent) fn task(self, message: impl Into<String>) -> Failed {
+        self.failed(FailureKind::Task, message)
+    }
+
+    /// This step cannot be set up.
+    pub(in crate::agent) fn setup(self, message: impl Into<String>) -> Failed {
+        self.failed(FailureKind::Setup, message)
+    }
+
+    /// The checksum of a step that computes nothing: `fold(0, number)`.
+    pub(in crate::agent) fn checksum(self) -> u64 {
+        fold(0, self.number as u64)
+    }
+}
+
+/// The durations that tasks draw.
+pub(super) struct Draws(Vec<u64>);
+
+impl Draws {
+    /// The step's first draw table. It has [`DRAWS`](crate::protocol::DRAWS) entries, or just the one of a
+    /// process that is made for one task.
+    pub(super) fn new(label: Label, step_job: &StepJob) -> Result<Draws, Failed> {
+        match step_job.draws.first() {
+            Some(table) if !table.is_empty() => Ok(Draws(table.clone())),
+            _ => Err(label.setup("the job has no table of durations")),
+        }
+    }
+
+    /// The duration of task `index`, in ns.
+    pub(super) fn at(&self, index: u64) -> u64 {
+        self.0[index as usize % self.0.len()]
+    }
+
+    /// The longest duration, in ns.
+    pub(super) fn longest(&self) -> u64 {
+        self.0.iter().copied().max().unwrap_or(0)
+    }
+}

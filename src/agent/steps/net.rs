@@ -1,0 +1,259 @@
+//! Requests over TCP in both forms: connections, their pools, and what can go wrong.
+
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::codec::Answer;
+use crate::clock;
+use crate::workload::Connection;
+
+/// Why a request had no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    #[error("cannot connect: {0}{advice}", advice = advice(.0))]
+    Connect(#[source] io::Error),
+    #[error("the connection failed: {0}{advice}", advice = advice(.0))]
+    Io(#[source] io::Error),
+    #[error("the other side closed the connection before its answer was whole; see why it did")]
+    Closed,
+    #[error("no answer within the task's timeout of {0:?}; raise `task_timeout`, or lower the number in flight")]
+    Timeout(Duration),
+    #[error("{0}; only plain HTTP/1.1 is spoken")]
+    Malformed(String),
+    #[error("the answer's status is {0}, and only 2xx counts as done; correct the url or the other side")]
+    Status(u16),
+    #[error("the answer has {got} bytes instead of {expected}")]
+    Length { got: usize, expected: u64 },
+}
+
+/// What to do about an error of the operating system, where that is known.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => "; nothing listens there: start the other side, or correct the address",
+        ErrorKind::AddrNotAvailable => {
+            "; no local port is free: use `connection = \"keep-alive\"`, or lower the number in flight"
+        }
+        _ if error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) => {
+            "; raise the limit on open files (`ulimit -n`), or lower the number in flight"
+        }
+        _ => "",
+    }
+}
+
+/// Resolves a host name, once.
+pub(super) fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+    let addresses: Vec<SocketAddr> = (host, port)
+        .to_socket_addrs()
+        .map_err(|error| format!("cannot resolve `{host}`: {error}; correct the name"))?
+        .collect();
+    if addresses.is_empty() { Err(format!("`{host}` has no address; correct the name")) } else { Ok(addresses) }
+}
+
+/// Sends requests to one peer, in both forms; connections are pooled as HTTP client libraries do it.
+///
+/// The pool of the async form belongs to the event loop that filled it; a connection whose loop has ended is
+/// replaced like one that the peer has closed.
+pub(super) struct Client<A> {
+    addresses: Vec<SocketAddr>,
+    connection: Connection,
+    timeout: Duration,
+    answer: Box<dyn Fn() -> A + Send + Sync>,
+    /// Bytes that follow every request.
+    tail: Arc<[u8]>,
+    blocking: Pool<Link<std::net::TcpStream, A>>,
+    asynchronous: Pool<Link<tokio::net::TcpStream, A>>,
+}
+
+/// An open connection with its buffers.
+struct Link<S, A> {
+    stream: S,
+    answer: A,
+    request: Vec<u8>,
+}
+
+impl<S, A: Answer> Link<S, A> {
+    /// Whether a failure only says that the peer had closed a pooled connection.
+    fn was_stale(&self, fault: &Fault) -> bool {
+        !self.answer.has_begun() && matches!(fault, Fault::Io(_) | Fault::Closed)
+    }
+}
+
+/// Idle connections; the one used last is used next.
+struct Pool<L>(Mutex<Vec<L>>);
+
+impl<L> Pool<L> {
+    fn take(&self) -> Option<L> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    fn give(&self, link: L) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(link);
+    }
+}
+
+impl<A: Answer> Client<A> {
+    /// A client of the peer at `addresses` (never empty), with no connection yet. Every connection gets
+    /// a codec from `answer`.
+    pub(super) fn new(
+        addresses: Vec<SocketAddr>,
+        connection: Connection,
+        timeout_ns: u64,
+        tail: Vec<u8>,
+        answer: impl Fn() -> A + Send + Sync + 'static,
+    ) -> Client<A> {
+        Client {
+            addresses,
+            connection,
+            // The operating system takes a timeout of zero for none.
+            timeout: Duration::from_nanos(timeout_ns).max(Duration::from_millis(1)),
+            answer: Box::new(answer),
+            tail: tail.into(),
+            blocking: Pool(Mutex::new(Vec::new())),
+            asynchronous: Pool(Mutex::new(Vec::new())),
+        }
+    }
+
+    /// Sends what `request` writes, and gives the answer to `read`.
+    pub(super) fn blocking<T>(
+        &self,
+        request: impl Fn(&mut Vec<u8>),
+        read: impl FnOnce(&A) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let pooled = self.blocking.take();
+        let is_pooled = pooled.is_some();
+        let mut link = pooled.map_or_else(|| self.open(), Ok)?;
+        let mut done = self.talk(&mut link, &request);
+        if is_pooled && done.as_ref().is_err_and(|fault| link.was_stale(fault)) {
+            link = self.open()?;
+            done = self.talk(&mut link, &request);
+        }
+        done?;
+        let result = read(&link.answer);
+        if self.connection == Connection::KeepAlive && link.answer.reusable() {
+            self.blocking.give(link);
+        }
+        result
+    }
+
+    /// [`Client::blocking`] on an event loop; the runtime must have I/O and time enabled.
+    pub(super) async fn asynchronous<T>(
+        &self,
+        request: impl Fn(&mut Vec<u8>) + Send + Sync,
+        read: impl FnOnce(&A) -> Result<T, Fault> + Send,
+    ) -> Result<T, Fault> {
+        match tokio::time::timeout(self.timeout, self.exchange_async(request, read)).await {
+            Ok(result) => result,
+            Err(_elapsed) => Err(Fault::Timeout(self.timeout)),
+        }
+    }
+
+    async fn exchange_async<T>(
+        &self,
+        request: impl Fn(&mut Vec<u8>) + Send + Sync,
+        read: impl FnOnce(&A) -> Result<T, Fault> + Send,
+    ) -> Result<T, Fault> {
+        let pooled = self.asynchronous.take();
+        let is_pooled = pooled.is_some();
+        let mut link = match pooled {
+            Some(link) => link,
+            None => self.open_async().await?,
+        };
+        let mut done = self.talk_async(&mut link, &request).await;
+        if is_pooled && done.as_ref().is_err_and(|fault| link.was_stale(fault)) {
+            link = self.open_async().await?;
+            done = self.talk_async(&mut link, &request).await;
+        }
+        done?;
+        let result = read(&link.answer);
+        if self.connection == Connection::KeepAlive && link.answer.reusable() {
+            self.asynchronous.give(link);
+        }
+        result
+    }
+
+    fn link<S>(&self, stream: S) -> Link<S, A> {
+        Link { stream, answer: (self.answer)(), request: Vec::new() }
+    }
+
+    fn open(&self) -> Result<Link<std::net::TcpStream, A>, Fault> {
+        let mut last = io::Error::from(ErrorKind::AddrNotAvailable);
+        for address in &self.addresses {
+            match std::net::TcpStream::connect_timeout(address, self.timeout) {
+                Ok(stream) => {
+                    stream.set_nodelay(true).map_err(Fault::Io)?;
+                    stream.set_read_timeout(Some(self.timeout)).map_err(Fault::Io)?;
+                    stream.set_write_timeout(Some(self.timeout)).map_err(Fault::Io)?;
+                    return Ok(self.link(stream));
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(self.fault(last, Fault::Connect))
+    }
+
+    async fn open_async(&self) -> Result<Link<tokio::net::TcpStream, A>, Fault> {
+        let stream = tokio::net::TcpStream::connect(self.addresses.as_slice()).await.map_err(Fault::Connect)?;
+        stream.set_nodelay(true).map_err(Fault::Io)?;
+        Ok(self.link(stream))
+    }
+
+    fn talk(&self, link: &mut Link<std::net::TcpStream, A>, request: &impl Fn(&mut Vec<u8>)) -> Result<(), Fault> {
+        let deadline_ns = clock::now_ns().saturating_add(clock::nanos(self.timeout));
+        link.begin(request);
+        link.stream.write_all(&link.request).map_err(|error| self.fault(error, Fault::Io))?;
+        link.stream.write_all(&self.tail).map_err(|error| self.fault(error, Fault::Io))?;
+        loop {
+            match link.stream.read(link.answer.space()) {
+                Ok(length) => {
+                    if link.answer.advance(length)? {
+                        return Ok(());
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.fault(error, Fault::Io)),
+            }
+            // The socket's timeout is for one read; a peer that trickles would never reach it.
+            if clock::now_ns() > deadline_ns {
+                return Err(Fault::Timeout(self.timeout));
+            }
+        }
+    }
+
+    async fn talk_async(
+        &self,
+        link: &mut Link<tokio::net::TcpStream, A>,
+        request: &(impl Fn(&mut Vec<u8>) + Sync),
+    ) -> Result<(), Fault> {
+        link.begin(request);
+        link.stream.write_all(&link.request).await.map_err(Fault::Io)?;
+        if !self.tail.is_empty() {
+            link.stream.write_all(&self.tail).await.map_err(Fault::Io)?;
+        }
+        loop {
+            let length = link.stream.read(link.answer.space()).await.map_err(Fault::Io)?;
+            if link.answer.advance(length)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A socket's timeout is told apart from other errors.
+    fn fault(&self, error: io::Error, other: fn(io::Error) -> Fault) -> Fault {
+        match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => Fault::Timeout(self.timeout),
+            _ => other(error),
+        }
+    }
+}
+
+impl<S, A: Answer> Link<S, A> {
+    fn begin(&mut self, request: &impl Fn(&mut Vec<u8>)) {
+        self.answer.begin();
+        self.request.clear();
+        request(&mut self.request);
+    }
+}

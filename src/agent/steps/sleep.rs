@@ -1,0 +1,59 @@
+//! `sleep`: the runtime's own sleep, with the precision that it has.
+
+use std::time::Duration;
+
+use super::Label;
+use super::label::Draws;
+use crate::agent::task::{BoxFuture, Outcome, Step};
+use crate::clock;
+use crate::protocol::{Failed, StepJob};
+
+/// `std::thread::sleep` with a thread's default slack; `tokio::time::sleep` on an event loop, whose
+/// runtime must have its time enabled.
+pub(super) struct SleepStep {
+    label: Label,
+    draws: Draws,
+}
+
+impl SleepStep {
+    pub(super) fn new(label: Label, step_job: &StepJob) -> Result<SleepStep, Failed> {
+        Ok(SleepStep { label, draws: Draws::new(label, step_job)? })
+    }
+
+    fn time(&self, index: u64) -> Duration {
+        Duration::from_nanos(self.draws.at(index))
+    }
+}
+
+impl Step for SleepStep {
+    fn blocking(&self, index: u64) -> Outcome {
+        clock::wait_with_default_slack(self.time(index));
+        Ok(self.label.checksum())
+    }
+
+    fn asynchronous(&self, index: u64) -> BoxFuture<'_, Outcome> {
+        Box::pin(async move {
+            tokio::time::sleep(self.time(index)).await;
+            Ok(self.label.checksum())
+        })
+    }
+
+    fn is_async(&self) -> bool {
+        true
+    }
+
+    fn reference(&self, _index: u64) -> Outcome {
+        Ok(self.label.checksum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::agent::steps::testing::{check_forms, step_job, waiting};
+    use crate::workload::Step;
+
+    #[test]
+    fn both_forms_agree() {
+        check_forms(&step_job(Step::Sleep { time: waiting() }));
+    }
+}

@@ -1,0 +1,83 @@
+//! Jobs for the tests of steps.
+
+use std::path::PathBuf;
+
+use super::{Place, build};
+use crate::agent::task::Task;
+use crate::candidate::{Candidate, Engine, RUST, Sizes};
+use crate::protocol::{DRAWS, Job, StepJob, VARIANTS};
+use crate::workload::{Distribution, Load, Payload, Step};
+
+/// A short wait.
+pub(in crate::agent) fn waiting() -> Distribution {
+    Distribution::Fixed { time_ns: 50_000 }
+}
+
+/// One iteration of `step`, with 50 us in its draw tables.
+pub(in crate::agent) fn step_job(step: Step) -> StepJob {
+    let draws = step.distributions().iter().map(|_| vec![50_000; DRAWS]).collect();
+    StepJob { step, iterations: 1, draws }
+}
+
+/// A process pool's job of these steps.
+pub(in crate::agent) fn job(steps: &[StepJob]) -> Job {
+    Job {
+        candidate: Candidate { runtime: RUST.to_owned(), engine: Engine::ProcessPool, sizes: Sizes::default() },
+        load: Load::Closed { max_in_flight: 8 },
+        payload: Payload::default(),
+        steps: steps.to_vec(),
+        seed: 7,
+        directory: None,
+        server: None,
+        task_timeout_ns: 1_000_000_000,
+    }
+}
+
+/// The task of one step, in the agent.
+pub(in crate::agent) fn in_agent(step: &StepJob) -> Task {
+    build(&job(std::slice::from_ref(step)), Place::Agent).expect("a task")
+}
+
+/// The task of one step that works in `directory`, in the agent.
+pub(in crate::agent) fn in_directory(step: &StepJob, directory: PathBuf) -> Task {
+    build(&Job { directory: Some(directory), ..job(std::slice::from_ref(step)) }, Place::Agent).expect("a task")
+}
+
+/// A multi-threaded runtime with everything enabled.
+pub(in crate::agent) fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+}
+
+/// Checks both forms of a task of one step in the agent against its reference.
+pub(in crate::agent) fn check_forms(step: &StepJob) {
+    check_task(in_agent(step));
+}
+
+/// Checks both forms of `task`, alone and many at once, against its reference for every variant.
+pub(in crate::agent) fn check_task(task: Task) {
+    let task = std::sync::Arc::new(task);
+    let expected: Vec<u64> = (0..VARIANTS)
+        .map(|index| task.reference(index).expect("a reference").into_iter().fold(0, u64::wrapping_add))
+        .collect();
+    let expect = |index: u64| Ok(expected[(index % VARIANTS) as usize]);
+    for index in 0..2 * VARIANTS {
+        assert_eq!(task.blocking(index), expect(index), "blocking {index}");
+    }
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let (task, expect) = (&task, &expect);
+            scope.spawn(move || (thread..40).for_each(|index| assert_eq!(task.blocking(index), expect(index))));
+        }
+    });
+    runtime().block_on(async {
+        let running: Vec<_> = (0..40)
+            .map(|index| {
+                let task = std::sync::Arc::clone(&task);
+                tokio::spawn(async move { task.asynchronous(index).await })
+            })
+            .collect();
+        for (index, done) in running.into_iter().enumerate() {
+            assert_eq!(done.await.expect("no panic"), expect(index as u64), "async {index}");
+        }
+    });
+}

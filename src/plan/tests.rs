@@ -1,0 +1,256 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::candidate::{Model, RUST};
+use crate::host::{CpuQuota, Facts, FileSystem, ResourceLimits};
+use crate::workload::{
+    Connection, Cpu, Distribution, FileOperation, Goal, Kernel, Limits, Load, Objective, Payload, Step, Work, Workload,
+};
+
+const SECOND: u64 = 1_000_000_000;
+
+fn facts() -> Facts {
+    Facts {
+        os: "Linux".to_owned(),
+        kernel: "6".to_owned(),
+        cpu: "cpu".to_owned(),
+        cpus_online: 3,
+        cpus_affinity: 3,
+        cpu_quota: None,
+        memory_total_bytes: 8 << 30,
+        memory_available_bytes: 6 << 30,
+        memory_limit_bytes: None,
+        clock_source: None,
+        governor: None,
+        virtual_machine: None,
+        load_average: 0.0,
+        limits: ResourceLimits::default(),
+        session_directory: FileSystem { path: "/tmp".to_owned(), kind: "ext4".to_owned() },
+    }
+}
+
+fn workload(steps: Vec<Step>) -> Workload {
+    Workload {
+        name: "w".to_owned(),
+        use_case: String::new(),
+        description: String::new(),
+        load: Load::Closed { max_in_flight: 64 },
+        steps,
+        payload: Payload::default(),
+        objective: Objective { goal: Goal::Throughput, margin: 0.03, limits: Limits::default() },
+        task_timeout_ns: SECOND,
+        max_calls: None,
+    }
+}
+
+fn settings() -> Settings {
+    Settings { budget_ns: 20 * SECOND, ..Settings::default() }
+}
+
+const fn fixed(time_ns: u64) -> Distribution {
+    Distribution::Fixed { time_ns }
+}
+
+const CPU: Cpu = Cpu { kernel: Kernel::Loop, input_bytes: 1024, time_ns: Some(2_000_000) };
+
+fn wait() -> Step {
+    Step::Wait { time: fixed(10_000_000) }
+}
+
+fn file() -> Step {
+    Step::File { operation: FileOperation::Append, size_bytes: 4096, fsync: true }
+}
+
+fn http(url: Option<&str>) -> Step {
+    let url = url.map(str::to_owned);
+    Step::Http { url, delay: fixed(20_000_000), body_bytes: 10, connection: Connection::KeepAlive }
+}
+
+fn planned(workload: &Workload, settings: &Settings, facts: &Facts) -> Plan {
+    plan(workload, settings, facts, &[Runtime::rust()])
+}
+
+fn entry(plan: &Plan, engine: Engine) -> &Entry {
+    plan.entries.iter().find(|entry| entry.engine == engine).expect("the engine is planned")
+}
+
+#[test]
+fn every_engine_runs_a_task_that_blocks() {
+    let plan = planned(&workload(vec![wait(), Step::Cpu(CPU)]), &settings(), &facts());
+    assert_eq!(plan.entries.iter().map(|entry| entry.engine).collect::<Vec<_>>(), Engine::RUST);
+    assert_eq!(plan.left_out, []);
+    assert_eq!(plan.notes, Vec::<String>::new());
+    assert!(plan.entries.is_sorted_by_key(|entry| entry.engine.model()));
+}
+
+#[test]
+fn ladders_and_defaults_are_as_documented() {
+    let plan = planned(&workload(vec![Step::Cpu(CPU)]), &settings(), &facts());
+    let sequential = entry(&plan, Engine::Sequential);
+    assert_eq!((&sequential.workers, &sequential.in_flight), (&vec![], &vec![]));
+    assert_eq!(sequential.default_sizes, Sizes::default());
+    assert_eq!(entry(&plan, Engine::ThreadPool).workers, [1, 2, 3, 4, 8, 16, 32, 64]);
+    assert_eq!(entry(&plan, Engine::ThreadPool).default_sizes.workers, Some(3));
+    let tokio = entry(&plan, Engine::TokioMultiThread);
+    assert_eq!(tokio.workers, [1, 2, 3, 4, 6]);
+    assert_eq!(tokio.default_sizes, Sizes { workers: Some(3), in_flight: Some(64), chunk: None });
+    assert_eq!(entry(&plan, Engine::TokioBlockingPool).default_sizes.workers, Some(64));
+    assert_eq!(entry(&plan, Engine::ThreadPerTask).workers, Vec::<u32>::new());
+}
+
+#[test]
+fn mixes_are_left_out_where_nothing_leaves_the_loop() {
+    let plan = planned(&workload(vec![wait(), http(None)]), &settings(), &facts());
+    let left_out: Vec<&str> = plan.left_out.iter().map(|one| one.what.as_str()).collect();
+    assert_eq!(left_out, ["rust/tokio-blocking-pool", "rust/tokio-process-pool"]);
+    assert!(plan.left_out[0].reason.contains("the same as tokio-current-thread"));
+}
+
+#[test]
+fn which_steps_block_the_loop() {
+    let blocks = |step: &Step| !step.has_async_form();
+    let blocking = [
+        Step::Cpu(CPU),
+        file(),
+        Step::Lock { hold: Work::Cpu(CPU) },
+        Step::Queue { capacity: 1, stage: Work::Cpu(CPU) },
+    ];
+    let free = [
+        wait(),
+        Step::Sleep { time: fixed(1) },
+        http(None),
+        Step::Event { round_trips: 1 },
+        Step::Command { argv: vec!["true".to_owned()], expect_status: 0 },
+        Step::Lock { hold: Work::Wait { time: fixed(1) } },
+        Step::Queue { capacity: 1, stage: Work::Wait { time: fixed(1) } },
+    ];
+    assert!(blocking.iter().all(blocks));
+    assert!(!free.iter().any(blocks));
+}
+
+#[test]
+fn what_the_user_filters_out_is_not_mentioned() {
+    let only =
+        Settings { models: vec![Model::Threads], engines: vec![Engine::Rayon, Engine::Sequential], ..settings() };
+    let plan = planned(&workload(vec![wait()]), &only, &facts());
+    assert_eq!(plan.entries.len(), 1);
+    assert_eq!(plan.entries[0].engine, Engine::Rayon);
+    assert_eq!(plan.left_out, []);
+    let python = Settings { runtimes: vec!["python".to_owned()], ..settings() };
+    assert_eq!(planned(&workload(vec![wait()]), &python, &facts()).entries, []);
+}
+
+#[test]
+fn sizes_asked_for_replace_the_ladders() {
+    let asked = Settings { workers: vec![8, 2, 2, 100, 0], in_flight: vec![16], ..settings() };
+    let plan = planned(&workload(vec![Step::Cpu(CPU)]), &asked, &facts());
+    let pool = entry(&plan, Engine::ThreadPool);
+    assert_eq!(pool.workers, [2, 8]);
+    assert_eq!(pool.default_sizes.workers, Some(2));
+    assert_eq!(entry(&plan, Engine::TokioMultiThread).in_flight, [16]);
+    let reason = |what: &str| plan.left_out.iter().find(|one| one.what == what).map(|one| one.reason.as_str());
+    assert_eq!(reason("rust/thread-pool@w100"), Some("`max_in_flight` is 64"));
+    assert_eq!(reason("rust/thread-pool@w0"), Some("a size is at least 1"));
+}
+
+#[test]
+fn an_engine_without_a_possible_size_is_not_an_entry() {
+    let asked = Settings { workers: vec![100], engines: vec![Engine::ThreadPool], ..settings() };
+    let plan = planned(&workload(vec![wait()]), &asked, &facts());
+    assert_eq!(plan.entries, []);
+    assert_eq!(plan.left_out.len(), 1);
+}
+
+#[test]
+fn the_hosts_limits_cut_the_ladders_and_say_so() {
+    let limits = ResourceLimits { processes: Some(200), open_files: Some(64), cgroup_processes: None };
+    let tight = Facts { limits, ..facts() };
+    let plan = planned(&workload(vec![http(None), Step::Cpu(CPU)]), &settings(), &tight);
+    let pool = entry(&plan, Engine::ProcessPool);
+    assert!(*pool.workers.last().expect("never empty") < 64);
+    assert!(plan.left_out.iter().any(|one| one.reason.contains("RLIMIT_NOFILE is 64")), "{:?}", plan.left_out);
+    let cpu_only = planned(&workload(vec![Step::Cpu(CPU)]), &settings(), &tight);
+    assert!(cpu_only.left_out.iter().any(|one| one.reason.contains("RLIMIT_NPROC is 200")), "{:?}", cpu_only.left_out);
+    assert!(cpu_only.foreseen.processes <= 200 && cpu_only.foreseen.threads <= 200, "{:?}", cpu_only.foreseen);
+}
+
+#[test]
+fn a_payload_larger_than_the_memory_is_left_out() {
+    let mut large = workload(vec![Step::Cpu(CPU)]);
+    large.payload.input_bytes = 1 << 30;
+    let plan = planned(&large, &settings(), &facts());
+    assert_eq!(plan.entries, []);
+    assert!(plan.left_out.iter().all(|one| one.reason.contains("memory")));
+}
+
+#[test]
+fn what_is_foreseen_follows_from_the_nominal_task() {
+    let one = Settings { engines: vec![Engine::TokioCurrentThread], ..settings() };
+    let plan = planned(&workload(vec![wait()]), &one, &facts());
+    // 64 in flight of 10 ms for 20 s.
+    assert_eq!(plan.foreseen.calls, 128_000);
+    assert_eq!(plan.foreseen.processes, 4);
+    assert!(plan.foreseen.time_ns > 20 * SECOND && plan.foreseen.time_ns < 25 * SECOND);
+    let mut capped = workload(vec![wait()]);
+    capped.max_calls = Some(50);
+    assert_eq!(planned(&capped, &one, &facts()).foreseen.calls, 50);
+}
+
+#[test]
+fn notes_say_what_one_should_know() {
+    let mut host = facts();
+    host.session_directory.kind = "tmpfs".to_owned();
+    host.cpu_quota = Some(CpuQuota { cores: 1.5, period_ns: 100_000_000, cgroup: "/a".to_owned() });
+    let long = Step::Wait { time: fixed(5 * SECOND) };
+    let notes = planned(&workload(vec![file(), long, http(Some("https://example.org/"))]), &settings(), &host).notes;
+    for expected in ["tmpfs", "1.50 of 3 CPUs", "a task takes about", "https://example.org/"] {
+        assert!(notes.iter().any(|note| note.contains(expected)), "{expected}: {notes:?}");
+    }
+}
+
+fn arbitrary_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        any::<u64>().prop_map(|time_ns| Step::Wait { time: fixed(time_ns) }),
+        Just(Step::Cpu(CPU)),
+        Just(file()),
+        Just(http(None)),
+        any::<u32>().prop_map(|round_trips| Step::Event { round_trips }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn every_plan_keeps_its_promises(
+        steps in prop::collection::vec(arbitrary_step(), 1..4),
+        max_in_flight in 1_u32..100_000,
+        tasks in prop::option::of(1_u32..1000),
+        workers in prop::collection::vec(0_u32..300, 0..4),
+        processes in prop::option::of(0_u64..10_000),
+        open_files in prop::option::of(0_u64..100_000),
+        cpus_affinity in 1_u32..300,
+        input_bytes in prop_oneof![Just(0_u64), any::<u64>()],
+    ) {
+        let mut workload = workload(steps);
+        workload.payload.input_bytes = input_bytes;
+        workload.load = match tasks {
+            Some(tasks) => Load::Batch { tasks, max_in_flight },
+            None => Load::Closed { max_in_flight },
+        };
+        let limits = ResourceLimits { processes, open_files, cgroup_processes: None };
+        let facts = Facts { limits, cpus_affinity, ..facts() };
+        let plan = planned(&workload, &Settings { workers, ..settings() }, &facts);
+        for entry in &plan.entries {
+            let axes = entry.engine.axes();
+            prop_assert_eq!(axes.workers, !entry.workers.is_empty());
+            prop_assert_eq!(axes.in_flight, !entry.in_flight.is_empty());
+            for (ladder, default) in
+                [(&entry.workers, entry.default_sizes.workers), (&entry.in_flight, entry.default_sizes.in_flight)]
+            {
+                prop_assert!(ladder.is_sorted_by(|a, b| a < b));
+                prop_assert!(ladder.iter().all(|size| (1..=max_in_flight).contains(size)));
+                prop_assert!(default.is_none_or(|size| ladder.contains(&size)));
+            }
+            prop_assert_eq!(&entry.runtime, RUST);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The search for one entry's best size, one axis after the other.
+
+use std::collections::BTreeMap;
+
+use super::climb::Climb;
+use super::{Outcome, Roster};
+use crate::candidate::{Candidate, Sizes};
+use crate::plan::Entry;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Axis {
+    InFlight,
+    Workers,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It climbs this axis.
+    Climb(Axis),
+    /// It compares what the climb chose with the library's default, which the climb did not reach: two
+    /// flat steps say nothing of what comes after them.
+    Check(Axis),
+    Done,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Search {
+    entry: Entry,
+    margin: f64,
+    stage: Stage,
+    climb: Climb,
+    /// The sizes held while one axis is searched; at the end, the champion's.
+    sizes: Sizes,
+    champion: Option<usize>,
+    was_cut: bool,
+}
+
+impl Search {
+    pub(super) fn new(entry: Entry, margin: f64) -> Search {
+        let axis = if entry.in_flight.is_empty() { Axis::Workers } else { Axis::InFlight };
+        let rungs = if axis == Axis::InFlight { entry.in_flight.clone() } else { entry.workers.clone() };
+        let sizes = entry.default_sizes;
+        let climb = Climb::new(rungs, margin);
+        Search { entry, margin, stage: Stage::Climb(axis), climb, sizes, champion: None, was_cut: false }
+    }
+
+    /// The candidates of the next round: the current rung and the one below. None when the search is over.
+    pub(super) fn turns(&mut self, roster: &mut Roster) -> Vec<usize> {
+        loop {
+            if self.stage == Stage::Done {
+                return Vec::new();
+            }
+            let Some((low, high)) = self.step_candidates() else {
+                self.advance(roster);
+                continue;
+            };
+            let (low, high) = (roster.enter(low), roster.enter(high));
+            let known = |one: usize| roster.failed.contains(&one).then_some(Outcome::Failed);
+            if known(low).or(known(high)).is_none() {
+                return vec![low, high];
+            }
+            self.climb.feed(known(low), known(high));
+        }
+    }
+
+    /// Takes in what a round said.
+    pub(super) fn settle(&mut self, outcomes: &BTreeMap<usize, Option<Outcome>>, roster: &mut Roster) {
+        let Some((low, high)) = self.step_candidates() else {
+            return;
+        };
+        let said = |candidate: &Candidate| roster.find(candidate).and_then(|one| outcomes.get(&one).copied().flatten());
+        let (low, high) = (said(&low), said(&high));
+        self.climb.feed(low, high);
+        self.advance_if_over(roster);
+    }
+
+    /// Ends the search here; what was measured decides, and where nothing was, the library's default.
+    pub(super) fn cut(&mut self, roster: &mut Roster) {
+        self.advance_if_over(roster);
+        if let Stage::Climb(axis) | Stage::Check(axis) = self.stage {
+            self.was_cut = true;
+            self.climb.stop();
+            // Above the first axis the default was measured already: it stands until it is compared.
+            let default_stands = self.is_second(axis) && !self.has_reached_default(axis);
+            if self.climb.has_measured() && !default_stands {
+                self.take(axis, self.climb.chosen());
+            }
+            self.finish(roster);
+        }
+    }
+
+    pub(super) fn was_cut(&self) -> bool {
+        self.was_cut
+    }
+
+    /// The champion's index, once the search is over.
+    pub(super) fn champion(&self) -> Option<usize> {
+        self.champion
+    }
+
+    /// The candidates that may run in the next round.
+    pub(super) fn needed(&self, roster: &Roster) -> Vec<usize> {
+        match self.step_candidates() {
+            Some((low, high)) => [low, high].iter().filter_map(|one| roster.find(one)).collect(),
+            None => self.champion.into_iter().collect(),
+        }
+    }
+
+    /// The candidates of the current step; `None` when there is no step.
+    fn step_candidates(&self) -> Option<(Candidate, Candidate)> {
+        let (Stage::Climb(axis) | Stage::Check(axis)) = self.stage else {
+            return None;
+        };
+        let (low, high) = self.climb.step()?;
+        let at = |size: u32| {
+            let mut sizes = self.sizes;
+            *size_of(&mut sizes, axis) = Some(size);
+            self.entry.candidate(sizes)
+        };
+        Some((at(low), at(high)))
+    }
+
+    fn advance_if_over(&mut self, roster: &mut Roster) {
+        while self.stage != Stage::Done && self.climb.step().is_none() {
+            self.advance(roster);
+        }
+    }
+
+    /// Goes on from a climb that is over.
+    fn advance(&mut self, roster: &mut Roster) {
+        let chosen = self.climb.chosen();
+        match (self.stage, chosen) {
+            (Stage::Climb(axis), Some(size)) if !self.climb.has_failed() && !self.has_reached_default(axis) => {
+                let default = size_of(&mut self.entry.default_sizes.clone(), axis).take();
+                self.climb = Climb::new(std::iter::once(size).chain(default).collect(), self.margin);
+                self.stage = Stage::Check(axis);
+            }
+            // Its first rung failed, and nothing else is known of it.
+            (Stage::Climb(axis), None) if !self.is_second(axis) && self.climb.has_failed() => self.stage = Stage::Done,
+            (Stage::Climb(axis) | Stage::Check(axis), chosen) => {
+                self.take(axis, chosen);
+                self.next_axis(axis, roster);
+            }
+            (Stage::Done, _) => {}
+        }
+    }
+
+    fn next_axis(&mut self, axis: Axis, roster: &mut Roster) {
+        if axis == Axis::Workers || self.entry.workers.is_empty() {
+            return self.finish(roster);
+        }
+        // More workers than tasks in flight have nothing to do.
+        let in_flight = self.sizes.in_flight.unwrap_or(u32::MAX);
+        let mut rungs: Vec<u32> = self.entry.workers.iter().copied().filter(|size| *size <= in_flight).collect();
+        if rungs.is_empty() {
+            rungs.extend(self.entry.workers.first());
+        }
+        self.climb = Climb::new(rungs, self.margin);
+        self.stage = Stage::Climb(Axis::Workers);
+    }
+
+    fn finish(&mut self, roster: &mut Roster) {
+        self.champion = Some(roster.enter(self.entry.candidate(self.sizes)));
+        self.stage = Stage::Done;
+    }
+
+    /// Takes this size, or keeps the default.
+    fn take(&mut self, axis: Axis, size: Option<u32>) {
+        if size.is_some() {
+            *size_of(&mut self.sizes, axis) = size;
+        }
+    }
+
+    fn is_second(&self, axis: Axis) -> bool {
+        axis == Axis::Workers && !self.entry.in_flight.is_empty()
+    }
+
+    fn has_reached_default(&self, axis: Axis) -> bool {
+        let mut default = self.entry.default_sizes;
+        size_of(&mut default, axis).is_none_or(|size| self.climb.has_reached(size))
+    }
+}
+
+fn size_of(sizes: &mut Sizes, axis: Axis) -> &mut Option<u32> {
+    match axis {
+        Axis::InFlight => &mut sizes.in_flight,
+        Axis::Workers => &mut sizes.workers,
+    }
+}

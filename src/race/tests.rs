@@ -1,0 +1,325 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::candidate::{Engine, RUST, Sizes};
+
+const BUDGET: u64 = 20_000_000_000;
+const MARGIN: f64 = 0.03;
+
+fn entry(engine: Engine, in_flight: &[u32], workers: &[u32], default: (Option<u32>, Option<u32>)) -> Entry {
+    Entry {
+        runtime: RUST.to_owned(),
+        engine,
+        default_sizes: Sizes { workers: default.0, in_flight: default.1, chunk: None },
+        in_flight: in_flight.to_vec(),
+        workers: workers.to_vec(),
+    }
+}
+
+const LADDER: [u32; 7] = [1, 2, 4, 8, 16, 32, 64];
+
+fn entries() -> Vec<Entry> {
+    vec![
+        entry(Engine::Sequential, &[], &[], (None, None)),
+        entry(Engine::ThreadPool, &[], &LADDER, (Some(2), None)),
+        entry(Engine::TokioCurrentThread, &LADDER, &[], (None, Some(64))),
+        entry(Engine::TokioMultiThread, &LADDER, &[1, 2, 4], (Some(2), Some(64))),
+        entry(Engine::ProcessPool, &[], &LADDER, (Some(2), None)),
+        entry(Engine::TokioBlockingPool, &LADDER, &LADDER, (Some(64), Some(64))),
+    ]
+}
+
+/// Blocks whose scores are known but for noise: drift that a round shares, lives that differ, and blocks.
+struct Simulator {
+    random: ChaCha8Rng,
+    drift: f64,
+    lives: BTreeMap<usize, f64>,
+    noise: f64,
+    round_ns: u64,
+}
+
+/// What a simulated race left behind.
+struct Run {
+    race: Race,
+    ending: Ending,
+    /// Scores of the final's rounds by candidate, with the life.
+    finals: Vec<BTreeMap<usize, (usize, f64)>>,
+    anew: BTreeMap<usize, usize>,
+    elapsed_ns: u64,
+}
+
+impl Simulator {
+    fn new(seed: u64, noise: f64) -> Simulator {
+        let random = ChaCha8Rng::seed_from_u64(seed ^ 0xC0FF_EE00);
+        Simulator { random, drift: 0.0, lives: BTreeMap::new(), noise, round_ns: 20_000_000 }
+    }
+
+    fn normal(&mut self) -> f64 {
+        (0..12).map(|_| f64::from(self.random.next_u32()) / f64::from(u32::MAX)).sum::<f64>() - 6.0
+    }
+
+    fn run(mut self, entries: &[Entry], seed: u64, truth: impl Fn(&Candidate) -> f64) -> Run {
+        let mut race = Race::new(entries, Rules { margin: MARGIN, budget_ns: BUDGET, seed });
+        let (mut elapsed_ns, mut finals, mut anew) = (0, Vec::new(), BTreeMap::<usize, usize>::new());
+        loop {
+            let plan = match race.next(elapsed_ns) {
+                Next::Round(plan) => plan,
+                Next::Over(ending) => return Run { race, ending, finals, anew, elapsed_ns },
+            };
+            self.drift = 0.9 * self.drift + 0.03 * self.normal();
+            let mut round = BTreeMap::new();
+            for turn in &plan.turns {
+                if turn.anew {
+                    *anew.entry(turn.candidate).or_default() += 1;
+                    let life = 0.5 * self.noise * self.normal();
+                    self.lives.insert(turn.candidate, life);
+                }
+                let score = truth(&race.candidates()[turn.candidate]).ln()
+                    + self.drift
+                    + self.lives[&turn.candidate]
+                    + self.noise * self.normal();
+                round.insert(turn.candidate, (anew[&turn.candidate], score));
+                race.feed(turn.candidate, Outcome::Score(score));
+            }
+            elapsed_ns += self.round_ns * plan.turns.len() as u64;
+            if plan.phase == Phase::Final {
+                finals.push(round);
+            }
+            race.retired();
+        }
+    }
+}
+
+impl Run {
+    /// The finalists' names, without those dropped.
+    fn finalists(&self) -> Vec<String> {
+        let last = self.finals.last().expect("a final was run");
+        last.keys().map(|one| self.race.candidates()[*one].to_string()).collect()
+    }
+
+    /// Who all rounds had, with their standing to the best of them.
+    fn standings(&self) -> (String, Vec<Standing>) {
+        let last = self.finals.last().expect("a final was run");
+        let mean = |one: usize| {
+            let scores: Vec<f64> = self.finals.iter().filter_map(|round| Some(round.get(&one)?.1)).collect();
+            crate::stats::trimmed_mean(&scores).expect("it ran")
+        };
+        let leader = last.keys().copied().max_by(|a, b| mean(*a).total_cmp(&mean(*b))).expect("not empty");
+        let standings = last.keys().filter(|one| **one != leader).map(|one| {
+            let mut lives: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+            for round in &self.finals {
+                if let (Some((life, mine)), Some((_, best))) = (round.get(one), round.get(&leader)) {
+                    lives.entry(*life).or_default().push(mine - best);
+                }
+            }
+            standing(&lives.into_values().collect::<Vec<_>>(), MARGIN.ln_1p(), self.finals[0].len() - 1).0
+        });
+        (self.race.candidates()[leader].to_string(), standings.collect())
+    }
+}
+
+/// Two cores, and a little lost to switching beyond them.
+fn cpu_bound(candidate: &Candidate) -> f64 {
+    let speed = match candidate.engine {
+        Engine::Sequential | Engine::TokioCurrentThread => 1.0,
+        Engine::ThreadPool => f64::from(candidate.sizes.concurrency().min(2)),
+        Engine::TokioBlockingPool => {
+            f64::from(candidate.sizes.workers.unwrap_or(1).min(candidate.sizes.concurrency()).min(2)) * 0.9
+        }
+        _ => f64::from(candidate.sizes.workers.unwrap_or(1).min(candidate.sizes.concurrency()).min(2)) * 0.8,
+    };
+    speed * 500.0
+}
+
+/// Waits that overlap, with what each engine costs.
+fn waiting(candidate: &Candidate) -> f64 {
+    let workers = f64::from(candidate.sizes.workers.unwrap_or(u32::MAX));
+    let tasks = f64::from(candidate.sizes.concurrency());
+    match candidate.engine {
+        Engine::Sequential => 100.0,
+        Engine::TokioBlockingPool => 100.0 * tasks.min(workers) * 0.9,
+        Engine::ThreadPool => 100.0 * tasks * 0.93,
+        Engine::ProcessPool => 100.0 * tasks * 0.85,
+        _ => 100.0 * tasks,
+    }
+}
+
+const SEEDS: u64 = 200;
+
+#[test]
+fn a_computation_ends_with_as_many_threads_as_cores() {
+    let right = (0..SEEDS)
+        .filter(|seed| {
+            let run = Simulator::new(*seed, 0.01).run(&entries(), *seed, cpu_bound);
+            let (leader, standings) = run.standings();
+            leader == "rust/thread-pool@w2" && standings.iter().all(|one| *one == Standing::Worse)
+        })
+        .count();
+    assert!(right * 100 >= SEEDS as usize * 95, "{right} of {SEEDS}");
+}
+
+#[test]
+fn a_wait_ends_with_all_in_flight_on_an_event_loop() {
+    let right = (0..SEEDS)
+        .filter(|seed| {
+            let run = Simulator::new(*seed, 0.01).run(&entries(), *seed, waiting);
+            let (leader, _) = run.standings();
+            let names = run.finalists();
+            let pool_is_full = names.iter().any(|name| name == "rust/thread-pool@w64") || names.len() < 4;
+            leader.starts_with("rust/tokio-") && leader.ends_with("f64") && pool_is_full
+        })
+        .count();
+    assert!(right * 100 >= SEEDS as usize * 95, "{right} of {SEEDS}");
+}
+
+#[test]
+fn equals_are_tied_and_seldom_have_a_winner() {
+    let (mut ties, mut winners) = (0, 0);
+    for seed in 0..SEEDS {
+        let run = Simulator::new(seed, 0.01).run(&entries(), seed, |_| 1000.0);
+        let (_, standings) = run.standings();
+        ties += usize::from(standings.iter().all(|one| *one == Standing::Tied));
+        winners += usize::from(standings.contains(&Standing::Worse));
+    }
+    assert!(ties * 100 >= SEEDS as usize * 80, "{ties} ties of {SEEDS}");
+    assert!(winners * 100 <= SEEDS as usize * 5, "{winners} false winners of {SEEDS}");
+}
+
+#[test]
+fn loud_noise_is_undecided_rather_than_wrong() {
+    let wrong = (0..SEEDS)
+        .filter(|seed| {
+            let run = Simulator::new(*seed, 0.08).run(&entries(), *seed, |_| 1000.0);
+            run.standings().1.contains(&Standing::Worse)
+        })
+        .count();
+    assert!(wrong * 100 <= SEEDS as usize * 12, "{wrong} of {SEEDS} name a rival worse");
+}
+
+#[test]
+fn who_may_be_named_has_three_lives() {
+    let run = Simulator::new(1, 0.01).run(&entries(), 1, cpu_bound);
+    assert_eq!(run.ending, Ending::Decided);
+    let last = run.finals.last().expect("a final was run");
+    assert!(last.keys().all(|one| run.anew[one] >= LIVES), "{:?}", run.anew);
+    assert!(last.len() < run.finals[0].len(), "gross losers are dropped");
+    assert!(run.race.cut_searches().is_empty());
+}
+
+#[test]
+fn a_small_budget_cuts_the_search_and_still_has_a_final() {
+    let mut simulator = Simulator::new(1, 0.01);
+    simulator.round_ns = 300_000_000;
+    let run = simulator.run(&entries(), 1, waiting);
+    assert!(!run.race.cut_searches().is_empty());
+    assert!(!run.finals.is_empty());
+    assert_eq!(run.ending, Ending::BudgetSpent);
+    assert!(run.elapsed_ns <= BUDGET * 6 / 5, "{}", run.elapsed_ns);
+}
+
+#[test]
+fn one_candidate_alone_is_measured() {
+    let alone = [entry(Engine::Sequential, &[], &[], (None, None))];
+    let run = Simulator::new(1, 0.01).run(&alone, 1, |_| 1.0);
+    assert_eq!((run.ending, run.finals.len()), (Ending::Decided, 12));
+}
+
+#[test]
+fn one_candidate_that_fails_leaves_none() {
+    let mut race = Race::new(
+        &[entry(Engine::Sequential, &[], &[], (None, None))],
+        Rules { margin: MARGIN, budget_ns: BUDGET, seed: 0 },
+    );
+    let Next::Round(round) = race.next(0) else { panic!("a round comes first") };
+    race.feed(round.turns[0].candidate, Outcome::Failed);
+    assert_eq!(race.retired(), [0]);
+    assert_eq!(race.next(1), Next::Over(Ending::NoCandidate));
+    assert_eq!(
+        Race::new(&[], Rules { margin: MARGIN, budget_ns: 0, seed: 0 }).next(0),
+        Next::Over(Ending::NoCandidate)
+    );
+}
+
+#[test]
+fn a_failed_size_ends_the_climb_below() {
+    let pool = [entry(Engine::ThreadPool, &[], &[1, 2, 4, 8], (Some(2), None))];
+    let mut race = Race::new(&pool, Rules { margin: MARGIN, budget_ns: BUDGET, seed: 0 });
+    let mut last = Vec::new();
+    while let Next::Round(round) = race.next(0) {
+        last = round.turns.iter().map(|turn| race.candidates()[turn.candidate].to_string()).collect();
+        for turn in round.turns {
+            let size = race.candidates()[turn.candidate].sizes.concurrency();
+            race.feed(turn.candidate, if size >= 4 { Outcome::Failed } else { Outcome::Score(f64::from(size).ln()) });
+        }
+    }
+    assert_eq!(last, ["rust/thread-pool@w2"]);
+}
+
+#[test]
+fn a_default_beyond_a_plateau_is_not_missed() {
+    let pool = [entry(Engine::ThreadPool, &[], &LADDER, (Some(64), None))];
+    let run = Simulator::new(1, 0.01).run(&pool, 1, |one| if one.sizes.concurrency() == 64 { 2.0 } else { 1.0 });
+    assert_eq!(run.finalists(), ["rust/thread-pool@w64"]);
+}
+
+#[test]
+fn the_same_seed_is_the_same_race() {
+    let order = |seed| {
+        let run = Simulator::new(5, 0.01).run(&entries(), seed, waiting);
+        (run.race.candidates().to_vec(), run.elapsed_ns)
+    };
+    assert_eq!(order(3), order(3));
+}
+
+fn any_outcome() -> impl Strategy<Value = Option<Outcome>> {
+    prop_oneof![
+        6 => (-10.0..10.0_f64).prop_map(|score| Some(Outcome::Score(score))),
+        1 => prop::num::f64::ANY.prop_map(|score| Some(Outcome::Score(score))),
+        1 => Just(Some(Outcome::Failed)),
+        1 => Just(None),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn every_race_ends_and_keeps_its_rules(
+        outcomes in prop::collection::vec(any_outcome(), 1..200),
+        steps in prop::collection::vec(0..2_000_000_000_u64, 1..20),
+        which in prop::collection::vec(any::<bool>(), 6),
+        budget_ns in 0..BUDGET, margin in 0.0..0.2_f64, seed in any::<u64>(),
+    ) {
+        let chosen: Vec<Entry> =
+            entries().into_iter().zip(&which).filter(|(_, keep)| **keep).map(|(entry, _)| entry).collect();
+        let mut race = Race::new(&chosen, Rules { margin, budget_ns, seed });
+        let (mut elapsed, mut turn_count, mut rounds) = (0_u64, 0_usize, 0_usize);
+        let mut resident = std::collections::BTreeSet::new();
+        let mut failed = std::collections::BTreeSet::new();
+        while let Next::Round(round) = race.next(elapsed) {
+            rounds += 1;
+            prop_assert!(rounds < 1000, "it does not end");
+            prop_assert!(!round.turns.is_empty());
+            if round.phase == Phase::Final {
+                let mut engines: Vec<Engine> =
+                    round.turns.iter().map(|turn| race.candidates()[turn.candidate].engine).collect();
+                engines.sort_unstable();
+                prop_assert!(engines.is_sorted_by(|a, b| a < b), "two sizes of one engine in a final");
+            }
+            for turn in &round.turns {
+                prop_assert!(turn.anew || resident.contains(&turn.candidate), "an agent that was ended runs on");
+                prop_assert!(!failed.contains(&turn.candidate), "a failed candidate runs again");
+                resident.insert(turn.candidate);
+                if let Some(outcome) = outcomes[turn_count % outcomes.len()] {
+                    if outcome == Outcome::Failed { failed.insert(turn.candidate); }
+                    race.feed(turn.candidate, outcome);
+                }
+                turn_count += 1;
+            }
+            for one in race.retired() {
+                prop_assert!(resident.remove(&one), "told twice");
+            }
+            elapsed += steps[rounds % steps.len()];
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! How long a block lasts, how long its answer is waited for: pure.
+
+use crate::protocol::{BadHistogram, Block};
+use crate::workload::Load;
+
+const MS: u64 = 1_000_000;
+/// No window is shorter: below, the edges weigh too much.
+const SHORTEST_NS: u64 = 5 * MS;
+/// Without need no window is longer: what is measured within 250 ms shares its noise.
+const LONGEST_NS: u64 = 100 * MS;
+/// A window holds about this many tasks.
+const ENOUGH_TASKS: f64 = 16.0;
+/// A block takes at most this part of the budget.
+const BUDGET_PART: u64 = 20;
+/// Periods of a CPU quota that a window holds.
+const QUOTA_PERIODS: u64 = 5;
+
+/// What is known of a candidate from its latest block.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Learned {
+    /// From `go` to the first task.
+    pub resume_ns: u64,
+    /// The mean service time of a task.
+    pub latency_ns: u64,
+    /// Tasks per second.
+    pub throughput_per_s: f64,
+    /// The length of the whole block.
+    pub elapsed_ns: u64,
+}
+
+impl Learned {
+    /// What the service time of a first task lets expect of an engine with so many tasks in flight.
+    pub(super) fn from_first_task(first_task_ns: u64, concurrency: u32, load: Load) -> Learned {
+        let latency_ns = first_task_ns.max(1);
+        let tasks = match load {
+            Load::Closed { .. } => 1,
+            // One after another, at worst.
+            Load::Batch { tasks, .. } => u64::from(tasks),
+        };
+        Learned {
+            resume_ns: 0,
+            latency_ns,
+            throughput_per_s: f64::from(concurrency) * 1e9 / latency_ns as f64,
+            elapsed_ns: latency_ns.saturating_mul(tasks),
+        }
+    }
+
+    /// What a block says.
+    pub(super) fn from_block(block: &Block) -> Result<Learned, BadHistogram> {
+        let service = block.service.decode()?;
+        // No task began in the window: the block's length is all that is known.
+        let latency_ns = if service.is_empty() { block.elapsed_ns } else { service.mean() as u64 };
+        let (resume_ns, elapsed_ns) = (block.resume_ns, block.elapsed_ns);
+        Ok(Learned { resume_ns, latency_ns, throughput_per_s: block.throughput_per_s(), elapsed_ns })
+    }
+}
+
+/// What sets the pace of a session.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// The session's budget.
+    pub budget_ns: u64,
+    /// The period of a CPU quota smaller than the cores.
+    pub quota_period_ns: Option<u64>,
+    /// The workload's limit for a task.
+    pub task_timeout_ns: u64,
+    /// How tasks arrive.
+    pub load: Load,
+}
+
+/// A window to be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Window {
+    /// Its length.
+    pub ns: u64,
+    /// How long the machine is left idle before it.
+    pub idle_before_ns: u64,
+    /// Whether tasks are so long that it holds only a few.
+    pub long_tasks: bool,
+}
+
+impl Pace {
+    /// The window of a timed block.
+    pub(super) fn window(&self, learned: &Learned) -> Window {
+        let latency = learned.latency_ns;
+        let enough =
+            if learned.throughput_per_s > 0.0 { (ENOUGH_TASKS * 1e9 / learned.throughput_per_s) as u64 } else { 0 };
+        let two_tasks = latency.saturating_mul(2);
+        let wanted = SHORTEST_NS.max(learned.resume_ns.saturating_mul(20)).max(two_tasks).max(enough);
+        let capped = wanted.min(LONGEST_NS.max(two_tasks));
+        let period = self.quota_period_ns.unwrap_or(0);
+        let wanted = capped.max(period.saturating_mul(QUOTA_PERIODS));
+        // Before and after the window, every worker is at a task.
+        let share = (self.budget_ns / BUDGET_PART).saturating_sub(two_tasks).max(latency).max(MS);
+        let ns = wanted.min(share);
+        let batch = matches!(self.load, Load::Batch { .. });
+        Window { ns, idle_before_ns: period, long_tasks: !batch && ns < two_tasks }
+    }
+
+    /// The window of an untimed block: `wished_ns`, or two tasks if that is longer, within the budget's part.
+    pub(super) fn untimed(&self, wished_ns: u64, latency_ns: u64) -> u64 {
+        wished_ns.max(latency_ns.saturating_mul(2)).min((self.budget_ns / BUDGET_PART).max(latency_ns)).max(MS)
+    }
+
+    /// How long the answer to a block is waited for: far longer than any block that goes on.
+    pub(super) fn patience_ns(&self, window_ns: u64, learned: &Learned) -> u64 {
+        let work = match self.load {
+            Load::Closed { .. } => window_ns,
+            Load::Batch { .. } => learned.elapsed_ns.saturating_mul(10),
+        };
+        work.saturating_add(self.task_timeout_ns.saturating_mul(2)).saturating_add(5_000 * MS)
+    }
+
+    /// The tasks that a block is expected to run at most, its ramp and drain included.
+    pub(super) fn calls(&self, window_ns: u64, throughput_per_s: f64, concurrency: u32) -> u64 {
+        match self.load {
+            Load::Batch { tasks, .. } => u64::from(tasks),
+            Load::Closed { .. } => {
+                (throughput_per_s * window_ns as f64 / 1e9).ceil() as u64 + 2 * u64::from(concurrency)
+            }
+        }
+    }
+
+    /// `window_ns`, shortened so that the block runs at most `left` tasks; `None` when no useful block fits.
+    pub(super) fn within_calls(&self, window_ns: u64, learned: &Learned, concurrency: u32, left: u64) -> Option<u64> {
+        if self.calls(window_ns, learned.throughput_per_s, concurrency) <= left {
+            return Some(window_ns);
+        }
+        if matches!(self.load, Load::Batch { .. }) {
+            return None;
+        }
+        let tasks = left.checked_sub(2 * u64::from(concurrency) + 1)?;
+        let longest = (tasks as f64 * 1e9 / learned.throughput_per_s) as u64;
+        (longest >= learned.latency_ns.max(MS)).then_some(longest.min(window_ns))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn pace(budget_ns: u64) -> Pace {
+        let load = Load::Closed { max_in_flight: 64 };
+        Pace { budget_ns, quota_period_ns: None, task_timeout_ns: 30_000 * MS, load }
+    }
+
+    fn learned(latency_ns: u64, throughput_per_s: f64) -> Learned {
+        Learned { resume_ns: 10_000, latency_ns, throughput_per_s, elapsed_ns: latency_ns }
+    }
+
+    #[test]
+    fn windows_are_as_documented() {
+        let pace = pace(20_000 * MS);
+        assert_eq!(pace.window(&learned(50_000, 20_000.0)).ns, 5 * MS);
+        assert_eq!(pace.window(&learned(10 * MS, 6_400.0)).ns, 20 * MS);
+        // Sixteen tasks one after another would be 160 ms: the cap holds.
+        assert_eq!(pace.window(&learned(10 * MS, 100.0)).ns, 100 * MS);
+        assert_eq!(pace.window(&learned(80 * MS, 12.5)).ns, 160 * MS);
+        let slow_start = Learned { resume_ns: MS, ..learned(50_000, 20_000.0) };
+        assert_eq!(pace.window(&slow_start).ns, 20 * MS);
+        let quota = Pace { quota_period_ns: Some(100 * MS), ..pace };
+        let window = quota.window(&learned(50_000, 20_000.0));
+        assert_eq!((window.ns, window.idle_before_ns), (500 * MS, 100 * MS));
+    }
+
+    #[test]
+    fn a_long_task_gets_one_latency_and_a_word() {
+        let window = pace(20_000 * MS).window(&learned(3_000 * MS, 1.0));
+        assert_eq!((window.ns, window.long_tasks), (3_000 * MS, true));
+        assert!(!pace(20_000 * MS).window(&learned(100 * MS, 10.0)).long_tasks);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_overflows_and_calls_are_kept(
+            budget: u64, latency: u64, throughput in 0.0..1e12_f64, left: u64, concurrency in 1_u32..100_000
+        ) {
+            let pace = pace(budget);
+            let learned = learned(latency, throughput);
+            let window = pace.window(&learned);
+            prop_assert!(window.ns >= MS);
+            prop_assert!(pace.patience_ns(window.ns, &learned) >= window.ns);
+            if let Some(ns) = pace.within_calls(window.ns, &learned, concurrency, left) {
+                prop_assert!(ns <= window.ns);
+                // One part in a million for the rounding of huge counts.
+                prop_assert!(pace.calls(ns, throughput, concurrency) <= left + 1 + left / 1_000_000);
+            }
+        }
+    }
+}

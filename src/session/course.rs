@@ -1,0 +1,358 @@
+//! The session's loop: the race says which block is next, hands take it, the record keeps it.
+
+use super::blocks::{Learned, Pace};
+use super::hands::{Ask, Hands, PARKED_SHARE, Taken};
+use super::link::Fault;
+use super::saving::Saver;
+use super::{Event, Observer, SessionError};
+use crate::protocol::{BlockKind, Failed, FailureKind, Reference, VARIANTS};
+use crate::race::{Next, Outcome, Race, RoundPlan, Turn};
+use crate::record::{BlockRecord, CandidateRecord, Ending, Incarnation, Record, Round, Warning};
+use crate::workload::Goal;
+
+const MS: u64 = 1_000_000;
+/// The window of the block by which a new incarnation is warmed up.
+const WARM_UP_NS: u64 = 10 * MS;
+/// The window of a memory block.
+const MEMORY_NS: u64 = 150 * MS;
+
+/// Why a session stops before its race is over.
+enum Stop {
+    Interrupted,
+    Spent,
+}
+
+/// What a turn came to.
+enum Turned {
+    Fed(Outcome),
+    Stopped(Stop),
+}
+
+/// What is known of a candidate beside its record.
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    alive: bool,
+    learned: Option<Learned>,
+    has_memory: bool,
+    warned_of_parking: bool,
+    warned_of_length: bool,
+}
+
+/// One session's race.
+pub(super) struct Course<'a> {
+    hands: &'a mut dyn Hands,
+    observer: &'a mut dyn Observer,
+    record: &'a mut Record,
+    saver: &'a mut Saver,
+    pub pace: Pace,
+    /// What checksums are compared with; `None` compares nothing.
+    pub reference: Option<Reference>,
+    /// Tasks run so far.
+    pub calls: u64,
+    slots: Vec<Slot>,
+    /// The index of the round's first task, the same for all, so that they draw the same tasks.
+    first_index: u64,
+    /// The most tasks that a block of this round ran.
+    longest: u64,
+}
+
+/// What a course needs beside the hands and the record.
+pub(super) struct Rules {
+    pub pace: Pace,
+    pub reference: Option<Reference>,
+    pub calls: u64,
+}
+
+impl<'a> Course<'a> {
+    pub(super) fn new(
+        hands: &'a mut dyn Hands,
+        observer: &'a mut dyn Observer,
+        record: &'a mut Record,
+        saver: &'a mut Saver,
+        rules: Rules,
+    ) -> Course<'a> {
+        let Rules { pace, reference, calls } = rules;
+        let (slots, first_index, longest) = (Vec::new(), 0, 0);
+        Course { hands, observer, record, saver, pace, reference, calls, slots, first_index, longest }
+    }
+
+    /// Runs the race to its end, or until the budget, the calls or the user's patience are spent.
+    pub(super) fn run(&mut self, race: &mut Race) -> Result<Ending, SessionError> {
+        let ending = self.rounds(race)?;
+        let engines: Vec<String> = race
+            .cut_searches()
+            .into_iter()
+            .filter_map(|entry| self.record.plan.entries.get(entry).map(|entry| entry.engine.to_string()))
+            .collect();
+        if !engines.is_empty() {
+            self.warn(Warning::SearchCut { engines });
+        }
+        for slot in 0..self.slots.len() {
+            // Who interrupts does not wait for goodbyes.
+            if ending == Ending::Interrupted { self.hands.kill(slot) } else { self.end(slot) }
+        }
+        Ok(ending)
+    }
+
+    fn rounds(&mut self, race: &mut Race) -> Result<Ending, SessionError> {
+        loop {
+            if self.hands.interrupted() {
+                return Ok(Ending::Interrupted);
+            }
+            let round = match race.next(self.hands.elapsed_ns()) {
+                Next::Round(round) => round,
+                Next::Over(ending) => return Ok(ending),
+            };
+            self.enter(race);
+            let stopped = self.round(race, &round);
+            for slot in race.retired() {
+                self.end(slot);
+            }
+            match stopped {
+                Some(Stop::Interrupted) => return Ok(Ending::Interrupted),
+                Some(Stop::Spent) => return Ok(Ending::BudgetSpent),
+                None => {}
+            }
+            self.record.elapsed_ns = self.hands.elapsed_ns();
+            if self.saver.save_at_times(self.record)? {
+                self.observer.observe(&Event::Saved(self.record));
+            }
+        }
+    }
+
+    /// Gives every candidate that has entered the race its place in the record.
+    fn enter(&mut self, race: &Race) {
+        for candidate in &race.candidates()[self.slots.len()..] {
+            self.slots.push(Slot::default());
+            self.record.candidates.push(CandidateRecord {
+                candidate: candidate.clone(),
+                incarnations: Vec::new(),
+                blocks: Vec::new(),
+                failure: None,
+            });
+        }
+    }
+
+    fn round(&mut self, race: &mut Race, round: &RoundPlan) -> Option<Stop> {
+        let number = u32::try_from(self.record.rounds.len()).unwrap_or(u32::MAX);
+        self.observer.observe(&Event::Round {
+            number,
+            phase: round.phase,
+            candidates: round.turns.len(),
+            elapsed_ns: self.hands.elapsed_ns(),
+            budget_ns: self.pace.budget_ns,
+        });
+        self.record.rounds.push(Round { order: Vec::new(), phase: round.phase });
+        self.longest = 0;
+        for turn in &round.turns {
+            if self.overspent() {
+                return Some(Stop::Spent);
+            }
+            match self.turn(number, *turn) {
+                Turned::Fed(outcome) => race.feed(turn.candidate, outcome),
+                Turned::Stopped(stop) => return Some(stop),
+            }
+        }
+        // The draws of tasks are spread over each sixteen of them, so a round begins at a multiple.
+        self.first_index += self.longest.next_multiple_of(VARIANTS);
+        None
+    }
+
+    /// A round is finished beyond the budget, for the sake of its pairs, but not far beyond.
+    fn overspent(&self) -> bool {
+        self.hands.elapsed_ns() > self.pace.budget_ns.saturating_add(self.pace.budget_ns / 4)
+    }
+
+    fn turn(&mut self, number: u32, turn: Turn) -> Turned {
+        match self.measure(number, turn) {
+            Ok(Ok(score)) => Turned::Fed(Outcome::Score(score)),
+            Ok(Err(stop)) => Turned::Stopped(stop),
+            Err(Fault::Interrupted) => Turned::Stopped(Stop::Interrupted),
+            Err(Fault::Failed(failure)) => {
+                self.hands.kill(turn.candidate);
+                self.slots[turn.candidate].alive = false;
+                let place = &mut self.record.candidates[turn.candidate];
+                place.failure = Some(failure.clone());
+                self.observer.observe(&Event::Failed { candidate: &place.candidate, failure: &failure });
+                Turned::Fed(Outcome::Failed)
+            }
+        }
+    }
+
+    /// One timed block, with all that must come before it. The inner error is a stop, not a failure.
+    fn measure(&mut self, number: u32, turn: Turn) -> Result<Result<f64, Stop>, Fault> {
+        let slot = turn.candidate;
+        if turn.anew && self.slots[slot].alive {
+            self.end(slot);
+        }
+        if !self.slots[slot].alive
+            && let Err(stop) = self.start(slot)?
+        {
+            return Ok(Err(stop));
+        }
+        let Some(learned) = self.slots[slot].learned else {
+            return Err(Fault::new(FailureKind::Protocol, "nothing is known of the candidate's tasks".to_owned()));
+        };
+        let window = self.pace.window(&learned);
+        let Some(window_ns) = self.affordable(slot, window.ns, &learned) else { return Ok(Err(Stop::Spent)) };
+        if window.long_tasks && !std::mem::replace(&mut self.slots[slot].warned_of_length, true) {
+            let candidate = self.record.candidates[slot].candidate.clone();
+            self.warn(Warning::LongTasks { candidate, task_ns: learned.latency_ns });
+        }
+        if window.idle_before_ns > 0 {
+            self.hands.idle(window.idle_before_ns);
+        }
+        let taken = self.block(slot, BlockKind::Timed, window_ns, self.first_index, &learned)?;
+        let score = score(self.record.workload.objective.goal, &taken)?;
+        self.slots[slot].learned = Some(learn(&taken)?);
+        self.longest = self.longest.max(taken.figures.tasks);
+        self.keep(slot, Some(number), taken);
+        if let Some(round) = self.record.rounds.last_mut() {
+            round.order.push(u32::try_from(slot).unwrap_or(u32::MAX));
+        }
+        Ok(Ok(score))
+    }
+
+    /// A new incarnation: started, verified, warmed up and, the first time, weighed.
+    fn start(&mut self, slot: usize) -> Result<Result<(), Stop>, Fault> {
+        let candidate = self.record.candidates[slot].candidate.clone();
+        let concurrency = self.concurrency(slot);
+        if self.calls_left() < u64::from(concurrency) + VARIANTS {
+            return Ok(Err(Stop::Spent));
+        }
+        let born = self.hands.start(slot, &candidate)?;
+        self.slots[slot].alive = true;
+        self.calls += u64::from(concurrency);
+        self.record.candidates[slot].incarnations.push(Incarnation {
+            boot_ns: born.boot_ns,
+            startup_ns: born.ready.startup_ns,
+            first_task_ns: born.ready.first_task_ns,
+            teardown_ns: None,
+            parked_cpu_share: 0.0,
+        });
+        let mut learned = Learned::from_first_task(born.ready.first_task_ns, concurrency, self.record.workload.load);
+        if self.reference.is_some() {
+            let taken = self.block(slot, BlockKind::Verify, 0, 0, &learned)?;
+            self.keep(slot, None, taken);
+        }
+        let wished = self.pace.untimed(WARM_UP_NS, learned.latency_ns.min(WARM_UP_NS));
+        let Some(window_ns) = self.affordable(slot, wished, &learned) else { return Ok(Err(Stop::Spent)) };
+        let taken = self.block(slot, BlockKind::Timed, window_ns, self.first_index, &learned)?;
+        learned = learn(&taken)?;
+        self.slots[slot].learned = Some(learned);
+        if !self.slots[slot].has_memory {
+            let wished = self.pace.untimed(MEMORY_NS, learned.latency_ns);
+            let Some(window_ns) = self.affordable(slot, wished, &learned) else { return Ok(Err(Stop::Spent)) };
+            let taken = self.block(slot, BlockKind::Memory, window_ns, self.first_index, &learned)?;
+            self.slots[slot].has_memory = true;
+            self.keep(slot, None, taken);
+        }
+        Ok(Ok(()))
+    }
+
+    /// Runs a block and compares its checksum.
+    fn block(
+        &mut self,
+        slot: usize,
+        kind: BlockKind,
+        window_ns: u64,
+        first_index: u64,
+        learned: &Learned,
+    ) -> Result<Taken, Fault> {
+        let patience_ns = match kind {
+            // Each variant once, one after another at worst.
+            BlockKind::Verify => self.pace.patience_ns(learned.latency_ns.saturating_mul(10 * VARIANTS), learned),
+            _ => self.pace.patience_ns(window_ns, learned),
+        };
+        let taken = self.hands.block(slot, Ask { kind, window_ns, first_index, patience_ns })?;
+        self.calls += taken.figures.tasks;
+        self.watch_parking(slot, taken.parked_cpu_share);
+        let figures = &taken.figures;
+        if let Some(reference) = &self.reference {
+            let expected = reference.expected(figures.first_index, figures.tasks);
+            if expected != figures.checksum {
+                let message = format!(
+                    "the results of {} tasks from task {} on are not the reference's (checksum {:x}, expected {expected:x}): a task's result must depend on its index alone",
+                    figures.tasks, figures.first_index, figures.checksum
+                );
+                return Err(Fault::new(FailureKind::Checksum, message));
+            }
+        }
+        Ok(taken)
+    }
+
+    fn keep(&mut self, slot: usize, round: Option<u32>, taken: Taken) {
+        let place = &mut self.record.candidates[slot];
+        place.blocks.push(BlockRecord {
+            round,
+            incarnation: u32::try_from(place.incarnations.len().saturating_sub(1)).unwrap_or(u32::MAX),
+            at_ns: taken.at_ns,
+            server_cpu_ns: taken.server_cpu_ns,
+            memory: taken.memory,
+            figures: taken.figures,
+        });
+    }
+
+    fn watch_parking(&mut self, slot: usize, share: f64) {
+        let place = &mut self.record.candidates[slot];
+        if let Some(incarnation) = place.incarnations.last_mut() {
+            incarnation.parked_cpu_share = incarnation.parked_cpu_share.max(share);
+        }
+        if share > PARKED_SHARE && !std::mem::replace(&mut self.slots[slot].warned_of_parking, true) {
+            let candidate = place.candidate.clone();
+            self.warn(Warning::NotParked { candidate, share });
+        }
+    }
+
+    fn end(&mut self, slot: usize) {
+        if !std::mem::replace(&mut self.slots[slot].alive, false) {
+            return;
+        }
+        let farewell = self.hands.end(slot);
+        let place = &mut self.record.candidates[slot];
+        if let Some(incarnation) = place.incarnations.last_mut() {
+            incarnation.teardown_ns = farewell.teardown_ns;
+        }
+        if farewell.leftover > 0 {
+            let candidate = place.candidate.clone();
+            self.warn(Warning::Leftover { candidate, processes: farewell.leftover });
+        }
+    }
+
+    fn warn(&mut self, warning: Warning) {
+        self.observer.observe(&Event::Warning(&warning));
+        self.record.warnings.push(warning);
+    }
+
+    fn concurrency(&self, slot: usize) -> u32 {
+        self.record.candidates[slot].candidate.sizes.concurrency()
+    }
+
+    fn calls_left(&self) -> u64 {
+        self.record.workload.max_calls.map_or(u64::MAX, |most| most.saturating_sub(self.calls))
+    }
+
+    fn affordable(&self, slot: usize, window_ns: u64, learned: &Learned) -> Option<u64> {
+        self.pace.within_calls(window_ns, learned, self.concurrency(slot), self.calls_left())
+    }
+}
+
+fn learn(taken: &Taken) -> Result<Learned, Fault> {
+    Learned::from_block(&taken.figures)
+        .map_err(|error| Fault::new(FailureKind::Protocol, format!("the agent's histogram is {error}")))
+}
+
+/// The natural logarithm of what is compared, more is better.
+fn score(goal: Goal, taken: &Taken) -> Result<f64, Fault> {
+    let figures = &taken.figures;
+    let score = match goal {
+        Goal::CpuPerTask if figures.tasks > 0 => -(figures.usage.cpu_ns().max(1) as f64 / figures.tasks as f64).ln(),
+        Goal::CpuPerTask => f64::NEG_INFINITY,
+        Goal::Throughput | Goal::P99 | Goal::Memory => figures.throughput_per_s().ln(),
+    };
+    if score.is_finite() {
+        return Ok(score);
+    }
+    let message = "no task was at work in the block's window".to_owned();
+    Err(Fault::Failed(Failed { kind: FailureKind::Protocol, message, place: String::new() }))
+}

@@ -1,0 +1,74 @@
+//! The measuring seam: what the session's loop needs of agents. Live agents stand behind it, or a fake in tests.
+
+use crate::candidate::Candidate;
+use crate::protocol::{Block, BlockKind, Ready};
+use crate::record::MemorySample;
+
+use super::link::Fault;
+
+/// What a block is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ask {
+    /// Its kind.
+    pub kind: BlockKind,
+    /// The length of its window.
+    pub window_ns: u64,
+    /// The index of its first task.
+    pub first_index: u64,
+    /// How long its answer is waited for.
+    pub patience_ns: u64,
+}
+
+/// What a block gave.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Taken {
+    /// From the session's start to `go`.
+    pub at_ns: u64,
+    /// The agent's figures.
+    pub figures: Block,
+    /// For memory blocks: the largest of the samples.
+    pub memory: Option<MemorySample>,
+    /// CPU time of the embedded server meanwhile.
+    pub server_cpu_ns: Option<u64>,
+    /// CPU that this incarnation has used between its blocks, as a share of that time.
+    pub parked_cpu_share: f64,
+}
+
+/// A new incarnation.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Born {
+    /// From the process's start to `hello`.
+    pub boot_ns: u64,
+    /// The agent's answer to its job.
+    pub ready: Ready,
+}
+
+/// How an incarnation ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Farewell {
+    /// How long it took to take the pool down; `None` if it did not end in peace.
+    pub teardown_ns: Option<u64>,
+    /// Processes that outlived it.
+    pub leftover: u32,
+}
+
+/// Starts, runs and ends agents. A slot is a candidate's index in the race; it holds one agent at most.
+pub(super) trait Hands {
+    /// Time since the session's start.
+    fn elapsed_ns(&self) -> u64;
+    /// Whether the user interrupted the session.
+    fn interrupted(&self) -> bool;
+    /// Leaves the machine idle.
+    fn idle(&mut self, ns: u64);
+    /// Starts an agent in an empty slot and has it become `candidate`.
+    fn start(&mut self, slot: usize, candidate: &Candidate) -> Result<Born, Fault>;
+    /// Runs one block of the agent in `slot`.
+    fn block(&mut self, slot: usize, ask: Ask) -> Result<Taken, Fault>;
+    /// Ends the agent in `slot` in peace, if it can be.
+    fn end(&mut self, slot: usize) -> Farewell;
+    /// Kills the agent in `slot` and all that it started.
+    fn kill(&mut self, slot: usize);
+}
+
+/// The share of CPU between blocks above which an agent does not count as parked.
+pub(super) const PARKED_SHARE: f64 = 0.01;

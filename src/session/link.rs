@@ -1,0 +1,346 @@
+//! One agent's pipes: frames out, frames in, its output drained, its end noticed.
+
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use crate::clock::now_ns;
+use crate::guard::{Child, Guard, Status, Wiring};
+use crate::protocol::{Failed, FailureKind, Reply, Request};
+
+/// The longest frame that is read.
+const LONGEST_FRAME: usize = 64 << 20;
+/// How much of an agent's output is kept.
+const TAIL_BYTES: usize = 8 << 10;
+/// How many lines of it a failure shows.
+const TAIL_LINES: usize = 10;
+/// How often an interrupt is looked for.
+const TICK_NS: u64 = 50_000_000;
+/// How long the end of an agent that closed its pipe is waited for.
+const END_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Why an exchange with an agent did not succeed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fault {
+    /// The agent failed.
+    Failed(Failed),
+    /// The user interrupted the session.
+    Interrupted,
+}
+
+impl Fault {
+    pub(super) fn new(kind: FailureKind, message: String) -> Fault {
+        Fault::Failed(Failed { kind, message, place: String::new() })
+    }
+}
+
+/// Something done at times while an answer is awaited.
+pub struct Ticks<'a> {
+    /// How often.
+    pub every_ns: u64,
+    /// What.
+    pub call: &'a mut dyn FnMut(),
+}
+
+/// A running agent. Dropping it ends the agent and everything that it started.
+#[derive(Debug)]
+pub struct Link {
+    guard: Guard,
+    child: Child,
+    started_ns: u64,
+    requests: OwnedFd,
+    replies: OwnedFd,
+    output: OwnedFd,
+    outgoing: VecDeque<u8>,
+    incoming: Vec<u8>,
+    /// How much of `incoming` is known to hold no line's end.
+    scanned: usize,
+    tail: VecDeque<u8>,
+    replies_closed: bool,
+    output_closed: bool,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Link {
+    /// Starts `program` with `arguments` as an agent, under a guard of its own below `root`.
+    ///
+    /// # Errors
+    /// When the guard or the program cannot be started.
+    pub fn start(
+        root: &mut Guard,
+        program: &Path,
+        arguments: &[&OsStr],
+        interrupted: Arc<AtomicBool>,
+    ) -> io::Result<Link> {
+        let mut guard = root.nested()?;
+        let (theirs_requests, requests) = pipe()?;
+        let (replies, theirs_replies) = pipe()?;
+        let (output, theirs_output) = pipe()?;
+        for ours in [&requests, &replies, &output] {
+            rustix::io::ioctl_fionbio(ours, true)?;
+        }
+        let mut argv = vec![program.as_os_str()];
+        argv.extend_from_slice(arguments);
+        let started_ns = now_ns();
+        let theirs = [theirs_requests.as_fd(), theirs_replies.as_fd(), theirs_output.as_fd()];
+        let child = guard.spawn(&argv, &[], Wiring::Agent, &theirs)?;
+        Ok(Link {
+            guard,
+            child,
+            started_ns,
+            requests,
+            replies,
+            output,
+            outgoing: VecDeque::new(),
+            incoming: Vec::new(),
+            scanned: 0,
+            tail: VecDeque::new(),
+            replies_closed: false,
+            output_closed: false,
+            interrupted,
+        })
+    }
+
+    /// When its process was started.
+    #[must_use]
+    pub fn started_ns(&self) -> u64 {
+        self.started_ns
+    }
+
+    /// Its guard, below which are the agent and all that it started.
+    pub fn guard(&mut self) -> &mut Guard {
+        &mut self.guard
+    }
+
+    /// After the agent's last word: gives it `grace` to end, and what it started as long again, then kills the rest.
+    /// Returns how many processes outlived the agent.
+    pub fn leftover(&mut self, grace: Duration) -> u32 {
+        let ended = self.guard.status(self.child.pid, grace).is_some();
+        // A guard that does not answer has nothing to count; its end is seen to when it is closed.
+        let killed = self.guard.kill(if ended { grace } else { Duration::ZERO }).unwrap_or(0);
+        if ended { killed } else { killed.saturating_sub(1) }
+    }
+
+    /// Sends `request`, if any, and waits until `patience_ns` from now for the answer. `doing` says what the agent
+    /// is at, for messages.
+    ///
+    /// # Errors
+    /// The agent's own `failed`; its end; no answer in time; a line that is no frame; an interrupt.
+    pub fn exchange(
+        &mut self,
+        request: Option<&Request>,
+        patience_ns: u64,
+        doing: &str,
+        mut ticks: Option<Ticks<'_>>,
+    ) -> Result<Reply, Fault> {
+        if let Some(request) = request {
+            let line = serde_json::to_vec(request)
+                .map_err(|error| Fault::new(FailureKind::Protocol, format!("cannot write a request: {error}")))?;
+            self.outgoing.extend(line);
+            self.outgoing.push_back(b'\n');
+        }
+        let begun = now_ns();
+        let deadline = begun.saturating_add(patience_ns);
+        let mut next_tick = ticks.as_ref().map_or(u64::MAX, |ticks| begun.saturating_add(ticks.every_ns));
+        loop {
+            if let Some(line) = self.line()? {
+                return self.frame(&line, doing);
+            }
+            if self.interrupted.load(Ordering::Relaxed) {
+                return Err(Fault::Interrupted);
+            }
+            let now = now_ns();
+            if now >= deadline {
+                return Err(self.hang(patience_ns, doing));
+            }
+            if let Some(ticks) = &mut ticks
+                && now >= next_tick
+            {
+                (ticks.call)();
+                next_tick = now_ns().saturating_add(ticks.every_ns);
+            }
+            let wake = deadline.min(next_tick).min(now.saturating_add(TICK_NS));
+            if self.pump(wake.saturating_sub(now_ns())).map_err(|error| broken(doing, &error))? {
+                return Err(self.end_of(doing));
+            }
+        }
+    }
+
+    /// Waits at most `patience_ns` for something to do, and does it. Returns whether no answer can come any more.
+    fn pump(&mut self, patience_ns: u64) -> io::Result<bool> {
+        let timeout =
+            Timespec { tv_sec: (patience_ns / 1_000_000_000) as i64, tv_nsec: (patience_ns % 1_000_000_000) as i64 };
+        let mut watched =
+            vec![PollFd::new(&self.replies, PollFlags::IN), PollFd::new(&self.child.handle, PollFlags::IN)];
+        // A closed pipe is always ready: watched, it would make this loop spin beside the block.
+        if !self.output_closed {
+            watched.push(PollFd::new(&self.output, PollFlags::IN));
+        }
+        if !self.outgoing.is_empty() {
+            watched.push(PollFd::new(&self.requests, PollFlags::OUT));
+        }
+        match poll(&mut watched, Some(&timeout)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let ended = !watched[1].revents().is_empty();
+        self.drain_output()?;
+        let writable = self.write()?;
+        self.read()?;
+        let answer = self.incoming[self.scanned..].contains(&b'\n');
+        Ok(!answer && (ended || self.replies_closed || !writable))
+    }
+
+    /// Writes what the pipe takes; whether anybody reads it.
+    fn write(&mut self) -> io::Result<bool> {
+        while !self.outgoing.is_empty() {
+            match rustix::io::write(&self.requests, self.outgoing.as_slices().0) {
+                Ok(count) => drop(self.outgoing.drain(..count)),
+                Err(Errno::AGAIN) => break,
+                Err(Errno::INTR) => {}
+                Err(Errno::PIPE) => return Ok(false),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(true)
+    }
+
+    fn read(&mut self) -> io::Result<()> {
+        let mut part = [0_u8; 64 << 10];
+        while !self.replies_closed && self.incoming.len() <= LONGEST_FRAME {
+            match rustix::io::read(&self.replies, &mut part) {
+                Ok(0) => self.replies_closed = true,
+                Ok(count) => self.incoming.extend_from_slice(&part[..count]),
+                Err(Errno::AGAIN) => break,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what the agent's user code printed, and keeps its end.
+    fn drain_output(&mut self) -> io::Result<()> {
+        let mut part = [0_u8; 16 << 10];
+        // A bound, or a flood would keep an answer from being read.
+        for _ in 0..64 {
+            if self.output_closed {
+                break;
+            }
+            match rustix::io::read(&self.output, &mut part) {
+                Ok(0) => self.output_closed = true,
+                Ok(count) => {
+                    self.tail.extend(&part[..count]);
+                    let surplus = self.tail.len().saturating_sub(TAIL_BYTES);
+                    self.tail.drain(..surplus);
+                }
+                Err(Errno::AGAIN) => break,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn line(&mut self) -> Result<Option<Vec<u8>>, Fault> {
+        match self.incoming[self.scanned..].iter().position(|byte| *byte == b'\n') {
+            Some(offset) => {
+                let mut line: Vec<u8> = self.incoming.drain(..=self.scanned + offset).collect();
+                line.pop();
+                self.scanned = 0;
+                Ok(Some(line))
+            }
+            None if self.incoming.len() > LONGEST_FRAME => {
+                let message = format!("the agent sent more than {LONGEST_FRAME} bytes without a line's end");
+                Err(Fault::new(FailureKind::Protocol, message))
+            }
+            None => {
+                self.scanned = self.incoming.len();
+                Ok(None)
+            }
+        }
+    }
+
+    fn frame(&self, line: &[u8], doing: &str) -> Result<Reply, Fault> {
+        match serde_json::from_slice(line) {
+            Ok(Reply::Failed(failed)) => Err(Fault::Failed(failed)),
+            Ok(reply) => Ok(reply),
+            Err(error) => {
+                let start: String = escaped(&line[..line.len().min(120)]);
+                let message = format!("{doing}, the agent sent a line that is no frame ({error}): `{start}`");
+                Err(Fault::new(FailureKind::Protocol, message))
+            }
+        }
+    }
+
+    /// How the agent ended, in words.
+    fn end_of(&mut self, doing: &str) -> Fault {
+        // What it wrote before it died may still be in the pipe; that it cannot be read changes nothing.
+        let _ = self.drain_output();
+        let how = match self.guard.status(self.child.pid, END_PATIENCE) {
+            Some(status @ (Status::Exit(_) | Status::Signal(_))) => format!("the agent ended with {status}"),
+            None => "the agent closed its pipe and lives on".to_owned(),
+        };
+        let _ = self.drain_output();
+        Fault::new(FailureKind::Agent, format!("{how} {doing}{}", self.last_words()))
+    }
+
+    fn hang(&mut self, patience_ns: u64, doing: &str) -> Fault {
+        let state = procfs::process::Process::new(self.child.pid as i32)
+            .and_then(|process| process.stat())
+            .and_then(|stat| stat.state().map(|state| (state, stat.utime + stat.stime)))
+            .map(|(state, ticks)| {
+                let cpu = ticks as f64 / procfs::ticks_per_second() as f64;
+                format!("; the agent is {state:?} and has used {cpu:.2} s of CPU time in its life").to_lowercase()
+            })
+            .unwrap_or_default();
+        let waited = humantime::format_duration(Duration::from_millis(patience_ns / 1_000_000));
+        let message = format!("no answer within {waited} {doing}{state}{}", self.last_words());
+        Fault::new(FailureKind::Hang, message)
+    }
+
+    /// The last lines of its output, made harmless for a terminal.
+    fn last_words(&self) -> String {
+        let (front, back) = self.tail.as_slices();
+        let text = [front, back].concat();
+        let lines: Vec<String> =
+            text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(escaped).collect();
+        if lines.is_empty() {
+            return String::new();
+        }
+        let last = lines[lines.len().saturating_sub(TAIL_LINES)..].join(" | ");
+        format!("; its last output: {last}")
+    }
+}
+
+/// The failure of a reply that does not belong here.
+pub(super) fn out_of_turn(reply: &Reply, doing: &str) -> Fault {
+    let mut text = format!("{reply:?}");
+    if let Some((end, _)) = text.char_indices().nth(120) {
+        text.truncate(end);
+    }
+    Fault::new(FailureKind::Protocol, format!("{doing}, the agent answered out of turn: `{text}`"))
+}
+
+fn broken(doing: &str, error: &io::Error) -> Fault {
+    Fault::new(FailureKind::Agent, format!("{doing}, the agent's pipes broke: {error}"))
+}
+
+fn escaped(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes)
+        .chars()
+        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<char>>() } else { vec![c] })
+        .collect()
+}
+
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?)
+}

@@ -1,0 +1,246 @@
+//! Live agents: started, parked and run through their links.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::hands::{Ask, Born, Farewell, Hands, PARKED_SHARE, Taken};
+use super::link::{Fault, Link, Ticks, out_of_turn};
+use super::meters;
+use crate::candidate::Candidate;
+use crate::clock::now_ns;
+use crate::guard::Guard;
+use crate::protocol::{BlockKind, FailureKind, Go, Hello, Job, PROTOCOL, Reply, Request};
+use crate::record::MemorySample;
+
+const SECOND_NS: u64 = 1_000_000_000;
+/// How long an agent may take to say hello.
+const HELLO_NS: u64 = 20 * SECOND_NS;
+/// How long an agent may take to say goodbye.
+const BYE_NS: u64 = 3 * SECOND_NS;
+/// How long processes may take to end after their agent did.
+const LEFTOVER_GRACE: Duration = Duration::from_millis(250);
+/// CPU time after each block that counts as the block's end, not as restlessness.
+const SETTLING_NS: u64 = 2_000_000;
+/// From so much parked time on, its CPU time is judged.
+const JUDGED_NS: u64 = 50_000_000;
+/// How often memory is sampled in a block.
+const MEMORY_SAMPLES: u64 = 5;
+
+/// What starts agents: the guard above them and the program.
+pub(super) struct Nursery {
+    /// The session's guard.
+    pub guard: Guard,
+    /// The program that is the native agent: this one.
+    pub program: PathBuf,
+    /// Set when the user interrupts.
+    pub interrupted: Arc<AtomicBool>,
+}
+
+impl Nursery {
+    /// Starts a native agent and hears its hello. Returns it with the time from its start.
+    pub(super) fn agent(&mut self) -> Result<(Link, Hello, u64), Fault> {
+        let arguments = [OsStr::new("agent")];
+        let mut link = Link::start(&mut self.guard, &self.program, &arguments, Arc::clone(&self.interrupted))
+            .map_err(|error| Fault::new(FailureKind::Setup, format!("cannot start the agent: {error}")))?;
+        let doing = "at its start";
+        match link.exchange(None, HELLO_NS, doing, None)? {
+            Reply::Hello(hello) if hello.protocol == PROTOCOL => {
+                let boot_ns = now_ns() - link.started_ns();
+                Ok((link, hello, boot_ns))
+            }
+            Reply::Hello(hello) => {
+                let message = format!(
+                    "the agent speaks protocol {}, this conbench speaks {PROTOCOL}: use an agent of the same version",
+                    hello.protocol
+                );
+                Err(Fault::new(FailureKind::Protocol, message))
+            }
+            other => Err(out_of_turn(&other, doing)),
+        }
+    }
+}
+
+/// Every agent of the session, by slot.
+pub(super) struct Residents {
+    /// What starts them.
+    pub nursery: Nursery,
+    /// What every job has in common; its candidate is replaced.
+    pub job: Job,
+    /// When the session began.
+    pub began_ns: u64,
+    agents: HashMap<usize, Resident>,
+    next_block: u32,
+}
+
+struct Resident {
+    link: Link,
+    pids: Vec<u32>,
+    parked: Parked,
+}
+
+/// What an agent used between its blocks.
+#[derive(Default)]
+struct Parked {
+    since: Option<(u64, Vec<Option<u64>>)>,
+    parked_ns: u64,
+    used_ns: u64,
+    /// Whether it is stopped between its blocks from now on.
+    stops: bool,
+}
+
+impl Parked {
+    fn begin(&mut self, pids: &[u32]) {
+        self.since = Some((now_ns(), cpu(pids)));
+    }
+
+    /// Takes the parked time that ends now; a stopped agent is not judged again.
+    fn finish(&mut self, pids: &[u32]) {
+        let Some((since, before)) = self.since.take() else { return };
+        let used: u64 = before
+            .iter()
+            .zip(cpu(pids))
+            .map(|(before, now)| before.zip(now).map_or(0, |(b, n)| n.saturating_sub(b)))
+            .sum();
+        if !self.stops {
+            self.parked_ns += now_ns() - since;
+            self.used_ns += used.saturating_sub(SETTLING_NS);
+        }
+    }
+
+    fn share(&self) -> f64 {
+        if self.parked_ns < JUDGED_NS { 0.0 } else { self.used_ns as f64 / self.parked_ns as f64 }
+    }
+}
+
+fn cpu(pids: &[u32]) -> Vec<Option<u64>> {
+    pids.iter().map(|pid| meters::process_cpu_ns(*pid)).collect()
+}
+
+impl Residents {
+    pub(super) fn new(nursery: Nursery, job: Job, began_ns: u64) -> Residents {
+        Residents { nursery, job, began_ns, agents: HashMap::new(), next_block: 0 }
+    }
+
+    /// Kills what is left of the agents and gives the guard back.
+    pub(super) fn into_guard(self) -> Guard {
+        drop(self.agents);
+        self.nursery.guard
+    }
+}
+
+impl Hands for Residents {
+    fn elapsed_ns(&self) -> u64 {
+        now_ns() - self.began_ns
+    }
+
+    fn interrupted(&self) -> bool {
+        self.nursery.interrupted.load(Ordering::Relaxed)
+    }
+
+    fn idle(&mut self, ns: u64) {
+        std::thread::sleep(Duration::from_nanos(ns));
+    }
+
+    fn start(&mut self, slot: usize, candidate: &Candidate) -> Result<Born, Fault> {
+        let (mut link, _, boot_ns) = self.nursery.agent()?;
+        let job = Job { candidate: candidate.clone(), ..self.job.clone() };
+        let patience_ns = HELLO_NS.saturating_add(job.task_timeout_ns.saturating_mul(2));
+        let doing = "while it was set up";
+        match link.exchange(Some(&Request::Job(Box::new(job))), patience_ns, doing, None)? {
+            Reply::Ready(ready) => {
+                let mut parked = Parked::default();
+                parked.begin(&ready.pids);
+                self.agents.insert(slot, Resident { link, pids: ready.pids.clone(), parked });
+                Ok(Born { boot_ns, ready })
+            }
+            other => Err(out_of_turn(&other, doing)),
+        }
+    }
+
+    fn block(&mut self, slot: usize, ask: Ask) -> Result<Taken, Fault> {
+        let number = self.next_block;
+        self.next_block += 1;
+        let server = self.job.server.map(|server| server.pid);
+        let Some(agent) = self.agents.get_mut(&slot) else {
+            return Err(Fault::new(FailureKind::Agent, "the agent is gone".to_owned()));
+        };
+        agent.wake()?;
+        let server_before = server.and_then(meters::process_cpu_ns);
+        let at_ns = now_ns() - self.began_ns;
+        let (reply, memory) = agent.go(number, ask)?;
+        agent.parked.begin(&agent.pids);
+        let server_after = server.and_then(meters::process_cpu_ns);
+        agent.park()?;
+        match reply {
+            Reply::Block(figures) if figures.block == number && figures.kind == ask.kind => Ok(Taken {
+                at_ns,
+                figures: *figures,
+                memory,
+                server_cpu_ns: server_after.zip(server_before).map(|(after, before)| after.saturating_sub(before)),
+                parked_cpu_share: agent.parked.share(),
+            }),
+            other => Err(out_of_turn(&other, "in a block")),
+        }
+    }
+
+    fn end(&mut self, slot: usize) -> Farewell {
+        let Some(mut agent) = self.agents.remove(&slot) else { return Farewell::default() };
+        let reply = agent.wake().and_then(|()| agent.link.exchange(Some(&Request::Bye {}), BYE_NS, "at its end", None));
+        // Whatever went wrong at an agent's end shows as a missing teardown time: its figures are taken.
+        let Ok(Reply::Bye(ended)) = reply else { return Farewell::default() };
+        let leftover = agent.link.leftover(LEFTOVER_GRACE);
+        Farewell { teardown_ns: Some(ended.teardown_ns), leftover }
+    }
+
+    fn kill(&mut self, slot: usize) {
+        // A link ends everything below it when it is dropped.
+        self.agents.remove(&slot);
+    }
+}
+
+impl Resident {
+    fn go(&mut self, number: u32, ask: Ask) -> Result<(Reply, Option<MemorySample>), Fault> {
+        let go = Go { block: number, kind: ask.kind, window_ns: ask.window_ns, first_index: ask.first_index };
+        let request = Request::Go(go);
+        let doing = match ask.kind {
+            BlockKind::Timed => "in a timed block",
+            BlockKind::Memory => "in a memory block",
+            BlockKind::Verify => "in a verify block",
+        };
+        if ask.kind != BlockKind::Memory {
+            return Ok((self.link.exchange(Some(&request), ask.patience_ns, doing, None)?, None));
+        }
+        let root = self.link.guard().pid();
+        let mut most: Option<MemorySample> = None;
+        let mut sample = || {
+            let now = meters::memory_below(root);
+            most = Some(most.filter(|most| most.memory_bytes >= now.memory_bytes).unwrap_or(now));
+        };
+        let ticks = Ticks { every_ns: ask.window_ns / (MEMORY_SAMPLES + 1), call: &mut sample };
+        let reply = self.link.exchange(Some(&request), ask.patience_ns, doing, Some(ticks))?;
+        Ok((reply, most))
+    }
+
+    /// Ends the parked time: reads what was used, and lets a stopped agent go on.
+    fn wake(&mut self) -> Result<(), Fault> {
+        self.parked.finish(&self.pids);
+        if self.parked.stops {
+            return self.link.guard().resume().map_err(guard_failed);
+        }
+        self.parked.stops = self.parked.share() > PARKED_SHARE;
+        Ok(())
+    }
+
+    /// Stops an agent that does not park by itself.
+    fn park(&mut self) -> Result<(), Fault> {
+        if self.parked.stops { self.link.guard().stop().map_err(guard_failed) } else { Ok(()) }
+    }
+}
+
+fn guard_failed(error: std::io::Error) -> Fault {
+    Fault::new(FailureKind::Agent, format!("the agent could not be stopped between its blocks: {error}"))
+}

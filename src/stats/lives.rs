@@ -1,0 +1,127 @@
+//! Intervals that hold for the next start of a process, too.
+
+use super::Interval;
+use super::trimmed::{Trimmed, median, trimmed_mean, yuen};
+
+/// The trimmed mean of everything, with the two errors that it may have: that of the values, and that
+/// of the lives (groups) they come from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AcrossLives {
+    /// Yuen's error over all values; `None` below two values.
+    pub within: Option<Trimmed>,
+    /// The error of the lives' medians around the same mean; `None` below two lives.
+    pub between: Option<Trimmed>,
+}
+
+/// The trimmed mean over all lives with both its errors; `None` without a finite value.
+///
+/// Processes differ from start to start by more than their blocks do (layout, placement, hash seeds).
+/// The values are a two-level sample: with `k` lives, the lives' centres are `k` independent values, and
+/// a t interval with `k - 1` degrees of freedom over them is right whatever the ratio of the variances.
+/// The centres are medians, so that one disturbed block does not make a life look different.
+#[must_use]
+pub fn across_lives(lives: &[Vec<f64>]) -> Option<AcrossLives> {
+    let all: Vec<f64> = lives.iter().flatten().copied().collect();
+    let mean = trimmed_mean(&all)?;
+    let centres: Vec<f64> = lives.iter().filter_map(|life| median(life)).collect();
+    let count = centres.len() as f64;
+    let between = (centres.len() >= 2).then(|| {
+        let centre = centres.iter().sum::<f64>() / count;
+        let variance = centres.iter().map(|value| (value - centre).powi(2)).sum::<f64>() / (count - 1.0);
+        Trimmed { mean, standard_error: (variance / count).sqrt(), degrees_of_freedom: count - 1.0 }
+    });
+    Some(AcrossLives { within: yuen(&all), between })
+}
+
+/// The interval of the trimmed mean over all lives: the wider of the interval within lives and that
+/// between them. `None` below two finite values.
+///
+/// The wider of the two covers at least as often as it says, at whatever ratio of the variances (tested
+/// by simulation); choosing between them by a test would not.
+#[must_use]
+pub fn interval_across_lives(lives: &[Vec<f64>], confidence: f64) -> Option<Interval> {
+    let both = across_lives(lives)?;
+    let within = both.within?;
+    let between = both.between.map_or(0.0, |between| between.half_width(confidence));
+    Some(Interval::around(within.mean, within.half_width(confidence).max(between)))
+}
+
+impl AcrossLives {
+    /// How many lives the between-lives error rests on, at least.
+    #[must_use]
+    pub fn lives(&self) -> usize {
+        self.between.map_or(1, |between| between.degrees_of_freedom as usize + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{Rng as _, SeedableRng as _};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::super::t_quantile;
+    use super::*;
+
+    /// A standard normal draw (Irwin-Hall would do for a mean, not for tails: Box-Muller).
+    fn normal(random: &mut ChaCha8Rng) -> f64 {
+        let uniform = |random: &mut ChaCha8Rng| (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
+        let (a, b) = (1.0 - uniform(random), uniform(random));
+        (-2.0 * a.ln()).sqrt() * (std::f64::consts::TAU * b).cos()
+    }
+
+    fn coverage(lives: usize, blocks: usize, between: f64, confidence: f64) -> f64 {
+        const TRIALS: u32 = 2000;
+        let mut random = ChaCha8Rng::seed_from_u64(7);
+        let hits = (0..TRIALS)
+            .filter(|_| {
+                let sample: Vec<Vec<f64>> = (0..lives)
+                    .map(|_| {
+                        let life = between * normal(&mut random);
+                        (0..blocks).map(|_| life + normal(&mut random)).collect()
+                    })
+                    .collect();
+                interval_across_lives(&sample, confidence)
+                    .is_some_and(|interval| interval.low <= 0.0 && 0.0 <= interval.high)
+            })
+            .count();
+        hits as f64 / f64::from(TRIALS)
+    }
+
+    #[test]
+    fn it_covers_what_it_says_whatever_the_lives_do() {
+        for between in [0.0, 0.3, 1.0, 5.0] {
+            for (lives, blocks) in [(3, 3), (3, 4), (5, 6)] {
+                let found = coverage(lives, blocks, between, 0.95);
+                assert!(found > 0.935, "{lives} lives of {blocks}, between {between}: {found}");
+            }
+        }
+        assert!(coverage(3, 4, 1.0, 0.90) > 0.885);
+    }
+
+    #[test]
+    fn without_lives_that_differ_it_is_not_much_wider_than_yuen() {
+        let lives = [vec![1.0, 1.2, 0.9, 1.1], vec![1.1, 0.95, 1.05, 1.0], vec![1.0, 1.1, 1.05, 0.95]];
+        let all: Vec<f64> = lives.iter().flatten().copied().collect();
+        let plain = yuen(&all).expect("twelve values").interval(0.95);
+        let wide = interval_across_lives(&lives, 0.95).expect("twelve values");
+        assert!((wide.value - plain.value).abs() < 1e-12);
+        assert!(wide.low <= plain.low && plain.high <= wide.high);
+    }
+
+    #[test]
+    fn lives_that_differ_widen_it() {
+        let lives = [vec![1.0; 4], vec![1.1; 4], vec![1.2; 4]];
+        let interval = interval_across_lives(&lives, 0.95).expect("twelve values");
+        // Standard error 0.1 / sqrt(3), two degrees of freedom.
+        let half_width = t_quantile(0.975, 2.0) * 0.1 / 3_f64.sqrt();
+        assert!((interval.high - interval.value - half_width).abs() < 1e-9);
+    }
+
+    #[test]
+    fn too_little_has_no_interval() {
+        assert_eq!(interval_across_lives(&[], 0.95), None);
+        assert_eq!(interval_across_lives(&[vec![1.0]], 0.95), None);
+        assert_eq!(interval_across_lives(&[vec![f64::NAN], vec![]], 0.95), None);
+        assert!(interval_across_lives(&[vec![1.0], vec![1.5]], 0.95).is_some());
+    }
+}

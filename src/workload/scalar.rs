@@ -1,0 +1,99 @@
+//! Values that are not made of others: their type, their unit, their range.
+
+use toml::de::{DeInteger, DeValue};
+
+use super::Distribution;
+use super::diagnostics::shown;
+use super::fields::Shape;
+use super::units::{self, Wrong};
+use super::walk::Value;
+use crate::candidate::nearest;
+
+/// Checks a value that is not made of others.
+pub(super) fn check(shape: Shape, value: &DeValue<'_>) -> Result<Value, Wrong> {
+    match (shape, value) {
+        (Shape::Flag, DeValue::Boolean(flag)) => Ok(Value::Flag(*flag)),
+        (Shape::Integer { min, max }, DeValue::Integer(integer)) => {
+            let number = whole(integer).filter(|number| (min..=max).contains(number));
+            number.map(Value::Integer).ok_or_else(|| plain(format!("{} is out of range", shown(&integer.to_string()))))
+        }
+        (Shape::Text { max_chars, lines }, DeValue::String(text)) => check_text(text, max_chars, lines),
+        (Shape::Word(words), DeValue::String(text)) => match words.iter().find(|word| *word == text) {
+            Some(word) => Ok(Value::Text((*word).to_owned())),
+            None => Err(Wrong {
+                message: format!("unknown word `{}`", shown(text)),
+                help: nearest(text, words).map(|near| format!("did you mean \"{near}\"?")),
+            }),
+        },
+        (Shape::Duration { min_ns, max_ns } | Shape::Distribution { min_ns, max_ns }, DeValue::String(text)) => {
+            let ns = units::duration(text)?;
+            let outside = || plain(format!("{} is out of range", shown(text.trim())));
+            let ns = Some(ns).filter(|ns| (min_ns..=max_ns).contains(ns)).ok_or_else(outside)?;
+            Ok(match shape {
+                Shape::Distribution { .. } => Value::Distribution(Distribution::Fixed { time_ns: ns }),
+                _ => Value::Nanos(ns),
+            })
+        }
+        (Shape::Size { min_bytes, max_bytes }, DeValue::String(text)) => {
+            let bytes = Some(units::size(text)?).filter(|bytes| (min_bytes..=max_bytes).contains(bytes));
+            bytes.map(Value::Bytes).ok_or_else(|| plain(format!("{} is out of range", shown(text.trim()))))
+        }
+        (Shape::Percent { min_thousandths, max_thousandths }, DeValue::String(text)) => {
+            let inside = |share: &f64| (f64::from(min_thousandths)..=f64::from(max_thousandths)).contains(share);
+            let share = Some(units::percent(text)?).filter(inside);
+            share.map(Value::Percent).ok_or_else(|| plain(format!("{} is out of range", shown(text.trim()))))
+        }
+        (Shape::Url, DeValue::String(text)) => super::remote::check_url(text).map(Value::Text),
+        (Shape::Address, DeValue::String(text)) => super::remote::check_address(text).map(Value::Text),
+        (_, other) => Err(mismatch(shape, other)),
+    }
+}
+
+fn check_text(text: &str, max_chars: usize, lines: bool) -> Result<Value, Wrong> {
+    if text.chars().count() > max_chars {
+        return Err(plain("the text is too long".to_owned()));
+    }
+    if !lines && text.trim().is_empty() {
+        return Err(plain("the text is empty".to_owned()));
+    }
+    // They would reach the terminal of whoever looks at a table or a record.
+    if text.chars().any(|c| c.is_control() && !(lines && matches!(c, '\n' | '\r' | '\t'))) {
+        return Err(plain("the text holds a control character".to_owned()));
+    }
+    Ok(Value::Text(text.trim().to_owned()))
+}
+
+fn mismatch(shape: Shape, value: &DeValue<'_>) -> Wrong {
+    let number = matches!(value, DeValue::Integer(_) | DeValue::Float(_));
+    let help = match shape {
+        Shape::Duration { .. } | Shape::Distribution { .. } if number => Some(units::DURATION_HELP),
+        Shape::Size { .. } if number => Some(units::SIZE_HELP),
+        Shape::Percent { .. } if number => Some("a percentage has its sign, e.g. \"3%\""),
+        Shape::Steps { .. } => Some(super::walk::STEP_HELP),
+        Shape::Argv => Some("a command is a list, without a shell: [\"program\", \"argument\"]"),
+        _ => None,
+    };
+    Wrong { message: format!("found {}", describe(value)), help: help.map(str::to_owned) }
+}
+
+fn plain(message: String) -> Wrong {
+    Wrong { message, help: None }
+}
+
+fn whole(integer: &DeInteger<'_>) -> Option<u64> {
+    u64::from_str_radix(integer.as_str().trim_start_matches('+'), integer.radix()).ok()
+}
+
+/// What kind of value this is, with its article.
+pub(super) fn describe(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(float) if float.as_str().contains("nan") => "not a number (nan)",
+        DeValue::Float(_) => "a float",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "an array",
+        DeValue::Table(_) => "a table",
+    }
+}

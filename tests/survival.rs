@@ -1,0 +1,161 @@
+//! Nothing survives: real guards, real processes, real signals.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use conbench::guard::{Child, Guard, Status, Wiring};
+
+/// Starts processes that try to get away, notes their numbers in `$PIDS`, and stays.
+const RUNAWAYS: &str = r#"
+trap '' HUP INT TERM
+(setsid sh -c 'echo $$ >> "$PIDS"; exec sleep 600' &)
+(setsid sh -c 'echo $$ >> "$PIDS"; kill -STOP $$; sleep 600' &)
+(env -i PIDS="$PIDS" PATH="$PATH" setsid sh -c 'trap "" TERM HUP; echo $$ >> "$PIDS"; exec sleep 600' &)
+sleep 600 &
+echo $! >> "$PIDS"
+echo $$ >> "$PIDS"
+wait
+"#;
+const RUNAWAY_COUNT: usize = 5;
+
+fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_conbench"))
+}
+
+fn until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(found) = probe() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "still waiting: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn noted(pids: &Path) -> Option<Vec<i32>> {
+    let text = std::fs::read_to_string(pids).ok()?;
+    let numbers: Vec<i32> = text.lines().filter_map(|line| line.parse().ok()).collect();
+    (numbers.len() >= RUNAWAY_COUNT && text.ends_with('\n')).then_some(numbers)
+}
+
+fn lives(pid: i32) -> bool {
+    Path::new(&format!("/proc/{pid}/stat")).exists()
+}
+
+fn shell(guard: &mut Guard, script: &str, pids: &Path) -> (Child, std::io::PipeReader) {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let null = File::open("/dev/null").expect("the null device");
+    let argv = [OsStr::new("/bin/sh"), OsStr::new("-c"), OsStr::new(script)];
+    let env = [("PIDS", pids.to_str().expect("UTF-8"))];
+    let child = guard
+        .spawn(&argv, &env, Wiring::Standard, &[null.as_fd(), writer.as_fd(), writer.as_fd()])
+        .expect("a shell starts");
+    (child, reader)
+}
+
+/// The controller that the test below kills.
+#[test]
+#[ignore = "is started by `a_killed_controller_leaves_nothing`"]
+fn controller() {
+    let room = PathBuf::from(std::env::var_os("SURVIVAL_ROOM").expect("the room is given"));
+    let mut guard = Guard::start(program(), &room).expect("a guard");
+    let directory = guard.directory().expect("a directory").to_owned();
+    std::fs::write(directory.join("data"), "left behind").expect("writes");
+    let mut nested = guard.nested().expect("a nested guard");
+    let _child = shell(&mut nested, RUNAWAYS, &room.join("pids"));
+    std::thread::sleep(Duration::from_secs(120));
+}
+
+#[test]
+fn a_killed_controller_leaves_nothing() {
+    let room = tempfile::tempdir().expect("a directory");
+    let mut controller = Command::new(std::env::current_exe().expect("this program"))
+        .args(["--ignored", "--exact", "controller"])
+        .env("SURVIVAL_ROOM", room.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts");
+    let pids = until("the runaways", || noted(&room.path().join("pids")));
+    assert!(pids.iter().all(|pid| lives(*pid)));
+    let directories = || std::fs::read_dir(room.path()).expect("reads").flatten().filter(|e| e.path().is_dir()).count();
+    assert_eq!(directories(), 1);
+    controller.kill().expect("SIGKILL");
+    controller.wait().expect("reaped");
+    until("the end of all runaways", || pids.iter().all(|pid| !lives(*pid)).then_some(()));
+    until("the directory's end", || (directories() == 0).then_some(()));
+}
+
+#[test]
+fn each_nested_guard_ends_its_own_and_counts_them() {
+    let room = tempfile::tempdir().expect("a directory");
+    let mut guard = Guard::start(program(), room.path()).expect("a guard");
+    let (mut one, mut other) = (guard.nested().expect("a guard"), guard.nested().expect("a guard"));
+    let (first, second) = (room.path().join("first"), room.path().join("second"));
+    let _kept = (shell(&mut one, RUNAWAYS, &first), shell(&mut other, RUNAWAYS, &second));
+    let (first, second) = (until("the first", || noted(&first)), until("the second", || noted(&second)));
+    // The shell's own `sleep` and the subshells that wait are below, too.
+    assert!(one.kill(Duration::ZERO).expect("answers") as usize >= RUNAWAY_COUNT);
+    assert!(first.iter().all(|pid| !lives(*pid)));
+    assert!(second.iter().all(|pid| lives(*pid)));
+    assert_eq!(one.kill(Duration::ZERO).expect("answers"), 0);
+    other.close().expect("ends");
+    assert!(second.iter().all(|pid| !lives(*pid)));
+    let directory = guard.directory().expect("a directory").to_owned();
+    assert!(directory.is_dir());
+    guard.close().expect("ends");
+    assert!(!directory.exists());
+}
+
+#[test]
+fn ends_are_told_and_stopping_stops() {
+    let room = tempfile::tempdir().expect("a directory");
+    let mut guard = Guard::start(program(), room.path()).expect("a guard");
+    let nowhere = room.path().join("pids");
+    let (fine, _) = shell(&mut guard, "exit 3", &nowhere);
+    assert_eq!(guard.status(fine.pid, Duration::from_secs(60)), Some(Status::Exit(3)));
+    let (killed, _) = shell(&mut guard, "kill -ABRT $$", &nowhere);
+    assert_eq!(guard.status(killed.pid, Duration::from_secs(60)), Some(Status::Signal(6)));
+
+    let (talker, mut output) = shell(&mut guard, "while :; do echo talk; sleep 0.01; done", &nowhere);
+    output.read_exact(&mut [0; 5]).expect("it talks");
+    guard.stop().expect("answers");
+    let state = || procfs::process::Process::new(talker.pid as i32).and_then(|p| p.stat()).map(|stat| stat.state).ok();
+    until("a stopped process", || (state() == Some('T')).then_some(()));
+    guard.resume().expect("answers");
+    until("a running process", || (state() != Some('T')).then_some(()));
+    guard.close().expect("ends");
+    assert_eq!(state(), None);
+}
+
+#[test]
+fn a_fork_bomb_ends() {
+    let room = tempfile::tempdir().expect("a directory");
+    let mut guard = Guard::start(program(), room.path()).expect("a guard");
+    let mut nested = guard.nested().expect("a guard");
+    // Each generation ends as the next one begins, so that there is never anything to catch by its number.
+    let relay = r#"relay() { (relay &) ; exit; }; echo on; relay"#;
+    let (_, mut output) = shell(&mut nested, relay, &room.path().join("pids"));
+    output.read_exact(&mut [0; 2]).expect("it began");
+    nested.kill(Duration::ZERO).expect("it ends");
+    let mut rest = Vec::new();
+    output.read_to_end(&mut rest).expect("all ends of its output are closed");
+}
+
+#[test]
+fn what_cannot_start_is_named() {
+    let room = tempfile::tempdir().expect("a directory");
+    let mut guard = Guard::start(program(), room.path()).expect("a guard");
+    let (_reader, writer) = std::io::pipe().expect("a pipe");
+    let ends = [writer.as_fd(), writer.as_fd(), writer.as_fd()];
+    let error = guard.spawn(&[OsStr::new("/nowhere/program")], &[], Wiring::Agent, &ends).expect_err("there is none");
+    assert_eq!(error.to_string(), "cannot start `/nowhere/program`: No such file or directory (os error 2)");
+    let error = Guard::start(program(), Path::new("/nowhere")).expect_err("no directory can be made there");
+    assert!(error.to_string().contains("/nowhere"), "{error}");
+}
