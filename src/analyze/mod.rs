@@ -1,9 +1,46 @@
 //! Analysis: a record becomes a verdict. Pure, so a stored record gives the verdict of the live one.
+//!
+//! Engines are compared by the rounds of the final alone, one size each; the rounds of the search give
+//! the figures of the other sizes, and how the work scales.
+
+mod answer;
+mod compare;
+mod figures;
+mod limit;
+#[cfg(test)]
+mod tests;
+mod validity;
+mod why;
+mod words;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::candidate::{Candidate, Model};
+use crate::record::Record;
+
+/// The verdict on a record. Total: whatever the record lacks, the answer is then "no clear winner", with
+/// the reason in `why`.
+#[must_use]
+pub fn analyze(record: &Record) -> Verdict {
+    let all: Vec<figures::Figures> = (0..record.candidates.len()).map(|one| figures::of(record, one)).collect();
+    let judged = validity::judge(record, &all);
+    let mut runtimes: Vec<&str> = Vec::new();
+    for candidate in record.candidates.iter().map(|one| &one.candidate) {
+        if !runtimes.contains(&candidate.runtime.as_str()) {
+            runtimes.push(&candidate.runtime);
+        }
+    }
+    let groups = runtimes
+        .into_iter()
+        .map(|runtime| {
+            let of_runtime: Vec<figures::Figures> =
+                all.iter().filter(|one| one.row.candidate.runtime == runtime).cloned().collect();
+            answer::group(record, runtime, of_runtime, &judged)
+        })
+        .collect();
+    Verdict { validity: judged.validity, validity_reasons: judged.reasons, groups }
+}
 
 /// What a record says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -96,7 +133,8 @@ pub struct Row {
     pub incarnations: u32,
     /// Tasks per second.
     pub throughput_per_s: Option<Estimate>,
-    /// Its objective over that of `best`, paired within rounds, more is better (0.8 is 20 % worse).
+    /// Its objective over that of `best` (without one, of the candidate that leads), paired within
+    /// rounds, more is better (0.8 is 20 % worse).
     pub relative: Option<Estimate>,
     /// Service times.
     pub service: Percentiles,

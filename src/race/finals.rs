@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::standing::{LIVES, Standing, is_gross, standing};
 use super::{Candidate, Outcome};
-use crate::stats::{trimmed_mean, yuen};
+use crate::stats::{across_lives, trimmed_mean};
 
 /// Rounds before the race may be decided.
 const LEAST_ROUNDS: u32 = 12;
@@ -115,8 +115,7 @@ impl Finals {
     }
 
     fn is_gross_loser(&self, one: usize, leader: usize) -> bool {
-        let differences: Vec<f64> = self.differences(one, leader).into_iter().flatten().collect();
-        yuen(&differences).is_some_and(|estimate| is_gross(estimate.interval(0.95)))
+        across_lives(&self.differences(one, leader)).is_some_and(|both| is_gross(&both))
     }
 
     fn leader(&self) -> Option<usize> {

@@ -107,7 +107,8 @@ impl Run {
             crate::stats::trimmed_mean(&scores).expect("it ran")
         };
         let leader = last.keys().copied().max_by(|a, b| mean(*a).total_cmp(&mean(*b))).expect("not empty");
-        let standings = last.keys().filter(|one| **one != leader).map(|one| {
+        // Those who were dropped, too.
+        let standings = self.finals[0].keys().filter(|one| **one != leader).map(|one| {
             let mut lives: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
             for round in &self.finals {
                 if let (Some((life, mine)), Some((_, best))) = (round.get(one), round.get(&leader)) {

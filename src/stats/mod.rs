@@ -9,7 +9,7 @@ mod lives;
 mod trimmed;
 
 pub use histogram::{merged, percentile};
-pub use lives::{across_lives, interval_across_lives};
+pub use lives::{AcrossLives, across_lives, interval_across_lives};
 pub use trimmed::{TRIM, Trimmed, median, t_quantile, trimmed_mean, winsorised_variance, yuen};
 
 /// An estimate with an interval around it; `low <= value <= high`.

@@ -1,0 +1,170 @@
+//! Records made from known figures.
+
+use hdrhistogram::Histogram;
+
+use crate::candidate::{Candidate, Engine, RUST, Sizes};
+use crate::host::{Facts, FileSystem, ResourceLimits};
+use crate::plan::{Entry, Foreseen, Plan, Settings};
+use crate::protocol::{Block, BlockKind, HistogramData, Usage};
+use crate::record::{
+    BlockRecord, Calibration, CandidateRecord, Disturbance, Ending, Incarnation, MemorySample, Phase, Record, Round,
+};
+use crate::workload::{Cpu, Distribution, Goal, Kernel, Limits, Load, Objective, Payload, Step, Workload};
+
+const WINDOW_NS: u64 = 20_000_000;
+
+/// What one task of a candidate costs.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) service_ns: u64,
+    pub(super) cpu_ns: u64,
+}
+
+/// A record in the making.
+pub(super) struct Synthetic {
+    pub(super) record: Record,
+    /// Relative differences between blocks, in a fixed pattern.
+    pub(super) noise: f64,
+    /// Service times recorded a block.
+    pub(super) samples: u64,
+    shapes: Vec<Shape>,
+    blocks: u32,
+}
+
+pub(super) fn waiting_step() -> Step {
+    Step::Wait { time: Distribution::Fixed { time_ns: 10_000_000 } }
+}
+
+impl Synthetic {
+    pub(super) fn new() -> Synthetic {
+        Synthetic { record: record(), noise: 0.004, samples: 20, shapes: Vec::new(), blocks: 0 }
+    }
+
+    /// Adds a candidate, with an entry whose ladder ends at 64.
+    pub(super) fn add(&mut self, engine: Engine, sizes: Sizes, shape: Shape) -> usize {
+        let ladder = |has: bool| if has { vec![1, 2, 64] } else { Vec::new() };
+        self.record.plan.entries.push(Entry {
+            runtime: RUST.to_owned(),
+            engine,
+            default_sizes: sizes,
+            in_flight: ladder(sizes.in_flight.is_some()),
+            workers: ladder(sizes.workers.is_some()),
+        });
+        self.record.candidates.push(CandidateRecord {
+            candidate: Candidate { runtime: RUST.to_owned(), engine, sizes },
+            incarnations: Vec::new(),
+            blocks: Vec::new(),
+            failure: None,
+        });
+        self.shapes.push(shape);
+        self.record.candidates.len() - 1
+    }
+
+    /// A round in which these candidates reached these throughputs, in this life.
+    pub(super) fn round(&mut self, phase: Phase, life: u32, speeds: &[(usize, f64)]) {
+        let round = self.record.rounds.len() as u32;
+        for (candidate, speed) in speeds {
+            self.blocks += 1;
+            let wave = f64::from(self.blocks.wrapping_mul(2_654_435_761) >> 16) / 65_536.0 - 0.5;
+            let figures = self.block(BlockKind::Timed, self.shapes[*candidate], speed * (1.0 + self.noise * wave));
+            self.push(*candidate, Some(round), life, None, figures);
+        }
+        let order = speeds.iter().map(|(candidate, _)| *candidate as u32).collect();
+        self.record.rounds.push(Round { order, phase });
+    }
+
+    /// A memory block.
+    pub(super) fn memory_block(&mut self, candidate: usize, memory_bytes: u64, longest_stall_ns: Option<u64>) {
+        let mut figures = self.block(BlockKind::Memory, self.shapes[candidate], 0.0);
+        figures.longest_stall_ns = longest_stall_ns;
+        let sample = MemorySample { memory_bytes, file_pages_bytes: 0, processes: 1 };
+        self.push(candidate, None, 0, Some(sample), figures);
+    }
+
+    fn push(
+        &mut self,
+        candidate: usize,
+        round: Option<u32>,
+        incarnation: u32,
+        memory: Option<MemorySample>,
+        figures: Block,
+    ) {
+        let candidate = &mut self.record.candidates[candidate];
+        while candidate.incarnations.len() <= incarnation as usize {
+            candidate.incarnations.push(Incarnation {
+                boot_ns: 1_000_000,
+                startup_ns: 2_000_000,
+                first_task_ns: 3_000_000,
+                teardown_ns: Some(4_000_000),
+                parked_cpu_share: 0.0,
+            });
+        }
+        candidate.blocks.push(BlockRecord { round, incarnation, at_ns: 0, server_cpu_ns: None, memory, figures });
+    }
+
+    fn block(&self, kind: BlockKind, shape: Shape, speed: f64) -> Block {
+        let mut service = Histogram::<u64>::new(3).expect("three digits are legal");
+        service.record_n(shape.service_ns, self.samples).expect("resizes");
+        let tasks = 100;
+        Block {
+            block: self.blocks,
+            kind,
+            first_index: 0,
+            tasks,
+            checksum: 0,
+            window_ns: WINDOW_NS,
+            elapsed_ns: WINDOW_NS,
+            resume_ns: 0,
+            tasks_in_window: speed * WINDOW_NS as f64 / 1e9,
+            service: HistogramData::encode(&service).expect("encodes"),
+            queueing: HistogramData::default(),
+            busy_ns: 0,
+            usage: Usage { user_ns: shape.cpu_ns * tasks, ..Usage::default() },
+            longest_stall_ns: None,
+        }
+    }
+}
+
+fn record() -> Record {
+    Record {
+        conbench_version: "0.1.0".to_owned(),
+        began_at: "2026-01-01T00:00:00Z".to_owned(),
+        elapsed_ns: 1,
+        ending: Ending::Decided,
+        host: Facts {
+            os: String::new(),
+            kernel: String::new(),
+            cpu: String::new(),
+            cpus_online: 2,
+            cpus_affinity: 2,
+            cpu_quota: None,
+            memory_total_bytes: 1 << 33,
+            memory_available_bytes: 1 << 33,
+            memory_limit_bytes: None,
+            clock_source: None,
+            governor: None,
+            virtual_machine: None,
+            load_average: 0.0,
+            limits: ResourceLimits::default(),
+            session_directory: FileSystem { path: "/tmp".to_owned(), kind: "ext4".to_owned() },
+        },
+        settings: Settings::default(),
+        workload: Workload {
+            name: "synthetic".to_owned(),
+            use_case: String::new(),
+            description: String::new(),
+            load: Load::Closed { max_in_flight: 64 },
+            steps: vec![Step::Cpu(Cpu { kernel: Kernel::Loop, input_bytes: 8, time_ns: Some(2_000_000) })],
+            payload: Payload::default(),
+            objective: Objective { goal: Goal::Throughput, margin: 0.03, limits: Limits::default() },
+            task_timeout_ns: 1_000_000_000,
+            max_calls: None,
+        },
+        plan: Plan { entries: Vec::new(), left_out: Vec::new(), foreseen: Foreseen::default(), notes: Vec::new() },
+        calibration: Calibration { checked: true, ..Calibration::default() },
+        candidates: Vec::new(),
+        rounds: Vec::new(),
+        disturbance: Disturbance::default(),
+        warnings: Vec::new(),
+    }
+}
