@@ -87,7 +87,8 @@ pub(super) struct Shown {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Output")]
 pub(super) struct Saved {
-    /// Save the record here as it grows, for `conbench report`
+    /// Save the record here as it grows, for `conbench report` (of several workloads, the one being
+    /// measured grows in FILE.partial)
     #[arg(long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
 }

@@ -6,9 +6,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::args::{Format, Selection, Shown};
-use super::progress::{Progress, Saving};
+use super::progress::Progress;
 use super::{Exit, Failure, Terminal, seams, terminal};
-use crate::analyze::Validity;
+use crate::analyze::{self, Validity};
 use crate::host::Facts;
 use crate::plan::{Plan, Settings};
 use crate::record::{self, Ending, Record};
@@ -36,37 +36,48 @@ impl Measuring<'_> {
         for note in &plan.notes {
             self.terminal.warn(&format!("{}: {}", report::plain(&workload.name), report::plain(note)));
         }
-        // The first record is saved by its session; a later one goes into the same file behind it.
-        let first = done.is_empty();
-        let saving = self.output.clone().filter(|_| !first);
-        let saving =
-            saving.map(|path| Saving { path, done: done.iter().map(|judged| judged.record.clone()).collect() });
-        let mut progress = Progress::new(&workload.name, self.terminal.quiet, saving);
+        let mut progress = Progress::new(&workload.name, self.terminal.quiet);
         let session = Session {
             workload,
             settings,
             host: self.facts.clone(),
             plan,
-            output: self.output.clone().filter(|_| first),
+            output: self.growing(done),
             interrupted: Arc::clone(&self.interrupted),
         };
         let measured = seams::measure(session, &mut progress);
-        let saved = progress.finish();
-        let judged = judged(measured.map_err(Failure::Session)?);
-        saved.map_err(Failure::Save)?;
-        Ok(judged)
+        progress.finish();
+        Ok(judged(measured.map_err(Failure::Session)?))
+    }
+
+    /// Where a record is saved while it grows: a file of its own, if the output holds others already.
+    fn growing(&self, done: &[Judged]) -> Option<PathBuf> {
+        let path = self.output.as_ref()?;
+        Some(if done.is_empty() { path.clone() } else { partial(path) })
     }
 
     /// Saves the records with their verdicts, if they are to be saved.
     pub(super) fn save(&self, all: &[Judged]) -> Result<(), Failure> {
         let Some(path) = &self.output else { return Ok(()) };
-        record::write(path, report::records_json(all)?.as_bytes()).map_err(Failure::Save)
+        record::write(path, report::records_json(all)?.as_bytes()).map_err(Failure::Save)?;
+        if all.len() > 1 {
+            // What it held is in the output now; a leftover would only be read as something newer.
+            drop(std::fs::remove_file(partial(path)));
+        }
+        Ok(())
     }
+}
+
+/// The file beside `path` that holds the record of a further workload while it is measured.
+fn partial(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".partial");
+    name.into()
 }
 
 /// A record with its verdict.
 pub(super) fn judged(record: Record) -> Judged {
-    Judged { verdict: seams::analyze(&record), record }
+    Judged { verdict: analyze::analyze(&record), record }
 }
 
 /// The plan of a session; one without anything to run is the user's to change.

@@ -67,12 +67,12 @@ enum Verb {
     List(list::ListArgs),
     /// Write a workload file to start from
     Init(init::InitArgs),
-    /// Show what this host gives, and what disturbs it
-    Host(host::HostArgs),
-    /// Serve HTTP and TCP on loopback, as sessions do
-    Serve(serve::ServeArgs),
     /// Print a JSON Schema
     Schema(schema::SchemaArgs),
+    /// Show what this host is, what of it may be used, and how steady it is
+    Host(host::HostArgs),
+    /// Run the embedded server by itself
+    Serve(serve::ServeArgs),
     /// Print completions for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -142,9 +142,9 @@ fn dispatch(verb: Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Check(args) => plainly(terminal, |out, err, colour| check::run(&args, out, err, colour)),
         Verb::List(args) => plainly(terminal, |out, err, colour| list::run(&args, out, err, colour)),
         Verb::Init(args) => plainly(terminal, |out, err, colour| init::run(&args, out, err, colour)),
+        Verb::Schema(args) => plainly(terminal, |out, err, colour| schema::run(&args, out, err, colour)),
         Verb::Host(args) => plainly(terminal, |out, err, colour| host::run(&args, out, err, colour)),
         Verb::Serve(args) => plainly(terminal, |out, err, colour| serve::run(&args, out, err, colour)),
-        Verb::Schema(args) => plainly(terminal, |out, err, colour| schema::run(&args, out, err, colour)),
         Verb::Completions(args) => completions::run(&args, terminal),
     }
 }

@@ -4,11 +4,10 @@
 //! thread would disturb what is measured.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::record::{self, Phase, Record, Recording, StoreError};
+use crate::record::Phase;
 use crate::report;
 use crate::session::{Event, Observer};
 
@@ -21,21 +20,11 @@ const STEPS: u64 = 1000;
 pub(super) struct Progress {
     bar: ProgressBar,
     quiet: bool,
-    saving: Option<Saving>,
-    failed: Option<StoreError>,
-}
-
-/// Where a growing record is saved, behind those that are done.
-pub(super) struct Saving {
-    /// The file.
-    pub(super) path: PathBuf,
-    /// The records of the workloads before this one.
-    pub(super) done: Vec<Record>,
 }
 
 impl Progress {
     /// An observer of a session of this workload.
-    pub(super) fn new(workload: &str, quiet: bool, saving: Option<Saving>) -> Progress {
+    pub(super) fn new(workload: &str, quiet: bool) -> Progress {
         let bar = if quiet || !io::stderr().is_terminal() {
             ProgressBar::hidden()
         } else {
@@ -47,13 +36,12 @@ impl Progress {
             }
             bar.with_prefix(report::plain(workload))
         };
-        Progress { bar, quiet, saving, failed: None }
+        Progress { bar, quiet }
     }
 
-    /// Ends the bar, and tells whether the record could be saved as it grew.
-    pub(super) fn finish(self) -> Result<(), StoreError> {
+    /// Takes the bar away.
+    pub(super) fn finish(self) {
         self.bar.finish_and_clear();
-        self.failed.map_or(Ok(()), Err)
     }
 
     /// Writes a line above the bar.
@@ -61,17 +49,6 @@ impl Progress {
         if !self.quiet {
             // Nobody is left to tell that standard error is closed.
             self.bar.suspend(|| drop(writeln!(io::stderr(), "{text}")));
-        }
-    }
-
-    fn save(&mut self, record: &Record) {
-        let Some(saving) = &self.saving else { return };
-        let mut records = saving.done.clone();
-        records.push(record.clone());
-        // A record holds nothing that JSON cannot; the session reports the like when it saves.
-        let Ok(text) = serde_json::to_vec(&Recording::new(records)) else { return };
-        if let Err(error) = record::write(&saving.path, &text) {
-            self.failed.get_or_insert(error);
         }
     }
 }
@@ -98,7 +75,8 @@ impl Observer for Progress {
                 self.line(&format!("warning: `{candidate}` failed: {}", report::plain(&failure.to_string())));
             }
             Event::Warning(warning) => self.line(&format!("warning: {}", report::warning(warning))),
-            Event::Saved(record) => self.save(record),
+            // The bar says enough.
+            Event::Saved(_) => {}
         }
     }
 }

@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use crate::analyze::Verdict;
 use crate::candidate::nearest;
-use crate::host::Facts;
-use crate::plan::{Plan, Settings};
+use crate::host::{self, Facts};
+use crate::plan::{self, Plan, Settings};
 use crate::record::Record;
-use crate::session::{Observer, Session, SessionError};
+use crate::session::{self, Observer, Session, SessionError};
 use crate::workload::{Workload, load, shipped};
 
 use super::failure::Failure;
@@ -65,12 +64,12 @@ pub(super) fn all_shipped(colour: bool) -> Result<Vec<Workload>, Failure> {
 
 /// The host's facts. Session directories are made where temporary files are.
 pub(super) fn facts() -> Facts {
-    crate::host::facts(&std::env::temp_dir())
+    host::facts(&std::env::temp_dir())
 }
 
 /// What a session of this workload would do.
 pub(super) fn plan(workload: &Workload, settings: &Settings, facts: &Facts) -> Plan {
-    crate::plan::plan(workload, settings, facts, &[crate::plan::Runtime::rust()])
+    plan::plan(workload, settings, facts, &[plan::Runtime::rust()])
 }
 
 /// Runs a session.
@@ -78,11 +77,5 @@ pub(super) fn plan(workload: &Workload, settings: &Settings, facts: &Facts) -> P
 /// # Errors
 /// When it could not run at all.
 pub(super) fn measure(session: Session, observer: &mut dyn Observer) -> Result<Record, SessionError> {
-    crate::session::run(session, observer)
-}
-
-/// What a record says.
-pub(super) fn analyze(_record: &Record) -> Verdict {
-    // merge: crate::analyze::analyze(record)
-    Verdict { validity: crate::analyze::Validity::Invalid, validity_reasons: Vec::new(), groups: Vec::new() }
+    session::run(session, observer)
 }
