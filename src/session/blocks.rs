@@ -1,6 +1,6 @@
 //! How long a block lasts, how long its answer is waited for: pure.
 
-use crate::protocol::{BadHistogram, Block};
+use crate::protocol::Block;
 use crate::workload::Load;
 
 const MS: u64 = 1_000_000;
@@ -45,13 +45,17 @@ impl Learned {
         }
     }
 
-    /// What a block says.
-    pub(super) fn from_block(block: &Block) -> Result<Learned, BadHistogram> {
-        let service = block.service.decode()?;
-        // No task began in the window: the block's length is all that is known.
-        let latency_ns = if service.is_empty() { block.elapsed_ns } else { service.mean() as u64 };
-        let (resume_ns, elapsed_ns) = (block.resume_ns, block.elapsed_ns);
-        Ok(Learned { resume_ns, latency_ns, throughput_per_s: block.throughput_per_s(), elapsed_ns })
+    /// What a block says. The mean service time is Little's: time in service / tasks, both of the window's
+    /// part alone, so that it is known even when no task began within a short window.
+    pub(super) fn from_block(block: &Block) -> Learned {
+        let known = block.busy_ns > 0 && block.tasks_in_window > 0.0;
+        let latency_ns = if known { (block.busy_ns as f64 / block.tasks_in_window) as u64 } else { block.elapsed_ns };
+        Learned {
+            resume_ns: block.resume_ns,
+            latency_ns,
+            throughput_per_s: block.throughput_per_s(),
+            elapsed_ns: block.elapsed_ns,
+        }
     }
 }
 
@@ -116,7 +120,8 @@ impl Pace {
         match self.load {
             Load::Batch { tasks, .. } => u64::from(tasks),
             Load::Closed { .. } => {
-                (throughput_per_s * window_ns as f64 / 1e9).ceil() as u64 + 2 * u64::from(concurrency)
+                let full = (throughput_per_s * window_ns as f64 / 1e9).ceil() as u64;
+                full.saturating_add(2 * u64::from(concurrency))
             }
         }
     }
@@ -185,7 +190,7 @@ mod tests {
             if let Some(ns) = pace.within_calls(window.ns, &learned, concurrency, left) {
                 prop_assert!(ns <= window.ns);
                 // One part in a million for the rounding of huge counts.
-                prop_assert!(pace.calls(ns, throughput, concurrency) <= left + 1 + left / 1_000_000);
+                prop_assert!(pace.calls(ns, throughput, concurrency) <= left.saturating_add(1 + left / 1_000_000));
             }
         }
     }

@@ -5,6 +5,7 @@ use super::hands::{Ask, Hands, PARKED_SHARE, Taken};
 use super::link::Fault;
 use super::saving::Saver;
 use super::{Event, Observer, SessionError};
+use crate::candidate::Candidate;
 use crate::protocol::{BlockKind, Failed, FailureKind, Reference, VARIANTS};
 use crate::race::{Next, Outcome, Race, RoundPlan, Turn};
 use crate::record::{BlockRecord, CandidateRecord, Ending, Incarnation, Record, Round, Warning};
@@ -15,6 +16,37 @@ const MS: u64 = 1_000_000;
 const WARM_UP_NS: u64 = 10 * MS;
 /// The window of a memory block.
 const MEMORY_NS: u64 = 150 * MS;
+
+/// What the loop needs of a race: [`Race`], or a script in tests.
+pub(super) trait Racing {
+    fn candidates(&self) -> &[Candidate];
+    fn next(&mut self, elapsed_ns: u64) -> Next;
+    fn feed(&mut self, candidate: usize, outcome: Outcome);
+    fn retired(&mut self) -> Vec<usize>;
+    fn cut_searches(&self) -> Vec<usize>;
+}
+
+impl Racing for Race {
+    fn candidates(&self) -> &[Candidate] {
+        Race::candidates(self)
+    }
+
+    fn next(&mut self, elapsed_ns: u64) -> Next {
+        Race::next(self, elapsed_ns)
+    }
+
+    fn feed(&mut self, candidate: usize, outcome: Outcome) {
+        Race::feed(self, candidate, outcome);
+    }
+
+    fn retired(&mut self) -> Vec<usize> {
+        Race::retired(self)
+    }
+
+    fn cut_searches(&self) -> Vec<usize> {
+        Race::cut_searches(self)
+    }
+}
 
 /// Why a session stops before its race is over.
 enum Stop {
@@ -77,7 +109,7 @@ impl<'a> Course<'a> {
     }
 
     /// Runs the race to its end, or until the budget, the calls or the user's patience are spent.
-    pub(super) fn run(&mut self, race: &mut Race) -> Result<Ending, SessionError> {
+    pub(super) fn run(&mut self, race: &mut dyn Racing) -> Result<Ending, SessionError> {
         let ending = self.rounds(race)?;
         let engines: Vec<String> = race
             .cut_searches()
@@ -94,7 +126,7 @@ impl<'a> Course<'a> {
         Ok(ending)
     }
 
-    fn rounds(&mut self, race: &mut Race) -> Result<Ending, SessionError> {
+    fn rounds(&mut self, race: &mut dyn Racing) -> Result<Ending, SessionError> {
         loop {
             if self.hands.interrupted() {
                 return Ok(Ending::Interrupted);
@@ -121,7 +153,7 @@ impl<'a> Course<'a> {
     }
 
     /// Gives every candidate that has entered the race its place in the record.
-    fn enter(&mut self, race: &Race) {
+    fn enter(&mut self, race: &dyn Racing) {
         for candidate in &race.candidates()[self.slots.len()..] {
             self.slots.push(Slot::default());
             self.record.candidates.push(CandidateRecord {
@@ -133,7 +165,7 @@ impl<'a> Course<'a> {
         }
     }
 
-    fn round(&mut self, race: &mut Race, round: &RoundPlan) -> Option<Stop> {
+    fn round(&mut self, race: &mut dyn Racing, round: &RoundPlan) -> Option<Stop> {
         let number = u32::try_from(self.record.rounds.len()).unwrap_or(u32::MAX);
         self.observer.observe(&Event::Round {
             number,
@@ -204,7 +236,7 @@ impl<'a> Course<'a> {
         }
         let taken = self.block(slot, BlockKind::Timed, window_ns, self.first_index, &learned)?;
         let score = score(self.record.workload.objective.goal, &taken)?;
-        self.slots[slot].learned = Some(learn(&taken)?);
+        self.slots[slot].learned = Some(Learned::from_block(&taken.figures));
         self.longest = self.longest.max(taken.figures.tasks);
         self.keep(slot, Some(number), taken);
         if let Some(round) = self.record.rounds.last_mut() {
@@ -238,7 +270,7 @@ impl<'a> Course<'a> {
         let wished = self.pace.untimed(WARM_UP_NS, learned.latency_ns.min(WARM_UP_NS));
         let Some(window_ns) = self.affordable(slot, wished, &learned) else { return Ok(Err(Stop::Spent)) };
         let taken = self.block(slot, BlockKind::Timed, window_ns, self.first_index, &learned)?;
-        learned = learn(&taken)?;
+        learned = Learned::from_block(&taken.figures);
         self.slots[slot].learned = Some(learned);
         if !self.slots[slot].has_memory {
             let wished = self.pace.untimed(MEMORY_NS, learned.latency_ns);
@@ -337,11 +369,6 @@ impl<'a> Course<'a> {
     }
 }
 
-fn learn(taken: &Taken) -> Result<Learned, Fault> {
-    Learned::from_block(&taken.figures)
-        .map_err(|error| Fault::new(FailureKind::Protocol, format!("the agent's histogram is {error}")))
-}
-
 /// The natural logarithm of what is compared, more is better.
 fn score(goal: Goal, taken: &Taken) -> Result<f64, Fault> {
     let figures = &taken.figures;
@@ -356,3 +383,7 @@ fn score(goal: Goal, taken: &Taken) -> Result<f64, Fault> {
     let message = "no task was at work in the block's window".to_owned();
     Err(Fault::Failed(Failed { kind: FailureKind::Protocol, message, place: String::new() }))
 }
+
+#[cfg(test)]
+#[path = "course_tests.rs"]
+mod tests;

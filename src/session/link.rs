@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::clock::now_ns;
-use crate::guard::{Child, Guard, Status, Wiring};
+use crate::guard::{Child, Guard, Wiring};
 use crate::protocol::{Failed, FailureKind, Reply, Request};
 
 /// The longest frame that is read.
@@ -286,7 +286,7 @@ impl Link {
         // What it wrote before it died may still be in the pipe; that it cannot be read changes nothing.
         let _ = self.drain_output();
         let how = match self.guard.status(self.child.pid, END_PATIENCE) {
-            Some(status @ (Status::Exit(_) | Status::Signal(_))) => format!("the agent ended with {status}"),
+            Some(status) => format!("the agent ended with {status}"),
             None => "the agent closed its pipe and lives on".to_owned(),
         };
         let _ = self.drain_output();

@@ -1,0 +1,343 @@
+//! The loop without processes and clocks: scripted races, fake hands.
+
+use std::collections::VecDeque;
+
+use super::*;
+use crate::candidate::{Engine, RUST, Sizes};
+use crate::host::{Facts, FileSystem, ResourceLimits};
+use crate::plan::{Foreseen, Plan, Settings};
+use crate::protocol::{Block, HistogramData, Ready, Usage};
+use crate::record::{Calibration, Disturbance, Phase};
+use crate::session::hands::{Born, Farewell};
+use crate::workload::{Cpu, Goal, Kernel, Limits, Load, Objective, Payload, Step, Workload};
+
+const BUDGET_NS: u64 = 20_000 * MS;
+
+/// A race that is written down.
+struct Script {
+    candidates: Vec<Candidate>,
+    rounds: VecDeque<Vec<Turn>>,
+    fed: Vec<(usize, Outcome)>,
+    retired: Vec<usize>,
+}
+
+impl Script {
+    /// Rounds of (candidate, anew).
+    fn new(rounds: &[&[(usize, bool)]]) -> Script {
+        let most = rounds.iter().flat_map(|round| round.iter()).map(|turn| turn.0 + 1).max().unwrap_or(0);
+        let candidates = (1..=most as u32)
+            .map(|workers| Candidate {
+                runtime: RUST.to_owned(),
+                engine: Engine::ThreadPool,
+                sizes: Sizes { workers: Some(workers), ..Sizes::default() },
+            })
+            .collect();
+        let turn = |(candidate, anew): &(usize, bool)| Turn { candidate: *candidate, anew: *anew };
+        let rounds = rounds.iter().map(|round| round.iter().map(turn).collect()).collect();
+        Script { candidates, rounds, fed: Vec::new(), retired: Vec::new() }
+    }
+}
+
+impl Racing for Script {
+    fn candidates(&self) -> &[Candidate] {
+        &self.candidates
+    }
+
+    fn next(&mut self, _elapsed_ns: u64) -> Next {
+        match self.rounds.pop_front() {
+            Some(turns) => Next::Round(RoundPlan { phase: Phase::Final, turns }),
+            None => Next::Over(Ending::Decided),
+        }
+    }
+
+    fn feed(&mut self, candidate: usize, outcome: Outcome) {
+        self.fed.push((candidate, outcome));
+    }
+
+    fn retired(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.retired)
+    }
+
+    fn cut_searches(&self) -> Vec<usize> {
+        Vec::new()
+    }
+}
+
+/// What a fake agent does wrong.
+#[derive(Clone, Copy, PartialEq)]
+enum Vice {
+    Lies,
+    Dies,
+    Burns,
+    Leaves,
+}
+
+#[derive(Default)]
+struct Fake {
+    now_ns: u64,
+    alive: Vec<usize>,
+    log: Vec<String>,
+    vices: Vec<(usize, Vice)>,
+    /// Timed blocks after which the user interrupts.
+    interrupt_after: Option<usize>,
+    timed: usize,
+}
+
+impl Fake {
+    fn has(&self, slot: usize, vice: Vice) -> bool {
+        self.vices.contains(&(slot, vice))
+    }
+}
+
+/// Every task takes a millisecond; one candidate's workers run side by side.
+impl Hands for Fake {
+    fn elapsed_ns(&self) -> u64 {
+        self.now_ns
+    }
+
+    fn interrupted(&self) -> bool {
+        self.interrupt_after.is_some_and(|after| self.timed >= after)
+    }
+
+    fn idle(&mut self, ns: u64) {
+        self.now_ns += ns;
+    }
+
+    fn start(&mut self, slot: usize, _candidate: &Candidate) -> Result<Born, Fault> {
+        assert!(!self.alive.contains(&slot), "one agent a slot");
+        self.alive.push(slot);
+        self.log.push(format!("start {slot}"));
+        Ok(Born { boot_ns: MS, ready: Ready { startup_ns: 2 * MS, first_task_ns: MS, pids: vec![1] } })
+    }
+
+    fn block(&mut self, slot: usize, ask: Ask) -> Result<Taken, Fault> {
+        assert!(self.alive.contains(&slot), "a block of a living agent");
+        if self.interrupted() {
+            return Err(Fault::Interrupted);
+        }
+        self.log.push(format!("{:?} {slot} from {}", ask.kind, ask.first_index).to_lowercase());
+        if ask.kind == BlockKind::Timed {
+            self.timed += 1;
+            if self.has(slot, Vice::Dies) {
+                return Err(Fault::new(FailureKind::Agent, "the agent ended with signal 9".to_owned()));
+            }
+        }
+        let at_ns = self.now_ns;
+        let tasks = if ask.kind == BlockKind::Verify { VARIANTS } else { (ask.window_ns / MS) * (slot as u64 + 1) };
+        self.now_ns += ask.window_ns;
+        let figures = Block {
+            block: 0,
+            kind: ask.kind,
+            first_index: ask.first_index,
+            tasks,
+            checksum: reference().expected(ask.first_index, tasks) + u64::from(self.has(slot, Vice::Lies)),
+            window_ns: ask.window_ns,
+            elapsed_ns: ask.window_ns,
+            resume_ns: 1000,
+            tasks_in_window: tasks as f64,
+            service: HistogramData::default(),
+            queueing: HistogramData::default(),
+            busy_ns: tasks * MS,
+            usage: Usage { user_ns: tasks * MS, ..Usage::default() },
+            longest_stall_ns: None,
+        };
+        let parked_cpu_share = if self.has(slot, Vice::Burns) { 0.5 } else { 0.001 };
+        Ok(Taken { at_ns, figures, memory: None, server_cpu_ns: None, parked_cpu_share })
+    }
+
+    fn end(&mut self, slot: usize) -> Farewell {
+        self.alive.retain(|alive| *alive != slot);
+        self.log.push(format!("end {slot}"));
+        Farewell { teardown_ns: Some(5), leftover: u32::from(self.has(slot, Vice::Leaves)) }
+    }
+
+    fn kill(&mut self, slot: usize) {
+        self.alive.retain(|alive| *alive != slot);
+        self.log.push(format!("kill {slot}"));
+    }
+}
+
+fn reference() -> Reference {
+    Reference { tables: vec![(0..VARIANTS).map(|variant| variant * 31 + 7).collect()] }
+}
+
+fn record(max_calls: Option<u64>, goal: Goal) -> Record {
+    let load = Load::Closed { max_in_flight: 64 };
+    Record {
+        conbench_version: String::new(),
+        began_at: String::new(),
+        elapsed_ns: 0,
+        ending: Ending::Running,
+        host: Facts {
+            os: String::new(),
+            kernel: String::new(),
+            cpu: String::new(),
+            cpus_online: 2,
+            cpus_affinity: 2,
+            cpu_quota: None,
+            memory_total_bytes: 0,
+            memory_available_bytes: 0,
+            memory_limit_bytes: None,
+            clock_source: None,
+            governor: None,
+            virtual_machine: None,
+            load_average: 0.0,
+            limits: ResourceLimits::default(),
+            session_directory: FileSystem { path: String::new(), kind: String::new() },
+        },
+        settings: Settings { budget_ns: BUDGET_NS, ..Settings::default() },
+        workload: Workload {
+            name: "test".to_owned(),
+            use_case: String::new(),
+            description: String::new(),
+            load,
+            steps: vec![Step::Cpu(Cpu { kernel: Kernel::Loop, input_bytes: 64, time_ns: None })],
+            payload: Payload::default(),
+            objective: Objective { goal, margin: 0.03, limits: Limits::default() },
+            task_timeout_ns: 30_000 * MS,
+            max_calls,
+        },
+        plan: Plan { entries: Vec::new(), left_out: Vec::new(), foreseen: Foreseen::default(), notes: Vec::new() },
+        calibration: Calibration::default(),
+        candidates: Vec::new(),
+        rounds: Vec::new(),
+        disturbance: Disturbance::default(),
+        warnings: Vec::new(),
+    }
+}
+
+/// Notes what it is told.
+#[derive(Default)]
+struct Notes(Vec<String>);
+
+impl Observer for Notes {
+    fn observe(&mut self, event: &Event<'_>) {
+        self.0.push(match event {
+            Event::Round { number, candidates, .. } => format!("round {number} of {candidates}"),
+            Event::Failed { candidate, failure } => format!("{candidate} failed: {:?}", failure.kind),
+            Event::Warning(_) => "warning".to_owned(),
+            other => format!("{other:?}"),
+        });
+    }
+}
+
+fn run(hands: &mut Fake, race: &mut Script, record: &mut Record) -> (Ending, Vec<String>) {
+    let mut notes = Notes::default();
+    let pace =
+        Pace { budget_ns: BUDGET_NS, quota_period_ns: None, task_timeout_ns: 30_000 * MS, load: record.workload.load };
+    let rules = Rules { pace, reference: Some(reference()), calls: 0 };
+    let mut saver = Saver::new(None);
+    let ending = Course::new(hands, &mut notes, record, &mut saver, rules).run(race).expect("no file to save");
+    (ending, notes.0)
+}
+
+#[test]
+fn a_life_is_verified_warmed_weighed_and_timed_in_this_order() {
+    let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(0, false)], &[(0, true)]]));
+    let mut record = record(None, Goal::Throughput);
+    assert_eq!(run(&mut hands, &mut race, &mut record).0, Ending::Decided);
+    // Sixteen tasks of a millisecond: each round's first index follows the round before.
+    let expected = [
+        "start 0",
+        "verify 0 from 0",
+        "timed 0 from 0",
+        "memory 0 from 0",
+        "timed 0 from 0",
+        "timed 0 from 16",
+        "end 0",
+        "start 0",
+        "verify 0 from 0",
+        "timed 0 from 32",
+        "timed 0 from 32",
+        "end 0",
+    ];
+    assert_eq!(hands.log, expected);
+    let place = &record.candidates[0];
+    assert_eq!(place.incarnations.len(), 2);
+    assert!(place.incarnations.iter().all(|life| life.teardown_ns == Some(5)));
+    let kept: Vec<(Option<u32>, u32)> = place.blocks.iter().map(|block| (block.round, block.incarnation)).collect();
+    assert_eq!(kept, [(None, 0), (None, 0), (Some(0), 0), (Some(1), 0), (None, 1), (Some(2), 1)]);
+    let Outcome::Score(score) = race.fed[0].1 else { panic!("a score") };
+    assert!((score - 1000_f64.ln()).abs() < 1e-9);
+}
+
+#[test]
+fn candidates_of_a_round_draw_the_same_tasks() {
+    let rounds: &[&[(usize, bool)]] = &[&[(1, false), (0, false)], &[(0, false), (1, false)], &[(1, false)]];
+    let (mut hands, mut race) = (Fake::default(), Script::new(rounds));
+    let mut record = record(None, Goal::Throughput);
+    run(&mut hands, &mut race, &mut record);
+    let mut firsts = vec![Vec::new(); 3];
+    for block in record.candidates.iter().flat_map(|place| &place.blocks) {
+        if let Some(round) = block.round {
+            firsts[round as usize].push((block.figures.first_index, block.figures.tasks));
+        }
+    }
+    assert!(firsts.iter().all(|round| round.iter().all(|first| first.0 == round[0].0)), "{firsts:?}");
+    assert!(firsts.iter().all(|round| round[0].0 % VARIANTS == 0));
+    assert!(firsts.windows(2).all(|pair| pair[0].iter().all(|block| block.0 + block.1 <= pair[1][0].0)));
+    assert_eq!(record.rounds[0].order, [1, 0]);
+}
+
+#[test]
+fn one_that_fails_is_out_and_the_others_go_on() {
+    let rounds: &[&[(usize, bool)]] = &[&[(0, false), (1, false), (2, false)], &[(2, false)]];
+    let (mut hands, mut race) = (Fake::default(), Script::new(rounds));
+    hands.vices = vec![(0, Vice::Dies), (1, Vice::Lies)];
+    let mut record = record(None, Goal::Throughput);
+    let (ending, notes) = run(&mut hands, &mut race, &mut record);
+    assert_eq!(ending, Ending::Decided);
+    let kinds: Vec<Option<FailureKind>> =
+        record.candidates.iter().map(|place| place.failure.as_ref().map(|failure| failure.kind)).collect();
+    assert_eq!(kinds, [Some(FailureKind::Agent), Some(FailureKind::Checksum), None]);
+    assert_eq!(race.fed[..2], [(0, Outcome::Failed), (1, Outcome::Failed)]);
+    assert!(hands.log.contains(&"kill 0".to_owned()) && hands.alive.is_empty());
+    assert_eq!(record.rounds[0].order, [2]);
+    assert!(notes.contains(&"rust/thread-pool@w2 failed: Checksum".to_owned()), "{notes:?}");
+}
+
+#[test]
+fn an_interrupt_keeps_what_was_measured_and_waits_for_nobody() {
+    let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false), (1, false)], &[(0, false)]]));
+    // Two warm-ups' worth of timed blocks: candidate 0 is done, candidate 1 is not.
+    hands.interrupt_after = Some(2);
+    let mut record = record(None, Goal::Throughput);
+    assert_eq!(run(&mut hands, &mut race, &mut record).0, Ending::Interrupted);
+    assert_eq!(record.rounds[0].order, [0]);
+    assert!(hands.alive.is_empty() && !hands.log.iter().any(|line| line.starts_with("end")));
+    assert!(record.candidates.iter().all(|place| place.failure.is_none()));
+}
+
+#[test]
+fn calls_are_never_exceeded() {
+    for max_calls in [0, 10, 40, 100, 300, 1000] {
+        let rounds: Vec<&[(usize, bool)]> = vec![&[(0, false), (1, false)]; 100];
+        let (mut hands, mut race) = (Fake::default(), Script::new(&rounds));
+        let mut record = record(Some(max_calls), Goal::Throughput);
+        assert_eq!(run(&mut hands, &mut race, &mut record).0, Ending::BudgetSpent);
+        let run: u64 = record.candidates.iter().flat_map(|place| &place.blocks).map(|block| block.figures.tasks).sum();
+        assert!(run <= max_calls, "{run} of {max_calls}");
+    }
+}
+
+#[test]
+fn restless_and_leaving_agents_are_named_once() {
+    let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(0, false)], &[(0, true)]]));
+    hands.vices = vec![(0, Vice::Burns), (0, Vice::Leaves)];
+    let mut record = record(None, Goal::CpuPerTask);
+    run(&mut hands, &mut race, &mut record);
+    let parked = record.warnings.iter().filter(|warning| matches!(warning, Warning::NotParked { .. })).count();
+    let left = record.warnings.iter().filter(|warning| matches!(warning, Warning::Leftover { .. })).count();
+    assert_eq!((parked, left), (1, 2));
+    assert!((record.candidates[0].incarnations[0].parked_cpu_share - 0.5).abs() < 1e-12);
+    assert_eq!(race.fed[0].1, Outcome::Score(-(MS as f64).ln()));
+}
+
+#[test]
+fn a_round_far_beyond_the_budget_is_given_up() {
+    let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(0, false), (1, false)]]));
+    hands.now_ns = 2 * BUDGET_NS;
+    let mut record = record(None, Goal::Throughput);
+    assert_eq!(run(&mut hands, &mut race, &mut record).0, Ending::BudgetSpent);
+    assert!(hands.log.is_empty());
+}
