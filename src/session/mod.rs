@@ -112,7 +112,7 @@ pub enum SessionError {
 /// # Errors
 /// When nothing could be measured at all, or the record could not be saved.
 pub fn run(session: Session, observer: &mut dyn Observer) -> Result<Record, SessionError> {
-    let counters = meters::Counters::read();
+    let counters = meters::Counters::start();
     let began_ns = now_ns();
     let start = |what| move |source| SessionError::Start { what, source };
     let program = std::env::current_exe().map_err(start("the native agent"))?;
@@ -129,7 +129,7 @@ pub fn run(session: Session, observer: &mut dyn Observer) -> Result<Record, Sess
     }
     record.ending = ending;
     // After the guard's end, all that the session started is reaped and its CPU time known.
-    record.disturbance = counters.map(meters::Counters::disturbance).unwrap_or_default();
+    record.disturbance = counters.disturbance();
     record.elapsed_ns = now_ns() - began_ns;
     if saver.save(&record)? {
         observer.observe(&Event::Saved(&record));

@@ -69,7 +69,7 @@ pub(super) fn prepare(
     let (mut agent, hello, _) = nursery.agent()?;
     let baseline = meters::memory_below(agent.guard().pid());
     let mut calibration = Calibration {
-        baseline_memory_bytes: (baseline.processes > 0).then_some(baseline.memory_bytes),
+        baseline_memory_bytes: baseline.map(|baseline| baseline.memory_bytes),
         runtimes: vec![hello],
         ..Calibration::default()
     };

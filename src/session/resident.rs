@@ -217,7 +217,7 @@ impl Resident {
         let root = self.link.guard().pid();
         let mut most: Option<MemorySample> = None;
         let mut sample = || {
-            let now = meters::memory_below(root);
+            let Some(now) = meters::memory_below(root) else { return };
             most = Some(most.filter(|most| most.memory_bytes >= now.memory_bytes).unwrap_or(now));
         };
         let ticks = Ticks { every_ns: ask.window_ns / (MEMORY_SAMPLES + 1), call: &mut sample };
