@@ -6,10 +6,13 @@ use std::process::ExitCode;
 
 /// Runs the hidden verb that the arguments (without the program's name) begin with, if they do.
 pub(super) fn run(args: &[OsString]) -> Option<ExitCode> {
-    let (verb, _rest) = args.split_first()?;
+    let (verb, rest) = args.split_first()?;
     match verb.to_str()? {
-        // merge: "agent" => Some(crate::agent::main(rest)),
-        // merge: "worker" => Some(crate::agent::worker::main(rest)),
+        "agent" => Some(crate::agent::main()),
+        "worker" => {
+            let rest: Vec<String> = rest.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+            Some(crate::agent::worker::main(&rest))
+        }
         "companion" => Some(crate::agent::companion::main()),
         "guard" => Some(crate::guard::main()),
         _ => None,

@@ -82,7 +82,6 @@ pub(super) fn measure(session: Session, observer: &mut dyn Observer) -> Result<R
 }
 
 /// What a record says.
-pub(super) fn analyze(_record: &Record) -> Verdict {
-    // merge: crate::analyze::analyze(record)
-    Verdict { validity: crate::analyze::Validity::Invalid, validity_reasons: Vec::new(), groups: Vec::new() }
+pub(super) fn analyze(record: &Record) -> Verdict {
+    crate::analyze::analyze(record)
 }
