@@ -117,6 +117,28 @@ fn json_obeys_the_schema_and_is_read_back_whole() {
 }
 
 #[test]
+fn the_sample_record_obeys_the_schema() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("reports/sample.json");
+    let text = std::fs::read_to_string(&path).expect("the sample record");
+    let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let schema = serde_json::to_value(record_schema()).expect("a schema serialises");
+    let validator = jsonschema::validator_for(&schema).expect("a legal schema");
+    let faults: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
+    assert!(faults.is_empty(), "{faults:?}");
+    assert_eq!(crate::record::read(&path).expect("read back").records.len(), 1);
+}
+
+#[test]
+fn sizes_are_shown_where_none_was_preferred() {
+    let mut cut = judged();
+    for row in &mut cut.verdict.groups[0].rows {
+        row.status = crate::analyze::Status::Superseded;
+    }
+    let text = table(CHAMPIONS, PLAIN_80).document(&[cut]);
+    assert!(text.contains("thread-pool@w32") && !text.contains("--all shows them"), "{text}");
+}
+
+#[test]
 fn every_warning_says_what_to_know() {
     use crate::record::Warning;
     let candidate = sample::candidate(crate::candidate::Engine::Rayon, Some(2), None);
