@@ -86,9 +86,12 @@ pub fn read(path: &Path) -> Result<Recording, StoreError> {
 /// When the directory cannot be written to.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     use std::io::Write as _;
+    use std::os::unix::fs::PermissionsExt as _;
     let failed = |source| StoreError::Write { path: path.display().to_string(), source };
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(parent).map_err(failed)?;
+    // A temporary file is private; a record is as readable as any file that the user makes.
+    let ordinary = std::fs::Permissions::from_mode(0o666);
+    let mut file = tempfile::Builder::new().permissions(ordinary).tempfile_in(parent).map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
     Ok(())

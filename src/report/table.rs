@@ -47,8 +47,10 @@ impl CandidatesTable {
     }
 
     fn group(&self, judged: &Judged, group: &Group) -> String {
-        let rows: Vec<&Row> =
-            group.rows.iter().filter(|row| self.shown.all || row.status != Status::Superseded).collect();
+        let champions: Vec<&Row> = group.rows.iter().filter(|row| row.status != Status::Superseded).collect();
+        // Where no size of any engine was preferred yet, all of them are what there is to show.
+        let every = self.shown.all || champions.is_empty();
+        let rows: Vec<&Row> = if every { group.rows.iter().collect() } else { champions };
         let hidden = group.rows.len() - rows.len();
         let runtimes = &judged.record.calibration.runtimes;
         let version = runtimes.iter().find(|hello| hello.runtime == group.runtime).map_or("", |hello| &hello.version);
