@@ -27,6 +27,9 @@ pub(super) enum Failure {
     /// The session could not run at all.
     #[error(transparent)]
     Session(SessionError),
+    /// The self-test could not go on.
+    #[error("the self-test cannot go on: {0}")]
+    Selftest(crate::selftest::Fault),
     /// Signals cannot be watched.
     #[error("cannot watch for signals: {0}")]
     Signals(io::Error),
@@ -42,7 +45,7 @@ impl Failure {
             Failure::Rendered(_) | Failure::Usage(_) | Failure::Read(_) => Exit::Usage,
             Failure::Write(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Fine,
             Failure::Write(_) | Failure::Save(_) | Failure::Session(SessionError::Store(_)) => Exit::Output,
-            Failure::Session(_) => Exit::NoAnswer,
+            Failure::Session(_) | Failure::Selftest(_) => Exit::NoAnswer,
             Failure::Signals(_) | Failure::Json(_) => Exit::Internal,
         }
     }

@@ -22,6 +22,7 @@ mod report;
 mod run;
 pub mod schema;
 mod seams;
+mod selftest;
 pub mod serve;
 mod signals;
 mod terminal;
@@ -67,6 +68,8 @@ enum Verb {
     List(list::ListArgs),
     /// Write a workload file to start from
     Init(init::InitArgs),
+    /// Measure known answers, and print each beside its theory
+    Selftest(selftest::SelftestArgs),
     /// Print a JSON Schema
     Schema(schema::SchemaArgs),
     /// Show what this host is, what of it may be used, and how steady it is
@@ -142,6 +145,7 @@ fn dispatch(verb: Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Check(args) => plainly(terminal, |out, err, colour| check::run(&args, out, err, colour)),
         Verb::List(args) => plainly(terminal, |out, err, colour| list::run(&args, out, err, colour)),
         Verb::Init(args) => plainly(terminal, |out, err, colour| init::run(&args, out, err, colour)),
+        Verb::Selftest(args) => selftest::run(&args, terminal),
         Verb::Schema(args) => plainly(terminal, |out, err, colour| schema::run(&args, out, err, colour)),
         Verb::Host(args) => plainly(terminal, |out, err, colour| host::run(&args, out, err, colour)),
         Verb::Serve(args) => plainly(terminal, |out, err, colour| serve::run(&args, out, err, colour)),

@@ -8,7 +8,7 @@ use super::{Event, Observer, SessionError};
 use crate::candidate::Candidate;
 use crate::protocol::{BlockKind, Failed, FailureKind, Reference, VARIANTS};
 use crate::race::{Next, Outcome, Race, RoundPlan, Turn};
-use crate::record::{BlockRecord, CandidateRecord, Ending, Incarnation, Record, Round, Warning};
+use crate::record::{BlockRecord, CandidateRecord, Ending, Incarnation, Phase, Record, Round, Warning};
 use crate::workload::Goal;
 
 const MS: u64 = 1_000_000;
@@ -180,7 +180,7 @@ impl<'a> Course<'a> {
             if self.overspent() {
                 return Some(Stop::Spent);
             }
-            match self.turn(number, *turn) {
+            match self.turn(number, round.phase, *turn) {
                 Turned::Fed(outcome) => race.feed(turn.candidate, outcome),
                 Turned::Stopped(stop) => return Some(stop),
             }
@@ -195,8 +195,8 @@ impl<'a> Course<'a> {
         self.hands.elapsed_ns() > self.pace.budget_ns.saturating_add(self.pace.budget_ns / 4)
     }
 
-    fn turn(&mut self, number: u32, turn: Turn) -> Turned {
-        match self.measure(number, turn) {
+    fn turn(&mut self, number: u32, phase: Phase, turn: Turn) -> Turned {
+        match self.measure(number, phase, turn) {
             Ok(Ok(score)) => Turned::Fed(Outcome::Score(score)),
             Ok(Err(stop)) => Turned::Stopped(stop),
             Err(Fault::Interrupted) => Turned::Stopped(Stop::Interrupted),
@@ -212,7 +212,7 @@ impl<'a> Course<'a> {
     }
 
     /// One timed block, with all that must come before it. The inner error is a stop, not a failure.
-    fn measure(&mut self, number: u32, turn: Turn) -> Result<Result<f64, Stop>, Fault> {
+    fn measure(&mut self, number: u32, phase: Phase, turn: Turn) -> Result<Result<f64, Stop>, Fault> {
         let slot = turn.candidate;
         if turn.anew && self.slots[slot].alive {
             self.end(slot);
@@ -225,6 +225,11 @@ impl<'a> Course<'a> {
         let Some(learned) = self.slots[slot].learned else {
             return Err(Fault::new(FailureKind::Protocol, "nothing is known of the candidate's tasks".to_owned()));
         };
+        if phase == Phase::Final
+            && let Err(stop) = self.weigh(slot, &learned)?
+        {
+            return Ok(Err(stop));
+        }
         let window = self.pace.window(&learned);
         let Some(window_ns) = self.affordable(slot, window.ns, &learned) else { return Ok(Err(Stop::Spent)) };
         if window.long_tasks && !std::mem::replace(&mut self.slots[slot].warned_of_length, true) {
@@ -245,7 +250,7 @@ impl<'a> Course<'a> {
         Ok(Ok(score))
     }
 
-    /// A new incarnation: started, verified, warmed up and, the first time, weighed.
+    /// A new incarnation: started, verified and warmed up.
     fn start(&mut self, slot: usize) -> Result<Result<(), Stop>, Fault> {
         let candidate = self.record.candidates[slot].candidate.clone();
         let concurrency = self.concurrency(slot);
@@ -262,7 +267,11 @@ impl<'a> Course<'a> {
             teardown_ns: None,
             parked_cpu_share: 0.0,
         });
-        let mut learned = Learned::from_first_task(born.ready.first_task_ns, concurrency, self.record.workload.load);
+        let objective = self.record.workload.objective;
+        if objective.goal == Goal::Memory || objective.limits.memory_bytes.is_some() {
+            self.slots[slot].has_memory = false;
+        }
+        let learned = Learned::from_first_task(born.ready.first_task_ns, concurrency, self.record.workload.load);
         if self.reference.is_some() {
             let taken = self.block(slot, BlockKind::Verify, 0, 0, &learned)?;
             self.keep(slot, None, taken);
@@ -270,15 +279,21 @@ impl<'a> Course<'a> {
         let wished = self.pace.untimed(WARM_UP_NS, learned.latency_ns.min(WARM_UP_NS));
         let Some(window_ns) = self.affordable(slot, wished, &learned) else { return Ok(Err(Stop::Spent)) };
         let taken = self.block(slot, BlockKind::Timed, window_ns, self.first_index, &learned)?;
-        learned = Learned::from_block(&taken.figures);
-        self.slots[slot].learned = Some(learned);
-        if !self.slots[slot].has_memory {
-            let wished = self.pace.untimed(MEMORY_NS, learned.latency_ns);
-            let Some(window_ns) = self.affordable(slot, wished, &learned) else { return Ok(Err(Stop::Spent)) };
-            let taken = self.block(slot, BlockKind::Memory, window_ns, self.first_index, &learned)?;
-            self.slots[slot].has_memory = true;
-            self.keep(slot, None, taken);
+        self.slots[slot].learned = Some(Learned::from_block(&taken.figures));
+        Ok(Ok(()))
+    }
+
+    /// Takes a memory block of a candidate that has come as far as the final: once, or once a life where
+    /// the objective looks at memory. What the search passes over is not weighed, which would take longer
+    /// than its rounds.
+    fn weigh(&mut self, slot: usize, learned: &Learned) -> Result<Result<(), Stop>, Fault> {
+        if std::mem::replace(&mut self.slots[slot].has_memory, true) {
+            return Ok(Ok(()));
         }
+        let wished = self.pace.untimed(MEMORY_NS, learned.latency_ns);
+        let Some(window_ns) = self.affordable(slot, wished, learned) else { return Ok(Err(Stop::Spent)) };
+        let taken = self.block(slot, BlockKind::Memory, window_ns, self.first_index, learned)?;
+        self.keep(slot, None, taken);
         Ok(Ok(()))
     }
 
