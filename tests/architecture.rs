@@ -22,6 +22,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("record", &["workload", "host", "protocol", "plan"]),
     ("race", &["stats", "plan", "record"]),
     ("session", &["workload", "stats", "host", "protocol", "plan", "record", "race", "guard"]),
+    ("selftest", &["workload", "stats", "host", "protocol", "session", "guard"]),
     ("analyze", &["workload", "stats", "host", "protocol", "plan", "record", "race"]),
     ("report", &["workload", "host", "protocol", "plan", "record", "analyze"]),
     ("server", &["protocol"]),
@@ -29,8 +30,8 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "workload", "stats", "host", "protocol", "plan", "agent", "record", "race", "session", "analyze", "report",
-            "server", "guard",
+            "workload", "stats", "host", "protocol", "plan", "agent", "record", "race", "session", "selftest",
+            "analyze", "report", "server", "guard",
         ],
     ),
 ];
