@@ -15,7 +15,7 @@ const MS: u64 = 1_000_000;
 /// The window of the block by which a new incarnation is warmed up.
 const WARM_UP_NS: u64 = 10 * MS;
 /// The window of a memory block.
-const MEMORY_NS: u64 = 150 * MS;
+const MEMORY_NS: u64 = 60 * MS;
 
 /// What the loop needs of a race: [`Race`], or a script in tests.
 pub(super) trait Racing {
