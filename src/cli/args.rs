@@ -33,7 +33,7 @@ pub(super) struct Selection {
     /// The seed of all inputs, draws and shuffles
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// How long it may take in all, e.g. 20s or 5m [default: 20s a workload, 2m for all that are shipped]
+    /// How long it may take in all, e.g. 20s or 5m [default: 30s a workload, 4m for all that are shipped]
     #[arg(long, value_name = "TIME", value_parser = budget)]
     pub(super) budget: Option<Duration>,
     /// Let tasks reach targets beyond this host

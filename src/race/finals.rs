@@ -11,7 +11,7 @@ const LEAST_ROUNDS: u32 = 12;
 /// Rounds after which it ends undecided.
 const MOST_ROUNDS: u32 = 30;
 /// Rounds before a gross loser may be dropped.
-const ROUNDS_BEFORE_DROP: u32 = 5;
+const ROUNDS_BEFORE_DROP: u32 = 3;
 /// Rounds of a life once the first three are over.
 const LATER_LIFE: u32 = 6;
 

@@ -26,6 +26,8 @@ pub(super) struct Learned {
     pub throughput_per_s: f64,
     /// The length of the whole block.
     pub elapsed_ns: u64,
+    /// What of it lay outside the window: ramp and drain.
+    pub outside_ns: u64,
 }
 
 impl Learned {
@@ -42,6 +44,7 @@ impl Learned {
             latency_ns,
             throughput_per_s: f64::from(concurrency) * 1e9 / latency_ns as f64,
             elapsed_ns: latency_ns.saturating_mul(tasks),
+            outside_ns: 0,
         }
     }
 
@@ -55,6 +58,7 @@ impl Learned {
             latency_ns,
             throughput_per_s: block.throughput_per_s(),
             elapsed_ns: block.elapsed_ns,
+            outside_ns: block.elapsed_ns.saturating_sub(block.window_ns),
         }
     }
 }
@@ -90,7 +94,12 @@ impl Pace {
         let enough =
             if learned.throughput_per_s > 0.0 { (ENOUGH_TASKS * 1e9 / learned.throughput_per_s) as u64 } else { 0 };
         let two_tasks = latency.saturating_mul(2);
-        let wanted = SHORTEST_NS.max(learned.resume_ns.saturating_mul(20)).max(two_tasks).max(enough);
+        // Tasks of a long tail make the drain long; a window as long as the rest wastes no more than half.
+        let wanted = SHORTEST_NS
+            .max(learned.resume_ns.saturating_mul(20))
+            .max(two_tasks)
+            .max(enough)
+            .max(learned.outside_ns.min(LONGEST_NS));
         let capped = wanted.min(LONGEST_NS.max(two_tasks));
         let period = self.quota_period_ns.unwrap_or(0);
         let wanted = capped.max(period.saturating_mul(QUOTA_PERIODS));
@@ -152,7 +161,7 @@ mod tests {
     }
 
     fn learned(latency_ns: u64, throughput_per_s: f64) -> Learned {
-        Learned { resume_ns: 10_000, latency_ns, throughput_per_s, elapsed_ns: latency_ns }
+        Learned { resume_ns: 10_000, latency_ns, throughput_per_s, elapsed_ns: latency_ns, outside_ns: 0 }
     }
 
     #[test]
@@ -165,6 +174,8 @@ mod tests {
         assert_eq!(pace.window(&learned(80 * MS, 12.5)).ns, 160 * MS);
         let slow_start = Learned { resume_ns: MS, ..learned(50_000, 20_000.0) };
         assert_eq!(pace.window(&slow_start).ns, 20 * MS);
+        let long_tail = Learned { outside_ns: 40 * MS, ..learned(5 * MS, 3_000.0) };
+        assert_eq!(pace.window(&long_tail).ns, 40 * MS);
         let quota = Pace { quota_period_ns: Some(100 * MS), ..pace };
         let window = quota.window(&learned(50_000, 20_000.0));
         assert_eq!((window.ns, window.idle_before_ns), (500 * MS, 100 * MS));

@@ -250,16 +250,18 @@ impl<'a> Course<'a> {
         Ok(Ok(score))
     }
 
-    /// A new incarnation: started, verified and warmed up.
+    /// A new incarnation: started and warmed up. Every block's checksum is compared, this one's too.
     fn start(&mut self, slot: usize) -> Result<Result<(), Stop>, Fault> {
         let candidate = self.record.candidates[slot].candidate.clone();
         let concurrency = self.concurrency(slot);
-        if self.calls_left() < u64::from(concurrency) + VARIANTS {
+        // An agent's first task, and one for each in flight.
+        let first_tasks = u64::from(concurrency) + 1;
+        if self.calls_left() < first_tasks {
             return Ok(Err(Stop::Spent));
         }
         let born = self.hands.start(slot, &candidate)?;
         self.slots[slot].alive = true;
-        self.calls += u64::from(concurrency);
+        self.calls += first_tasks;
         self.record.candidates[slot].incarnations.push(Incarnation {
             boot_ns: born.boot_ns,
             startup_ns: born.ready.startup_ns,
@@ -272,10 +274,6 @@ impl<'a> Course<'a> {
             self.slots[slot].has_memory = false;
         }
         let learned = Learned::from_first_task(born.ready.first_task_ns, concurrency, self.record.workload.load);
-        if self.reference.is_some() {
-            let taken = self.block(slot, BlockKind::Verify, 0, 0, &learned)?;
-            self.keep(slot, None, taken);
-        }
         let wished = self.pace.untimed(WARM_UP_NS, learned.latency_ns.min(WARM_UP_NS));
         let Some(window_ns) = self.affordable(slot, wished, &learned) else { return Ok(Err(Stop::Spent)) };
         let taken = self.block(slot, BlockKind::Timed, window_ns, self.first_index, &learned)?;
@@ -306,11 +304,7 @@ impl<'a> Course<'a> {
         first_index: u64,
         learned: &Learned,
     ) -> Result<Taken, Fault> {
-        let patience_ns = match kind {
-            // Each variant once, one after another at worst.
-            BlockKind::Verify => self.pace.patience_ns(learned.latency_ns.saturating_mul(10 * VARIANTS), learned),
-            _ => self.pace.patience_ns(window_ns, learned),
-        };
+        let patience_ns = self.pace.patience_ns(window_ns, learned);
         let taken = self.hands.block(slot, Ask { kind, window_ns, first_index, patience_ns })?;
         self.calls += taken.figures.tasks;
         self.watch_parking(slot, taken.parked_cpu_share);
