@@ -44,42 +44,43 @@ impl Search {
         Search { entry, margin, stage: Stage::Climb(axis), climb, sizes, champion: None, was_cut: false }
     }
 
-    /// The candidates of the next round: the current rung and the one below. None when the search is over.
+    /// The candidates of the next round. None when the search is over.
     pub(super) fn turns(&mut self, roster: &mut Roster) -> Vec<usize> {
         loop {
             if self.stage == Stage::Done {
                 return Vec::new();
             }
-            let Some((low, high)) = self.step_candidates() else {
+            let step = self.step_candidates();
+            if step.is_empty() {
                 self.advance(roster);
                 continue;
-            };
-            let (low, high) = (roster.enter(low), roster.enter(high));
-            let known = |one: usize| roster.failed.contains(&one).then_some(Outcome::Failed);
-            if known(low).or(known(high)).is_none() {
-                return vec![low, high];
             }
-            self.climb.feed(known(low), known(high));
+            let turns: Vec<usize> = step.into_iter().map(|candidate| roster.enter(candidate)).collect();
+            if !turns.iter().any(|one| roster.failed.contains(one)) {
+                return turns;
+            }
+            let known = |one: &usize| roster.failed.contains(one).then_some(Outcome::Failed);
+            self.climb.feed(&turns.iter().map(known).collect::<Vec<_>>());
         }
     }
 
     /// Takes in what a round said.
     pub(super) fn settle(&mut self, outcomes: &BTreeMap<usize, Option<Outcome>>, roster: &mut Roster) {
-        let Some((low, high)) = self.step_candidates() else {
+        let step = self.step_candidates();
+        if step.is_empty() {
             return;
-        };
+        }
         let said = |candidate: &Candidate| roster.find(candidate).and_then(|one| outcomes.get(&one).copied().flatten());
-        let (low, high) = (said(&low), said(&high));
-        self.climb.feed(low, high);
+        self.climb.feed(&step.iter().map(said).collect::<Vec<_>>());
         self.advance_if_over(roster);
     }
 
-    /// Ends the search here; what was measured decides, and where nothing was, the library's default.
+    /// Ends the search here; what was measured decides, and where nothing was, the library's default. It
+    /// counts as cut when a larger size may yet be far better.
     pub(super) fn cut(&mut self, roster: &mut Roster) {
         self.advance_if_over(roster);
         if let Stage::Climb(axis) | Stage::Check(axis) = self.stage {
-            self.was_cut = true;
-            self.climb.stop();
+            self.was_cut = self.climb.stop();
             // Above the first axis the default was measured already: it stands until it is compared.
             let default_stands = self.is_second(axis) && !self.has_reached_default(axis);
             if self.climb.has_measured() && !default_stands {
@@ -100,28 +101,27 @@ impl Search {
 
     /// The candidates that may run in the next round.
     pub(super) fn needed(&self, roster: &Roster) -> Vec<usize> {
-        match self.step_candidates() {
-            Some((low, high)) => [low, high].iter().filter_map(|one| roster.find(one)).collect(),
-            None => self.champion.into_iter().collect(),
+        if self.stage == Stage::Done {
+            return self.champion.into_iter().collect();
         }
+        self.step_candidates().iter().filter_map(|one| roster.find(one)).collect()
     }
 
-    /// The candidates of the current step; `None` when there is no step.
-    fn step_candidates(&self) -> Option<(Candidate, Candidate)> {
+    /// The candidates of the climb's next round; none when there is no such round.
+    fn step_candidates(&self) -> Vec<Candidate> {
         let (Stage::Climb(axis) | Stage::Check(axis)) = self.stage else {
-            return None;
+            return Vec::new();
         };
-        let (low, high) = self.climb.step()?;
         let at = |size: u32| {
             let mut sizes = self.sizes;
             *size_of(&mut sizes, axis) = Some(size);
             self.entry.candidate(sizes)
         };
-        Some((at(low), at(high)))
+        self.climb.sizes().into_iter().map(at).collect()
     }
 
     fn advance_if_over(&mut self, roster: &mut Roster) {
-        while self.stage != Stage::Done && self.climb.step().is_none() {
+        while self.stage != Stage::Done && self.climb.sizes().is_empty() {
             self.advance(roster);
         }
     }
