@@ -11,7 +11,7 @@ use crate::report::{self, Exporter, Judged, View};
 use crate::workload::Workload;
 
 /// The time for all shipped workloads together when the user names none.
-const BUDGET_OF_ALL: Duration = Duration::from_secs(120);
+const BUDGET_OF_ALL: Duration = Duration::from_secs(240);
 
 /// What `recommend` is told.
 #[derive(clap::Args, Clone, Debug)]

@@ -9,7 +9,7 @@ use crate::stats::{across_lives, trimmed_mean};
 /// Rounds before the race may be decided.
 const LEAST_ROUNDS: u32 = 12;
 /// Rounds after which it ends undecided.
-const MOST_ROUNDS: u32 = 30;
+const MOST_ROUNDS: u32 = 400;
 /// Rounds before a gross loser may be dropped.
 const ROUNDS_BEFORE_DROP: u32 = 3;
 /// Rounds of a life once the first three are over.

@@ -4,8 +4,8 @@ use crate::protocol::Block;
 use crate::workload::Load;
 
 const MS: u64 = 1_000_000;
-/// No window is shorter: below, the edges weigh too much.
-const SHORTEST_NS: u64 = 5 * MS;
+/// No window is shorter: below, the edges and the host's pauses weigh too much.
+const SHORTEST_NS: u64 = 10 * MS;
 /// Without need no window is longer: what is measured within 250 ms shares its noise.
 const LONGEST_NS: u64 = 100 * MS;
 /// A window holds about this many tasks at least: overlaps are counted in fractions, so few are enough.
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn windows_are_as_documented() {
         let pace = pace(20_000 * MS);
-        assert_eq!(pace.window(&learned(50_000, 20_000.0)).ns, 5 * MS);
+        assert_eq!(pace.window(&learned(50_000, 20_000.0)).ns, 10 * MS);
         assert_eq!(pace.window(&learned(10 * MS, 6_400.0)).ns, 20 * MS);
         // Four tasks one after another.
         assert_eq!(pace.window(&learned(10 * MS, 100.0)).ns, 40 * MS);

@@ -86,6 +86,8 @@ pub(super) struct Course<'a> {
     first_index: u64,
     /// The most tasks that a block of this round ran.
     longest: u64,
+    /// The window that blocks of this round have at least, whoever runs them.
+    common_ns: u64,
 }
 
 /// What a course needs beside the hands and the record.
@@ -104,8 +106,8 @@ impl<'a> Course<'a> {
         rules: Rules,
     ) -> Course<'a> {
         let Rules { pace, reference, calls } = rules;
-        let (slots, first_index, longest) = (Vec::new(), 0, 0);
-        Course { hands, observer, record, saver, pace, reference, calls, slots, first_index, longest }
+        let (slots, first_index, longest, common_ns) = (Vec::new(), 0, 0, 0);
+        Course { hands, observer, record, saver, pace, reference, calls, slots, first_index, longest, common_ns }
     }
 
     /// Runs the race to its end, or until the budget, the calls or the user's patience are spent.
@@ -176,6 +178,7 @@ impl<'a> Course<'a> {
         });
         self.record.rounds.push(Round { order: Vec::new(), phase: round.phase });
         self.longest = 0;
+        self.common_ns = self.common_window(round);
         for turn in &round.turns {
             if self.overspent() {
                 return Some(Stop::Spent);
@@ -188,6 +191,16 @@ impl<'a> Course<'a> {
         // The draws of tasks are spread over each sixteen of them, so a round begins at a multiple.
         self.first_index += self.longest.next_multiple_of(VARIANTS);
         None
+    }
+
+    /// The median of the windows that the candidates of a round need. Shorter ones are lengthened to it: a
+    /// pause of the host falls into few short windows and wholly, into most long ones and in part, so that
+    /// a trimmed mean would favour whoever has short windows.
+    fn common_window(&self, round: &RoundPlan) -> u64 {
+        let known = round.turns.iter().filter_map(|turn| self.slots.get(turn.candidate)?.learned);
+        let mut needs: Vec<u64> = known.map(|learned| self.pace.window(&learned).ns).collect();
+        needs.sort_unstable();
+        needs.get(needs.len() / 2).copied().unwrap_or(0)
     }
 
     /// A round is finished beyond the budget, for the sake of its pairs, but not far beyond.
@@ -231,7 +244,8 @@ impl<'a> Course<'a> {
             return Ok(Err(stop));
         }
         let window = self.pace.window(&learned);
-        let Some(window_ns) = self.affordable(slot, window.ns, &learned) else { return Ok(Err(Stop::Spent)) };
+        let wished = window.ns.max(self.common_ns);
+        let Some(window_ns) = self.affordable(slot, wished, &learned) else { return Ok(Err(Stop::Spent)) };
         if window.long_tasks && !std::mem::replace(&mut self.slots[slot].warned_of_length, true) {
             let candidate = self.record.candidates[slot].candidate.clone();
             self.warn(Warning::LongTasks { candidate, task_ns: learned.latency_ns });
