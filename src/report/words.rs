@@ -3,7 +3,6 @@
 use super::Judged;
 use super::units::{bytes, count, difference, duration, factor, percent, rate};
 use crate::analyze::{Estimate, Group, HostLimit, LimitKind, Row, Status, Validity};
-use crate::candidate::Candidate;
 use crate::record::{Ending, Record, Warning};
 use crate::workload::Goal;
 
@@ -223,15 +222,22 @@ pub(super) fn reservations(judged: &Judged) -> Vec<String> {
     said
 }
 
-/// Candidates that failed or broke a limit, and why.
-pub(super) fn faults(judged: &Judged) -> Vec<(Candidate, &'static str, String)> {
-    let rows = judged.verdict.groups.iter().flat_map(|group| &group.rows);
-    rows.filter_map(|row| match &row.status {
-        Status::Failed { reason } => Some((row.candidate.clone(), "failed", plain(reason))),
-        Status::Infeasible { reason } => Some((row.candidate.clone(), "over limit", plain(reason))),
-        _ => None,
-    })
-    .collect()
+/// Candidates that failed or broke a limit, and why: those of one reason in one line, named `a` and `b`.
+pub(super) fn faults(judged: &Judged) -> Vec<(String, &'static str, String)> {
+    let mut found: Vec<(Vec<String>, &'static str, String)> = Vec::new();
+    for row in judged.verdict.groups.iter().flat_map(|group| &group.rows) {
+        let (what, reason) = match &row.status {
+            Status::Failed { reason } => ("failed", plain(reason)),
+            Status::Infeasible { reason } => ("over limit", plain(reason)),
+            _ => continue,
+        };
+        let name = format!("`{}`", row.candidate);
+        match found.iter_mut().find(|(_, same, why)| *same == what && *why == reason) {
+            Some((names, ..)) => names.push(name),
+            None => found.push((vec![name], what, reason)),
+        }
+    }
+    found.into_iter().map(|(names, what, reason)| (listed(&names, "and"), what, reason)).collect()
 }
 
 /// How sure an answer is, in a word.
