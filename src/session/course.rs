@@ -81,6 +81,8 @@ pub(super) struct Course<'a> {
     pub reference: Option<Reference>,
     /// Tasks run so far.
     pub calls: u64,
+    /// Time that went to agents which did not answer. One that hangs is out, and the others keep their budget.
+    lost_ns: u64,
     slots: Vec<Slot>,
     /// The index of the round's first task, the same for all, so that they draw the same tasks.
     first_index: u64,
@@ -106,8 +108,21 @@ impl<'a> Course<'a> {
         rules: Rules,
     ) -> Course<'a> {
         let Rules { pace, reference, calls } = rules;
-        let (slots, first_index, longest, common_ns) = (Vec::new(), 0, 0, 0);
-        Course { hands, observer, record, saver, pace, reference, calls, slots, first_index, longest, common_ns }
+        let (lost_ns, slots, first_index, longest, common_ns) = (0, Vec::new(), 0, 0, 0);
+        Course {
+            hands,
+            observer,
+            record,
+            saver,
+            pace,
+            reference,
+            calls,
+            lost_ns,
+            slots,
+            first_index,
+            longest,
+            common_ns,
+        }
     }
 
     /// Runs the race to its end, or until the budget, the calls or the user's patience are spent.
@@ -133,7 +148,7 @@ impl<'a> Course<'a> {
             if self.hands.interrupted() {
                 return Ok(Ending::Interrupted);
             }
-            let round = match race.next(self.hands.elapsed_ns()) {
+            let round = match race.next(self.spent_ns()) {
                 Next::Round(round) => round,
                 Next::Over(ending) => return Ok(ending),
             };
@@ -173,7 +188,7 @@ impl<'a> Course<'a> {
             number,
             phase: round.phase,
             candidates: round.turns.len(),
-            elapsed_ns: self.hands.elapsed_ns(),
+            elapsed_ns: self.spent_ns(),
             budget_ns: self.pace.budget_ns,
         });
         self.record.rounds.push(Round { order: Vec::new(), phase: round.phase });
@@ -205,10 +220,16 @@ impl<'a> Course<'a> {
 
     /// A round is finished beyond the budget, for the sake of its pairs, but not far beyond.
     fn overspent(&self) -> bool {
-        self.hands.elapsed_ns() > self.pace.budget_ns.saturating_add(self.pace.budget_ns / 4)
+        self.spent_ns() > self.pace.budget_ns.saturating_add(self.pace.budget_ns / 4)
+    }
+
+    /// What of the budget is spent.
+    fn spent_ns(&self) -> u64 {
+        self.hands.elapsed_ns().saturating_sub(self.lost_ns)
     }
 
     fn turn(&mut self, number: u32, phase: Phase, turn: Turn) -> Turned {
+        let begun_ns = self.hands.elapsed_ns();
         match self.measure(number, phase, turn) {
             Ok(Ok(score)) => Turned::Fed(Outcome::Score(score)),
             Ok(Err(stop)) => Turned::Stopped(stop),
@@ -216,6 +237,9 @@ impl<'a> Course<'a> {
             Err(Fault::Failed(failure)) => {
                 self.hands.kill(turn.candidate);
                 self.slots[turn.candidate].alive = false;
+                if failure.kind == FailureKind::Hang {
+                    self.lost_ns += self.hands.elapsed_ns().saturating_sub(begun_ns);
+                }
                 let place = &mut self.record.candidates[turn.candidate];
                 place.failure = Some(failure.clone());
                 self.observer.observe(&Event::Failed { candidate: &place.candidate, failure: &failure });

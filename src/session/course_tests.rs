@@ -19,6 +19,7 @@ struct Script {
     rounds: VecDeque<Vec<Turn>>,
     fed: Vec<(usize, Outcome)>,
     retired: Vec<usize>,
+    told_ns: Vec<u64>,
 }
 
 impl Script {
@@ -34,7 +35,7 @@ impl Script {
             .collect();
         let turn = |(candidate, anew): &(usize, bool)| Turn { candidate: *candidate, anew: *anew };
         let rounds = rounds.iter().map(|round| round.iter().map(turn).collect()).collect();
-        Script { candidates, rounds, fed: Vec::new(), retired: Vec::new() }
+        Script { candidates, rounds, fed: Vec::new(), retired: Vec::new(), told_ns: Vec::new() }
     }
 }
 
@@ -43,7 +44,8 @@ impl Racing for Script {
         &self.candidates
     }
 
-    fn next(&mut self, _elapsed_ns: u64) -> Next {
+    fn next(&mut self, elapsed_ns: u64) -> Next {
+        self.told_ns.push(elapsed_ns);
         match self.rounds.pop_front() {
             Some(turns) => Next::Round(RoundPlan { phase: Phase::Final, turns }),
             None => Next::Over(Ending::Decided),
@@ -68,6 +70,7 @@ impl Racing for Script {
 enum Vice {
     Lies,
     Dies,
+    Hangs,
     Burns,
     Leaves,
 }
@@ -121,6 +124,10 @@ impl Hands for Fake {
             if self.has(slot, Vice::Dies) {
                 return Err(Fault::new(FailureKind::Agent, "the agent ended with signal 9".to_owned()));
             }
+        }
+        if self.has(slot, Vice::Hangs) {
+            self.now_ns += 4 * BUDGET_NS;
+            return Err(Fault::new(FailureKind::Hang, "no answer".to_owned()));
         }
         let at_ns = self.now_ns;
         let tasks = (ask.window_ns / MS) * (slot as u64 + 1);
@@ -292,6 +299,22 @@ fn one_that_fails_is_out_and_the_others_go_on() {
     assert!(hands.log.contains(&"kill 0".to_owned()) && hands.alive.is_empty());
     assert_eq!(record.rounds[0].order, [2]);
     assert!(notes.contains(&"rust/thread-pool@w2 failed: Checksum".to_owned()), "{notes:?}");
+}
+
+#[test]
+fn a_hang_costs_the_others_nothing() {
+    let rounds: &[&[(usize, bool)]] = &[&[(0, false), (1, false)], &[(1, false)]];
+    let (mut hands, mut race) = (Fake::default(), Script::new(rounds));
+    hands.vices = vec![(0, Vice::Hangs)];
+    let mut record = record(None, Goal::Throughput);
+    assert_eq!(run(&mut hands, &mut race, &mut record).0, Ending::Decided);
+    assert_eq!(record.candidates[0].failure.as_ref().map(|failure| failure.kind), Some(FailureKind::Hang));
+    assert_eq!(
+        (record.rounds[0].order.as_slice(), record.rounds[1].order.as_slice()),
+        ([1].as_slice(), [1].as_slice())
+    );
+    assert!(race.told_ns.iter().all(|told| *told < BUDGET_NS), "{:?}", race.told_ns);
+    assert!(record.elapsed_ns > 4 * BUDGET_NS, "the record tells all of it");
 }
 
 #[test]

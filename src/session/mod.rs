@@ -64,7 +64,7 @@ pub enum Event<'a> {
         phase: Phase,
         /// How many candidates run in it.
         candidates: usize,
-        /// Time spent.
+        /// Time spent, without what was lost to candidates that did not answer.
         elapsed_ns: u64,
         /// The budget.
         budget_ns: u64,

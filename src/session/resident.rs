@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::blocks::grace_ns;
 use super::hands::{Ask, Born, Farewell, Hands, PARKED_SHARE, Taken};
 use super::link::{Fault, Link, Ticks, out_of_turn};
 use super::meters;
@@ -19,6 +20,8 @@ use crate::record::MemorySample;
 const SECOND_NS: u64 = 1_000_000_000;
 /// How long an agent may take to say hello.
 const HELLO_NS: u64 = 20 * SECOND_NS;
+/// How long it may take to fill its pool and open its connections.
+const SET_UP_NS: u64 = 10 * SECOND_NS;
 /// How long an agent may take to say goodbye.
 const BYE_NS: u64 = 3 * SECOND_NS;
 /// How long processes may take to end after their agent did.
@@ -148,7 +151,7 @@ impl Hands for Residents {
     fn start(&mut self, slot: usize, candidate: &Candidate) -> Result<Born, Fault> {
         let (mut link, _, boot_ns) = self.nursery.agent()?;
         let job = Job { candidate: candidate.clone(), ..self.job.clone() };
-        let patience_ns = HELLO_NS.saturating_add(job.task_timeout_ns.saturating_mul(2));
+        let patience_ns = SET_UP_NS.saturating_add(grace_ns(job.task_timeout_ns));
         let doing = "while it was set up";
         match link.exchange(Some(&Request::Job(Box::new(job))), patience_ns, doing, None)? {
             Reply::Ready(ready) => {
