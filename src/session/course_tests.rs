@@ -71,6 +71,8 @@ enum Vice {
     Lies,
     Dies,
     Hangs,
+    /// Its first round's window passes without a task.
+    Pauses,
     Burns,
     Leaves,
 }
@@ -130,7 +132,8 @@ impl Hands for Fake {
             return Err(Fault::new(FailureKind::Hang, "no answer".to_owned()));
         }
         let at_ns = self.now_ns;
-        let tasks = (ask.window_ns / MS) * (slot as u64 + 1);
+        let paused = self.has(slot, Vice::Pauses) && self.timed == 2;
+        let tasks = if paused { 0 } else { (ask.window_ns / MS) * (slot as u64 + 1) };
         self.now_ns += ask.window_ns;
         let figures = Block {
             block: 0,
@@ -315,6 +318,21 @@ fn a_hang_costs_the_others_nothing() {
     );
     assert!(race.told_ns.iter().all(|told| *told < BUDGET_NS), "{:?}", race.told_ns);
     assert!(record.elapsed_ns > 4 * BUDGET_NS, "the record tells all of it");
+}
+
+#[test]
+fn a_window_without_a_task_is_kept_and_nobody_fails() {
+    let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(0, false)]]));
+    hands.vices = vec![(0, Vice::Pauses)];
+    let mut record = record(None, Goal::Throughput);
+    let (ending, notes) = run(&mut hands, &mut race, &mut record);
+    assert_eq!(ending, Ending::Decided);
+    assert_eq!(race.fed[0], (0, Outcome::Score(f64::NEG_INFINITY)));
+    assert!(matches!(race.fed[1], (0, Outcome::Score(score)) if score.is_finite()));
+    let kept: Vec<u64> = record.candidates[0].blocks.iter().map(|block| block.figures.tasks).collect();
+    assert!(kept.contains(&0) && record.candidates[0].failure.is_none(), "{kept:?} {notes:?}");
+    let text = serde_json::to_string(&record).expect("JSON");
+    assert_eq!(serde_json::from_str::<Record>(&text).expect("a record"), record);
 }
 
 #[test]
