@@ -51,7 +51,8 @@ impl Racing for Race {
 /// Why a session stops before its race is over.
 enum Stop {
     Interrupted,
-    Spent,
+    BudgetSpent,
+    CallsSpent,
 }
 
 /// What a turn came to.
@@ -159,7 +160,8 @@ impl<'a> Course<'a> {
             }
             match stopped {
                 Some(Stop::Interrupted) => return Ok(Ending::Interrupted),
-                Some(Stop::Spent) => return Ok(Ending::BudgetSpent),
+                Some(Stop::BudgetSpent) => return Ok(Ending::BudgetSpent),
+                Some(Stop::CallsSpent) => return Ok(Ending::CallsSpent),
                 None => {}
             }
             self.record.elapsed_ns = self.hands.elapsed_ns();
@@ -196,7 +198,7 @@ impl<'a> Course<'a> {
         self.common_ns = self.common_window(round);
         for turn in &round.turns {
             if self.overspent() {
-                return Some(Stop::Spent);
+                return Some(Stop::BudgetSpent);
             }
             match self.turn(number, round.phase, *turn) {
                 Turned::Fed(outcome) => race.feed(turn.candidate, outcome),
@@ -269,7 +271,7 @@ impl<'a> Course<'a> {
         }
         let window = self.pace.window(&learned);
         let wished = window.ns.max(self.common_ns);
-        let Some(window_ns) = self.affordable(slot, wished, &learned) else { return Ok(Err(Stop::Spent)) };
+        let Some(window_ns) = self.affordable(slot, wished, &learned) else { return Ok(Err(Stop::CallsSpent)) };
         if window.long_tasks && !std::mem::replace(&mut self.slots[slot].warned_of_length, true) {
             let candidate = self.record.candidates[slot].candidate.clone();
             self.warn(Warning::LongTasks { candidate, task_ns: learned.latency_ns });
@@ -295,11 +297,12 @@ impl<'a> Course<'a> {
         // An agent's first task, and one for each in flight.
         let first_tasks = u64::from(concurrency) + 1;
         if self.calls_left() < first_tasks {
-            return Ok(Err(Stop::Spent));
+            return Ok(Err(Stop::CallsSpent));
         }
+        // One that fails in its set-up may have run them, too.
+        self.calls += first_tasks;
         let born = self.hands.start(slot, &candidate)?;
         self.slots[slot].alive = true;
-        self.calls += first_tasks;
         self.record.candidates[slot].incarnations.push(Incarnation {
             boot_ns: born.boot_ns,
             startup_ns: born.ready.startup_ns,
@@ -313,7 +316,7 @@ impl<'a> Course<'a> {
         }
         let learned = Learned::from_first_task(born.ready.first_task_ns, concurrency, self.record.workload.load);
         let wished = self.pace.untimed(WARM_UP_NS, learned.latency_ns.min(WARM_UP_NS));
-        let Some(window_ns) = self.affordable(slot, wished, &learned) else { return Ok(Err(Stop::Spent)) };
+        let Some(window_ns) = self.affordable(slot, wished, &learned) else { return Ok(Err(Stop::CallsSpent)) };
         let taken = self.block(slot, BlockKind::Timed, window_ns, self.first_index, &learned)?;
         self.slots[slot].learned = Some(Learned::from_block(&taken.figures));
         Ok(Ok(()))
@@ -327,7 +330,7 @@ impl<'a> Course<'a> {
             return Ok(Ok(()));
         }
         let wished = self.pace.untimed(MEMORY_NS, learned.latency_ns);
-        let Some(window_ns) = self.affordable(slot, wished, learned) else { return Ok(Err(Stop::Spent)) };
+        let Some(window_ns) = self.affordable(slot, wished, learned) else { return Ok(Err(Stop::CallsSpent)) };
         let taken = self.block(slot, BlockKind::Memory, window_ns, self.first_index, learned)?;
         self.keep(slot, None, taken);
         Ok(Ok(()))
@@ -343,7 +346,15 @@ impl<'a> Course<'a> {
         learned: &Learned,
     ) -> Result<Taken, Fault> {
         let patience_ns = self.pace.patience_ns(window_ns, learned);
-        let taken = self.hands.block(slot, Ask { kind, window_ns, first_index, patience_ns })?;
+        let expected = self.pace.calls(window_ns, learned.throughput_per_s, self.concurrency(slot));
+        let taken = match self.hands.block(slot, Ask { kind, window_ns, first_index, patience_ns }) {
+            Ok(taken) => taken,
+            Err(fault) => {
+                // How many it ran before it failed is not known, and the user may pay for each.
+                self.calls = self.calls.saturating_add(expected);
+                return Err(fault);
+            }
+        };
         self.calls += taken.figures.tasks;
         self.watch_parking(slot, taken.parked_cpu_share);
         let figures = &taken.figures;

@@ -353,9 +353,23 @@ fn calls_are_never_exceeded() {
         let rounds: Vec<&[(usize, bool)]> = vec![&[(0, false), (1, false)]; 100];
         let (mut hands, mut race) = (Fake::default(), Script::new(&rounds));
         let mut record = record(Some(max_calls), Goal::Throughput);
-        assert_eq!(run(&mut hands, &mut race, &mut record).0, Ending::BudgetSpent);
+        assert_eq!(run(&mut hands, &mut race, &mut record).0, Ending::CallsSpent);
         let run: u64 = record.candidates.iter().flat_map(|place| &place.blocks).map(|block| block.figures.tasks).sum();
         assert!(run <= max_calls, "{run} of {max_calls}");
+    }
+}
+
+#[test]
+fn the_tasks_of_a_block_that_failed_are_counted() {
+    // 1 + 1 in its set-up; in its warm-up 10 of one millisecond, and twice one that straddles an edge.
+    let failing = 2 + 10 + 2;
+    for (max_calls, begun) in [(failing + 1, false), (failing + 100, true)] {
+        let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false), (1, false)]]));
+        hands.vices = vec![(0, Vice::Dies)];
+        let mut record = record(Some(max_calls), Goal::Throughput);
+        run(&mut hands, &mut race, &mut record);
+        assert!(record.candidates[0].failure.is_some());
+        assert_eq!(hands.log.contains(&"start 1".to_owned()), begun, "{max_calls}: {:?}", hands.log);
     }
 }
 
