@@ -7,7 +7,7 @@ mod store;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use store::{Recording, StoreError, read, write};
+pub use store::{Recording, StoreError, directory, read, target, write};
 
 use crate::candidate::Candidate;
 use crate::host::Facts;
