@@ -4,7 +4,7 @@ use super::blocks::{Learned, Pace};
 use super::hands::{Ask, Hands, PARKED_SHARE, Taken};
 use super::link::Fault;
 use super::saving::Saver;
-use super::{Event, Observer, SessionError};
+use super::{Event, Observer};
 use crate::candidate::Candidate;
 use crate::protocol::{BlockKind, FailureKind, Reference, VARIANTS};
 use crate::race::{Next, Outcome, Race, RoundPlan, Turn};
@@ -127,8 +127,8 @@ impl<'a> Course<'a> {
     }
 
     /// Runs the race to its end, or until the budget, the calls or the user's patience are spent.
-    pub(super) fn run(&mut self, race: &mut dyn Racing) -> Result<Ending, SessionError> {
-        let ending = self.rounds(race)?;
+    pub(super) fn run(&mut self, race: &mut dyn Racing) -> Ending {
+        let ending = self.rounds(race);
         let engines: Vec<String> = race
             .cut_searches()
             .into_iter()
@@ -141,17 +141,17 @@ impl<'a> Course<'a> {
             // Who interrupts does not wait for goodbyes.
             if ending == Ending::Interrupted { self.hands.kill(slot) } else { self.end(slot) }
         }
-        Ok(ending)
+        ending
     }
 
-    fn rounds(&mut self, race: &mut dyn Racing) -> Result<Ending, SessionError> {
+    fn rounds(&mut self, race: &mut dyn Racing) -> Ending {
         loop {
             if self.hands.interrupted() {
-                return Ok(Ending::Interrupted);
+                return Ending::Interrupted;
             }
             let round = match race.next(self.spent_ns()) {
                 Next::Round(round) => round,
-                Next::Over(ending) => return Ok(ending),
+                Next::Over(ending) => return ending,
             };
             self.enter(race);
             let stopped = self.round(race, &round);
@@ -159,15 +159,13 @@ impl<'a> Course<'a> {
                 self.end(slot);
             }
             match stopped {
-                Some(Stop::Interrupted) => return Ok(Ending::Interrupted),
-                Some(Stop::BudgetSpent) => return Ok(Ending::BudgetSpent),
-                Some(Stop::CallsSpent) => return Ok(Ending::CallsSpent),
+                Some(Stop::Interrupted) => return Ending::Interrupted,
+                Some(Stop::BudgetSpent) => return Ending::BudgetSpent,
+                Some(Stop::CallsSpent) => return Ending::CallsSpent,
                 None => {}
             }
             self.record.elapsed_ns = self.hands.elapsed_ns();
-            if self.saver.save_at_times(self.record)? {
-                self.observer.observe(&Event::Saved(self.record));
-            }
+            self.saver.save_at_times(self.record, self.observer);
         }
     }
 

@@ -236,8 +236,7 @@ fn run(hands: &mut Fake, race: &mut Script, record: &mut Record) -> (Ending, Vec
     let pace =
         Pace { budget_ns: BUDGET_NS, quota_period_ns: None, task_timeout_ns: 30_000 * MS, load: record.workload.load };
     let rules = Rules { pace, reference: Some(reference()), calls: 0 };
-    let mut saver = Saver::new(None);
-    let ending = Course::new(hands, &mut notes, record, &mut saver, rules).run(race).expect("no file to save");
+    let ending = Course::new(hands, &mut notes, record, &mut Saver::new(None), rules).run(race);
     (ending, notes.0)
 }
 
@@ -384,6 +383,20 @@ fn restless_and_leaving_agents_are_named_once() {
     assert_eq!((parked, left), (1, 2));
     assert!((record.candidates[0].incarnations[0].parked_cpu_share - 0.5).abs() < 1e-12);
     assert_eq!(race.fed[0].1, Outcome::Score(-(MS as f64).ln()));
+}
+
+#[test]
+fn what_cannot_be_saved_is_told_once_and_measuring_goes_on() {
+    let room = tempfile::tempdir().expect("a directory");
+    let path = room.path().join("gone").join("record.json");
+    let (mut saver, mut notes) = (Saver::new(Some(path.clone())), Notes::default());
+    let record = record(None, Goal::Throughput);
+    saver.save(&record, &mut notes);
+    saver.save(&record, &mut notes);
+    assert_eq!(notes.0, ["warning"]);
+    std::fs::create_dir(room.path().join("gone")).expect("made");
+    saver.save(&record, &mut notes);
+    assert_eq!(crate::record::read(&path).expect("a recording").records, [record]);
 }
 
 #[test]
