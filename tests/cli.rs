@@ -116,6 +116,10 @@ fn an_output_that_cannot_be_written_is_told_before_anything_runs() {
         "error: cannot write `/no-such-directory/record.json`: there is no directory `/no-such-directory`\n",
     );
     refused(&["run", "--cpu", "--output", "/"], "error: cannot write `/`: it is a directory; name a file in it\n");
+    refused(
+        &["recommend", "file-io", "--output", "/dev/null"],
+        "error: cannot write `/dev/null`: it is not a regular file; name one, or a new one\n",
+    );
 }
 
 #[test]

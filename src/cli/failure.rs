@@ -44,7 +44,7 @@ impl Failure {
         match self {
             Failure::Rendered(_) | Failure::Usage(_) | Failure::Read(_) => Exit::Usage,
             Failure::Write(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Fine,
-            Failure::Write(_) | Failure::Save(_) | Failure::Session(SessionError::Store(_)) => Exit::Output,
+            Failure::Write(_) | Failure::Save(_) => Exit::Output,
             Failure::Session(_) | Failure::Selftest(_) => Exit::NoAnswer,
             Failure::Signals(_) | Failure::Json(_) => Exit::Internal,
         }

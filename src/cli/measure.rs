@@ -116,14 +116,10 @@ pub(super) fn check_remote(workload: &Workload, allowed: bool) -> Result<(), Fai
 /// Refuses an output that could not be written when all is measured.
 pub(super) fn check_output(path: Option<&Path>) -> Result<(), Failure> {
     let Some(path) = path else { return Ok(()) };
-    if path.is_dir() {
-        return Err(Failure::Usage(format!("cannot write `{}`: it is a directory; name a file in it", path.display())));
-    }
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if parent.is_dir() {
-        return Ok(());
-    }
-    Err(Failure::Usage(format!("cannot write `{}`: there is no directory `{}`", path.display(), parent.display())))
+    let refused = |why: String| Failure::Usage(format!("cannot write `{}`: {why}", path.display()));
+    let target = record::target(path).map_err(|error| refused(error.to_string()))?;
+    let parent = record::directory(&target);
+    if parent.is_dir() { Ok(()) } else { Err(refused(format!("there is no directory `{}`", parent.display()))) }
 }
 
 /// The exporter of a format for people; `None` for JSON, which is written at the end, whole.

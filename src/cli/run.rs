@@ -65,11 +65,13 @@ pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Exit, Failure> 
     };
     let judged = measuring.measure(workload, args.selection.budget.unwrap_or(measure::BUDGET), &[])?;
     let all = [judged];
-    // Saved before it is shown, so that a closed pipe loses nothing.
+    let text = match measure::exporter(measure::candidates(args.shown), args.shown.format, terminal) {
+        Some(exporter) => Ok(exporter.document(&all)),
+        None => report::records_json(&all).map_err(Failure::Json),
+    };
+    // A full disk does not keep it from being shown, nor a closed pipe from being saved.
+    let shown = text.and_then(|text| terminal.print(&text));
     measuring.save(&all)?;
-    match measure::exporter(measure::candidates(args.shown), args.shown.format, terminal) {
-        Some(exporter) => terminal.print(&exporter.document(&all))?,
-        None => terminal.print(&report::records_json(&all)?)?,
-    }
+    shown?;
     Ok(measure::exit(&all[0]))
 }

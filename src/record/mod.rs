@@ -7,7 +7,7 @@ mod store;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use store::{Recording, StoreError, read, write};
+pub use store::{Recording, StoreError, directory, read, target, write};
 
 use crate::candidate::Candidate;
 use crate::host::Facts;
@@ -57,8 +57,10 @@ pub enum Ending {
     Running,
     /// The race was decided.
     Decided,
-    /// The budget, or `max_calls`, was spent before the race was decided.
+    /// The budget was spent before the race was decided.
     BudgetSpent,
+    /// The tasks that `max_calls` allows were spent before the race was decided.
+    CallsSpent,
     /// A signal ended it.
     Interrupted,
     /// Nothing was left to race.

@@ -1,6 +1,7 @@
 //! Reading and atomic writing of recordings.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -80,19 +81,99 @@ pub fn read(path: &Path) -> Result<Recording, StoreError> {
     serde_json::from_value(value).map_err(|source| StoreError::Format { path: name, source })
 }
 
-/// Writes `bytes` to `path` so that a reader sees the old content or the new, never a part.
+/// The most symbolic links that are followed, as in the kernel.
+const MOST_LINKS: usize = 40;
+
+/// The file that writing to `path` means: itself, or what its symbolic links lead to, which need not exist yet.
 ///
 /// # Errors
-/// When the directory cannot be written to.
+/// When something else than a regular file is there: a record would take the place of a directory or a device.
+pub fn target(path: &Path) -> io::Result<PathBuf> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_file() => return std::fs::canonicalize(path),
+        Ok(found) if found.is_dir() => {
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory; name a file in it"));
+        }
+        Ok(_) => {
+            let what = "it is not a regular file; name one, or a new one";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    // Nothing is there, or a link that leads to nothing, which nothing else resolves.
+    let mut target = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let Ok(link) = std::fs::read_link(&target) else { break };
+        // A relative link counts from its own directory; an absolute one replaces all before it.
+        target = directory(&target).join(link);
+    }
+    Ok(target)
+}
+
+/// The directory that holds the file at `path`.
+#[must_use]
+pub fn directory(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Writes `bytes` to `path` so that a reader sees the old content or the new, never a part. Symbolic links stay,
+/// and what they lead to is written.
+///
+/// # Errors
+/// When the directory cannot be written to, or something else than a regular file is there.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     use std::io::Write as _;
     use std::os::unix::fs::PermissionsExt as _;
     let failed = |source| StoreError::Write { path: path.display().to_string(), source };
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let target = target(path).map_err(failed)?;
     // A temporary file is private; a record is as readable as any file that the user makes.
     let ordinary = std::fs::Permissions::from_mode(0o666);
-    let mut file = tempfile::Builder::new().permissions(ordinary).tempfile_in(parent).map_err(failed)?;
+    let mut file = tempfile::Builder::new().permissions(ordinary).tempfile_in(directory(&target)).map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
+    file.persist(&target).map_err(|error| failed(error.error))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{FileTypeExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_link_is_written_through() {
+        let room = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| room.path().join(name);
+        std::fs::create_dir(at("inner")).expect("made");
+        symlink("inner/second", at("first")).expect("linked");
+        symlink("file", at("inner/second")).expect("linked");
+        // Nothing is there, then something is.
+        for content in ["one", "two"] {
+            write(&at("first"), content.as_bytes()).expect("written");
+            assert_eq!(std::fs::read_to_string(at("inner/file")).expect("read"), content);
+        }
+        assert!(at("first").is_symlink() && at("inner/second").is_symlink());
+        assert_eq!(std::fs::read_dir(room.path()).expect("read").count(), 2);
+    }
+
+    #[test]
+    fn only_a_regular_file_is_replaced() {
+        let room = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| room.path().join(name);
+        rustix::fs::mknodat(rustix::fs::CWD, at("fifo"), rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("made");
+        symlink("fifo", at("link")).expect("linked");
+        symlink("circle", at("circle")).expect("linked");
+        for (name, cause) in [
+            ("fifo", "it is not a regular file"),
+            ("link", "it is not a regular file"),
+            ("circle", "symbolic links"),
+            (".", "it is a directory"),
+        ] {
+            let error = write(&at(name), b"record").expect_err("refused").to_string();
+            assert!(error.contains(cause), "{error}");
+        }
+        assert!(std::fs::symlink_metadata(at("fifo")).expect("there").file_type().is_fifo());
+        assert!(write(Path::new("/dev/null"), b"record").is_err());
+    }
 }

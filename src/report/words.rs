@@ -215,6 +215,10 @@ pub(super) fn reservations(judged: &Judged) -> Vec<String> {
         Ending::Decided => {}
         Ending::Running => said.push("unfinished: the session was cut off while it ran".to_owned()),
         Ending::BudgetSpent => said.push("the budget was spent before everything was decided".to_owned()),
+        Ending::CallsSpent => said.push(
+            "the tasks that `max_calls` allows were spent before everything was decided: raise it in the workload file"
+                .to_owned(),
+        ),
         Ending::Interrupted => said.push("interrupted: only what was measured until then is shown".to_owned()),
         Ending::NoCandidate => said.push("nothing was left to race".to_owned()),
     }

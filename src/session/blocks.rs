@@ -12,6 +12,8 @@ const LONGEST_NS: u64 = 100 * MS;
 const ENOUGH_TASKS: f64 = 4.0;
 /// A block takes at most this part of the budget.
 const BUDGET_PART: u64 = 20;
+/// How much longer than expected an answer is waited for at least, whatever the workload's timeout.
+const GRACE_NS: u64 = 5_000 * MS;
 /// Periods of a CPU quota that a window holds.
 const QUOTA_PERIODS: u64 = 5;
 
@@ -115,13 +117,16 @@ impl Pace {
         wished_ns.max(latency_ns.saturating_mul(2)).min((self.budget_ns / BUDGET_PART).max(latency_ns)).max(MS)
     }
 
-    /// How long the answer to a block is waited for: far longer than any block that goes on.
+    /// How long the answer to a block is waited for: what is expected of it, then as long as any task may take.
     pub(super) fn patience_ns(&self, window_ns: u64, learned: &Learned) -> u64 {
-        let work = match self.load {
-            Load::Closed { .. } => window_ns,
-            Load::Batch { .. } => learned.elapsed_ns.saturating_mul(10),
+        let expected = match self.load {
+            // One task before the window, one that straddles its end, and what lay outside the last window.
+            Load::Closed { .. } => {
+                window_ns.saturating_add(learned.latency_ns.saturating_mul(2)).saturating_add(learned.outside_ns)
+            }
+            Load::Batch { .. } => learned.elapsed_ns.saturating_mul(2),
         };
-        work.saturating_add(self.task_timeout_ns.saturating_mul(2)).saturating_add(5_000 * MS)
+        expected.saturating_add(grace_ns(self.task_timeout_ns))
     }
 
     /// The tasks that a block is expected to run at most, its ramp and drain included.
@@ -147,6 +152,11 @@ impl Pace {
         let longest = (tasks as f64 * 1e9 / learned.throughput_per_s) as u64;
         (longest >= learned.latency_ns.max(MS)).then_some(longest.min(window_ns))
     }
+}
+
+/// How long an agent may be silent beyond what is expected of it: longer than any task may take.
+pub(super) fn grace_ns(task_timeout_ns: u64) -> u64 {
+    task_timeout_ns.max(GRACE_NS)
 }
 
 #[cfg(test)]
@@ -186,6 +196,16 @@ mod tests {
         let window = pace(20_000 * MS).window(&learned(3_000 * MS, 1.0));
         assert_eq!((window.ns, window.long_tasks), (3_000 * MS, true));
         assert!(!pace(20_000 * MS).window(&learned(100 * MS, 10.0)).long_tasks);
+    }
+
+    #[test]
+    fn a_hang_is_noticed_one_timeout_after_the_expected_end() {
+        let known = Learned { outside_ns: 30 * MS, ..learned(10 * MS, 100.0) };
+        assert_eq!(pace(20_000 * MS).patience_ns(40 * MS, &known), (40 + 20 + 30 + 30_000) * MS);
+        let hasty = Pace { task_timeout_ns: MS, ..pace(20_000 * MS) };
+        assert_eq!(hasty.patience_ns(40 * MS, &known), (40 + 20 + 30 + 5_000) * MS);
+        let batch = Pace { load: Load::Batch { tasks: 500, max_in_flight: 8 }, ..hasty };
+        assert_eq!(batch.patience_ns(0, &Learned { elapsed_ns: 700 * MS, ..known }), (1_400 + 5_000) * MS);
     }
 
     proptest! {

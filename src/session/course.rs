@@ -4,9 +4,9 @@ use super::blocks::{Learned, Pace};
 use super::hands::{Ask, Hands, PARKED_SHARE, Taken};
 use super::link::Fault;
 use super::saving::Saver;
-use super::{Event, Observer, SessionError};
+use super::{Event, Observer};
 use crate::candidate::Candidate;
-use crate::protocol::{BlockKind, Failed, FailureKind, Reference, VARIANTS};
+use crate::protocol::{BlockKind, FailureKind, Reference, VARIANTS};
 use crate::race::{Next, Outcome, Race, RoundPlan, Turn};
 use crate::record::{BlockRecord, CandidateRecord, Ending, Incarnation, Phase, Record, Round, Warning};
 use crate::workload::Goal;
@@ -51,7 +51,8 @@ impl Racing for Race {
 /// Why a session stops before its race is over.
 enum Stop {
     Interrupted,
-    Spent,
+    BudgetSpent,
+    CallsSpent,
 }
 
 /// What a turn came to.
@@ -81,6 +82,8 @@ pub(super) struct Course<'a> {
     pub reference: Option<Reference>,
     /// Tasks run so far.
     pub calls: u64,
+    /// Time that went to agents which did not answer. One that hangs is out, and the others keep their budget.
+    lost_ns: u64,
     slots: Vec<Slot>,
     /// The index of the round's first task, the same for all, so that they draw the same tasks.
     first_index: u64,
@@ -106,13 +109,26 @@ impl<'a> Course<'a> {
         rules: Rules,
     ) -> Course<'a> {
         let Rules { pace, reference, calls } = rules;
-        let (slots, first_index, longest, common_ns) = (Vec::new(), 0, 0, 0);
-        Course { hands, observer, record, saver, pace, reference, calls, slots, first_index, longest, common_ns }
+        let (lost_ns, slots, first_index, longest, common_ns) = (0, Vec::new(), 0, 0, 0);
+        Course {
+            hands,
+            observer,
+            record,
+            saver,
+            pace,
+            reference,
+            calls,
+            lost_ns,
+            slots,
+            first_index,
+            longest,
+            common_ns,
+        }
     }
 
     /// Runs the race to its end, or until the budget, the calls or the user's patience are spent.
-    pub(super) fn run(&mut self, race: &mut dyn Racing) -> Result<Ending, SessionError> {
-        let ending = self.rounds(race)?;
+    pub(super) fn run(&mut self, race: &mut dyn Racing) -> Ending {
+        let ending = self.rounds(race);
         let engines: Vec<String> = race
             .cut_searches()
             .into_iter()
@@ -125,17 +141,17 @@ impl<'a> Course<'a> {
             // Who interrupts does not wait for goodbyes.
             if ending == Ending::Interrupted { self.hands.kill(slot) } else { self.end(slot) }
         }
-        Ok(ending)
+        ending
     }
 
-    fn rounds(&mut self, race: &mut dyn Racing) -> Result<Ending, SessionError> {
+    fn rounds(&mut self, race: &mut dyn Racing) -> Ending {
         loop {
             if self.hands.interrupted() {
-                return Ok(Ending::Interrupted);
+                return Ending::Interrupted;
             }
-            let round = match race.next(self.hands.elapsed_ns()) {
+            let round = match race.next(self.spent_ns()) {
                 Next::Round(round) => round,
-                Next::Over(ending) => return Ok(ending),
+                Next::Over(ending) => return ending,
             };
             self.enter(race);
             let stopped = self.round(race, &round);
@@ -143,14 +159,13 @@ impl<'a> Course<'a> {
                 self.end(slot);
             }
             match stopped {
-                Some(Stop::Interrupted) => return Ok(Ending::Interrupted),
-                Some(Stop::Spent) => return Ok(Ending::BudgetSpent),
+                Some(Stop::Interrupted) => return Ending::Interrupted,
+                Some(Stop::BudgetSpent) => return Ending::BudgetSpent,
+                Some(Stop::CallsSpent) => return Ending::CallsSpent,
                 None => {}
             }
             self.record.elapsed_ns = self.hands.elapsed_ns();
-            if self.saver.save_at_times(self.record)? {
-                self.observer.observe(&Event::Saved(self.record));
-            }
+            self.saver.save_at_times(self.record, self.observer);
         }
     }
 
@@ -173,7 +188,7 @@ impl<'a> Course<'a> {
             number,
             phase: round.phase,
             candidates: round.turns.len(),
-            elapsed_ns: self.hands.elapsed_ns(),
+            elapsed_ns: self.spent_ns(),
             budget_ns: self.pace.budget_ns,
         });
         self.record.rounds.push(Round { order: Vec::new(), phase: round.phase });
@@ -181,7 +196,7 @@ impl<'a> Course<'a> {
         self.common_ns = self.common_window(round);
         for turn in &round.turns {
             if self.overspent() {
-                return Some(Stop::Spent);
+                return Some(Stop::BudgetSpent);
             }
             match self.turn(number, round.phase, *turn) {
                 Turned::Fed(outcome) => race.feed(turn.candidate, outcome),
@@ -205,10 +220,16 @@ impl<'a> Course<'a> {
 
     /// A round is finished beyond the budget, for the sake of its pairs, but not far beyond.
     fn overspent(&self) -> bool {
-        self.hands.elapsed_ns() > self.pace.budget_ns.saturating_add(self.pace.budget_ns / 4)
+        self.spent_ns() > self.pace.budget_ns.saturating_add(self.pace.budget_ns / 4)
+    }
+
+    /// What of the budget is spent.
+    fn spent_ns(&self) -> u64 {
+        self.hands.elapsed_ns().saturating_sub(self.lost_ns)
     }
 
     fn turn(&mut self, number: u32, phase: Phase, turn: Turn) -> Turned {
+        let begun_ns = self.hands.elapsed_ns();
         match self.measure(number, phase, turn) {
             Ok(Ok(score)) => Turned::Fed(Outcome::Score(score)),
             Ok(Err(stop)) => Turned::Stopped(stop),
@@ -216,6 +237,9 @@ impl<'a> Course<'a> {
             Err(Fault::Failed(failure)) => {
                 self.hands.kill(turn.candidate);
                 self.slots[turn.candidate].alive = false;
+                if failure.kind == FailureKind::Hang {
+                    self.lost_ns += self.hands.elapsed_ns().saturating_sub(begun_ns);
+                }
                 let place = &mut self.record.candidates[turn.candidate];
                 place.failure = Some(failure.clone());
                 self.observer.observe(&Event::Failed { candidate: &place.candidate, failure: &failure });
@@ -245,7 +269,7 @@ impl<'a> Course<'a> {
         }
         let window = self.pace.window(&learned);
         let wished = window.ns.max(self.common_ns);
-        let Some(window_ns) = self.affordable(slot, wished, &learned) else { return Ok(Err(Stop::Spent)) };
+        let Some(window_ns) = self.affordable(slot, wished, &learned) else { return Ok(Err(Stop::CallsSpent)) };
         if window.long_tasks && !std::mem::replace(&mut self.slots[slot].warned_of_length, true) {
             let candidate = self.record.candidates[slot].candidate.clone();
             self.warn(Warning::LongTasks { candidate, task_ns: learned.latency_ns });
@@ -254,7 +278,7 @@ impl<'a> Course<'a> {
             self.hands.idle(window.idle_before_ns);
         }
         let taken = self.block(slot, BlockKind::Timed, window_ns, self.first_index, &learned)?;
-        let score = score(self.record.workload.objective.goal, &taken)?;
+        let score = score(self.record.workload.objective.goal, &taken);
         self.slots[slot].learned = Some(Learned::from_block(&taken.figures));
         self.longest = self.longest.max(taken.figures.tasks);
         self.keep(slot, Some(number), taken);
@@ -271,11 +295,12 @@ impl<'a> Course<'a> {
         // An agent's first task, and one for each in flight.
         let first_tasks = u64::from(concurrency) + 1;
         if self.calls_left() < first_tasks {
-            return Ok(Err(Stop::Spent));
+            return Ok(Err(Stop::CallsSpent));
         }
+        // One that fails in its set-up may have run them, too.
+        self.calls += first_tasks;
         let born = self.hands.start(slot, &candidate)?;
         self.slots[slot].alive = true;
-        self.calls += first_tasks;
         self.record.candidates[slot].incarnations.push(Incarnation {
             boot_ns: born.boot_ns,
             startup_ns: born.ready.startup_ns,
@@ -289,7 +314,7 @@ impl<'a> Course<'a> {
         }
         let learned = Learned::from_first_task(born.ready.first_task_ns, concurrency, self.record.workload.load);
         let wished = self.pace.untimed(WARM_UP_NS, learned.latency_ns.min(WARM_UP_NS));
-        let Some(window_ns) = self.affordable(slot, wished, &learned) else { return Ok(Err(Stop::Spent)) };
+        let Some(window_ns) = self.affordable(slot, wished, &learned) else { return Ok(Err(Stop::CallsSpent)) };
         let taken = self.block(slot, BlockKind::Timed, window_ns, self.first_index, &learned)?;
         self.slots[slot].learned = Some(Learned::from_block(&taken.figures));
         Ok(Ok(()))
@@ -303,7 +328,7 @@ impl<'a> Course<'a> {
             return Ok(Ok(()));
         }
         let wished = self.pace.untimed(MEMORY_NS, learned.latency_ns);
-        let Some(window_ns) = self.affordable(slot, wished, learned) else { return Ok(Err(Stop::Spent)) };
+        let Some(window_ns) = self.affordable(slot, wished, learned) else { return Ok(Err(Stop::CallsSpent)) };
         let taken = self.block(slot, BlockKind::Memory, window_ns, self.first_index, learned)?;
         self.keep(slot, None, taken);
         Ok(Ok(()))
@@ -319,7 +344,15 @@ impl<'a> Course<'a> {
         learned: &Learned,
     ) -> Result<Taken, Fault> {
         let patience_ns = self.pace.patience_ns(window_ns, learned);
-        let taken = self.hands.block(slot, Ask { kind, window_ns, first_index, patience_ns })?;
+        let expected = self.pace.calls(window_ns, learned.throughput_per_s, self.concurrency(slot));
+        let taken = match self.hands.block(slot, Ask { kind, window_ns, first_index, patience_ns }) {
+            Ok(taken) => taken,
+            Err(fault) => {
+                // How many it ran before it failed is not known, and the user may pay for each.
+                self.calls = self.calls.saturating_add(expected);
+                return Err(fault);
+            }
+        };
         self.calls += taken.figures.tasks;
         self.watch_parking(slot, taken.parked_cpu_share);
         let figures = &taken.figures;
@@ -392,19 +425,16 @@ impl<'a> Course<'a> {
     }
 }
 
-/// The natural logarithm of what is compared, more is better.
-fn score(goal: Goal, taken: &Taken) -> Result<f64, Fault> {
+/// The natural logarithm of what is compared, more is better. A window without a task has the lowest there is:
+/// it may have been the host's pause, and says nothing against the next one, which will be longer.
+fn score(goal: Goal, taken: &Taken) -> f64 {
     let figures = &taken.figures;
     let score = match goal {
         Goal::CpuPerTask if figures.tasks > 0 => -(figures.usage.cpu_ns().max(1) as f64 / figures.tasks as f64).ln(),
         Goal::CpuPerTask => f64::NEG_INFINITY,
         Goal::Throughput | Goal::P99 | Goal::Memory => figures.throughput_per_s().ln(),
     };
-    if score.is_finite() {
-        return Ok(score);
-    }
-    let message = "no task was at work in the block's window".to_owned();
-    Err(Fault::Failed(Failed { kind: FailureKind::Protocol, message, place: String::new() }))
+    if score.is_finite() { score } else { f64::NEG_INFINITY }
 }
 
 #[cfg(test)]

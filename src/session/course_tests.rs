@@ -19,6 +19,7 @@ struct Script {
     rounds: VecDeque<Vec<Turn>>,
     fed: Vec<(usize, Outcome)>,
     retired: Vec<usize>,
+    told_ns: Vec<u64>,
 }
 
 impl Script {
@@ -34,7 +35,7 @@ impl Script {
             .collect();
         let turn = |(candidate, anew): &(usize, bool)| Turn { candidate: *candidate, anew: *anew };
         let rounds = rounds.iter().map(|round| round.iter().map(turn).collect()).collect();
-        Script { candidates, rounds, fed: Vec::new(), retired: Vec::new() }
+        Script { candidates, rounds, fed: Vec::new(), retired: Vec::new(), told_ns: Vec::new() }
     }
 }
 
@@ -43,7 +44,8 @@ impl Racing for Script {
         &self.candidates
     }
 
-    fn next(&mut self, _elapsed_ns: u64) -> Next {
+    fn next(&mut self, elapsed_ns: u64) -> Next {
+        self.told_ns.push(elapsed_ns);
         match self.rounds.pop_front() {
             Some(turns) => Next::Round(RoundPlan { phase: Phase::Final, turns }),
             None => Next::Over(Ending::Decided),
@@ -68,6 +70,9 @@ impl Racing for Script {
 enum Vice {
     Lies,
     Dies,
+    Hangs,
+    /// Its first round's window passes without a task.
+    Pauses,
     Burns,
     Leaves,
 }
@@ -122,8 +127,13 @@ impl Hands for Fake {
                 return Err(Fault::new(FailureKind::Agent, "the agent ended with signal 9".to_owned()));
             }
         }
+        if self.has(slot, Vice::Hangs) {
+            self.now_ns += 4 * BUDGET_NS;
+            return Err(Fault::new(FailureKind::Hang, "no answer".to_owned()));
+        }
         let at_ns = self.now_ns;
-        let tasks = (ask.window_ns / MS) * (slot as u64 + 1);
+        let paused = self.has(slot, Vice::Pauses) && self.timed == 2;
+        let tasks = if paused { 0 } else { (ask.window_ns / MS) * (slot as u64 + 1) };
         self.now_ns += ask.window_ns;
         let figures = Block {
             block: 0,
@@ -226,8 +236,7 @@ fn run(hands: &mut Fake, race: &mut Script, record: &mut Record) -> (Ending, Vec
     let pace =
         Pace { budget_ns: BUDGET_NS, quota_period_ns: None, task_timeout_ns: 30_000 * MS, load: record.workload.load };
     let rules = Rules { pace, reference: Some(reference()), calls: 0 };
-    let mut saver = Saver::new(None);
-    let ending = Course::new(hands, &mut notes, record, &mut saver, rules).run(race).expect("no file to save");
+    let ending = Course::new(hands, &mut notes, record, &mut Saver::new(None), rules).run(race);
     (ending, notes.0)
 }
 
@@ -295,6 +304,37 @@ fn one_that_fails_is_out_and_the_others_go_on() {
 }
 
 #[test]
+fn a_hang_costs_the_others_nothing() {
+    let rounds: &[&[(usize, bool)]] = &[&[(0, false), (1, false)], &[(1, false)]];
+    let (mut hands, mut race) = (Fake::default(), Script::new(rounds));
+    hands.vices = vec![(0, Vice::Hangs)];
+    let mut record = record(None, Goal::Throughput);
+    assert_eq!(run(&mut hands, &mut race, &mut record).0, Ending::Decided);
+    assert_eq!(record.candidates[0].failure.as_ref().map(|failure| failure.kind), Some(FailureKind::Hang));
+    assert_eq!(
+        (record.rounds[0].order.as_slice(), record.rounds[1].order.as_slice()),
+        ([1].as_slice(), [1].as_slice())
+    );
+    assert!(race.told_ns.iter().all(|told| *told < BUDGET_NS), "{:?}", race.told_ns);
+    assert!(record.elapsed_ns > 4 * BUDGET_NS, "the record tells all of it");
+}
+
+#[test]
+fn a_window_without_a_task_is_kept_and_nobody_fails() {
+    let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(0, false)]]));
+    hands.vices = vec![(0, Vice::Pauses)];
+    let mut record = record(None, Goal::Throughput);
+    let (ending, notes) = run(&mut hands, &mut race, &mut record);
+    assert_eq!(ending, Ending::Decided);
+    assert_eq!(race.fed[0], (0, Outcome::Score(f64::NEG_INFINITY)));
+    assert!(matches!(race.fed[1], (0, Outcome::Score(score)) if score.is_finite()));
+    let kept: Vec<u64> = record.candidates[0].blocks.iter().map(|block| block.figures.tasks).collect();
+    assert!(kept.contains(&0) && record.candidates[0].failure.is_none(), "{kept:?} {notes:?}");
+    let text = serde_json::to_string(&record).expect("JSON");
+    assert_eq!(serde_json::from_str::<Record>(&text).expect("a record"), record);
+}
+
+#[test]
 fn an_interrupt_keeps_what_was_measured_and_waits_for_nobody() {
     let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false), (1, false)], &[(0, false)]]));
     // Two warm-ups' worth of timed blocks: candidate 0 is done, candidate 1 is not.
@@ -312,9 +352,23 @@ fn calls_are_never_exceeded() {
         let rounds: Vec<&[(usize, bool)]> = vec![&[(0, false), (1, false)]; 100];
         let (mut hands, mut race) = (Fake::default(), Script::new(&rounds));
         let mut record = record(Some(max_calls), Goal::Throughput);
-        assert_eq!(run(&mut hands, &mut race, &mut record).0, Ending::BudgetSpent);
+        assert_eq!(run(&mut hands, &mut race, &mut record).0, Ending::CallsSpent);
         let run: u64 = record.candidates.iter().flat_map(|place| &place.blocks).map(|block| block.figures.tasks).sum();
         assert!(run <= max_calls, "{run} of {max_calls}");
+    }
+}
+
+#[test]
+fn the_tasks_of_a_block_that_failed_are_counted() {
+    // 1 + 1 in its set-up; in its warm-up 10 of one millisecond, and twice one that straddles an edge.
+    let failing = 2 + 10 + 2;
+    for (max_calls, begun) in [(failing + 1, false), (failing + 100, true)] {
+        let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false), (1, false)]]));
+        hands.vices = vec![(0, Vice::Dies)];
+        let mut record = record(Some(max_calls), Goal::Throughput);
+        run(&mut hands, &mut race, &mut record);
+        assert!(record.candidates[0].failure.is_some());
+        assert_eq!(hands.log.contains(&"start 1".to_owned()), begun, "{max_calls}: {:?}", hands.log);
     }
 }
 
@@ -329,6 +383,20 @@ fn restless_and_leaving_agents_are_named_once() {
     assert_eq!((parked, left), (1, 2));
     assert!((record.candidates[0].incarnations[0].parked_cpu_share - 0.5).abs() < 1e-12);
     assert_eq!(race.fed[0].1, Outcome::Score(-(MS as f64).ln()));
+}
+
+#[test]
+fn what_cannot_be_saved_is_told_once_and_measuring_goes_on() {
+    let room = tempfile::tempdir().expect("a directory");
+    let path = room.path().join("gone").join("record.json");
+    let (mut saver, mut notes) = (Saver::new(Some(path.clone())), Notes::default());
+    let record = record(None, Goal::Throughput);
+    saver.save(&record, &mut notes);
+    saver.save(&record, &mut notes);
+    assert_eq!(notes.0, ["warning"]);
+    std::fs::create_dir(room.path().join("gone")).expect("made");
+    saver.save(&record, &mut notes);
+    assert_eq!(crate::record::read(&path).expect("a recording").records, [record]);
 }
 
 #[test]

@@ -64,7 +64,7 @@ pub enum Event<'a> {
         phase: Phase,
         /// How many candidates run in it.
         candidates: usize,
-        /// Time spent.
+        /// Time spent, without what was lost to candidates that did not answer.
         elapsed_ns: u64,
         /// The budget.
         budget_ns: u64,
@@ -102,15 +102,13 @@ pub enum SessionError {
     /// The native agent could not calibrate or make the reference.
     #[error("cannot prepare the workload: {0}")]
     Prepare(Failed),
-    /// The record could not be saved.
-    #[error(transparent)]
-    Store(#[from] crate::record::StoreError),
 }
 
-/// Measures what `session` says. An interrupted session, too, ends with what was measured until then.
+/// Measures what `session` says. An interrupted session, too, ends with what was measured until then, and one whose
+/// record cannot be saved, of which the observer is warned.
 ///
 /// # Errors
-/// When nothing could be measured at all, or the record could not be saved.
+/// When nothing could be measured at all.
 pub fn run(session: Session, observer: &mut dyn Observer) -> Result<Record, SessionError> {
     let counters = meters::Counters::start();
     let began_ns = now_ns();
@@ -131,9 +129,7 @@ pub fn run(session: Session, observer: &mut dyn Observer) -> Result<Record, Sess
     // After the guard's end, all that the session started is reaped and its CPU time known.
     record.disturbance = counters.disturbance();
     record.elapsed_ns = now_ns() - began_ns;
-    if saver.save(&record)? {
-        observer.observe(&Event::Saved(&record));
-    }
+    saver.save(&record, observer);
     Ok(record)
 }
 
@@ -175,7 +171,7 @@ impl Stage<'_> {
         let mut race = Race::new(&session.plan.entries, rules);
         let mut residents = Residents::new(nursery, job, began_ns);
         let rules = course::Rules { pace: pace(session), reference: prepared.reference, calls: prepared.calls };
-        let ending = Course::new(&mut residents, observer, record, saver, rules).run(&mut race)?;
+        let ending = Course::new(&mut residents, observer, record, saver, rules).run(&mut race);
         Ok((ending, residents.into_guard()))
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::blocks::grace_ns;
 use super::hands::{Ask, Born, Farewell, Hands, PARKED_SHARE, Taken};
 use super::link::{Fault, Link, Ticks, out_of_turn};
 use super::meters;
@@ -19,12 +20,14 @@ use crate::record::MemorySample;
 const SECOND_NS: u64 = 1_000_000_000;
 /// How long an agent may take to say hello.
 const HELLO_NS: u64 = 20 * SECOND_NS;
+/// How long it may take to fill its pool and open its connections.
+const SET_UP_NS: u64 = 10 * SECOND_NS;
 /// How long an agent may take to say goodbye.
 const BYE_NS: u64 = 3 * SECOND_NS;
 /// How long processes may take to end after their agent did.
 const LEFTOVER_GRACE: Duration = Duration::from_millis(250);
-/// CPU time after each block that counts as the block's end, not as restlessness.
-const SETTLING_NS: u64 = 2_000_000;
+/// How long after its block an agent is left to settle before what it uses counts against it.
+const SETTLING_NS: u64 = 1_000_000;
 /// From so much parked time on, its CPU time is judged.
 const JUDGED_NS: u64 = 50_000_000;
 /// How often memory is sampled in a block.
@@ -74,6 +77,8 @@ pub(super) struct Residents {
     pub began_ns: u64,
     agents: HashMap<usize, Resident>,
     next_block: u32,
+    /// Whose block ended last, and when: its parked time is not counted yet.
+    settling: Option<(usize, u64)>,
 }
 
 struct Resident {
@@ -82,33 +87,43 @@ struct Resident {
     parked: Parked,
 }
 
-/// What an agent used between its blocks.
-#[derive(Default)]
+/// What an agent used between its blocks, by readings of the time and of its processes' CPU clocks.
+#[derive(Debug, Default)]
 struct Parked {
-    since: Option<(u64, Vec<Option<u64>>)>,
+    since: Option<Reading>,
     parked_ns: u64,
     used_ns: u64,
     /// Whether it is stopped between its blocks from now on.
     stops: bool,
 }
 
+/// The time, and what each process of an agent has used until then, where it is known.
+#[derive(Clone, Debug)]
+struct Reading {
+    at_ns: u64,
+    cpu_ns: Vec<Option<u64>>,
+}
+
+impl Reading {
+    fn take(pids: &[u32]) -> Reading {
+        Reading { at_ns: now_ns(), cpu_ns: pids.iter().map(|pid| meters::process_cpu_ns(*pid)).collect() }
+    }
+}
+
 impl Parked {
-    fn begin(&mut self, pids: &[u32]) {
-        self.since = Some((now_ns(), cpu(pids)));
+    fn begin(&mut self, from: Reading) {
+        self.since = Some(from);
     }
 
     /// Takes the parked time that ends now; a stopped agent is not judged again.
-    fn finish(&mut self, pids: &[u32]) {
-        let Some((since, before)) = self.since.take() else { return };
-        let used: u64 = before
-            .iter()
-            .zip(cpu(pids))
-            .map(|(before, now)| before.zip(now).map_or(0, |(b, n)| n.saturating_sub(b)))
-            .sum();
-        if !self.stops {
-            self.parked_ns += now_ns() - since;
-            self.used_ns += used.saturating_sub(SETTLING_NS);
+    fn finish(&mut self, to: &Reading) {
+        let Some(from) = self.since.take() else { return };
+        if self.stops {
+            return;
         }
+        let used = from.cpu_ns.iter().zip(&to.cpu_ns).filter_map(|(from, to)| Some((*to)?.saturating_sub((*from)?)));
+        self.used_ns += used.sum::<u64>();
+        self.parked_ns += to.at_ns.saturating_sub(from.at_ns);
     }
 
     fn share(&self) -> f64 {
@@ -116,13 +131,21 @@ impl Parked {
     }
 }
 
-fn cpu(pids: &[u32]) -> Vec<Option<u64>> {
-    pids.iter().map(|pid| meters::process_cpu_ns(*pid)).collect()
-}
-
 impl Residents {
     pub(super) fn new(nursery: Nursery, job: Job, began_ns: u64) -> Residents {
-        Residents { nursery, job, began_ns, agents: HashMap::new(), next_block: 0 }
+        Residents { nursery, job, began_ns, agents: HashMap::new(), next_block: 0, settling: None }
+    }
+
+    /// Begins the account of the agent whose block ended last, since something else runs from now on. What it
+    /// does at once after its answer (a pool's threads that go to sleep) is its block's end, not restlessness.
+    fn settle(&mut self) {
+        let Some((slot, ended_ns)) = self.settling.take() else { return };
+        let Some(agent) = self.agents.get_mut(&slot) else { return };
+        let left = SETTLING_NS.saturating_sub(now_ns().saturating_sub(ended_ns));
+        if left > 0 {
+            std::thread::sleep(Duration::from_nanos(left));
+        }
+        agent.parked.begin(Reading::take(&agent.pids));
     }
 
     /// Kills what is left of the agents and gives the guard back.
@@ -146,15 +169,15 @@ impl Hands for Residents {
     }
 
     fn start(&mut self, slot: usize, candidate: &Candidate) -> Result<Born, Fault> {
+        self.settle();
         let (mut link, _, boot_ns) = self.nursery.agent()?;
         let job = Job { candidate: candidate.clone(), ..self.job.clone() };
-        let patience_ns = HELLO_NS.saturating_add(job.task_timeout_ns.saturating_mul(2));
+        let patience_ns = SET_UP_NS.saturating_add(grace_ns(job.task_timeout_ns));
         let doing = "while it was set up";
         match link.exchange(Some(&Request::Job(Box::new(job))), patience_ns, doing, None)? {
             Reply::Ready(ready) => {
-                let mut parked = Parked::default();
-                parked.begin(&ready.pids);
-                self.agents.insert(slot, Resident { link, pids: ready.pids.clone(), parked });
+                self.agents.insert(slot, Resident { link, pids: ready.pids.clone(), parked: Parked::default() });
+                self.settling = Some((slot, now_ns()));
                 Ok(Born { boot_ns, ready })
             }
             other => Err(out_of_turn(&other, doing)),
@@ -164,6 +187,12 @@ impl Hands for Residents {
     fn block(&mut self, slot: usize, ask: Ask) -> Result<Taken, Fault> {
         let number = self.next_block;
         self.next_block += 1;
+        // Who runs twice in a row was never parked.
+        if self.settling.is_some_and(|(last, _)| last == slot) {
+            self.settling = None
+        } else {
+            self.settle()
+        }
         let server = self.job.server.map(|server| server.pid);
         let Some(agent) = self.agents.get_mut(&slot) else {
             return Err(Fault::new(FailureKind::Agent, "the agent is gone".to_owned()));
@@ -172,7 +201,7 @@ impl Hands for Residents {
         let server_before = server.and_then(meters::process_cpu_ns);
         let at_ns = now_ns() - self.began_ns;
         let (reply, memory) = agent.go(number, ask)?;
-        agent.parked.begin(&agent.pids);
+        self.settling = Some((slot, now_ns()));
         let server_after = server.and_then(meters::process_cpu_ns);
         agent.park()?;
         match reply {
@@ -188,6 +217,7 @@ impl Hands for Residents {
     }
 
     fn end(&mut self, slot: usize) -> Farewell {
+        self.settle();
         let Some(mut agent) = self.agents.remove(&slot) else { return Farewell::default() };
         let reply = agent.wake().and_then(|()| agent.link.exchange(Some(&Request::Bye {}), BYE_NS, "at its end", None));
         // Whatever went wrong at an agent's end shows as a missing teardown time: its figures are taken.
@@ -233,7 +263,7 @@ impl Resident {
 
     /// Ends the parked time: reads what was used, and lets a stopped agent go on.
     fn wake(&mut self) -> Result<(), Fault> {
-        self.parked.finish(&self.pids);
+        self.parked.finish(&Reading::take(&self.pids));
         if self.parked.stops {
             return self.link.guard().resume().map_err(guard_failed);
         }
@@ -249,4 +279,52 @@ impl Resident {
 
 fn guard_failed(error: std::io::Error) -> Fault {
     Fault::new(FailureKind::Agent, format!("the agent could not be stopped between its blocks: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    /// An agent of two processes that was parked so often, so long, and used this share of a core each time.
+    fn parked(times: u64, each_ns: u64, share: f64) -> Parked {
+        let mut parked = Parked::default();
+        let (mut at_ns, mut used_ns) = (0, 0);
+        for _ in 0..times {
+            let reading = |at_ns, used_ns| Reading { at_ns, cpu_ns: vec![Some(used_ns), Some(7)] };
+            parked.begin(reading(at_ns, used_ns));
+            at_ns += each_ns;
+            used_ns += (each_ns as f64 * share) as u64;
+            parked.finish(&reading(at_ns, used_ns));
+            // A block, whose CPU time is its own.
+            at_ns += 10 * MS;
+            used_ns += 20 * MS;
+        }
+        parked
+    }
+
+    #[test]
+    fn short_rounds_hide_no_burner() {
+        assert!(parked(20, 5 * MS, 0.03).share() > PARKED_SHARE);
+        assert!(parked(200, MS, 0.03).share() > PARKED_SHARE);
+        assert!(parked(1, 60 * MS, 0.03).share() > PARKED_SHARE);
+    }
+
+    #[test]
+    fn who_rests_is_never_accused_and_nobody_is_before_enough_was_seen() {
+        assert!(parked(20, 5 * MS, 0.005).share() < PARKED_SHARE);
+        assert_eq!(parked(200, MS, 0.0).share(), 0.0);
+        assert_eq!(parked(9, 5 * MS, 1.0).share(), 0.0);
+    }
+
+    #[test]
+    fn a_process_that_ends_or_cannot_be_read_counts_nothing() {
+        let mut parked = Parked::default();
+        parked.begin(Reading { at_ns: 0, cpu_ns: vec![Some(5), None, Some(0)] });
+        parked.finish(&Reading { at_ns: 100 * MS, cpu_ns: vec![None, Some(90 * MS), Some(50 * MS)] });
+        assert_eq!(parked.share(), 0.5);
+        parked.finish(&Reading { at_ns: 200 * MS, cpu_ns: vec![Some(0); 3] });
+        assert_eq!(parked.share(), 0.5, "nothing was begun");
+    }
 }

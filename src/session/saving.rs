@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::SessionError;
-use crate::record::{FORMAT_VERSION, Record, StoreError, write};
+use super::{Event, Observer};
+use crate::record::{FORMAT_VERSION, Record, StoreError, Warning, write};
 
 /// The least time between two savings while the session runs.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -20,32 +20,45 @@ struct Recording<'a> {
     records: [&'a Record; 1],
 }
 
-/// Saves a record to its file, not too often.
+/// Saves a record to its file, not too often. What cannot be saved is told once, and tried again at the next time:
+/// what is measured is worth more than its file.
 #[derive(Debug)]
 pub(super) struct Saver {
     path: Option<PathBuf>,
     not_before: Instant,
+    told: bool,
 }
 
 impl Saver {
     pub(super) fn new(path: Option<PathBuf>) -> Saver {
-        Saver { path, not_before: Instant::now() }
+        Saver { path, not_before: Instant::now(), told: false }
     }
 
-    /// Saves if it is time; whether it did.
-    pub(super) fn save_at_times(&mut self, record: &Record) -> Result<bool, SessionError> {
-        if Instant::now() < self.not_before { Ok(false) } else { self.save(record) }
+    /// Saves if it is time.
+    pub(super) fn save_at_times(&mut self, record: &Record, observer: &mut dyn Observer) {
+        if Instant::now() >= self.not_before {
+            self.save(record, observer);
+        }
     }
 
-    /// Saves; whether there is a file to save to.
-    pub(super) fn save(&mut self, record: &Record) -> Result<bool, SessionError> {
-        let Some(path) = &self.path else { return Ok(false) };
+    /// Saves, if there is a file to save to.
+    pub(super) fn save(&mut self, record: &Record, observer: &mut dyn Observer) {
+        let Some(path) = &self.path else { return };
         let begun = Instant::now();
         let recording = Recording { format_version: FORMAT_VERSION, records: [record] };
-        let bytes = serde_json::to_vec(&recording)
-            .map_err(|error| StoreError::Write { path: path.display().to_string(), source: error.into() })?;
-        write(path, &bytes)?;
+        let saved = serde_json::to_vec(&recording)
+            .map_err(|error| StoreError::Write { path: path.display().to_string(), source: error.into() })
+            .and_then(|bytes| write(path, &bytes));
         self.not_before = Instant::now() + PAUSE.max(begun.elapsed() * PART);
-        Ok(true)
+        match saved {
+            Ok(()) => observer.observe(&Event::Saved(record)),
+            Err(_) if self.told => {}
+            // Not for the record: it says something about this file, not about what was measured.
+            Err(error) => {
+                self.told = true;
+                let message = format!("{error}; measuring goes on, and it is tried again at the end");
+                observer.observe(&Event::Warning(&Warning::Other { message }));
+            }
+        }
     }
 }

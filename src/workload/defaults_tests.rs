@@ -29,13 +29,13 @@ fn two_lines_are_a_workload() {
         task_timeout_ns: 30_000 * MS,
         max_calls: None,
     };
-    assert_eq!(workload(STARTER), expected);
+    assert_eq!(workload(SHORTEST), expected);
 }
 
 #[test]
 fn a_table_without_fields_is_its_defaults() {
     let text = "[load]\n[payload]\n[objective]\n[objective.limits]\n[[step]]\nkind = \"cpu\"\n";
-    assert_eq!(workload(text), workload(STARTER));
+    assert_eq!(workload(text), workload(SHORTEST));
 }
 
 #[test]

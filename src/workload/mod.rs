@@ -29,7 +29,7 @@ pub use fields::{Field, Presence, Shape, Table};
 pub use kernel::{Cpu, Kernel};
 pub use language::{STEPS, WORKLOAD};
 pub use schema::schema;
-pub use source::{MAX_FILE_BYTES, STARTER, load, parse};
+pub use source::{MAX_FILE_BYTES, SHORTEST, load, parse};
 
 /// A validated workload.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -15,7 +15,7 @@ use super::{WORKLOAD, Workload, build, syntax, units};
 pub const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// The smallest workload file that does something.
-pub const STARTER: &str = "[[step]]\nkind = \"cpu\"\n";
+pub const SHORTEST: &str = "[[step]]\nkind = \"cpu\"\n";
 
 const EMPTY_HELP: &str =
     "two lines make a workload: `[[step]]` and `kind = \"cpu\"`; `conbench init` writes a longer one";
