@@ -113,7 +113,8 @@ pub struct Reply {
 }
 
 impl Reply {
-    fn encode(&self) -> [u8; REPLY_BYTES] {
+    /// The header as bytes.
+    pub(super) fn encode(&self) -> [u8; REPLY_BYTES] {
         let mut header = [0; REPLY_BYTES];
         let words = [self.index, self.begin_ns, self.end_ns, self.checksum, u64::from(self.failed), self.length];
         for (place, word) in header.as_chunks_mut::<8>().0.iter_mut().zip(words) {
@@ -241,14 +242,20 @@ impl Worker {
 
     /// Ends the worker and waits for its end, so that what it used counts as used by a child.
     pub fn end(mut self) {
-        self.socket = None;
+        self.close();
         let _ = self.child.wait();
+    }
+
+    /// Closes the socket, at which the worker ends by itself. Close all workers before the first one drops,
+    /// which waits: then they end side by side.
+    pub fn close(&mut self) {
+        self.socket = None;
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.socket = None;
+        self.close();
         if let Ok(None) = self.child.try_wait() {
             let patience = now_ns() + 500_000_000;
             while now_ns() < patience {
