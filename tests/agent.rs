@@ -168,6 +168,23 @@ fn workers_end_with_their_agent() {
     }
 }
 
+#[test]
+fn workers_of_a_pool_end_side_by_side() {
+    let mut agent = Agent::start();
+    let ready =
+        agent.become_candidate(&job(Engine::ProcessPool, 4, vec![Step::Cpu(kernel(Kernel::Loop))])).expect("ready");
+    let worker = rustix::process::Pid::from_raw(ready.pids[1] as i32).expect("a pid");
+    // The first one cannot end by itself; the others do while it is still waited for.
+    rustix::process::kill_process(worker, rustix::process::Signal::STOP).expect("it lives");
+    agent.send_line(r#"{"bye":{}}"#);
+    let has_ended = |pid: &u32| !std::path::Path::new(&format!("/proc/{pid}")).exists() || is_zombie(*pid);
+    while !ready.pids[2..].iter().all(has_ended) {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    assert!(!has_ended(&ready.pids[1]), "it was stopped, and is killed only after a while");
+    assert!(matches!(agent.receive(), Some(Reply::Bye(_))));
+}
+
 fn is_zombie(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
 }

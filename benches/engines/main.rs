@@ -190,7 +190,7 @@ fn timed(engine: &mut dyn Engine, tasks: u64) -> f64 {
 fn recording() -> Line {
     const TASKS: u64 = 200_000;
     let empty = Job { steps: Vec::new(), ..job(Kind::Sequential, 1, &Step::Event { round_trips: 1 }, 1) };
-    let task = Arc::new(Task::new(Vec::new(), Payload::default(), 0));
+    let task = Arc::new(Task::new(Vec::new(), Payload::default(), Some(0)));
     let figure = engines::build(&empty, Arc::clone(&task)).ok().map(|mut engine| {
         let costs: Vec<f64> = (0..PAIRS)
             .map(|_| {

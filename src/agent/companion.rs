@@ -200,6 +200,7 @@ fn start(label: Label, work: impl FnOnce() + Send + 'static) -> Result<(), Faile
 
 /// Consumes items one after another until no worker can send any more.
 fn consume(requests: &File, replies: &[File], stage: &Stage) {
+    let mut is_prepared = false;
     while let Ok([slot, ticket, index]) = receive(requests) {
         let answer = match stage.blocking(index) {
             Ok(checksum) => [ticket, 1, checksum],
@@ -211,6 +212,11 @@ fn consume(requests: &File, replies: &[File], stage: &Stage) {
         };
         // A worker that has died reads no reply.
         let _ = replies.get(slot as usize).map(|reply| send(reply, answer));
+        // After the first item, so that it is not the start-up that waits; the next one does, before any
+        // block is measured.
+        if !std::mem::replace(&mut is_prepared, true) {
+            stage.prepare(None);
+        }
     }
 }
 

@@ -25,6 +25,7 @@ use engines::Engine;
 use sampler::{Arrival, Sampler, Settings};
 use task::Task;
 
+use crate::candidate::Model;
 use crate::clock::{self, now_ns};
 use crate::protocol::{
     Block, BlockKind, Ended, Failed, FailureKind, Go, Hello, Job, PROTOCOL, REPLIES_FD, REQUESTS_FD, Ready, Reply,
@@ -146,8 +147,16 @@ impl Running {
     /// Runs one task, for the figure of the start-up; then one for each slot, so that every worker has run
     /// and every connection is open.
     fn first_tasks(&mut self, received_ns: u64) -> Result<Ready, Failed> {
+        // Worker processes prepare themselves what they run; the agent would only hold it for nothing.
+        let runs_here = !matches!(self.job.candidate.model(), Model::Processes | Model::AsyncProcesses);
+        if runs_here {
+            self.task.prepare(Some(0));
+        }
         let first = self.sample(Arrival::Batch { tasks: 1 }, Go::first())?;
         let startup_ns = now_ns() - received_ns;
+        if runs_here {
+            self.task.prepare(None);
+        }
         self.sample(Arrival::Batch { tasks: u64::from(self.engine.slots()) }, Go::first())?;
         self.task.settle();
         let pids = std::iter::once(std::process::id()).chain(self.engine.pids()).collect();

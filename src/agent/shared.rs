@@ -12,7 +12,7 @@ use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use self::process::Companion;
 use super::companion::{EventLine, QueueLine};
 use super::robust::SharedMutexes;
-use super::steps::{Label, is_async};
+use super::steps::Label;
 use crate::candidate::Engine;
 use crate::protocol::{Failed, FailureKind, Job};
 use crate::workload::Step;
@@ -40,7 +40,7 @@ impl Line {
 /// loop never runs it in a worker.
 pub(super) fn is_shared(job: &Job, step: &Step) -> bool {
     matches!(step, Step::Lock { .. } | Step::Queue { .. } | Step::Event { .. })
-        && !(job.candidate.engine == Engine::TokioProcessPool && is_async(step))
+        && !(job.candidate.engine == Engine::TokioProcessPool && step.has_async_form())
 }
 
 /// The positions (from 0) of the steps with a line to the companion.

@@ -31,10 +31,6 @@ pub trait Step: Send + Sync {
     /// form blocks the loop, as it does for a user who makes that mistake.
     fn asynchronous(&self, index: u64) -> BoxFuture<'_, Outcome>;
 
-    /// Whether [`Step::asynchronous`] leaves the loop free while it waits. Mixed engines move the
-    /// others off the loop.
-    fn is_async(&self) -> bool;
-
     /// The checksum of task `index`, in any way that is quick and independent of the load: waits are not
     /// waited.
     ///
@@ -44,8 +40,23 @@ pub trait Step: Send + Sync {
         self.blocking(index)
     }
 
+    /// Makes ahead what tasks would else make at first use and a user's program would have or be handed (a
+    /// kernel's input, a file to read): for every variant, or just for task `index`. What cannot be made is
+    /// left to the task, which says why.
+    fn prepare(&self, _index: Option<u64>) {}
+
     /// Lets the effects of a block settle after its end (writeback of files), outside every window.
     fn settle(&self) {}
+}
+
+/// A step and its part in a task.
+pub struct Placed {
+    /// The step.
+    pub step: Box<dyn Step>,
+    /// Whether [`Step::asynchronous`] leaves the loop free while it waits, as the step's description says
+    /// ([`has_async_form`](crate::workload::Step::has_async_form)). Mixed engines move the others off the
+    /// loop.
+    pub is_async: bool,
 }
 
 /// Successive steps that run in one place.
@@ -65,24 +76,27 @@ pub struct Task {
 }
 
 impl Task {
-    /// A task of these steps, with the payload's inputs made from `seed`.
+    /// A task of these steps, with the payload's inputs made from `seed`; `None` is the task of a worker,
+    /// whose inputs come to it.
     #[must_use]
-    pub fn new(steps: Vec<Box<dyn Step>>, payload: Payload, seed: u64) -> Task {
+    pub fn new(steps: Vec<Placed>, payload: Payload, seed: Option<u64>) -> Task {
         let mut segments: Vec<Segment> = Vec::new();
-        for (position, step) in steps.iter().enumerate() {
+        for (position, Placed { is_async, .. }) in steps.iter().enumerate() {
             match segments.last_mut() {
-                Some(last) if last.is_async == step.is_async() => last.end = position + 1,
-                _ => segments.push(Segment { first: position, end: position + 1, is_async: step.is_async() }),
+                Some(last) if last.is_async == *is_async => last.end = position + 1,
+                _ => segments.push(Segment { first: position, end: position + 1, is_async: *is_async }),
             }
         }
-        let inputs = (0..VARIANTS).map(|variant| pattern(payload.input_bytes, seed ^ variant)).collect();
+        let steps = steps.into_iter().map(|placed| placed.step).collect();
+        let input = |seed: u64| (0..VARIANTS).map(|variant| pattern(payload.input_bytes, seed ^ variant)).collect();
+        let inputs = seed.map_or_else(Vec::new, input);
         Task { steps, segments, inputs, payload }
     }
 
-    /// The payload that task `index` is given.
+    /// The payload that task `index` is given; empty in a worker, to which it comes.
     #[must_use]
     pub fn input(&self, index: u64) -> &[u8] {
-        &self.inputs[(index % VARIANTS) as usize]
+        self.inputs.get((index % VARIANTS) as usize).map_or(&[], Vec::as_slice)
     }
 
     /// The result that task `index` gives back, beside its checksum.
@@ -171,6 +185,13 @@ impl Task {
         let mut sums = self.steps.iter().map(|step| step.reference(index)).collect::<Result<Vec<u64>, Failed>>()?;
         sums.push(self.payload_digest(index));
         Ok(sums)
+    }
+
+    /// Makes ahead what tasks need of the steps: see [`Step::prepare`].
+    pub fn prepare(&self, index: Option<u64>) {
+        for step in &self.steps {
+            step.prepare(index);
+        }
     }
 
     /// Lets the effects of a block settle.

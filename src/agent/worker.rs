@@ -18,6 +18,7 @@ use super::descriptors::{adopt, inherit};
 use super::meter;
 use super::steps::{self, Place};
 use super::task::{Outcome, Task};
+use crate::candidate::Engine;
 use crate::clock::now_ns;
 use crate::protocol::{Failed, FailureKind, Job, Usage};
 
@@ -113,7 +114,8 @@ pub struct Reply {
 }
 
 impl Reply {
-    fn encode(&self) -> [u8; REPLY_BYTES] {
+    /// The header as bytes.
+    pub(super) fn encode(&self) -> [u8; REPLY_BYTES] {
         let mut header = [0; REPLY_BYTES];
         let words = [self.index, self.begin_ns, self.end_ns, self.checksum, u64::from(self.failed), self.length];
         for (place, word) in header.as_chunks_mut::<8>().0.iter_mut().zip(words) {
@@ -241,14 +243,20 @@ impl Worker {
 
     /// Ends the worker and waits for its end, so that what it used counts as used by a child.
     pub fn end(mut self) {
-        self.socket = None;
+        self.close();
         let _ = self.child.wait();
+    }
+
+    /// Closes the socket, at which the worker ends by itself. Close all workers before the first one drops,
+    /// which waits: then they end side by side.
+    pub fn close(&mut self) {
+        self.socket = None;
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.socket = None;
+        self.close();
         if let Ok(None) = self.child.try_wait() {
             let patience = now_ns() + 500_000_000;
             while now_ns() < patience {
@@ -294,6 +302,8 @@ fn serve(socket: &UnixStream, slot: u32, shared: Vec<OwnedFd>) -> io::Result<()>
     let job = read_job(&mut reader)?;
     // A task that cannot be made answers each request with the reason.
     let task = steps::build(&job, Place::Worker { slot, shared });
+    let is_for_one_task = job.candidate.engine == Engine::ProcessPerTask;
+    let mut is_prepared = false;
     let mut input = Vec::new();
     let mut header = [0; REQUEST_BYTES];
     loop {
@@ -305,7 +315,17 @@ fn serve(socket: &UnixStream, slot: u32, shared: Vec<OwnedFd>) -> io::Result<()>
         let request = Request::decode(&header);
         input.resize(usize::try_from(request.length).map_err(io::Error::other)?, 0);
         reader.read_exact(&mut input)?;
+        // What the first task needs is there before its time begins, as its user would read it or hand it
+        // over; the rest is made after that, so that the start-up does not wait for it. The agent asks for
+        // usage before each block, which waits until it is done.
+        let is_first = request.ask != Ask::Usage && !std::mem::replace(&mut is_prepared, true);
+        if let (true, Ok(task)) = (is_first, &task) {
+            task.prepare(Some(request.index));
+        }
         answer(socket, request, &input, &task)?;
+        if let (true, false, Ok(task)) = (is_first, is_for_one_task, &task) {
+            task.prepare(None);
+        }
     }
 }
 
@@ -381,7 +401,7 @@ mod tests {
 
     #[test]
     fn headers_survive_the_wire() {
-        let task = Task::new(Vec::new(), crate::workload::Payload { input_bytes: 5, output_bytes: 3 }, 1);
+        let task = Task::new(Vec::new(), crate::workload::Payload { input_bytes: 5, output_bytes: 3 }, Some(1));
         for ask in [Ask::Task, Ask::Segment(3), Ask::Usage] {
             let mut frame = Vec::new();
             Request::encode(&task, 7, ask, true, &mut frame);

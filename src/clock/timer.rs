@@ -6,11 +6,12 @@ use std::future::Future;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
 use tokio::io::unix::AsyncFd;
+use tokio::task::AbortHandle;
 
 use super::now_ns;
 
@@ -20,7 +21,19 @@ use super::now_ns;
 /// tokio's own timer is good to a millisecond, which would let the timer decide between engines.
 #[derive(Default)]
 pub struct Timer {
-    shared: OnceLock<Arc<Shared>>,
+    driver: OnceLock<Driver>,
+}
+
+/// What a timer drives its loop's waits with; dropped, the task behind it ends and the timerfd is closed.
+struct Driver {
+    shared: Arc<Shared>,
+    task: AbortHandle,
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 struct Shared {
@@ -72,19 +85,19 @@ impl Timer {
     /// # Errors
     /// When the timerfd cannot be made or armed.
     pub async fn wait_until(&self, deadline_ns: u64) -> io::Result<()> {
-        let shared = match self.shared.get() {
-            Some(shared) => shared,
+        let driver = match self.driver.get() {
+            Some(driver) => driver,
             None => {
-                let shared = Shared::start()?;
-                self.shared.get_or_init(|| shared)
+                let driver = Driver::start()?;
+                self.driver.get_or_init(|| driver)
             }
         };
-        Wait { shared, deadline_ns, registered: false }.await
+        Wait { shared: &driver.shared, deadline_ns, registered: false }.await
     }
 }
 
 struct Wait<'a> {
-    shared: &'a Arc<Shared>,
+    shared: &'a Shared,
     deadline_ns: u64,
     registered: bool,
 }
@@ -108,19 +121,21 @@ impl Future for Wait<'_> {
     }
 }
 
-impl Shared {
-    fn start() -> io::Result<Arc<Shared>> {
+impl Driver {
+    fn start() -> io::Result<Driver> {
         let descriptor =
             rustix::time::timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
         // SAFETY: the AsyncFd owns the descriptor, and nothing closes or replaces it before that drops.
         let descriptor = Arc::new(unsafe { AsyncFd::register(descriptor) }?);
         let state = Mutex::new(State { waiting: BinaryHeap::new(), armed_ns: u64::MAX });
-        let shared = Arc::new(Shared { descriptor, state });
-        // The driver holds the timer weakly: with the last wait's owner gone, it ends with its runtime.
-        tokio::spawn(drive(Arc::clone(&shared)));
-        Ok(shared)
+        let shared = Arc::new(Shared { descriptor: Arc::clone(&descriptor), state });
+        // The task holds the waits weakly: they live as long as the timer, which ends the task.
+        let task = tokio::spawn(drive(descriptor, Arc::downgrade(&shared))).abort_handle();
+        Ok(Driver { shared, task })
     }
+}
 
+impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -163,14 +178,15 @@ impl Shared {
     }
 }
 
-/// Waits for the timerfd for as long as the runtime lives.
-async fn drive(shared: Arc<Shared>) {
+/// Waits for the timerfd for as long as the timer and the runtime live.
+async fn drive(descriptor: Arc<AsyncFd<OwnedFd>>, shared: Weak<Shared>) {
     loop {
-        let Ok(mut ready) = shared.descriptor.readable().await else { return };
+        let Ok(mut ready) = descriptor.readable().await else { return };
         let mut count = [0_u8; 8];
-        let _ = rustix::io::read(shared.descriptor.get_ref(), &mut count);
+        let _ = rustix::io::read(descriptor.get_ref(), &mut count);
         ready.clear_ready();
         drop(ready);
+        let Some(shared) = shared.upgrade() else { return };
         if shared.wake_due().is_err() {
             return;
         }
@@ -204,6 +220,21 @@ mod tests {
             order
         });
         assert_eq!(order, [1, 3, 5, 7, 9].map(|millis| (millis, true)));
+    }
+
+    #[test]
+    fn a_dropped_timer_leaves_no_timerfd_behind() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+        runtime.block_on(async {
+            let timer = Timer::new();
+            timer.wait_until(now_ns() + 100_000).await.expect("a timerfd");
+            let descriptor = Arc::downgrade(&timer.driver.get().expect("started").shared.descriptor);
+            assert!(descriptor.upgrade().is_some());
+            drop(timer);
+            while descriptor.upgrade().is_some() {
+                tokio::task::yield_now().await;
+            }
+        });
     }
 
     #[test]

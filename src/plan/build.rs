@@ -71,13 +71,15 @@ fn reason_against(engine: Engine, workload: &Workload, facts: &Facts) -> Option<
     if is_mix && workload.steps.iter().all(Step::has_async_form) {
         return Some("no step blocks the loop: the same as tokio-current-thread".to_owned());
     }
-    let (each, available) = (caps::process_bytes(workload), caps::memory_bytes(facts));
+    let available = caps::memory_bytes(facts);
     // The agent, and one worker where there are worker processes.
-    let processes = if matches!(engine.model(), Model::Processes | Model::AsyncProcesses) { 2 } else { 1 };
-    (each.saturating_mul(processes) > available).then(|| {
+    let has_workers = matches!(engine.model(), Model::Processes | Model::AsyncProcesses);
+    let workers = if has_workers { caps::worker_bytes(workload) } else { 0 };
+    let needed = caps::agent_bytes(workload).saturating_add(workers);
+    (needed > available).then(|| {
         format!(
             "it needs about {} of memory with this payload, and {} are available",
-            bytesize::ByteSize(each.saturating_mul(processes)),
+            bytesize::ByteSize(needed),
             bytesize::ByteSize(available)
         )
     })

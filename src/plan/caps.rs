@@ -12,6 +12,13 @@ pub(super) const OWN_FILES: u64 = 32;
 const OWN_PROCESSES: u64 = 16;
 /// Inputs that an agent keeps of a payload: one a variant.
 const INPUTS: u64 = 16;
+/// Inputs and outputs of a payload that a worker process adds: the one it works on, and two under way.
+const UNDER_WAY: u64 = 3;
+/// Sizes of one engine that are resident together: the search compares up to six neighbouring rungs of a
+/// ladder, usually four; the four largest are what is counted.
+pub(super) const RESIDENT: usize = 4;
+/// Processes of every resident size beside its workers: the agent and its guard.
+pub(super) const PER_AGENT: u64 = 2;
 
 /// The largest that a size may be, and what sets that.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,16 +48,21 @@ pub(super) fn of_workload(load: Load) -> Cap {
 /// What the host allows on this axis of this engine, in a session of `entries` engines whose agents stay
 /// resident; the smallest of its limits. `None` when nothing limits it.
 pub(super) fn of_host(engine: Engine, axis: Axis, workload: &Workload, facts: &Facts, entries: u64) -> Option<Cap> {
-    let kernel_tasks = is_kernel_task(engine, axis).then(|| kernel_tasks(facts, entries)).into_iter().flatten();
-    let files = open_files(engine, axis, workload, facts, entries);
-    let memory = is_process(engine, axis).then(|| memory(workload, facts, entries));
+    let kernel_tasks = kernel_task_caps(engine, axis, workload, facts, entries);
+    let files = open_files(engine, axis, workload, facts);
+    let memory = is_worker_process(engine, axis).then(|| memory(workload, facts, entries));
     kernel_tasks.chain(files).chain(memory).min_by_key(|cap| cap.largest)
 }
 
-/// Memory that one agent or worker process takes for this workload.
-pub(super) fn process_bytes(workload: &Workload) -> u64 {
-    let inputs = workload.payload.input_bytes.saturating_mul(INPUTS);
-    PROCESS_BYTES.saturating_add(inputs).saturating_add(workload.payload.output_bytes)
+/// Memory that one agent takes for this workload.
+pub(super) fn agent_bytes(workload: &Workload) -> u64 {
+    PROCESS_BYTES.saturating_add(workload.payload.input_bytes.saturating_mul(INPUTS))
+}
+
+/// Memory that one more worker process takes for this workload, in itself and in its agent.
+pub(super) fn worker_bytes(workload: &Workload) -> u64 {
+    let payload = workload.payload.input_bytes.saturating_add(workload.payload.output_bytes);
+    PROCESS_BYTES.saturating_add(payload.saturating_mul(UNDER_WAY))
 }
 
 /// Memory that this session may take.
@@ -58,18 +70,78 @@ pub(super) fn memory_bytes(facts: &Facts) -> u64 {
     facts.memory_available_bytes.min(facts.memory_limit_bytes.unwrap_or(u64::MAX))
 }
 
-/// Whether one more of this size is one more process.
-pub(super) fn is_process(engine: Engine, axis: Axis) -> bool {
+/// Whether this engine has worker processes.
+fn has_worker_processes(engine: Engine) -> bool {
+    matches!(engine, Engine::ProcessPool | Engine::TokioProcessPool | Engine::ProcessPerTask)
+}
+
+/// Whether one more of this size is one more worker process.
+fn is_worker_process(engine: Engine, axis: Axis) -> bool {
+    has_worker_processes(engine) && (axis == Axis::Workers || engine == Engine::ProcessPerTask)
+}
+
+/// Whether this size is the number of tasks in flight.
+fn is_concurrency(engine: Engine, axis: Axis) -> bool {
+    axis == Axis::InFlight || !engine.axes().in_flight
+}
+
+/// Whether this engine calls the blocking form of a step in a thread or process of its own.
+fn runs_blocking(engine: Engine, step: &Step) -> bool {
     match engine {
-        Engine::ProcessPool | Engine::TokioProcessPool => axis == Axis::Workers,
-        Engine::ProcessPerTask => true,
-        _ => false,
+        Engine::TokioCurrentThread | Engine::TokioMultiThread => false,
+        Engine::TokioBlockingPool | Engine::TokioProcessPool => !step.has_async_form(),
+        _ => true,
     }
 }
 
-/// Whether one more of this size is one more process or thread.
-pub(super) fn is_kernel_task(engine: Engine, axis: Axis) -> bool {
-    axis == Axis::Workers || matches!(engine, Engine::ThreadPerTask | Engine::ProcessPerTask)
+/// How many steps of this kind workers of this engine run in their blocking form.
+fn blocking_steps(engine: Engine, workload: &Workload, kind: impl Fn(&Step) -> bool) -> u64 {
+    workload.steps.iter().filter(|step| kind(step) && runs_blocking(engine, step)).count() as u64
+}
+
+fn events(engine: Engine, workload: &Workload) -> u64 {
+    blocking_steps(engine, workload, |step| matches!(step, Step::Event { .. }))
+}
+
+fn queues(engine: Engine, workload: &Workload) -> u64 {
+    blocking_steps(engine, workload, |step| matches!(step, Step::Queue { .. }))
+}
+
+/// Steps that worker processes share through descriptors to the companion process.
+fn lines(engine: Engine, workload: &Workload) -> u64 {
+    if has_worker_processes(engine) { events(engine, workload) + queues(engine, workload) } else { 0 }
+}
+
+/// How many processes one more of this size is: a worker, and the program that a `command` runs.
+pub(super) fn processes(engine: Engine, axis: Axis, workload: &Workload) -> u64 {
+    let has_command = workload.steps.iter().any(|step| matches!(step, Step::Command { .. }));
+    u64::from(is_worker_process(engine, axis)) + u64::from(has_command && is_concurrency(engine, axis))
+}
+
+/// How many processes and threads one more of this size is.
+pub(super) fn kernel_tasks(engine: Engine, axis: Axis, workload: &Workload) -> u64 {
+    let threads = match (engine, axis) {
+        (Engine::ProcessPool | Engine::TokioProcessPool, _) => 0,
+        // In `process-per-task`, a thread waits for each process.
+        (Engine::ThreadPerTask | Engine::ProcessPerTask, _) | (_, Axis::Workers) => 1,
+        (_, Axis::InFlight) => 0,
+    };
+    // In its blocking form, each task has a partner of its own for an `event`: a thread of the agent, or of
+    // the companion process.
+    let partners = if is_concurrency(engine, axis) { events(engine, workload) } else { 0 };
+    processes(engine, axis, workload) + threads + partners
+}
+
+/// Processes of a resident agent that are there at any size: the agent and its guard, and the companion
+/// process where workers share queues or events.
+pub(super) fn agent_processes(engine: Engine, workload: &Workload) -> u64 {
+    PER_AGENT + u64::from(lines(engine, workload) > 0)
+}
+
+/// Processes and threads of a resident agent that are there at any size: its processes, a consumer for
+/// each queue, and the thread that watches a companion.
+pub(super) fn agent_kernel_tasks(engine: Engine, workload: &Workload) -> u64 {
+    agent_processes(engine, workload) + queues(engine, workload) + u64::from(lines(engine, workload) > 0)
 }
 
 /// Connections to the embedded server that one task in flight holds.
@@ -78,63 +150,96 @@ pub(super) fn server_connections(workload: &Workload) -> u64 {
     workload.steps.iter().filter(embedded).count() as u64
 }
 
-/// Files that one task in flight has open in its agent.
-pub(super) fn files_per_task(workload: &Workload) -> u64 {
-    let of_step = |step: &Step| match step {
-        Step::Http { .. } | Step::Tcp { .. } | Step::File { .. } | Step::Wait { .. } => 1,
-        Step::Event { .. } | Step::Queue { .. } => 2,
-        // Its pipes and its pidfd.
-        Step::Command { .. } => 4,
-        Step::Cpu(_) | Step::Sleep { .. } | Step::Lock { .. } => 0,
-    };
-    workload.steps.iter().map(of_step).sum()
+/// Files that one more of this size has open in the agent.
+pub(super) fn files(engine: Engine, axis: Axis, workload: &Workload) -> u64 {
+    if is_worker_process(engine, axis) {
+        return worker_files(engine, workload);
+    }
+    // A task's files are open where it runs: in the agent, except for what goes to worker processes.
+    let here = |step: &&Step| !has_worker_processes(engine) || step.has_async_form();
+    if is_concurrency(engine, axis) { workload.steps.iter().filter(here).map(step_files).sum() } else { 0 }
 }
 
-/// An equal share of `room` for each of `entries` engines, two sizes of which are resident at once: the
-/// current rung of a ladder that doubles, and the one below, which is half as large.
-fn share(room: u64, entries: u64, per_unit: u64) -> u32 {
-    let units = room.saturating_mul(2) / 3 / entries.max(1) / per_unit.max(1);
+/// Files that the agent has open for one worker process.
+fn worker_files(engine: Engine, workload: &Workload) -> u64 {
+    // A worker is handed two descriptors for each line to the companion.
+    let shared = lines(engine, workload).saturating_mul(2);
+    let each = if engine == Engine::ProcessPerTask {
+        // Each may be at its start at any time: both ends of its socket, the pipe on which a start that
+        // failed is reported, and copies of what it is handed.
+        shared.saturating_mul(2) + 4
+    } else {
+        // Its socket and a pidfd.
+        shared + 2
+    };
+    // Before any worker, the companion is started: until it runs, the agent has its ends too, and copies.
+    each.max(shared.saturating_mul(3))
+}
+
+/// Files that one task in flight has open for this step, in the process in which it runs.
+fn step_files(step: &Step) -> u64 {
+    match step {
+        Step::Http { .. } | Step::Tcp { .. } | Step::File { .. } => 1,
+        // Its pipes and its pidfd.
+        Step::Command { .. } => 4,
+        // A `wait` has one timerfd for a whole event loop, and none on a thread; partners and consumers in
+        // the same process need no files.
+        Step::Cpu(_)
+        | Step::Wait { .. }
+        | Step::Sleep { .. }
+        | Step::Lock { .. }
+        | Step::Queue { .. }
+        | Step::Event { .. } => 0,
+    }
+}
+
+/// An equal share of `room` for each of `entries` engines, whose resident sizes are together at most
+/// `sizes` times the largest of them.
+fn share(room: u64, entries: u64, sizes: u64, per_unit: u64) -> u32 {
+    let units = room / entries.max(1) / sizes / per_unit.max(1);
     u32::try_from(units).unwrap_or(u32::MAX)
 }
 
-fn kernel_tasks(facts: &Facts, entries: u64) -> impl Iterator<Item = Cap> {
+fn kernel_task_caps(
+    engine: Engine,
+    axis: Axis,
+    workload: &Workload,
+    facts: &Facts,
+    entries: u64,
+) -> impl Iterator<Item = Cap> {
+    let per_unit = kernel_tasks(engine, axis, workload);
+    // The other axis is searched at the default workers, which may be the largest: all resident agents are
+    // counted as large as the largest.
+    let resident = RESIDENT as u64;
+    let fixed = entries.saturating_mul(resident).saturating_mul(agent_kernel_tasks(engine, workload));
     let limits = [
         (facts.limits.processes, "RLIMIT_NPROC", "; `ulimit -u` raises it"),
         (facts.limits.cgroup_processes, "the cgroup's pids.max", ""),
     ];
-    limits.into_iter().filter_map(move |(limit, name, advice)| {
+    limits.into_iter().filter(move |_| per_unit > 0).filter_map(move |(limit, name, advice)| {
         let limit = limit?;
-        let largest = share(limit.saturating_sub(OWN_PROCESSES), entries, 1);
+        let largest = share(limit.saturating_sub(OWN_PROCESSES).saturating_sub(fixed), entries, resident, per_unit);
         Some(Cap { largest, because: format!("{name} is {limit}, for {entries} engines together{advice}") })
     })
 }
 
-fn open_files(engine: Engine, axis: Axis, workload: &Workload, facts: &Facts, entries: u64) -> Option<Cap> {
+/// The files of the agent. The embedded server raises its own limit, which holds all its connections.
+fn open_files(engine: Engine, axis: Axis, workload: &Workload, facts: &Facts) -> Option<Cap> {
     let limit = facts.limits.open_files?;
-    let room = limit.saturating_sub(OWN_FILES);
-    let axes = engine.axes();
-    let is_concurrency = axis == Axis::InFlight || !axes.in_flight;
-    // A task's files are open where it runs: in the agent, except in worker processes, to each of which
-    // the agent has a socket and a pidfd.
-    let mut in_agent = if is_process(engine, axis) { 2 } else { 0 };
-    if is_concurrency && !is_process(engine, axis) {
-        in_agent += files_per_task(workload);
-    }
-    let in_server = if is_concurrency { server_connections(workload) } else { 0 };
-    let agent = (in_agent > 0).then(|| u32::try_from(room / in_agent).unwrap_or(u32::MAX));
-    let server = (in_server > 0).then(|| share(room, entries, in_server));
-    let largest = agent.into_iter().chain(server).min()?;
+    let each = files(engine, axis, workload);
+    let largest = u32::try_from(limit.saturating_sub(OWN_FILES).checked_div(each)?).unwrap_or(u32::MAX);
     Some(Cap { largest, because: format!("RLIMIT_NOFILE is {limit}; `ulimit -n` raises it") })
 }
 
 fn memory(workload: &Workload, facts: &Facts, entries: u64) -> Cap {
-    let each = process_bytes(workload);
+    let each = worker_bytes(workload);
     let available = memory_bytes(facts);
     let because = format!(
         "a process needs about {} and {} of memory are available",
         bytesize::ByteSize(each),
         bytesize::ByteSize(available)
     );
-    // Half of what is there: the host has other uses for it.
-    Cap { largest: share(available / 2, entries.min(3), each), because }
+    // Half of what is there: the host has other uses for it. Rungs that double are together less than twice
+    // the largest.
+    Cap { largest: share(available / 2, entries.min(3), 2, each), because }
 }

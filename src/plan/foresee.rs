@@ -2,7 +2,6 @@
 
 use super::caps::{self, Axis};
 use super::{Entry, Foreseen, Settings};
-use crate::candidate::Engine;
 use crate::host::Facts;
 use crate::workload::{Cpu, Distribution, Step, Work, Workload};
 
@@ -10,8 +9,12 @@ use crate::workload::{Cpu, Distribution, Step, Work, Workload};
 const TASK_FLOOR_NS: f64 = 10_000.0;
 /// What ending a session takes, beside its budget: the last block, and the agents' ends.
 const END_NS: u64 = 1_000_000_000;
-/// The controller and the guard.
+/// A round that has begun is finished beyond the budget, but not further than this part of it.
+const OVERTIME_PART: u64 = 4;
+/// The controller and the guard below which everything runs.
 const OWN_PROCESSES: u64 = 2;
+/// Files that the controller has open for one agent: its pipes, its guard's socket, its pidfd.
+const FILES_PER_AGENT: u64 = 5;
 
 /// The nominal time of one task, unloaded: its steps' means. Rough where only measuring can tell (a
 /// kernel without a `time`, a file, a command).
@@ -53,44 +56,55 @@ fn wait_ns(step: &Step) -> f64 {
 pub(super) fn foreseen(entries: &[Entry], workload: &Workload, settings: &Settings, facts: &Facts) -> Foreseen {
     let embedded = caps::server_connections(workload);
     let server = u64::from(embedded > 0);
-    let agents: u64 = entries.iter().map(|entry| resident(entry).len() as u64).sum();
-    let processes: u64 = entries.iter().map(|entry| units(entry, caps::is_process)).sum();
-    let kernel_tasks: u64 = entries.iter().map(|entry| units(entry, caps::is_kernel_task)).sum();
-    let connections: u64 = entries.iter().flat_map(resident).map(|size| u64::from(size).saturating_mul(embedded)).sum();
+    let all = |of: &dyn Fn(&Entry) -> u64| entries.iter().map(of).fold(0, u64::saturating_add);
+    let agents = all(&|entry| resident(entry).len() as u64);
+    let processes = all(&|entry| {
+        let fixed = caps::agent_processes(entry.engine, workload) * resident(entry).len() as u64;
+        units(entry, |axis| caps::processes(entry.engine, axis, workload)).saturating_add(fixed)
+    });
+    let kernel_tasks = all(&|entry| {
+        let fixed = caps::agent_kernel_tasks(entry.engine, workload) * resident(entry).len() as u64;
+        units(entry, |axis| caps::kernel_tasks(entry.engine, axis, workload)).saturating_add(fixed)
+    });
+    let connections = all(&|entry| resident(entry).into_iter().map(u64::from).sum::<u64>().saturating_mul(embedded));
     let in_agent = entries.iter().map(|entry| agent_files(entry, workload)).max().unwrap_or(0);
-    let all_processes = OWN_PROCESSES + server + agents + processes;
+    let own = OWN_PROCESSES + server;
     Foreseen {
-        time_ns: settings.budget_ns.saturating_add(END_NS),
+        time_ns: settings.budget_ns.saturating_add(settings.budget_ns / OVERTIME_PART).saturating_add(END_NS),
         calls: calls(entries, workload, settings, facts),
-        processes: all_processes,
-        threads: all_processes + kernel_tasks.saturating_sub(processes),
-        open_files: caps::OWN_FILES + connections.max(in_agent),
+        processes: processes.saturating_add(own),
+        threads: kernel_tasks.saturating_add(own),
+        open_files: caps::OWN_FILES.saturating_add(connections.max(in_agent).max(agents * FILES_PER_AGENT)),
     }
 }
 
-/// The concurrency of the sizes of an entry that may be resident at once: the two largest of its ladder.
+/// The concurrency of the sizes of an entry that may be resident at once: the largest of its ladder, the
+/// largest first.
 fn resident(entry: &Entry) -> Vec<u32> {
     let ladder = if entry.engine.axes().in_flight { &entry.in_flight } else { &entry.workers };
-    if ladder.is_empty() { vec![1] } else { ladder.iter().rev().take(2).copied().collect() }
+    if ladder.is_empty() { vec![1] } else { largest(ladder).collect() }
 }
 
-/// How many processes (or threads) the two largest sizes of an entry are.
-fn units(entry: &Entry, counts: impl Fn(Engine, Axis) -> bool) -> u64 {
-    let of_axis = |axis: Axis, ladder: &[u32]| -> u64 {
-        let largest = ladder.iter().rev().take(2).map(|size| u64::from(*size)).sum();
-        if counts(entry.engine, axis) { largest } else { 0 }
-    };
-    of_axis(Axis::Workers, &entry.workers) + of_axis(Axis::InFlight, &entry.in_flight)
+fn largest(ladder: &[u32]) -> impl Iterator<Item = u32> {
+    ladder.iter().rev().take(caps::RESIDENT).copied()
 }
 
+/// What the resident sizes of an entry are together, by what one of each axis is.
+fn units(entry: &Entry, of_one: impl Fn(Axis) -> u64) -> u64 {
+    let sum = |ladder: &[u32]| largest(ladder).map(u64::from).sum::<u64>();
+    // While tasks in flight are searched, every agent has the default number of workers.
+    let while_searched = entry.default_sizes.workers.map_or(0, u64::from) * largest(&entry.in_flight).count() as u64;
+    let workers = sum(&entry.workers).max(while_searched);
+    let in_flight = sum(&entry.in_flight);
+    workers.saturating_mul(of_one(Axis::Workers)).saturating_add(in_flight.saturating_mul(of_one(Axis::InFlight)))
+}
+
+/// Files of the largest agent of an entry.
 fn agent_files(entry: &Entry, workload: &Workload) -> u64 {
-    let concurrency = resident(entry).first().copied().map_or(1, u64::from);
-    let workers = entry.workers.last().copied().map_or(0, u64::from);
-    if caps::is_process(entry.engine, Axis::Workers) {
-        workers.saturating_mul(2).max(caps::files_per_task(workload))
-    } else {
-        concurrency.saturating_mul(caps::files_per_task(workload))
-    }
+    let of = |axis: Axis, ladder: &[u32]| {
+        ladder.last().map_or(0, |size| u64::from(*size).saturating_mul(caps::files(entry.engine, axis, workload)))
+    };
+    of(Axis::Workers, &entry.workers).saturating_add(of(Axis::InFlight, &entry.in_flight))
 }
 
 /// Tasks that run within the budget, if every entry has an equal share of it at its largest size.

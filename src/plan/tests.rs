@@ -175,6 +175,41 @@ fn the_hosts_limits_cut_the_ladders_and_say_so() {
 }
 
 #[test]
+fn a_million_waits_need_no_million_files() {
+    let limits = ResourceLimits { open_files: Some(1024), ..ResourceLimits::default() };
+    let host = Facts { limits, ..facts() };
+    let mut million = workload(vec![wait(), Step::Event { round_trips: 1 }]);
+    million.load = Load::Closed { max_in_flight: 1_000_000 };
+    let plan = planned(&million, &settings(), &host);
+    for engine in [Engine::TokioCurrentThread, Engine::TokioMultiThread, Engine::ThreadPool] {
+        let entry = entry(&plan, engine);
+        let ladder = if engine.axes().in_flight { &entry.in_flight } else { &entry.workers };
+        assert_eq!(ladder.last(), Some(&1_000_000), "{engine}: {:?}", plan.left_out);
+    }
+}
+
+#[test]
+fn partners_of_events_are_foreseen_where_they_are_threads() {
+    let events = [Step::Event { round_trips: 1 }, Step::Event { round_trips: 1 }];
+    let threads = |engine: Engine, steps: &[Step]| {
+        let one = Settings { engines: vec![engine], ..settings() };
+        let host = Facts { limits: ResourceLimits { open_files: Some(1024), ..ResourceLimits::default() }, ..facts() };
+        let plan = planned(&workload(steps.to_vec()), &one, &host);
+        (plan.foreseen.threads, entry(&plan, engine).workers.last().copied())
+    };
+    // Sizes 64, 32, 16 and 8, each with an agent and a guard; the controller and its guard.
+    let sum = 64 + 32 + 16 + 8;
+    assert_eq!(threads(Engine::ThreadPool, &[wait()]), (sum + 8 + 2, Some(64)));
+    assert_eq!(threads(Engine::ThreadPool, &events), (3 * sum + 8 + 2, Some(64)));
+    assert_eq!(threads(Engine::TokioCurrentThread, &events), (8 + 2, None));
+    // Worker processes have their partners in a companion, which the agent watches.
+    assert_eq!(threads(Engine::ProcessPool, &events), (3 * sum + 16 + 2, Some(64)));
+    // Descriptors to the companion: 2 x 3 an event and worker while it is started.
+    let many: Vec<Step> = std::iter::repeat_n(events[0].clone(), 5).collect();
+    assert_eq!(threads(Engine::ProcessPool, &many).1, Some((1024 - 32) / 30));
+}
+
+#[test]
 fn a_payload_larger_than_the_memory_is_left_out() {
     let mut large = workload(vec![Step::Cpu(CPU)]);
     large.payload.input_bytes = 1 << 30;
@@ -189,8 +224,9 @@ fn what_is_foreseen_follows_from_the_nominal_task() {
     let plan = planned(&workload(vec![wait()]), &one, &facts());
     // 64 in flight of 10 ms for 20 s.
     assert_eq!(plan.foreseen.calls, 128_000);
-    assert_eq!(plan.foreseen.processes, 4);
-    assert!(plan.foreseen.time_ns > 20 * SECOND && plan.foreseen.time_ns < 25 * SECOND);
+    // The controller and its guard, and four sizes resident at once, each with a guard.
+    assert_eq!((plan.foreseen.processes, plan.foreseen.threads), (10, 10));
+    assert!(plan.foreseen.time_ns > 25 * SECOND && plan.foreseen.time_ns < 30 * SECOND);
     let mut capped = workload(vec![wait()]);
     capped.max_calls = Some(50);
     assert_eq!(planned(&capped, &one, &facts()).foreseen.calls, 50);

@@ -1,8 +1,7 @@
 //! Worker processes over Unix sockets, fed by the main thread.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::net::UnixStream;
+use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -31,8 +30,8 @@ struct Line {
     worker: Worker,
     lane: Lane,
     outstanding: VecDeque<u64>,
-    outgoing: Vec<u8>,
-    incoming: Vec<u8>,
+    outgoing: Outgoing,
+    incoming: Incoming,
 }
 
 impl ProcessPool {
@@ -46,8 +45,8 @@ impl ProcessPool {
                     worker,
                     lane: Lane { slot, shard: 0 },
                     outstanding: VecDeque::new(),
-                    outgoing: Vec::new(),
-                    incoming: Vec::new(),
+                    outgoing: Outgoing::default(),
+                    incoming: Incoming::default(),
                 })
             })
             .collect::<Result<Vec<Line>, Failed>>()?;
@@ -89,6 +88,12 @@ impl Engine for ProcessPool {
             sum = sum + usage.map_err(|error| line.worker.gone(line.lane.slot, &error))?;
         }
         Ok(sum)
+    }
+}
+
+impl Drop for ProcessPool {
+    fn drop(&mut self) {
+        self.lines.iter_mut().for_each(|line| line.worker.close());
     }
 }
 
@@ -145,60 +150,202 @@ impl Line {
             sampler.begun_at(self.lane, submitted_ns);
         }
         self.outstanding.push_back(submitted_ns);
-        Request::encode(task, index, Ask::Task, true, &mut self.outgoing);
+        Request::encode(task, index, Ask::Task, true, self.outgoing.end());
         self.send()
     }
 
     /// Writes what the socket takes.
     fn send(&mut self) -> Result<(), Failed> {
-        let mut sent = 0;
-        while sent < self.outgoing.len() {
-            match self.worker.socket().and_then(|mut socket| socket.write(&self.outgoing[sent..])) {
-                Ok(count) => sent += count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.worker.gone(self.lane.slot, &error)),
-            }
-        }
-        self.outgoing.drain(..sent);
-        Ok(())
+        let sent = self.worker.socket().and_then(|socket| self.outgoing.send(socket));
+        sent.map_err(|error| self.worker.gone(self.lane.slot, &error))
     }
 
     /// Reads what has come and records each task that is whole.
     fn receive(&mut self, sampler: &Sampler) -> Result<(), Failed> {
-        let read = self.worker.socket().and_then(|socket| read_available(socket, &mut self.incoming));
+        let read = self.worker.socket().and_then(|socket| self.incoming.receive(socket));
         if let Err(error) = read {
             return Err(self.worker.gone(self.lane.slot, &error));
         }
-        let mut used = 0;
-        while let Some(header) = self.incoming[used..].first_chunk::<REPLY_BYTES>() {
-            let reply = Reply::decode(header);
-            let end = used + REPLY_BYTES + reply.length as usize;
-            let Some(payload) = self.incoming.get(used + REPLY_BYTES..end) else { break };
+        while let Some((reply, payload)) = self.incoming.reply() {
             let submitted_ns = self.outstanding.pop_front().unwrap_or(reply.begin_ns);
             sampler.ended_at(self.lane, submitted_ns, reply.begin_ns, reply.end_ns, reply.outcome(payload));
-            used = end;
         }
-        self.incoming.drain(..used);
         Ok(())
     }
 }
 
-/// Appends to `buffer` all that a non-blocking socket has.
-fn read_available(mut socket: &UnixStream, buffer: &mut Vec<u8>) -> io::Result<()> {
-    let mut part = [0; 64 * 1024];
-    loop {
-        match socket.read(&mut part) {
-            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-            Ok(count) => {
-                buffer.extend_from_slice(&part[..count]);
-                if count < part.len() {
-                    return Ok(());
+/// Bytes under way to a worker. What was sent is only marked, or each write would move all the others.
+#[derive(Default)]
+struct Outgoing {
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+impl Outgoing {
+    fn is_empty(&self) -> bool {
+        self.sent == self.bytes.len()
+    }
+
+    /// Where more bytes are appended.
+    fn end(&mut self) -> &mut Vec<u8> {
+        // Under a worker that always has more to come it is never empty, and must not grow. The rest moves
+        // only when it is no longer than what lies before it.
+        if self.sent * 2 >= self.bytes.len() {
+            self.bytes.drain(..self.sent);
+            self.sent = 0;
+        }
+        &mut self.bytes
+    }
+
+    /// Writes what a non-blocking socket takes.
+    fn send(&mut self, mut socket: impl Write) -> io::Result<()> {
+        while !self.is_empty() {
+            match socket.write(&self.bytes[self.sent..]) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(count) => self.sent += count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Bytes that came from a worker, in a buffer that is made once and read into again and again.
+#[derive(Default)]
+struct Incoming {
+    buffer: Vec<u8>,
+    /// What was used already.
+    used: usize,
+    /// What has come.
+    filled: usize,
+}
+
+impl Incoming {
+    /// Room for at least so many bytes is there before a read.
+    const ROOM: usize = 64 << 10;
+
+    /// Reads all that a non-blocking socket has.
+    fn receive(&mut self, mut socket: impl Read) -> io::Result<()> {
+        loop {
+            let space = self.space();
+            let room = space.len();
+            match socket.read(space) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(count) => {
+                    self.filled += count;
+                    if count < room {
+                        return Ok(());
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn space(&mut self) -> &mut [u8] {
+        // The rest moves only when it is no longer than what lies before it.
+        if self.used * 2 >= self.filled {
+            self.buffer.copy_within(self.used..self.filled, 0);
+            self.filled -= self.used;
+            self.used = 0;
+        }
+        if self.buffer.len() - self.filled < Incoming::ROOM {
+            // Doubled, so that a large reply is moved, and its room zeroed, about once.
+            self.buffer.resize((self.buffer.len() * 2).max(2 * Incoming::ROOM), 0);
+        }
+        &mut self.buffer[self.filled..]
+    }
+
+    /// Takes the next reply that is whole.
+    fn reply(&mut self) -> Option<(Reply, &[u8])> {
+        let bytes = &self.buffer[self.used..self.filled];
+        let reply = Reply::decode(bytes.first_chunk::<REPLY_BYTES>()?);
+        let length = usize::try_from(reply.length).ok()?;
+        let payload = bytes.get(REPLY_BYTES..REPLY_BYTES.checked_add(length)?)?;
+        self.used += REPLY_BYTES + length;
+        Some((reply, payload))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::agent::task::pattern;
+
+    fn frame(index: u64, payload: &[u8]) -> Vec<u8> {
+        let reply = Reply { index, begin_ns: 0, end_ns: 0, checksum: 0, failed: false, length: payload.len() as u64 };
+        [&reply.encode()[..], payload].concat()
+    }
+
+    /// Sends `frames` while never more than two are under way, and returns what comes out at the other end.
+    fn exchange(frames: &[Vec<u8>]) -> Vec<(u64, Vec<u8>)> {
+        let (ours, theirs) = UnixStream::pair().expect("a pair");
+        ours.set_nonblocking(true).expect("a socket");
+        theirs.set_nonblocking(true).expect("a socket");
+        let (mut outgoing, mut incoming) = (Outgoing::default(), Incoming::default());
+        let (mut submitted, mut came) = (0, Vec::new());
+        while came.len() < frames.len() {
+            while submitted < frames.len() && submitted < came.len() + 2 {
+                outgoing.end().extend_from_slice(&frames[submitted]);
+                submitted += 1;
+            }
+            outgoing.send(&ours).expect("sends");
+            incoming.receive(&theirs).expect("receives");
+            while let Some((reply, payload)) = incoming.reply() {
+                came.push((reply.index, payload.to_vec()));
+            }
+        }
+        assert!(outgoing.is_empty());
+        came
+    }
+
+    #[test]
+    fn a_payload_of_64_mib_passes() {
+        let payload = pattern(64 << 20, 1);
+        let came = exchange(&[frame(0, &payload), frame(1, &payload)]);
+        assert!(came == [(0, payload.clone()), (1, payload)], "the bytes that were sent");
+    }
+
+    #[test]
+    fn frames_of_all_sizes_pass_in_order_and_buffers_stay_small() {
+        let payloads: Vec<Vec<u8>> =
+            (0..3000_u64).map(|index| pattern(index * 7919 % 100_000 * (index % 3), index)).collect();
+        let frames: Vec<Vec<u8>> = payloads.iter().zip(0..).map(|(payload, index)| frame(index, payload)).collect();
+        let came = exchange(&frames);
+        assert!(came.into_iter().eq((0..).zip(payloads)), "each frame once, in order");
+        // As under a worker that is always busy: never empty when more is appended.
+        let mut outgoing = Outgoing::default();
+        outgoing.end().extend_from_slice(&[0; 1500]);
+        for _ in 0..1000 {
+            outgoing.end().extend_from_slice(&[0; 1000]);
+            outgoing.send(Takes(1000)).expect("sends");
+            assert_eq!(outgoing.bytes.len() - outgoing.sent, 1500);
+            assert!(outgoing.bytes.len() <= 10_000, "{}", outgoing.bytes.len());
+        }
+    }
+
+    /// Takes so many bytes, then would block.
+    struct Takes(usize);
+
+    impl Write for Takes {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            match self.0.min(bytes.len()) {
+                0 => Err(ErrorKind::WouldBlock.into()),
+                count => {
+                    self.0 -= count;
+                    Ok(count)
                 }
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
         }
     }
 }

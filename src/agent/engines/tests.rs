@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 use crate::agent::sampler::{Arrival, Settings};
-use crate::agent::task::{BoxFuture, Outcome, Step};
+use crate::agent::task::{BoxFuture, Outcome, Placed, Step};
 use crate::candidate::{Candidate, Sizes};
 use crate::protocol::{Block, BlockKind};
 use crate::workload::{Load, Payload};
@@ -51,10 +51,6 @@ impl Step for Shared {
             self.0.leave(index)
         })
     }
-
-    fn is_async(&self) -> bool {
-        self.0.is_async
-    }
 }
 
 const IN_PROCESS: [Kind; 7] = [
@@ -83,7 +79,8 @@ fn job(engine: Kind, size: u32) -> Job {
 }
 
 fn run(engine: Kind, size: u32, arrival: Arrival, counting: &Arc<Counting>) -> Result<Block, Failed> {
-    let task = Arc::new(Task::new(vec![Box::new(Shared(Arc::clone(counting)))], Payload::default(), 0));
+    let step = Placed { step: Box::new(Shared(Arc::clone(counting))), is_async: counting.is_async };
+    let task = Arc::new(Task::new(vec![step], Payload::default(), Some(0)));
     let mut engine = build(&job(engine, size), task)?;
     let mut last = None;
     // Twice: an engine must be as good for its second block as for its first.

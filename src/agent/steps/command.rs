@@ -64,10 +64,6 @@ impl Step for CommandStep {
         })
     }
 
-    fn is_async(&self) -> bool {
-        true
-    }
-
     fn reference(&self, _index: u64) -> Outcome {
         Ok(self.label.checksum())
     }

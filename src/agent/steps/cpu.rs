@@ -22,11 +22,23 @@ impl Computation {
         Computation { label, cpu, iterations, seed, inputs: Default::default() }
     }
 
-    /// What task `index` computes.
-    pub(super) fn run(&self, index: u64) -> Outcome {
+    /// Makes the inputs of every variant, or of task `index` alone.
+    pub(super) fn prepare(&self, index: Option<u64>) {
+        for variant in index.map_or(0..VARIANTS, |index| index..index.saturating_add(1)) {
+            let _ = self.input(variant);
+        }
+    }
+
+    /// The input of task `index`, and its seed.
+    fn input(&self, index: u64) -> (&Input, u64) {
         let variant = index % VARIANTS;
         let seed = input_seed(self.seed, self.label.number, variant);
-        let input = self.inputs[variant as usize].get_or_init(|| Input::new(&self.cpu, seed));
+        (self.inputs[variant as usize].get_or_init(|| Input::new(&self.cpu, seed)), seed)
+    }
+
+    /// What task `index` computes.
+    pub(super) fn run(&self, index: u64) -> Outcome {
+        let (input, seed) = self.input(index);
         input.run(seed, self.iterations).map_err(|error| {
             self.label.task(format!("the kernel `{}` failed on its own input: {error}", self.cpu.kernel.name()))
         })
@@ -51,8 +63,8 @@ impl Step for CpuStep {
         Box::pin(async move { self.0.run(index) })
     }
 
-    fn is_async(&self) -> bool {
-        false
+    fn prepare(&self, index: Option<u64>) {
+        self.0.prepare(index);
     }
 }
 

@@ -184,10 +184,6 @@ impl Step for EventStep {
         })
     }
 
-    fn is_async(&self) -> bool {
-        true
-    }
-
     fn reference(&self, _index: u64) -> Outcome {
         Ok(self.label.checksum())
     }

@@ -76,8 +76,13 @@ impl FileStep {
         self.label.task(format!("cannot {what} {}: {error}", path.display()))
     }
 
+    /// The file that task `index` reads.
+    fn read_path(&self, index: u64) -> PathBuf {
+        self.directory.join(format!("read-{:016x}-{}", self.seed_of(index), self.size_bytes))
+    }
+
     fn read(&self, index: u64) -> Outcome {
-        let path = self.directory.join(format!("read-{:016x}-{}", self.seed_of(index), self.size_bytes));
+        let path = self.read_path(index);
         let read = match fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.make(&path, index).map_err(|error| self.failed("make", &path, &error))?;
@@ -161,8 +166,19 @@ impl Step for FileStep {
         Box::pin(async move { self.blocking(index) })
     }
 
-    fn is_async(&self) -> bool {
-        false
+    fn prepare(&self, index: Option<u64>) {
+        for index in index.map_or(0..VARIANTS, |index| index..index.saturating_add(1)) {
+            match self.operation {
+                FileOperation::Read => {
+                    let path = self.read_path(index);
+                    if !path.exists() {
+                        // The task that reads it tries again, and fails with the reason.
+                        let _ = self.make(&path, index);
+                    }
+                }
+                FileOperation::Write | FileOperation::Append => drop(self.content(index)),
+            }
+        }
     }
 
     fn reference(&self, index: u64) -> Outcome {
@@ -211,6 +227,19 @@ mod tests {
             fs::write(path, "other").expect("writes");
         }
         assert_ne!(task.blocking(3).expect("reads"), sum);
+    }
+
+    #[test]
+    fn files_to_read_are_there_before_the_first_task() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let task = in_directory(&file(FileOperation::Read, false), directory.path().to_owned());
+        let count = || fs::read_dir(directory.path().join("step-1")).expect("made").count() as u64;
+        task.prepare(Some(VARIANTS + 3));
+        assert_eq!(count(), 1);
+        task.prepare(None);
+        assert_eq!(count(), VARIANTS);
+        task.blocking(3).expect("reads");
+        assert_eq!(count(), VARIANTS);
     }
 
     #[test]

@@ -113,10 +113,6 @@ impl Step for HttpStep {
         })
     }
 
-    fn is_async(&self) -> bool {
-        true
-    }
-
     fn reference(&self, index: u64) -> Outcome {
         Ok(match &self.source {
             Source::Embedded { body_bytes, .. } => checksum(self.label, Some(&body(index % VARIANTS, *body_bytes))),

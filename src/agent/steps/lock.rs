@@ -63,8 +63,8 @@ impl Step for LockStep {
         })
     }
 
-    fn is_async(&self) -> bool {
-        self.hold.is_async()
+    fn prepare(&self, index: Option<u64>) {
+        self.hold.prepare(index);
     }
 
     fn reference(&self, index: u64) -> Outcome {

@@ -30,7 +30,7 @@ pub(super) use label::Label;
 pub(super) use stage::Stage;
 
 use super::shared::{self, Handed};
-use super::task::{Step, Task};
+use super::task::{Placed, Step, Task};
 use crate::clock::Timer;
 use crate::protocol::{Failed, Job, StepJob};
 use crate::workload::Step as Description;
@@ -49,15 +49,16 @@ pub enum Place {
     },
 }
 
-/// Makes the task that a job describes, ready to run in `place`. Nothing is measured yet; what is large
-/// (inputs, files, connections, partners) is made by the first task that needs it.
+/// Makes the task that a job describes, ready to run in `place`. Nothing is measured yet; kernel inputs and
+/// files are made by [`Task::prepare`], or else, as are connections and partners, by the first task that
+/// needs them.
 ///
 /// # Errors
 /// When a step cannot be set up; `place` names the step.
 pub fn build(job: &Job, place: Place) -> Result<Task, Failed> {
-    let mut handed = match place {
-        Place::Agent => None,
-        Place::Worker { slot, shared } => Some(Handed::new(job, slot, shared)?),
+    let (mut handed, seed) = match place {
+        Place::Agent => (None, Some(job.seed)),
+        Place::Worker { slot, shared } => (Some(Handed::new(job, slot, shared)?), None),
     };
     let timer = Arc::new(Timer::new());
     let steps = job
@@ -67,17 +68,11 @@ pub fn build(job: &Job, place: Place) -> Result<Task, Failed> {
         .map(|(position, step_job)| {
             // What never runs in the workers of this engine is made as for the agent, which needs nothing.
             let handed = handed.as_mut().filter(|_| shared::is_shared(job, &step_job.step));
-            step(position + 1, job, step_job, &timer, handed)
+            let step = step(position + 1, job, step_job, &timer, handed)?;
+            Ok(Placed { step, is_async: step_job.step.has_async_form() })
         })
-        .collect::<Result<Vec<Box<dyn Step>>, Failed>>()?;
-    Ok(Task::new(steps, job.payload, job.seed))
-}
-
-/// Whether this step's async form leaves the event loop free: the same in the agent and in its workers,
-/// which must cut a task into the same segments.
-#[must_use]
-pub(super) fn is_async(step: &Description) -> bool {
-    step.cpu().is_none() && !matches!(step, Description::File { .. })
+        .collect::<Result<Vec<Placed>, Failed>>()?;
+    Ok(Task::new(steps, job.payload, seed))
 }
 
 fn step(
@@ -113,9 +108,37 @@ fn step(
 
 #[cfg(test)]
 mod tests {
-    use super::testing::{in_directory, step_job, waiting};
+    use super::testing::{in_agent, in_directory, job, step_job, waiting};
     use super::*;
     use crate::workload::{Cpu, FileOperation, Kernel, Work};
+
+    #[test]
+    fn what_is_prepared_does_not_change_what_tasks_do() {
+        let cpu = Cpu { kernel: Kernel::Sort, input_bytes: 800, time_ns: None };
+        for step in [
+            Description::Cpu(cpu),
+            Description::Lock { hold: Work::Cpu(cpu) },
+            Description::Queue { capacity: 1, stage: Work::Cpu(cpu) },
+        ] {
+            let (prepared, plain) = (in_agent(&step_job(step.clone())), in_agent(&step_job(step)));
+            prepared.prepare(Some(5));
+            prepared.prepare(None);
+            for index in 0..2 * crate::protocol::VARIANTS {
+                assert_eq!(prepared.blocking(index), plain.blocking(index));
+            }
+        }
+    }
+
+    #[test]
+    fn a_worker_makes_no_inputs_of_the_payload() {
+        let mut job = job(&[step_job(Description::Wait { time: waiting() })]);
+        job.payload.input_bytes = 1000;
+        let worker = build(&job, Place::Worker { slot: 0, shared: Vec::new() }).expect("a task");
+        assert_eq!(worker.input(3), b"");
+        let agent = build(&job, Place::Agent).expect("a task");
+        assert_eq!(agent.input(3).len(), 1000);
+        assert_eq!(worker.steps_blocking(3), agent.steps_blocking(3));
+    }
 
     #[test]
     fn a_step_stays_on_the_loop_exactly_where_its_description_says_so() {
@@ -133,7 +156,6 @@ mod tests {
             (Description::Event { round_trips: 1 }, true),
             (Description::Command { argv: vec!["true".to_owned()], expect_status: 0 }, true),
         ] {
-            assert_eq!(is_async(&step), stays, "{step:?}");
             let task = in_directory(&step_job(step.clone()), directory.path().to_owned());
             assert_eq!(task.stays_on_loop(0), stays, "{step:?}");
         }

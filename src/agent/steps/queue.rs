@@ -146,8 +146,11 @@ impl Step for QueueStep {
         })
     }
 
-    fn is_async(&self) -> bool {
-        self.stage.is_async()
+    fn prepare(&self, index: Option<u64>) {
+        // The companion works on inputs of its own.
+        if matches!(self.consumer, Consumer::Agent { .. }) {
+            self.stage.prepare(index);
+        }
     }
 
     fn reference(&self, index: u64) -> Outcome {

@@ -38,10 +38,6 @@ impl Step for SleepStep {
         })
     }
 
-    fn is_async(&self) -> bool {
-        true
-    }
-
     fn reference(&self, _index: u64) -> Outcome {
         Ok(self.label.checksum())
     }

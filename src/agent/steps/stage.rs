@@ -37,6 +37,13 @@ impl Stage {
         Ok(Stage { label, form })
     }
 
+    /// Makes the inputs of a computation: see [`Step::prepare`](crate::agent::task::Step::prepare).
+    pub(in crate::agent) fn prepare(&self, index: Option<u64>) {
+        if let Form::Cpu(computation) = &self.form {
+            computation.prepare(index);
+        }
+    }
+
     /// Does it on the calling thread.
     pub(in crate::agent) fn blocking(&self, index: u64) -> Outcome {
         match &self.form {
@@ -67,10 +74,5 @@ impl Stage {
             Form::Wait(..) => Ok(self.label.checksum()),
             Form::Cpu(computation) => computation.run(index),
         }
-    }
-
-    /// Whether [`Stage::asynchronous`] leaves the loop free.
-    pub(super) fn is_async(&self) -> bool {
-        matches!(self.form, Form::Wait(..))
     }
 }

@@ -105,10 +105,6 @@ impl Step for TcpStep {
         })
     }
 
-    fn is_async(&self) -> bool {
-        true
-    }
-
     fn reference(&self, index: u64) -> Outcome {
         Ok(match &self.embedded {
             Some(embedded) => {

@@ -22,10 +22,6 @@ impl Step for WaitStep {
         Box::pin(self.0.asynchronous(index))
     }
 
-    fn is_async(&self) -> bool {
-        true
-    }
-
     fn reference(&self, index: u64) -> Outcome {
         self.0.reference(index)
     }
