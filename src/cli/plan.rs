@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::args::{BUDGET, Format, Selection};
-use super::{Exit, Failure, Terminal, measure, seams, terminal};
+use super::{Exit, Failure, Terminal, seams, terminal};
 use crate::report;
 
 /// What `plan` is told.
