@@ -4,7 +4,7 @@ mod common;
 
 use common::{Agent, job};
 use conbench::candidate::Engine;
-use conbench::protocol::{BlockKind, FailureKind, Job, Reply, Request, VARIANTS};
+use conbench::protocol::{BlockKind, FailureKind, Go, Job, Reply, Request, VARIANTS};
 use conbench::workload::{Cpu, Distribution, FileOperation, Kernel, Load, Payload, Step, Work};
 
 fn fixed(time_ns: u64) -> Distribution {
@@ -72,6 +72,30 @@ fn a_batch_is_done_whole() {
         let block = agent.block(BlockKind::Timed, 0, 0).expect("a block");
         assert_eq!(block.tasks, 33, "{engine}");
         assert!((block.tasks_in_window - 33.0).abs() < 1e-9, "{engine}");
+    }
+}
+
+#[test]
+fn no_engine_runs_more_tasks_than_it_may() {
+    for engine in Engine::RUST {
+        let mut job = job(engine, 2, vec![Step::Wait { time: fixed(100_000) }]);
+        for load in [Load::Closed { max_in_flight: 2 }, Load::Batch { tasks: 33, max_in_flight: 2 }] {
+            job.load = load;
+            let mut agent = Agent::start();
+            agent.become_candidate(&job).expect("ready");
+            for most in [0, 1, 2, 9] {
+                let go = Go {
+                    block: 1,
+                    kind: BlockKind::Timed,
+                    window_ns: u64::MAX / 8,
+                    first_index: 0,
+                    most_tasks: Some(most),
+                };
+                let block = agent.go(go).expect("a block");
+                assert_eq!(block.tasks, most, "{engine}");
+                assert!(block.window_ns <= block.elapsed_ns, "{engine}");
+            }
+        }
     }
 }
 

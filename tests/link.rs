@@ -30,7 +30,7 @@ fn agent(script: &str) -> Bench {
 }
 
 fn go() -> Request {
-    Request::Go(Go { block: 1, kind: BlockKind::Timed, window_ns: 1, first_index: 0 })
+    Request::Go(Go { block: 1, kind: BlockKind::Timed, window_ns: 1, first_index: 0, most_tasks: None })
 }
 
 impl Bench {

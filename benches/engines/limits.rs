@@ -80,7 +80,7 @@ impl Agent {
     }
 
     fn block(&mut self, number: u32, window_ns: u64) -> u64 {
-        let go = Go { block: number, kind: BlockKind::Timed, window_ns, first_index: 0 };
+        let go = Go { block: number, kind: BlockKind::Timed, window_ns, first_index: 0, most_tasks: None };
         match self.ask(&Request::Go(go)) {
             Reply::Block(block) => block.tasks,
             other => panic!("not a block: {other:?}"),

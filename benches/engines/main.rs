@@ -174,6 +174,7 @@ fn timed(engine: &mut dyn Engine, tasks: u64) -> f64 {
         shards: engine.shards(),
         task_timeout_ns: u64::MAX,
         heartbeat: false,
+        most_tasks: None,
     };
     let start = now_ns();
     let sampler = Arc::new(Sampler::new(settings, start));

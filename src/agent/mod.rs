@@ -28,7 +28,7 @@ use task::Task;
 use crate::clock::{self, now_ns};
 use crate::protocol::{
     Block, BlockKind, Ended, Failed, FailureKind, Go, Hello, Job, PROTOCOL, REPLIES_FD, REQUESTS_FD, Ready, Reply,
-    Request, Usage, VARIANTS,
+    Request, VARIANTS,
 };
 use crate::workload::Load;
 
@@ -181,22 +181,22 @@ impl Running {
             shards: self.engine.shards(),
             task_timeout_ns: self.job.task_timeout_ns,
             heartbeat: go.kind == BlockKind::Memory,
+            most_tasks: go.most_tasks,
         };
-        let before = self.usage()?;
+        // Asking workers costs this process CPU time, which lies outside of its own two readings.
+        let workers = self.engine.workers_usage()?;
+        let before = meter::usage() + workers;
         let sampler = Arc::new(Sampler::new(settings, now_ns()));
         self.engine.run(&sampler)?;
-        let usage = self.usage()?.since(before);
+        let own = meter::usage();
+        let usage = (own + self.engine.workers_usage()?).since(before);
         sampler.finish(go.block, go.kind, usage)
-    }
-
-    fn usage(&mut self) -> Result<Usage, Failed> {
-        Ok(meter::usage() + self.engine.workers_usage()?)
     }
 }
 
 impl Go {
     /// The frame that stands for the first tasks of a candidate, before any `go`.
     fn first() -> Go {
-        Go { block: 0, kind: BlockKind::Verify, window_ns: 0, first_index: 0 }
+        Go { block: 0, kind: BlockKind::Verify, window_ns: 0, first_index: 0, most_tasks: None }
     }
 }

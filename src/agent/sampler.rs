@@ -55,6 +55,8 @@ pub struct Settings {
     pub task_timeout_ns: u64,
     /// Whether event loops run a heartbeat.
     pub heartbeat: bool,
+    /// The most tasks that may be begun; `None` is no limit.
+    pub most_tasks: Option<u64>,
 }
 
 /// Where a task runs: its slot among those in flight, and the log it is recorded in.
@@ -78,7 +80,8 @@ impl Lane {
 pub struct Sampler {
     settings: Settings,
     go_ns: u64,
-    first_begin_ns: AtomicU64,
+    /// Indices are handed out below this offset.
+    limit: u64,
     next: CachePadded<AtomicU64>,
     stopped: CachePadded<AtomicBool>,
     window_start_ns: CachePadded<AtomicU64>,
@@ -108,6 +111,8 @@ struct Sample {
 struct Log {
     tasks: u64,
     checksum: u64,
+    /// When the first and the last task began.
+    begins_ns: Option<(u64, u64)>,
     last_end_ns: u64,
     samples: Vec<Sample>,
     totals: Option<Totals>,
@@ -118,10 +123,14 @@ impl Sampler {
     #[must_use]
     pub fn new(settings: Settings, go_ns: u64) -> Sampler {
         let slots = settings.slots.max(1);
+        let batch = match settings.arrival {
+            Arrival::Batch { tasks } => tasks,
+            Arrival::Window { .. } => u64::MAX,
+        };
         Sampler {
             settings,
             go_ns,
-            first_begin_ns: AtomicU64::new(UNSET),
+            limit: settings.most_tasks.unwrap_or(u64::MAX).min(batch),
             next: CachePadded::new(AtomicU64::new(0)),
             stopped: CachePadded::new(AtomicBool::new(false)),
             window_start_ns: CachePadded::new(AtomicU64::new(UNSET)),
@@ -142,10 +151,12 @@ impl Sampler {
             return None;
         }
         let offset = self.next.fetch_add(1, Ordering::Relaxed);
-        match self.settings.arrival {
-            Arrival::Batch { tasks } if offset >= tasks => None,
-            _ => Some(self.settings.first_index + offset),
-        }
+        (offset < self.limit).then(|| self.settings.first_index + offset)
+    }
+
+    /// Whether a task was wanted beyond the limit.
+    fn ran_out(&self) -> bool {
+        self.next.load(Ordering::Relaxed) > self.limit
     }
 
     /// Whether dispatch is over.
@@ -174,7 +185,6 @@ impl Sampler {
         if self.slots[lane.slot as usize].begun.swap(true, Ordering::Relaxed) {
             return;
         }
-        self.first_begin_ns.fetch_min(begin_ns, Ordering::Relaxed);
         if self.not_begun.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.open_window(begin_ns);
         }
@@ -210,9 +220,11 @@ impl Sampler {
         let mut log = self.log(lane.shard as usize);
         log.tasks += 1;
         log.checksum = log.checksum.wrapping_add(checksum);
+        log.begins_ns = span(log.begins_ns, Some((sample.begin_ns, sample.begin_ns)));
         log.last_end_ns = log.last_end_ns.max(sample.end_ns);
         log.samples.push(sample);
-        let folded = if log.samples.len() >= LOG_CAPACITY { log.fold(self.window()) } else { Ok(()) };
+        let full = log.samples.len() >= LOG_CAPACITY && self.may_fold(sample.end_ns);
+        let folded = if full { log.fold(self.window()) } else { Ok(()) };
         drop(log);
         if let Err(failure) = folded {
             self.fail(failure);
@@ -226,20 +238,20 @@ impl Sampler {
         let start_ns = self.window_start_ns.load(Ordering::Relaxed);
         // An engine may leave a slot without work for long (a pool that prefers busy workers): neither the
         // begin nor the end of the window waits for it forever.
-        let patience_ns = 4 * window_ns.max(50_000_000);
+        let patience_ns = window_ns.max(50_000_000).saturating_mul(4);
         if start_ns == UNSET {
-            if end_ns > self.go_ns + patience_ns {
+            if end_ns > self.go_ns.saturating_add(patience_ns) {
                 self.open_window(end_ns);
             }
             return;
         }
-        let window_end_ns = start_ns + window_ns;
+        let window_end_ns = start_ns.saturating_add(window_ns);
         if end_ns < window_end_ns {
             return;
         }
         let first_after = !self.slots[lane.slot as usize].drained.swap(true, Ordering::Relaxed);
         let last = first_after && self.not_drained.fetch_sub(1, Ordering::Relaxed) == 1;
-        if last || end_ns > window_end_ns + patience_ns {
+        if last || end_ns > window_end_ns.saturating_add(patience_ns) {
             self.stopped.store(true, Ordering::Relaxed);
         }
     }
@@ -269,9 +281,42 @@ impl Sampler {
     fn window(&self) -> Option<(u64, u64)> {
         let start_ns = self.window_start_ns.load(Ordering::Relaxed);
         match self.settings.arrival {
-            Arrival::Window { window_ns, .. } if start_ns != UNSET => Some((start_ns, start_ns + window_ns)),
+            Arrival::Window { window_ns, .. } if start_ns != UNSET => {
+                Some((start_ns, start_ns.saturating_add(window_ns)))
+            }
             Arrival::Window { .. } => None,
             Arrival::Batch { .. } => Some((0, UNSET)),
+        }
+    }
+
+    /// Whether tasks that ended by now may be counted already: under a limit, the window may yet be moved to
+    /// before `end_ns`, unless it has begun and a task will still begin.
+    fn may_fold(&self, end_ns: u64) -> bool {
+        match (self.settings.arrival, self.settings.most_tasks) {
+            (Arrival::Window { .. }, Some(most)) => {
+                self.window_start_ns.load(Ordering::Relaxed) <= end_ns && self.next.load(Ordering::Relaxed) < most
+            }
+            _ => true,
+        }
+    }
+
+    /// The window of the whole block, in which the last task began at `last_begin_ns`, and whether all
+    /// tasks count as a batch.
+    ///
+    /// When tasks run out, the load is full until the last one begins, and the window ends there at the
+    /// latest. Without a window before that, the time of all tasks is all there is to go by.
+    fn final_window(&self, last_begin_ns: Option<u64>) -> (Option<(u64, u64)>, bool) {
+        let window = self.window();
+        if matches!(self.settings.arrival, Arrival::Batch { .. }) {
+            return (window, true);
+        }
+        if !self.ran_out() {
+            return (window, false);
+        }
+        let cut = window.zip(last_begin_ns).map(|((start_ns, end_ns), last_ns)| (start_ns, end_ns.min(last_ns)));
+        match cut.filter(|(start_ns, end_ns)| start_ns < end_ns) {
+            Some(cut) => (Some(cut), false),
+            None => (Some((0, UNSET)), true),
         }
     }
 
@@ -283,7 +328,8 @@ impl Sampler {
         if let Some(failure) = self.failure.get() {
             return Err(failure.clone());
         }
-        let window = self.window();
+        let begins_ns = (0..self.shards.len()).fold(None, |all, shard| span(all, self.log(shard).begins_ns));
+        let (window, is_batch) = self.final_window(begins_ns.map(|(_, last_ns)| last_ns));
         let mut totals = Totals::new();
         let (mut tasks, mut checksum, mut last_end_ns) = (0, 0_u64, self.go_ns);
         for shard in 0..self.shards.len() {
@@ -296,9 +342,11 @@ impl Sampler {
                 totals.add(&part)?;
             }
         }
-        let window_ns = match self.settings.arrival {
-            Arrival::Window { window_ns, .. } => window_ns,
-            Arrival::Batch { .. } => last_end_ns - self.go_ns,
+        let elapsed_ns = last_end_ns - self.go_ns;
+        let window_ns = match (self.settings.arrival, window) {
+            (Arrival::Window { .. }, Some((start_ns, end_ns))) if !is_batch => end_ns - start_ns,
+            (Arrival::Window { window_ns, .. }, None) => window_ns,
+            _ => elapsed_ns,
         };
         let stall_ns = self.longest_stall_ns.load(Ordering::Relaxed);
         Ok(Block {
@@ -308,8 +356,8 @@ impl Sampler {
             tasks,
             checksum,
             window_ns,
-            elapsed_ns: last_end_ns - self.go_ns,
-            resume_ns: self.first_begin_ns.load(Ordering::Relaxed).saturating_sub(self.go_ns).min(last_end_ns),
+            elapsed_ns,
+            resume_ns: begins_ns.map_or(0, |(first_ns, _)| first_ns.saturating_sub(self.go_ns).min(elapsed_ns)),
             tasks_in_window: totals.tasks_in_window,
             service: encode(&totals.service)?,
             queueing: encode(&totals.queueing)?,
@@ -323,6 +371,14 @@ impl Sampler {
     #[must_use]
     pub fn mean_service_ns(block: &Block) -> u64 {
         block.service.decode().map_or(0, |service| service.mean() as u64)
+    }
+}
+
+/// From the earlier begin to the later end of two spans.
+fn span(one: Option<(u64, u64)>, other: Option<(u64, u64)>) -> Option<(u64, u64)> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some((one.0.min(other.0), one.1.max(other.1))),
+        _ => one.or(other),
     }
 }
 

@@ -8,7 +8,7 @@ use super::words::time;
 use super::{Answer, Estimate, Group, Row, Status, Validity, why};
 use crate::candidate::{Engine, Model};
 use crate::race::Standing;
-use crate::record::{Phase, Record};
+use crate::record::{Phase, Record, Warning};
 use crate::stats::Interval;
 
 /// A rival of the leader.
@@ -28,6 +28,8 @@ pub(super) struct Contest {
     /// Equivalent to the leader, itself among them, simplest first.
     pub(super) equals: Vec<usize>,
     pub(super) unresolved: Vec<usize>,
+    /// Of those, whose engines' search for sizes was cut: what they were measured at may not be their best.
+    pub(super) cut: Vec<usize>,
     /// The strongest that is worse.
     runner_up: Option<usize>,
 }
@@ -99,6 +101,8 @@ fn contest(record: &Record, figures: &[Figures], judged: &Judged) -> Option<Cont
         .filter(|one| *one != leader)
         .map(|index| {
             let (standing, difference) = against(record, index, leader, judged.margin, count);
+            // It may be far better at a size that was not measured: no verdict on the engine.
+            let standing = if is_cut(record, index) { Standing::Unresolved } else { standing };
             Rival { index, standing, difference }
         })
         .collect();
@@ -108,10 +112,11 @@ fn contest(record: &Record, figures: &[Figures], judged: &Judged) -> Option<Cont
     equals.sort_by_key(|one| simplicity(record, *one));
     unresolved.sort_by_key(|one| simplicity(record, *one));
     let is_open = rivals.iter().any(|rival| keeps_open(record, rival, &equals, judged.margin));
+    let cut = unresolved.iter().copied().filter(|one| is_cut(record, *one)).collect();
     let best = if judged.validity == Validity::Invalid || is_open { None } else { equals.first().copied() };
     let runner_up = of(Standing::Worse).filter_map(|rival| Some((rival.index, rival.difference?.value)));
     let runner_up = runner_up.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(index, _)| index);
-    Some(Contest { leader, best, equals, unresolved, runner_up })
+    Some(Contest { leader, best, equals, unresolved, cut, runner_up })
 }
 
 /// Who met in the final and neither failed nor broke a limit. If there was no final, a candidate that was
@@ -128,12 +133,21 @@ fn eligible(record: &Record, figures: &[Figures]) -> Vec<usize> {
 }
 
 /// Whether an undecided rival leaves open which model is best: it is of a model that is not among the
-/// equals, and may be better than the leader by more than the margin.
+/// equals, and may be better than the leader by more than the margin, or at a size that was not measured.
 fn keeps_open(record: &Record, rival: &Rival, equals: &[usize], margin: f64) -> bool {
     let model = |one: usize| record.candidates[one].candidate.model();
     rival.standing == Standing::Unresolved
         && !equals.iter().any(|one| model(*one) == model(rival.index))
-        && rival.difference.is_none_or(|difference| difference.high > margin)
+        && (is_cut(record, rival.index) || rival.difference.is_none_or(|difference| difference.high > margin))
+}
+
+/// Whether the budget ended the search for the best size of this candidate's engine.
+fn is_cut(record: &Record, index: usize) -> bool {
+    let engine = record.candidates[index].candidate.engine.name();
+    record.warnings.iter().any(|warning| match warning {
+        Warning::SearchCut { engines } => engines.iter().any(|cut| cut == engine),
+        _ => false,
+    })
 }
 
 /// The order in which equivalent candidates are named.

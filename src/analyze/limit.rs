@@ -3,7 +3,10 @@
 use super::figures::Figures;
 use super::{HostLimit, LimitKind};
 use crate::record::Record;
-use crate::workload::{Cpu, Load, Step, Work};
+use crate::workload::{Cpu, Distribution, Load, Step, Work};
+
+/// Tasks whose mean says enough of a distribution with a long tail: half a table of draws.
+const ENOUGH_DRAWS: u64 = 512;
 
 /// What the limit is made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -12,6 +15,8 @@ pub(super) struct Task {
     pub(super) unloaded_ns: Option<f64>,
     /// The least CPU time per task of any candidate.
     pub(super) cpu_ns: Option<f64>,
+    /// The least CPU time per task of any candidate and of the embedded server, which shares its cores.
+    pub(super) cpu_with_server_ns: Option<f64>,
     /// The longest section that runs one task at a time.
     pub(super) serial: Option<Serial>,
     /// Cores that independent loops really got.
@@ -31,10 +36,11 @@ pub(super) fn task(record: &Record, figures: &[Figures]) -> Task {
     let least = |values: &mut dyn Iterator<Item = f64>| {
         values.filter(|value| value.is_finite() && *value > 0.0).min_by(f64::total_cmp)
     };
-    let alone = figures.iter().filter(|one| one.row.candidate.sizes.concurrency() == 1);
+    let with_server = |one: &Figures| Some(one.cpu_ns_per_task()? + one.row.server_cpu_ns_per_task.unwrap_or(0.0));
     Task {
-        unloaded_ns: least(&mut alone.filter_map(|one| one.mean_service_ns)),
+        unloaded_ns: unloaded_ns(record, figures),
         cpu_ns: least(&mut figures.iter().filter_map(Figures::cpu_ns_per_task)),
+        cpu_with_server_ns: least(&mut figures.iter().filter_map(with_server)),
         serial: serial(record),
         cores: record
             .calibration
@@ -44,6 +50,22 @@ pub(super) fn task(record: &Record, figures: &[Figures]) -> Task {
     }
 }
 
+/// The unloaded service time of a task: the least mean among those with one task in flight. Where tasks
+/// draw their times, a few of them say little of the mean, and waiting is not slowed by load: then it is
+/// the least mean among those that ran enough tasks, whatever they had in flight.
+fn unloaded_ns(record: &Record, figures: &[Figures]) -> Option<f64> {
+    let steps = &record.workload.steps;
+    let is_fixed = |step: &Step| step.distributions().iter().all(|it| matches!(it, Distribution::Fixed { .. }));
+    let least = |of: &mut dyn Iterator<Item = &Figures>| {
+        of.filter_map(|one| one.mean_service_ns).filter(|time| *time > 0.0).min_by(f64::total_cmp)
+    };
+    let alone = least(&mut figures.iter().filter(|one| one.row.candidate.sizes.concurrency() == 1));
+    if steps.iter().all(is_fixed) {
+        return alone;
+    }
+    least(&mut figures.iter().filter(|one| one.row.service.samples >= ENOUGH_DRAWS)).or(alone)
+}
+
 /// The smallest of the limits that apply; `None` when none is known.
 pub(super) fn limit(record: &Record, task: &Task) -> Option<HostLimit> {
     let load = record.workload.load;
@@ -51,7 +73,7 @@ pub(super) fn limit(record: &Record, task: &Task) -> Option<HostLimit> {
         Load::Batch { tasks, max_in_flight } => tasks.min(max_in_flight),
         Load::Closed { max_in_flight } => max_in_flight,
     };
-    let cores = task.cpu_ns.map(|cpu| (task.cores * 1e9 / cpu, LimitKind::Cores));
+    let cores = task.cpu_with_server_ns.map(|cpu| (task.cores * 1e9 / cpu, LimitKind::Cores));
     let in_flight = task.unloaded_ns.map(|time| (f64::from(in_flight) * 1e9 / time, LimitKind::InFlight));
     let serial = task.serial.map(|serial| (1e9 / serial.time_ns, LimitKind::SerialSection));
     [cores, in_flight, serial]

@@ -39,7 +39,8 @@ pub fn analyze(record: &Record) -> Verdict {
             answer::group(record, runtime, of_runtime, &judged)
         })
         .collect();
-    Verdict { validity: judged.validity, validity_reasons: judged.reasons, groups }
+    let margin = judged.margin.exp_m1();
+    Verdict { validity: judged.validity, validity_reasons: judged.reasons, margin, groups }
 }
 
 /// What a record says.
@@ -49,6 +50,9 @@ pub struct Verdict {
     pub validity: Validity,
     /// Why it is not `valid`; empty when it is.
     pub validity_reasons: Vec<String>,
+    /// The relative difference below which candidates were taken as equivalent: the objective's margin, or
+    /// more on a noisy host.
+    pub margin: f64,
     /// One group a runtime; candidates are compared within a runtime.
     pub groups: Vec<Group>,
 }

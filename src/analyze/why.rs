@@ -39,22 +39,25 @@ fn undecided(record: &Record, evidence: &Evidence<'_>) -> Option<String> {
     if evidence.judged.validity == Validity::Invalid {
         return Some(format!("no answer is given: {}", evidence.judged.reasons.join("; ")));
     }
-    let name = |one: usize| record.candidates[one].candidate.to_string();
-    let names: Vec<String> = contest.unresolved.iter().map(|one| name(*one)).collect();
+    let name = |one: usize| record.candidates[one].candidate.short();
     match contest.best {
-        None => Some(format!(
-            "no clear winner: {} leads, but the data do not decide against {}; a longer --budget may",
-            name(contest.leader),
-            names.join(", ")
-        )),
+        None if !contest.cut.is_empty() => {
+            let engines: Vec<String> =
+                contest.cut.iter().map(|one| record.candidates[*one].candidate.engine.to_string()).collect();
+            Some(format!(
+                "{} leads, but the budget ended the search for the best size of {}; a longer --budget, or fewer --engines, let it end",
+                name(contest.leader),
+                engines.join(", ")
+            ))
+        }
+        None => {
+            Some(format!("{} leads, but by less than the noise; a longer --budget may decide", name(contest.leader)))
+        }
         Some(best) => {
             let simpler =
                 |one: &&usize| record.candidates[**one].candidate.model() < record.candidates[best].candidate.model();
             let rival = contest.unresolved.iter().find(simpler)?;
-            Some(format!(
-                "{} is simpler and may be equivalent: the data do not decide; a longer --budget may",
-                name(*rival)
-            ))
+            Some(format!("{} is simpler and may be as good: a longer --budget may decide", name(*rival)))
         }
     }
 }
@@ -137,9 +140,9 @@ fn scaling(record: &Record, rows: &[Row]) -> Option<f64> {
     })
 }
 
-/// The event loop that a task blocked longest, where it is not what is recommended.
+/// The event loop that a task blocked longest, among those that are worse.
 fn stall(evidence: &Evidence<'_>) -> Option<String> {
-    let is_bare_loop = |row: &&Row| row.candidate.model() == Model::Async && row.status != Status::Best;
+    let is_bare_loop = |row: &&Row| row.candidate.model() == Model::Async && row.status == Status::Worse;
     let stalled = evidence.rows.iter().filter(is_bare_loop).filter_map(|row| Some((row, row.longest_stall_ns?)));
     let (row, longest) = stalled.max_by_key(|(_, stall)| *stall).filter(|(_, stall)| *stall >= STALL_NS)?;
     Some(format!("{} stalls: a task blocks its loop for {}", row.candidate.engine, time(longest as f64)))

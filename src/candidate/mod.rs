@@ -229,15 +229,17 @@ impl Candidate {
     pub fn model(&self) -> Model {
         self.engine.model()
     }
+
+    /// The candidate without its runtime, as among those of one runtime: `tokio-multi-thread@w2,f64`.
+    #[must_use]
+    pub fn short(&self) -> String {
+        if self.sizes == Sizes::default() { self.engine.to_string() } else { format!("{}@{}", self.engine, self.sizes) }
+    }
 }
 
 impl fmt::Display for Candidate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.runtime, self.engine)?;
-        if self.sizes != Sizes::default() {
-            write!(f, "@{}", self.sizes)?;
-        }
-        Ok(())
+        write!(f, "{}/{}", self.runtime, self.short())
     }
 }
 

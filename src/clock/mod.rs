@@ -43,16 +43,18 @@ pub fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The CPU time (ns) that a live process has used, all its threads together, by its CPU clock; `None` when
-/// there is no such process.
+/// CPU time of a process and all its threads, ended ones too, in nanoseconds; `None` if there is no such process.
+///
+/// It is the scheduler's own account (`clock_getcpuclockid`), not one of ticks.
 #[must_use]
 pub fn process_cpu_ns(pid: u32) -> Option<u64> {
+    // To the kernel, 0 is the process that asks: here it is no process.
+    let pid = libc::pid_t::try_from(pid).ok().filter(|pid| *pid > 0)?;
     let mut clock: libc::clockid_t = 0;
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: both calls write to the places given, which live here.
+    // SAFETY: both pointers are to initialised locals of the right types, which outlive the calls.
     let read = unsafe {
-        libc::clock_getcpuclockid(libc::pid_t::try_from(pid).ok()?, &raw mut clock) == 0
-            && libc::clock_gettime(clock, &raw mut time) == 0
+        libc::clock_getcpuclockid(pid, &raw mut clock) == 0 && libc::clock_gettime(clock, &raw mut time) == 0
     };
     read.then(|| time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
 }

@@ -245,6 +245,10 @@ pub struct Go {
     pub window_ns: u64,
     /// The index of its first task.
     pub first_index: u64,
+    /// The most tasks that the block may run, whatever its window; `None` is no limit. A window that the
+    /// tasks do not fill is shorter: see [`Block::window_ns`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub most_tasks: Option<u64>,
 }
 
 /// What a block is for.
@@ -256,7 +260,10 @@ pub enum BlockKind {
     /// Runs under load while memory is sampled from outside and a heartbeat watches each event loop;
     /// its throughput does not count.
     Memory,
-    /// Each variant once; its checksum is compared, its throughput does not count.
+    /// Each variant once; its results are compared, its throughput does not count.
+    ///
+    /// For runtimes whose results are compared by value, outside every timed block. A session does not ask
+    /// it of the native runtime, of which each block's checksum is compared.
     Verify,
 }
 
@@ -275,6 +282,9 @@ pub struct Block {
     /// The wrapping sum of their checksums.
     pub checksum: u64,
     /// The length of the window; under a batch load, the makespan.
+    ///
+    /// When `go`'s `most_tasks` were begun before the window's end, the window ends where the last of them
+    /// began: until then the load was full. Tasks too few to reach the window at all count as a batch.
     pub window_ns: u64,
     /// The length of the whole block, from `go` to the last task's end.
     pub elapsed_ns: u64,
@@ -443,10 +453,13 @@ mod tests {
 
     #[test]
     fn a_frame_is_one_object_with_one_key() {
-        let go = Request::Go(Go { block: 1, kind: BlockKind::Timed, window_ns: 5, first_index: 0 });
+        let go = Request::Go(Go { block: 1, kind: BlockKind::Timed, window_ns: 5, first_index: 0, most_tasks: None });
         let text = serde_json::to_string(&go).expect("a frame serialises");
         assert_eq!(text, r#"{"go":{"block":1,"kind":"timed","window_ns":5,"first_index":0}}"#);
         assert_eq!(serde_json::from_str::<Request>(&text).expect("and back"), go);
+        let text = r#"{"go":{"block":1,"kind":"timed","window_ns":5,"first_index":0,"most_tasks":9}}"#;
+        let Request::Go(go) = serde_json::from_str(text).expect("a frame") else { panic!("not a go") };
+        assert_eq!(go.most_tasks, Some(9));
         assert_eq!(serde_json::to_string(&Request::Bye {}).expect("a frame serialises"), r#"{"bye":{}}"#);
     }
 

@@ -14,9 +14,9 @@ const FLAT_GAINS: usize = 2;
 /// Rungs compared at once at most, where a dip keeps a lower rung in play.
 const MOST_RUNGS: usize = 6;
 /// Rounds on the level before it is decided.
-const LEAST_ROUNDS: usize = 5;
+const LEAST_ROUNDS: usize = 4;
 /// Rounds on the level after which it is decided in any case.
-const MOST_ROUNDS: usize = 10;
+const MOST_ROUNDS: usize = 7;
 /// A smaller size is worse when its difference lies below the margin by so many standard errors.
 const ERRORS: f64 = 1.3;
 /// Differences beyond this (a block without any task) are cut to it.
@@ -250,15 +250,15 @@ mod tests {
     #[test]
     fn what_doubles_takes_two_rounds_a_step() {
         // Three steps of four, and the top beside the rung below it.
-        assert_eq!(climb(&LADDER, |size| f64::from(size).ln()), (Some(64), 3 * 2 * 2 + 5 * 2));
+        assert_eq!(climb(&LADDER, |size| f64::from(size).ln()), (Some(64), 3 * 2 * 2 + 4 * 2));
     }
 
     #[test]
     fn two_flat_steps_end_it_and_the_smallest_equal_is_chosen() {
-        // A rise, a step that does not rise, and five rounds of four rungs.
-        assert_eq!(climb(&LADDER, |size| f64::from(size.min(4)).ln()), (Some(4), 2 * 2 + 2 + 5 * 4));
-        assert_eq!(climb(&LADDER, |size| f64::from(size.min(2)).ln()), (Some(2), 2 * 2 + 2 + 5 * 4));
-        assert_eq!(climb(&LADDER, |size| f64::from(size) * 1e-4), (Some(1), 2 + 5 * 3));
+        // A rise, a step that does not rise, and four rounds of four rungs.
+        assert_eq!(climb(&LADDER, |size| f64::from(size.min(4)).ln()), (Some(4), 2 * 2 + 2 + 4 * 4));
+        assert_eq!(climb(&LADDER, |size| f64::from(size.min(2)).ln()), (Some(2), 2 * 2 + 2 + 4 * 4));
+        assert_eq!(climb(&LADDER, |size| f64::from(size) * 1e-4), (Some(1), 2 + 4 * 3));
     }
 
     #[test]

@@ -6,10 +6,13 @@ use super::standing::{LIVES, Standing, is_gross, standing};
 use super::{Candidate, Outcome};
 use crate::stats::{across_lives, trimmed_mean};
 
-/// Rounds before the race may be decided.
+/// Rounds before the first look at which the race may be decided.
 const LEAST_ROUNDS: u32 = 12;
-/// Rounds after which it ends undecided.
-const MOST_ROUNDS: u32 = 400;
+/// Who is dropped has no chance to come back: that takes so many times more certainty than to be worse at
+/// the end.
+const DROP_STRICTNESS: usize = 20;
+/// Each look comes after so many times the rounds of the one before.
+const LOOK_FACTOR: f64 = 1.4;
 /// Rounds before a gross loser may be dropped.
 const ROUNDS_BEFORE_DROP: u32 = 3;
 /// Rounds of a life once the first three are over.
@@ -84,21 +87,27 @@ impl Finals {
         }
     }
 
-    /// Drops who is far behind, except the best of the models that rival the leader's.
+    /// Drops who is far behind, or worse beyond doubt, except the best of the models that rival the leader's.
     pub(super) fn drop_losers(&mut self, candidates: &[Candidate]) {
         let Some(leader) = self.leader().filter(|_| self.rounds() >= ROUNDS_BEFORE_DROP) else {
             return;
         };
         let model = |one: usize| candidates.get(one).map(Candidate::model);
         let rival = self.best(self.contenders.iter().copied().filter(|one| model(*one) != model(leader)));
-        let is_kept = |one: usize| one == leader || Some(one) == rival || !self.is_gross_loser(one, leader);
+        let is_look = self.is_look();
+        let is_lost = |one: usize| {
+            self.is_gross_loser(one, leader)
+                || (is_look
+                    && standing(&self.differences(one, leader), self.margin, DROP_STRICTNESS * self.rivals).0
+                        == Standing::Worse)
+        };
+        let is_kept = |one: usize| one == leader || Some(one) == rival || !is_lost(one);
         self.contenders = self.contenders.iter().copied().filter(|one| is_kept(*one)).collect();
     }
 
     /// Whether every contender is tied with the leader, or worse, over enough rounds and lives.
     pub(super) fn is_decided(&self) -> bool {
-        let lives = self.lives.last().map_or(0, |last| last + 1);
-        if self.rounds() < LEAST_ROUNDS || lives < LIVES {
+        if !self.is_look() {
             return false;
         }
         self.leader().is_some_and(|leader| {
@@ -109,9 +118,13 @@ impl Finals {
         })
     }
 
-    /// Whether more rounds would not be worth their time.
-    pub(super) fn is_long_enough(&self) -> bool {
-        self.rounds() >= MOST_ROUNDS
+    /// Whether this is a round after which anything but gross differences is decided: there were enough
+    /// rounds and lives, and some more since the last look. Who looks after every round sees, sooner or
+    /// later, what is not there.
+    fn is_look(&self) -> bool {
+        let lives = self.lives.last().map_or(0, |last| last + 1);
+        let looks = std::iter::successors(Some(LEAST_ROUNDS), |look| Some((f64::from(*look) * LOOK_FACTOR) as u32));
+        lives >= LIVES && looks.take_while(|look| *look <= self.rounds()).any(|look| look == self.rounds())
     }
 
     fn is_gross_loser(&self, one: usize, leader: usize) -> bool {

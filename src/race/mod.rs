@@ -242,7 +242,7 @@ impl Race {
         if finals.is_decided() {
             return Next::Over(Ending::Decided);
         }
-        if finals.is_long_enough() || !self.pace.allows(contenders.len(), finals.rounds() == 0) {
+        if !self.pace.allows(contenders.len(), finals.rounds() == 0) {
             return Next::Over(Ending::BudgetSpent);
         }
         let anew = finals.begin_round();

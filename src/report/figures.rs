@@ -27,7 +27,7 @@ pub(super) struct Sheet {
 pub(super) const MAIN: Sheet = Sheet {
     heading: "",
     columns: &[
-        left("Candidate", 0, name),
+        left("Candidate", 0, |row| row.candidate.short()),
         left("Model", 5, |row| row.candidate.model().to_string()),
         right("Tasks", 0, |row| row.throughput_per_s.map_or(none(), |estimate| rate(estimate.value))),
         right("95 %", 2, |row| row.throughput_per_s.map_or(none(), plus_minus)),
@@ -48,7 +48,7 @@ pub(super) const DETAILS: [Sheet; 3] = [
     Sheet {
         heading: "Latency: service time per task, and queueing before it",
         columns: &[
-            left("Candidate", 0, name),
+            left("Candidate", 0, |row| row.candidate.short()),
             right("p50", 0, |row| time(row.service.p50_ns)),
             right("p90", 3, |row| time(row.service.p90_ns)),
             right("p99", 0, |row| time(row.service.p99_ns)),
@@ -62,7 +62,7 @@ pub(super) const DETAILS: [Sheet; 3] = [
     Sheet {
         heading: "Cost per task, and memory under load",
         columns: &[
-            left("Candidate", 0, name),
+            left("Candidate", 0, |row| row.candidate.short()),
             right("User", 0, |row| nanoseconds(row.cpu_user_ns_per_task)),
             right("System", 0, |row| nanoseconds(row.cpu_system_ns_per_task)),
             right("Waits", 0, |row| number(row.voluntary_switches_per_task)),
@@ -75,7 +75,7 @@ pub(super) const DETAILS: [Sheet; 3] = [
     Sheet {
         heading: "Life: from start to end, and what backs the figures",
         columns: &[
-            left("Candidate", 0, name),
+            left("Candidate", 0, |row| row.candidate.short()),
             right("Boot", 5, |row| time(row.boot_ns)),
             right("Startup", 0, |row| time(row.startup_ns)),
             right("Teardown", 1, |row| time(row.teardown_ns)),
@@ -106,12 +106,6 @@ impl Sheet {
     pub(super) fn cells(&self, rank: u8, row: &Row) -> Vec<String> {
         self.columns.iter().filter(|column| column.rank <= rank).map(|column| (column.cell)(row)).collect()
     }
-}
-
-/// A candidate without its runtime, which the table's heading names.
-fn name(row: &Row) -> String {
-    let full = row.candidate.to_string();
-    full.split_once('/').map_or(full.clone(), |(_, name)| name.to_owned())
 }
 
 fn checked(row: &Row) -> String {

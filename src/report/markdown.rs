@@ -91,7 +91,7 @@ impl Exporter for ChoiceMarkdown {
 fn notes(judged: &Judged) -> String {
     let mut lines: Vec<String> = words::faults(judged)
         .into_iter()
-        .map(|(candidate, what, reason)| format!("`{candidate}` {what}: {reason}"))
+        .map(|(candidates, what, reason)| format!("{candidates} {what}: {reason}"))
         .collect();
     lines.extend(words::reservations(judged));
     let left_out = judged.record.left_out().iter();

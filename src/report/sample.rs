@@ -128,6 +128,7 @@ fn verdict(rows: Vec<Row>) -> Verdict {
     Verdict {
         validity: Validity::Noisy,
         validity_reasons: vec!["the hypervisor took 2.3 % of the CPU time".to_owned()],
+        margin: 0.03,
         groups: vec![Group {
             runtime: RUST.to_owned(),
             answer: Answer {

@@ -225,9 +225,9 @@ fn notes(judged: &Judged, style: Style) -> String {
 
 fn brief_notes(judged: &Judged, style: Style) -> String {
     let mut text = String::new();
-    for (candidate, what, reason) in words::faults(judged) {
+    for (candidates, what, reason) in words::faults(judged) {
         let label = if what == "failed" { "Failed:" } else { "Over limit:" };
-        let lines = grid::labelled(0, label, &format!("`{candidate}`: {reason}"), style.width);
+        let lines = grid::labelled(0, label, &format!("{candidates}: {reason}"), style.width);
         text.extend(lines.lines().map(|line| paint(line, Paint::Bad, style.colour) + "\n"));
     }
     for reservation in words::reservations(judged) {

@@ -3,7 +3,6 @@
 use super::Judged;
 use super::units::{bytes, count, difference, duration, factor, percent, rate};
 use crate::analyze::{Estimate, Group, HostLimit, LimitKind, Row, Status, Validity};
-use crate::candidate::Candidate;
 use crate::record::{Ending, Record, Warning};
 use crate::workload::Goal;
 
@@ -24,10 +23,7 @@ pub fn warning(warning: &Warning) -> String {
             "`{candidate}` used {} of a core between its blocks, so it was stopped while others ran: its figures may lack work that it does in the background",
             percent(*share)
         ),
-        Warning::Unchecked { message } => format!(
-            "results are not compared, since the reference disagrees with itself ({}): make the task give the same result for the same index",
-            plain(message)
-        ),
+        Warning::Unchecked { message } => format!("results are not compared: {}", plain(message)),
         Warning::FilesInMemory { kind } => format!(
             "files were on `{}`, which is memory: set TMPDIR to a directory on a disk to measure the disk",
             plain(kind)
@@ -91,14 +87,14 @@ pub(super) fn row(group: &Group, index: u32) -> Option<&Row> {
 
 /// Candidates as they are named in a sentence.
 pub(super) fn names(group: &Group, indices: &[u32]) -> Vec<String> {
-    indices.iter().filter_map(|index| row(group, *index)).map(|row| format!("`{}`", row.candidate)).collect()
+    indices.iter().filter_map(|index| row(group, *index)).map(|row| format!("`{}`", row.candidate.short())).collect()
 }
 
 /// The answer of a group, in labelled sentences.
 pub(super) fn answer(judged: &Judged, group: &Group) -> Vec<(&'static str, String)> {
     let mut said = vec![("Best:", best(judged, group))];
     if !group.answer.ties.is_empty() {
-        let margin = percent(judged.record.workload.objective.margin);
+        let margin = percent(judged.verdict.margin);
         said.push((
             "Tied:",
             format!("{}: within {margin} of it in practice", listed(&names(group, &group.answer.ties), "and")),
@@ -106,16 +102,16 @@ pub(super) fn answer(judged: &Judged, group: &Group) -> Vec<(&'static str, Strin
     }
     if !group.answer.unresolved.is_empty() && group.answer.best.is_some() {
         let open = listed(&names(group, &group.answer.unresolved), "and");
-        said.push(("Undecided:", format!("{open}: the data do not say whether it is as good; raise --budget")));
+        said.push(("Undecided:", format!("{open}: as good or not, the data do not say; raise --budget")));
     }
     if !group.why.is_empty() {
         said.push(("Why:", plain(&group.why)));
     }
     if group.answer.best.is_some() && group.answer.at_cap {
-        let cap = judged.record.workload.load.max_in_flight();
         said.push((
             "Cap:",
-            format!("it stands at the largest size allowed (max_in_flight = {cap}): more might be better still"),
+            "it stands at the largest size that `max_in_flight`, the options or the host allow: more might be better still"
+                .to_owned(),
         ));
     }
     if let Some(limit) = &group.limit {
@@ -133,10 +129,10 @@ fn best(judged: &Judged, group: &Group) -> String {
         return if open.is_empty() {
             "no answer: nothing could be compared".to_owned()
         } else {
-            format!("no clear winner: the data do not decide between {}", listed(&open, "and"))
+            format!("no clear winner among {}", listed(&open, "and"))
         };
     };
-    let mut text = format!("{}, as `{}`", listed(&group.answer.models, "or"), best.candidate);
+    let mut text = format!("{}, as `{}`", listed(&group.answer.models, "or"), best.candidate.short());
     if let Some(throughput) = best.throughput_per_s {
         text.push_str(&format!(" with {} {}", rate(throughput.value), plus_minus(throughput)));
     }
@@ -230,15 +226,22 @@ pub(super) fn reservations(judged: &Judged) -> Vec<String> {
     said
 }
 
-/// Candidates that failed or broke a limit, and why.
-pub(super) fn faults(judged: &Judged) -> Vec<(Candidate, &'static str, String)> {
-    let rows = judged.verdict.groups.iter().flat_map(|group| &group.rows);
-    rows.filter_map(|row| match &row.status {
-        Status::Failed { reason } => Some((row.candidate.clone(), "failed", plain(reason))),
-        Status::Infeasible { reason } => Some((row.candidate.clone(), "over limit", plain(reason))),
-        _ => None,
-    })
-    .collect()
+/// Candidates that failed or broke a limit, and why: those of one reason in one line, named `a` and `b`.
+pub(super) fn faults(judged: &Judged) -> Vec<(String, &'static str, String)> {
+    let mut found: Vec<(Vec<String>, &'static str, String)> = Vec::new();
+    for row in judged.verdict.groups.iter().flat_map(|group| &group.rows) {
+        let (what, reason) = match &row.status {
+            Status::Failed { reason } => ("failed", plain(reason)),
+            Status::Infeasible { reason } => ("over limit", plain(reason)),
+            _ => continue,
+        };
+        let name = format!("`{}`", row.candidate);
+        match found.iter_mut().find(|(_, same, why)| *same == what && *why == reason) {
+            Some((names, ..)) => names.push(name),
+            None => found.push((vec![name], what, reason)),
+        }
+    }
+    found.into_iter().map(|(names, what, reason)| (listed(&names, "and"), what, reason)).collect()
 }
 
 /// How sure an answer is, in a word.

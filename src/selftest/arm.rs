@@ -152,7 +152,7 @@ impl Arm {
     /// Runs one window under full load.
     pub(super) fn window(&mut self, window_ns: u64) -> Result<Block, Fault> {
         self.blocks += 1;
-        let go = Go { block: self.blocks, kind: BlockKind::Timed, window_ns, first_index: 0 };
+        let go = Go { block: self.blocks, kind: BlockKind::Timed, window_ns, first_index: 0, most_tasks: None };
         match self.ask(&Request::Go(go))? {
             Reply::Block(block) => Ok(*block),
             other => Err(fault_of(&self.candidate, link::out_of_turn(&other, "running a block"))),

@@ -164,8 +164,6 @@ impl<'a> Course<'a> {
                 Some(Stop::CallsSpent) => return Ending::CallsSpent,
                 None => {}
             }
-            self.record.elapsed_ns = self.hands.elapsed_ns();
-            self.saver.save_at_times(self.record, self.observer);
         }
     }
 
@@ -202,6 +200,9 @@ impl<'a> Course<'a> {
                 Turned::Fed(outcome) => race.feed(turn.candidate, outcome),
                 Turned::Stopped(stop) => return Some(stop),
             }
+            // Between blocks, not only between rounds: the first round may take seconds.
+            self.record.elapsed_ns = self.hands.elapsed_ns();
+            self.saver.save_at_times(self.record, self.observer);
         }
         // The draws of tasks are spread over each sixteen of them, so a round begins at a multiple.
         self.first_index += self.longest.next_multiple_of(VARIANTS);

@@ -234,7 +234,13 @@ impl Hands for Residents {
 
 impl Resident {
     fn go(&mut self, number: u32, ask: Ask) -> Result<(Reply, Option<MemorySample>), Fault> {
-        let go = Go { block: number, kind: ask.kind, window_ns: ask.window_ns, first_index: ask.first_index };
+        let go = Go {
+            block: number,
+            kind: ask.kind,
+            window_ns: ask.window_ns,
+            first_index: ask.first_index,
+            most_tasks: None,
+        };
         let request = Request::Go(go);
         let doing = match ask.kind {
             BlockKind::Timed => "in a timed block",

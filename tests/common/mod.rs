@@ -70,7 +70,12 @@ impl Agent {
 
     /// Runs one block.
     pub fn block(&mut self, kind: BlockKind, window_ns: u64, first_index: u64) -> Result<Block, Failed> {
-        match self.ask(&Request::Go(Go { block: 1, kind, window_ns, first_index })) {
+        self.go(Go { block: 1, kind, window_ns, first_index, most_tasks: None })
+    }
+
+    /// Runs the block that `go` asks for.
+    pub fn go(&mut self, go: Go) -> Result<Block, Failed> {
+        match self.ask(&Request::Go(go)) {
             Reply::Block(block) => Ok(*block),
             Reply::Failed(failure) => Err(failure),
             other => panic!("not a block: {other:?}"),

@@ -74,7 +74,12 @@ impl Engine for ProcessPerTask {
                         }
                     }
                 });
-                started.map_err(|error| cannot("start a thread that waits for processes", &error))?;
+                if let Err(error) = started {
+                    let failure = cannot("start a thread that waits for processes", &error);
+                    // The threads that did start run tasks until they are told to stop, and are waited for.
+                    sampler.fail(failure.clone());
+                    return Err(failure);
+                }
             }
             Ok(())
         })

@@ -95,6 +95,7 @@ fn run(engine: Kind, size: u32, arrival: Arrival, counting: &Arc<Counting>) -> R
             shards: engine.shards(),
             task_timeout_ns: u64::MAX,
             heartbeat: false,
+            most_tasks: None,
         };
         let sampler = Arc::new(Sampler::new(settings, crate::clock::now_ns()));
         engine.run(&sampler)?;

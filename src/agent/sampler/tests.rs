@@ -7,12 +7,25 @@ use super::*;
 const GO_NS: u64 = 1_000_000_000;
 
 fn settings(arrival: Arrival, slots: u32) -> Settings {
-    Settings { arrival, first_index: 0, slots, shards: slots, task_timeout_ns: u64::MAX, heartbeat: false }
+    Settings {
+        arrival,
+        first_index: 0,
+        slots,
+        shards: slots,
+        task_timeout_ns: u64::MAX,
+        heartbeat: false,
+        most_tasks: None,
+    }
 }
 
 /// Runs slots whose tasks last `task_ns` with pauses of `pause_ns` between, all begun together.
 fn simulate(slots: u32, task_ns: u64, pause_ns: u64, window_ns: u64, ramp_ns: u64) -> Block {
-    let sampler = Sampler::new(settings(Arrival::Window { window_ns, ramp_ns }, slots), GO_NS);
+    simulate_under(settings(Arrival::Window { window_ns, ramp_ns }, slots), task_ns, pause_ns)
+}
+
+fn simulate_under(settings: Settings, task_ns: u64, pause_ns: u64) -> Block {
+    let slots = settings.slots;
+    let sampler = Sampler::new(settings, GO_NS);
     // (time of the next event, slot, begin of the task that ends then; None: a task begins)
     let mut events: Vec<(u64, u32, Option<u64>)> = (0..slots).map(|slot| (GO_NS, slot, None)).collect();
     let mut done = 0;
@@ -63,6 +76,62 @@ proptest! {
         prop_assert!((block.throughput_per_s() / truth - 1.0).abs() < 1e-9, "{} {}", block.throughput_per_s(), truth);
         prop_assert_eq!(block.busy_ns, u64::from(slots) * window_us * 1000);
     }
+
+    /// A limit is never exceeded, and a window that it cuts short still sees full load.
+    #[test]
+    fn a_limit_holds_and_does_not_bias_a_window_that_it_cuts(slots in 1_u32..9, task_us in 50_u64..2000, window_us in 100_u64..9000, most in 0_u64..100) {
+        let window = Arrival::Window { window_ns: window_us * 1000, ramp_ns: 0 };
+        let block = simulate_under(Settings { most_tasks: Some(most), ..settings(window, slots) }, task_us * 1000, 0);
+        prop_assert!(block.tasks <= most);
+        prop_assert!(block.tasks_in_window <= most as f64 + 1e-9);
+        prop_assert!(block.window_ns <= (window_us * 1000).max(block.elapsed_ns));
+        let truth = f64::from(slots) * 1e6 / task_us as f64;
+        if most > u64::from(slots) {
+            prop_assert!((block.throughput_per_s() / truth - 1.0).abs() < 1e-9, "{} {}", block.throughput_per_s(), truth);
+        } else {
+            prop_assert!(block.throughput_per_s() <= truth + 1e-9);
+        }
+    }
+}
+
+#[test]
+fn tasks_too_few_for_the_window_count_as_a_batch() {
+    let window = Arrival::Window { window_ns: 1_000_000, ramp_ns: 0 };
+    for slots in [3, 8] {
+        let block = simulate_under(Settings { most_tasks: Some(3), ..settings(window, slots) }, 1000, 0);
+        assert_eq!((block.tasks, block.window_ns, block.elapsed_ns), (3, 1000, 1000), "{slots}");
+        assert!((block.tasks_in_window - 3.0).abs() < 1e-9, "{slots}");
+        assert_eq!(block.service.decode().expect("a histogram").len(), 3, "{slots}");
+    }
+    let none = simulate_under(Settings { most_tasks: Some(0), ..settings(window, 2) }, 1000, 0);
+    assert_eq!((none.tasks, none.window_ns, none.resume_ns), (0, 0, 0));
+}
+
+#[test]
+fn a_limit_loses_no_task_of_a_full_log() {
+    let window = Arrival::Window { window_ns: 100 * LOG_CAPACITY as u64, ramp_ns: 0 };
+    let most = 2 * LOG_CAPACITY as u64 + 5;
+    let block = simulate_under(Settings { most_tasks: Some(most), ..settings(window, 1) }, 10, 0);
+    assert_eq!((block.tasks, block.window_ns), (most, (most - 1) * 10));
+    assert!((block.tasks_in_window - (most - 1) as f64).abs() < 1e-3, "{}", block.tasks_in_window);
+    let never_begins = Settings { most_tasks: Some(most), shards: 1, ..settings(window, 2 * most as u32) };
+    let sampler = Sampler::new(never_begins, GO_NS);
+    while let Some(index) = sampler.next() {
+        let lane = Lane { slot: index as u32, shard: 0 };
+        sampler.begun_at(lane, GO_NS);
+        sampler.ended_at(lane, GO_NS, GO_NS, GO_NS + 10, Ok(1));
+    }
+    let block = sampler.finish(0, BlockKind::Timed, Usage::default()).expect("no failure");
+    assert_eq!((block.tasks, block.service.decode().expect("a histogram").len()), (most, most));
+}
+
+#[test]
+fn a_block_resumes_when_its_first_task_runs_and_not_when_it_is_handed_out() {
+    let sampler = Sampler::new(settings(Arrival::Batch { tasks: 1 }, 1), GO_NS);
+    assert_eq!(sampler.next(), Some(0));
+    sampler.begun_at(Lane::own(0), GO_NS + 5);
+    sampler.ended_at(Lane::own(0), GO_NS + 5, GO_NS + 300, GO_NS + 400, Ok(0));
+    assert_eq!(sampler.finish(0, BlockKind::Timed, Usage::default()).expect("no failure").resume_ns, 300);
 }
 
 #[test]

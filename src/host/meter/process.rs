@@ -7,20 +7,7 @@ use std::io;
 use procfs::FromRead as _;
 use procfs::process::SmapsRollup;
 
-/// CPU time of a process and all its threads, ended ones too, in nanoseconds; `None` if there is no such process.
-///
-/// It is the scheduler's own account (`clock_getcpuclockid`), not one of ticks.
-#[must_use]
-pub fn process_cpu_ns(pid: u32) -> Option<u64> {
-    let pid = libc::pid_t::try_from(pid).ok().filter(|pid| *pid > 0)?;
-    let mut clock = 0;
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: both pointers are to initialised locals of the right types, which outlive the calls.
-    let done = unsafe {
-        libc::clock_getcpuclockid(pid, &raw mut clock) == 0 && libc::clock_gettime(clock, &raw mut time) == 0
-    };
-    done.then_some(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
-}
+pub use crate::clock::process_cpu_ns;
 
 /// A process and all its descendants, itself first; empty if there is no such process.
 ///
