@@ -8,6 +8,11 @@ use clap::{Args, ValueEnum};
 use crate::candidate::{Engine, Model, RUST, UnknownWord, nearest};
 use crate::plan::Settings;
 
+/// The time for one workload when the user names none.
+pub(super) const BUDGET: Duration = Duration::from_secs(30);
+/// The time for all shipped workloads together when the user names none.
+pub(super) const BUDGET_OF_ALL: Duration = Duration::from_secs(240);
+
 /// The runtimes that `--runtimes` may name.
 const RUNTIMES: [&str; 1] = [RUST];
 
@@ -33,8 +38,7 @@ pub(super) struct Selection {
     /// The seed of all inputs, draws and shuffles
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// How long it may take in all, e.g. 20s or 5m [default: 30s a workload, 4m for all that are shipped]
-    #[arg(long, value_name = "TIME", value_parser = budget)]
+    #[arg(long, value_name = "TIME", value_parser = budget, help = budget_help())]
     pub(super) budget: Option<Duration>,
     /// Let tasks reach targets beyond this host
     #[arg(long)]
@@ -91,6 +95,14 @@ pub(super) struct Saved {
     /// measured grows in FILE.partial)
     #[arg(long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
+}
+
+fn budget_help() -> String {
+    format!(
+        "How long it may take in all, e.g. 20s or 5m [default: {} a workload, {} for all that are shipped]",
+        humantime::format_duration(BUDGET),
+        humantime::format_duration(BUDGET_OF_ALL)
+    )
 }
 
 fn runtime(text: &str) -> Result<String, UnknownWord> {

@@ -16,9 +16,6 @@ use crate::report::{self, Candidates, Exporter, Judged, View};
 use crate::session::Session;
 use crate::workload::Workload;
 
-/// The time for one workload when the user names none.
-pub(super) const BUDGET: Duration = Duration::from_secs(30);
-
 /// Where results go, and when to stop.
 pub(super) struct Measuring<'a> {
     pub(super) terminal: &'a Terminal,

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::args::{Format, Selection};
-use super::{Exit, Failure, Terminal, measure, seams, terminal};
+use super::args::{BUDGET, Format, Selection};
+use super::{Exit, Failure, Terminal, seams, terminal};
 use crate::report;
 
 /// What `plan` is told.
@@ -18,11 +18,15 @@ pub(super) struct PlanArgs {
     format: Format,
 }
 
-/// Prints the plan.
+/// Prints the plan, and says so if measuring it needs a permission.
 pub(super) fn run(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let workload = seams::workload(&args.file, terminal.colour_of_errors())?;
-    let settings = args.selection.settings(args.selection.budget.unwrap_or(measure::BUDGET));
-    let plan = seams::plan(&workload, &settings, &seams::facts());
+    let settings = args.selection.settings(args.selection.budget.unwrap_or(BUDGET));
+    let mut plan = seams::plan(&workload, &settings, &seams::facts());
+    // Which they are, the plan says itself.
+    if !args.selection.allow_remote && !workload.remote_targets().is_empty() {
+        plan.notes.push("to measure it, add --allow-remote: its targets are not this host".to_owned());
+    }
     let text = match args.format {
         Format::Table => report::plan_table(&workload, &plan, terminal::stdout_style(terminal.colour)),
         Format::Markdown => report::plan_markdown(&workload, &plan),

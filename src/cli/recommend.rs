@@ -4,14 +4,11 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::args::{Format, Saved, Selection};
-use super::measure::{self, BUDGET, Measuring};
+use super::args::{BUDGET, BUDGET_OF_ALL, Format, Saved, Selection};
+use super::measure::{self, Measuring};
 use super::{Exit, Failure, Terminal, report_failure, seams, signals};
 use crate::report::{self, Exporter, Judged, View};
 use crate::workload::Workload;
-
-/// The time for all shipped workloads together when the user names none.
-const BUDGET_OF_ALL: Duration = Duration::from_secs(240);
 
 /// What `recommend` is told.
 #[derive(clap::Args, Clone, Debug)]
@@ -68,52 +65,102 @@ pub(super) fn run(args: &RecommendArgs, terminal: &Terminal) -> Result<Exit, Fai
         interrupted: signals::watch().map_err(Failure::Signals)?,
         facts: seams::facts(),
     };
+    let (workloads, mut exit) = runnable(&measuring, workloads, budget)?;
     let exporter = measure::exporter(View::Choice, args.format, terminal);
-    let (all, exit) = measure_all(&measuring, workloads, budget, exporter.as_deref())?;
-    match exporter {
-        Some(exporter) if !all.is_empty() => terminal.print(&exporter.foot(&all))?,
-        Some(_) => {}
-        None => terminal.print(&report::records_json(&all)?)?,
+    let (all, ended) = measure_all(&measuring, workloads, budget, exporter.as_deref());
+    exit = exit.max(ended);
+    let rest = match exporter {
+        Some(exporter) if !all.is_empty() => Ok(exporter.foot(&all)),
+        Some(_) => Ok(String::new()),
+        None => report::records_json(&all).map_err(Failure::Json),
+    };
+    // A full disk does not keep it from being shown, nor a closed pipe from being saved.
+    let shown = rest.and_then(|text| terminal.print(&text));
+    let saved = if all.is_empty() { Ok(()) } else { measuring.save(&all) };
+    for failure in [shown.err(), saved.err()].into_iter().flatten() {
+        report_failure(&failure);
+        exit = exit.max(failure.exit());
     }
     Ok(exit)
 }
 
+/// The workloads of which something can run. What must be left out is told before anything is measured; it is an error
+/// of usage only if nothing remains.
+fn runnable(
+    measuring: &Measuring<'_>,
+    workloads: Vec<Workload>,
+    budget: Duration,
+) -> Result<(Vec<Workload>, Exit), Failure> {
+    let share = budget / u32::try_from(workloads.len()).unwrap_or(u32::MAX).max(1);
+    let settings = measuring.selection.settings(share);
+    let mut runnable = Vec::new();
+    let mut refused = Vec::new();
+    for workload in workloads {
+        match measure::plan(&workload, &settings, &measuring.facts) {
+            Ok(_) => runnable.push(workload),
+            Err(failure) => refused.push(failure.to_string()),
+        }
+    }
+    if runnable.is_empty() {
+        let text: Vec<String> = refused.iter().map(|text| format!("error: {text}\n")).collect();
+        return Err(Failure::Rendered(text.concat()));
+    }
+    for text in &refused {
+        measuring.terminal.warn(&format!("skipped: {text}"));
+    }
+    Ok((runnable, if refused.is_empty() { Exit::Fine } else { Exit::NoAnswer }))
+}
+
+/// Measures one after the other and shows each at once. What goes wrong is told; what was measured before is returned.
 fn measure_all(
     measuring: &Measuring<'_>,
     workloads: Vec<Workload>,
     budget: Duration,
     exporter: Option<&dyn Exporter>,
-) -> Result<(Vec<Judged>, Exit), Failure> {
-    let began = Instant::now();
+) -> (Vec<Judged>, Exit) {
+    let mut spent = Duration::ZERO;
     let mut all: Vec<Judged> = Vec::new();
     let mut exit = Exit::Fine;
     let mut left = u32::try_from(workloads.len()).unwrap_or(u32::MAX);
+    let mut told = false;
     for workload in workloads {
         if measuring.interrupted.load(Ordering::SeqCst) {
             measuring.terminal.warn(&format!("interrupted: {left} of the workloads were not measured"));
-            exit = exit.max(Exit::Interrupted);
-            break;
+            return (all, exit.max(Exit::Interrupted));
         }
         // What one workload does not need is shared among those that follow.
-        let share = budget.saturating_sub(began.elapsed()) / left.max(1);
+        let share = budget.saturating_sub(spent) / left.max(1);
         left -= 1;
-        match measuring.measure(workload, share, &all) {
-            Ok(judged) => {
-                exit = exit.max(measure::exit(&judged));
-                if let Some(exporter) = exporter {
-                    let head = if all.is_empty() { exporter.head(&judged) } else { String::new() };
-                    measuring.terminal.print(&(head + &exporter.row(&judged)))?;
-                }
-                all.push(judged);
-                measuring.save(&all)?;
-            }
+        let began = Instant::now();
+        let measured = measuring.measure(workload, share, &all);
+        // A session goes beyond its budget by a quarter at most, unless it waited for one that hung: then the
+        // others need not pay for it.
+        spent += began.elapsed().min(share + share / 4);
+        let judged = match measured {
+            Ok(judged) => judged,
             // One workload that cannot be prepared is no reason to leave the others unanswered.
-            Err(failure) if failure.exit() == Exit::NoAnswer => {
+            Err(failure) => {
                 report_failure(&failure);
-                exit = exit.max(Exit::NoAnswer);
+                exit = exit.max(failure.exit());
+                continue;
             }
-            Err(failure) => return Err(failure),
+        };
+        exit = exit.max(measure::exit(&judged));
+        let row = exporter.map(|exporter| {
+            let head = if all.is_empty() { exporter.head(&judged) } else { String::new() };
+            head + &exporter.row(&judged)
+        });
+        all.push(judged);
+        if let Some(Err(failure)) = row.map(|row| measuring.terminal.print(&row)) {
+            report_failure(&failure);
+            // Nobody reads what further ones would say.
+            return (all, exit.max(failure.exit()));
+        }
+        if let Err(failure) = measuring.save(&all)
+            && !std::mem::replace(&mut told, true)
+        {
+            measuring.terminal.warn(&format!("{failure}; measuring goes on, and it is tried again at the end"));
         }
     }
-    Ok((all, exit))
+    (all, exit)
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::args::{Saved, Selection, Shown};
+use super::args::{BUDGET, Saved, Selection, Shown};
 use super::measure::{self, Measuring};
 use super::seams::{self, Preset};
 use super::{Exit, Failure, Terminal, signals};
@@ -63,7 +63,7 @@ pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Exit, Failure> 
         interrupted: signals::watch().map_err(Failure::Signals)?,
         facts: seams::facts(),
     };
-    let judged = measuring.measure(workload, args.selection.budget.unwrap_or(measure::BUDGET), &[])?;
+    let judged = measuring.measure(workload, args.selection.budget.unwrap_or(BUDGET), &[])?;
     let all = [judged];
     let text = match measure::exporter(measure::candidates(args.shown), args.shown.format, terminal) {
         Some(exporter) => Ok(exporter.document(&all)),

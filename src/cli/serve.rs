@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::server::{self, Options};
+use crate::server::{self, CannotListen, Options};
 
 /// What `serve` is told.
 #[derive(clap::Args, Clone, Debug)]
@@ -16,10 +16,17 @@ pub struct ServeArgs {
 }
 
 /// Serves until standard input ends or SIGTERM comes; at a terminal, until Ctrl-C. Writes its ports to `out` as
-/// one line of JSON. Gives 0.
+/// one line of JSON. Gives 0, or 2 when a port cannot be had.
 ///
 /// # Errors
-/// When a port cannot be had, or `out` cannot be written to.
-pub fn run(args: &ServeArgs, out: &mut dyn Write, _err: &mut dyn Write, _colour: bool) -> io::Result<u8> {
-    server::run(Options { http_port: args.http_port, tcp_port: args.tcp_port }, out).map(|()| 0)
+/// When `out` cannot be written to.
+pub fn run(args: &ServeArgs, out: &mut dyn Write, err: &mut dyn Write, _colour: bool) -> io::Result<u8> {
+    match server::run(Options { http_port: args.http_port, tcp_port: args.tcp_port }, out) {
+        Ok(()) => Ok(0),
+        Err(error) if error.get_ref().is_some_and(|inner| inner.is::<CannotListen>()) => {
+            writeln!(err, "error: {error}; name another port, or 0 for any that is free")?;
+            Ok(2)
+        }
+        Err(error) => Err(error),
+    }
 }

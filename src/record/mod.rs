@@ -184,9 +184,9 @@ pub enum Warning {
         /// CPU time used as a share of the parked time.
         share: f64,
     },
-    /// The reference gave different checksums for the same tasks; checksums are not compared.
+    /// Checksums are not compared: two references differ, or none could be made.
     Unchecked {
-        /// What is known of it.
+        /// Why, and what to do next.
         message: String,
     },
     /// `file` steps ran on a file system in memory.

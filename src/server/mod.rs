@@ -37,6 +37,16 @@ pub struct Options {
     pub tcp_port: u16,
 }
 
+/// A port that cannot be had: what the error of [`run`] holds then.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on 127.0.0.1:{port}: {source}")]
+pub struct CannotListen {
+    /// The port.
+    pub port: u16,
+    /// Why.
+    pub source: io::Error,
+}
+
 /// How many connections may wait to be accepted; the kernel cuts it to its own limit.
 const BACKLOG: u32 = 65_535;
 
@@ -94,8 +104,7 @@ impl Shared {
 }
 
 fn listen(port: u16) -> io::Result<TcpListener> {
-    let explain =
-        |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on 127.0.0.1:{port}: {error}"));
+    let explain = |error: io::Error| io::Error::new(error.kind(), CannotListen { port, source: error });
     let socket = TcpSocket::new_v4().map_err(explain)?;
     socket.set_reuseaddr(true).map_err(explain)?;
     socket.bind((Ipv4Addr::LOCALHOST, port).into()).map_err(explain)?;

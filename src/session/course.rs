@@ -346,7 +346,9 @@ impl<'a> Course<'a> {
     ) -> Result<Taken, Fault> {
         let patience_ns = self.pace.patience_ns(window_ns, learned);
         let expected = self.pace.calls(window_ns, learned.throughput_per_s, self.concurrency(slot));
-        let taken = match self.hands.block(slot, Ask { kind, window_ns, first_index, patience_ns }) {
+        // What is expected is foresight; whoever sets `max_calls` may pay for each.
+        let most_tasks = self.record.workload.max_calls.map(|_| self.calls_left());
+        let taken = match self.hands.block(slot, Ask { kind, window_ns, first_index, most_tasks, patience_ns }) {
             Ok(taken) => taken,
             Err(fault) => {
                 // How many it ran before it failed is not known, and the user may pay for each.

@@ -73,6 +73,8 @@ enum Vice {
     Hangs,
     /// Its first round's window passes without a task.
     Pauses,
+    /// Its tasks take a hundredth of what the block before lets expect.
+    Speeds,
     Burns,
     Leaves,
 }
@@ -134,6 +136,8 @@ impl Hands for Fake {
         let at_ns = self.now_ns;
         let paused = self.has(slot, Vice::Pauses) && self.timed == 2;
         let tasks = if paused { 0 } else { (ask.window_ns / MS) * (slot as u64 + 1) };
+        let tasks = if self.has(slot, Vice::Speeds) { tasks * 100 } else { tasks };
+        let tasks = tasks.min(ask.most_tasks.unwrap_or(u64::MAX));
         self.now_ns += ask.window_ns;
         let figures = Block {
             block: 0,
@@ -348,9 +352,12 @@ fn an_interrupt_keeps_what_was_measured_and_waits_for_nobody() {
 
 #[test]
 fn calls_are_never_exceeded() {
-    for max_calls in [0, 10, 40, 100, 300, 1000] {
+    for (max_calls, vices) in
+        [0, 10, 40, 100, 300, 1000].into_iter().flat_map(|most| [(most, vec![]), (most, vec![(0, Vice::Speeds)])])
+    {
         let rounds: Vec<&[(usize, bool)]> = vec![&[(0, false), (1, false)]; 100];
         let (mut hands, mut race) = (Fake::default(), Script::new(&rounds));
+        hands.vices = vices;
         let mut record = record(Some(max_calls), Goal::Throughput);
         assert_eq!(run(&mut hands, &mut race, &mut record).0, Ending::CallsSpent);
         let run: u64 = record.candidates.iter().flat_map(|place| &place.blocks).map(|block| block.figures.tasks).sum();

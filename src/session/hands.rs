@@ -15,6 +15,8 @@ pub(super) struct Ask {
     pub window_ns: u64,
     /// The index of its first task.
     pub first_index: u64,
+    /// The most tasks that it may run, where they are counted.
+    pub most_tasks: Option<u64>,
     /// How long its answer is waited for.
     pub patience_ns: u64,
 }

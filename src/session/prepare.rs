@@ -152,7 +152,11 @@ fn references(
     };
     let calls = REFERENCES * VARIANTS;
     if session.workload.max_calls.is_some_and(|most| most / CALLS_PART < calls) {
-        return unchecked(format!("`max_calls` leaves too few tasks for a reference of {calls}"), 0);
+        let least = calls * CALLS_PART;
+        return unchecked(
+            format!("a reference needs a `max_calls` of {least} at least: raise it to have them compared"),
+            0,
+        );
     }
     let one = match reference(first, job) {
         Ok(reference) => reference,
@@ -178,7 +182,9 @@ fn reference(agent: &mut Link, job: &Job) -> Result<Reference, Fault> {
 /// A task that fails here fails in each candidate too, with its cause; the session need not end for it.
 fn of_the_task(fault: Fault) -> Result<String, Fault> {
     match fault {
-        Fault::Failed(failed) if failed.kind != FailureKind::Protocol => Ok(format!("the reference failed: {failed}")),
+        Fault::Failed(failed) if failed.kind != FailureKind::Protocol => {
+            Ok(format!("the run that would be the reference failed ({failed})"))
+        }
         other => Err(other),
     }
 }
@@ -186,8 +192,9 @@ fn of_the_task(fault: Fault) -> Result<String, Fault> {
 fn disagreement(one: &Reference, other: &Reference, session: &Session) -> String {
     let differs = one.tables.iter().zip(&other.tables).position(|(one, other)| one != other);
     let step = differs.and_then(|number| session.workload.steps.get(number).map(|step| (number + 1, step.kind())));
-    match step {
-        Some((number, kind)) => format!("two runs of step {number} ({kind}) gave different results for the same tasks"),
-        None => "two runs gave different results for the same tasks".to_owned(),
-    }
+    let what = match step {
+        Some((number, kind)) => format!("two runs of step {number} ({kind})"),
+        None => "two runs".to_owned(),
+    };
+    format!("{what} gave different results for the same tasks: make a task's result depend on its index alone")
 }

@@ -239,7 +239,7 @@ impl Resident {
             kind: ask.kind,
             window_ns: ask.window_ns,
             first_index: ask.first_index,
-            most_tasks: None,
+            most_tasks: ask.most_tasks,
         };
         let request = Request::Go(go);
         let doing = match ask.kind {
