@@ -7,6 +7,8 @@ use crate::stats::{Trimmed, trimmed_mean, yuen};
 const PLAIN: f64 = 0.25;
 /// Rounds of a step that rises.
 const RISING_ROUNDS: usize = 2;
+/// A step that gains more than this, half of what four times as many could, needs one round.
+const SURE: f64 = 0.7;
 /// Rungs that a step of the rise takes at once: twice two are a gain that noise does not hide.
 const STRIDE: usize = 2;
 /// Successive gains that must stay below the margin to end a climb.
@@ -37,16 +39,31 @@ pub(super) struct Climb {
     rounds: Vec<Vec<Option<f64>>>,
     /// The highest rung that was measured.
     reached: Option<usize>,
+    /// Whether it goes down: what lies above the set was compared.
+    is_descending: bool,
     /// The lowest rung that failed: it and those above it are out.
     failed: Option<usize>,
 }
 
 impl Climb {
-    pub(super) fn new(rungs: Vec<u32>, margin: f64) -> Climb {
+    /// A climb that begins at the first rung of `start` or more, and goes down from there if nothing is
+    /// gained.
+    pub(super) fn new(rungs: Vec<u32>, start: u32, margin: f64) -> Climb {
         let is_over = rungs.len() < 2;
-        let set = rising(0, rungs.len());
+        let above = rungs.iter().filter(|rung| **rung < start).count();
+        let set = rising(above.min(rungs.len().saturating_sub(2)), rungs.len());
         let reached = is_over.then_some(0);
-        Climb { rungs, margin, set, is_level: false, is_over, rounds: Vec::new(), reached, failed: None }
+        Climb {
+            rungs,
+            margin,
+            set,
+            is_level: false,
+            is_over,
+            rounds: Vec::new(),
+            reached,
+            is_descending: false,
+            failed: None,
+        }
     }
 
     /// The sizes of the next round, the lowest first; none when the climb is over.
@@ -76,13 +93,12 @@ impl Climb {
     }
 
     /// Ends the climb here, with what is known. Whether it was cut short: it still rose, so a larger size
-    /// may be far better.
+    /// may be far better. On the level no size is far better than another.
     pub(super) fn stop(&mut self) -> bool {
         if std::mem::replace(&mut self.is_over, true) {
             return false;
         }
-        let still_gains = self.rounds.len() < 2 || self.gains_at_its_top();
-        !self.is_level || (still_gains && self.set.last().is_some_and(|highest| highest + 1 < self.rungs.len()))
+        !self.is_level || self.rounds.len() < RISING_ROUNDS
     }
 
     /// The smallest size that is equivalent to the best of those measured. `None` when the first failed.
@@ -114,17 +130,19 @@ impl Climb {
         self.failed.is_some()
     }
 
-    /// A failed rung ends the climb below it; what was said of the lower ones stands, and those that a long
-    /// step passed over are compared.
+    /// A failed rung ends the climb below it: what was said of the lower ones stands, and those that were
+    /// passed over are compared.
     fn fail(&mut self, rung: usize) {
         self.failed = Some(rung);
         let low = self.set[0];
-        if !self.is_level && low + 1 < rung {
-            self.rungs.truncate(rung);
-            self.compare((low..rung).collect(), true);
-        } else {
+        let below = if low < rung { low } else { rung.saturating_sub(FLAT_GAINS) };
+        if rung == 0 || (self.is_level && low < rung) {
             self.is_over = true;
+            return;
         }
+        self.rungs.truncate(rung);
+        self.is_over = below + 1 == rung;
+        self.compare((below..rung).collect(), true);
     }
 
     /// Plain gains raise the step; anything else makes the lower of its rungs, or what lies about it, the
@@ -133,11 +151,12 @@ impl Climb {
         let (low, high) = (self.set[0], self.set[1]);
         let gains = self.differences(high, low);
         let plain = gains.iter().all(|gain| *gain > PLAIN);
-        if plain && self.rounds.len() < RISING_ROUNDS {
+        let sure = !gains.is_empty() && gains.iter().all(|gain| *gain > SURE);
+        if plain && !sure && self.rounds.len() < RISING_ROUNDS {
             return;
         }
         let top = self.rungs.len() - 1;
-        let risen = plain && gains.len() == RISING_ROUNDS;
+        let risen = sure || (plain && gains.len() == RISING_ROUNDS);
         if risen && high < top {
             return self.compare(rising(high, self.rungs.len()), false);
         }
@@ -150,13 +169,20 @@ impl Climb {
     fn settle_level(&mut self) {
         let rounds = self.rounds.len();
         let best = self.best();
+        let others = || self.set.iter().filter(|rung| **rung != best);
+        let is_far = |rung: &usize| self.differences(*rung, best).iter().all(|difference| *difference < -PLAIN);
         let is_clear = |rung: &usize| self.estimate(*rung, best).is_some_and(|it| self.is_clear(&it));
-        let clear = self.set.iter().filter(|rung| **rung != best).all(is_clear);
-        if rounds < LEAST_ROUNDS || (rounds < MOST_ROUNDS && !clear) {
+        let is_plain = rounds >= RISING_ROUNDS && others().all(is_far);
+        if !is_plain && (rounds < LEAST_ROUNDS || (rounds < MOST_ROUNDS && !others().all(is_clear))) {
             return;
         }
         let (lowest, highest) = (self.set[0], *self.set.last().unwrap_or(&0));
-        if highest + 1 == self.rungs.len() || !self.gains_at_its_top() {
+        if self.is_descending || highest + 1 == self.rungs.len() || !self.gains_at_its_top() {
+            // A lowest rung that is as good as the best may have an equal below it.
+            if lowest > 0 && !self.is_worse(lowest, best) {
+                self.is_descending = true;
+                return self.compare(vec![lowest - 1, lowest], true);
+            }
             self.is_over = true;
             return;
         }
@@ -235,7 +261,7 @@ mod tests {
     use super::*;
 
     fn climb(rungs: &[u32], score: impl Fn(u32) -> f64) -> (Option<u32>, usize) {
-        let mut climb = Climb::new(rungs.to_vec(), 0.03_f64.ln_1p());
+        let mut climb = Climb::new(rungs.to_vec(), 4, 0.03_f64.ln_1p());
         let mut blocks = 0;
         while !climb.sizes().is_empty() {
             let said: Vec<_> = climb.sizes().iter().map(|size| Some(Outcome::Score(score(*size)))).collect();
@@ -248,17 +274,17 @@ mod tests {
     const LADDER: [u32; 7] = [1, 2, 4, 8, 16, 32, 64];
 
     #[test]
-    fn what_doubles_takes_two_rounds_a_step() {
-        // Three steps of four, and the top beside the rung below it.
-        assert_eq!(climb(&LADDER, |size| f64::from(size).ln()), (Some(64), 3 * 2 * 2 + 4 * 2));
+    fn what_doubles_takes_a_round_a_step() {
+        // Two steps of four, and two rounds of the top beside the rung below it.
+        assert_eq!(climb(&LADDER, |size| f64::from(size).ln()), (Some(64), 2 * 2 + 2 * 2));
     }
 
     #[test]
     fn two_flat_steps_end_it_and_the_smallest_equal_is_chosen() {
-        // A rise, a step that does not rise, and four rounds of four rungs.
-        assert_eq!(climb(&LADDER, |size| f64::from(size.min(4)).ln()), (Some(4), 2 * 2 + 2 + 4 * 4));
-        assert_eq!(climb(&LADDER, |size| f64::from(size.min(2)).ln()), (Some(2), 2 * 2 + 2 + 4 * 4));
-        assert_eq!(climb(&LADDER, |size| f64::from(size) * 1e-4), (Some(1), 2 + 4 * 3));
+        // A step that does not rise, four rounds of four rungs, and where the lowest is as good, the one below.
+        assert_eq!(climb(&LADDER, |size| f64::from(size.min(4)).ln()), (Some(4), 2 + 4 * 4));
+        assert_eq!(climb(&LADDER, |size| f64::from(size.min(2)).ln()), (Some(2), 2 + 4 * 4 + 2 * 2));
+        assert_eq!(climb(&LADDER, |size| f64::from(size) * 1e-4), (Some(1), 2 + 4 * 4 + 4 * 2));
     }
 
     #[test]
@@ -291,13 +317,13 @@ mod tests {
 
     #[test]
     fn a_failed_rung_ends_it_below() {
-        let mut climb = Climb::new(vec![1, 2, 4], 0.03);
+        let mut climb = Climb::new(vec![1, 2, 4], 1, 0.03);
         climb.feed(&[Some(Outcome::Score(0.0)), Some(Outcome::Score(0.0))]);
         assert_eq!(climb.sizes(), [1, 2, 4]);
         climb.feed(&[Some(Outcome::Score(0.0)), Some(Outcome::Score(1.0)), Some(Outcome::Score(1.0))]);
         climb.feed(&[Some(Outcome::Score(0.0)), Some(Outcome::Score(1.0)), Some(Outcome::Failed)]);
         assert_eq!((climb.sizes(), climb.chosen()), (Vec::new(), Some(2)));
-        let mut first = Climb::new(vec![1, 2], 0.03);
+        let mut first = Climb::new(vec![1, 2], 1, 0.03);
         first.feed(&[Some(Outcome::Failed), Some(Outcome::Score(1.0))]);
         assert_eq!(first.chosen(), None);
     }
@@ -316,7 +342,7 @@ mod tests {
         for seed in 0..200 {
             let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
             // About 5 % of noise a block, uniform; saturated from two on.
-            let mut climb = Climb::new(LADDER.to_vec(), 0.03_f64.ln_1p());
+            let mut climb = Climb::new(LADDER.to_vec(), 4, 0.03_f64.ln_1p());
             while !climb.sizes().is_empty() {
                 let said: Vec<_> = climb
                     .sizes()

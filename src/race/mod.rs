@@ -48,6 +48,9 @@ pub struct Rules {
     pub budget_ns: u64,
     /// The seed of the shuffles.
     pub seed: u64,
+    /// CPUs that may be used: climbs begin at twice as many, near the knee of what computes, and with some
+    /// of the way behind for what waits.
+    pub usable_cpus: u32,
 }
 
 /// What comes next.
@@ -132,7 +135,10 @@ impl Race {
             rules,
             random: ChaCha8Rng::seed_from_u64(rules.seed),
             roster: Roster::default(),
-            searches: entries.iter().map(|entry| Search::new(entry.clone(), margin)).collect(),
+            searches: entries
+                .iter()
+                .map(|entry| Search::new(entry.clone(), rules.usable_cpus.saturating_mul(2), margin))
+                .collect(),
             finals: None,
             pace: Pace::new(rules.budget_ns),
             running: BTreeMap::new(),

@@ -27,6 +27,8 @@ enum Stage {
 pub(super) struct Search {
     entry: Entry,
     margin: f64,
+    /// The size at which climbs begin.
+    start: u32,
     stage: Stage,
     climb: Climb,
     /// The sizes held while one axis is searched; at the end, the champion's.
@@ -36,12 +38,13 @@ pub(super) struct Search {
 }
 
 impl Search {
-    pub(super) fn new(entry: Entry, margin: f64) -> Search {
+    /// A search that begins its climbs at sizes of `start`.
+    pub(super) fn new(entry: Entry, start: u32, margin: f64) -> Search {
         let axis = if entry.in_flight.is_empty() { Axis::Workers } else { Axis::InFlight };
         let rungs = if axis == Axis::InFlight { entry.in_flight.clone() } else { entry.workers.clone() };
         let sizes = entry.default_sizes;
-        let climb = Climb::new(rungs, margin);
-        Search { entry, margin, stage: Stage::Climb(axis), climb, sizes, champion: None, was_cut: false }
+        let climb = Climb::new(rungs, start, margin);
+        Search { entry, margin, start, stage: Stage::Climb(axis), climb, sizes, champion: None, was_cut: false }
     }
 
     /// The candidates of the next round. None when the search is over.
@@ -132,7 +135,7 @@ impl Search {
         match (self.stage, chosen) {
             (Stage::Climb(axis), Some(size)) if !self.climb.has_failed() && !self.has_reached_default(axis) => {
                 let default = size_of(&mut self.entry.default_sizes.clone(), axis).take();
-                self.climb = Climb::new(std::iter::once(size).chain(default).collect(), self.margin);
+                self.climb = Climb::new(std::iter::once(size).chain(default).collect(), 0, self.margin);
                 self.stage = Stage::Check(axis);
             }
             // Its first rung failed, and nothing else is known of it.
@@ -155,7 +158,7 @@ impl Search {
         if rungs.is_empty() {
             rungs.extend(self.entry.workers.first());
         }
-        self.climb = Climb::new(rungs, self.margin);
+        self.climb = Climb::new(rungs, self.start, self.margin);
         self.stage = Stage::Climb(Axis::Workers);
     }
 

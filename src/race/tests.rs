@@ -61,7 +61,7 @@ impl Simulator {
     }
 
     fn run(mut self, entries: &[Entry], seed: u64, truth: impl Fn(&Candidate) -> f64) -> Run {
-        let mut race = Race::new(entries, Rules { margin: MARGIN, budget_ns: BUDGET, seed });
+        let mut race = Race::new(entries, Rules { margin: MARGIN, budget_ns: BUDGET, seed, usable_cpus: 2 });
         let (mut elapsed_ns, mut finals, mut anew) = (0, Vec::new(), BTreeMap::<usize, usize>::new());
         loop {
             let plan = match race.next(elapsed_ns) {
@@ -231,14 +231,14 @@ fn one_candidate_alone_is_measured() {
 fn one_candidate_that_fails_leaves_none() {
     let mut race = Race::new(
         &[entry(Engine::Sequential, &[], &[], (None, None))],
-        Rules { margin: MARGIN, budget_ns: BUDGET, seed: 0 },
+        Rules { margin: MARGIN, budget_ns: BUDGET, seed: 0, usable_cpus: 2 },
     );
     let Next::Round(round) = race.next(0) else { panic!("a round comes first") };
     race.feed(round.turns[0].candidate, Outcome::Failed);
     assert_eq!(race.retired(), [0]);
     assert_eq!(race.next(1), Next::Over(Ending::NoCandidate));
     assert_eq!(
-        Race::new(&[], Rules { margin: MARGIN, budget_ns: 0, seed: 0 }).next(0),
+        Race::new(&[], Rules { margin: MARGIN, budget_ns: 0, seed: 0, usable_cpus: 2 }).next(0),
         Next::Over(Ending::NoCandidate)
     );
 }
@@ -246,7 +246,7 @@ fn one_candidate_that_fails_leaves_none() {
 #[test]
 fn a_failed_size_ends_the_climb_below() {
     let pool = [entry(Engine::ThreadPool, &[], &[1, 2, 4, 8], (Some(2), None))];
-    let mut race = Race::new(&pool, Rules { margin: MARGIN, budget_ns: BUDGET, seed: 0 });
+    let mut race = Race::new(&pool, Rules { margin: MARGIN, budget_ns: BUDGET, seed: 0, usable_cpus: 2 });
     let mut last = Vec::new();
     while let Next::Round(round) = race.next(0) {
         last = round.turns.iter().map(|turn| race.candidates()[turn.candidate].to_string()).collect();
@@ -293,7 +293,7 @@ proptest! {
     ) {
         let chosen: Vec<Entry> =
             entries().into_iter().zip(&which).filter(|(_, keep)| **keep).map(|(entry, _)| entry).collect();
-        let mut race = Race::new(&chosen, Rules { margin, budget_ns, seed });
+        let mut race = Race::new(&chosen, Rules { margin, budget_ns, seed, usable_cpus: 2 });
         let (mut elapsed, mut turn_count, mut rounds) = (0_u64, 0_usize, 0_usize);
         let mut resident = std::collections::BTreeSet::new();
         let mut failed = std::collections::BTreeSet::new();

@@ -1,6 +1,7 @@
 //! How long a block lasts, how long its answer is waited for: pure.
 
 use crate::protocol::Block;
+use crate::record::Phase;
 use crate::workload::Load;
 
 const MS: u64 = 1_000_000;
@@ -91,17 +92,19 @@ pub(super) struct Window {
 
 impl Pace {
     /// The window of a timed block.
-    pub(super) fn window(&self, learned: &Learned) -> Window {
+    pub(super) fn window(&self, learned: &Learned, phase: Phase) -> Window {
         let latency = learned.latency_ns;
         let enough =
             if learned.throughput_per_s > 0.0 { (ENOUGH_TASKS * 1e9 / learned.throughput_per_s) as u64 } else { 0 };
         let two_tasks = latency.saturating_mul(2);
         // Tasks of a long tail make the drain long; a window as long as the rest wastes no more than half.
+        // A search can do with less.
+        let outside = if phase == Phase::Final { learned.outside_ns } else { learned.outside_ns / 4 };
         let wanted = SHORTEST_NS
             .max(learned.resume_ns.saturating_mul(20))
             .max(two_tasks)
             .max(enough)
-            .max(learned.outside_ns.min(LONGEST_NS));
+            .max(outside.min(LONGEST_NS));
         let capped = wanted.min(LONGEST_NS.max(two_tasks));
         let period = self.quota_period_ns.unwrap_or(0);
         let wanted = capped.max(period.saturating_mul(QUOTA_PERIODS));
@@ -177,25 +180,25 @@ mod tests {
     #[test]
     fn windows_are_as_documented() {
         let pace = pace(20_000 * MS);
-        assert_eq!(pace.window(&learned(50_000, 20_000.0)).ns, 10 * MS);
-        assert_eq!(pace.window(&learned(10 * MS, 6_400.0)).ns, 20 * MS);
+        assert_eq!(pace.window(&learned(50_000, 20_000.0), Phase::Final).ns, 10 * MS);
+        assert_eq!(pace.window(&learned(10 * MS, 6_400.0), Phase::Final).ns, 20 * MS);
         // Four tasks one after another.
-        assert_eq!(pace.window(&learned(10 * MS, 100.0)).ns, 40 * MS);
-        assert_eq!(pace.window(&learned(80 * MS, 12.5)).ns, 160 * MS);
+        assert_eq!(pace.window(&learned(10 * MS, 100.0), Phase::Final).ns, 40 * MS);
+        assert_eq!(pace.window(&learned(80 * MS, 12.5), Phase::Final).ns, 160 * MS);
         let slow_start = Learned { resume_ns: MS, ..learned(50_000, 20_000.0) };
-        assert_eq!(pace.window(&slow_start).ns, 20 * MS);
+        assert_eq!(pace.window(&slow_start, Phase::Final).ns, 20 * MS);
         let long_tail = Learned { outside_ns: 40 * MS, ..learned(5 * MS, 3_000.0) };
-        assert_eq!(pace.window(&long_tail).ns, 40 * MS);
+        assert_eq!(pace.window(&long_tail, Phase::Final).ns, 40 * MS);
         let quota = Pace { quota_period_ns: Some(100 * MS), ..pace };
-        let window = quota.window(&learned(50_000, 20_000.0));
+        let window = quota.window(&learned(50_000, 20_000.0), Phase::Final);
         assert_eq!((window.ns, window.idle_before_ns), (500 * MS, 100 * MS));
     }
 
     #[test]
     fn a_long_task_gets_one_latency_and_a_word() {
-        let window = pace(20_000 * MS).window(&learned(3_000 * MS, 1.0));
+        let window = pace(20_000 * MS).window(&learned(3_000 * MS, 1.0), Phase::Final);
         assert_eq!((window.ns, window.long_tasks), (3_000 * MS, true));
-        assert!(!pace(20_000 * MS).window(&learned(100 * MS, 10.0)).long_tasks);
+        assert!(!pace(20_000 * MS).window(&learned(100 * MS, 10.0), Phase::Final).long_tasks);
     }
 
     #[test]
@@ -215,7 +218,7 @@ mod tests {
         ) {
             let pace = pace(budget);
             let learned = learned(latency, throughput);
-            let window = pace.window(&learned);
+            let window = pace.window(&learned, Phase::Search);
             prop_assert!(window.ns >= MS);
             prop_assert!(pace.patience_ns(window.ns, &learned) >= window.ns);
             if let Some(ns) = pace.within_calls(window.ns, &learned, concurrency, left) {

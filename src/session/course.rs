@@ -14,6 +14,8 @@ use crate::workload::Goal;
 const MS: u64 = 1_000_000;
 /// The window of the block by which a new incarnation is warmed up.
 const WARM_UP_NS: u64 = 10 * MS;
+/// Tasks as long as this need no warm-up but the one that each slot has run: what is cold costs them little.
+const LONG_TASK_NS: u64 = 5 * MS;
 /// The window of a memory block.
 const MEMORY_NS: u64 = 60 * MS;
 
@@ -191,7 +193,8 @@ impl<'a> Course<'a> {
         });
         self.record.rounds.push(Round { order: Vec::new(), phase: round.phase });
         self.longest = 0;
-        self.common_ns = self.common_window(round);
+        // A search looks for gains that are larger than what this evens out.
+        self.common_ns = if round.phase == Phase::Final { self.common_window(round) } else { 0 };
         for turn in &round.turns {
             if self.overspent() {
                 return Some(Stop::BudgetSpent);
@@ -214,7 +217,7 @@ impl<'a> Course<'a> {
     /// a trimmed mean would favour whoever has short windows.
     fn common_window(&self, round: &RoundPlan) -> u64 {
         let known = round.turns.iter().filter_map(|turn| self.slots.get(turn.candidate)?.learned);
-        let mut needs: Vec<u64> = known.map(|learned| self.pace.window(&learned).ns).collect();
+        let mut needs: Vec<u64> = known.map(|learned| self.pace.window(&learned, round.phase).ns).collect();
         needs.sort_unstable();
         needs.get(needs.len() / 2).copied().unwrap_or(0)
     }
@@ -268,7 +271,7 @@ impl<'a> Course<'a> {
         {
             return Ok(Err(stop));
         }
-        let window = self.pace.window(&learned);
+        let window = self.pace.window(&learned, phase);
         let wished = window.ns.max(self.common_ns);
         let Some(window_ns) = self.affordable(slot, wished, &learned) else { return Ok(Err(Stop::CallsSpent)) };
         if window.long_tasks && !std::mem::replace(&mut self.slots[slot].warned_of_length, true) {
@@ -314,6 +317,10 @@ impl<'a> Course<'a> {
             self.slots[slot].has_memory = false;
         }
         let learned = Learned::from_first_task(born.ready.first_task_ns, concurrency, self.record.workload.load);
+        if learned.latency_ns > LONG_TASK_NS {
+            self.slots[slot].learned = Some(learned);
+            return Ok(Ok(()));
+        }
         let wished = self.pace.untimed(WARM_UP_NS, learned.latency_ns.min(WARM_UP_NS));
         let Some(window_ns) = self.affordable(slot, wished, &learned) else { return Ok(Err(Stop::CallsSpent)) };
         let taken = self.block(slot, BlockKind::Timed, window_ns, self.first_index, &learned)?;

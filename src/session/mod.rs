@@ -166,8 +166,12 @@ impl Stage<'_> {
         };
         record.calibration = prepared.calibration;
         let settings = &session.settings;
-        let rules =
-            Rules { margin: session.workload.objective.margin, budget_ns: settings.budget_ns, seed: settings.seed };
+        let rules = Rules {
+            margin: session.workload.objective.margin,
+            budget_ns: settings.budget_ns,
+            seed: settings.seed,
+            usable_cpus: session.host.usable_cpus(),
+        };
         let mut race = Race::new(&session.plan.entries, rules);
         let mut residents = Residents::new(nursery, job, began_ns);
         let rules = course::Rules { pace: pace(session), reference: prepared.reference, calls: prepared.calls };
