@@ -140,7 +140,7 @@ fn a_port_in_use_is_named() {
 #[test]
 fn the_help_names_the_budgets_that_hold() {
     let help = run(&["run", "--help"]).out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(help.contains("[default: 30s a workload, 4m for all that are shipped]"), "{help}");
+    assert!(help.contains("[default: 45s a workload, 5m for all that are shipped]"), "{help}");
     let planned = run(&["plan", "web-scraping", "--format", "json"]).out;
     let value: serde_json::Value = serde_json::from_str(&planned).expect("JSON");
     assert_eq!(value["settings"]["budget_ns"], 30_000_000_000_u64);

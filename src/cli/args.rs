@@ -9,9 +9,9 @@ use crate::candidate::{Engine, Model, RUST, UnknownWord, nearest};
 use crate::plan::Settings;
 
 /// The time for one workload when the user names none.
-pub(super) const BUDGET: Duration = Duration::from_secs(30);
+pub(super) const BUDGET: Duration = Duration::from_secs(45);
 /// The time for all shipped workloads together when the user names none.
-pub(super) const BUDGET_OF_ALL: Duration = Duration::from_secs(240);
+pub(super) const BUDGET_OF_ALL: Duration = Duration::from_secs(300);
 
 /// The runtimes that `--runtimes` may name.
 const RUNTIMES: [&str; 1] = [RUST];

@@ -197,10 +197,12 @@ impl Climb {
         self.compare(set, true);
     }
 
-    /// Whether one of the last two gains of the set is above the margin.
+    /// Whether one of the last two gains of the set is above the margin, and not by chance.
     fn gains_at_its_top(&self) -> bool {
-        let gains =
-            |pair: &[usize]| trimmed_mean(&self.differences(pair[1], pair[0])).is_some_and(|gain| gain > self.margin);
+        let gains = |pair: &[usize]| {
+            self.estimate(pair[1], pair[0])
+                .is_some_and(|gain| gain.mean > self.margin.max(ERRORS * gain.standard_error))
+        };
         self.set[self.set.len().saturating_sub(FLAT_GAINS + 1)..].windows(2).any(gains)
     }
 
