@@ -151,9 +151,9 @@ fn is_cut(record: &Record, index: usize) -> bool {
 }
 
 /// The order in which equivalent candidates are named.
-fn simplicity(record: &Record, one: usize) -> (Model, u32, Option<u32>, Engine) {
+fn simplicity(record: &Record, one: usize) -> (Model, u32, Engine, Option<u32>) {
     let candidate = &record.candidates[one].candidate;
-    (candidate.model(), candidate.sizes.concurrency(), candidate.sizes.workers, candidate.engine)
+    (candidate.model(), candidate.sizes.concurrency(), candidate.engine, candidate.sizes.workers)
 }
 
 /// Gives a row its status, and its ratio to the best (or the leader).

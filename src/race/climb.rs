@@ -39,6 +39,8 @@ pub(super) struct Climb {
     rounds: Vec<Vec<Option<f64>>>,
     /// The highest rung that was measured.
     reached: Option<usize>,
+    /// Whether it only looks whether one size is better than another.
+    is_check: bool,
     /// Whether it goes down: what lies above the set was compared.
     is_descending: bool,
     /// The lowest rung that failed: it and those above it are out.
@@ -61,9 +63,16 @@ impl Climb {
             is_over,
             rounds: Vec::new(),
             reached,
+            is_check: false,
             is_descending: false,
             failed: None,
         }
+    }
+
+    /// Whether the larger of two sizes is better. One round that does not say so ends it: two gains below the
+    /// margin came before.
+    pub(super) fn check(size: u32, larger: u32, margin: f64) -> Climb {
+        Climb { is_check: true, ..Climb::new(vec![size, larger], 0, margin) }
     }
 
     /// The sizes of the next round, the lowest first; none when the climb is over.
@@ -160,9 +169,17 @@ impl Climb {
         if risen && high < top {
             return self.compare(rising(high, self.rungs.len()), false);
         }
-        // At the top of a rise, between its last two rungs; else about the rung that was not exceeded.
+        let gain = trimmed_mean(&gains).unwrap_or(0.0);
+        if self.is_check && gain <= self.margin {
+            self.is_over = true;
+            return;
+        }
+        // At the top of a rise, between its last two rungs; else about the rung that was not exceeded. The
+        // far end of the step runs again where it seemed to gain: a long step that gains nothing is one of
+        // the two gains that must stay below the margin.
         let about = if risen { high } else { low };
-        self.compare((about.saturating_sub(1)..=top.min(about + FLAT_GAINS)).collect(), true);
+        let above = if gain > self.margin { FLAT_GAINS } else { FLAT_GAINS - 1 };
+        self.compare((about.saturating_sub(1)..=top.min(about + above)).collect(), true);
     }
 
     /// Ends the level, or moves it up where its upper rungs still gain.
@@ -203,7 +220,9 @@ impl Climb {
             self.estimate(pair[1], pair[0])
                 .is_some_and(|gain| gain.mean > self.margin.max(ERRORS * gain.standard_error))
         };
-        self.set[self.set.len().saturating_sub(FLAT_GAINS + 1)..].windows(2).any(gains)
+        // Of three rungs the upper two; what is above them was passed in a long step without gain.
+        let upper = if self.set.len() > FLAT_GAINS + 1 { FLAT_GAINS + 1 } else { FLAT_GAINS };
+        self.set[self.set.len().saturating_sub(upper)..].windows(2).any(gains)
     }
 
     fn compare(&mut self, set: Vec<usize>, is_level: bool) {
@@ -283,10 +302,10 @@ mod tests {
 
     #[test]
     fn two_flat_steps_end_it_and_the_smallest_equal_is_chosen() {
-        // A step that does not rise, four rounds of four rungs, and where the lowest is as good, the one below.
-        assert_eq!(climb(&LADDER, |size| f64::from(size.min(4)).ln()), (Some(4), 2 + 4 * 4));
-        assert_eq!(climb(&LADDER, |size| f64::from(size.min(2)).ln()), (Some(2), 2 + 4 * 4 + 2 * 2));
-        assert_eq!(climb(&LADDER, |size| f64::from(size) * 1e-4), (Some(1), 2 + 4 * 4 + 4 * 2));
+        // A step that does not rise, four rounds of three rungs, and where the lowest is as good, the one below.
+        assert_eq!(climb(&LADDER, |size| f64::from(size.min(4)).ln()), (Some(4), 2 + 4 * 3));
+        assert_eq!(climb(&LADDER, |size| f64::from(size.min(2)).ln()), (Some(2), 2 + 4 * 3 + 2 * 2));
+        assert_eq!(climb(&LADDER, |size| f64::from(size) * 1e-4), (Some(1), 2 + 4 * 3 + 4 * 2));
     }
 
     #[test]
@@ -320,7 +339,7 @@ mod tests {
     #[test]
     fn a_failed_rung_ends_it_below() {
         let mut climb = Climb::new(vec![1, 2, 4], 1, 0.03);
-        climb.feed(&[Some(Outcome::Score(0.0)), Some(Outcome::Score(0.0))]);
+        climb.feed(&[Some(Outcome::Score(0.0)), Some(Outcome::Score(0.1))]);
         assert_eq!(climb.sizes(), [1, 2, 4]);
         climb.feed(&[Some(Outcome::Score(0.0)), Some(Outcome::Score(1.0)), Some(Outcome::Score(1.0))]);
         climb.feed(&[Some(Outcome::Score(0.0)), Some(Outcome::Score(1.0)), Some(Outcome::Failed)]);

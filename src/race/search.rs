@@ -134,8 +134,8 @@ impl Search {
         let chosen = self.climb.chosen();
         match (self.stage, chosen) {
             (Stage::Climb(axis), Some(size)) if !self.climb.has_failed() && !self.has_reached_default(axis) => {
-                let default = size_of(&mut self.entry.default_sizes.clone(), axis).take();
-                self.climb = Climb::new(std::iter::once(size).chain(default).collect(), 0, self.margin);
+                let default = size_of(&mut self.entry.default_sizes.clone(), axis).unwrap_or(size);
+                self.climb = Climb::check(size, default, self.margin);
                 self.stage = Stage::Check(axis);
             }
             // Its first rung failed, and nothing else is known of it.
