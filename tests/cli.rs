@@ -143,7 +143,7 @@ fn the_help_names_the_budgets_that_hold() {
     assert!(help.contains("[default: 45s a workload, 5m for all that are shipped]"), "{help}");
     let planned = run(&["plan", "web-scraping", "--format", "json"]).out;
     let value: serde_json::Value = serde_json::from_str(&planned).expect("JSON");
-    assert_eq!(value["settings"]["budget_ns"], 30_000_000_000_u64);
+    assert_eq!(value["settings"]["budget_ns"], 45_000_000_000_u64);
 }
 
 #[test]

@@ -9,6 +9,8 @@
 mod by_hand;
 mod limits;
 
+use std::ffi::OsString;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,23 +36,29 @@ const PAIRS: usize = 40;
 /// About how long one side of a pair runs.
 const SIDE: Duration = Duration::from_millis(60);
 
-fn main() {
+fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // The engines' worker processes are this program, started again.
+    if arguments.first().is_some_and(|first| first == "worker") {
+        let rest: Vec<OsString> = arguments[1..].iter().map(OsString::from).collect();
+        return conbench::agent::worker::main(&rest);
+    }
     if arguments.first().is_some_and(|first| first == by_hand::WORKER) {
         by_hand::worker();
-        return;
+        return ExitCode::SUCCESS;
     }
     // `cargo test --benches` only wants to know that it starts.
     if arguments.iter().any(|argument| argument == "--test") {
-        return;
+        return ExitCode::SUCCESS;
     }
     let filter = arguments.iter().find(|argument| !argument.starts_with('-')).map_or("", String::as_str);
-    if "engines".contains(filter) {
-        show("engine beside a loop written by hand (above 1: the engine is faster)", &ratios());
+    if filter != "limits" {
+        show("engine beside a loop written by hand (above 1: the engine is faster)", &ratios(filter));
     }
-    if "limits".contains(filter) {
+    if filter.is_empty() || filter == "limits" {
         show("limits", &limits::measure());
     }
+    ExitCode::SUCCESS
 }
 
 /// A line of a table: what, the figure, the target, whether it is met.
@@ -89,12 +97,16 @@ fn iteration_ns(cpu: Cpu) -> f64 {
     }
 }
 
-fn ratios() -> Vec<Line> {
+/// The engines whose line contains `filter`, each beside its loop.
+fn ratios(filter: &str) -> Vec<Line> {
     let mut lines = Vec::new();
     for (name, step, iterations) in tasks() {
         for engine in Kind::RUST {
             let size = if matches!(step, Step::Cpu(_)) { 2 } else { 8 };
             let what = format!("{name}, {engine}");
+            if !what.contains(filter) {
+                continue;
+            }
             lines.push(match ratio(&job(engine, size, &step, iterations)) {
                 Ok(ratio) => Line {
                     what,
@@ -106,7 +118,9 @@ fn ratios() -> Vec<Line> {
             });
         }
     }
-    lines.push(recording());
+    if filter.is_empty() || filter == "recording" {
+        lines.push(recording());
+    }
     lines
 }
 
@@ -134,7 +148,9 @@ pub(crate) fn job(engine: Kind, size: u32, step: &Step, iterations: u64) -> Job 
 fn ratio(job: &Job) -> Result<stats::Interval, String> {
     let task = Arc::new(steps::build(job, Place::Agent).map_err(|failure| failure.to_string())?);
     let mut ours = engines::build(job, Arc::clone(&task)).map_err(|failure| failure.to_string())?;
-    let mut theirs = by_hand::build(job, &task);
+    // A task of its own: a timer belongs to the event loop that first waits on it.
+    let own = Arc::new(steps::build(job, Place::Agent).map_err(|failure| failure.to_string())?);
+    let mut theirs = by_hand::build(job, &own);
     let tasks = side_tasks(&mut *theirs);
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let logs: Vec<f64> = (0..PAIRS)

@@ -79,7 +79,7 @@ pub(super) async fn dispatch<F>(
     sampler: Arc<Sampler>,
     in_flight: u32,
     shards: u32,
-    run: impl Fn(u64) -> F + Send + 'static,
+    run: impl Fn(u64) -> F + Clone + Send + 'static,
 ) where
     F: Future<Output = Outcome> + Send + 'static,
 {
@@ -89,11 +89,12 @@ pub(super) async fn dispatch<F>(
     while let Some(slot) = free.recv().await {
         let Some(index) = sampler.next() else { break };
         let lane = Lane { slot, shard: slot % shards };
-        let (sampler, free, task) = (Arc::clone(&sampler), free_sender.clone(), run(index));
+        let (sampler, free, run) = (Arc::clone(&sampler), free_sender.clone(), run.clone());
         let submitted_ns = now_ns();
         tokio::spawn(async move {
             let begin_ns = sampler.begin(lane);
-            sampler.end(lane, submitted_ns, begin_ns, task.await);
+            // Made here: a future that is moved in is kept twice, as what was moved and as what is awaited.
+            sampler.end(lane, submitted_ns, begin_ns, run(index).await);
             let _ = free.send(slot);
         });
     }
