@@ -4,8 +4,8 @@
 //! live agents; tests drive it with a simulator.
 //!
 //! Two phases. In the *search*, each entry climbs its ladders (`in_flight` at the default workers, then
-//! `workers`), a rung and the one below in the same round, until two successive gains are below the
-//! margin; the smallest size that is equivalent to the best is its champion. In the *final*, the
+//! `workers`) in long steps, then compares the rungs that may be the best in the same rounds, until no
+//! larger one gains more than the margin; the smallest size that is equivalent to the best is its champion. In the *final*, the
 //! champions meet, in lives that begin anew, until each is tied with the leader or worse.
 //!
 //! ```text
