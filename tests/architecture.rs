@@ -17,7 +17,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("stats", &[]),
     ("host", &[]),
     ("protocol", &["workload"]),
-    ("plan", &["workload", "host"]),
+    ("plan", &["workload", "host", "protocol"]),
     ("agent", &["protocol", "workload"]),
     ("record", &["workload", "host", "protocol", "plan"]),
     ("race", &["stats", "plan", "record"]),

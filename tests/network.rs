@@ -65,7 +65,7 @@ fn connect(port: u16) -> TcpStream {
 fn job(step: Step, server: Option<ServerAddress>, timeout_ns: u64) -> Job {
     let draws = vec![vec![200_000; DRAWS]];
     Job {
-        candidate: Candidate { runtime: "rust".to_owned(), engine: Engine::Sequential, sizes: Sizes::default() },
+        candidate: Candidate::new("rust", Engine::Sequential, Sizes::default()),
         load: Load::Closed { max_in_flight: 4 },
         payload: Payload::default(),
         steps: vec![StepJob { step, iterations: 1, draws }],

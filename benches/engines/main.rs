@@ -133,7 +133,7 @@ pub(crate) fn job(engine: Kind, size: u32, step: &Step, iterations: u64) -> Job 
     };
     let draws = step.distributions().into_iter().map(|distribution| vec![distribution.mean_ns() as u64; DRAWS]);
     Job {
-        candidate: Candidate { runtime: RUST.to_owned(), engine, sizes },
+        candidate: Candidate::new(RUST, engine, sizes),
         load: Load::Closed { max_in_flight: 64 },
         payload: Payload::default(),
         steps: vec![StepJob { step: step.clone(), iterations, draws: draws.collect() }],

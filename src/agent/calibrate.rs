@@ -27,7 +27,8 @@ pub fn calibrate(request: &Calibrate) -> Calibrated {
 pub fn reference(task: &Task) -> Result<Reference, Failed> {
     let variants = (0..VARIANTS).map(|index| task.reference(index)).collect::<Result<Vec<Vec<u64>>, Failed>>()?;
     let steps = variants.first().map_or(0, Vec::len);
-    Ok(Reference { tables: (0..steps).map(|step| variants.iter().map(|sums| sums[step]).collect()).collect() })
+    let tables = (0..steps).map(|step| variants.iter().map(|sums| sums[step]).collect()).collect();
+    Ok(Reference { tables, ..Reference::default() })
 }
 
 /// Inputs that are averaged over: tasks work on several, which need not cost the same.

@@ -25,11 +25,11 @@ use engines::Engine;
 use sampler::{Arrival, Sampler, Settings};
 use task::Task;
 
-use crate::candidate::Model;
+use crate::candidate::{Engine as Kind, Model};
 use crate::clock::{self, now_ns};
 use crate::protocol::{
-    Block, BlockKind, Ended, Failed, FailureKind, Go, Hello, Job, PROTOCOL, REPLIES_FD, REQUESTS_FD, Ready, Reply,
-    Request, VARIANTS,
+    Block, BlockKind, Ended, Failed, FailureKind, Go, Hello, Job, Offer, PROTOCOL, REPLIES_FD, REQUESTS_FD, Ready,
+    Reply, Request, VARIANTS,
 };
 use crate::workload::Load;
 
@@ -91,9 +91,16 @@ fn send(replies: &mut File, reply: &Reply) -> io::Result<()> {
 fn hello() -> Hello {
     Hello {
         protocol: PROTOCOL,
-        runtime: crate::candidate::RUST.to_owned(),
+        language: crate::candidate::RUST.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        implementation: None,
+        executable: None,
         gil: None,
+        free_threaded: None,
+        engines: Kind::RUST.into_iter().map(|engine| Offer { engine, default_workers: None }).collect(),
+        absent: Vec::new(),
+        start_methods: Vec::new(),
+        event_loops: Vec::new(),
         clock_resolution_ns: clock::resolution_ns(),
         clock_cost_ns: clock::cost_ns(),
     }
@@ -102,8 +109,8 @@ fn hello() -> Hello {
 fn answer(request: Request, received_ns: u64, candidate: &mut Option<Running>) -> Result<Reply, Failed> {
     match request {
         Request::Calibrate(calibrate) => Ok(Reply::Calibrated(calibrate::calibrate(&calibrate))),
-        Request::Reference(job) => {
-            calibrate::reference(&steps::build(&job, steps::Place::Agent)?).map(Reply::Reference)
+        Request::Reference(made) => {
+            calibrate::reference(&steps::build(&made.job, steps::Place::Agent)?).map(Reply::Reference)
         }
         Request::Job(job) => {
             let running = candidate.insert(Running::start(*job)?);
@@ -115,7 +122,7 @@ fn answer(request: Request, received_ns: u64, candidate: &mut Option<Running>) -
         },
         Request::Bye {} => {
             drop(candidate.take());
-            Ok(Reply::Bye(Ended { teardown_ns: now_ns() - received_ns }))
+            Ok(Reply::Bye(Ended { teardown_ns: now_ns() - received_ns, left_behind: Vec::new() }))
         }
     }
 }
@@ -125,6 +132,7 @@ fn protocol_failure(error: &dyn std::fmt::Display) -> Failed {
         kind: FailureKind::Protocol,
         message: format!("the agent does not understand a request: {error}"),
         place: String::new(),
+        traceback: Vec::new(),
     }
 }
 
@@ -160,7 +168,7 @@ impl Running {
         self.sample(Arrival::Batch { tasks: u64::from(self.engine.slots()) }, Go::first())?;
         self.task.settle();
         let pids = std::iter::once(std::process::id()).chain(self.engine.pids()).collect();
-        Ok(Ready { startup_ns, first_task_ns: Sampler::mean_service_ns(&first), pids })
+        Ok(Ready { startup_ns, first_task_ns: Sampler::mean_service_ns(&first), pids, gil: None })
     }
 
     fn block(&mut self, go: Go) -> Result<Block, Failed> {

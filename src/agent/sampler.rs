@@ -364,6 +364,8 @@ impl Sampler {
             busy_ns: totals.busy_ns,
             usage,
             longest_stall_ns: (self.settings.heartbeat && stall_ns > 0).then_some(stall_ns),
+            serialisation: None,
+            results: Vec::new(),
         })
     }
 
@@ -451,6 +453,7 @@ fn unusable(error: &dyn std::fmt::Display) -> Failed {
         kind: FailureKind::Agent,
         message: format!("the histogram of a block cannot be made: {error}"),
         place: String::new(),
+        traceback: Vec::new(),
     }
 }
 
@@ -464,6 +467,7 @@ fn late(took_ns: u64, timeout_ns: u64) -> Failed {
             millis(timeout_ns)
         ),
         place: String::new(),
+        traceback: Vec::new(),
     }
 }
 

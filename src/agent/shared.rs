@@ -126,7 +126,12 @@ impl Shared {
 fn setup(what: &str, error: &io::Error) -> Failed {
     let full = [libc::EMFILE, libc::EBADF].contains(&error.raw_os_error().unwrap_or(0));
     let hint = if full { "; use fewer workers or raise the limit of open files (ulimit -n)" } else { "" };
-    Failed { kind: FailureKind::Setup, message: format!("{what}: {error}{hint}"), place: String::new() }
+    Failed {
+        kind: FailureKind::Setup,
+        message: format!("{what}: {error}{hint}"),
+        place: String::new(),
+        traceback: Vec::new(),
+    }
 }
 
 /// Makes the pipes of one queue; the companion's ends go to `theirs`.

@@ -147,6 +147,7 @@ impl Reply {
                 kind: FailureKind::Worker,
                 message: format!("a worker failed and its reason cannot be read: {error}"),
                 place: String::new(),
+                traceback: Vec::new(),
             }))
         } else {
             Ok(self.checksum.wrapping_add(Task::digest(payload)))
@@ -182,6 +183,7 @@ impl Worker {
             kind: FailureKind::Setup,
             message: format!("cannot start a worker process: {error}"),
             place: format!("worker {slot}"),
+            traceback: Vec::new(),
         })
     }
 
@@ -238,7 +240,7 @@ impl Worker {
             Some(status) => format!("the worker process died: {status}"),
             None => format!("the worker process does not answer: {error}"),
         };
-        Failed { kind: FailureKind::Worker, message, place: format!("worker {slot}") }
+        Failed { kind: FailureKind::Worker, message, place: format!("worker {slot}"), traceback: Vec::new() }
     }
 
     /// Ends the worker and waits for its end, so that what it used counts as used by a child.
@@ -280,6 +282,7 @@ pub fn encode_job(job: &Job) -> Result<Vec<u8>, Failed> {
         kind: FailureKind::Setup,
         message: format!("cannot write the job for a worker: {error}"),
         place: String::new(),
+        traceback: Vec::new(),
     })
 }
 
@@ -344,6 +347,7 @@ fn answer(socket: &UnixStream, request: Request, input: &[u8], task: &Result<Tas
             kind: FailureKind::Worker,
             message: error.to_string(),
             place: String::new(),
+            traceback: Vec::new(),
         }),
         ask => task.as_ref().map_err(Clone::clone).and_then(|task| run(task, request, ask, input)),
     };

@@ -34,7 +34,8 @@ pub(super) fn timed(candidate: &CandidateRecord) -> impl Iterator<Item = &BlockR
 
 /// Memory that a candidate's tree took in each memory block, without the baseline.
 pub(super) fn memory(record: &Record, candidate: &CandidateRecord) -> Vec<f64> {
-    let baseline = record.calibration.baseline_memory_bytes.unwrap_or(0);
+    let runtime = record.calibration.runtime(&candidate.candidate.runtime);
+    let baseline = runtime.and_then(|runtime| runtime.baseline_memory_bytes).unwrap_or(0);
     let samples = candidate.blocks.iter().filter_map(|block| block.memory);
     samples.map(|sample| sample.memory_bytes.saturating_sub(baseline) as f64).collect()
 }
@@ -98,7 +99,8 @@ fn checked(record: &Record, candidate: &CandidateRecord) -> Option<bool> {
     if is_wrong {
         return Some(false);
     }
-    (record.calibration.checked && !candidate.blocks.is_empty()).then_some(true)
+    let checks = record.calibration.runtime(&candidate.candidate.runtime).is_some_and(|runtime| runtime.checked);
+    (checks && !candidate.blocks.is_empty()).then_some(true)
 }
 
 /// The trimmed mean of the blocks' throughput. A single block has the interval of a count of its tasks

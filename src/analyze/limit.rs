@@ -41,7 +41,7 @@ pub(super) fn task(record: &Record, figures: &[Figures]) -> Task {
         unloaded_ns: unloaded_ns(record, figures),
         cpu_ns: least(&mut figures.iter().filter_map(Figures::cpu_ns_per_task)),
         cpu_with_server_ns: least(&mut figures.iter().filter_map(with_server)),
-        serial: serial(record),
+        serial: serial(record, figures),
         cores: record
             .calibration
             .usable_cores
@@ -85,7 +85,8 @@ pub(super) fn limit(record: &Record, task: &Task) -> Option<HostLimit> {
 }
 
 /// The longest lock or queue stage of a task. Each has a lock or a consumer of its own.
-fn serial(record: &Record) -> Option<Serial> {
+fn serial(record: &Record, figures: &[Figures]) -> Option<Serial> {
+    let runtime = figures.first().map_or("", |one| one.row.candidate.runtime.as_str());
     let of_step = |(position, step): (usize, &Step)| {
         let (work, is_lock) = match step {
             Step::Lock { hold } => (hold, true),
@@ -94,7 +95,7 @@ fn serial(record: &Record) -> Option<Serial> {
         };
         let time_ns = match work {
             Work::Wait { time } => time.mean_ns(),
-            Work::Cpu(cpu) => cpu_time_ns(record, position, cpu)?,
+            Work::Cpu(cpu) => cpu_time_ns(record, runtime, position, cpu)?,
         };
         (time_ns.is_finite() && time_ns > 0.0).then_some(Serial { time_ns, is_lock })
     };
@@ -103,9 +104,9 @@ fn serial(record: &Record) -> Option<Serial> {
 }
 
 /// The unloaded time of a step's computation: as calibrated, else as its user wrote it.
-fn cpu_time_ns(record: &Record, position: usize, cpu: &Cpu) -> Option<f64> {
-    let calibration = &record.calibration;
+fn cpu_time_ns(record: &Record, runtime: &str, position: usize, cpu: &Cpu) -> Option<f64> {
     let calibrated = || {
+        let calibration = record.calibration.runtime(runtime)?;
         let iteration = calibration.iteration_ns.get(position).copied().flatten()?;
         Some(iteration * *calibration.iterations.get(position)? as f64)
     };

@@ -246,7 +246,7 @@ fn memory_and_cpu_are_goals_too() {
 fn what_failed_comes_last_with_its_reason() {
     let mut session = computation();
     let place = "step 1 (cpu)".to_owned();
-    let failure = Failed { kind: FailureKind::Checksum, message: "wrong sum".to_owned(), place };
+    let failure = Failed { kind: FailureKind::Checksum, message: "wrong sum".to_owned(), place, traceback: Vec::new() };
     session.record.candidates[2].failure = Some(failure);
     let verdict = analyze(&session.record);
     let last = only(&verdict).rows.last().expect("rows");
@@ -269,7 +269,12 @@ fn records_that_lack_everything_have_no_answer_but_a_reason() {
 
     let mut failed = computation();
     for candidate in &mut failed.record.candidates {
-        let failure = Failed { kind: FailureKind::Hang, message: "hangs".to_owned(), place: String::new() };
+        let failure = Failed {
+            kind: FailureKind::Hang,
+            message: "hangs".to_owned(),
+            place: String::new(),
+            traceback: Vec::new(),
+        };
         candidate.failure = Some(failure);
     }
     let verdict = analyze(&failed.record);

@@ -1,4 +1,5 @@
-//! Candidates: a runtime, an engine and its sizes, written `rust/tokio-multi-thread@w2,f64`.
+//! Candidates: a runtime, an engine and its sizes, written `rust/tokio-multi-thread@w2,f64` or
+//! `python3.11/multiprocessing.Pool@fork,w2,c16`.
 //!
 //! The words of the table live here and nowhere else; every room may use them, and this one knows none.
 
@@ -75,7 +76,7 @@ impl FromStr for Model {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Engine {
-    /// A plain loop on the main thread.
+    /// A plain loop on the main thread; every runtime has it.
     Sequential,
     /// Threads that take tasks from one bounded channel.
     ThreadPool,
@@ -95,6 +96,80 @@ pub enum Engine {
     TokioBlockingPool,
     /// One event loop, with the blocking steps in worker processes.
     TokioProcessPool,
+    /// `concurrent.futures.ThreadPoolExecutor`.
+    #[serde(rename = "ThreadPoolExecutor")]
+    ThreadPoolExecutor,
+    /// A `threading.Thread` started and joined for each task.
+    #[serde(rename = "Thread")]
+    Thread,
+    /// `asyncio` tasks (`create_task`, or `gather` over a batch) with a bound on what is in flight.
+    #[serde(rename = "asyncio")]
+    Asyncio,
+    /// `asyncio.TaskGroup` with a bound on what is in flight.
+    #[serde(rename = "TaskGroup")]
+    TaskGroup,
+    /// `asyncio` tasks on uvloop.
+    #[serde(rename = "uvloop")]
+    Uvloop,
+    /// `concurrent.futures.ProcessPoolExecutor`.
+    #[serde(rename = "ProcessPoolExecutor")]
+    ProcessPoolExecutor,
+    /// `multiprocessing.Pool`: `imap_unordered`, or `map` over a batch.
+    #[serde(rename = "multiprocessing.Pool")]
+    MultiprocessingPool,
+    /// A `multiprocessing.Process` for each task, its result over a `Queue`.
+    #[serde(rename = "Process")]
+    Process,
+    /// `concurrent.futures.InterpreterPoolExecutor` (CPython 3.14 and later).
+    #[serde(rename = "InterpreterPoolExecutor")]
+    InterpreterPoolExecutor,
+    /// One event loop, with the blocking steps under `run_in_executor` on threads.
+    #[serde(rename = "asyncio+ThreadPoolExecutor")]
+    AsyncioThreads,
+    /// One event loop, with the blocking steps under `run_in_executor` on a `ProcessPoolExecutor`.
+    #[serde(rename = "asyncio+ProcessPoolExecutor")]
+    AsyncioProcesses,
+}
+
+/// How worker processes of CPython begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StartMethod {
+    /// As a copy of the agent.
+    Fork,
+    /// As a copy of a small server process that was started for this.
+    Forkserver,
+    /// As a new interpreter that imports what it needs.
+    Spawn,
+}
+
+impl StartMethod {
+    /// Every start method.
+    pub const ALL: [StartMethod; 3] = [StartMethod::Fork, StartMethod::Forkserver, StartMethod::Spawn];
+
+    /// Its name, as users write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            StartMethod::Fork => "fork",
+            StartMethod::Forkserver => "forkserver",
+            StartMethod::Spawn => "spawn",
+        }
+    }
+}
+
+impl fmt::Display for StartMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for StartMethod {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        find(text, "start method", &StartMethod::ALL, |method| method.name())
+    }
 }
 
 /// Which sizes an engine has.
@@ -104,6 +179,8 @@ pub struct Axes {
     pub workers: bool,
     /// It has a number of tasks in flight of its own. Without it, each worker has one task in flight.
     pub in_flight: bool,
+    /// It hands tasks to its workers in chunks.
+    pub chunk: bool,
 }
 
 impl Engine {
@@ -121,6 +198,29 @@ impl Engine {
         Engine::TokioProcessPool,
     ];
 
+    /// The engines of CPython, simplest model first.
+    pub const PYTHON: [Engine; 12] = [
+        Engine::Sequential,
+        Engine::ThreadPoolExecutor,
+        Engine::Thread,
+        Engine::Asyncio,
+        Engine::TaskGroup,
+        Engine::Uvloop,
+        Engine::ProcessPoolExecutor,
+        Engine::MultiprocessingPool,
+        Engine::Process,
+        Engine::InterpreterPoolExecutor,
+        Engine::AsyncioThreads,
+        Engine::AsyncioProcesses,
+    ];
+
+    /// Every engine of every runtime, each once.
+    #[must_use]
+    pub fn all() -> Vec<Engine> {
+        let python = Engine::PYTHON.into_iter().filter(|engine| !Engine::RUST.contains(engine));
+        Engine::RUST.into_iter().chain(python).collect()
+    }
+
     /// The engine's name, as users write it.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -135,6 +235,17 @@ impl Engine {
             Engine::ProcessPerTask => "process-per-task",
             Engine::TokioBlockingPool => "tokio-blocking-pool",
             Engine::TokioProcessPool => "tokio-process-pool",
+            Engine::ThreadPoolExecutor => "ThreadPoolExecutor",
+            Engine::Thread => "Thread",
+            Engine::Asyncio => "asyncio",
+            Engine::TaskGroup => "TaskGroup",
+            Engine::Uvloop => "uvloop",
+            Engine::ProcessPoolExecutor => "ProcessPoolExecutor",
+            Engine::MultiprocessingPool => "multiprocessing.Pool",
+            Engine::Process => "Process",
+            Engine::InterpreterPoolExecutor => "InterpreterPoolExecutor",
+            Engine::AsyncioThreads => "asyncio+ThreadPoolExecutor",
+            Engine::AsyncioProcesses => "asyncio+ProcessPoolExecutor",
         }
     }
 
@@ -143,11 +254,24 @@ impl Engine {
     pub const fn model(self) -> Model {
         match self {
             Engine::Sequential => Model::Sequential,
-            Engine::ThreadPool | Engine::ThreadPerTask | Engine::Rayon => Model::Threads,
-            Engine::TokioCurrentThread | Engine::TokioMultiThread => Model::Async,
-            Engine::ProcessPool | Engine::ProcessPerTask => Model::Processes,
-            Engine::TokioBlockingPool => Model::AsyncThreads,
-            Engine::TokioProcessPool => Model::AsyncProcesses,
+            Engine::ThreadPool
+            | Engine::ThreadPerTask
+            | Engine::Rayon
+            | Engine::ThreadPoolExecutor
+            | Engine::Thread => Model::Threads,
+            Engine::TokioCurrentThread
+            | Engine::TokioMultiThread
+            | Engine::Asyncio
+            | Engine::TaskGroup
+            | Engine::Uvloop => Model::Async,
+            Engine::ProcessPool
+            | Engine::ProcessPerTask
+            | Engine::ProcessPoolExecutor
+            | Engine::MultiprocessingPool
+            | Engine::Process => Model::Processes,
+            Engine::InterpreterPoolExecutor => Model::Interpreters,
+            Engine::TokioBlockingPool | Engine::AsyncioThreads => Model::AsyncThreads,
+            Engine::TokioProcessPool | Engine::AsyncioProcesses => Model::AsyncProcesses,
         }
     }
 
@@ -156,11 +280,43 @@ impl Engine {
     pub const fn axes(self) -> Axes {
         let (workers, in_flight) = match self {
             Engine::Sequential => (false, false),
-            Engine::ThreadPool | Engine::Rayon | Engine::ProcessPool => (true, false),
-            Engine::ThreadPerTask | Engine::ProcessPerTask | Engine::TokioCurrentThread => (false, true),
-            Engine::TokioMultiThread | Engine::TokioBlockingPool | Engine::TokioProcessPool => (true, true),
+            Engine::ThreadPool
+            | Engine::Rayon
+            | Engine::ProcessPool
+            | Engine::ThreadPoolExecutor
+            | Engine::ProcessPoolExecutor
+            | Engine::MultiprocessingPool
+            | Engine::InterpreterPoolExecutor => (true, false),
+            Engine::ThreadPerTask
+            | Engine::ProcessPerTask
+            | Engine::TokioCurrentThread
+            | Engine::Thread
+            | Engine::Process
+            | Engine::Asyncio
+            | Engine::TaskGroup
+            | Engine::Uvloop => (false, true),
+            Engine::TokioMultiThread
+            | Engine::TokioBlockingPool
+            | Engine::TokioProcessPool
+            | Engine::AsyncioThreads
+            | Engine::AsyncioProcesses => (true, true),
         };
-        Axes { workers, in_flight }
+        Axes { workers, in_flight, chunk: matches!(self, Engine::MultiprocessingPool) }
+    }
+
+    /// Whether its worker processes can begin in several ways: see [`StartMethod`].
+    #[must_use]
+    pub const fn has_start_method(self) -> bool {
+        matches!(
+            self,
+            Engine::ProcessPoolExecutor | Engine::MultiprocessingPool | Engine::Process | Engine::AsyncioProcesses
+        )
+    }
+
+    /// Whether it is measured only when the user names it: another spelling of an engine that is.
+    #[must_use]
+    pub const fn is_on_request(self) -> bool {
+        matches!(self, Engine::TaskGroup)
     }
 }
 
@@ -174,7 +330,7 @@ impl FromStr for Engine {
     type Err = UnknownWord;
 
     fn from_str(text: &str) -> Result<Self, UnknownWord> {
-        find(text, "engine", &Engine::RUST, |engine| engine.name())
+        find(text, "engine", &Engine::all(), |engine| engine.name())
     }
 }
 
@@ -211,7 +367,7 @@ impl fmt::Display for Sizes {
     }
 }
 
-/// What is measured and compared: a runtime, an engine and its sizes.
+/// What is measured and compared: a runtime, an engine, a start method where there is a choice, and sizes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Candidate {
@@ -219,11 +375,20 @@ pub struct Candidate {
     pub runtime: String,
     /// The engine.
     pub engine: Engine,
+    /// How its worker processes begin, where there is a choice.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub start_method: Option<StartMethod>,
     /// Its sizes.
     pub sizes: Sizes,
 }
 
 impl Candidate {
+    /// A candidate without a start method.
+    #[must_use]
+    pub fn new(runtime: &str, engine: Engine, sizes: Sizes) -> Candidate {
+        Candidate { runtime: runtime.to_owned(), engine, start_method: None, sizes }
+    }
+
     /// The model of this candidate's engine.
     #[must_use]
     pub fn model(&self) -> Model {
@@ -233,7 +398,10 @@ impl Candidate {
     /// The candidate without its runtime, as among those of one runtime: `tokio-multi-thread@w2,f64`.
     #[must_use]
     pub fn short(&self) -> String {
-        if self.sizes == Sizes::default() { self.engine.to_string() } else { format!("{}@{}", self.engine, self.sizes) }
+        let method = self.start_method.map(|method| method.to_string());
+        let sizes = Some(self.sizes).filter(|sizes| *sizes != Sizes::default()).map(|sizes| sizes.to_string());
+        let parts: Vec<String> = method.into_iter().chain(sizes).collect();
+        if parts.is_empty() { self.engine.to_string() } else { format!("{}@{}", self.engine, parts.join(",")) }
     }
 }
 
@@ -300,21 +468,25 @@ mod tests {
 
     #[test]
     fn a_candidate_is_written_as_documented() {
-        let candidate = Candidate {
-            runtime: RUST.to_owned(),
-            engine: Engine::TokioMultiThread,
-            sizes: Sizes { workers: Some(2), in_flight: Some(64), chunk: None },
-        };
+        let sizes = Sizes { workers: Some(2), in_flight: Some(64), chunk: None };
+        let candidate = Candidate::new(RUST, Engine::TokioMultiThread, sizes);
         assert_eq!(candidate.to_string(), "rust/tokio-multi-thread@w2,f64");
-        let plain = Candidate { runtime: RUST.to_owned(), engine: Engine::Sequential, sizes: Sizes::default() };
-        assert_eq!(plain.to_string(), "rust/sequential");
+        assert_eq!(Candidate::new(RUST, Engine::Sequential, Sizes::default()).to_string(), "rust/sequential");
+        let sizes = Sizes { workers: Some(2), in_flight: None, chunk: Some(16) };
+        let pool = Candidate::new("python3.11", Engine::MultiprocessingPool, sizes);
+        let pool = Candidate { start_method: Some(StartMethod::Fork), ..pool };
+        assert_eq!(pool.to_string(), "python3.11/multiprocessing.Pool@fork,w2,c16");
     }
 
     #[test]
     fn names_in_json_and_in_text_are_one() {
-        for engine in Engine::RUST {
+        for engine in Engine::all() {
             assert_eq!(serde_json::to_value(engine).ok(), Some(engine.name().into()));
             assert_eq!(engine.name().parse(), Ok(engine));
+        }
+        for method in StartMethod::ALL {
+            assert_eq!(serde_json::to_value(method).ok(), Some(method.name().into()));
+            assert_eq!(method.name().parse(), Ok(method));
         }
         for model in Model::ALL {
             assert_eq!(serde_json::to_value(model).ok(), Some(model.name().into()));

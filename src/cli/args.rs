@@ -52,6 +52,8 @@ impl Selection {
             runtimes: self.runtimes.clone(),
             models: self.models.clone(),
             engines: self.engines.clone(),
+            start_methods: Vec::new(),
+            chunk: Vec::new(),
             workers: self.workers.clone(),
             in_flight: self.in_flight.clone(),
             budget_ns: u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX),

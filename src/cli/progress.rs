@@ -61,6 +61,7 @@ impl Observer for Progress {
                 let phase = match phase {
                     Phase::Search => "searching sizes",
                     Phase::Final => "comparing",
+                    Phase::Runtimes => "comparing runtimes",
                 };
                 let share = *elapsed_ns as f64 / (*budget_ns).max(1) as f64;
                 self.bar.set_position((share.min(1.0) * STEPS as f64) as u64);

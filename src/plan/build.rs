@@ -1,30 +1,10 @@
 //! From a workload, the user's settings and the host's facts to a plan.
 
 use super::caps::{self, Axis, Cap};
-use super::{Entry, LeftOut, Plan, Settings, foresee, ladder};
-use crate::candidate::{Engine, Model, RUST, Sizes};
+use super::{Entry, LeftOut, Plan, Runtime, Settings, foresee, ladder};
+use crate::candidate::{Engine, Model, Sizes};
 use crate::host::Facts;
 use crate::workload::{Step, Workload};
-
-/// The most blocking threads that tokio starts when nothing is said.
-const TOKIO_BLOCKING_THREADS: u32 = 512;
-
-/// A runtime that is there to be measured.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Runtime {
-    /// Its name, as candidates carry it.
-    pub name: String,
-    /// Its engines.
-    pub engines: Vec<Engine>,
-}
-
-impl Runtime {
-    /// The native runtime.
-    #[must_use]
-    pub fn rust() -> Runtime {
-        Runtime { name: RUST.to_owned(), engines: Engine::RUST.to_vec() }
-    }
-}
 
 /// Plans a session of this workload on this host, for these runtimes.
 ///
@@ -52,12 +32,12 @@ pub fn plan(workload: &Workload, settings: &Settings, facts: &Facts, runtimes: &
 fn chosen<'a>(settings: &Settings, runtimes: &'a [Runtime]) -> Vec<(&'a str, Engine)> {
     let passes = |engine: &Engine| {
         (settings.models.is_empty() || settings.models.contains(&engine.model()))
-            && (settings.engines.is_empty() || settings.engines.contains(engine))
+            && (settings.engines.contains(engine) || (settings.engines.is_empty() && !engine.is_on_request()))
     };
     let mut all = Vec::new();
     for runtime in runtimes {
         if settings.runtimes.is_empty() || settings.runtimes.contains(&runtime.name) {
-            let mut engines: Vec<Engine> = runtime.engines.iter().copied().filter(passes).collect();
+            let mut engines: Vec<Engine> = runtime.engines.iter().map(|offer| offer.engine).filter(passes).collect();
             engines.sort_by_key(|engine| engine.model());
             all.extend(engines.into_iter().map(|engine| (runtime.name.as_str(), engine)));
         }
@@ -98,9 +78,11 @@ impl Context<'_> {
         let mut entry = Entry {
             runtime: runtime.to_owned(),
             engine,
+            start_method: None,
             default_sizes: Sizes::default(),
             in_flight: Vec::new(),
             workers: Vec::new(),
+            chunk: Vec::new(),
         };
         if axes.in_flight {
             entry.in_flight = self.ladder(&entry, Axis::InFlight, left_out);
@@ -116,7 +98,7 @@ impl Context<'_> {
 
     /// What the engine's library starts when nothing is said.
     fn default_workers(&self, engine: Engine) -> u32 {
-        if engine == Engine::TokioBlockingPool { TOKIO_BLOCKING_THREADS } else { self.facts.usable_cpus() }
+        if engine == Engine::TokioBlockingPool { 512 } else { self.facts.usable_cpus() }
     }
 
     /// The ladder of one axis; empty when no size that was asked for is possible.

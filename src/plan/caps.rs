@@ -184,7 +184,9 @@ fn step_files(step: &Step) -> u64 {
         Step::Command { .. } => 4,
         // A `wait` has one timerfd for a whole event loop, and none on a thread; partners and consumers in
         // the same process need no files.
-        Step::Cpu(_)
+        // What the user's own code opens is not known.
+        Step::Python(_)
+        | Step::Cpu(_)
         | Step::Wait { .. }
         | Step::Sleep { .. }
         | Step::Lock { .. }

@@ -6,16 +6,18 @@ mod build;
 mod caps;
 mod foresee;
 mod ladder;
+mod runtime;
 #[cfg(test)]
 mod tests;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use build::{Runtime, plan};
+pub use build::plan;
 pub use foresee::{nominal_cpu_ns, nominal_task_ns};
+pub use runtime::Runtime;
 
-use crate::candidate::{Candidate, Engine, Sizes};
+use crate::candidate::{Candidate, Engine, Sizes, StartMethod};
 
 /// What the user asked for, beside the workload.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -27,10 +29,14 @@ pub struct Settings {
     pub models: Vec<crate::candidate::Model>,
     /// Only these engines; empty is all.
     pub engines: Vec<Engine>,
+    /// Only these ways to begin worker processes; empty is each runtime's default.
+    pub start_methods: Vec<StartMethod>,
     /// Only these numbers of workers; empty is a search.
     pub workers: Vec<u32>,
     /// Only these numbers of tasks in flight; empty is a search.
     pub in_flight: Vec<u32>,
+    /// Only these numbers of tasks in a chunk; empty is a search.
+    pub chunk: Vec<u32>,
     /// How long the session may take.
     pub budget_ns: u64,
     /// The seed of all inputs, draws and shuffles.
@@ -53,7 +59,8 @@ pub struct Plan {
 
 /// One engine of a plan, with the sizes that may be tried.
 ///
-/// Sizes are searched one axis at a time: `in_flight` first, at `start.workers`, then `workers`.
+/// Sizes are searched one axis at a time: `in_flight` first, at the default workers, then `workers`, then
+/// `chunk`.
 /// A ladder is ascending and never empty for an axis that the engine has, empty for one it has not.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -62,19 +69,24 @@ pub struct Entry {
     pub runtime: String,
     /// The engine.
     pub engine: Engine,
+    /// How its worker processes begin, where there is a choice.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub start_method: Option<StartMethod>,
     /// The sizes that its library gives when the user says nothing; always on the ladders.
     pub default_sizes: Sizes,
     /// The ladder of `in_flight`.
     pub in_flight: Vec<u32>,
     /// The ladder of `workers`.
     pub workers: Vec<u32>,
+    /// The ladder of `chunk`.
+    pub chunk: Vec<u32>,
 }
 
 impl Entry {
     /// The candidate of this entry with these sizes.
     #[must_use]
     pub fn candidate(&self, sizes: Sizes) -> Candidate {
-        Candidate { runtime: self.runtime.clone(), engine: self.engine, sizes }
+        Candidate { runtime: self.runtime.clone(), engine: self.engine, start_method: self.start_method, sizes }
     }
 }
 

@@ -1,5 +1,8 @@
 //! The embedded server's response bodies: both sides make them from the same formula.
 
+use shake::Shake128;
+use shake::digest::{ExtendableOutput as _, Update as _};
+
 use super::VARIANTS;
 
 /// The largest body, and the largest padding of a request, that the embedded server handles (16 MiB).
@@ -35,19 +38,14 @@ pub fn tcp_header(request_bytes: u32, response_bytes: u32, delay_ns: u64, varian
     header
 }
 
-/// `length` bytes that depend on `seed` alone and do not compress (SplitMix64, Steele et al. 2014).
+/// `length` bytes that depend on `seed` alone and do not compress: SHAKE-128 (FIPS 202) of the seed's eight
+/// little-endian bytes. Every language has it, and has it fast.
 #[must_use]
 pub fn pattern(length: u64, seed: u64) -> Vec<u8> {
-    let mut state = seed;
-    let mut bytes = Vec::with_capacity(length as usize + 8);
-    while (bytes.len() as u64) < length {
-        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut word = state;
-        word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        bytes.extend_from_slice(&(word ^ (word >> 31)).to_le_bytes());
-    }
-    bytes.truncate(length as usize);
+    let mut bytes = vec![0; length as usize];
+    let mut state = Shake128::default();
+    state.update(&seed.to_le_bytes());
+    state.finalize_xof_into(&mut bytes);
     bytes
 }
 

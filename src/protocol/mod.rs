@@ -5,8 +5,8 @@
 //!                                       <-  hello {protocol, runtime, version, ..}
 //! calibrate {target, budget_ns}         ->
 //!                                       <-  calibrated {..}
-//! reference {job}                       ->
-//!                                       <-  reference {tables}
+//! reference {job, budget_ns}            ->
+//!                                       <-  reference {tables, ..}
 //! job {candidate, steps, load, seed}    ->
 //!                                       <-  ready {startup_ns, ..}      pool warm, connections open
 //! go {block, kind, window_ns, ..}       ->                              as often as it likes
@@ -34,11 +34,11 @@ use serde::{Deserialize, Serialize};
 pub use body::{MAX_BODY_BYTES, MAX_DELAY_NS, TCP_HEADER_BYTES, body, pattern, tcp_header};
 pub use draws::{DRAWS, draw_table};
 
-use crate::candidate::Candidate;
+use crate::candidate::{Candidate, Engine, StartMethod};
 use crate::workload::{Cpu, Load, Payload, Step};
 
 /// The version of this protocol. An agent with another one is refused.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// The descriptor from which an agent reads requests.
 pub const REQUESTS_FD: i32 = 3;
@@ -54,8 +54,8 @@ pub const VARIANTS: u64 = 16;
 pub enum Request {
     /// Measure this machine, unloaded.
     Calibrate(Calibrate),
-    /// Make the table of checksums that every candidate is held against.
-    Reference(Box<Job>),
+    /// Make what every candidate is held against.
+    Reference(Box<MakeReference>),
     /// Become this candidate.
     Job(Box<Job>),
     /// Run one block.
@@ -90,16 +90,57 @@ pub enum Reply {
 pub struct Hello {
     /// The protocol it speaks.
     pub protocol: u32,
-    /// The runtime's name: `rust`, `python`, ..
-    pub runtime: String,
+    /// What tasks are written in: `rust`, `python`, .. Runtimes of one language do equal work in equal steps.
+    pub language: String,
     /// The runtime's version.
     pub version: String,
-    /// Whether a global interpreter lock is in force; `None` for a runtime without one.
+    /// Whose implementation of the language it is: `CPython`, ..; `None` where there is but one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub implementation: Option<String>,
+    /// The program that runs it; `None` for the native one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub executable: Option<String>,
+    /// Whether a global interpreter lock is in force now; `None` for a runtime without one.
     pub gil: Option<bool>,
+    /// Whether it was built to run without such a lock; `None` for a runtime that knows none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub free_threaded: Option<bool>,
+    /// The engines that it offers.
+    pub engines: Vec<Offer>,
+    /// Engines of its language that it has not, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub absent: Vec<Absent>,
+    /// How its worker processes may begin, its own default first; empty where there is no choice.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub start_methods: Vec<StartMethod>,
+    /// The event loops that it has, with their versions.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub event_loops: Vec<String>,
     /// The smallest step of its clock.
     pub clock_resolution_ns: u64,
     /// What one reading of its clock costs.
     pub clock_cost_ns: f64,
+}
+
+/// An engine that a runtime offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Offer {
+    /// The engine.
+    pub engine: Engine,
+    /// What its library starts when nothing is said; `None` is one for each usable CPU, or no workers.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub default_workers: Option<u32>,
+}
+
+/// An engine that a runtime does not have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Absent {
+    /// The engine.
+    pub engine: Engine,
+    /// Why, lower case, no full stop.
+    pub reason: String,
 }
 
 /// A measurement of the machine, made unloaded.
@@ -139,6 +180,19 @@ pub enum Calibrated {
         /// At most `loops`, up to noise.
         usable_cores: f64,
     },
+}
+
+/// Make what every candidate is held against.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MakeReference {
+    /// The job; its candidate is a sequential one.
+    pub job: Job,
+    /// About how long the user's own code may run for it; one task at least.
+    pub budget_ns: u64,
+    /// At most so many calls of the user's own code; `None` is no limit of its own.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub most_calls: Option<u64>,
 }
 
 /// What an agent needs to become one candidate.
@@ -190,15 +244,60 @@ pub struct ServerAddress {
     pub pid: u32,
 }
 
-/// The checksums of each step for each variant: `tables[step][variant]`, [`VARIANTS`] long.
+/// The checksums of each step for each variant: `tables[step][variant]`, [`VARIANTS`] long; and, where a step
+/// is the user's own code, the results of tasks, by value.
 ///
 /// A task's checksum is the wrapping sum of its steps' checksums; a block's is the wrapping sum of
-/// its tasks'.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// its tasks'. The user's own code adds nothing to it: digesting each result would charge tasks for work
+/// that is not theirs. Its results are compared in `verify` blocks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reference {
     /// One table a step, and one last for the payload.
     pub tables: Vec<Vec<u64>>,
+    /// A digest of the results of task 0, 1, ..; empty without a step of the user's own code, or if there is
+    /// nothing to compare.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub results: Vec<u64>,
+    /// Calls of the user's own code that were made for it.
+    #[serde(default)]
+    pub calls: u64,
+    /// What was found while the user's own code ran.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub notes: Vec<Note>,
+}
+
+/// What an agent found while it ran the user's own code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Note {
+    /// A call changes its item.
+    Mutates {
+        /// The item, from 0.
+        item: u64,
+    },
+    /// A second call on the same item is much faster: something is cached.
+    SecondPassFaster {
+        /// The median time of a first call.
+        first_ns: u64,
+        /// The median time of a second call.
+        second_ns: u64,
+    },
+    /// Two calls on equal items gave different results.
+    Unstable {
+        /// The item, from 0.
+        item: u64,
+    },
+    /// A result cannot be compared by value.
+    Incomparable {
+        /// The item, from 0.
+        item: u64,
+        /// The result's type.
+        #[serde(rename = "type")]
+        type_name: String,
+        /// Why.
+        reason: String,
+    },
 }
 
 impl Reference {
@@ -231,6 +330,9 @@ pub struct Ready {
     pub first_task_ns: u64,
     /// The processes that make up this candidate now, the agent first.
     pub pids: Vec<u32>,
+    /// Whether a global interpreter lock is in force where tasks run, now that all is imported.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub gil: Option<bool>,
 }
 
 /// Run one block.
@@ -262,8 +364,7 @@ pub enum BlockKind {
     Memory,
     /// Each variant once; its results are compared, its throughput does not count.
     ///
-    /// For runtimes whose results are compared by value, outside every timed block. A session does not ask
-    /// it of the native runtime, of which each block's checksum is compared.
+    /// For the user's own code, whose results are compared by value, outside every timed block.
     Verify,
 }
 
@@ -303,6 +404,22 @@ pub struct Block {
     /// The longest that an event loop was late for its heartbeat; memory blocks of event loops only.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub longest_stall_ns: Option<u64>,
+    /// What it takes to pickle what crosses to a worker and back; memory blocks of engines whose tasks cross.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub serialisation: Option<Serialisation>,
+    /// Digests of the results of the user's own code, one a task from `first_index` on; verify blocks only.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub results: Vec<u64>,
+}
+
+/// What it takes to make bytes of what is given to a task and handed back, and values of these bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Serialisation {
+    /// Bytes of a task, both ways.
+    pub bytes_per_task: f64,
+    /// Time of a task, both ways, at both ends.
+    pub ns_per_task: f64,
 }
 
 impl Block {
@@ -360,11 +477,26 @@ impl std::ops::Add for Usage {
 }
 
 /// An agent's last word after `bye`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ended {
     /// How long it took to take the pool down.
     pub teardown_ns: u64,
+    /// What tasks began and did not end.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub left_behind: Vec<LeftBehind>,
+}
+
+/// What tasks began and did not end, of one kind and name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LeftBehind {
+    /// What it is: `thread`, `task` (of an event loop), `process`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// How many.
+    pub count: u64,
 }
 
 /// Why a candidate cannot go on.
@@ -378,6 +510,17 @@ pub struct Failed {
     /// Where: a step (`step 2 (http)`), a worker, or empty.
     #[serde(rename = "where")]
     pub place: String,
+    /// For the user's own code: where in it, as its runtime prints it, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub traceback: Vec<String>,
+}
+
+impl Failed {
+    /// A failure without a traceback.
+    #[must_use]
+    pub fn new(kind: FailureKind, message: impl Into<String>, place: impl Into<String>) -> Failed {
+        Failed { kind, message: message.into(), place: place.into(), traceback: Vec::new() }
+    }
 }
 
 /// A sort of failure.
@@ -474,7 +617,7 @@ mod tests {
     fn expected_checksum_is_the_sum_over_the_indices() {
         let tables: Vec<Vec<u64>> =
             (0..3).map(|step| (0..VARIANTS).map(|variant| u64::MAX / 3 + variant * 977 + step).collect()).collect();
-        let reference = Reference { tables: tables.clone() };
+        let reference = Reference { tables: tables.clone(), ..Reference::default() };
         for first in [0, 1, 15, 16, 37] {
             for tasks in [0, 1, 7, 16, 40] {
                 let slow = (first..first + tasks)

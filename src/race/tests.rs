@@ -12,9 +12,11 @@ fn entry(engine: Engine, in_flight: &[u32], workers: &[u32], default: (Option<u3
     Entry {
         runtime: RUST.to_owned(),
         engine,
+        start_method: None,
         default_sizes: Sizes { workers: default.0, in_flight: default.1, chunk: None },
         in_flight: in_flight.to_vec(),
         workers: workers.to_vec(),
+        chunk: Vec::new(),
     }
 }
 

@@ -12,11 +12,11 @@ pub use store::{Recording, StoreError, directory, read, target, write};
 use crate::candidate::Candidate;
 use crate::host::Facts;
 use crate::plan::{LeftOut, Plan, Settings};
-use crate::protocol::{Block, Failed, Hello};
+use crate::protocol::{Block, Failed, Hello, LeftBehind, Note};
 use crate::workload::Workload;
 
 /// The version of the record's format. A file with another one is refused, with a word.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// All that one session measured for one workload.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -72,16 +72,51 @@ pub enum Ending {
 pub struct Calibration {
     /// What as many independent loops as usable CPUs really got, in cores.
     pub usable_cores: Option<f64>,
-    /// For each step: iterations of its kernel, 1 where there is none.
+    /// What was learnt of each runtime, in the order of the plan.
+    pub runtimes: Vec<RuntimeCalibration>,
+}
+
+impl Calibration {
+    /// What was learnt of the runtime of this name.
+    #[must_use]
+    pub fn runtime(&self, name: &str) -> Option<&RuntimeCalibration> {
+        self.runtimes.iter().find(|runtime| runtime.name == name)
+    }
+}
+
+/// What was measured of one runtime before its first round.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RuntimeCalibration {
+    /// The runtime.
+    pub name: String,
+    /// Its agent's words about itself.
+    pub hello: Hello,
+    /// For each step: iterations of its kernel, 1 where there is none. The same for all runtimes of one
+    /// language.
     pub iterations: Vec<u64>,
     /// For each step: the unloaded time of one iteration, where it was calibrated.
     pub iteration_ns: Vec<Option<f64>>,
-    /// Whether checksums are compared; off when the reference disagreed with itself.
+    /// Whether checksums and results are compared; off when the reference disagreed with itself.
     pub checked: bool,
     /// Memory of an agent that holds a no-op candidate.
     pub baseline_memory_bytes: Option<u64>,
-    /// The agents' words about themselves, one a runtime.
-    pub runtimes: Vec<Hello>,
+    /// What two threads do beside one; `None` where it was not measured.
+    pub thread_scaling: Option<ThreadScaling>,
+    /// What was found while the user's own code ran.
+    pub notes: Vec<Note>,
+}
+
+/// What two threads do of this workload's tasks beside one thread, measured in pairs of blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ThreadScaling {
+    /// The throughput of two threads over that of one.
+    pub ratio: f64,
+    /// The lower end of its 90 % interval.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+    /// CPU time of a task over its service time, on one thread alone.
+    pub cpu_share_alone: f64,
 }
 
 /// One candidate in the race.
@@ -110,6 +145,9 @@ pub struct Incarnation {
     pub teardown_ns: Option<u64>,
     /// The most CPU that it used while parked, as a share of the parked time.
     pub parked_cpu_share: f64,
+    /// Whether a global interpreter lock was in force where its tasks ran, after all imports.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub gil: Option<bool>,
 }
 
 /// A block with its place in the session.
@@ -158,6 +196,8 @@ pub enum Phase {
     Search,
     /// Comparing the engines' best.
     Final,
+    /// Comparing the best of each runtime.
+    Runtimes,
 }
 
 /// What disturbed a session, seen from outside the candidates.
@@ -212,6 +252,26 @@ pub enum Warning {
         candidate: Candidate,
         /// How many.
         processes: u32,
+    },
+    /// Tasks of a candidate began what they did not end: threads, tasks of an event loop, processes.
+    LeftBehind {
+        /// The candidate.
+        candidate: Candidate,
+        /// What, by name.
+        left_behind: Vec<LeftBehind>,
+    },
+    /// A runtime that was built to run without a global interpreter lock has it in force: an import turned
+    /// it on again.
+    GilEnabled {
+        /// The runtime.
+        runtime: String,
+    },
+    /// What an agent found while it ran the user's own code.
+    Found {
+        /// The runtime.
+        runtime: String,
+        /// What.
+        note: Note,
     },
     /// Something else.
     Other {

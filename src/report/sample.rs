@@ -9,7 +9,7 @@ use crate::plan::{Entry, Foreseen, LeftOut, Plan, Settings};
 use crate::protocol::{Block, BlockKind, Failed, FailureKind, Hello, HistogramData, PROTOCOL, Usage};
 use crate::record::{
     BlockRecord, Calibration, CandidateRecord, Disturbance, Ending, Incarnation, MemorySample, Phase, Record, Round,
-    Warning,
+    RuntimeCalibration, Warning,
 };
 use crate::workload::{Connection, Distribution, Goal, Limits, Load, Objective, Payload, Step, Workload};
 
@@ -66,7 +66,7 @@ pub(super) fn undecided() -> Judged {
 }
 
 pub(super) fn candidate(engine: Engine, workers: Option<u32>, in_flight: Option<u32>) -> Candidate {
-    Candidate { runtime: RUST.to_owned(), engine, sizes: Sizes { workers, in_flight, chunk: None } }
+    Candidate::new(RUST, engine, Sizes { workers, in_flight, chunk: None })
 }
 
 fn estimate(value: f64, half: f64) -> Option<Estimate> {
@@ -161,17 +161,29 @@ fn record(rows: &[Row]) -> Record {
         plan: plan(),
         calibration: Calibration {
             usable_cores: Some(1.94),
-            iterations: vec![1],
-            iteration_ns: vec![None],
-            checked: true,
-            baseline_memory_bytes: Some(1_200_000),
-            runtimes: vec![Hello {
-                protocol: PROTOCOL,
-                runtime: RUST.to_owned(),
-                version: "0.1.0".to_owned(),
-                gil: None,
-                clock_resolution_ns: 1,
-                clock_cost_ns: 24.0,
+            runtimes: vec![RuntimeCalibration {
+                name: RUST.to_owned(),
+                hello: Hello {
+                    protocol: PROTOCOL,
+                    language: RUST.to_owned(),
+                    version: "0.1.0".to_owned(),
+                    implementation: None,
+                    executable: None,
+                    gil: None,
+                    free_threaded: None,
+                    engines: Vec::new(),
+                    absent: Vec::new(),
+                    start_methods: Vec::new(),
+                    event_loops: Vec::new(),
+                    clock_resolution_ns: 1,
+                    clock_cost_ns: 24.0,
+                },
+                iterations: vec![1],
+                iteration_ns: vec![None],
+                checked: true,
+                baseline_memory_bytes: Some(1_200_000),
+                thread_scaling: None,
+                notes: Vec::new(),
             }],
         },
         candidates,
@@ -206,6 +218,8 @@ fn candidate_record(row: &Row) -> CandidateRecord {
             busy_ns: 1_280_000_000,
             usage: Usage { user_ns: 1_300_000, system_ns: 2_200_000, voluntary_switches: 129, involuntary_switches: 1 },
             longest_stall_ns: row.longest_stall_ns,
+            serialisation: None,
+            results: Vec::new(),
         },
     };
     let memory = MemorySample { memory_bytes: 3_510_000, file_pages_bytes: 3_900_000, processes: 1 };
@@ -213,6 +227,7 @@ fn candidate_record(row: &Row) -> CandidateRecord {
         kind: FailureKind::Task,
         message: "the server closed the connection\nretry".to_owned(),
         place: "step 1 (http)".to_owned(),
+        traceback: Vec::new(),
     });
     CandidateRecord {
         candidate: row.candidate.clone(),
@@ -222,6 +237,7 @@ fn candidate_record(row: &Row) -> CandidateRecord {
             first_task_ns: 21_000_000,
             teardown_ns: Some(640_000),
             parked_cpu_share: 0.0001,
+            gil: None,
         }],
         blocks: vec![block(BlockKind::Timed, None), block(BlockKind::Memory, Some(memory))],
         failure,
@@ -232,9 +248,11 @@ pub(super) fn plan() -> Plan {
     let entry = |candidate: Candidate, workers, in_flight| Entry {
         runtime: candidate.runtime,
         engine: candidate.engine,
+        start_method: candidate.start_method,
         default_sizes: candidate.sizes,
         in_flight,
         workers,
+        chunk: Vec::new(),
     };
     Plan {
         entries: vec![

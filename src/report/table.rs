@@ -53,7 +53,8 @@ impl CandidatesTable {
         let rows: Vec<&Row> = if every { group.rows.iter().collect() } else { champions };
         let hidden = group.rows.len() - rows.len();
         let runtimes = &judged.record.calibration.runtimes;
-        let version = runtimes.iter().find(|hello| hello.runtime == group.runtime).map_or("", |hello| &hello.version);
+        let runtime = runtimes.iter().find(|runtime| runtime.name == group.runtime);
+        let version = runtime.map_or("", |runtime| &runtime.hello.version);
         let heading = plain(&format!("{} {version}", group.runtime));
         let mut text = paint(&heading, Paint::Bold, self.style.colour) + "\n";
         text.push_str(&self.sheet(&MAIN, &rows));

@@ -3,6 +3,7 @@
 use super::Judged;
 use super::units::{bytes, count, difference, duration, factor, percent, rate};
 use crate::analyze::{Estimate, Group, HostLimit, LimitKind, Row, Status, Validity};
+use crate::protocol::Note;
 use crate::record::{Ending, Record, Warning};
 use crate::workload::Goal;
 
@@ -41,7 +42,40 @@ pub fn warning(warning: &Warning) -> String {
             if *processes == 1 { "process" } else { "processes" },
             if *processes == 1 { "was" } else { "were" }
         ),
+        Warning::LeftBehind { candidate, left_behind } => {
+            let what: Vec<String> = left_behind
+                .iter()
+                .map(|left| format!("{} {} `{}`", left.count, left.kind, plain(&left.name)))
+                .collect();
+            format!("tasks of `{candidate}` left behind {}: end what a task begins", listed(&what, "and"))
+        }
+        Warning::GilEnabled { runtime } => format!(
+            "`{runtime}` is built to run without a global interpreter lock, but one is in force: an import turned it on again; set PYTHON_GIL=0 to refuse that"
+        ),
+        Warning::Found { runtime, note } => format!("{runtime}: {}", found(note)),
         Warning::Other { message } => plain(message),
+    }
+}
+
+/// What was found while the user's own code ran, and what it means.
+fn found(note: &Note) -> String {
+    match note {
+        Note::Mutates { item } => format!(
+            "the function changes item {item}: engines in one process share items, worker processes get copies, so they do not do the same work"
+        ),
+        Note::SecondPassFaster { first_ns, second_ns } => format!(
+            "a second call on the same item takes {} instead of {}: something is cached, and most of what is measured is the cached call",
+            duration(*second_ns as f64),
+            duration(*first_ns as f64)
+        ),
+        Note::Unstable { item } => format!("two calls on item {item} gave different results"),
+        Note::Incomparable { item, type_name, reason } => {
+            format!(
+                "the result of item {item}, a `{}`, cannot be compared by value: {}",
+                plain(type_name),
+                plain(reason)
+            )
+        }
     }
 }
 

@@ -75,7 +75,7 @@ impl Bench {
         let workers = if axes.in_flight { self.usable_cpus } else { size };
         let sizes =
             Sizes { workers: axes.workers.then_some(workers), in_flight: axes.in_flight.then_some(size), chunk: None };
-        let candidate = Candidate { runtime: RUST.to_owned(), engine, sizes };
+        let candidate = Candidate::new(RUST, engine, sizes);
         let job = Job {
             candidate: candidate.clone(),
             load: Load::Closed { max_in_flight: size },

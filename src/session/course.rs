@@ -311,6 +311,7 @@ impl<'a> Course<'a> {
             first_task_ns: born.ready.first_task_ns,
             teardown_ns: None,
             parked_cpu_share: 0.0,
+            gil: born.ready.gil,
         });
         let objective = self.record.workload.objective;
         if objective.goal == Goal::Memory || objective.limits.memory_bytes.is_some() {

@@ -27,10 +27,9 @@ impl Script {
     fn new(rounds: &[&[(usize, bool)]]) -> Script {
         let most = rounds.iter().flat_map(|round| round.iter()).map(|turn| turn.0 + 1).max().unwrap_or(0);
         let candidates = (1..=most as u32)
-            .map(|workers| Candidate {
-                runtime: RUST.to_owned(),
-                engine: Engine::ThreadPool,
-                sizes: Sizes { workers: Some(workers), ..Sizes::default() },
+            .map(|workers| {
+                let sizes = Sizes { workers: Some(workers), ..Sizes::default() };
+                Candidate::new(RUST, Engine::ThreadPool, sizes)
             })
             .collect();
         let turn = |(candidate, anew): &(usize, bool)| Turn { candidate: *candidate, anew: *anew };
@@ -114,7 +113,7 @@ impl Hands for Fake {
         assert!(!self.alive.contains(&slot), "one agent a slot");
         self.alive.push(slot);
         self.log.push(format!("start {slot}"));
-        Ok(Born { boot_ns: MS, ready: Ready { startup_ns: 2 * MS, first_task_ns: MS, pids: vec![1] } })
+        Ok(Born { boot_ns: MS, ready: Ready { startup_ns: 2 * MS, first_task_ns: MS, pids: vec![1], gil: None } })
     }
 
     fn block(&mut self, slot: usize, ask: Ask) -> Result<Taken, Fault> {
@@ -154,6 +153,8 @@ impl Hands for Fake {
             busy_ns: tasks * MS,
             usage: Usage { user_ns: tasks * MS, ..Usage::default() },
             longest_stall_ns: None,
+            serialisation: None,
+            results: Vec::new(),
         };
         let parked_cpu_share = if self.has(slot, Vice::Burns) { 0.5 } else { 0.001 };
         Ok(Taken { at_ns, figures, memory: None, server_cpu_ns: None, parked_cpu_share })
@@ -172,7 +173,8 @@ impl Hands for Fake {
 }
 
 fn reference() -> Reference {
-    Reference { tables: vec![(0..VARIANTS).map(|variant| variant * 31 + 7).collect()] }
+    let tables = vec![(0..VARIANTS).map(|variant| variant * 31 + 7).collect()];
+    Reference { tables, ..Reference::default() }
 }
 
 fn record(max_calls: Option<u64>, goal: Goal) -> Record {

@@ -38,7 +38,7 @@ pub enum Fault {
 
 impl Fault {
     pub(super) fn new(kind: FailureKind, message: String) -> Fault {
-        Fault::Failed(Failed { kind, message, place: String::new() })
+        Fault::Failed(Failed { kind, message, place: String::new(), traceback: Vec::new() })
     }
 }
 

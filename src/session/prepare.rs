@@ -7,9 +7,10 @@ use super::resident::Nursery;
 use super::{Event, Observer, Session, meters};
 use crate::candidate::{Candidate, Engine, RUST, Sizes};
 use crate::protocol::{
-    Calibrate, Calibrated, FailureKind, Job, Reference, Reply, Request, StepJob, Target, VARIANTS, draw_table,
+    Calibrate, Calibrated, FailureKind, Job, MakeReference, Reference, Reply, Request, StepJob, Target, VARIANTS,
+    draw_table,
 };
-use crate::record::{Calibration, Warning};
+use crate::record::{Calibration, RuntimeCalibration, Warning};
 use crate::workload::{Cpu, Kernel};
 
 const MS: u64 = 1_000_000;
@@ -47,7 +48,7 @@ pub(super) fn draw(session: &Session) -> Vec<StepJob> {
 /// A job for the reference agent; residents replace its candidate.
 pub(super) fn job(session: &Session, steps: Vec<StepJob>) -> Job {
     Job {
-        candidate: Candidate { runtime: RUST.to_owned(), engine: Engine::Sequential, sizes: Sizes::default() },
+        candidate: Candidate::new(RUST, Engine::Sequential, Sizes::default()),
         load: session.workload.load,
         payload: session.workload.payload,
         steps,
@@ -68,15 +69,21 @@ pub(super) fn prepare(
 ) -> Result<Prepared, Fault> {
     let (mut agent, hello, _) = nursery.agent()?;
     let baseline = meters::memory_below(agent.guard().pid());
-    let mut calibration = Calibration {
+    let mut calibration = RuntimeCalibration {
+        name: RUST.to_owned(),
+        hello,
+        iterations: Vec::new(),
+        iteration_ns: Vec::new(),
+        checked: false,
         baseline_memory_bytes: baseline.map(|baseline| baseline.memory_bytes),
-        runtimes: vec![hello],
-        ..Calibration::default()
+        thread_scaling: None,
+        notes: Vec::new(),
     };
-    calibrate(&mut agent, session, job, &mut calibration, observer)?;
+    let usable_cores = calibrate(&mut agent, session, job, &mut calibration, observer)?;
     calibration.iterations = job.steps.iter().map(|step| step.iterations).collect();
     let (reference, calls) = references(nursery, &mut agent, session, job, observer, warnings)?;
     calibration.checked = reference.is_some();
+    let calibration = Calibration { usable_cores: Some(usable_cores), runtimes: vec![calibration] };
     Ok(Prepared { calibration, reference, calls })
 }
 
@@ -84,9 +91,9 @@ fn calibrate(
     agent: &mut Link,
     session: &Session,
     job: &mut Job,
-    calibration: &mut Calibration,
+    calibration: &mut RuntimeCalibration,
     observer: &mut dyn Observer,
-) -> Result<(), Fault> {
+) -> Result<f64, Fault> {
     let timed = |step: &StepJob| step.step.cpu().filter(|cpu| cpu.time_ns.is_some()).copied();
     let mut best: HashMap<(Kernel, u64), f64> = HashMap::new();
     let kernels = job.steps.iter().filter_map(timed).count() as u64;
@@ -94,10 +101,10 @@ fn calibrate(
     let budget_ns = (session.settings.budget_ns / (10 * (kernels + 1))).clamp(20 * MS, 500 * MS);
     observer.observe(&Event::Calibrating("the cores that can be had"));
     let target = Target::Cores { loops: session.host.usable_cpus() };
-    match measure(agent, target, budget_ns)? {
-        Calibrated::Cores { usable_cores } => calibration.usable_cores = Some(usable_cores),
+    let usable_cores = match measure(agent, target, budget_ns)? {
+        Calibrated::Cores { usable_cores } => usable_cores,
         other @ Calibrated::Iteration { .. } => return Err(out_of_turn(&Reply::Calibrated(other), "in calibration")),
-    }
+    };
     for step in &mut job.steps {
         let Some(cpu) = timed(step) else {
             calibration.iteration_ns.push(None);
@@ -116,7 +123,7 @@ fn calibrate(
         calibration.iteration_ns.push(Some(best_ns));
         step.iterations = ((cpu.time_ns.unwrap_or(0) as f64 / best_ns).round() as u64).max(1);
     }
-    Ok(())
+    Ok(usable_cores)
 }
 
 fn iteration(agent: &mut Link, cpu: Cpu, budget_ns: u64) -> Result<f64, Fault> {
@@ -172,7 +179,8 @@ fn references(
 
 fn reference(agent: &mut Link, job: &Job) -> Result<Reference, Fault> {
     let patience_ns = job.task_timeout_ns.saturating_mul(VARIANTS).saturating_add(30_000 * MS);
-    let request = Request::Reference(Box::new(job.clone()));
+    let make = MakeReference { job: job.clone(), budget_ns: 0, most_calls: None };
+    let request = Request::Reference(Box::new(make));
     match agent.exchange(Some(&request), patience_ns, "as the reference", None)? {
         Reply::Reference(reference) => Ok(reference),
         other => Err(out_of_turn(&other, "as the reference")),

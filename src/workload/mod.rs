@@ -11,6 +11,7 @@ mod distribution;
 mod fields;
 mod kernel;
 mod language;
+mod python;
 mod remote;
 mod scalar;
 mod schema;
@@ -28,6 +29,7 @@ pub use distribution::Distribution;
 pub use fields::{Field, Presence, Shape, Table};
 pub use kernel::{Cpu, Kernel};
 pub use language::{STEPS, WORKLOAD};
+pub use python::{Check, Items, Python};
 pub use schema::schema;
 pub use source::{MAX_FILE_BYTES, SHORTEST, load, parse};
 
@@ -208,6 +210,8 @@ pub enum Step {
         /// The exit status that means success.
         expect_status: i32,
     },
+    /// A function of the user's own.
+    Python(Python),
 }
 
 impl Step {
@@ -225,6 +229,7 @@ impl Step {
             Step::Queue { .. } => "queue",
             Step::Event { .. } => "event",
             Step::Command { .. } => "command",
+            Step::Python(_) => "python",
         }
     }
 
@@ -240,8 +245,9 @@ impl Step {
     }
 
     /// Whether an event loop stays free while this step waits: `wait`, `sleep`, `http`, `tcp`, `event`,
-    /// `command`, and a `lock` or `queue` whose work is a wait. The others (`cpu`, `file`, and a `lock` or
-    /// `queue` that computes) block the loop that runs them.
+    /// `command`, a `lock` or `queue` whose work is a wait, and the user's own code that has an async form.
+    /// The others (`cpu`, `file`, a `lock` or `queue` that computes, and blocking code of the user's) block
+    /// the loop that runs them.
     #[must_use]
     pub const fn has_async_form(&self) -> bool {
         match self {
@@ -253,10 +259,29 @@ impl Step {
             | Step::Command { .. }
             | Step::Lock { hold: Work::Wait { .. } }
             | Step::Queue { stage: Work::Wait { .. }, .. } => true,
+            Step::Python(python) => python.async_function.is_some(),
             Step::Cpu(_)
             | Step::File { .. }
             | Step::Lock { hold: Work::Cpu(_) }
             | Step::Queue { stage: Work::Cpu(_), .. } => false,
+        }
+    }
+
+    /// Whether a blocking engine can run it: the user's own code may have an async form alone.
+    #[must_use]
+    pub const fn has_blocking_form(&self) -> bool {
+        match self {
+            Step::Python(python) => python.function.is_some(),
+            _ => true,
+        }
+    }
+
+    /// The user's own code, if it is that.
+    #[must_use]
+    pub const fn python(&self) -> Option<&Python> {
+        match self {
+            Step::Python(python) => Some(python),
+            _ => None,
         }
     }
 

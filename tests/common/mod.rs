@@ -111,7 +111,7 @@ pub fn job(engine: Engine, size: u32, steps: Vec<Step>) -> Job {
         })
         .collect();
     Job {
-        candidate: Candidate { runtime: RUST.to_owned(), engine, sizes },
+        candidate: Candidate::new(RUST, engine, sizes),
         load: Load::Closed { max_in_flight: 64 },
         payload: Payload::default(),
         steps,

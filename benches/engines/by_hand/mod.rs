@@ -32,5 +32,6 @@ pub(crate) fn build(job: &Job, task: &Arc<Task>) -> Box<dyn Loop> {
         Engine::ProcessPool => Box::new(processes::Pool::new(job, workers)),
         Engine::ProcessPerTask => Box::new(processes::PerTask { job: job.clone(), in_flight }),
         Engine::TokioProcessPool => Box::new(processes::AsyncPool::new(job, &task, workers, in_flight)),
+        other => unreachable!("`{other}` is not a native engine"),
     }
 }

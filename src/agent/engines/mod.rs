@@ -65,12 +65,21 @@ pub fn build(job: &Job, task: Arc<Task>) -> Result<Box<dyn Engine>, Failed> {
         Kind::ProcessPerTask => Box::new(process_per_task::ProcessPerTask::new(job, task, in_flight)?),
         Kind::TokioBlockingPool => Box::new(tokio_mixes::BlockingPool::new(task, workers, in_flight)?),
         Kind::TokioProcessPool => Box::new(tokio_mixes::ProcessPool::new(job, task, workers, in_flight)?),
+        other => {
+            let message = format!("the native runtime has no engine `{other}`");
+            return Err(Failed::new(FailureKind::Setup, message, ""));
+        }
     })
 }
 
 /// A failure to set an engine up.
 fn cannot(what: &str, error: &dyn std::fmt::Display) -> Failed {
-    Failed { kind: FailureKind::Setup, message: format!("cannot {what}: {error}"), place: String::new() }
+    Failed {
+        kind: FailureKind::Setup,
+        message: format!("cannot {what}: {error}"),
+        place: String::new(),
+        traceback: Vec::new(),
+    }
 }
 
 #[cfg(test)]

@@ -29,7 +29,12 @@ impl Counting {
         self.inside.fetch_sub(1, Ordering::SeqCst);
         if self.fail_at == Some(index) {
             let message = format!("task {index} fails");
-            return Err(Failed { kind: FailureKind::Task, message, place: "step 1 (test)".to_owned() });
+            return Err(Failed {
+                kind: FailureKind::Task,
+                message,
+                place: "step 1 (test)".to_owned(),
+                traceback: Vec::new(),
+            });
         }
         Ok(index)
     }
@@ -67,7 +72,7 @@ fn job(engine: Kind, size: u32) -> Job {
     let axes = engine.axes();
     let sizes = Sizes { workers: axes.workers.then_some(size), in_flight: axes.in_flight.then_some(size), chunk: None };
     Job {
-        candidate: Candidate { runtime: crate::candidate::RUST.to_owned(), engine, sizes },
+        candidate: Candidate::new(crate::candidate::RUST, engine, sizes),
         load: Load::Closed { max_in_flight: 64 },
         payload: Payload::default(),
         steps: Vec::new(),

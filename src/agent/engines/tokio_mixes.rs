@@ -186,6 +186,7 @@ impl Pool {
             kind: FailureKind::Worker,
             message: format!("the worker process died: {error}"),
             place: format!("worker {worker}"),
+            traceback: Vec::new(),
         })?;
         reply.outcome(&payload)
     }

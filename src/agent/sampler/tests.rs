@@ -178,7 +178,12 @@ fn a_batch_counts_all_tasks_over_the_makespan() {
 
 #[test]
 fn the_first_failure_is_the_answer_and_stops_dispatch() {
-    let failure = |message: &str| Failed { kind: FailureKind::Task, message: message.to_owned(), place: String::new() };
+    let failure = |message: &str| Failed {
+        kind: FailureKind::Task,
+        message: message.to_owned(),
+        place: String::new(),
+        traceback: Vec::new(),
+    };
     let sampler = Sampler::new(settings(Arrival::Batch { tasks: 9 }, 1), GO_NS);
     sampler.ended_at(Lane::own(0), GO_NS, GO_NS, GO_NS + 1, Err(failure("first")));
     sampler.fail(failure("second"));

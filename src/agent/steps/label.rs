@@ -19,7 +19,7 @@ impl Label {
 
     /// A failure of this step.
     pub(in crate::agent) fn failed(self, kind: FailureKind, message: impl Into<String>) -> Failed {
-        Failed { kind, message: message.into(), place: format!("step {} ({})", self.number, self.kind) }
+        Failed::new(kind, message, format!("step {} ({})", self.number, self.kind))
     }
 
     /// This step of one task failed.

@@ -103,6 +103,7 @@ fn step(
         Description::Command { argv, expect_status } => {
             Box::new(command::CommandStep::new(label, argv, *expect_status)?)
         }
+        Description::Python(_) => return Err(label.setup("the native runtime does not run Python")),
     })
 }
 

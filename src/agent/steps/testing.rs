@@ -22,7 +22,7 @@ pub(in crate::agent) fn step_job(step: Step) -> StepJob {
 /// A process pool's job of these steps.
 pub(in crate::agent) fn job(steps: &[StepJob]) -> Job {
     Job {
-        candidate: Candidate { runtime: RUST.to_owned(), engine: Engine::ProcessPool, sizes: Sizes::default() },
+        candidate: Candidate::new(RUST, Engine::ProcessPool, Sizes::default()),
         load: Load::Closed { max_in_flight: 8 },
         payload: Payload::default(),
         steps: steps.to_vec(),

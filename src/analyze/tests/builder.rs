@@ -5,9 +5,10 @@ use hdrhistogram::Histogram;
 use crate::candidate::{Candidate, Engine, RUST, Sizes};
 use crate::host::{Facts, FileSystem, ResourceLimits};
 use crate::plan::{Entry, Foreseen, Plan, Settings};
-use crate::protocol::{Block, BlockKind, HistogramData, Usage};
+use crate::protocol::{Block, BlockKind, Hello, HistogramData, PROTOCOL, Usage};
 use crate::record::{
     BlockRecord, Calibration, CandidateRecord, Disturbance, Ending, Incarnation, MemorySample, Phase, Record, Round,
+    RuntimeCalibration,
 };
 use crate::workload::{Cpu, Distribution, Goal, Kernel, Limits, Load, Objective, Payload, Step, Workload};
 
@@ -46,12 +47,14 @@ impl Synthetic {
         self.record.plan.entries.push(Entry {
             runtime: RUST.to_owned(),
             engine,
+            start_method: None,
             default_sizes: sizes,
             in_flight: ladder(sizes.in_flight.is_some()),
             workers: ladder(sizes.workers.is_some()),
+            chunk: Vec::new(),
         });
         self.record.candidates.push(CandidateRecord {
-            candidate: Candidate { runtime: RUST.to_owned(), engine, sizes },
+            candidate: Candidate::new(RUST, engine, sizes),
             incarnations: Vec::new(),
             blocks: Vec::new(),
             failure: None,
@@ -97,6 +100,7 @@ impl Synthetic {
                 first_task_ns: 3_000_000,
                 teardown_ns: Some(4_000_000),
                 parked_cpu_share: 0.0,
+                gil: None,
             });
         }
         candidate.blocks.push(BlockRecord { round, incarnation, at_ns: 0, server_cpu_ns: None, memory, figures });
@@ -121,7 +125,36 @@ impl Synthetic {
             busy_ns: 0,
             usage: Usage { user_ns: shape.cpu_ns * tasks, ..Usage::default() },
             longest_stall_ns: None,
+            serialisation: None,
+            results: Vec::new(),
         }
+    }
+}
+
+fn native() -> RuntimeCalibration {
+    RuntimeCalibration {
+        name: RUST.to_owned(),
+        hello: Hello {
+            protocol: PROTOCOL,
+            language: RUST.to_owned(),
+            version: "0.1.0".to_owned(),
+            implementation: None,
+            executable: None,
+            gil: None,
+            free_threaded: None,
+            engines: Vec::new(),
+            absent: Vec::new(),
+            start_methods: Vec::new(),
+            event_loops: Vec::new(),
+            clock_resolution_ns: 1,
+            clock_cost_ns: 30.0,
+        },
+        iterations: vec![1],
+        iteration_ns: vec![None],
+        checked: true,
+        baseline_memory_bytes: None,
+        thread_scaling: None,
+        notes: Vec::new(),
     }
 }
 
@@ -161,7 +194,7 @@ fn record() -> Record {
             max_calls: None,
         },
         plan: Plan { entries: Vec::new(), left_out: Vec::new(), foreseen: Foreseen::default(), notes: Vec::new() },
-        calibration: Calibration { checked: true, ..Calibration::default() },
+        calibration: Calibration { usable_cores: None, runtimes: vec![native()] },
         candidates: Vec::new(),
         rounds: Vec::new(),
         disturbance: Disturbance::default(),
