@@ -59,11 +59,11 @@ fn a_request_longer_than_a_pipe_holds_is_written_while_it_is_read() {
     let mut bench = agent(&format!("sleep 0.1; head -c 2000000 <&3 >/dev/null; {BYE}; sleep 600"));
     let runtime = "x".repeat(2_000_000);
     let job = Request::Job(Box::new(conbench::protocol::Job {
-        candidate: conbench::candidate::Candidate {
-            runtime,
-            engine: conbench::candidate::Engine::Sequential,
-            sizes: conbench::candidate::Sizes::default(),
-        },
+        candidate: conbench::candidate::Candidate::new(
+            &runtime,
+            conbench::candidate::Engine::Sequential,
+            conbench::candidate::Sizes::default(),
+        ),
         load: conbench::workload::Load::Closed { max_in_flight: 1 },
         payload: conbench::workload::Payload::default(),
         steps: Vec::new(),

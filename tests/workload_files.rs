@@ -142,7 +142,7 @@ error: unknown kind of step `htp`
 8 | kind = \"htp\"
   |        ^^^^^ did you mean `http`?
   |
-  = help: the kinds are cpu, wait, sleep, http, tcp, file, lock, queue, event, command
+  = help: the kinds are cpu, wait, sleep, http, tcp, file, lock, queue, event, command, python
 
 error: `time`: found an integer
   --> w.toml:12:8
@@ -220,6 +220,15 @@ fn each_bad_line_gets_its_own_message() {
         ("kind = \"command\"\nargv = [\"ls\", 1]", "an argument is a string, not an integer"),
         ("kind = \"command\"\nargv = [\"a\\u0000b\"]", "an argument cannot hold a NUL character"),
         ("kind = \"wait\"\ntime = \"40s\"", "a task takes at least 40s, and is given up after 30s"),
+        ("kind = \"python\"", "a step of your own code without its function"),
+        ("kind = \"python\"\nfunction = \"shop.fetch\"", "`function`: `shop.fetch` is not a name in a module"),
+        ("kind = \"python\"\nfunction = \"shop:\"", "`function`: `shop:` is not a name in a module"),
+        ("kind = \"python\"\nfunction = \"a:b\"\nitems = []", "`items` is an empty list, and a task needs one"),
+        ("kind = \"python\"\nfunction = \"a:b\"\nitems = [1979-05-27]", "a date: write it as a string"),
+        ("kind = \"python\"\nfunction = \"a:b\"\nitems = [nan]", "a float that is not a finite number"),
+        ("kind = \"python\"\nfunction = \"a:b\"\nitems = 3", "`items`: found an integer"),
+        ("kind = \"python\"\nfunction = \"a:b\"\ncheck = \"result\"", "`check`: `result` is not a name in a module"),
+        ("kind = \"python\"\nfunction = \"a:b\"\npath = \"\"", "`path`: the text is empty"),
         ("kind = 1", "`kind` is an integer"),
         ("time = \"1ms\"", "a step without a kind"),
         ("kind = \"cpu\"\nkind = \"cpu\"", "duplicate key `kind`"),

@@ -6,7 +6,8 @@ use super::diagnostics::Fault;
 use super::units::{show_duration, show_size};
 use super::walk::Values;
 use super::{
-    Connection, Cpu, Distribution, FileOperation, Goal, Kernel, Limits, Load, Objective, Payload, Step, Work, Workload,
+    Check, Connection, Cpu, Distribution, FileOperation, Goal, Items, Kernel, Limits, Load, Objective, Payload, Python,
+    Step, Work, Workload,
 };
 
 /// The time of a `cpu` step that names neither an input nor a time.
@@ -133,6 +134,7 @@ fn step(values: &Values, faults: &mut Vec<Fault>) -> Option<Step> {
             let stage = work(values, "time", faults);
             Some(Step::Queue { capacity: u32::try_from(values.integer("capacity")?).ok()?, stage: stage? })
         }
+        "python" => python(values, faults).map(Step::Python),
         "event" => Some(Step::Event { round_trips: u32::try_from(values.integer("round_trips")?).ok()? }),
         "command" => Some(Step::Command {
             argv: values.argv("argv")?,
@@ -183,6 +185,24 @@ fn file(values: &Values, faults: &mut Vec<Fault>) -> Option<Step> {
         faults.push(Fault::at(values.place("fsync"), "a read has nothing to fsync", "expected false"));
     }
     Some(Step::File { operation, size_bytes: values.bytes("size")?, fsync })
+}
+
+fn python(values: &Values, faults: &mut Vec<Fault>) -> Option<Python> {
+    let (function, async_function) = (values.text("function"), values.text("async_function"));
+    if values.given("function").is_none() && values.given("async_function").is_none() {
+        let fault = Fault::at(values.place("function"), "a step of your own code without its function", "");
+        faults.push(fault.help("add `function = \"package.module:name\"`, or `async_function` for an async def"));
+        return None;
+    }
+    // An `items` or `setup` that was written wrong is told already, and must not seem absent.
+    let items = values.items("items").or_else(|| values.text("items").map(Items::Named));
+    let check = match values.text("check")?.as_str() {
+        "results" => Check::Results,
+        "none" => Check::None,
+        function => Check::Function(function.to_owned()),
+    };
+    let path = values.text("path")?;
+    Some(Python { function, async_function, setup: values.text("setup"), items, path, check })
 }
 
 /// What is done under a lock or by a consumer: `work`, its time in `time_field`, and its kernel.

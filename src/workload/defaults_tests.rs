@@ -122,3 +122,39 @@ fn the_words_of_the_language_are_the_words_of_the_domain() {
     let names: Vec<&str> = Kernel::ALL.iter().map(|kernel| kernel.name()).collect();
     assert!(matches!(kernel, Some(Shape::Word(words)) if words == names));
 }
+
+#[test]
+fn the_users_own_code_has_these_defaults() {
+    let python = Python {
+        function: Some("shop.scrape:fetch".to_owned()),
+        async_function: None,
+        setup: None,
+        items: None,
+        path: ".".to_owned(),
+        check: Check::Results,
+    };
+    assert_eq!(step("kind = \"python\"\nfunction = \"shop.scrape:fetch\""), Step::Python(python));
+}
+
+#[test]
+fn items_are_a_name_or_a_list_of_what_json_has() {
+    let items = |text: &str| match step(&format!("kind = \"python\"\nasync_function = \"a:b.c\"\nitems = {text}")) {
+        Step::Python(python) => python.items.expect("items"),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(items("\"shop:pages\""), Items::Named("shop:pages".to_owned()));
+    let listed = serde_json::json!([1, -0x10, 2.5, true, "a", [1, "b"], { "url": "x", "n": 1 }]);
+    let text = "[1, -16, 2.5, true, \"a\", [1, \"b\"], { url = \"x\", n = 1 }]";
+    assert_eq!(items(text), Items::Listed(listed.as_array().expect("a list").clone()));
+}
+
+#[test]
+fn a_path_is_relative_to_the_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("mine.toml");
+    let text = "[[step]]\nkind = \"python\"\nfunction = \"a:b\"\npath = \"lib\"\n";
+    std::fs::write(&file, text).expect("written");
+    let loaded = load(&file).unwrap_or_else(|faults| panic!("{faults}"));
+    let path = &loaded.steps[0].python().expect("python").path;
+    assert_eq!(Path::new(path), directory.path().join("lib"));
+}

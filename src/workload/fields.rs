@@ -97,6 +97,14 @@ pub enum Shape {
     Url,
     /// `host:port`.
     Address,
+    /// A name in a Python module, `package.module:name`.
+    Function,
+    /// What a Python function is called with: a [`Function`](Shape::Function)'s name, or a list of values.
+    Items,
+    /// `"results"`, `"none"` or a [`Function`](Shape::Function).
+    Check,
+    /// A directory, relative to the workload file.
+    Directory,
     /// A table.
     Table(&'static Table),
     /// One or more tables `[[step]]`, each with a `kind`.
@@ -150,6 +158,10 @@ impl Shape {
             Shape::Argv => "a list of one or more strings, [\"program\", \"argument\"]".to_owned(),
             Shape::Url => "a URL, \"http://host:port/path\"".to_owned(),
             Shape::Address => "an address, \"host:port\"".to_owned(),
+            Shape::Function => "a name in a module, \"package.module:name\"".to_owned(),
+            Shape::Items => "a name in a module, \"package.module:name\", or a list of values".to_owned(),
+            Shape::Check => "\"results\", \"none\" or a name in a module, \"package.module:name\"".to_owned(),
+            Shape::Directory => "a directory, relative to this file".to_owned(),
             Shape::Table(table) => format!("a table, [{}]", table.name),
             Shape::Steps { max, .. } => format!("1 to {max} tables, each under [[step]]"),
         }

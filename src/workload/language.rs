@@ -141,7 +141,7 @@ static LIMITS: Table = Table {
 };
 
 /// The kinds of step; a table's name is the `kind`, which each step names beside these fields.
-pub static STEPS: [Table; 10] = [
+pub static STEPS: [Table; 11] = [
     Table {
         name: "cpu",
         doc: "Computation: a kernel, sized by its input or by a calibrated time.",
@@ -267,6 +267,39 @@ pub static STEPS: [Table; 10] = [
                 Shape::Integer { min: 0, max: 255 },
                 Default("0"),
                 "The exit status that means success.",
+            ),
+        ],
+        conflicts: &[],
+    },
+    Table {
+        name: "python",
+        doc: "A function of your own, in Python: `function`, `async_function` or both.",
+        fields: &[
+            field(
+                "function",
+                Shape::Function,
+                Optional("none"),
+                "A def: runs under sequential, threads, processes, interpreters and mixes.",
+            ),
+            field("async_function", Shape::Function, Optional("none"), "An async def: runs on event loops."),
+            field(
+                "setup",
+                Shape::Function,
+                Optional("none"),
+                "Called once in each worker process or interpreter, outside what is measured.",
+            ),
+            field(
+                "items",
+                Shape::Items,
+                Optional("none: the function is called without arguments"),
+                "What tasks are called with, one after another: an iterable, a function that gives one, or a list.",
+            ),
+            field("path", Shape::Directory, Default("\".\""), "The directory that is put first on sys.path."),
+            field(
+                "check",
+                Shape::Check,
+                Default("\"results\""),
+                "How results are checked: by value against a sequential run, not at all, or by a function of (item, result).",
             ),
         ],
         conflicts: &[],

@@ -21,6 +21,8 @@ mod syntax;
 mod units;
 mod walk;
 
+use std::path::Path;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +58,17 @@ pub struct Workload {
     /// At most so many tasks in the whole session, for tasks that reach something costly.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub max_calls: Option<u64>,
+}
+
+impl Workload {
+    /// Takes the directories that steps name as relative to `base`, an absolute path.
+    pub fn resolve(&mut self, base: &Path) {
+        for step in &mut self.steps {
+            if let Step::Python(python) = step {
+                python.path = base.join(&python.path).to_string_lossy().into_owned();
+            }
+        }
+    }
 }
 
 /// How tasks arrive.

@@ -22,7 +22,8 @@ pub struct Python {
     /// arguments.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub items: Option<Items>,
-    /// The directory that is put first on `sys.path`: absolute.
+    /// The directory that is put first on `sys.path`: relative to the workload file until
+    /// [`Workload::resolve`](super::Workload::resolve), then absolute.
     pub path: String,
     /// How results are checked.
     pub check: Check,

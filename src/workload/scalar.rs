@@ -45,8 +45,32 @@ pub(super) fn check(shape: Shape, value: &DeValue<'_>) -> Result<Value, Wrong> {
         }
         (Shape::Url, DeValue::String(text)) => super::remote::check_url(text).map(Value::Text),
         (Shape::Address, DeValue::String(text)) => super::remote::check_address(text).map(Value::Text),
+        (Shape::Function | Shape::Items, DeValue::String(text)) => function(text).map(Value::Text),
+        (Shape::Check, DeValue::String(text)) if matches!(text.as_ref(), "results" | "none") => {
+            Ok(Value::Text(text.clone().into_owned()))
+        }
+        (Shape::Check, DeValue::String(text)) => function(text).map(Value::Text),
+        (Shape::Directory, DeValue::String(text)) => check_text(text, 4_096, false),
         (_, other) => Err(mismatch(shape, other)),
     }
+}
+
+/// A name in a module: `package.module:name`.
+pub(super) fn function(text: &str) -> Result<String, Wrong> {
+    let is_path = |path: &str| path.split('.').all(is_identifier);
+    match text.trim().split_once(':') {
+        Some((module, name)) if is_path(module) && is_path(name) => Ok(text.trim().to_owned()),
+        _ => Err(Wrong {
+            message: format!("`{}` is not a name in a module", shown(text)),
+            help: Some("write e.g. \"shop.scrape:fetch\": the module, a colon, and the name in it".to_owned()),
+        }),
+    }
+}
+
+fn is_identifier(word: &str) -> bool {
+    let mut letters = word.chars();
+    letters.next().is_some_and(|first| first.is_alphabetic() || first == '_')
+        && letters.all(|letter| letter.is_alphanumeric() || letter == '_')
 }
 
 fn check_text(text: &str, max_chars: usize, lines: bool) -> Result<Value, Wrong> {

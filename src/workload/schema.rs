@@ -107,6 +107,10 @@ fn shape(shape: Shape) -> Value {
         Shape::Argv => json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 }),
         Shape::Url => json!({ "type": "string", "pattern": "^http://" }),
         Shape::Address => json!({ "type": "string", "pattern": "^.+:[0-9]+$" }),
+        Shape::Function => function(),
+        Shape::Items => json!({ "anyOf": [function(), { "type": "array", "minItems": 1 }] }),
+        Shape::Check => json!({ "anyOf": [{ "enum": ["results", "none"] }, function()] }),
+        Shape::Directory => json!({ "type": "string", "minLength": 1 }),
         Shape::Table(spec) => table(spec, None),
         Shape::Steps { kinds, max } => json!({
             "type": "array",
@@ -115,6 +119,11 @@ fn shape(shape: Shape) -> Value {
             "items": { "oneOf": kinds.iter().map(|kind| table(kind, Some(kind.name))).collect::<Vec<_>>() },
         }),
     }
+}
+
+/// Names may hold letters of any script, which a pattern cannot tell portably.
+fn function() -> Value {
+    json!({ "type": "string", "pattern": "^[^\\s:]+:[^\\s:]+$" })
 }
 
 const NUMBER: &str = "[0-9]+(\\.[0-9]+)?\\s*";

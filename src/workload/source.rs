@@ -26,8 +26,14 @@ const EMPTY_HELP: &str =
 /// Every fault of the file: that it cannot be read, or all that is wrong with its text.
 pub fn load(path: &Path) -> Result<Workload, Diagnostics> {
     let name = path.display().to_string();
-    let text = read(path).map_err(|fault| Diagnostics::new(&name, "", vec![fault]))?;
-    parse(&name, &text)
+    let unreadable = |fault| Diagnostics::new(&name, "", vec![fault]);
+    let text = read(path).map_err(unreadable)?;
+    let mut workload = parse(&name, &text)?;
+    let here = std::path::absolute(path).map_err(|error| {
+        unreadable(Fault::of_file(format!("the file's directory is not known: {error}"), "name it by its whole path"))
+    })?;
+    workload.resolve(here.parent().unwrap_or(Path::new("/")));
+    Ok(workload)
 }
 
 /// Reads a workload from its text. `source_name` stands in messages, and its stem is the default name.

@@ -6,10 +6,10 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Distribution;
 use super::diagnostics::{Fault, shown};
 use super::fields::{Field, Presence, Shape, Table};
 use super::scalar;
+use super::{Distribution, Items};
 use crate::candidate::nearest;
 
 type Span = Range<usize>;
@@ -26,6 +26,7 @@ pub(super) enum Value {
     Percent(f64),
     Distribution(Distribution),
     Argv(Vec<String>),
+    Items(Items),
     Table(Values),
     Steps(Vec<Values>),
 }
@@ -62,6 +63,7 @@ impl Values {
     getter!(percent, Percent, f64);
     getter!(distribution, Distribution, Distribution);
     getter!(argv, Argv, Vec<String>);
+    getter!(items, Items, Items);
     getter!(table, Table, Values);
     getter!(steps, Steps, Vec<Values>);
 
@@ -179,6 +181,7 @@ impl Faults {
                 self.distribution(table, span, max_ns).map(Value::Distribution)
             }
             (Shape::Argv, DeValue::Array(array)) => self.argv(array, span),
+            (Shape::Items, DeValue::Array(array)) => self.items(array, span).map(Value::Items),
             (shape, scalar) => match scalar::check(shape, scalar) {
                 Ok(value) => Some(value),
                 Err(wrong) => {
@@ -309,6 +312,46 @@ impl Faults {
             self.found.push(Fault::at(span, format!("`argv` has {} items", array.len()), label));
         }
         (self.found.len() == before).then_some(Value::Argv(argv))
+    }
+}
+
+impl Faults {
+    /// A list of items, as JSON.
+    fn items(&mut self, array: &[Spanned<DeValue<'_>>], span: Span) -> Option<Items> {
+        if array.is_empty() {
+            let label = format!("expected {}", Shape::Items.expected());
+            self.found.push(Fault::at(span, "`items` is an empty list, and a task needs one", label));
+            return None;
+        }
+        let before = self.found.len();
+        let items = array.iter().map(|item| self.json(item)).collect();
+        (self.found.len() == before).then_some(Items::Listed(items))
+    }
+
+    fn json(&mut self, value: &Spanned<DeValue<'_>>) -> serde_json::Value {
+        use serde_json::Value as Json;
+        let mut wrong = |message: &str| {
+            self.found.push(Fault::at(value.span(), message, "expected a value that JSON has"));
+            Json::Null
+        };
+        match value.get_ref() {
+            DeValue::String(text) => Json::String(text.clone().into_owned()),
+            DeValue::Boolean(flag) => Json::Bool(*flag),
+            DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
+                .map_or_else(|_| wrong("an integer of more than 64 bits"), Json::from),
+            DeValue::Float(float) => match float.as_str().parse::<f64>().ok().and_then(serde_json::Number::from_f64) {
+                Some(number) => Json::Number(number),
+                None => wrong("a float that is not a finite number"),
+            },
+            DeValue::Datetime(_) => wrong("a date: write it as a string"),
+            DeValue::Array(array) => Json::Array(array.iter().map(|item| self.json(item)).collect()),
+            DeValue::Table(table) => {
+                let member = |(key, value): (&Spanned<std::borrow::Cow<'_, str>>, &Spanned<DeValue<'_>>)| {
+                    (key.get_ref().clone().into_owned(), self.json(value))
+                };
+                Json::Object(table.iter().map(member).collect())
+            }
+        }
     }
 }
 
