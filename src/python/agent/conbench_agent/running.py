@@ -35,12 +35,12 @@ class Running:
         connection is open.
         """
         self._prepare(0)
-        first = self._sample(Batch(1), _FIRST)
+        self._sample(Batch(1), _FIRST)
         startup_ns = monotonic_ns() - received_ns
         first_task_ns = self._mean_service_ns
         self._prepare(None)
         self._engine.warm()
-        self._sample(Batch(self._engine.slots), _FIRST._replace(first_index=int(str(first["tasks"]))))
+        self._sample(Batch(self._engine.slots), _FIRST)
         self._task.settle()
         self._threads = leftovers.threads()
         return {
