@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from typing import Any, Coroutine, Dict, List, NamedTuple, Optional, Sequence, Tuple, cast
+from typing import Any, Coroutine, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
 
 from .protocol import Payload
 
@@ -246,7 +246,7 @@ def pattern(length: int, seed: int) -> bytes:
     return hashlib.shake_128((seed % MODULUS).to_bytes(8, "little")).digest(length)
 
 
-def digest(data: bytes) -> int:
+def digest(data: Union[bytes, memoryview]) -> int:
     """The checksum of bytes, which reads each of them once: Adler-32, and the length above it."""
     return zlib.adler32(data) | (len(data) & 0xFFFF_FFFF) << 32
 
