@@ -9,6 +9,7 @@ takes to wake a process.
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import os
@@ -56,16 +57,9 @@ def _set_precise(precise: bool) -> None:
     if _thread.precise is precise:
         return
     _thread.precise = precise
-    try:
-        # As prctl(PR_SET_TIMERSLACK) would, which CPython does not offer.
-        slack = os.open(f"/proc/{threading.get_native_id()}/timerslack_ns", os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            os.write(slack, b"1" if precise else b"0")
-        finally:
-            os.close(slack)
-    except OSError:
-        # A kernel that refuses leaves the default in force.
-        pass
+    # As prctl(PR_SET_TIMERSLACK) would. A kernel that refuses leaves the default in force.
+    with contextlib.suppress(OSError), open(f"/proc/{threading.get_native_id()}/timerslack_ns", "wb", 0) as slack:
+        slack.write(b"1" if precise else b"0")
 
 
 if sys.version_info >= (3, 11):
@@ -165,41 +159,42 @@ class Timer:
         self._arm(waiting[0][0] if waiting else _NEVER_NS)
 
 
-def _timerfd() -> Tuple[int, Callable[[int], None]]:
-    """A new timerfd, and the function that arms it for a time of the clock."""
-    if hasattr(os, "timerfd_create"):
-        descriptor: int = os.timerfd_create(time.CLOCK_MONOTONIC, flags=os.TFD_CLOEXEC | os.TFD_NONBLOCK)
+if sys.version_info >= (3, 13):
+
+    def _timerfd() -> Tuple[int, Callable[[int], None]]:
+        """A new timerfd, and the function that arms it for a time of the clock."""
+        descriptor = os.timerfd_create(time.CLOCK_MONOTONIC, flags=os.TFD_CLOEXEC | os.TFD_NONBLOCK)
 
         def set_time(deadline_ns: int) -> None:
             os.timerfd_settime_ns(descriptor, flags=os.TFD_TIMER_ABSTIME, initial=deadline_ns)
 
         return descriptor, set_time
-    return _timerfd_by_ctypes()
 
+else:
 
-def _timerfd_by_ctypes() -> Tuple[int, Callable[[int], None]]:
-    """The same before CPython 3.13."""
-    _require_ctypes()
-    import ctypes
+    def _timerfd() -> Tuple[int, Callable[[int], None]]:
+        """A new timerfd, and the function that arms it for a time of the clock."""
+        _require_ctypes()
+        import ctypes
 
-    # Neither call blocks: they keep the GIL, which a PyDLL does.
-    libc = ctypes.PyDLL(None, use_errno=True)
-    settime = libc.timerfd_settime
-    settime.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
-    # TFD_CLOEXEC and TFD_NONBLOCK are these two by definition.
-    descriptor: int = libc.timerfd_create(time.CLOCK_MONOTONIC, os.O_CLOEXEC | os.O_NONBLOCK)
-    if descriptor < 0:
-        error = ctypes.get_errno()
-        raise OSError(error, f"cannot make a timerfd: {os.strerror(error)}")
-    timer_abstime = 1
-    # A struct itimerspec: no interval, then the time.
-    setting = (ctypes.c_long * 4)()
+        # Neither call blocks: both keep the GIL, which a PyDLL does.
+        libc = ctypes.PyDLL(None, use_errno=True)
+        settime = libc.timerfd_settime
+        settime.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+        # TFD_CLOEXEC and TFD_NONBLOCK are these two by definition.
+        descriptor: int = libc.timerfd_create(time.CLOCK_MONOTONIC, os.O_CLOEXEC | os.O_NONBLOCK)
+        if descriptor < 0:
+            error = ctypes.get_errno()
+            raise OSError(error, f"cannot make a timerfd: {os.strerror(error)}")
+        timer_abstime = 1
+        # A struct itimerspec: no interval, then the time.
+        setting = (ctypes.c_long * 4)()
 
-    def set_time(deadline_ns: int) -> None:
-        setting[2], setting[3] = divmod(deadline_ns, _NS_PER_S)
-        settime(descriptor, timer_abstime, setting, None)
+        def set_time(deadline_ns: int) -> None:
+            setting[2], setting[3] = divmod(deadline_ns, _NS_PER_S)
+            settime(descriptor, timer_abstime, setting, None)
 
-    return descriptor, set_time
+        return descriptor, set_time
 
 
 def _require_ctypes() -> None:

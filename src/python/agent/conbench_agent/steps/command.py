@@ -29,6 +29,7 @@ class CommandStep(Step):
             raise Failure("setup", "`argv` is empty", self._where)
 
     def blocking(self, index: int, item: object) -> Done:
+        """Runs the program with `subprocess`."""
         try:
             status = subprocess.call(self._argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         except (OSError, ValueError) as error:
@@ -36,6 +37,7 @@ class CommandStep(Step):
         return self._judge(status)
 
     async def asynchronous(self, index: int, item: object) -> Done:
+        """Runs the program with asyncio's subprocess."""
         # asyncio takes long to import, and only event loops need it; they have imported it.
         import asyncio
 
@@ -52,6 +54,7 @@ class CommandStep(Step):
                 process.kill()
 
     def reference(self, index: int, item: object) -> int:
+        """Its checksum, without a program."""
         return self._done[0]
 
     def _judge(self, status: int) -> Done:

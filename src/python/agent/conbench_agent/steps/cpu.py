@@ -18,7 +18,9 @@ class CpuStep(Step):
         self._computation = Computation(number, step_job.step, step_job.iterations, job.seed)
 
     def blocking(self, index: int, item: object) -> Done:
+        """Computes."""
         return self._computation.blocking(index), None
 
     def prepare(self, index: Optional[int]) -> None:
+        """Makes the inputs."""
         self._computation.prepare(index)

@@ -37,6 +37,7 @@ class EventStep(Step):
         self._tasks: OnLoop[List[PartnerTask]] = OnLoop(list)
 
     def blocking(self, index: int, item: object) -> Done:
+        """Signals a thread or the companion."""
         if self._companion is not None:
             for _ in range(self._round_trips):
                 self._companion.round_trip()
@@ -51,6 +52,7 @@ class EventStep(Step):
         return self._done
 
     async def asynchronous(self, index: int, item: object) -> Done:
+        """Signals a task."""
         idle = self._tasks.get()
         partner = idle.pop() if idle else PartnerTask()
         try:
@@ -64,9 +66,11 @@ class EventStep(Step):
         return self._done
 
     def reference(self, index: int, item: object) -> int:
+        """Its checksum, without a signal."""
         return self._done[0]
 
     def close(self) -> None:
+        """Ends the partners."""
         while self._threads:
             self._threads.pop().close()
         for partner in self._tasks.take() or []:

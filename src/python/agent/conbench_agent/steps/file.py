@@ -6,6 +6,7 @@ and those are engines of their own here.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from typing import Callable, Dict, List, Optional
@@ -58,30 +59,32 @@ class FileStep(Step):
         self._opening = threading.Lock()
 
     def blocking(self, index: int, item: object) -> Done:
+        """Reads, writes or appends."""
         return self._operate(index), None
 
     def reference(self, index: int, item: object) -> int:
+        """Its checksum, without a file."""
         variant = index % VARIANTS
         return digest(self._pattern(variant)) if self._operation == "read" else self._seeds[variant]
 
     def prepare(self, index: Optional[int]) -> None:
+        """Makes the files to read, or what is written."""
         for variant in range(VARIANTS) if index is None else [index % VARIANTS]:
             if self._operation != "read":
                 self._content(variant)
             elif not os.path.exists(self._read_paths[variant]):
-                try:
+                # The task that reads it tries again, and fails with the reason.
+                with contextlib.suppress(OSError):
                     self._make(variant)
-                except OSError:
-                    pass  # The task that reads it tries again, and fails with the reason.
 
     def settle(self) -> None:
-        try:
+        """Removes what was written, and lets the writeback end."""
+        # A directory that is gone, a disk that does not answer: the next task fails too, and says so.
+        with contextlib.suppress(OSError):
             self._clear()
-        except OSError:
-            # A directory that is gone, a disk that does not answer: the next task fails too, and says so.
-            pass
 
     def close(self) -> None:
+        """Closes the log."""
         if self._log is not None:
             os.close(self._log)
             self._log = None

@@ -35,17 +35,21 @@ class LockStep(Step):
         self._loop_lock = OnLoop(_loop_lock)
 
     def blocking(self, index: int, item: object) -> Done:
+        """Holds the lock of threads or of workers."""
         with self._lock:
             return self._hold.blocking(index), None
 
     async def asynchronous(self, index: int, item: object) -> Done:
+        """Holds the lock of the event loop."""
         async with self._loop_lock.get():
             return await self._hold.asynchronous(index), None
 
     def reference(self, index: int, item: object) -> int:
+        """Its checksum, without a wait."""
         return self._hold.reference(index)
 
     def prepare(self, index: Optional[int]) -> None:
+        """Makes the inputs of a computation."""
         self._hold.prepare(index)
 
 

@@ -40,20 +40,25 @@ class QueueStep(Step):
         self._loop_consumer = OnLoop(lambda: ConsumerTask(capacity, self._stage))
 
     def blocking(self, index: int, item: object) -> Done:
+        """Hands the index to the thread or to the companion."""
         return self._consumer.ask(index), None
 
     async def asynchronous(self, index: int, item: object) -> Done:
+        """Hands the index to the task."""
         return await self._loop_consumer.get().ask(index), None
 
     def reference(self, index: int, item: object) -> int:
+        """Its checksum, without a wait."""
         return self._stage.reference(index)
 
     def prepare(self, index: Optional[int]) -> None:
+        """Makes the inputs of a computation."""
         # The companion works on inputs of its own.
         if isinstance(self._consumer, ConsumerThread):
             self._stage.prepare(index)
 
     def close(self) -> None:
+        """Ends the consumers."""
         if isinstance(self._consumer, ConsumerThread):
             self._consumer.close()
         task = self._loop_consumer.take()

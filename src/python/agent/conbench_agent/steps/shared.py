@@ -55,7 +55,7 @@ class QueueEnds(NamedTuple):
 
 
 class EventEnds(NamedTuple):
-    """The workers' ends of one event: for each slot the signal and the answer, and a pipe that ends with the partner."""
+    """The workers' ends of one event: for each slot a signal and an answer, and a pipe that ends with the partner."""
 
     pairs: List[Tuple[Event, Event]]
     life: Connection

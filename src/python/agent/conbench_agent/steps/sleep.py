@@ -20,10 +20,12 @@ class SleepStep(Step):
         self._done: Done = checksum(number), None
 
     def blocking(self, index: int, item: object) -> Done:
+        """Sleeps on the calling thread."""
         clock.sleep_with_default_slack(self._draws.at(index))
         return self._done
 
     async def asynchronous(self, index: int, item: object) -> Done:
+        """Sleeps on the event loop."""
         # asyncio takes long to import, and only event loops need it; they have imported it.
         import asyncio
 
@@ -31,4 +33,5 @@ class SleepStep(Step):
         return self._done
 
     def reference(self, index: int, item: object) -> int:
+        """Its checksum, without a sleep."""
         return self._done[0]

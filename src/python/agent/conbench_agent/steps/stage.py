@@ -62,14 +62,17 @@ class Wait(Stage):
         self._checksum = checksum(number)
 
     def blocking(self, index: int) -> int:
+        """Waits on the calling thread."""
         clock.wait_until(clock.now_ns() + self._draws.at(index))
         return self._checksum
 
     async def asynchronous(self, index: int) -> int:
+        """Waits on the timer of the event loop."""
         await clock.timer().wait_until(clock.now_ns() + self._draws.at(index))
         return self._checksum
 
     def reference(self, index: int) -> int:
+        """Its checksum, at once."""
         return self._checksum
 
 
@@ -83,10 +86,12 @@ class Computation(Stage):
         self._inputs: List[Optional[Input]] = [None] * VARIANTS
 
     def blocking(self, index: int) -> int:
+        """Computes."""
         variant = index % VARIANTS
         return (self._inputs[variant] or self._make(variant)).run(self._seeds[variant], self._iterations)
 
     def prepare(self, index: Optional[int]) -> None:
+        """Makes the inputs of every variant, or of task `index` alone."""
         for variant in range(VARIANTS) if index is None else [index % VARIANTS]:
             if self._inputs[variant] is None:
                 self._make(variant)

@@ -18,10 +18,13 @@ class WaitStep(Step):
         self._wait = Wait(number, step_job, label(number, step_job))
 
     def blocking(self, index: int, item: object) -> Done:
+        """Waits on the calling thread."""
         return self._wait.blocking(index), None
 
     async def asynchronous(self, index: int, item: object) -> Done:
+        """Waits on the event loop."""
         return await self._wait.asynchronous(index), None
 
     def reference(self, index: int, item: object) -> int:
+        """Its checksum, without a wait."""
         return self._wait.reference(index)
