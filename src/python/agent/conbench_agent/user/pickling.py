@@ -6,10 +6,11 @@ could not be pickled, though not where it was found; here the way to it is said 
 
 from __future__ import annotations
 
+import io
 import pickle
 import time
 import types
-from typing import Callable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..protocol import Failure
 from ..steps.user import NO_BLOCKING_FORM, UserStep
@@ -84,12 +85,12 @@ def cost(tasks: Sequence[Sequence[object]]) -> Tuple[float, float]:
     For each task, what is given and what is handed back; None costs nothing. What cannot be pickled raises.
     """
     values = [value for task in tasks for value in task if value is not None]
-    dumps, total_bytes, total_ns = _dumps(), 0, 0
+    total_bytes, total_ns = 0, 0
     for value in values:
         best_ns: Optional[int] = None
         for _ in range(3):
             begin_ns = time.perf_counter_ns()
-            data = dumps(value)
+            data = _dumps(value)
             pickle.loads(data)
             took_ns = time.perf_counter_ns() - begin_ns
             best_ns = took_ns if best_ns is None else min(best_ns, took_ns)
@@ -115,18 +116,21 @@ def _first_failure(values: Sequence[object], what: str, where: str, advice: str)
     return None
 
 
-def _dumps() -> Callable[[object], memoryview]:
-    """What multiprocessing pickles with: it knows some more types than pickle does."""
+def _dumps(value: object) -> bytes:
+    """Pickles as multiprocessing does, which knows some more types than pickle does."""
     from multiprocessing.reduction import ForkingPickler
 
-    return ForkingPickler.dumps
+    # Its own `dumps` gives a view of the buffer's memory, and some versions of Python cannot collect the two together.
+    buffer = io.BytesIO()
+    ForkingPickler(buffer).dump(value)
+    return buffer.getvalue()
 
 
 def _failure_of(value: object) -> Optional[_Culprit]:
     """What goes wrong when this is pickled and made again, if anything does."""
     whole = value.values if isinstance(value, Attributes) else value
     try:
-        data = _dumps()(whole)
+        data = _dumps(whole)
     except Exception as error:  # whatever the user's own methods raise, beside what pickle does
         return _Culprit(value, "", error, is_pickled=False)
     try:
