@@ -6,7 +6,7 @@ use super::*;
 use crate::candidate::{Engine, RUST, Sizes};
 use crate::host::{Facts, FileSystem, ResourceLimits};
 use crate::plan::{Foreseen, Plan, Settings};
-use crate::protocol::{Block, HistogramData, Ready, Usage};
+use crate::protocol::{Block, HistogramData, LeftBehind, Ready, Usage};
 use crate::record::{Calibration, Disturbance, Phase};
 use crate::session::hands::{Born, Farewell};
 use crate::workload::{Cpu, Goal, Kernel, Limits, Load, Objective, Payload, Step, Workload};
@@ -58,10 +58,6 @@ impl Racing for Script {
     fn retired(&mut self) -> Vec<usize> {
         std::mem::take(&mut self.retired)
     }
-
-    fn cut_searches(&self) -> Vec<usize> {
-        Vec::new()
-    }
 }
 
 /// What a fake agent does wrong.
@@ -79,7 +75,7 @@ enum Vice {
 }
 
 #[derive(Default)]
-struct Fake {
+pub(in crate::session) struct Fake {
     now_ns: u64,
     alive: Vec<usize>,
     log: Vec<String>,
@@ -163,7 +159,10 @@ impl Hands for Fake {
     fn end(&mut self, slot: usize) -> Farewell {
         self.alive.retain(|alive| *alive != slot);
         self.log.push(format!("end {slot}"));
-        Farewell { teardown_ns: Some(5), leftover: u32::from(self.has(slot, Vice::Leaves)) }
+        let left = LeftBehind { kind: "thread".to_owned(), name: "poller".to_owned(), count: 2 };
+        let leaves = self.has(slot, Vice::Leaves);
+        let left_behind = if leaves { vec![left] } else { Vec::new() };
+        Farewell { teardown_ns: Some(5), leftover: u32::from(leaves), left_behind }
     }
 
     fn kill(&mut self, slot: usize) {
@@ -241,8 +240,10 @@ fn run(hands: &mut Fake, race: &mut Script, record: &mut Record) -> (Ending, Vec
     let mut notes = Notes::default();
     let pace =
         Pace { budget_ns: BUDGET_NS, quota_period_ns: None, task_timeout_ns: 30_000 * MS, load: record.workload.load };
-    let rules = Rules { pace, reference: Some(reference()), calls: 0 };
-    let ending = Course::new(hands, &mut notes, record, &mut Saver::new(None), rules).run(race);
+    let references = HashMap::from([(RUST.to_owned(), reference())]);
+    let rules = Rules { pace, references, calls: 0 };
+    let (ending, base) = Course::new(hands, &mut notes, record, &mut Saver::new(None), rules).run(race);
+    assert_eq!(base, 0);
     (ending, notes.0)
 }
 
@@ -389,7 +390,8 @@ fn restless_and_leaving_agents_are_named_once() {
     run(&mut hands, &mut race, &mut record);
     let parked = record.warnings.iter().filter(|warning| matches!(warning, Warning::NotParked { .. })).count();
     let left = record.warnings.iter().filter(|warning| matches!(warning, Warning::Leftover { .. })).count();
-    assert_eq!((parked, left), (1, 2));
+    let behind = record.warnings.iter().filter(|warning| matches!(warning, Warning::LeftBehind { .. })).count();
+    assert_eq!((parked, left, behind), (1, 1, 1));
     assert!((record.candidates[0].incarnations[0].parked_cpu_share - 0.5).abs() < 1e-12);
     assert_eq!(race.fed[0].1, Outcome::Score(-(MS as f64).ln()));
 }
