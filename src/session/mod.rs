@@ -7,6 +7,8 @@
 mod blocks;
 mod course;
 mod embedded;
+#[cfg(test)]
+mod fake;
 mod hands;
 pub mod link;
 mod meters;

@@ -182,3 +182,7 @@ impl Course<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "relay_tests.rs"]
+mod tests;
