@@ -39,6 +39,7 @@ impl Measuring<'_> {
             settings,
             host: self.facts.clone(),
             plan,
+            agents: Vec::new(),
             output: self.growing(done),
             interrupted: Arc::clone(&self.interrupted),
         };

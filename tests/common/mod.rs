@@ -85,11 +85,8 @@ impl Agent {
 
     /// The reference checksums of a job.
     pub fn reference(&mut self, job: &Job) -> Reference {
-        match self.ask(&Request::Reference(Box::new(MakeReference {
-            job: job.clone(),
-            budget_ns: 0,
-            most_calls: None,
-        }))) {
+        let make = MakeReference { job: job.clone(), budget_ns: 0, most_calls: None };
+        match self.ask(&Request::Reference(Box::new(make))) {
             Reply::Reference(reference) => reference,
             other => panic!("not a reference: {other:?}"),
         }
