@@ -14,6 +14,7 @@ mod prepare;
 mod resident;
 mod saving;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -35,6 +36,19 @@ use link::Fault;
 use resident::{Nursery, Residents};
 use saving::Saver;
 
+/// The program that is the agent of one runtime.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentProgram {
+    /// The runtime's name, as candidates carry it.
+    pub runtime: String,
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// What its environment has beside this process's own.
+    pub environment: Vec<(OsString, OsString)>,
+}
+
 /// What a session measures.
 pub struct Session {
     /// The workload.
@@ -45,6 +59,8 @@ pub struct Session {
     pub host: Facts,
     /// What was planned.
     pub plan: Plan,
+    /// The agents of the plan's runtimes. The native one need not be among them.
+    pub agents: Vec<AgentProgram>,
     /// Where the record is saved as it grows, if anywhere.
     pub output: Option<PathBuf>,
     /// Set by a signal handler: end as soon as the block that runs can be ended.
