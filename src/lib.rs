@@ -13,6 +13,7 @@ pub mod guard;
 pub mod host;
 pub mod plan;
 pub mod protocol;
+pub mod python;
 pub mod race;
 pub mod record;
 pub mod report;

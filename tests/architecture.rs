@@ -19,6 +19,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("protocol", &["workload"]),
     ("plan", &["workload", "host", "protocol"]),
     ("agent", &["protocol", "workload"]),
+    ("python", &["protocol"]),
     ("record", &["workload", "host", "protocol", "plan"]),
     ("race", &["stats", "plan", "record"]),
     ("session", &["workload", "stats", "host", "protocol", "plan", "record", "race", "guard"]),
@@ -30,8 +31,8 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "workload", "stats", "host", "protocol", "plan", "agent", "record", "race", "session", "selftest",
-            "analyze", "report", "server", "guard",
+            "workload", "stats", "host", "protocol", "plan", "agent", "python", "record", "race", "session",
+            "selftest", "analyze", "report", "server", "guard",
         ],
     ),
 ];

@@ -5,36 +5,66 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::candidate::{Engine, Model, RUST, UnknownWord, nearest};
+use crate::candidate::{Engine, Model, RUST, StartMethod};
 use crate::plan::Settings;
+use crate::workload::{self, Code, Items};
 
-/// The time for one workload when the user names none.
-pub(super) const BUDGET: Duration = Duration::from_secs(45);
-/// The time for all shipped workloads together when the user names none.
-pub(super) const BUDGET_OF_ALL: Duration = Duration::from_secs(300);
+/// The time for one workload on one runtime when the user names none.
+const BUDGET: Duration = Duration::from_secs(45);
+/// The time for each further runtime.
+const BUDGET_OF_FURTHER: Duration = Duration::from_secs(30);
+/// The time for all shipped workloads together, on one runtime, when the user names none.
+const BUDGET_OF_ALL: Duration = Duration::from_secs(300);
+/// The time for each further runtime.
+const BUDGET_OF_ALL_FURTHER: Duration = Duration::from_secs(200);
 
-/// The runtimes that `--runtimes` may name.
-const RUNTIMES: [&str; 1] = [RUST];
+/// The time for one workload on so many runtimes when the user names none.
+pub(super) fn usual_budget(runtimes: u32) -> Duration {
+    BUDGET + BUDGET_OF_FURTHER.saturating_mul(runtimes.saturating_sub(1))
+}
+
+/// The time for all shipped workloads together, on so many runtimes, when the user names none.
+pub(super) fn usual_budget_of_all(runtimes: u32) -> Duration {
+    BUDGET_OF_ALL + BUDGET_OF_ALL_FURTHER.saturating_mul(runtimes.saturating_sub(1))
+}
+
+/// Which interpreters are looked for.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct Interpreters {
+    /// An interpreter of Python: a file, a name on PATH, or the directory of a virtual environment; may be
+    /// repeated [default: the python3 on PATH, if there is one]
+    #[arg(long, value_name = "PATH")]
+    pub(super) python: Vec<PathBuf>,
+}
 
 /// Which candidates take part.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Candidates")]
 pub(super) struct Selection {
-    /// Only these runtimes
-    #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = runtime)]
-    runtimes: Vec<String>,
-    /// Only these models: sequential, threads, async, processes, async+threads, async+processes
+    #[command(flatten)]
+    pub(super) interpreters: Interpreters,
+    /// Only these runtimes: rust, python (every interpreter), or one by its name, e.g. python3.11; `conbench
+    /// host` names them
     #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
+    pub(super) runtimes: Vec<String>,
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',', help = models_help())]
     models: Vec<Model>,
     /// Only these engines; `conbench list` names them
     #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
     engines: Vec<Engine>,
+    /// Only these ways to begin worker processes of Python: fork, forkserver, spawn [default: the interpreter's
+    /// own]
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
+    start_methods: Vec<StartMethod>,
     /// Only these numbers of workers, instead of a search
     #[arg(long, value_name = "N,..", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     workers: Vec<u32>,
     /// Only these numbers of tasks in flight, instead of a search
     #[arg(long, value_name = "N,..", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     in_flight: Vec<u32>,
+    /// Only these numbers of tasks handed to a worker at once, instead of a search
+    #[arg(long, value_name = "N,..", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
+    chunk: Vec<u32>,
     /// The seed of all inputs, draws and shuffles
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -46,19 +76,64 @@ pub(super) struct Selection {
 }
 
 impl Selection {
-    /// The settings of a session that may take this long.
-    pub(super) fn settings(&self, budget: Duration) -> Settings {
+    /// The settings of a session on these runtimes that may take this long.
+    pub(super) fn settings(&self, runtimes: Vec<String>, budget: Duration) -> Settings {
         Settings {
-            runtimes: self.runtimes.clone(),
+            runtimes,
             models: self.models.clone(),
             engines: self.engines.clone(),
-            start_methods: Vec::new(),
-            chunk: Vec::new(),
+            start_methods: self.start_methods.clone(),
             workers: self.workers.clone(),
             in_flight: self.in_flight.clone(),
+            chunk: self.chunk.clone(),
             budget_ns: u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX),
             seed: self.seed,
         }
+    }
+
+    /// Whether something that is selected may run under Python.
+    pub(super) fn may_need_python(&self) -> bool {
+        let is_native = |name: &String| name == RUST;
+        let runtimes = self.runtimes.is_empty() || !self.runtimes.iter().all(is_native);
+        let engines = self.engines.is_empty() || self.engines.iter().any(|engine| Engine::PYTHON.contains(engine));
+        runtimes && engines
+    }
+}
+
+/// The user's own code, without a workload file.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Python code, in place of a workload file")]
+#[group(id = CODE, multiple = true)]
+pub(super) struct PythonCode {
+    /// A def of yours, e.g. shop.scrape:fetch; modules are looked for from the current directory
+    #[arg(long, value_name = "MODULE:NAME", value_parser = workload::function_name)]
+    python_function: Option<String>,
+    /// An async def of yours, for event loops
+    #[arg(long, value_name = "MODULE:NAME", value_parser = workload::function_name)]
+    python_async_function: Option<String>,
+    /// What it is called with, one after another: an iterable, a function that gives one, or a list of JSON
+    #[arg(long, value_name = "MODULE:NAME|JSON", value_parser = workload::items)]
+    items: Option<Items>,
+    /// What is called once in each worker, outside what is measured
+    #[arg(long, value_name = "MODULE:NAME", value_parser = workload::function_name)]
+    setup: Option<String>,
+}
+
+/// The name of the group of [`PythonCode`].
+pub(super) const CODE: &str = "code";
+/// The arguments of [`PythonCode`] that make a workload.
+pub(super) const FUNCTIONS: [&str; 2] = ["python_function", "python_async_function"];
+
+impl PythonCode {
+    /// The code, if a function was named.
+    pub(super) fn named(&self) -> Option<Code> {
+        let is_named = self.python_function.is_some() || self.python_async_function.is_some();
+        is_named.then(|| Code {
+            function: self.python_function.clone(),
+            async_function: self.python_async_function.clone(),
+            setup: self.setup.clone(),
+            items: self.items.clone(),
+        })
     }
 }
 
@@ -100,19 +175,20 @@ pub(super) struct Saved {
 }
 
 fn budget_help() -> String {
+    let time = humantime::format_duration;
     format!(
-        "How long it may take in all, e.g. 20s or 5m [default: {} a workload, {} for all that are shipped]",
-        humantime::format_duration(BUDGET),
-        humantime::format_duration(BUDGET_OF_ALL)
+        "How long it may take in all, e.g. 20s or 5m [default: {} a workload and {} more for each further runtime; \
+         for all that are shipped {} and {} more]",
+        time(BUDGET),
+        time(BUDGET_OF_FURTHER),
+        time(BUDGET_OF_ALL),
+        time(BUDGET_OF_ALL_FURTHER)
     )
 }
 
-fn runtime(text: &str) -> Result<String, UnknownWord> {
-    if RUNTIMES.contains(&text) {
-        return Ok(text.to_owned());
-    }
-    let known = RUNTIMES.to_vec();
-    Err(UnknownWord { kind: "runtime", found: text.to_owned(), nearest: nearest(text, &known), known })
+fn models_help() -> String {
+    let names: Vec<&str> = Model::ALL.iter().map(|model| model.name()).collect();
+    format!("Only these models: {}", names.join(", "))
 }
 
 fn budget(text: &str) -> Result<Duration, String> {
@@ -125,4 +201,17 @@ fn budget(text: &str) -> Result<Duration, String> {
         return Err("that is longer than a clock of nanoseconds can count; try 1h".to_owned());
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_further_runtime_gets_time_of_its_own() {
+        let seconds: Vec<u64> = (1..4).map(|runtimes| usual_budget(runtimes).as_secs()).collect();
+        assert_eq!(seconds, [45, 75, 105]);
+        let seconds: Vec<u64> = (1..4).map(|runtimes| usual_budget_of_all(runtimes).as_secs()).collect();
+        assert_eq!(seconds, [300, 500, 700]);
+    }
 }

@@ -1,10 +1,17 @@
 //! `conbench host`: what this machine is, what of it may be used, and how steady it is.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use bytesize::ByteSize;
+use serde::Serialize;
 
+use super::args::Interpreters;
+use super::seams;
 use crate::host::{self, CgroupLevel, CpuQuota, Survey};
+use crate::protocol::Hello;
+use crate::python::{Found, Interpreter, Refused};
+use crate::report;
 
 /// What `host` is told.
 #[derive(clap::Args, Clone, Debug)]
@@ -12,6 +19,8 @@ pub struct HostArgs {
     /// How the facts are written
     #[arg(long, value_enum, default_value_t)]
     pub format: HostFormat,
+    #[command(flatten)]
+    interpreters: Interpreters,
 }
 
 /// How facts are written.
@@ -24,17 +33,46 @@ pub enum HostFormat {
     Json,
 }
 
-/// Looks at the host for about 200 ms and writes what it saw to `out`. Gives 0.
+/// The host, and what of Python is on it.
+#[derive(Serialize)]
+struct Sight<'a> {
+    #[serde(flatten)]
+    survey: &'a Survey,
+    /// The interpreters that can be measured.
+    interpreters: Vec<Named<'a>>,
+    /// Those that cannot, and why.
+    refused: &'a [Refused],
+}
+
+/// An interpreter, as JSON has it.
+#[derive(Serialize)]
+struct Named<'a> {
+    name: &'a str,
+    path: &'a Path,
+    hello: &'a Hello,
+}
+
+impl<'a> From<&'a Interpreter> for Named<'a> {
+    fn from(interpreter: &'a Interpreter) -> Named<'a> {
+        Named { name: &interpreter.name, path: &interpreter.path, hello: &interpreter.hello }
+    }
+}
+
+/// Looks at the host for about 200 ms, asks its interpreters, and writes what it saw to `out`. Gives 0.
 ///
 /// # Errors
 /// When `out` cannot be written to.
 pub fn run(args: &HostArgs, out: &mut dyn Write, _err: &mut dyn Write, _colour: bool) -> io::Result<u8> {
     // Session directories are made where temporary files are.
     let survey = host::survey(&std::env::temp_dir());
+    // After it: what is started for this would be seen as noise.
+    let found = seams::interpreters(&args.interpreters.python);
     match args.format {
-        HostFormat::Table => table(&survey, out)?,
+        HostFormat::Table => table(&survey, &found, out)?,
         HostFormat::Json => {
-            serde_json::to_writer_pretty(&mut *out, &survey)?;
+            let interpreters = found.interpreters.iter().map(Named::from).collect();
+            let sight = Sight { survey: &survey, interpreters, refused: &found.refused };
+            serde_json::to_writer_pretty(&mut *out, &sight)?;
             writeln!(out)?;
         }
     }
@@ -42,8 +80,8 @@ pub fn run(args: &HostArgs, out: &mut dyn Write, _err: &mut dyn Write, _colour: 
 }
 
 /// Writes the survey as sections of names and values.
-fn table(survey: &Survey, out: &mut dyn Write) -> io::Result<()> {
-    for (index, (title, rows)) in sections(survey).iter().enumerate() {
+fn table(survey: &Survey, found: &Found, out: &mut dyn Write) -> io::Result<()> {
+    for (index, (title, rows)) in sections(survey, found).iter().enumerate() {
         if index > 0 {
             writeln!(out)?;
         }
@@ -58,7 +96,7 @@ fn table(survey: &Survey, out: &mut dyn Write) -> io::Result<()> {
 
 type Rows = Vec<(String, String)>;
 
-fn sections(survey: &Survey) -> Vec<(&'static str, Rows)> {
+fn sections(survey: &Survey, found: &Found) -> Vec<(&'static str, Rows)> {
     let mut sections = vec![
         ("Host", machine(survey)),
         ("Cores that may be used", cores(survey)),
@@ -68,6 +106,8 @@ fn sections(survey: &Survey) -> Vec<(&'static str, Rows)> {
         ("Clock", clock(survey)),
         ("Noise, over loops of one length", noise(survey)),
         ("Session directory", session_directory(survey)),
+        ("Python", found.interpreters.iter().flat_map(interpreter).collect()),
+        ("Python that cannot be measured", found.refused.iter().map(refused).collect()),
         ("Not known on this platform", survey.gaps.iter().map(|gap| (gap.clone(), String::new())).collect()),
     ];
     sections.retain(|(_, rows)| !rows.is_empty());
@@ -155,6 +195,33 @@ fn session_directory(survey: &Survey) -> Rows {
     vec![row("path", &directory.path), row("file system", format!("{}{note}", directory.kind))]
 }
 
+fn interpreter(interpreter: &Interpreter) -> Rows {
+    let hello = &interpreter.hello;
+    let implementation = hello.implementation.as_deref().unwrap_or(&hello.language);
+    let methods: Vec<&str> = hello.start_methods.iter().map(|method| method.name()).collect();
+    let plain = |text: String| report::plain(&text);
+    vec![
+        row(&plain(interpreter.name.clone()), plain(interpreter.path.display().to_string())),
+        row("", plain(format!("{implementation} {}, {}", hello.version, lock(hello)))),
+        row("", format!("start methods, the default first: {}", methods.join(", "))),
+        row("", plain(format!("event loops: {}", hello.event_loops.join(", ")))),
+    ]
+}
+
+/// What a build and its surroundings make of the global interpreter lock.
+fn lock(hello: &Hello) -> &'static str {
+    match (hello.free_threaded, hello.gil) {
+        (Some(true), Some(true)) => "free-threaded, but its GIL is on now",
+        (Some(true), _) => "free-threaded, no GIL",
+        (_, Some(false)) => "no GIL",
+        (_, _) => "GIL on, not free-threaded",
+    }
+}
+
+fn refused(refused: &Refused) -> (String, String) {
+    (report::plain(&refused.named), report::plain(&refused.reason.to_string()))
+}
+
 fn row(name: &str, value: impl ToString) -> (String, String) {
     (name.to_owned(), value.to_string())
 }
@@ -179,7 +246,20 @@ fn micros(ns: u64) -> String {
 mod tests {
     use crate::host::{Cgroups, Clock, Facts, FileSystem, Noise, ResourceLimits};
 
+    use crate::python::Refusal;
+
     use super::*;
+
+    fn interpreter_of(name: &str, free_threaded: bool, gil: bool) -> Interpreter {
+        let hello = serde_json::json!({
+            "protocol": 2, "language": "python", "version": "3.11.7", "implementation": "CPython", "gil": gil,
+            "free_threaded": free_threaded, "engines": [], "start_methods": ["fork", "spawn"],
+            "event_loops": ["asyncio", "uvloop 0.21.0"], "clock_resolution_ns": 1, "clock_cost_ns": 40.0,
+        });
+        let path = format!("/usr/bin/{name}").into();
+        let hello = serde_json::from_value(hello).expect("a hello");
+        Interpreter { name: name.to_owned(), path, hello, main: "main.py".into() }
+    }
 
     fn survey() -> Survey {
         let quota = CpuQuota { cores: 1.5, period_ns: 100_000_000, cgroup: "/batch".to_owned() };
@@ -224,7 +304,11 @@ mod tests {
     #[test]
     fn the_table_reads_well() {
         let mut out = Vec::new();
-        table(&survey(), &mut out).expect("a vector takes all");
+        let mut found = Found::default();
+        found.interpreters = vec![interpreter_of("python3.11", false, true), interpreter_of("python3.13t", true, true)];
+        let reason = Refusal::Unfit("it is\u{1b} too old".to_owned());
+        found.refused = vec![Refused { named: "old".to_owned(), reason }];
+        table(&survey(), &found, &mut out).expect("a vector takes all");
         let expected = "\
 Host
   system           Debian GNU/Linux 12
@@ -267,6 +351,19 @@ Session directory
   path         /tmp
   file system  tmpfs (in memory: `file` steps reach no disk there; set TMPDIR to a directory on one)
 
+Python
+  python3.11   /usr/bin/python3.11
+               CPython 3.11.7, GIL on, not free-threaded
+               start methods, the default first: fork, spawn
+               event loops: asyncio, uvloop 0.21.0
+  python3.13t  /usr/bin/python3.13t
+               CPython 3.11.7, free-threaded, but its GIL is on now
+               start methods, the default first: fork, spawn
+               event loops: asyncio, uvloop 0.21.0
+
+Python that cannot be measured
+  old  it is\\u{1b} too old
+
 Not known on this platform
   no frequency governor can be read
 ";
@@ -276,10 +373,14 @@ Not known on this platform
     #[test]
     fn the_json_of_this_host_is_one_object() {
         let mut out = Vec::new();
-        let args = HostArgs { format: HostFormat::Json };
+        let no_python = Interpreters { python: vec!["/no/such/python".into()] };
+        let args = HostArgs { format: HostFormat::Json, interpreters: no_python };
         assert_eq!(run(&args, &mut out, &mut Vec::new(), false).expect("a vector takes all"), 0);
         let value: serde_json::Value = serde_json::from_slice(&out).expect("JSON alone");
         assert!(value["usable_cpus"].as_u64().is_some_and(|cpus| cpus > 0));
         assert!(value["noise"]["median_ns"].as_u64().is_some_and(|median| median > 0));
+        assert_eq!(value["interpreters"], serde_json::json!([]));
+        assert_eq!(value["refused"][0]["named"], "/no/such/python");
+        assert!(value["refused"][0]["reason"].is_string());
     }
 }

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use crate::candidate::Engine;
+use crate::candidate::{Engine, RUST};
+use crate::python;
 use crate::workload::{self, Kernel, Presence, Shape, shipped};
 
 /// What `list` is told.
@@ -81,14 +82,47 @@ fn workloads() -> Table {
 }
 
 fn engines() -> Table {
-    let mut table = new(&["engine", "model", "sizes"]);
-    for engine in Engine::RUST {
+    let mut table = new(&["runtime", "engine", "model", "sizes", "how it runs tasks"]);
+    let runtimes = [(RUST, Engine::RUST.as_slice()), (python::LANGUAGE, Engine::PYTHON.as_slice())];
+    for (runtime, engine) in runtimes.iter().flat_map(|(runtime, all)| all.iter().map(move |engine| (runtime, engine)))
+    {
         let axes = engine.axes();
-        let sizes = [(axes.workers, "workers"), (axes.in_flight, "in flight")];
+        let sizes = [
+            (axes.workers, "workers"),
+            (axes.in_flight, "in flight"),
+            (axes.chunk, "chunk"),
+            (engine.has_start_method(), "start method"),
+        ];
         let sizes: Vec<&str> = sizes.into_iter().filter(|(has, _)| *has).map(|(_, name)| name).collect();
-        table.add_row([engine.name(), engine.model().name(), &sizes.join(", ")]);
+        table.add_row([runtime, engine.name(), engine.model().name(), &sizes.join(", "), idiom(*engine)]);
     }
     table
+}
+
+/// What its users would write.
+const fn idiom(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Sequential => "a loop on the main thread",
+        Engine::ThreadPool => "threads that take tasks from one bounded channel",
+        Engine::ThreadPerTask => "a thread spawned and joined for each task",
+        Engine::Rayon => "a rayon pool fed by par_bridge",
+        Engine::TokioCurrentThread => "one event loop on one thread",
+        Engine::TokioMultiThread => "tokio's work-stealing runtime",
+        Engine::ProcessPool => "worker processes over Unix sockets",
+        Engine::ProcessPerTask => "a process spawned and reaped for each task",
+        Engine::TokioBlockingPool => "one event loop, blocking steps under spawn_blocking",
+        Engine::TokioProcessPool => "one event loop, blocking steps in worker processes",
+        Engine::ThreadPoolExecutor | Engine::ProcessPoolExecutor => "submit; map for a batch",
+        Engine::Thread => "threading.Thread: start and join for each task",
+        Engine::Asyncio => "create_task; gather for a batch",
+        Engine::TaskGroup => "asyncio.TaskGroup (3.11 and later); on request only",
+        Engine::Uvloop => "as asyncio, on uvloop where it is installed",
+        Engine::MultiprocessingPool => "imap_unordered; map for a batch",
+        Engine::Process => "multiprocessing.Process for each task, a Queue for results",
+        Engine::InterpreterPoolExecutor => "submit; map for a batch (3.14 and later)",
+        Engine::AsyncioThreads => "run_in_executor on threads for blocking steps",
+        Engine::AsyncioProcesses => "run_in_executor on processes for blocking steps",
+    }
 }
 
 fn kernels() -> Table {

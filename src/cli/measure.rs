@@ -1,13 +1,14 @@
 //! What `run` and `recommend` share: everything between a workload and its judged record.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::args::{Format, Selection, Shown};
+use super::args::{self, Format, Selection, Shown};
 use super::progress::Progress;
-use super::{Exit, Failure, Terminal, seams, terminal};
+use super::{Exit, Failure, Runtimes, Terminal, seams, signals, terminal};
 use crate::analyze::{self, Validity};
 use crate::host::Facts;
 use crate::plan::{Plan, Settings};
@@ -19,17 +20,31 @@ use crate::workload::Workload;
 /// Where results go, and when to stop.
 pub(super) struct Measuring<'a> {
     pub(super) terminal: &'a Terminal,
-    pub(super) selection: &'a Selection,
+    pub(super) planning: Planning<'a>,
     pub(super) output: Option<PathBuf>,
     pub(super) interrupted: Arc<AtomicBool>,
-    pub(super) facts: Facts,
 }
 
-impl Measuring<'_> {
+impl<'a> Measuring<'a> {
+    /// Looks at the host and its runtimes.
+    ///
+    /// # Errors
+    /// When the selection does not fit them, or signals cannot be watched.
+    pub(super) fn prepare(
+        terminal: &'a Terminal,
+        selection: &'a Selection,
+        output: Option<PathBuf>,
+    ) -> Result<Measuring<'a>, Failure> {
+        // Before signals are watched: until then, one ends this program, and with it the interpreter that it asks.
+        let planning = Planning::prepare(terminal, selection)?;
+        let interrupted = signals::watch().map_err(Failure::Signals)?;
+        Ok(Measuring { terminal, planning, output, interrupted })
+    }
+
     /// Measures a workload, behind those that are done.
     pub(super) fn measure(&self, workload: Workload, budget: Duration, done: &[Judged]) -> Result<Judged, Failure> {
-        let settings = self.selection.settings(budget);
-        let plan = plan(&workload, &settings, &self.facts)?;
+        let settings = self.planning.settings(budget);
+        let plan = self.planning.plan(&workload, budget)?;
         for note in &plan.notes {
             self.terminal.warn(&format!("{}: {}", report::plain(&workload.name), report::plain(note)));
         }
@@ -37,7 +52,8 @@ impl Measuring<'_> {
         let session = Session {
             workload,
             settings,
-            host: self.facts.clone(),
+            host: self.planning.facts.clone(),
+            agents: self.planning.runtimes.agents(&plan),
             plan,
             output: self.growing(done),
             interrupted: Arc::clone(&self.interrupted),
@@ -77,23 +93,75 @@ pub(super) fn judged(record: Record) -> Judged {
     Judged { verdict: analyze::analyze(&record), record }
 }
 
-/// The plan of a session; one without anything to run is the user's to change.
-pub(super) fn plan(workload: &Workload, settings: &Settings, facts: &Facts) -> Result<Plan, Failure> {
-    let plan = seams::plan(workload, settings, facts);
-    if !plan.entries.is_empty() {
-        return Ok(plan);
+/// What plans are made from, beside workloads.
+pub(super) struct Planning<'a> {
+    selection: &'a Selection,
+    facts: Facts,
+    runtimes: Runtimes,
+}
+
+impl Planning<'_> {
+    /// Looks at the host and its runtimes, and warns of interpreters that cannot be used.
+    ///
+    /// # Errors
+    /// When the selection names a runtime that is not there.
+    pub(super) fn prepare<'a>(terminal: &Terminal, selection: &'a Selection) -> Result<Planning<'a>, Failure> {
+        let planning = Planning { selection, facts: seams::facts(), runtimes: Runtimes::find(selection)? };
+        for left_out in planning.runtimes.left_out() {
+            terminal.warn(&format!("`{}` is left out: {}", left_out.what, left_out.reason));
+        }
+        Ok(planning)
     }
+
+    /// The settings of a session that may take this long.
+    pub(super) fn settings(&self, budget: Duration) -> Settings {
+        self.selection.settings(self.runtimes.chosen(), budget)
+    }
+
+    /// The time for one workload: what the user named, or what is usual for the runtimes that it can be measured on.
+    pub(super) fn budget(&self, workload: &Workload) -> Duration {
+        self.selection.budget.unwrap_or_else(|| args::usual_budget(self.runtimes_of(workload)))
+    }
+
+    /// On how many runtimes a workload can be measured.
+    pub(super) fn runtimes_of(&self, workload: &Workload) -> u32 {
+        let settings = self.settings(args::usual_budget(1));
+        let entries = seams::plan(workload, &settings, &self.facts, &self.runtimes).entries;
+        let names: HashSet<&str> = entries.iter().map(|entry| entry.runtime.as_str()).collect();
+        u32::try_from(names.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The plan of a session, if there is anything to run.
+    ///
+    /// # Errors
+    /// Why there is nothing: that is the user's to change.
+    pub(super) fn plan(&self, workload: &Workload, budget: Duration) -> Result<Plan, Failure> {
+        let plan = self.outline(workload, budget)?;
+        if plan.entries.is_empty() { Err(nothing_to_run(workload, &plan)) } else { Ok(plan) }
+    }
+
+    /// The plan of a session, though there may be nothing to run.
+    ///
+    /// # Errors
+    /// When the workload is code that nothing here can run.
+    pub(super) fn outline(&self, workload: &Workload, budget: Duration) -> Result<Plan, Failure> {
+        self.runtimes.check(workload)?;
+        Ok(seams::plan(workload, &self.settings(budget), &self.facts, &self.runtimes))
+    }
+}
+
+fn nothing_to_run(workload: &Workload, plan: &Plan) -> Failure {
     let reasons: Vec<String> = plan
         .left_out
         .iter()
         .map(|left_out| format!("\n  {}: {}", report::plain(&left_out.what), report::plain(&left_out.reason)))
         .collect();
     let name = report::plain(&workload.name);
-    Err(Failure::Usage(if reasons.is_empty() {
+    Failure::Usage(if reasons.is_empty() {
         format!("nothing of `{name}` is left to run: --runtimes, --models and --engines exclude one another")
     } else {
         format!("nothing of `{name}` can run here:{}", reasons.concat())
-    }))
+    })
 }
 
 /// Refuses a workload that would reach beyond this host, unless the user allows it.

@@ -20,6 +20,7 @@ mod progress;
 mod recommend;
 mod report;
 mod run;
+mod runtimes;
 pub mod schema;
 mod seams;
 mod selftest;
@@ -35,6 +36,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 pub use exit::Exit;
 use failure::Failure;
+use runtimes::Runtimes;
 use terminal::Colour;
 
 /// Measures which concurrency tool fits a workload on this host: threads, processes, async, a mix of

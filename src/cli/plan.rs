@@ -1,16 +1,25 @@
-//! `conbench plan`: what `run` would do. Nothing is run.
+//! `conbench plan`: what `run` would do. No task is run; interpreters are asked what they are.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::args::{BUDGET, Format, Selection};
+use clap::ArgGroup;
+
+use super::args::{CODE, FUNCTIONS, Format, PythonCode, Selection};
+use super::measure::Planning;
 use super::{Exit, Failure, Terminal, seams, terminal};
 use crate::report;
+use crate::workload::Workload;
 
 /// What `plan` is told.
 #[derive(clap::Args, Clone, Debug)]
+#[group(skip)]
+#[command(group = ArgGroup::new("what").arg("file").args(FUNCTIONS).required(true).multiple(true))]
 pub(super) struct PlanArgs {
     /// A workload file, or the name of a shipped workload
-    file: PathBuf,
+    #[arg(conflicts_with = CODE)]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    code: PythonCode,
     #[command(flatten)]
     selection: Selection,
     /// How the plan is written
@@ -18,11 +27,22 @@ pub(super) struct PlanArgs {
     format: Format,
 }
 
+impl PlanArgs {
+    fn workload(&self, colour: bool) -> Result<Workload, Failure> {
+        match (self.code.named(), &self.file) {
+            (Some(code), _) => seams::code(code, colour),
+            (None, file) => seams::workload(file.as_deref().unwrap_or(Path::new("")), colour),
+        }
+    }
+}
+
 /// Prints the plan, and says so if measuring it needs a permission.
 pub(super) fn run(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let workload = seams::workload(&args.file, terminal.colour_of_errors())?;
-    let settings = args.selection.settings(args.selection.budget.unwrap_or(BUDGET));
-    let mut plan = seams::plan(&workload, &settings, &seams::facts());
+    let workload = args.workload(terminal.colour_of_errors())?;
+    let planning = Planning::prepare(terminal, &args.selection)?;
+    let budget = planning.budget(&workload);
+    let settings = planning.settings(budget);
+    let mut plan = planning.outline(&workload, budget)?;
     // Which they are, the plan says itself.
     if !args.selection.allow_remote && !workload.remote_targets().is_empty() {
         plan.notes.push("to measure it, add --allow-remote: its targets are not this host".to_owned());

@@ -4,17 +4,21 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::args::{BUDGET, BUDGET_OF_ALL, Format, Saved, Selection};
-use super::measure::{self, Measuring};
-use super::{Exit, Failure, Terminal, report_failure, seams, signals};
+use super::args::{self, CODE, Format, PythonCode, Saved, Selection};
+use super::measure::{self, Measuring, Planning};
+use super::{Exit, Failure, Terminal, report_failure, seams};
 use crate::report::{self, Exporter, Judged, View};
 use crate::workload::Workload;
 
 /// What `recommend` is told.
 #[derive(clap::Args, Clone, Debug)]
+#[group(skip)]
 pub(super) struct RecommendArgs {
     /// Workload files, or names of shipped workloads; none is all that are shipped
+    #[arg(conflicts_with = CODE)]
     files: Vec<PathBuf>,
+    #[command(flatten)]
+    code: PythonCode,
     #[command(flatten)]
     selection: Selection,
     /// How results are written
@@ -25,15 +29,26 @@ pub(super) struct RecommendArgs {
 }
 
 impl RecommendArgs {
-    /// The workloads, and the time for all of them.
-    fn workloads(&self, colour: bool) -> Result<(Vec<Workload>, Duration), Failure> {
-        if self.files.is_empty() {
-            let all = seams::all_shipped(colour)?;
-            return Ok((all, self.selection.budget.unwrap_or(BUDGET_OF_ALL)));
+    fn workloads(&self, colour: bool) -> Result<Vec<Workload>, Failure> {
+        match self.code.named() {
+            Some(code) => Ok(vec![seams::code(code, colour)?]),
+            None if self.files.is_empty() => seams::all_shipped(colour),
+            None => read_all(&self.files, colour),
         }
-        let all = read_all(&self.files, colour)?;
-        let usual = BUDGET.saturating_mul(u32::try_from(all.len()).unwrap_or(u32::MAX));
-        Ok((all, self.selection.budget.unwrap_or(usual)))
+    }
+
+    /// The time for all of them.
+    fn budget(&self, workloads: &[Workload], planning: &Planning<'_>) -> Duration {
+        let named = self.selection.budget;
+        let is_all_shipped = self.files.is_empty() && self.code.named().is_none();
+        named.unwrap_or_else(|| {
+            let runtimes = workloads.iter().map(|workload| planning.runtimes_of(workload));
+            if is_all_shipped {
+                args::usual_budget_of_all(runtimes.max().unwrap_or(1))
+            } else {
+                runtimes.map(args::usual_budget).sum()
+            }
+        })
     }
 }
 
@@ -53,18 +68,13 @@ fn read_all(files: &[PathBuf], colour: bool) -> Result<Vec<Workload>, Failure> {
 
 /// Measures, prints, saves, one workload after the other.
 pub(super) fn run(args: &RecommendArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let (workloads, budget) = args.workloads(terminal.colour_of_errors())?;
+    let workloads = args.workloads(terminal.colour_of_errors())?;
     for workload in &workloads {
         measure::check_remote(workload, args.selection.allow_remote)?;
     }
     measure::check_output(args.saved.output.as_deref())?;
-    let measuring = Measuring {
-        terminal,
-        selection: &args.selection,
-        output: args.saved.output.clone(),
-        interrupted: signals::watch().map_err(Failure::Signals)?,
-        facts: seams::facts(),
-    };
+    let measuring = Measuring::prepare(terminal, &args.selection, args.saved.output.clone())?;
+    let budget = args.budget(&workloads, &measuring.planning);
     let (workloads, mut exit) = runnable(&measuring, workloads, budget)?;
     let exporter = measure::exporter(View::Choice, args.format, terminal);
     let (all, ended) = measure_all(&measuring, workloads, budget, exporter.as_deref());
@@ -92,11 +102,10 @@ fn runnable(
     budget: Duration,
 ) -> Result<(Vec<Workload>, Exit), Failure> {
     let share = budget / u32::try_from(workloads.len()).unwrap_or(u32::MAX).max(1);
-    let settings = measuring.selection.settings(share);
     let mut runnable = Vec::new();
     let mut refused = Vec::new();
     for workload in workloads {
-        match measure::plan(&workload, &settings, &measuring.facts) {
+        match measuring.planning.plan(&workload, share) {
             Ok(_) => runnable.push(workload),
             Err(failure) => refused.push(failure.to_string()),
         }

@@ -2,19 +2,24 @@
 
 use std::path::PathBuf;
 
-use super::args::{BUDGET, Saved, Selection, Shown};
+use clap::ArgGroup;
+
+use super::args::{CODE, FUNCTIONS, PythonCode, Saved, Selection, Shown};
 use super::measure::{self, Measuring};
 use super::seams::{self, Preset};
-use super::{Exit, Failure, Terminal, signals};
+use super::{Exit, Failure, Terminal};
 use crate::report;
 use crate::workload::Workload;
 
 /// What `run` is told.
 #[derive(clap::Args, Clone, Debug)]
 #[group(skip)]
+#[command(group = ArgGroup::new("what").args(WHAT).args(FUNCTIONS).required(true).multiple(true))]
 pub(super) struct RunArgs {
     #[command(flatten)]
     what: What,
+    #[command(flatten)]
+    code: PythonCode,
     #[command(flatten)]
     selection: Selection,
     #[command(flatten)]
@@ -23,9 +28,12 @@ pub(super) struct RunArgs {
     saved: Saved,
 }
 
-/// The workload: just one of these.
+/// The names of the arguments of [`What`].
+const WHAT: [&str; 4] = ["file", "cpu", "io", "mixed"];
+
+/// The workload: just one of these, or code.
 #[derive(clap::Args, Clone, Debug)]
-#[group(required = true, multiple = false)]
+#[group(id = "preset", multiple = false, conflicts_with = CODE)]
 struct What {
     /// A workload file, or the name of a shipped workload
     file: Option<PathBuf>,
@@ -40,30 +48,28 @@ struct What {
     mixed: bool,
 }
 
-impl What {
+impl RunArgs {
     fn workload(&self, colour: bool) -> Result<Workload, Failure> {
-        match &self.file {
-            Some(file) => seams::workload(file, colour),
-            None if self.cpu => seams::preset(Preset::Cpu, colour),
-            None if self.io => seams::preset(Preset::Io, colour),
-            None => seams::preset(Preset::Mixed, colour),
+        if let Some(code) = self.code.named() {
+            return seams::code(code, colour);
+        }
+        match &self.what {
+            What { file: Some(file), .. } => seams::workload(file, colour),
+            What { cpu: true, .. } => seams::preset(Preset::Cpu, colour),
+            What { io: true, .. } => seams::preset(Preset::Io, colour),
+            _ => seams::preset(Preset::Mixed, colour),
         }
     }
 }
 
 /// Measures, prints, saves.
 pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let workload = args.what.workload(terminal.colour_of_errors())?;
+    let workload = args.workload(terminal.colour_of_errors())?;
     measure::check_remote(&workload, args.selection.allow_remote)?;
     measure::check_output(args.saved.output.as_deref())?;
-    let measuring = Measuring {
-        terminal,
-        selection: &args.selection,
-        output: args.saved.output.clone(),
-        interrupted: signals::watch().map_err(Failure::Signals)?,
-        facts: seams::facts(),
-    };
-    let judged = measuring.measure(workload, args.selection.budget.unwrap_or(BUDGET), &[])?;
+    let measuring = Measuring::prepare(terminal, &args.selection, args.saved.output.clone())?;
+    let budget = measuring.planning.budget(&workload);
+    let judged = measuring.measure(workload, budget, &[])?;
     let all = [judged];
     let text = match measure::exporter(measure::candidates(args.shown), args.shown.format, terminal) {
         Some(exporter) => Ok(exporter.document(&all)),

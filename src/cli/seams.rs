@@ -1,15 +1,17 @@
 //! Where the command line meets the rooms below it: one function a call.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::candidate::nearest;
 use crate::host::{self, Facts};
 use crate::plan::{self, Plan, Settings};
+use crate::python::{self, Found};
 use crate::record::Record;
 use crate::session::{self, Observer, Session, SessionError};
-use crate::workload::{Workload, load, shipped};
+use crate::workload::{Code, Workload, load, shipped};
 
 use super::failure::Failure;
+use super::runtimes::Runtimes;
 
 /// A workload that the command line names: a file, or one that is shipped.
 ///
@@ -30,6 +32,16 @@ pub(super) fn workload(named: &Path, colour: bool) -> Result<Workload, Failure> 
         |near| format!("did you mean `{near}`?"),
     );
     Err(Failure::Usage(format!("`{name}` is neither a file nor a shipped workload: {hint}")))
+}
+
+/// The workload that a function of the user's makes.
+///
+/// # Errors
+/// When the current directory is not known, or there is no function.
+pub(super) fn code(code: Code, colour: bool) -> Result<Workload, Failure> {
+    let here = std::env::current_dir()
+        .map_err(|error| Failure::Usage(format!("the current directory cannot be read: {error}; enter another")))?;
+    code.workload(&here).map_err(|faults| Failure::Rendered(faults.render(colour)))
 }
 
 /// A preset of `run`.
@@ -67,9 +79,16 @@ pub(super) fn facts() -> Facts {
     host::facts(&std::env::temp_dir())
 }
 
-/// What a session of this workload would do.
-pub(super) fn plan(workload: &Workload, settings: &Settings, facts: &Facts) -> Plan {
-    plan::plan(workload, settings, facts, &[plan::Runtime::rust()])
+/// The interpreters that are named, or the default one.
+pub(super) fn interpreters(named: &[PathBuf]) -> Found {
+    python::find(named)
+}
+
+/// What a session of this workload on these runtimes would do.
+pub(super) fn plan(workload: &Workload, settings: &Settings, facts: &Facts, runtimes: &Runtimes) -> Plan {
+    let mut plan = plan::plan(workload, settings, facts, &runtimes.planned());
+    plan.left_out.splice(0..0, runtimes.left_out());
+    plan
 }
 
 /// Runs a session.

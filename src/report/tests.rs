@@ -157,7 +157,7 @@ fn every_warning_says_what_to_know() {
         Warning::Unchecked { message: "a\nb".to_owned() },
         Warning::FilesInMemory { kind: "tmpfs".to_owned() },
         Warning::LongTasks { candidate: candidate.clone(), task_ns: 5_000_000_000 },
-        Warning::SearchCut { engines: vec!["rust/rayon".to_owned()] },
+        Warning::SearchCut { runtime: "rust".to_owned(), engines: vec!["rayon".to_owned()] },
         Warning::Leftover { candidate, processes: 1 },
         Warning::LeftBehind {
             candidate: sample::candidate(crate::candidate::Engine::ThreadPoolExecutor, Some(2), None),

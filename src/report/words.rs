@@ -33,7 +33,7 @@ pub fn warning(warning: &Warning) -> String {
             "a task of `{candidate}` takes {}, so each block holds only a few: raise --budget for surer figures",
             duration(*task_ns as f64)
         ),
-        Warning::SearchCut { engines } => format!(
+        Warning::SearchCut { engines, .. } => format!(
             "the budget was spent before the best sizes of {} were found: raise --budget, or name fewer with --engines or --workers",
             listed(engines, "and")
         ),

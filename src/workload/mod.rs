@@ -31,7 +31,7 @@ pub use distribution::Distribution;
 pub use fields::{Field, Presence, Shape, Table};
 pub use kernel::{Cpu, Kernel};
 pub use language::{STEPS, WORKLOAD};
-pub use python::{Check, Items, Python};
+pub use python::{Check, Code, Items, Python, function_name, items};
 pub use schema::schema;
 pub use source::{MAX_FILE_BYTES, SHORTEST, load, parse};
 

@@ -1,7 +1,12 @@
 //! The user's own code as a step.
 
+use std::fmt::Write as _;
+use std::path::Path;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::{Diagnostics, Workload, parse, scalar};
 
 /// A function of the user's own, in Python. At least one of its two forms is there.
 ///
@@ -57,5 +62,124 @@ impl Python {
     pub fn short(&self) -> &str {
         let name = self.function.as_deref().or(self.async_function.as_deref()).unwrap_or_default();
         name.rsplit_once(':').map_or(name, |(_, name)| name)
+    }
+}
+
+/// What a workload file says of one step of the user's own code, for those who write none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Code {
+    /// The `def`.
+    pub function: Option<String>,
+    /// The `async def`.
+    pub async_function: Option<String>,
+    /// What each worker begins with.
+    pub setup: Option<String>,
+    /// What tasks are called with.
+    pub items: Option<Items>,
+}
+
+impl Code {
+    /// The workload that this code makes: it has the function's name, and else what a file has that says nothing.
+    /// Modules are looked for in `base`, an absolute path.
+    ///
+    /// # Errors
+    /// As those of a file. Names that [`function_name`] lets pass make none, if one of the functions is there.
+    pub fn workload(self, base: &Path) -> Result<Workload, Diagnostics> {
+        let named = self.function.as_deref().or(self.async_function.as_deref()).unwrap_or_default();
+        let short: String = named.rsplit(':').next().unwrap_or_default().chars().take(MOST_NAME).collect();
+        let mut text = format!("name = {}\n[[step]]\nkind = \"python\"\n", quoted(&short));
+        let fields = [("function", &self.function), ("async_function", &self.async_function), ("setup", &self.setup)];
+        for (field, value) in fields {
+            if let Some(value) = value {
+                // Writing to a string never fails.
+                let _ = writeln!(text, "{field} = {}", quoted(value));
+            }
+        }
+        let mut workload = parse(named, &text)?;
+        if let [super::Step::Python(python)] = workload.steps.as_mut_slice() {
+            // Past the text: JSON has a null, which TOML has not.
+            python.items = self.items;
+        }
+        workload.resolve(base);
+        Ok(workload)
+    }
+}
+
+/// The longest name of a workload.
+const MOST_NAME: usize = 100;
+
+/// A string as TOML has it; JSON writes it so that both can read it.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// A name in a module, as users write it: `shop.scrape:fetch`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn function_name(text: &str) -> Result<String, String> {
+    scalar::function(text).map_err(|wrong| match wrong.help {
+        Some(help) => format!("{}: {help}", wrong.message),
+        None => wrong.message,
+    })
+}
+
+/// Items as users write them on one line: a name in a module, or a list of JSON.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn items(text: &str) -> Result<Items, String> {
+    if !text.trim_start().starts_with('[') {
+        return function_name(text).map(Items::Named);
+    }
+    match serde_json::from_str::<Vec<serde_json::Value>>(text) {
+        Ok(list) if list.is_empty() => Err("the list is empty, and a task needs an item".to_owned()),
+        Ok(list) => Ok(Items::Listed(list)),
+        Err(error) => Err(format!("not a list of JSON: {error}; write e.g. '[1, \"two\"]'")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_without_a_file_has_the_defaults_of_a_file() {
+        let code = Code {
+            function: Some("shop.scrape:Page.fetch".to_owned()),
+            async_function: Some("shop.scrape:afetch".to_owned()),
+            setup: Some("shop:setup".to_owned()),
+            items: Some(Items::Named("shop:items".to_owned())),
+        };
+        let text = "name = \"Page.fetch\"\n[[step]]\nkind = \"python\"\nfunction = \"shop.scrape:Page.fetch\"\n\
+                    async_function = \"shop.scrape:afetch\"\nsetup = \"shop:setup\"\nitems = \"shop:items\"\n";
+        let mut written = parse("mine.toml", text).expect("a workload");
+        written.resolve(Path::new("/here"));
+        assert_eq!(code.workload(Path::new("/here")).expect("a workload"), written);
+    }
+
+    #[test]
+    fn an_async_form_alone_is_enough() {
+        let code = Code { async_function: Some("shop:afetch".to_owned()), ..Code::default() };
+        assert_eq!(code.workload(Path::new("/here")).expect("a workload").name, "afetch");
+    }
+
+    #[test]
+    fn items_are_a_name_or_json() {
+        assert_eq!(items("shop:items"), Ok(Items::Named("shop:items".to_owned())));
+        let listed = serde_json::json!([1, null, { "url": "x" }]);
+        assert_eq!(
+            items(" [1, null, {\"url\": \"x\"}]"),
+            Ok(Items::Listed(listed.as_array().expect("a list").clone()))
+        );
+        for wrong in ["", "shop", "[1", "[]", "shop.items:", "[1] [2]"] {
+            assert!(items(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_none_is_told() {
+        let wrong = function_name("shop.scrape.fetch").expect_err("no colon");
+        assert!(wrong.contains("`shop.scrape.fetch` is not a name in a module"), "{wrong}");
     }
 }

@@ -177,7 +177,8 @@ impl Agent {
 
     /// The reference of a job whose own code may run for so long.
     pub fn reference_within(&mut self, job: &Job, budget_ns: u64) -> Reference {
-        match self.ask(&Request::Reference(Box::new(MakeReference { job: job.clone(), budget_ns, most_calls: None }))) {
+        let make = MakeReference { job: job.clone(), budget_ns, most_calls: None };
+        match self.ask(&Request::Reference(Box::new(make))) {
             Reply::Reference(reference) => reference,
             other => panic!("not a reference: {other:?}"),
         }

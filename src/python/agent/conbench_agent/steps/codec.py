@@ -22,10 +22,10 @@ HEAD_BYTES = 256
 
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _HEAD = re.compile(
-    rb"HTTP/1\.([01]) ([0-9]{3})(?: [^\r\n]*)?\r?\n"
-    rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r?\n)*)\r?\n"
+    rb"HTTP/1\.([01]) ([0-9]{3})(?: [^\r\n]*)?\r?"
+    rb"(\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r?\n)*)\r?\n"
 )
-_FIELD = re.compile(rb"^(content-length|transfer-encoding|connection):([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+_FIELD = re.compile(rb"\n(content-length|transfer-encoding|connection):([^\r\n]*)")
 _LINE = re.compile(rb"([^\n]*)\n")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[\t ]*(?:;[^\r]*)?\r?")
 
@@ -160,15 +160,17 @@ class HttpAnswer(Answer):
         self._view = larger
 
     def _decode(self) -> _Decoder[None]:
-        head = yield from self._head()
-        while 100 <= int(head[2]) < 200 and int(head[2]) != 101:
+        while True:
+            head = yield from self._head()
+            status = int(head[2])
+            if not 100 <= status < 200 or status == 101:
+                break
             # An interim response: the one that was asked for follows.
             self._forget()
-            head = yield from self._head()
         said = _said(head[3])
-        self.status = int(head[2])
+        self.status = status
         self.reusable = _keeps_alive(head[1], said)
-        if self.status in (101, 204, 304):
+        if status in (101, 204, 304):
             yield from self._sized(0)
         elif b"transfer-encoding" in said:
             chunked = said[b"transfer-encoding"][-1] == b"chunked"
@@ -266,8 +268,8 @@ _Said = Dict[bytes, List[bytes]]
 
 def _said(fields: bytes) -> _Said:
     said: _Said = {}
-    for name, value in _FIELD.findall(fields):
-        said.setdefault(name.lower(), []).extend(token.strip() for token in value.lower().split(b","))
+    for name, value in _FIELD.findall(fields.lower()):
+        said.setdefault(name, []).extend(map(bytes.strip, value.split(b",")))
     return said
 
 
@@ -282,9 +284,9 @@ def _content_length(said: _Said) -> Optional[int]:
     lengths = said.get(b"content-length")
     if lengths is None:
         return None
-    if not all(length.isdigit() and len(length) < 20 for length in lengths):
+    if not lengths[0].isdigit() or len(lengths[0]) >= 20:
         raise _malformed("the response's content-length is not a number")
-    if len(set(map(int, lengths))) > 1:
+    if lengths.count(lengths[0]) != len(lengths):
         raise _malformed("the response has two content-lengths")
     length = int(lengths[0])
     _check_body(length)

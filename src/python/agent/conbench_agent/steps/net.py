@@ -249,18 +249,24 @@ class _Link(Generic[A]):
         self._socket.close()
 
 
+def new_socket(address: Address) -> socket.socket:
+    """A socket that can connect to `address` and sends each piece at once."""
+    made = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return made
+
+
 def _connected(peer: Peer[A]) -> socket.socket:
     """A connection to the first address that answers."""
+    # Timeouts of the kernel's: one of Python's adds a poll to every read and write.
+    timeout = _TIMEVAL.pack(peer.timeout_ns // 10**9, peer.timeout_ns % 10**9 // 1000)
     fault = Fault("the other side has no address")
     for address in peer.addresses:
         connection: Optional[socket.socket] = None
         try:
-            connection = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
-            # Timeouts of the kernel's: one of Python's adds a poll to every read and write.
-            timeout = _TIMEVAL.pack(peer.timeout_ns // 10**9, peer.timeout_ns % 10**9 // 1000)
+            connection = new_socket(address)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.connect(address)
             return connection
         except OSError as error:
