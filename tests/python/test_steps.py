@@ -6,7 +6,7 @@ import sys
 import threading
 import unittest
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List
 
 from conbench_agent.clock import now_ns
 from conbench_agent.protocol import Failure
@@ -89,7 +89,8 @@ class Locks(StepCase):
             for thread in threads:
                 thread.join()
 
-        for run in [blocking, lambda: asyncio.run(asynchronous())]:
+        runs: List[Callable[[], None]] = [blocking, lambda: asyncio.run(asynchronous())]
+        for run in runs:
             start_ns = now_ns()
             run()
             # Five waits that did not exclude each other could end sooner; these cannot.
