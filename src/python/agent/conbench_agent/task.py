@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, cast
+from typing import Any, Coroutine, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
 
 from .protocol import Payload
 
@@ -27,6 +27,8 @@ Done = Tuple[int, object]
 Given = Tuple[Optional[bytes], Tuple[object, ...]]
 #: What comes back: the payload's output or None, and the results of its `python` steps.
 Result = Tuple[Optional[bytes], Tuple[object, ...]]
+#: Steps, each with the place of its item and result among those that cross; None if it exchanges nothing.
+_Steps = Sequence[Tuple["Step", Optional[int]]]
 
 
 class Verified(NamedTuple):
@@ -109,19 +111,21 @@ class Task:
         # The place of each step's item and result among those that cross; None for a step that exchanges nothing.
         places = iter(range(len(steps)))
         self._places = [next(places) if step.exchanges else None for step in steps]
-        self._exchanging = [step for step in steps if step.exchanges]
+        #: The steps that take items and hand back results, in order.
+        self.exchanging = [step for step in steps if step.exchanges]
         self._all = list(zip(self._steps, self._places))
         self._output_bytes = payload.output_bytes
+        self._hands_back = bool(payload.output_bytes or self.exchanging)
         self._inputs: List[bytes] = []
         if seed is not None and payload.input_bytes:
             self._inputs = [pattern(payload.input_bytes, seed ^ variant) for variant in range(VARIANTS)]
 
     def given(self, index: int) -> Optional[Given]:
         """What crosses to whoever runs task `index`; None if nothing does."""
-        if not self._inputs and not self._exchanging:
+        if not self._inputs and not self.exchanging:
             return None
         payload = self._inputs[index % VARIANTS] if self._inputs else None
-        return payload, tuple([step.item(index) for step in self._exchanging])
+        return payload, tuple([step.item(index) for step in self.exchanging])
 
     def given_to_segment(self, number: int, given: object, with_payload: bool) -> Optional[Given]:
         """The part of `given` that one segment needs, in the same form, and the payload if that crosses with it."""
@@ -138,29 +142,25 @@ class Task:
     def blocking(self, index: int, given: object) -> Done:
         """The whole task on the calling thread: takes the payload, does the steps, makes the output."""
         checksum, results = self._blocking(self._all, index, given)
-        return (checksum + self.take_payload(index, given)) % MODULUS, self._result(index, results)
+        return (checksum + self.take_payload(index, given)) % MODULUS, self.result(index, results)
 
-    async def asynchronous(self, index: int, given: object) -> Done:
+    def asynchronous(self, index: int, given: object) -> Coroutine[Any, Any, Done]:
         """The whole task on an event loop: takes the payload, does the steps, makes the output."""
-        checksum, results = await self._asynchronous(self._all, index, given)
-        return (checksum + self.take_payload(index, given)) % MODULUS, self._result(index, results)
+        return self._asynchronous(self._all, index, given, whole=True)
 
     def segment_blocking(self, number: int, index: int, given: object) -> Done:
         """The steps of one segment on the calling thread; hands back a tuple of the results of its `python` steps."""
         segment = self.segments[number]
         return self._blocking(self._all[segment.first : segment.end], index, given)
 
-    async def segment_async(self, number: int, index: int, given: object) -> Done:
+    def segment_async(self, number: int, index: int, given: object) -> Coroutine[Any, Any, Done]:
         """The steps of one segment on an event loop; hands back a tuple of the results of its `python` steps."""
         segment = self.segments[number]
-        return await self._asynchronous(self._all[segment.first : segment.end], index, given)
+        return self._asynchronous(self._all[segment.first : segment.end], index, given, whole=False)
 
-    def take_payload(self, index: int, given: object) -> int:
+    def take_payload(self, index: int, given: Any) -> int:
         """The digest of the payload given: whoever receives bytes reads them all once."""
-        if given is None:
-            return 0
-        payload = cast(Given, given)[0]
-        return 0 if payload is None else digest(payload)
+        return 0 if given is None or given[0] is None else digest(given[0])
 
     def hand_back(self, index: int) -> Optional[bytes]:
         """The payload's output, or None."""
@@ -183,18 +183,18 @@ class Task:
     @property
     def distinct(self) -> int:
         """How many tasks meet every item of every step; 0 if no step takes items."""
-        return max((step.distinct for step in self._exchanging), default=0)
+        return max((step.distinct for step in self.exchanging), default=0)
 
     def verify(self, tasks: int, budget_ns: int) -> Verified:
         """Runs the user's functions for the reference: on the items of the first `tasks` tasks, and of one at least."""
-        each = [step.verify(tasks, budget_ns // len(self._exchanging)) for step in self._exchanging]
+        each = [step.verify(tasks, budget_ns // len(self.exchanging)) for step in self.exchanging]
         digests = [combined(digests) for digests in zip(*(verified.digests for verified in each))]
         return Verified(digests, [note for verified in each for note in verified.notes])
 
     def verified(self, index: int, result: object) -> int:
         """The digest by value of the result of task `index`; Failure if a check finds it wrong."""
         results = () if result is None else cast(Result, result)[1]
-        steps = zip(self._exchanging, results)
+        steps = zip(self.exchanging, results)
         return combined([step.verified(index, step.item(index), each) for step, each in steps])
 
     def prepare(self, index: Optional[int], loop_only: bool = False) -> None:
@@ -213,32 +213,33 @@ class Task:
         for step in self._steps:
             step.close()
 
-    def _result(self, index: int, results: object) -> Optional[Result]:
-        if not self._output_bytes and not self._exchanging:
-            return None
-        return self.hand_back(index), cast(Tuple[object, ...], results)
+    def result(self, index: int, results: object) -> object:
+        """What task `index` hands back, of the tuple of the results of all its `python` steps."""
+        return (self.hand_back(index), results) if self._hands_back else None
 
     @staticmethod
-    def _blocking(steps: Sequence[Tuple[Step, Optional[int]]], index: int, given: object) -> Done:
+    def _blocking(steps: _Steps, index: int, given: Any) -> Done:
         checksum, results = 0, _NOTHING
         for step, place in steps:
             if place is None:
                 checksum += step.blocking(index, None)[0]
             else:
-                added, result = step.blocking(index, cast(Given, given)[1][place])
+                added, result = step.blocking(index, given[1][place])
                 checksum, results = checksum + added, (*results, result)
         return checksum % MODULUS, results
 
-    @staticmethod
-    async def _asynchronous(steps: Sequence[Tuple[Step, Optional[int]]], index: int, given: object) -> Done:
+    async def _asynchronous(self, steps: _Steps, index: int, given: Any, whole: bool) -> Done:
+        # One coroutine for both forms: each that awaits another makes a task dearer.
         checksum, results = 0, _NOTHING
         for step, place in steps:
             if place is None:
                 checksum += (await step.asynchronous(index, None))[0]
             else:
-                added, result = await step.asynchronous(index, cast(Given, given)[1][place])
+                added, result = await step.asynchronous(index, given[1][place])
                 checksum, results = checksum + added, (*results, result)
-        return checksum % MODULUS, results
+        if not whole:
+            return checksum % MODULUS, results
+        return (checksum + self.take_payload(index, given)) % MODULUS, self.result(index, results)
 
 
 def pattern(length: int, seed: int) -> bytes:
@@ -246,7 +247,7 @@ def pattern(length: int, seed: int) -> bytes:
     return hashlib.shake_128((seed % MODULUS).to_bytes(8, "little")).digest(length)
 
 
-def digest(data: bytes) -> int:
+def digest(data: Union[bytes, memoryview]) -> int:
     """The checksum of bytes, which reads each of them once: Adler-32, and the length above it."""
     return zlib.adler32(data) | (len(data) & 0xFFFF_FFFF) << 32
 
