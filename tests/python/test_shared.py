@@ -99,6 +99,13 @@ class Sharing(Workers):
         self.assertEqual(shared.pids(), [])
         self.assertEqual([pid for pid in pids if Path(f"/proc/{pid}").exists()], [])
 
+    def test_what_was_shared_is_given_back(self) -> None:
+        for method in METHODS:
+            with self.subTest(method):
+                run = run_here(f"share_and_leave({method!r})", stderr=subprocess.PIPE)
+                # A helper of multiprocessing complains of what a process did not give back.
+                self.assertEqual((run.communicate(), run.returncode), ((b"left\n", b""), 0))
+
     def test_a_mixed_engine_shares_only_what_leaves_its_loop(self) -> None:
         described = job(LOCK, QUEUE, EVENT, cpu(), {**LOCK, "hold": cpu()}, {**QUEUE, "stage": WAIT})
         mixed = described._replace(candidate=described.candidate._replace(engine="asyncio+ProcessPoolExecutor"))
@@ -163,14 +170,8 @@ class Deaths(Workers):
 
     def test_a_companion_ends_with_its_agent(self) -> None:
         for method in METHODS:
-            code = f"import test_shared; test_shared.be_an_agent({method!r})"
             # A helper of multiprocessing complains of what a killed process could not give back.
-            agent = subprocess.Popen(
-                [sys.executable, "-c", code],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            )
+            agent = run_here(f"be_an_agent({method!r})", stderr=subprocess.DEVNULL)
             with self.subTest(method), agent:
                 assert agent.stdout is not None
                 companions = [
@@ -191,6 +192,27 @@ def has_ended(directory: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return True
     return status.rpartition(") ")[2].startswith("Z")
+
+
+def run_here(call: str, stderr: int) -> subprocess.Popen[bytes]:
+    """A Python process that calls one of the functions below."""
+    return subprocess.Popen(
+        [sys.executable, "-c", f"import test_shared; test_shared.{call}"],
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
+def share_and_leave(method: str) -> None:
+    """Shares and closes while something else, as a pool would, still holds the handles; leaves as an agent does."""
+    shared = Shared(job(LOCK, QUEUE, EVENT), multiprocessing.get_context(method), 2)
+    handles = shared.handles
+    shared.close()
+    print("left", flush=True)  # noqa: T201
+    del shared
+    assert handles
+    os._exit(0)
 
 
 def be_an_agent(method: str) -> None:

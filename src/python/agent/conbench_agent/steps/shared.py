@@ -81,6 +81,15 @@ class Handles:
             self._claimed.value = slot + 1
         return slot % self._slots
 
+    def release(self) -> None:
+        """Lets go of it all, for a pool may hold these handles for longer.
+
+        Semaphores that an agent still holds at its end are leaks to the helper of multiprocessing that counts them.
+        """
+        self._claimed = None
+        for held in (self.locks, self.queues, self.events):
+            held.clear()
+
     def only(self, slot: int) -> Handles:
         """The part of one slot, for a worker that is told its slot: to send it the others' ends costs time."""
         part = copy.copy(self)
@@ -115,12 +124,13 @@ class Shared:
         return [process.pid for process in self._companions if process.pid is not None]
 
     def close(self) -> None:
-        """Ends the companions."""
+        """Ends the companions; workers must have ended before."""
         for process in self._companions:
             process.kill()
         for process in self._companions:
             process.join()
         self._companions.clear()
+        self.handles.release()
 
     def _share(self, number: int, job: Job, step_job: StepJob, context: BaseContext, slots: int) -> None:
         kind = step_job.step["kind"]
