@@ -117,7 +117,11 @@ class Sharing(Workers):
     def test_a_reply_to_a_process_that_died_is_not_taken_for_ones_own(self) -> None:
         described = job(QUEUE)
         handles = self.start("fork", described).handles
-        handles.queues[1].requests.put((0, 7))
+        requests = handles.queues[1].requests
+        # Closed at the end, with the thread that feeds it: other tests fork.
+        self.addCleanup(requests.join_thread)
+        self.addCleanup(requests.close)
+        requests.put((0, 7))
         task = steps.build(described, steps.Place.worker(0, handles))
         for index in [5, 6]:
             self.assertEqual(task.blocking(index, None)[0], task.reference(index)[0])
