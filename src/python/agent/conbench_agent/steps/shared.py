@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import BaseContext
     from multiprocessing.process import BaseProcess
-    from multiprocessing.queues import Queue
+    from multiprocessing.queues import Queue, SimpleQueue
     from multiprocessing.synchronize import Event, Lock
 
 #: A semaphore counts no further, and neither does a queue of processes.
@@ -68,17 +68,18 @@ class Handles:
 
     def __init__(self, context: BaseContext, slots: int) -> None:
         self._slots = slots
-        # A shared integer with its lock.
-        self._claimed: Any = context.Value("i", 0)
+        # It holds one number, which a worker takes out to put the next one in: a shared integer would need ctypes.
+        self._next: Optional[SimpleQueue[int]] = context.SimpleQueue()
+        self._next.put(0)
         self.locks: Dict[int, Lock] = {}
         self.queues: Dict[int, QueueEnds] = {}
         self.events: Dict[int, EventEnds] = {}
 
     def claim(self) -> int:
         """A slot for a worker of a pool, which gives all its workers the same arguments."""
-        with self._claimed.get_lock():
-            slot: int = self._claimed.value
-            self._claimed.value = slot + 1
+        assert self._next is not None
+        slot = self._next.get()
+        self._next.put(slot + 1)
         return slot % self._slots
 
     def release(self) -> None:
@@ -86,7 +87,7 @@ class Handles:
 
         Semaphores that an agent still holds at its end are leaks to the helper of multiprocessing that counts them.
         """
-        self._claimed = None
+        self._next = None
         for held in (self.locks, self.queues, self.events):
             held.clear()
 
