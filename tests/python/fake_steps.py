@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, List
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src" / "python" / "agent"))
 
@@ -21,18 +23,55 @@ class Fake(Step):
 
     def __init__(self, number: int, job: Job, step_job: StepJob, place: Place) -> None:
         self._where = f"step {number} (fake)"
-        self._deed = step_job.step["round_trips"]
+        self._deed = _DEEDS[step_job.step["round_trips"]]
 
     def blocking(self, index: int, item: object) -> Done:
-        if self._deed == 1 and index == 3:
-            raise Failure("task", "ValueError: bad item 3", self._where, ["  File ..", "    bad()"])
-        if self._deed == 2:
-            raise KeyError("unforeseen")
-        if self._deed == 3:
-            threading.Thread(target=time.sleep, args=(60,), name=f"stray-{index}").start()
-        if self._deed == 4:
-            time.sleep(0.0002)
+        self._deed(self, index)
         return index % 16, None
+
+    def _nothing(self, index: int) -> None:
+        pass
+
+    def _fail(self, index: int) -> None:
+        if index == 3:
+            raise Failure("task", "ValueError: bad item 3", self._where, ["  File ..", "    bad()"])
+
+    def _raise(self, index: int) -> None:
+        raise KeyError("unforeseen")
+
+    def _leave_thread(self, index: int) -> None:
+        threading.Thread(target=time.sleep, args=(60,), name=f"stray-{index}").start()
+
+    def _exit(self, index: int) -> None:
+        raise SystemExit("out")
+
+    def _leave_child(self, index: int) -> None:
+        _CHILDREN.append(subprocess.Popen(["sleep", "60"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+
+    def _print(self, index: int) -> None:
+        print('{"failed":{}}')  # noqa: T201
+
+    def _close_descriptors(self, index: int) -> None:
+        os.closerange(3, 256)
+
+    def _take_descriptors(self, index: int) -> None:
+        os.closerange(3, 256)
+        while os.open(os.devnull, os.O_RDWR) < 4:
+            pass
+
+
+_DEEDS = [
+    Fake._nothing,
+    Fake._fail,
+    Fake._raise,
+    Fake._leave_thread,
+    Fake._exit,
+    Fake._leave_child,
+    Fake._print,
+    Fake._close_descriptors,
+    Fake._take_descriptors,
+]
+_CHILDREN: List[subprocess.Popen[bytes]] = []
 
 
 class Echo(Step):

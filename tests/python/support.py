@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Dict, List, Optional, Type
@@ -49,6 +51,7 @@ class AgentProcess:
             [sys.executable, str(main), *arguments],
             preexec_fn=place_descriptors,
             close_fds=False,
+            start_new_session=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -66,7 +69,9 @@ class AgentProcess:
     ) -> None:
         os.close(self._requests)
         self._lines.close()
-        self.process.kill()
+        # What tasks left behind is killed too.
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.communicate()
 
     def receive(self) -> Dict[str, Any]:
@@ -75,10 +80,14 @@ class AgentProcess:
         frame: Dict[str, Any] = json.loads(line) if line else {}
         return frame
 
+    def send(self, name: str, body: Any) -> Dict[str, Any]:
+        """The reply to a request; empty at the end of the replies."""
+        os.write(self._requests, json.dumps({name: body}).encode() + b"\n")
+        return self.receive()
+
     def ask(self, name: str, body: Any) -> Any:
         """The body of the reply to a request, or the whole frame of a failure."""
-        os.write(self._requests, json.dumps({name: body}).encode() + b"\n")
-        frame = self.receive()
+        frame = self.send(name, body)
         if "failed" in frame:
             return frame
         [answer] = frame.values()

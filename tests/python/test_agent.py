@@ -50,10 +50,10 @@ class Hello(unittest.TestCase):
 class Course(unittest.TestCase):
     def test_from_job_to_bye(self) -> None:
         with agent() as one:
-            one.receive()
+            hello = one.receive()["hello"]
             ready = one.ask("job", job([FAKE]))
             self.assertEqual(ready["pids"], [one.process.pid])
-            self.assertIs(ready["gil"], True)
+            self.assertIs(ready["gil"], hello["gil"])
             self.assertGreater(ready["startup_ns"], ready["first_task_ns"])
             block = one.ask("go", {**GO, "first_index": 7})
             self.assertEqual((block["block"], block["kind"], block["first_index"]), (1, "timed", 7))
@@ -127,7 +127,7 @@ class Failures(unittest.TestCase):
     def test_an_unforeseen_error_names_its_place(self) -> None:
         failed = self.fails(("job", job([{**FAKE, "round_trips": 2}])))
         self.assertEqual(failed["kind"], "agent")
-        self.assertRegex(failed["message"], r"^KeyError: 'unforeseen', in blocking \(fake_steps\.py:\d+\)$")
+        self.assertRegex(failed["message"], r"^KeyError: 'unforeseen', in _raise \(fake_steps\.py:\d+\)$")
 
     def test_what_is_not_understood_is_refused(self) -> None:
         for name, body, words in [
@@ -158,6 +158,28 @@ class Robustness(unittest.TestCase):
             bye = one.ask("bye", {})
             self.assertEqual(bye["left_behind"], [{"kind": "thread", "name": "stray-N", "count": 2}])
             self.assertEqual(one.end(), 0)
+
+    def test_child_processes_left_behind_are_named(self) -> None:
+        with agent() as one:
+            one.receive()
+            one.ask("job", job([{**FAKE, "round_trips": 5}]))
+            bye = one.ask("bye", {})
+            self.assertEqual(bye["left_behind"], [{"kind": "process", "name": "sleep", "count": 2}])
+
+    def test_what_tasks_print_comes_out_and_is_not_taken_for_a_frame(self) -> None:
+        with agent() as one:
+            one.receive()
+            one.ask("job", job([{**FAKE, "round_trips": 6}]))
+            self.assertEqual(one.ask("bye", {})["left_behind"], [])
+            self.assertEqual(one.process.communicate()[0], b'{"failed":{}}\n' * 2)
+
+    def test_a_task_that_closes_the_pipe_ends_the_agent_with_a_word(self) -> None:
+        for round_trips in (7, 8):
+            with self.subTest(round_trips), agent() as one:
+                one.receive()
+                self.assertEqual(one.send("job", job([{**FAKE, "round_trips": round_trips}])), {})
+                self.assertEqual(one.end(), 1)
+                self.assertIn(b"the agent lost its controller", one.process.communicate()[1])
 
     def test_nothing_is_imported_that_belongs_to_some_candidates_alone(self) -> None:
         heavy = "asyncio", "concurrent.futures", "multiprocessing", "inspect"

@@ -145,6 +145,6 @@ def _open_standard_streams() -> None:
 def _flush_standard_streams() -> None:
     """Lets out what the user's code printed: the process ends without the interpreter's own last flush."""
     for stream in (sys.stdout, sys.stderr):
-        # There may be none, or the user's code closed it.
-        with suppress(AttributeError, OSError, ValueError):
+        # There may be none; the user's code may have closed it, or put anything in its place.
+        with suppress(Exception):
             stream.flush()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from time import monotonic_ns
-from typing import Any, Dict
+from typing import Dict
 
 from . import steps
-from .protocol import Calibrate, Failure, Reference
+from .protocol import Calibrate, Cpu, Reference
 from .task import VARIANTS
 
 #: Inputs that are averaged over: tasks work on several, which need not cost the same.
@@ -17,9 +17,7 @@ _BATCH_NS = 50_000
 
 def calibrate(request: Calibrate) -> Dict[str, object]:
     """The body of `calibrated`."""
-    if list(request.target) != ["iteration"]:
-        raise Failure("protocol", "the agent for Python measures `iteration` alone, not: " + ", ".join(request.target))
-    return {"iteration": {"best_ns": _iteration_ns(request.target["iteration"], request.budget_ns)}}
+    return {"iteration": {"best_ns": _iteration_ns(request.target.iteration, request.budget_ns)}}
 
 
 def reference(request: Reference) -> Dict[str, object]:
@@ -35,12 +33,12 @@ def reference(request: Reference) -> Dict[str, object]:
     return {"tables": [list(table) for table in zip(*rows)], "results": found.digests, "notes": found.notes}
 
 
-def _iteration_ns(cpu: Dict[str, Any], budget_ns: int) -> float:
+def _iteration_ns(cpu: Cpu, budget_ns: int) -> float:
     """The time of one iteration: for each input the best batch, and of these the mean."""
     from .steps.kernels import Input, input_seed
 
     end_ns = monotonic_ns() + budget_ns
-    inputs = [Input(cpu, input_seed(0, 1, variant)) for variant in range(_INPUTS)]
+    inputs = [Input(cpu._asdict(), input_seed(0, 1, variant)) for variant in range(_INPUTS)]
     sizes = [1] * _INPUTS
     best = [float("inf")] * _INPUTS
     # Every input runs once, whatever the budget; the first runs also warm caches and allocator.

@@ -152,10 +152,24 @@ class Reference(NamedTuple):
     budget_ns: int
 
 
-class Calibrate(NamedTuple):
-    """Measure this machine, unloaded: `target` is an object with one key that names what."""
+class Cpu(NamedTuple):
+    """A computation: a kernel and the input of one iteration."""
 
-    target: Dict[str, Any]
+    kernel: str
+    input_bytes: int
+    time_ns: Optional[int] = None
+
+
+class Target(NamedTuple):
+    """What is measured: the time of one iteration; `cores` is asked of the native agent alone."""
+
+    iteration: Cpu
+
+
+class Calibrate(NamedTuple):
+    """Measure this machine, unloaded."""
+
+    target: Target
     budget_ns: int
 
 

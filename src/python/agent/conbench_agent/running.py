@@ -35,12 +35,12 @@ class Running:
         connection is open.
         """
         self._prepare(0)
-        first = self._sample(Batch(1), _FIRST)
+        self._sample(Batch(1), _FIRST)
         startup_ns = monotonic_ns() - received_ns
         first_task_ns = self._mean_service_ns
         self._prepare(None)
         self._engine.warm()
-        self._sample(Batch(self._engine.slots), _FIRST._replace(first_index=int(str(first["tasks"]))))
+        self._sample(Batch(self._engine.slots), _FIRST)
         self._task.settle()
         self._threads = leftovers.threads()
         return {
@@ -117,10 +117,10 @@ class Running:
         if verifies:
             figures["results"] = [task.verified(index, result) for index, result in sorted(sampler.kept.items())]
         if serialises and sampler.kept:
-            from .user import pickling
+            from .user.pickling import cost
 
             crossed = [(task.given(index), result) for index, result in sampler.kept.items()]
-            bytes_per_task, ns_per_task = pickling.cost(crossed)
+            bytes_per_task, ns_per_task = cost(crossed)
             figures["serialisation"] = {"bytes_per_task": bytes_per_task, "ns_per_task": ns_per_task}
         return figures
 

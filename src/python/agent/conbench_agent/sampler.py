@@ -8,6 +8,7 @@ full load. What fell into the window is computed afterwards.
 
 from __future__ import annotations
 
+import struct
 import sys
 import threading
 from array import array
@@ -29,7 +30,21 @@ NEVER_NS = (1 << 63) - 1
 _PATIENCE_WINDOWS = 4
 _PATIENCE_LEAST_NS = 50_000_000
 
+#: A row of a log: when a task was submitted, began and ended.
+_write_row = struct.Struct("3q").pack_into
+_ROW_BYTES = 24
+#: A log has room for so many tasks at first, and doubles.
+_FIRST_ROWS = 256
+
 _Window = Tuple[int, int]
+
+
+class _Columns(NamedTuple):
+    """The times of some tasks."""
+
+    submitted: array[int]
+    begins: array[int]
+    ends: array[int]
 
 
 class Window(NamedTuple):
@@ -83,8 +98,7 @@ class Sampler:
         self.mean_service_ns = 0
 
         limits = [limit for limit in (settings.most_tasks, self.tasks) if limit is not None]
-        self._end_index = settings.first_index + min(limits) if limits else NEVER_NS
-        self._last_index = self._end_index - 1
+        self._last_index = settings.first_index + min(limits) - 1 if limits else sys.maxsize
         self._take = _counter(settings.first_index)
         #: Whether the last task was handed out; whether one was wanted beyond.
         self._all_begun = False
@@ -97,12 +111,12 @@ class Sampler:
         self._logs = [_Log() for _ in range(max(settings.shards, 1))]
         self._not_begun = self._not_drained = max(settings.slots, 1)
         self._window: Optional[_Window] = (0, NEVER_NS) if isinstance(arrival, Batch) else None
+        #: Ends of tasks from this time on are watched: one may be late, the window may open late, or close.
+        self._watch_ns = go_ns + settings.task_timeout_ns
         self._patience_ns = 0
-        #: Ends of tasks from this time on are looked at: the window opens late, or closes.
-        self._watch_ns = NEVER_NS
         if isinstance(arrival, Window):
             self._patience_ns = max(arrival.window_ns, _PATIENCE_LEAST_NS) * _PATIENCE_WINDOWS
-            self._watch_ns = go_ns + self._patience_ns + 1
+            self._watch_ns = min(self._watch_ns, go_ns + self._patience_ns)
 
     def next(self) -> Optional[int]:
         """The index of the next task to begin; None when no more may be begun.
@@ -201,24 +215,26 @@ class Sampler:
         if self._window is None and isinstance(arrival, Window):
             start_ns = from_ns + arrival.ramp_ns
             self._window = start_ns, start_ns + arrival.window_ns
-            self._watch_ns = self._window[1]
+            self._watch_ns = min(self._go_ns + self._settings.task_timeout_ns, self._window[1])
 
-    def _note_end(self, lane: Lane, end_ns: int) -> None:
-        """A task ended late: neither the window's begin nor its end waits forever for a slot without work.
+    def _note_end(self, lane: Lane, begin_ns: int, end_ns: int) -> None:
+        """A task ended at a time that is watched.
 
-        An engine may leave a slot without work for long: a pool that prefers busy workers does.
+        Neither the window's begin nor its end waits forever for a slot that is left without work, as a pool that
+        prefers busy workers may leave one.
         """
+        if end_ns - begin_ns > self._settings.task_timeout_ns:
+            self.fail(_late(end_ns - begin_ns, self._settings.task_timeout_ns))
         with self._lock:
             if self._window is None:
-                self._open_window(end_ns)
-                return
-            if end_ns < self._window[1]:
-                return  # The window opened just now, in another thread.
-            if not lane.drained:
-                lane.drained = True
-                self._not_drained -= 1
-            if self._not_drained == 0 or end_ns > self._window[1] + self._patience_ns:
-                self.stopped = True
+                if end_ns > self._go_ns + self._patience_ns:
+                    self._open_window(end_ns)
+            elif end_ns >= self._window[1]:
+                if not lane.drained:
+                    lane.drained = True
+                    self._not_drained -= 1
+                if self._not_drained == 0 or end_ns > self._window[1] + self._patience_ns:
+                    self.stopped = True
 
     def _may_fold(self, end_ns: int) -> bool:
         """Whether tasks that ended by now may be counted already.
@@ -251,14 +267,12 @@ class Lane:
     a log are used by one thread.
     """
 
-    __slots__ = ("_append", "_begun", "_log", "_sampler", "_timeout_ns", "drained")
+    __slots__ = ("_begun", "_log", "_sampler", "drained")
 
     def __init__(self, sampler: Sampler, log: _Log) -> None:
         """Use `Sampler.lane`."""
         self._sampler = sampler
         self._log = log
-        self._append = log.samples.append
-        self._timeout_ns = sampler._settings.task_timeout_ns
         self._begun = False
         #: Whether it ended a task after the window.
         self.drained = False
@@ -278,22 +292,23 @@ class Lane:
 
     def end(self, index: int, submitted_ns: int, begin_ns: int, end_ns: int, done: Done) -> None:
         """A task ended at `end_ns`."""
-        append = self._append
-        append(submitted_ns)
-        append(begin_ns)
-        append(end_ns)
         log = self._log
+        try:
+            _write_row(log.rows, log.end, submitted_ns, begin_ns, end_ns)
+        except struct.error:  # The log is full.
+            self._make_room(end_ns)
+            _write_row(log.rows, log.end, submitted_ns, begin_ns, end_ns)
+        log.end += _ROW_BYTES
         log.checksum += done[0]
-        if len(log.samples) >= 3 * LOG_CAPACITY:
-            self._fold(end_ns)
-        if end_ns - begin_ns > self._timeout_ns:
-            self._sampler.fail(_late(end_ns - begin_ns, self._timeout_ns))
         if end_ns >= self._sampler._watch_ns:
-            self._sampler._note_end(self, end_ns)
+            self._sampler._note_end(self, begin_ns, end_ns)
 
-    def _fold(self, end_ns: int) -> None:
-        if self._sampler._may_fold(end_ns):
-            self._log.fold(self._sampler._window)
+    def _make_room(self, end_ns: int) -> None:
+        log, sampler = self._log, self._sampler
+        if log.end >= LOG_CAPACITY * _ROW_BYTES and sampler._may_fold(end_ns):
+            log.fold(sampler._window)
+        else:
+            log.grow()
 
 
 class KeepingLane(Lane):
@@ -310,36 +325,46 @@ class KeepingLane(Lane):
 
 
 class _Log:
-    """The tasks of one shard: their times one after the other, and totals of those that are folded."""
+    """The tasks of one shard: their times, and totals of those that are folded."""
 
-    __slots__ = ("checksum", "first_begin_ns", "last_begin_ns", "last_end_ns", "samples", "tasks", "totals")
+    __slots__ = ("checksum", "end", "first_begin_ns", "last_begin_ns", "last_end_ns", "rows", "tasks", "totals")
 
     def __init__(self) -> None:
-        #: Submitted, begun, ended; submitted, .. An array of integers is nothing to the garbage collector.
-        self.samples = array("q")
+        #: For each task, when it was submitted, began and ended; to the garbage collector, all of it is nothing.
+        self.rows = bytearray(_ROW_BYTES * _FIRST_ROWS)
+        #: Where the next row begins.
+        self.end = 0
         self.checksum = 0
+        #: Of the tasks that are folded.
         self.tasks = 0
         self.first_begin_ns = NEVER_NS
         self.last_begin_ns = self.last_end_ns = 0
         self.totals = _Totals()
 
+    def grow(self) -> None:
+        """Makes room for twice as many rows."""
+        self.rows.extend(bytes(len(self.rows)))
+
+    def columns(self) -> _Columns:
+        """When tasks that are not folded were submitted, began and ended."""
+        times = array("q", self.rows[: self.end])
+        return _Columns(times[0::3], times[1::3], times[2::3])
+
     def note_span(self) -> None:
-        """Extends the span from the first begin to the last end by the samples."""
-        begins, ends = self.samples[1::3], self.samples[2::3]
+        """Extends the span from the first begin to the last end by the tasks that are not folded."""
+        _, begins, ends = self.columns()
         if begins:
             self.first_begin_ns = min(self.first_begin_ns, min(begins))
             self.last_begin_ns = max(self.last_begin_ns, max(begins))
             self.last_end_ns = max(self.last_end_ns, max(ends))
 
     def fold(self, window: Optional[_Window]) -> None:
-        """Moves the samples into the totals. Without a window yet, they ended before it and count for nothing."""
-        if not self.samples:
-            return
+        """Moves the tasks into the totals. Without a window yet, they ended before it and count for nothing."""
         self.note_span()
-        self.tasks += len(self.samples) // 3
-        if window is not None:
-            self.totals.count(self.samples, window)
-        del self.samples[:]
+        self.tasks += self.end // _ROW_BYTES
+        if window is not None and self.end > 0:
+            self.totals.count(self.columns(), window)
+        self.end = 0
 
 
 class _Totals:
@@ -352,30 +377,29 @@ class _Totals:
         self.service = Histogram()
         self.queueing = Histogram()
 
-    def count(self, samples: array[int], window: _Window) -> None:
+    def count(self, columns: _Columns, window: _Window) -> None:
         """Counts tasks: throughput by their overlap with the window, their times if they began in the window.
 
         (A task is then as likely to be seen when it is long as when it is short.)
         """
         start_ns, end_ns = window
-        submitted, begins, ends = samples[0::3], samples[1::3], samples[2::3]
-        services: Iterable[int] = map(sub, ends, begins)
+        submitted, begins, ends = columns
+        services = list(map(sub, ends, begins))
         queueings: Iterable[int] = map(sub, begins, submitted)
         if start_ns <= min(begins) and max(ends) < end_ns:
-            took = list(services)
-            self.tasks_in_window += len(took)
-            self.busy_ns += sum(took)
+            self.tasks_in_window += len(services)
+            self.busy_ns += sum(services)
         else:
             inside = [start_ns <= begin < end_ns for begin in begins]
-            took = list(compress(services, inside))
+            services = list(compress(services, inside))
             queueings = compress(queueings, inside)
             self._count_overlaps(begins, ends, window)
-        self.service_ns += sum(took)
-        self.service.record_all(took)
+        self.service_ns += sum(services)
+        self.service.record_all(services)
         if submitted == begins:
-            self.queueing.record(0, len(took))
+            self.queueing.record(0, len(services))
         else:
-            self.queueing.record_all(queueings)
+            self.queueing.record_all(list(queueings))
 
     def _count_overlaps(self, begins: array[int], ends: array[int], window: _Window) -> None:
         start_ns, end_ns = window
@@ -408,9 +432,14 @@ class _Totals:
 
 def _counter(first: int) -> Callable[[], int]:
     """Counts from `first` on; safe from any thread."""
-    take = count(first).__next__
     if getattr(sys, "_is_gil_enabled", lambda: True)():
-        return take  # One step of the interpreter, which the GIL does not interrupt.
+        return count(first).__next__  # One step of the interpreter, which the GIL does not interrupt.
+    return _counter_with_lock(first)
+
+
+def _counter_with_lock(first: int) -> Callable[[], int]:
+    """Counts from `first` on; safe from any thread even without a GIL."""
+    take = count(first).__next__
     lock = threading.Lock()
 
     def take_locked() -> int:

@@ -31,7 +31,7 @@ def _cpus() -> int:
 
 
 def _pool_threads() -> int:
-    """The default of a ThreadPoolExecutor."""
+    """The default of a ThreadPoolExecutor, and of an InterpreterPoolExecutor, whose interpreters have a thread each."""
     return min(32, _cpus() + 4)
 
 
@@ -47,7 +47,7 @@ _OFFERS: Dict[str, _Offer] = {
     "uvloop": _Offer("async", "asyncio_tasks:on_uvloop"),
     "asyncio+ThreadPoolExecutor": _Offer("async+threads", "mixes:WithThreads", _pool_threads),
     "asyncio+ProcessPoolExecutor": _Offer("async+processes", "mixes:WithProcesses", _cpus),
-    "InterpreterPoolExecutor": _Offer("interpreters", "interpreters:InterpreterPool", _cpus),
+    "InterpreterPoolExecutor": _Offer("interpreters", "interpreters:InterpreterPool", _pool_threads),
 }
 
 
