@@ -36,9 +36,7 @@ class Described(unittest.TestCase):
     def test_a_group_by_its_first(self) -> None:
         group: Any = vars(builtins)["ExceptionGroup"]
         error = raised(group("unhandled errors", [raised(ValueError("bad item 3")), KeyError("other")]))
-        self.assertEqual(
-            describe(error), "ExceptionGroup: unhandled errors (2 sub-exceptions): ValueError: bad item 3"
-        )
+        self.assertEqual(describe(error), "ExceptionGroup: unhandled errors (2 sub-exceptions): ValueError: bad item 3")
         self.assertIn("caused by ValueError: bad item 3", frames(error))
 
 

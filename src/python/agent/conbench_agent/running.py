@@ -117,10 +117,10 @@ class Running:
         if verifies:
             figures["results"] = [task.verified(index, result) for index, result in sorted(sampler.kept.items())]
         if serialises and sampler.kept:
-            from .user import pickling
+            from .user.pickling import cost
 
             crossed = [(task.given(index), result) for index, result in sampler.kept.items()]
-            bytes_per_task, ns_per_task = pickling.cost(crossed)
+            bytes_per_task, ns_per_task = cost(crossed)
             figures["serialisation"] = {"bytes_per_task": bytes_per_task, "ns_per_task": ns_per_task}
         return figures
 

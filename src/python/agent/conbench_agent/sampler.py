@@ -98,8 +98,7 @@ class Sampler:
         self.mean_service_ns = 0
 
         limits = [limit for limit in (settings.most_tasks, self.tasks) if limit is not None]
-        self._end_index = settings.first_index + min(limits) if limits else NEVER_NS
-        self._last_index = self._end_index - 1
+        self._last_index = settings.first_index + min(limits) - 1 if limits else sys.maxsize
         self._take = _counter(settings.first_index)
         #: Whether the last task was handed out; whether one was wanted beyond.
         self._all_begun = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from typing import Any, Coroutine, Dict, List, NamedTuple, Optional, Sequence, Tuple, cast
+from typing import Any, Coroutine, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
 
 from .protocol import Payload
 
@@ -111,20 +111,21 @@ class Task:
         # The place of each step's item and result among those that cross; None for a step that exchanges nothing.
         places = iter(range(len(steps)))
         self._places = [next(places) if step.exchanges else None for step in steps]
-        self._exchanging = [step for step in steps if step.exchanges]
+        #: The steps that take items and hand back results, in order.
+        self.exchanging = [step for step in steps if step.exchanges]
         self._all = list(zip(self._steps, self._places))
         self._output_bytes = payload.output_bytes
-        self._hands_back = bool(payload.output_bytes or self._exchanging)
+        self._hands_back = bool(payload.output_bytes or self.exchanging)
         self._inputs: List[bytes] = []
         if seed is not None and payload.input_bytes:
             self._inputs = [pattern(payload.input_bytes, seed ^ variant) for variant in range(VARIANTS)]
 
     def given(self, index: int) -> Optional[Given]:
         """What crosses to whoever runs task `index`; None if nothing does."""
-        if not self._inputs and not self._exchanging:
+        if not self._inputs and not self.exchanging:
             return None
         payload = self._inputs[index % VARIANTS] if self._inputs else None
-        return payload, tuple([step.item(index) for step in self._exchanging])
+        return payload, tuple([step.item(index) for step in self.exchanging])
 
     def given_to_segment(self, number: int, given: object, with_payload: bool) -> Optional[Given]:
         """The part of `given` that one segment needs, in the same form, and the payload if that crosses with it."""
@@ -187,18 +188,18 @@ class Task:
     @property
     def distinct(self) -> int:
         """How many tasks meet every item of every step; 0 if no step takes items."""
-        return max((step.distinct for step in self._exchanging), default=0)
+        return max((step.distinct for step in self.exchanging), default=0)
 
     def verify(self, tasks: int, budget_ns: int) -> Verified:
         """Runs the user's functions for the reference: on the items of the first `tasks` tasks, and of one at least."""
-        each = [step.verify(tasks, budget_ns // len(self._exchanging)) for step in self._exchanging]
+        each = [step.verify(tasks, budget_ns // len(self.exchanging)) for step in self.exchanging]
         digests = [combined(digests) for digests in zip(*(verified.digests for verified in each))]
         return Verified(digests, [note for verified in each for note in verified.notes])
 
     def verified(self, index: int, result: object) -> int:
         """The digest by value of the result of task `index`; Failure if a check finds it wrong."""
         results = () if result is None else cast(Result, result)[1]
-        steps = zip(self._exchanging, results)
+        steps = zip(self.exchanging, results)
         return combined([step.verified(index, step.item(index), each) for step, each in steps])
 
     def prepare(self, index: Optional[int], loop_only: bool = False) -> None:
@@ -251,7 +252,7 @@ def pattern(length: int, seed: int) -> bytes:
     return hashlib.shake_128((seed % MODULUS).to_bytes(8, "little")).digest(length)
 
 
-def digest(data: bytes) -> int:
+def digest(data: Union[bytes, memoryview]) -> int:
     """The checksum of bytes, which reads each of them once: Adler-32, and the length above it."""
     return zlib.adler32(data) | (len(data) & 0xFFFF_FFFF) << 32
 
