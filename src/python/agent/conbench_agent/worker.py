@@ -29,8 +29,7 @@ RanItem = Tuple[int, RanInSlot]
 class Hiring(NamedTuple):
     """What the workers of a pool are told at their start, all of them the same."""
 
-    #: See `Job.text`.
-    job: str
+    job: Job
     #: Its `claim()` gives each worker a slot of its own.
     slots: Any
     #: Its `wait()` returns when the agent has seen all workers there.
@@ -111,7 +110,7 @@ def start(hiring: Hiring) -> None:
     global _worker
     try:
         slot = hiring.slots.claim()
-        task = steps.build(Job.parse(hiring.job), steps.Place.worker(slot, hiring.shared))
+        task = steps.build(hiring.job, steps.Place.worker(slot, hiring.shared))
         _worker = _Worker(task, slot, hiring.meeting)
     except BaseException as error:
         _worker = _Worker(Failure.of(error))
@@ -141,13 +140,13 @@ def get_ready() -> None:
 
 
 def run_only(
-    work: Union[Task, str], slot: int, shared: Handles, index: int, given: object, told: Any, is_first: bool
+    work: Union[Task, Job], slot: int, shared: Handles, index: int, given: object, told: Any, is_first: bool
 ) -> None:
-    """The life of a process that is made for one task. `work` is the task, or (see `Job.text`) what it is made of."""
+    """The life of a process that is made for one task. `work` is the task, or the job that describes it."""
     ran: Union[Ran, Failure]
     try:
-        if isinstance(work, str):
-            work = steps.build(Job.parse(work), steps.Place.worker(slot, shared))
+        if isinstance(work, Job):
+            work = steps.build(work, steps.Place.worker(slot, shared))
         only = _Worker(work)
         if not is_first:
             only.prepare(index)
