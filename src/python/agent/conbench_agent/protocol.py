@@ -151,6 +151,7 @@ class Reference(NamedTuple):
 
     job: Job
     budget_ns: int
+    most_calls: Optional[int] = None
 
 
 class Cpu(NamedTuple):

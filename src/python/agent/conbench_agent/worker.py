@@ -69,17 +69,21 @@ class _Worker:
         checksum, result = task.blocking(index, given)
         return begin_ns, monotonic_ns(), checksum, result
 
-    def run_segment(self, number: int, index: int, given: object) -> Ran:
+    def run_segment(self, number: int, index: int, given: object, with_payload: bool) -> Ran:
         """Runs the steps of one segment. Of a first one, what they hand back is looked at closely."""
         if self._is_new:
             self.prepare(index)
-            ran = self.run_segment(number, index, given)
-            _check_results(index, cast(Sequence[object], ran[3]))
+            ran = self.run_segment(number, index, given, with_payload)
+            _check_results(index, cast(Result, ran[3])[1])
             return ran
         task = cast(Task, self._made)
         begin_ns = monotonic_ns()
         checksum, results = task.segment_blocking(number, index, given)
-        return begin_ns, monotonic_ns(), checksum, results
+        output = None
+        if with_payload:
+            checksum += task.take_payload(index, given)
+            output = task.hand_back(index)
+        return begin_ns, monotonic_ns(), checksum, (output, results)
 
     def get_ready(self) -> None:
         """Makes ahead all that tasks need, and waits for the other workers, so that each gets ready once."""
@@ -125,9 +129,9 @@ def run_item(item: Tuple[int, object]) -> RanItem:
     return index, run(index, given)
 
 
-def run_segment(number: int, index: int, given: object) -> Ran:
-    """Runs the steps of one segment of a task."""
-    return _worker.run_segment(number, index, given)
+def run_segment(number: int, index: int, given: object, with_payload: bool) -> Ran:
+    """Runs the steps of one segment of a task, and takes and hands back the payload if it crosses with this one."""
+    return _worker.run_segment(number, index, given, with_payload)
 
 
 def get_ready() -> None:
