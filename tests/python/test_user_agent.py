@@ -51,7 +51,7 @@ class Course(unittest.TestCase):
         for name, kind, message in [
             ("faults:raises", "task", "ValueError: bad item 3"),
             ("faults:ends_program", "task", "SystemExit: 7 (it would end the program)"),
-            ("raises_on_import:task", "setup", "raises_on_import raised on import ValueError: no settings for stage"),
+            ("raises_on_import:task", "setup", "raises_on_import raised on import: ValueError: no settings for stage"),
         ]:
             with AgentProcess() as one:
                 one.receive()

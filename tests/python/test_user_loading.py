@@ -90,7 +90,7 @@ class NotFound(FixtureCase):
 
     def test_a_module_that_raises_on_import(self) -> None:
         failure = self.failure(lambda: load("raises_on_import:task"), "setup")
-        self.assertEqual(failure.message, "raises_on_import raised on import ValueError: no settings for stage 'test'")
+        self.assertEqual(failure.message, "raises_on_import raised on import: ValueError: no settings for stage 'test'")
         lines = failure.traceback or []
         self.assertEqual(len([line for line in lines if line.startswith("  File")]), 2, lines)
         self.assertTrue(all("conbench_agent" not in line and "importlib" not in line for line in lines), lines)
@@ -100,7 +100,7 @@ class NotFound(FixtureCase):
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "broken_module.py").write_text("x = 1\ndef f(:\n    pass\n")
             failure = self.failure(lambda: load("broken_module:f", folder), "setup")
-        self.assertIn("broken_module raised on import SyntaxError", failure.message)
+        self.assertIn("broken_module raised on import: SyntaxError", failure.message)
         lines = failure.traceback or []
         self.assertIn("broken_module.py", lines[0])
         self.assertIn("line 2", lines[0])
@@ -190,7 +190,7 @@ class Items(FixtureCase):
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "half_items.py").write_text("def items():\n    yield 1\n    raise OSError('gone')\n")
             failure = self.failure(lambda: Loader(folder, WHERE).items("half_items:items"), "setup")
-        self.assertEqual(failure.message, "`items` half_items:items raised at item 1 OSError: gone")
+        self.assertEqual(failure.message, "`items` half_items:items raised at item 1: OSError: gone")
         self.assertEqual(len(failure.traceback or []), 1 + 1, failure.traceback)
 
     def test_listed_items(self) -> None:

@@ -35,7 +35,7 @@ def threads_beyond(known: Set[threading.Thread]) -> List[Dict[str, object]]:
 
 def children_beyond(known: Iterable[int]) -> List[Dict[str, object]]:
     """The child processes that are alive, beside those known and the standard library's helpers."""
-    ours = {*known, *_helpers()}
+    ours = {*known, *helpers()}
     return _entries("process", [child.name for child in _children() if child.pid not in ours])
 
 
@@ -53,11 +53,12 @@ def _entries(kind: str, names: Iterable[str]) -> List[Dict[str, object]]:
     return [{"kind": kind, "name": name, "count": count} for name, count in sorted(counts.items())]
 
 
-def _helpers() -> Set[int]:
+def helpers() -> Set[int]:
     """The processes that `multiprocessing` keeps for whoever used it."""
     tracker = getattr(sys.modules.get("multiprocessing.resource_tracker"), "_resource_tracker", None)
     forkserver = getattr(sys.modules.get("multiprocessing.forkserver"), "_forkserver", None)
-    return {getattr(tracker, "_pid", None) or 0, getattr(forkserver, "_forkserver_pid", None) or 0}
+    pids = getattr(tracker, "_pid", None), getattr(forkserver, "_forkserver_pid", None)
+    return {pid for pid in pids if pid is not None}
 
 
 def _children() -> List[_Child]:

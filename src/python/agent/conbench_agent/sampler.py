@@ -109,6 +109,7 @@ class Sampler:
         self._longest_stall_ns = 0
         self._lanes: Dict[int, Lane] = {}
         self._logs = [_Log() for _ in range(max(settings.shards, 1))]
+        self._all_begun_ns = 0
         self._not_begun = self._not_drained = max(settings.slots, 1)
         self._window: Optional[_Window] = (0, NEVER_NS) if isinstance(arrival, Batch) else None
         #: Ends of tasks from this time on are watched: one may be late, the window may open late, or close.
@@ -206,8 +207,10 @@ class Sampler:
         """A slot began its first task."""
         with self._lock:
             self._not_begun -= 1
+            # Worker processes are heard of in the order in which their first tasks end.
+            self._all_begun_ns = max(self._all_begun_ns, begin_ns)
             if self._not_begun == 0:
-                self._open_window(begin_ns)
+                self._open_window(self._all_begun_ns)
 
     def _open_window(self, from_ns: int) -> None:
         """The window is now known, unless it was. A task that ended before this moment ended before the window."""

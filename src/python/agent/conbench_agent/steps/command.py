@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from typing import List
 
@@ -51,7 +52,9 @@ class CommandStep(Step):
             return self._judge(await process.wait())
         finally:
             if process.returncode is None:  # The task was cancelled.
-                process.kill()
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
 
     def reference(self, index: int, item: object) -> int:
         """Its checksum, without a program."""

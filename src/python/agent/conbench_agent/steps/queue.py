@@ -143,7 +143,7 @@ class ConsumerTask:
                 checksum = await self._stage.asynchronous(index)
             except Exception as error:
                 if not answer.done():
-                    answer.set_exception(error)
+                    answer.set_exception(Failure.of(error))
             else:
                 if not answer.done():  # It is when its task was cancelled.
                     answer.set_result(checksum)

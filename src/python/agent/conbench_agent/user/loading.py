@@ -92,7 +92,7 @@ class Loader:
         except Failure:
             raise
         except BaseException as error:
-            self._fail_raised(f"`items` {name} raised", error)
+            self._fail_raised(f"`items` {name} raised {describe(error)}", error)
         if not _is_iterable(given) or isinstance(given, (str, bytes)):
             self._fail(f"`items` {name} gave a value of type {type(given).__name__}: let it give an iterable")
         return self.checked(given, f"`items` {name}")
@@ -106,7 +106,7 @@ class Loader:
                 if len(items) == MOST_ITEMS:
                     break
         except BaseException as error:
-            self._fail_raised(f"{what} raised at item {len(items)}", error)
+            self._fail_raised(f"{what} raised at item {len(items)}: {describe(error)}", error)
         if not items:
             self._fail(f"{what} is empty: give one item at least, or leave `items` out")
         return items
@@ -140,18 +140,16 @@ class Loader:
                 f"{name} imports `{missing}`, which {sys.executable} does not have: install `{top}` for it, set `path` "
                 "to where it is, or choose another interpreter",
                 error,
-                is_told=True,
             )
         if isinstance(error, SystemExit):
             self._fail_raised(
                 f"{name} ends the program when it is imported ({describe(error)}): put what runs the program under "
                 '`if __name__ == "__main__":`',
                 error,
-                is_told=True,
             )
         if _is_unguarded(error):
             self._fail_starts(name, error)
-        self._fail_raised(f"{name} raised on import", error)
+        self._fail_raised(f"{name} raised on import: {describe(error)}", error)
 
     def _fail_missing(self, name: str, missing: str, field: str) -> NoReturn:
         parent, _, last = missing.rpartition(".")
@@ -170,7 +168,7 @@ class Loader:
 
     def _fail_attribute(self, owner: object, reached: str, attribute: str, field: str, error: Exception) -> NoReturn:
         if not isinstance(error, AttributeError):
-            self._fail_raised(f"`{field}` names {attribute} of {reached}, which raised", error)
+            self._fail_raised(f"`{field}` names `{attribute}` of {reached}, which raised {describe(error)}", error)
         public = [each for each in dir(owner) if not each.startswith("__")]
         nearest = _nearest(attribute, public)
         hint = f"did you mean `{nearest}`" if nearest else "mend the name"
@@ -181,8 +179,7 @@ class Loader:
         lines = frames(error) if error else None
         raise Failure("setup", starts_processes(name), self._where, lines or None)
 
-    def _fail_raised(self, what: str, error: BaseException, is_told: bool = False) -> NoReturn:
-        message = what if is_told else f"{what} {describe(error)}"
+    def _fail_raised(self, message: str, error: BaseException) -> NoReturn:
         raise Failure("setup", message, self._where, frames(error) or None) from None
 
     def _fail(self, message: str) -> NoReturn:
