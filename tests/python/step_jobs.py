@@ -32,9 +32,7 @@ def cpu(kernel: str = "sort", input_bytes: int = 800) -> Dict[str, Any]:
 def job(*descriptions: Dict[str, Any], draw_ns: int = 50_000, iterations: int = 1, **fields: Any) -> Job:
     """A job of these steps, each of which draws the same short time."""
     whole = support.job([], **{"seed": 7, **fields})
-    whole["steps"] = [
-        {"step": step, "iterations": iterations, "draws": [[draw_ns] * DRAWS]} for step in descriptions
-    ]
+    whole["steps"] = [{"step": step, "iterations": iterations, "draws": [[draw_ns] * DRAWS]} for step in descriptions]
     return Job.parse(json.dumps(whole))
 
 
@@ -46,6 +44,14 @@ def in_agent(of: Job) -> Task:
 def expected(task: Task) -> List[int]:
     """The checksum of each variant."""
     return [sum(task.reference(index)) % 2**64 for index in range(VARIANTS)]
+
+
+async def end_others() -> None:
+    """Ends the consumers and partners that live on this loop, as an engine does."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 class StepCase(unittest.TestCase):
@@ -80,11 +86,7 @@ class StepCase(unittest.TestCase):
             try:
                 self.assertEqual(loop.run_until_complete(asynchronous()), expect)
             finally:
-                # As an engine ends it: with the consumers and partners that live on it.
-                left = asyncio.all_tasks(loop)
-                for each in left:
-                    each.cancel()
-                loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+                loop.run_until_complete(end_others())
                 loop.close()
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import sys
 import threading
 import unittest
 import unittest.mock
@@ -11,6 +12,7 @@ from typing import List, Set
 
 from conbench_agent import clock
 from conbench_agent.clock import now_ns
+from conbench_agent.protocol import Failure
 
 MS = 1_000_000
 
@@ -78,6 +80,12 @@ class Blocking(unittest.TestCase):
         thread.start()
         thread.join()
         self.assertEqual(done, [True])
+
+    def test_an_interpreter_without_ctypes_says_what_to_do(self) -> None:
+        with unittest.mock.patch.dict(sys.modules, {"ctypes": None}), self.assertRaises(Failure) as caught:
+            clock._require_ctypes()
+        self.assertEqual(caught.exception.kind, "setup")
+        self.assertIn("install libffi", caught.exception.message)
 
 
 class OnALoop(unittest.TestCase):

@@ -1,18 +1,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sys
 import threading
 import unittest
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List
 
 from conbench_agent.clock import now_ns
 from conbench_agent.protocol import Failure
 from conbench_agent.steps.kernels import KERNELS
 from conbench_agent.task import VARIANTS, Task
 from step_jobs import WAIT, StepCase, cpu, every_description, expected, in_agent, job
+from support import AgentProcess
 
 
 class Forms(StepCase):
@@ -89,7 +91,8 @@ class Locks(StepCase):
             for thread in threads:
                 thread.join()
 
-        for run in [blocking, lambda: asyncio.run(asynchronous())]:
+        runs: List[Callable[[], None]] = [blocking, lambda: asyncio.run(asynchronous())]
+        for run in runs:
             start_ns = now_ns()
             run()
             # Five waits that did not exclude each other could end sooner; these cannot.
@@ -220,3 +223,33 @@ class Signals(StepCase):
         task.blocking(0, None)
         self.assertGreaterEqual(now_ns(), start_ns + 30_000_000)
         self.assertEqual(seen, [1])
+
+
+class InAnAgent(StepCase):
+    def test_blocks_have_the_checksum_of_the_reference(self) -> None:
+        described = [each.steps[0].step for each in every_description("")]
+        request = {**json.loads(job(*described).text()), "directory": self.directory()}
+        request["load"] = {"mode": "batch", "tasks": 40, "max_in_flight": 4}
+        with AgentProcess() as agent:
+            agent.receive()
+            reference = agent.ask("reference", {"job": request, "budget_ns": 0})
+            self.assertEqual({len(table) for table in reference["tables"]}, {VARIANTS})
+            agent.ask("job", request)
+            go = {"block": 1, "kind": "timed", "window_ns": 0, "first_index": 5}
+            block = agent.ask("go", go)
+            self.assertEqual(block["tasks"], 40)
+            self.assertEqual(
+                block["checksum"],
+                sum(table[index % VARIANTS] for table in reference["tables"] for index in range(5, 45)) % 2**64,
+            )
+            self.assertEqual(agent.ask("bye", {})["left_behind"], [])
+            self.assertEqual(agent.process.communicate(), (b"", b""))
+
+    def test_every_kernel_is_calibrated(self) -> None:
+        with AgentProcess() as agent:
+            agent.receive()
+            for kernel in KERNELS:
+                target = {"iteration": {**cpu(kernel, 2000), "time_ns": 1_000_000}}
+                del target["iteration"]["kind"]
+                calibrated = agent.ask("calibrate", {"target": target, "budget_ns": 1_000_000})
+                self.assertGreater(calibrated["iteration"]["best_ns"], 0)

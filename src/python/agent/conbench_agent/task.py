@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from typing import Any, Coroutine, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
+from typing import Any, Callable, Coroutine, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
 
 from .protocol import Payload
 
@@ -104,6 +104,13 @@ class Segment(NamedTuple):
 class Task:
     """A task, as engines see it."""
 
+    #: What crosses to whoever runs task `index`; None if nothing does.
+    given: Callable[[int], Optional[Given]]
+    #: The whole task `index` on the calling thread: takes the payload given, does the steps, makes the output.
+    blocking: Callable[[int, Any], Done]
+    #: The same on an event loop.
+    asynchronous: Callable[[int, Any], Coroutine[Any, Any, Done]]
+
     def __init__(self, steps: Sequence[Step], payload: Payload, seed: Optional[int]) -> None:
         """With the payload's inputs made from `seed`; None is the task of a worker, whose inputs come to it."""
         self.segments = _segments(steps)
@@ -119,13 +126,9 @@ class Task:
         self._inputs: List[bytes] = []
         if seed is not None and payload.input_bytes:
             self._inputs = [pattern(payload.input_bytes, seed ^ variant) for variant in range(VARIANTS)]
-
-    def given(self, index: int) -> Optional[Given]:
-        """What crosses to whoever runs task `index`; None if nothing does."""
-        if not self._inputs and not self.exchanging:
-            return None
-        payload = self._inputs[index % VARIANTS] if self._inputs else None
-        return payload, tuple([step.item(index) for step in self.exchanging])
+        self.given, self.blocking, self.asynchronous = self._given, self._blocking, self._asynchronous
+        if len(steps) == 1 and not payload.input_bytes and not payload.output_bytes:
+            self.given, self.blocking, self.asynchronous = _alone(steps[0])
 
     def given_to_segment(self, number: int, given: object, with_payload: bool) -> Optional[Given]:
         """The part of `given` that one segment needs, in the same form, and the payload if that crosses with it."""
@@ -139,24 +142,15 @@ class Task:
             return None
         return payload, tuple(item if place in needed else None for place, item in enumerate(items))
 
-    def blocking(self, index: int, given: object) -> Done:
-        """The whole task on the calling thread: takes the payload, does the steps, makes the output."""
-        checksum, results = self._blocking(self._all, index, given)
-        return (checksum + self.take_payload(index, given)) % MODULUS, self.result(index, results)
-
-    def asynchronous(self, index: int, given: object) -> Coroutine[Any, Any, Done]:
-        """The whole task on an event loop: takes the payload, does the steps, makes the output."""
-        return self._asynchronous(self._all, index, given, whole=True)
-
     def segment_blocking(self, number: int, index: int, given: object) -> Done:
         """The steps of one segment on the calling thread; hands back a tuple of the results of its `python` steps."""
         segment = self.segments[number]
-        return self._blocking(self._all[segment.first : segment.end], index, given)
+        return _run(self._all[segment.first : segment.end], index, given)
 
     def segment_async(self, number: int, index: int, given: object) -> Coroutine[Any, Any, Done]:
         """The steps of one segment on an event loop; hands back a tuple of the results of its `python` steps."""
         segment = self.segments[number]
-        return self._asynchronous(self._all[segment.first : segment.end], index, given, whole=False)
+        return _run_async(self._all[segment.first : segment.end], index, given)
 
     def take_payload(self, index: int, given: Any) -> int:
         """The digest of the payload given: whoever receives bytes reads them all once."""
@@ -222,29 +216,69 @@ class Task:
         """What task `index` hands back, of the tuple of the results of all its `python` steps."""
         return (self.hand_back(index), results) if self._hands_back else None
 
-    @staticmethod
-    def _blocking(steps: _Steps, index: int, given: Any) -> Done:
-        checksum, results = 0, _NOTHING
-        for step, place in steps:
-            if place is None:
-                checksum += step.blocking(index, None)[0]
-            else:
-                added, result = step.blocking(index, given[1][place])
-                checksum, results = checksum + added, (*results, result)
-        return checksum % MODULUS, results
+    def _given(self, index: int) -> Optional[Given]:
+        if not self._inputs and not self.exchanging:
+            return None
+        payload = self._inputs[index % VARIANTS] if self._inputs else None
+        return payload, tuple([step.item(index) for step in self.exchanging])
 
-    async def _asynchronous(self, steps: _Steps, index: int, given: Any, whole: bool) -> Done:
-        # One coroutine for both forms: each that awaits another makes a task dearer.
-        checksum, results = 0, _NOTHING
-        for step, place in steps:
-            if place is None:
-                checksum += (await step.asynchronous(index, None))[0]
-            else:
-                added, result = await step.asynchronous(index, given[1][place])
-                checksum, results = checksum + added, (*results, result)
-        if not whole:
-            return checksum % MODULUS, results
+    def _blocking(self, index: int, given: Any) -> Done:
+        checksum, results = _run(self._all, index, given)
         return (checksum + self.take_payload(index, given)) % MODULUS, self.result(index, results)
+
+    async def _asynchronous(self, index: int, given: Any) -> Done:
+        checksum, results = await _run_async(self._all, index, given)
+        return (checksum + self.take_payload(index, given)) % MODULUS, self.result(index, results)
+
+
+def _run(steps: _Steps, index: int, given: Any) -> Done:
+    """Does these steps: the sum of their checksums, and a tuple of the results of those that exchange."""
+    checksum, results = 0, _NOTHING
+    for step, place in steps:
+        if place is None:
+            checksum += step.blocking(index, None)[0]
+        else:
+            added, result = step.blocking(index, given[1][place])
+            checksum, results = checksum + added, (*results, result)
+    return checksum % MODULUS, results
+
+
+async def _run_async(steps: _Steps, index: int, given: Any) -> Done:
+    """The same on an event loop."""
+    checksum, results = 0, _NOTHING
+    for step, place in steps:
+        if place is None:
+            checksum += (await step.asynchronous(index, None))[0]
+        else:
+            added, result = await step.asynchronous(index, given[1][place])
+            checksum, results = checksum + added, (*results, result)
+    return checksum % MODULUS, results
+
+
+def _alone(
+    step: Step,
+) -> Tuple[
+    Callable[[int], Optional[Given]], Callable[[int, Any], Done], Callable[[int, Any], Coroutine[Any, Any, Done]]
+]:
+    """What `Task` does where it is one step and no payload, in as few calls as can be.
+
+    Most tasks are. A coroutine around each step would be seen in what an event loop achieves.
+    """
+    if not step.exchanges:
+        return (lambda _: None), step.blocking, step.asynchronous
+
+    def given(index: int) -> Given:
+        return None, (step.item(index),)
+
+    def blocking(index: int, given: Given) -> Done:
+        checksum, result = step.blocking(index, given[1][0])
+        return checksum, (None, (result,))
+
+    async def asynchronous(index: int, given: Given) -> Done:
+        checksum, result = await step.asynchronous(index, given[1][0])
+        return checksum, (None, (result,))
+
+    return given, blocking, asynchronous
 
 
 def pattern(length: int, seed: int) -> bytes:

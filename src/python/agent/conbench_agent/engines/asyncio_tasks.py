@@ -81,20 +81,22 @@ class AsyncioTasks(EventLoopEngine):
         free = [sampler.lane(slot) for slot in range(self.slots)]
 
         async def run(index: int, submitted_ns: int) -> None:
-            async with bound:
+            await bound.acquire()
+            try:
                 if sampler.stopped:
                     return
                 lane, handed = free.pop(), given(index)
-                try:
-                    begin_ns = lane.begin()
-                    checksum, result = await perform(index, handed)
-                    checksum += received(result)
-                    lane.end(index, submitted_ns, begin_ns, now_ns(), (checksum, result))
-                except BaseException as error:
-                    failure = failure_of(error)
-                    sampler.fail(failure)
-                    raise failure from None
+                begin_ns = lane.begin()
+                checksum, result = await perform(index, handed)
+                checksum += received(result)
+                lane.end(index, submitted_ns, begin_ns, now_ns(), (checksum, result))
                 free.append(lane)
+            except BaseException as error:
+                failure = failure_of(error)
+                sampler.fail(failure)
+                raise failure from None
+            finally:
+                bound.release()
 
         while (index := sampler.next()) is not None:
             yield run(index, now_ns())

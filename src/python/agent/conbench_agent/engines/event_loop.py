@@ -10,7 +10,7 @@ import asyncio
 import os
 from collections import Counter
 from contextlib import suppress
-from typing import Any, Callable, Dict, List, Optional, Set
+from typing import Any, Callable, Coroutine, Dict, List, Optional, Set
 
 from ..clock import now_ns, timer
 from ..protocol import Failure
@@ -37,6 +37,8 @@ class EventLoopEngine(Engine):
         """Makes the loop."""
         self.slots = in_flight
         self._task = task
+        #: Does a task, whole. (Not a coroutine of the engine's own around the task's: each one costs.)
+        self._perform: Callable[[int, object], Coroutine[Any, Any, Done]] = task.asynchronous
         self._sampler: Optional[Sampler] = None
         self._loop = new_loop()
         # What the environment may ask for with PYTHONASYNCIODEBUG would be measured instead of the tasks.
@@ -70,10 +72,6 @@ class EventLoopEngine(Engine):
         self._loop.run_until_complete(self._farewell())
         self._loop.close()
         asyncio.set_event_loop(None)
-
-    async def _perform(self, index: int, given: object) -> Done:
-        """Does a task, whole."""
-        return await self._task.asynchronous(index, given)
 
     async def _closed(self, sampler: Sampler) -> None:
         """Keeps `slots` tasks in flight until the sampler has no more, and returns when each has ended."""

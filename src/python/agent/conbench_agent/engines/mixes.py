@@ -25,6 +25,7 @@ class WithThreads(AsyncioTasks):
     def __init__(self, job: Job, task: Task) -> None:
         """Makes the loop, and the pool, which starts its threads as they are wanted."""
         super().__init__(task, job.candidate.sizes.concurrency)
+        self._perform = self._in_segments
         self._workers = job.candidate.sizes.workers or 1
         self._pool = ThreadPoolExecutor(self._workers)
 
@@ -39,7 +40,7 @@ class WithThreads(AsyncioTasks):
         super().close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _perform(self, index: int, given: object) -> Done:
+    async def _in_segments(self, index: int, given: object) -> Done:
         task = self._task
         checksum, results = task.take_payload(index, given), _NOTHING
         for number, segment in enumerate(task.segments):

@@ -7,7 +7,9 @@ partners), processes have in a companion: a process beside the workers, one for 
 
 from __future__ import annotations
 
+import copy
 import queue
+import select
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..protocol import Failure, Job, StepJob
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import BaseContext
     from multiprocessing.process import BaseProcess
-    from multiprocessing.queues import Queue
+    from multiprocessing.queues import Queue, SimpleQueue
     from multiprocessing.synchronize import Event, Lock
 
 #: A semaphore counts no further, and neither does a queue of processes.
@@ -51,32 +53,52 @@ class QueueEnds(NamedTuple):
     """The workers' ends of one queue: it, and for each slot the end of a pipe for the results."""
 
     requests: Queue[Tuple[int, int]]
-    replies: List[Connection]
+    replies: Dict[int, Connection]
 
 
 class EventEnds(NamedTuple):
     """The workers' ends of one event: for each slot a signal and an answer, and a pipe that ends with the partner."""
 
-    pairs: List[Tuple[Event, Event]]
+    pairs: Dict[int, Tuple[Event, Event]]
     life: Connection
 
 
 class Handles:
-    """What workers inherit or are sent at their start, and nothing that they must not have."""
+    """What workers inherit or are sent at their start, by the number of the step."""
 
     def __init__(self, context: BaseContext, slots: int) -> None:
         self._slots = slots
-        self._claimed = context.Value("i", 0)
+        # It holds one number, which a worker takes out to put the next one in: a shared integer would need ctypes.
+        self._next: Optional[SimpleQueue[int]] = context.SimpleQueue()
+        self._next.put(0)
         self.locks: Dict[int, Lock] = {}
         self.queues: Dict[int, QueueEnds] = {}
         self.events: Dict[int, EventEnds] = {}
 
     def claim(self) -> int:
         """A slot for a worker of a pool, which gives all its workers the same arguments."""
-        with self._claimed.get_lock():
-            slot: int = self._claimed.value
-            self._claimed.value = slot + 1
+        assert self._next is not None
+        slot = self._next.get()
+        self._next.put(slot + 1)
         return slot % self._slots
+
+    def release(self) -> None:
+        """Lets go of it all, for a pool may hold these handles for longer.
+
+        Semaphores that an agent still holds at its end are leaks to the helper of multiprocessing that counts them.
+        """
+        self._next = None
+        for held in (self.locks, self.queues, self.events):
+            held.clear()
+
+    def only(self, slot: int) -> Handles:
+        """The part of one slot, for a worker that is told its slot: to send it the others' ends costs time."""
+        part = copy.copy(self)
+        part.queues = {
+            number: ends._replace(replies={slot: ends.replies[slot]}) for number, ends in self.queues.items()
+        }
+        part.events = {number: ends._replace(pairs={slot: ends.pairs[slot]}) for number, ends in self.events.items()}
+        return part
 
 
 class Shared:
@@ -103,12 +125,13 @@ class Shared:
         return [process.pid for process in self._companions if process.pid is not None]
 
     def close(self) -> None:
-        """Ends the companions."""
+        """Ends the companions; workers must have ended before."""
         for process in self._companions:
             process.kill()
         for process in self._companions:
             process.join()
         self._companions.clear()
+        self.handles.release()
 
     def _share(self, number: int, job: Job, step_job: StepJob, context: BaseContext, slots: int) -> None:
         kind = step_job.step["kind"]
@@ -118,12 +141,12 @@ class Shared:
             capacity = min(max(step_job.step["capacity"], 1), _MOST_ITEMS)
             requests: Queue[Tuple[int, int]] = context.Queue(capacity)
             replies, answering = zip(*[context.Pipe(duplex=False) for _ in range(slots)])
-            self.handles.queues[number] = QueueEnds(requests, list(replies))
+            self.handles.queues[number] = QueueEnds(requests, dict(enumerate(replies)))
             self._start(context, companion.consume, (job.text(), number, requests, answering), answering)
         else:
             pairs = [(context.Event(), context.Event()) for _ in range(slots)]
             life, living = context.Pipe(duplex=False)
-            self.handles.events[number] = EventEnds(pairs, life)
+            self.handles.events[number] = EventEnds(dict(enumerate(pairs)), life)
             self._start(context, companion.answer, (pairs, living), (living,))
 
     def _start(
@@ -200,25 +223,27 @@ class WorkersEvent:
     def __init__(self, handles: Handles, number: int, slot: int, job: Job, where: str) -> None:
         ends = handles.events[number]
         self._signal, self._answer = ends.pairs[slot]
+        # Nothing is ever sent through this pipe: what can be read is its end. Connection.poll() costs far more.
         self._life = ends.life
+        self._end = select.poll()
+        self._end.register(self._life.fileno(), select.POLLIN)
         self._timeout_s = job.task_timeout_ns / 1e9
         self._where = where
 
     def round_trip(self) -> None:
         """Signals the partner and waits for its answer."""
+        # To signal a process that died while it waited blocks for ever.
+        self._check_partner()
         self._signal.set()
-        if not self._answer.wait(_LOOK_S):
-            self._wait_on()
-        self._answer.clear()
-
-    def _wait_on(self) -> None:
-        """The answer is late: goes on waiting as long as the partner lives and the task's time lasts."""
-        waited_s = _LOOK_S
+        waited_s = 0.0
         while not self._answer.wait(_LOOK_S):
+            self._check_partner()
             waited_s += _LOOK_S
-            # Nothing is ever sent through this pipe: what can be read is its end.
-            if self._life.poll():
-                raise Failure("worker", "the event's partner process ended before its answer", self._where)
             if waited_s >= self._timeout_s:
                 message = f"no answer to a signal within the task's timeout of {self._timeout_s:g} s"
                 raise Failure("hang", message, self._where)
+        self._answer.clear()
+
+    def _check_partner(self) -> None:
+        if self._end.poll(0):
+            raise Failure("worker", "the event's partner process ended before its answer", self._where)
