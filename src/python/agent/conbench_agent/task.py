@@ -175,11 +175,6 @@ class Task:
         return [*sums, self.take_payload(index, given) + self.received((self.hand_back(index), ()))]
 
     @property
-    def exchanging(self) -> Sequence[Step]:
-        """The steps that take items and hand back results."""
-        return self._exchanging
-
-    @property
     def distinct(self) -> int:
         """How many tasks meet every item of every step; 0 if no step takes items."""
         return max((step.distinct for step in self.exchanging), default=0)
