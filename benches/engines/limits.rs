@@ -12,7 +12,8 @@ use conbench::protocol::{BlockKind, Go, Job, Reply, Request};
 use conbench::stats;
 use conbench::workload::{Distribution, Load, Step};
 
-use super::{Line, job};
+use super::job;
+use super::table::Line;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_conbench");
 const MIB: f64 = 1024.0 * 1024.0;

@@ -8,13 +8,14 @@
 
 mod by_hand;
 mod limits;
+#[path = "../common/table.rs"]
+mod table;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use comfy_table::{Table, presets};
 use conbench::agent::engines::{self, Engine};
 use conbench::agent::sampler::{Arrival, Sampler, Settings};
 use conbench::agent::steps::{self, Place};
@@ -29,6 +30,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
 use by_hand::Loop;
+use table::{Line, show};
 
 /// Pairs behind each ratio.
 const PAIRS: usize = 40;
@@ -61,25 +63,6 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// A line of a table: what, the figure, the target, whether it is met.
-pub(crate) struct Line {
-    pub(crate) what: String,
-    pub(crate) figure: String,
-    pub(crate) target: String,
-    pub(crate) met: bool,
-}
-
-#[expect(clippy::print_stdout, reason = "a benchmark prints its table")]
-fn show(title: &str, lines: &[Line]) {
-    let mut table = Table::new();
-    table.load_style(presets::ASCII_MARKDOWN).set_header([title, "measured", "target", ""]);
-    for line in lines {
-        let verdict = if line.met { "met" } else { "MISSED" };
-        table.add_row([line.what.as_str(), &line.figure, &line.target, verdict]);
-    }
-    println!("{table}\n");
-}
-
 /// The tasks that the engines are compared on.
 fn tasks() -> [(&'static str, Step, u64); 2] {
     let cpu = Cpu { kernel: Kernel::Loop, input_bytes: 8192, time_ns: None };
@@ -108,12 +91,7 @@ fn ratios(filter: &str) -> Vec<Line> {
                 continue;
             }
             lines.push(match ratio(&job(engine, size, &step, iterations)) {
-                Ok(ratio) => Line {
-                    what,
-                    figure: format!("{:.3} ({:.3} to {:.3})", ratio.value, ratio.low, ratio.high),
-                    target: "0.98 at least".to_owned(),
-                    met: ratio.value >= 0.98,
-                },
+                Ok(logs) => Line::of_ratios(what, &logs, 0.98),
                 Err(error) => Line { what, figure: error, target: "0.98 at least".to_owned(), met: false },
             });
         }
@@ -144,8 +122,8 @@ pub(crate) fn job(engine: Kind, size: u32, step: &Step, iterations: u64) -> Job 
     }
 }
 
-/// How much faster the engine is than the loop written by hand: paired ratios of their times.
-fn ratio(job: &Job) -> Result<stats::Interval, String> {
+/// How much faster the engine is than the loop written by hand: logarithms of paired ratios of their times.
+fn ratio(job: &Job) -> Result<Vec<f64>, String> {
     let task = Arc::new(steps::build(job, Place::Agent).map_err(|failure| failure.to_string())?);
     let mut ours = engines::build(job, Arc::clone(&task)).map_err(|failure| failure.to_string())?;
     // A task of its own: a timer belongs to the event loop that first waits on it.
@@ -153,7 +131,7 @@ fn ratio(job: &Job) -> Result<stats::Interval, String> {
     let mut theirs = by_hand::build(job, &own);
     let tasks = side_tasks(&mut *theirs);
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let logs: Vec<f64> = (0..PAIRS)
+    Ok((0..PAIRS)
         .map(|_| {
             let (ours_ns, theirs_ns) = if rng.random() {
                 let first = timed(&mut *ours, tasks);
@@ -164,8 +142,7 @@ fn ratio(job: &Job) -> Result<stats::Interval, String> {
             };
             (theirs_ns / ours_ns).ln()
         })
-        .collect();
-    stats::yuen(&logs).map(|estimate| estimate.interval(0.95).exp()).ok_or_else(|| "too few pairs".to_owned())
+        .collect())
 }
 
 /// As many tasks as the loop does in [`SIDE`].

@@ -4,7 +4,7 @@ use super::args::Selection;
 use super::{Failure, seams};
 use crate::candidate::{RUST, nearest};
 use crate::plan::{LeftOut, Plan, Runtime};
-use crate::python::{self, Found, Refusal};
+use crate::python::{self, Found, Interpreter, Refusal};
 use crate::report;
 use crate::session::AgentProgram;
 use crate::workload::Workload;
@@ -103,12 +103,7 @@ impl Runtimes {
         let interpreters = self.found.iter().flat_map(|found| &found.interpreters);
         interpreters
             .filter(|interpreter| plan.entries.iter().any(|entry| entry.runtime == interpreter.name))
-            .map(|interpreter| AgentProgram {
-                runtime: interpreter.name.clone(),
-                program: interpreter.path.clone(),
-                arguments: interpreter.arguments(),
-                environment: interpreter.environment(),
-            })
+            .map(agent)
             .collect()
     }
 
@@ -133,5 +128,15 @@ impl Runtimes {
                 "`{name}` calls `{code}`, which is Python, and there is no interpreter for it:{reasons}\n  name one with --python PATH"
             )
         }))
+    }
+}
+
+/// The agent of an interpreter.
+pub(super) fn agent(interpreter: &Interpreter) -> AgentProgram {
+    AgentProgram {
+        runtime: interpreter.name.clone(),
+        program: interpreter.path.clone(),
+        arguments: interpreter.arguments(),
+        environment: interpreter.environment(),
     }
 }

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::candidate::{Candidate, Engine, RUST, Sizes};
+use crate::candidate::{Candidate, Engine, Model, RUST, Sizes};
 use crate::guard::Guard;
-use crate::protocol::{Block, BlockKind, Calibrate, Calibrated, Go, Job, Reply, Request, StepJob, Target, draw_table};
+use crate::protocol::{
+    Block, BlockKind, Calibrate, Calibrated, Go, Hello, Job, Reply, Request, StepJob, Target, draw_table,
+};
 use crate::session::AgentProgram;
 use crate::session::link::{self, Link};
 use crate::workload::{Cpu, Distribution, Kernel, Load, Payload, Step, Work};
@@ -33,49 +35,71 @@ pub enum Fault {
     Interrupted,
 }
 
+/// The computation of the self-test, which holds a global interpreter lock where there is one.
+pub(super) const LOOP: Cpu = Cpu { kernel: Kernel::Loop, input_bytes: 8192, time_ns: None };
+/// One that lets go of it.
+pub(super) const SHA256: Cpu = Cpu { kernel: Kernel::Sha256, input_bytes: 1 << 20, time_ns: None };
+
 /// Starts agents and measures what the host gives.
 pub(super) struct Bench {
-    program: PathBuf,
+    native: AgentProgram,
     guard: Guard,
     interrupted: Arc<AtomicBool>,
-    calibrator: Link,
-    iteration_ns: f64,
     /// CPUs that may be used.
     pub(super) usable_cpus: u32,
 }
 
-/// The computation of the self-test.
-const CPU: Cpu = Cpu { kernel: Kernel::Loop, input_bytes: 8192, time_ns: None };
-
 impl Bench {
     pub(super) fn start(usable_cpus: u32, interrupted: &Arc<AtomicBool>) -> Result<Bench, Fault> {
-        let program = std::env::current_exe()?;
-        let mut guard = Guard::start(&program, &std::env::temp_dir())?;
-        let mut calibrator = connect(&mut guard, &program, interrupted)?;
-        let target = Target::Iteration(CPU);
-        let iteration_ns = match calibrate(&mut calibrator, target, 300_000_000)? {
-            Calibrated::Iteration { best_ns } => best_ns,
-            Calibrated::Cores { .. } => f64::NAN,
-        };
-        Ok(Bench { program, guard, interrupted: Arc::clone(interrupted), calibrator, iteration_ns, usable_cpus })
+        let program: PathBuf = std::env::current_exe()?;
+        let guard = Guard::start(&program, &std::env::temp_dir())?;
+        Ok(Bench { native: AgentProgram::native(&program), guard, interrupted: Arc::clone(interrupted), usable_cpus })
     }
 
-    /// The cores that as many independent loops as usable CPUs get, now.
-    pub(super) fn usable_cores(&mut self) -> Result<f64, Fault> {
-        let target = Target::Cores { loops: self.usable_cpus };
-        match calibrate(&mut self.calibrator, target, 100_000_000)? {
-            Calibrated::Cores { usable_cores } => Ok(usable_cores),
-            Calibrated::Iteration { .. } => Ok(f64::NAN),
+    /// The native runtime.
+    pub(super) fn native(&mut self) -> Result<Runtime, Fault> {
+        self.runtime(&self.native.clone())
+    }
+
+    /// The runtime whose agent `program` is.
+    pub(super) fn runtime(&mut self, program: &AgentProgram) -> Result<Runtime, Fault> {
+        let (mut link, hello) = self.connect(program)?;
+        let mut runtime = Runtime { program: program.clone(), hello, loop_ns: f64::NAN, sha256_ns: f64::NAN };
+        for (cpu, iteration_ns) in [(LOOP, &mut runtime.loop_ns), (SHA256, &mut runtime.sha256_ns)] {
+            if let Calibrated::Iteration { best_ns } = calibrate(&mut link, Target::Iteration(cpu), 200_000_000)? {
+                *iteration_ns = best_ns;
+            }
         }
+        Ok(runtime)
+    }
+
+    /// What measures the cores that as many independent processes as usable CPUs get when each runs `steps`.
+    pub(super) fn cores(&mut self, runtime: &Runtime, steps: &[StepJob]) -> Result<Cores, Fault> {
+        if runtime.is_native() {
+            let (link, _) = self.connect(&runtime.program)?;
+            return Ok(Cores::Told { link, loops: self.usable_cpus });
+        }
+        let arms = (0..self.usable_cpus).map(|_| self.arm(runtime, Engine::Sequential, 1, steps.to_vec()));
+        Ok(Cores::Measured(arms.collect::<Result<_, Fault>>()?))
     }
 
     /// An agent that holds `engine` with `size` workers or tasks in flight, and `steps` as its task.
-    pub(super) fn arm(&mut self, engine: Engine, size: u32, steps: Vec<StepJob>) -> Result<Arm, Fault> {
+    pub(super) fn arm(
+        &mut self,
+        runtime: &Runtime,
+        engine: Engine,
+        size: u32,
+        steps: Vec<StepJob>,
+    ) -> Result<Arm, Fault> {
         let axes = engine.axes();
         let workers = if axes.in_flight { self.usable_cpus } else { size };
-        let sizes =
-            Sizes { workers: axes.workers.then_some(workers), in_flight: axes.in_flight.then_some(size), chunk: None };
-        let candidate = Candidate::new(RUST, engine, sizes);
+        let sizes = Sizes {
+            workers: axes.workers.then_some(workers),
+            in_flight: axes.in_flight.then_some(size),
+            chunk: axes.chunk.then_some(1),
+        };
+        let start_method = runtime.hello.start_methods.first().copied().filter(|_| engine.has_start_method());
+        let candidate = Candidate { start_method, ..Candidate::new(&runtime.program.runtime, engine, sizes) };
         let job = Job {
             candidate: candidate.clone(),
             load: Load::Closed { max_in_flight: size },
@@ -86,19 +110,80 @@ impl Bench {
             server: None,
             task_timeout_ns: PATIENCE_NS / 2,
         };
-        let link = connect(&mut self.guard, &self.program, &self.interrupted)?;
-        let mut arm = Arm { link, candidate: candidate.to_string(), job, blocks: 0 };
-        arm.ask(&Request::Job(Box::new(arm.job.clone())))?;
+        let (link, _) = self.connect(&runtime.program)?;
+        let mut arm = Arm { link, candidate: candidate.to_string(), gil: false, job, blocks: 0 };
+        if let Reply::Ready(ready) = arm.ask(&Request::Job(Box::new(arm.job.clone())))? {
+            arm.gil = ready.gil == Some(true);
+        }
         Ok(arm)
     }
 
-    /// A step that computes for `time_ns` on an unloaded core.
-    pub(super) fn cpu(&self, time_ns: f64) -> StepJob {
-        StepJob { step: Step::Cpu(CPU), iterations: self.iterations(time_ns), draws: Vec::new() }
+    fn connect(&mut self, program: &AgentProgram) -> Result<(Link, Hello), Fault> {
+        let fault = |fault| fault_of(&program.runtime, fault);
+        let mut link = Link::start(&mut self.guard, program, Arc::clone(&self.interrupted))?;
+        match link.exchange(None, PATIENCE_NS, "starting", None).map_err(fault)? {
+            Reply::Hello(hello) => Ok((link, hello)),
+            other => Err(fault(link::out_of_turn(&other, "starting"))),
+        }
+    }
+}
+
+/// A runtime whose engines are held against the laws.
+pub(super) struct Runtime {
+    program: AgentProgram,
+    hello: Hello,
+    loop_ns: f64,
+    sha256_ns: f64,
+}
+
+impl Runtime {
+    /// Whether it has this engine.
+    pub(super) fn offers(&self, engine: Engine) -> bool {
+        self.hello.engines.iter().any(|offer| offer.engine == engine)
     }
 
-    fn iterations(&self, time_ns: f64) -> u64 {
-        (time_ns / self.iteration_ns).round().max(1.0) as u64
+    /// Whether an interpreter runs the tasks, which costs each of them time of its own.
+    pub(super) fn is_interpreted(&self) -> bool {
+        self.hello.gil.is_some()
+    }
+
+    fn is_native(&self) -> bool {
+        self.program.runtime == RUST
+    }
+
+    /// A step that computes for `time_ns` on an unloaded core.
+    pub(super) fn cpu(&self, cpu: Cpu, time_ns: f64) -> StepJob {
+        let iteration_ns = if cpu == SHA256 { self.sha256_ns } else { self.loop_ns };
+        let iterations = (time_ns / iteration_ns).round().max(1.0) as u64;
+        StepJob { step: Step::Cpu(cpu), iterations, draws: Vec::new() }
+    }
+}
+
+/// The cores that independent processes get, now.
+pub(super) enum Cores {
+    /// The native agent tells it.
+    Told { link: Link, loops: u32 },
+    /// By the rates of agents that run one task after another, all at once beside one alone.
+    Measured(Vec<Arm>),
+}
+
+impl Cores {
+    pub(super) fn usable(&mut self) -> Result<f64, Fault> {
+        const WINDOW_NS: u64 = 60_000_000;
+        match self {
+            Cores::Told { link, loops } => match calibrate(link, Target::Cores { loops: *loops }, 100_000_000)? {
+                Calibrated::Cores { usable_cores } => Ok(usable_cores),
+                Calibrated::Iteration { .. } => Ok(f64::NAN),
+            },
+            Cores::Measured(arms) => {
+                let alone = arms.first_mut().map_or(Ok(f64::NAN), |arm| arm.rate(WINDOW_NS))?;
+                let together: Vec<Result<f64, Fault>> = std::thread::scope(|scope| {
+                    let running: Vec<_> = arms.iter_mut().map(|arm| scope.spawn(move || arm.rate(WINDOW_NS))).collect();
+                    running.into_iter().map(|thread| thread.join().unwrap_or(Ok(f64::NAN))).collect()
+                });
+                Ok(together.into_iter().sum::<Result<f64, Fault>>()? / alone)
+            }
+        }
     }
 }
 
@@ -115,12 +200,6 @@ pub(super) fn lock(time_ns: u64) -> StepJob {
 fn drawn(step: Step) -> StepJob {
     let draws = step.distributions().into_iter().map(|distribution| draw_table(distribution, 1, 0)).collect();
     StepJob { step, iterations: 1, draws }
-}
-
-fn connect(guard: &mut Guard, program: &std::path::Path, interrupted: &Arc<AtomicBool>) -> Result<Link, Fault> {
-    let mut link = Link::start(guard, &AgentProgram::native(program), Arc::clone(interrupted))?;
-    link.exchange(None, PATIENCE_NS, "starting", None).map_err(|fault| fault_of("agent", fault))?;
-    Ok(link)
 }
 
 fn calibrate(link: &mut Link, target: Target, budget_ns: u64) -> Result<Calibrated, Fault> {
@@ -144,6 +223,8 @@ pub(super) struct Arm {
     link: Link,
     /// The candidate, as written.
     pub(super) candidate: String,
+    /// Whether a global interpreter lock is in force where its tasks run.
+    gil: bool,
     job: Job,
     blocks: u32,
 }
@@ -156,6 +237,22 @@ impl Arm {
         match self.ask(&Request::Go(go))? {
             Reply::Block(block) => Ok(*block),
             other => Err(fault_of(&self.candidate, link::out_of_turn(&other, "running a block"))),
+        }
+    }
+
+    /// The rate of one window, per second.
+    pub(super) fn rate(&mut self, window_ns: u64) -> Result<f64, Fault> {
+        Ok(self.window(window_ns)?.throughput_per_s())
+    }
+
+    /// Whether one task at a time computes, however many are in flight.
+    pub(super) fn computes_one_at_a_time(&self) -> bool {
+        let engine = self.job.candidate.engine;
+        match engine.model() {
+            Model::Threads => self.gil,
+            Model::Sequential => true,
+            Model::Async => !engine.axes().workers,
+            _ => false,
         }
     }
 
