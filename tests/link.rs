@@ -1,12 +1,12 @@
 //! Links to agents that misbehave: shell scripts behind real guards and pipes.
 
-use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use conbench::guard::Guard;
 use conbench::protocol::{BlockKind, FailureKind, Go, Reply, Request};
+use conbench::session::AgentProgram;
 use conbench::session::link::{Fault, Link, Ticks};
 
 const MINUTE_NS: u64 = 60_000_000_000;
@@ -24,8 +24,13 @@ fn agent(script: &str) -> Bench {
     let room = tempfile::tempdir().expect("a directory");
     let mut guard = Guard::start(Path::new(env!("CARGO_BIN_EXE_conbench")), room.path()).expect("a guard");
     let interrupted = Arc::new(AtomicBool::new(false));
-    let arguments = [OsStr::new("-c"), OsStr::new(script)];
-    let link = Link::start(&mut guard, Path::new("/bin/sh"), &arguments, Arc::clone(&interrupted)).expect("starts");
+    let program = AgentProgram {
+        runtime: "shell".to_owned(),
+        program: "/bin/sh".into(),
+        arguments: vec!["-c".into(), script.into()],
+        environment: vec![("CAUSE".into(), "a cause".into())],
+    };
+    let link = Link::start(&mut guard, &program, Arc::clone(&interrupted)).expect("starts");
     Bench { link, interrupted, _guard: guard, _room: room }
 }
 
@@ -59,11 +64,12 @@ fn a_request_longer_than_a_pipe_holds_is_written_while_it_is_read() {
     let mut bench = agent(&format!("sleep 0.1; head -c 2000000 <&3 >/dev/null; {BYE}; sleep 600"));
     let runtime = "x".repeat(2_000_000);
     let job = Request::Job(Box::new(conbench::protocol::Job {
-        candidate: conbench::candidate::Candidate::new(
-            &runtime,
-            conbench::candidate::Engine::Sequential,
-            conbench::candidate::Sizes::default(),
-        ),
+        candidate: conbench::candidate::Candidate {
+            runtime,
+            engine: conbench::candidate::Engine::Sequential,
+            start_method: None,
+            sizes: conbench::candidate::Sizes::default(),
+        },
         load: conbench::workload::Load::Closed { max_in_flight: 1 },
         payload: conbench::workload::Payload::default(),
         steps: Vec::new(),
@@ -82,6 +88,8 @@ fn an_end_without_an_answer_tells_how_and_shows_the_last_words() {
     let (kind, message) = bench.failure(MINUTE_NS);
     assert_eq!(kind, FailureKind::Agent);
     assert_eq!(message, r"the agent ended with exit status 3 in a test; its last output: first | the \u{1b}[31mcause");
+    let mut bench = agent(r#"read line <&3; echo "$CAUSE"; exit 3"#);
+    assert_eq!(bench.failure(MINUTE_NS).1, "the agent ended with exit status 3 in a test; its last output: a cause");
     let mut bench = agent("read line <&3; kill -SEGV $$");
     assert_eq!(bench.failure(MINUTE_NS).1, "the agent ended with signal 11 (SIGSEGV) in a test");
 }

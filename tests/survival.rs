@@ -52,7 +52,7 @@ fn shell(guard: &mut Guard, script: &str, pids: &Path) -> (Child, std::io::PipeR
     let (reader, writer) = std::io::pipe().expect("a pipe");
     let null = File::open("/dev/null").expect("the null device");
     let argv = [OsStr::new("/bin/sh"), OsStr::new("-c"), OsStr::new(script)];
-    let env = [("PIDS", pids.to_str().expect("UTF-8"))];
+    let env = [(OsStr::new("PIDS"), pids.as_os_str())];
     let child = guard
         .spawn(&argv, &env, Wiring::Standard, &[null.as_fd(), writer.as_fd(), writer.as_fd()])
         .expect("a shell starts");

@@ -6,7 +6,7 @@ use super::limit::{limit, task};
 use super::validity::Judged;
 use super::words::time;
 use super::{Answer, Estimate, Group, Row, Status, Validity, why};
-use crate::candidate::{Engine, Model};
+use crate::candidate::{Candidate, Engine, Model, Sizes};
 use crate::race::Standing;
 use crate::record::{Phase, Record, Warning};
 use crate::stats::Interval;
@@ -143,9 +143,10 @@ fn keeps_open(record: &Record, rival: &Rival, equals: &[usize], margin: f64) -> 
 
 /// Whether the budget ended the search for the best size of this candidate's engine.
 fn is_cut(record: &Record, index: usize) -> bool {
-    let engine = record.candidates[index].candidate.engine.name();
+    let candidate = Candidate { sizes: Sizes::default(), ..record.candidates[index].candidate.clone() };
+    let name = candidate.short();
     record.warnings.iter().any(|warning| match warning {
-        Warning::SearchCut { engines } => engines.iter().any(|cut| cut == engine),
+        Warning::SearchCut { runtime, engines } => *runtime == candidate.runtime && engines.contains(&name),
         _ => false,
     })
 }

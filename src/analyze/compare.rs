@@ -6,7 +6,7 @@ use super::figures::{memory, pooled, timed};
 use crate::protocol::Block;
 use crate::race::{GROSS, LIVES, Standing, standing};
 use crate::record::{BlockRecord, CandidateRecord, Phase, Record};
-use crate::stats::{Interval, median, percentile, trimmed_mean};
+use crate::stats::{Interval, median, percentile, trimmed_mean, yuen};
 use crate::workload::Goal;
 
 /// Differences beyond this (a block without any task) are cut to it.
@@ -69,6 +69,17 @@ pub(super) fn throughput_ratio(record: &Record, left: usize, right: usize, phase
     let (left, right) = (record.candidates.get(left)?, record.candidates.get(right)?);
     let lives = paired(record, left, right, Goal::Throughput, phase);
     trimmed_mean(&lives.into_iter().flatten().collect::<Vec<f64>>())
+}
+
+/// The 95 % interval of `ln(left / right)` of throughput over the rounds of this phase that both ran.
+pub(super) fn throughput_between(record: &Record, left: usize, right: usize, phase: Phase) -> Option<Interval> {
+    let (one, other) = (record.candidates.get(left)?, record.candidates.get(right)?);
+    if left == right {
+        let ran = timed(one).any(|block| is_of(record, block, phase));
+        return ran.then_some(Interval { value: 0.0, low: 0.0, high: 0.0 });
+    }
+    let differences: Vec<f64> = paired(record, one, other, Goal::Throughput, phase).into_iter().flatten().collect();
+    yuen(&differences).map(|trimmed| trimmed.interval(0.95))
 }
 
 /// The logarithm of the goal in one block, more is better.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 
 use super::{Estimate, Percentiles, Row, Status};
-use crate::protocol::{BlockKind, FailureKind, HistogramData, Usage};
+use crate::protocol::{BlockKind, FailureKind, HistogramData, Serialisation, Usage};
 use crate::record::{BlockRecord, CandidateRecord, Record};
 use crate::stats::{Interval, interval_across_lives, median, merged, percentile};
 
@@ -89,9 +89,17 @@ pub(super) fn of(record: &Record, index: usize) -> Figures {
         ),
         limit_share: None,
         longest_stall_ns: candidate.blocks.iter().filter_map(|block| block.figures.longest_stall_ns).max(),
+        serialisation_bytes_per_task: serialised(candidate, |it| it.bytes_per_task),
+        serialisation_ns_per_task: serialised(candidate, |it| it.ns_per_task),
         checked: checked(record, candidate),
     };
     Figures { row, mean_service_ns: service.map(|all| all.mean()), unreadable: unreadable + unreadable_too }
+}
+
+/// The median over the blocks in which pickling was measured.
+fn serialised(candidate: &CandidateRecord, figure: impl Fn(Serialisation) -> f64) -> Option<f64> {
+    let measured = candidate.blocks.iter().filter_map(|block| block.figures.serialisation);
+    median(&measured.map(figure).collect::<Vec<f64>>())
 }
 
 fn checked(record: &Record, candidate: &CandidateRecord) -> Option<bool> {

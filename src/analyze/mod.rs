@@ -7,6 +7,7 @@ mod answer;
 mod compare;
 mod figures;
 mod limit;
+mod runtimes;
 #[cfg(test)]
 mod tests;
 mod validity;
@@ -31,7 +32,7 @@ pub fn analyze(record: &Record) -> Verdict {
             runtimes.push(&candidate.runtime);
         }
     }
-    let groups = runtimes
+    let groups: Vec<Group> = runtimes
         .into_iter()
         .map(|runtime| {
             let of_runtime: Vec<figures::Figures> =
@@ -40,7 +41,8 @@ pub fn analyze(record: &Record) -> Verdict {
         })
         .collect();
     let margin = judged.margin.exp_m1();
-    Verdict { validity: judged.validity, validity_reasons: judged.reasons, margin, groups }
+    let runtimes = runtimes::standings(record, &groups);
+    Verdict { validity: judged.validity, validity_reasons: judged.reasons, margin, groups, runtimes }
 }
 
 /// What a record says.
@@ -55,6 +57,21 @@ pub struct Verdict {
     pub margin: f64,
     /// One group a runtime; candidates are compared within a runtime.
     pub groups: Vec<Group>,
+    /// How the runtimes stand to each other; empty where there is but one.
+    pub runtimes: Vec<RuntimeStanding>,
+}
+
+/// How a runtime stands to the fastest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RuntimeStanding {
+    /// The runtime.
+    pub runtime: String,
+    /// The candidate that ran for it; an index into the record's `candidates`.
+    pub candidate: Option<u32>,
+    /// Its throughput over that of the fastest runtime, paired within rounds.
+    pub relative: Option<Estimate>,
+    /// Why there is none.
+    pub note: Option<String>,
 }
 
 /// Whether a session can be believed.
@@ -168,6 +185,10 @@ pub struct Row {
     pub limit_share: Option<f64>,
     /// The longest that its event loop was late for a heartbeat.
     pub longest_stall_ns: Option<u64>,
+    /// Bytes that pickling makes of what is given to a task and handed back.
+    pub serialisation_bytes_per_task: Option<f64>,
+    /// Time that pickling takes a task, both ways, at both ends.
+    pub serialisation_ns_per_task: Option<f64>,
     /// Whether its results were those of the reference; `None` when nothing was compared.
     pub checked: Option<bool>,
 }

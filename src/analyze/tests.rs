@@ -9,7 +9,7 @@ use super::*;
 use crate::candidate::{Engine, Sizes};
 use crate::protocol::{Failed, FailureKind, HistogramData};
 use crate::record::Phase;
-use crate::workload::{Distribution, Goal, Limits, Step, Work};
+use crate::workload::{Cpu, Distribution, Goal, Kernel, Limits, Step, Work};
 
 const fn workers(size: u32) -> Sizes {
     Sizes { workers: Some(size), in_flight: None, chunk: None }
@@ -317,6 +317,80 @@ fn runtimes_are_answered_apart() {
     let verdict = analyze(&session.record);
     assert_eq!(verdict.groups.iter().map(|group| group.runtime.as_str()).collect::<Vec<_>>(), ["rust", "python"]);
     assert_eq!(verdict.groups[1].answer.best, Some(5));
+}
+
+/// The computation under a CPython as well, whose best ran at this speed beside the native one's 965.
+fn beside_python(ratio: f64, gil: bool) -> Synthetic {
+    let mut session = computation();
+    session.record.workload.steps = vec![Step::Cpu(Cpu { kernel: Kernel::Sort, input_bytes: 4096, time_ns: None })];
+    session.add_runtime("python3.11", "python", Some(gil), ratio);
+    let shape = Shape { service_ns: 2_000_000, cpu_ns: 1_980_000 };
+    let alone = session.add_to("python3.11", Engine::Sequential, NONE, shape);
+    let pool = session.add_to("python3.11", Engine::ProcessPoolExecutor, workers(2), shape);
+    for life in 0..3 {
+        for _ in 0..4 {
+            session.round(Phase::Final, life, &[(alone, 500.0), (pool, 960.0)]);
+        }
+    }
+    let native = 2;
+    for _ in 0..12 {
+        session.round(Phase::Runtimes, 3, &[(native, 965.0), (pool, 482.5)]);
+    }
+    session
+}
+
+#[test]
+fn runtimes_stand_to_each_other_on_equal_work() {
+    let verdict = analyze(&beside_python(0.97, true).record);
+    let [native, python] = &verdict.runtimes[..] else { panic!("{:?}", verdict.runtimes) };
+    assert_eq!(native.relative.map(|it| it.value), Some(1.0));
+    let relative = python.relative.expect("compared");
+    assert!((relative.value - 0.5).abs() < 0.02 && relative.low < 0.5 && relative.high > 0.49, "{relative:?}");
+    assert_eq!(python.note, None);
+}
+
+#[test]
+fn runtimes_of_other_work_are_not_compared() {
+    let mut session = beside_python(0.97, true);
+    session.record.workload.steps =
+        vec![Step::Cpu(Cpu { kernel: Kernel::Sort, input_bytes: 4096, time_ns: Some(1_000_000) })];
+    session.record.calibration.runtimes[1].iteration_ns = vec![Some(180_000.0)];
+    let verdict = analyze(&session.record);
+    assert!(verdict.runtimes.iter().all(|standing| standing.relative.is_none()));
+    let note = verdict.runtimes[1].note.as_deref().unwrap_or_default();
+    assert!(note.contains("other work in each language (an iteration of `sort` takes 0.18 ms here)"), "{note}");
+}
+
+#[test]
+fn one_runtime_stands_alone() {
+    assert!(analyze(&computation().record).runtimes.is_empty());
+}
+
+#[test]
+fn the_gil_is_told_from_two_threads_beside_one() {
+    let why = |ratio, gil| {
+        let verdict = analyze(&beside_python(ratio, gil).record);
+        verdict.groups.into_iter().find(|group| group.runtime == "python3.11").expect("a group").why
+    };
+    let held = why(0.97, true);
+    let expected = "threads do not help: two threads run 0.97 x as fast as one, the task holds the GIL";
+    assert!(held.contains(expected), "{held}");
+    assert!(why(1.4, true).contains("holds the GIL for a part of its time"));
+    assert!(why(1.95, true).contains("two threads run 1.95 x as fast as one: the task releases the GIL"));
+    assert!(why(1.9, false).contains("two threads run 1.90 x as fast as one, without a GIL"));
+}
+
+#[test]
+fn pickling_that_is_dear_is_named() {
+    let mut session = beside_python(1.9, false);
+    let pool = session.record.candidates.len() - 1;
+    for block in &mut session.record.candidates[pool].blocks {
+        block.figures.tasks_in_window /= 4.0;
+    }
+    session.pickling(pool, 2_000_000.0, 900_000.0);
+    let group = analyze(&session.record).groups.remove(1);
+    assert_eq!(group.answer.models, [Model::Sequential]);
+    assert!(group.why.contains("processes pay 0.9 ms a task for pickling 1.9 MiB"), "{}", group.why);
 }
 
 #[test]

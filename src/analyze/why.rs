@@ -8,7 +8,7 @@ use super::words::{percent, rate, time};
 use super::{HostLimit, LimitKind, Row, Status, Validity};
 use crate::candidate::{Model, Sizes};
 use crate::record::{Phase, Record};
-use crate::workload::{Goal, Limits};
+use crate::workload::{Goal, Limits, Step};
 
 /// An event loop that was late by this stalls.
 const STALL_NS: u64 = 5_000_000;
@@ -26,7 +26,8 @@ pub(super) fn why(record: &Record, evidence: &Evidence<'_>) -> String {
     let mut sentences = Vec::new();
     sentences.extend(undecided(record, evidence));
     sentences.extend(split(record, evidence));
-    sentences.extend(stall(evidence));
+    sentences.extend(pickling(evidence));
+    sentences.extend(stall(record, evidence));
     sentences.extend(unchecked_limits(record, evidence));
     sentences.join("; ")
 }
@@ -105,9 +106,53 @@ fn split(record: &Record, evidence: &Evidence<'_>) -> Option<String> {
         return Some(format!("{figures}, so engines differ by how many they keep in flight{reached}"));
     }
     let share = percent((cpu / unloaded).min(1.0));
+    if let Some(threads) = threads(record, evidence.rows) {
+        return Some(format!(
+            "a task computes {share} of its time; {threads}; this host gives {:.2} cores",
+            task.cores
+        ));
+    }
     let scaling = scaling(record, evidence.rows);
     let scaling = scaling.map(|ratio| format!("two workers run {ratio:.2} x as fast as one, and ")).unwrap_or_default();
     Some(format!("a task computes {share} of its time; {scaling}this host gives {:.2} cores", task.cores))
+}
+
+/// Two threads scale by less than this where a global interpreter lock keeps one of them waiting.
+const HELD: f64 = 1.2;
+/// And by more than this where the task does not hold it.
+const RELEASED: f64 = 1.6;
+
+/// What two threads do beside one, where it was measured, and what that says of the global interpreter lock.
+fn threads(record: &Record, rows: &[Row]) -> Option<String> {
+    let runtime = record.calibration.runtime(&rows.first()?.candidate.runtime)?;
+    let scaling = runtime.thread_scaling?;
+    let ratio = scaling.ratio;
+    let measured = format!("two threads run {ratio:.2} x as fast as one");
+    // What was in force where tasks ran, after all imports, says more than the interpreter's first word.
+    let lives = record.candidates.iter().filter(|one| one.candidate.runtime == runtime.name);
+    let gil = lives.flat_map(|one| &one.incarnations).find_map(|life| life.gil).or(runtime.hello.gil);
+    Some(match gil {
+        Some(true) if ratio < HELD => format!("threads do not help: {measured}, the task holds the GIL"),
+        Some(true) if ratio < RELEASED => format!("{measured}: the task holds the GIL for a part of its time"),
+        Some(true) => format!("{measured}: the task releases the GIL"),
+        Some(false) => format!("{measured}, without a GIL"),
+        None => measured,
+    })
+}
+
+/// Pickling is named from this share of a task's unloaded time on.
+const DEAR_PICKLING: f64 = 0.2;
+
+/// What handing tasks to other processes costs, where it is what keeps them from being better.
+fn pickling(evidence: &Evidence<'_>) -> Option<String> {
+    let unloaded = evidence.task.unloaded_ns?;
+    let crosses = |row: &&Row| row.status == Status::Worse && row.serialisation_ns_per_task.is_some();
+    let row = evidence.rows.iter().find(crosses)?;
+    let (ns, bytes) = (row.serialisation_ns_per_task?, row.serialisation_bytes_per_task?);
+    (ns >= DEAR_PICKLING * unloaded).then(|| {
+        let bytes = bytesize::ByteSize(bytes.round() as u64);
+        format!("processes pay {} a task for pickling {bytes}", time(ns))
+    })
 }
 
 /// What the best reached of the limit.
@@ -141,11 +186,14 @@ fn scaling(record: &Record, rows: &[Row]) -> Option<f64> {
 }
 
 /// The event loop that a task blocked longest, among those that are worse.
-fn stall(evidence: &Evidence<'_>) -> Option<String> {
+fn stall(record: &Record, evidence: &Evidence<'_>) -> Option<String> {
     let is_bare_loop = |row: &&Row| row.candidate.model() == Model::Async && row.status == Status::Worse;
     let stalled = evidence.rows.iter().filter(is_bare_loop).filter_map(|row| Some((row, row.longest_stall_ns?)));
     let (row, longest) = stalled.max_by_key(|(_, stall)| *stall).filter(|(_, stall)| *stall >= STALL_NS)?;
-    Some(format!("{} stalls: a task blocks its loop for {}", row.candidate.engine, time(longest as f64)))
+    let mut blocking = record.workload.steps.iter().filter(|step| !step.has_async_form());
+    let own = blocking.next().filter(|_| blocking.next().is_none()).and_then(Step::python);
+    let who = own.map_or_else(|| "a task".to_owned(), |own| format!("`{}`", own.short()));
+    Some(format!("{} stalls: {who} blocks its loop for {}", row.candidate.engine, time(longest as f64)))
 }
 
 /// Limits that the best could not be held against.

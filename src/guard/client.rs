@@ -110,12 +110,12 @@ impl Guard {
     pub fn spawn(
         &mut self,
         argv: &[&OsStr],
-        env: &[(&str, &str)],
+        env: &[(&OsStr, &OsStr)],
         wiring: Wiring,
         descriptors: &[BorrowedFd<'_>],
     ) -> io::Result<Child> {
         let argv = argv.iter().map(|argument| text(argument)).collect::<io::Result<Vec<String>>>()?;
-        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let env = env.iter().map(|(name, value)| Ok((text(name)?, text(value)?))).collect::<io::Result<_>>()?;
         self.send(&Request::Start { argv, env, wiring }, descriptors)?;
         match self.reply(PATIENCE)? {
             (Reply::Started { pid }, Some(handle)) => Ok(Child { pid, handle }),

@@ -2,9 +2,17 @@
 
 use super::caps::{self, Axis, Cap};
 use super::{Entry, LeftOut, Plan, Runtime, Settings, foresee, ladder};
-use crate::candidate::{Engine, Model, Sizes};
+use crate::candidate::{Engine, Model, Sizes, StartMethod};
 use crate::host::Facts;
+use crate::protocol::Offer;
 use crate::workload::{Step, Workload};
+
+/// The language of a `python` step.
+const PYTHON: &str = "python";
+/// The largest number of tasks in a chunk.
+const MOST_IN_CHUNK: u32 = 64;
+/// Tasks longer than this gain nothing by being handed over in chunks.
+const LONG_FOR_CHUNKS_NS: f64 = 10_000_000.0;
 
 /// Plans a session of this workload on this host, for these runtimes.
 ///
@@ -13,49 +21,102 @@ use crate::workload::{Step, Workload};
 #[must_use]
 pub fn plan(workload: &Workload, settings: &Settings, facts: &Facts, runtimes: &[Runtime]) -> Plan {
     let mut left_out = Vec::new();
-    let mut wanted: Vec<(&str, Engine)> = Vec::new();
-    for (runtime, engine) in chosen(settings, runtimes) {
-        match reason_against(engine, workload, facts) {
-            Some(reason) => left_out.push(LeftOut { what: format!("{runtime}/{engine}"), reason }),
-            None => wanted.push((runtime, engine)),
-        }
+    let mut entries: Vec<Entry> = Vec::new();
+    let is_chosen = |runtime: &&Runtime| settings.runtimes.is_empty() || settings.runtimes.contains(&runtime.name);
+    for runtime in runtimes.iter().filter(is_chosen) {
+        entries.extend(of_runtime(runtime, workload, settings, facts, &mut left_out));
     }
-    let context = Context { workload, settings, facts, entries: wanted.len() as u64 };
-    let entries: Vec<Entry> =
-        wanted.into_iter().filter_map(|(runtime, engine)| context.entry(runtime, engine, &mut left_out)).collect();
     let foreseen = foresee::foreseen(&entries, workload, settings, facts);
     let notes = foresee::notes(&entries, workload, settings, facts);
     Plan { entries, left_out, foreseen, notes }
 }
 
-/// The engines that the user's filters leave, simplest model first within each runtime.
-fn chosen<'a>(settings: &Settings, runtimes: &'a [Runtime]) -> Vec<(&'a str, Engine)> {
-    let passes = |engine: &Engine| {
+/// The entries of one runtime, simplest model first.
+fn of_runtime(
+    runtime: &Runtime,
+    workload: &Workload,
+    settings: &Settings,
+    facts: &Facts,
+    left_out: &mut Vec<LeftOut>,
+) -> Vec<Entry> {
+    if runtime.language != PYTHON && workload.steps.iter().any(|step| step.python().is_some()) {
+        let reason = "a step is your own Python code".to_owned();
+        left_out.push(LeftOut { what: runtime.name.clone(), reason });
+        return Vec::new();
+    }
+    let passes = |engine: Engine| {
         (settings.models.is_empty() || settings.models.contains(&engine.model()))
-            && (settings.engines.contains(engine) || (settings.engines.is_empty() && !engine.is_on_request()))
+            && (settings.engines.contains(&engine) || (settings.engines.is_empty() && !engine.is_on_request()))
     };
-    let mut all = Vec::new();
-    for runtime in runtimes {
-        if settings.runtimes.is_empty() || settings.runtimes.contains(&runtime.name) {
-            let mut engines: Vec<Engine> = runtime.engines.iter().map(|offer| offer.engine).filter(passes).collect();
-            engines.sort_by_key(|engine| engine.model());
-            all.extend(engines.into_iter().map(|engine| (runtime.name.as_str(), engine)));
+    left_out.extend(runtime.left_out().filter(|(engine, _)| passes(*engine)).map(|(_, left_out)| left_out));
+    let mut wanted: Vec<(Offer, Option<StartMethod>)> = Vec::new();
+    for offer in runtime.engines.iter().filter(|offer| passes(offer.engine)) {
+        match reason_against(offer.engine, workload, facts) {
+            Some(reason) => left_out.push(LeftOut { what: format!("{}/{}", runtime.name, offer.engine), reason }),
+            None => {
+                let methods = start_methods(runtime, offer.engine, settings, left_out);
+                wanted.extend(methods.into_iter().map(|method| (*offer, method)));
+            }
         }
     }
-    all
+    wanted.sort_by_key(|(offer, _)| offer.engine.model());
+    let context = Context { workload, settings, facts, runtime, entries: wanted.len() as u64 };
+    wanted.into_iter().filter_map(|(offer, method)| context.entry(offer, method, left_out)).collect()
+}
+
+/// How the worker processes of this engine begin: as the user asked, or else as the runtime does by itself.
+fn start_methods(
+    runtime: &Runtime,
+    engine: Engine,
+    settings: &Settings,
+    left_out: &mut Vec<LeftOut>,
+) -> Vec<Option<StartMethod>> {
+    if !engine.has_start_method() {
+        return vec![None];
+    }
+    if settings.start_methods.is_empty() {
+        return vec![runtime.start_methods.first().copied()];
+    }
+    let (there, absent): (Vec<StartMethod>, Vec<StartMethod>) =
+        settings.start_methods.iter().partition(|method| runtime.start_methods.contains(method));
+    left_out.extend(absent.into_iter().map(|method| LeftOut {
+        what: format!("{}/{engine}@{method}", runtime.name),
+        reason: format!("it has no start method `{method}`"),
+    }));
+    there.into_iter().map(Some).collect()
 }
 
 /// Why this engine is not measured with this workload on this host, if it is not.
 fn reason_against(engine: Engine, workload: &Workload, facts: &Facts) -> Option<String> {
-    let is_mix = matches!(engine.model(), Model::AsyncThreads | Model::AsyncProcesses);
-    if is_mix && workload.steps.iter().all(Step::has_async_form) {
-        return Some("no step blocks the loop: the same as tokio-current-thread".to_owned());
+    let steps = &workload.steps;
+    let model = engine.model();
+    let is_mix = matches!(model, Model::AsyncThreads | Model::AsyncProcesses);
+    if is_mix && steps.iter().all(Step::has_async_form) {
+        let plain = if Engine::RUST.contains(&engine) { Engine::TokioCurrentThread } else { Engine::Asyncio };
+        return Some(format!("no step blocks the loop: the same as {plain}"));
+    }
+    if matches!(engine, Engine::Uvloop | Engine::TaskGroup) && !steps.iter().any(Step::has_async_form) {
+        return Some("no step leaves the loop free: the same as asyncio".to_owned());
+    }
+    let numbered = || steps.iter().zip(1..);
+    if !is_mix
+        && model != Model::Async
+        && let Some((step, number)) = numbered().find(|(step, _)| !step.has_blocking_form())
+    {
+        let kind = step.kind();
+        return Some(format!("step {number} ({kind}) has an `async_function` alone: give it a `function` too"));
+    }
+    if model == Model::Interpreters
+        && let Some((step, number)) =
+            numbered().find(|(step, _)| matches!(step, Step::Lock { .. } | Step::Queue { .. } | Step::Event { .. }))
+    {
+        return Some(format!("step {number} ({}): interpreters share no lock, queue or event", step.kind()));
     }
     let available = caps::memory_bytes(facts);
-    // The agent, and one worker where there are worker processes.
-    let has_workers = matches!(engine.model(), Model::Processes | Model::AsyncProcesses);
-    let workers = if has_workers { caps::worker_bytes(workload) } else { 0 };
-    let needed = caps::agent_bytes(workload).saturating_add(workers);
+    // The agent, and one worker where there are workers with memory of their own.
+    let has_workers = matches!(model, Model::Processes | Model::AsyncProcesses | Model::Interpreters);
+    let workers = if has_workers { caps::worker_bytes(engine, workload) } else { 0 };
+    let needed = caps::agent_bytes(engine, workload).saturating_add(workers);
     (needed > available).then(|| {
         format!(
             "it needs about {} of memory with this payload, and {} are available",
@@ -69,40 +130,57 @@ struct Context<'a> {
     workload: &'a Workload,
     settings: &'a Settings,
     facts: &'a Facts,
+    runtime: &'a Runtime,
+    /// Entries of this runtime: those of one runtime are resident together.
     entries: u64,
 }
 
 impl Context<'_> {
-    fn entry(&self, runtime: &str, engine: Engine, left_out: &mut Vec<LeftOut>) -> Option<Entry> {
-        let axes = engine.axes();
+    fn entry(&self, offer: Offer, start_method: Option<StartMethod>, left_out: &mut Vec<LeftOut>) -> Option<Entry> {
+        let axes = offer.engine.axes();
+        let default_workers = offer.default_workers.unwrap_or_else(|| self.facts.usable_cpus());
         let mut entry = Entry {
-            runtime: runtime.to_owned(),
-            engine,
-            start_method: None,
+            runtime: self.runtime.name.clone(),
+            engine: offer.engine,
+            start_method,
             default_sizes: Sizes::default(),
             in_flight: Vec::new(),
             workers: Vec::new(),
             chunk: Vec::new(),
         };
         if axes.in_flight {
-            entry.in_flight = self.ladder(&entry, Axis::InFlight, left_out);
+            entry.in_flight = self.ladder(&entry, Axis::InFlight, default_workers, left_out);
             // The library has no limit of its own: a user's program has all its tasks in flight.
             entry.default_sizes.in_flight = Some(ladder::nearest(&entry.in_flight, u32::MAX)?);
         }
         if axes.workers {
-            entry.workers = self.ladder(&entry, Axis::Workers, left_out);
-            entry.default_sizes.workers = Some(ladder::nearest(&entry.workers, self.default_workers(engine))?);
+            entry.workers = self.ladder(&entry, Axis::Workers, default_workers, left_out);
+            entry.default_sizes.workers = Some(ladder::nearest(&entry.workers, default_workers)?);
+        }
+        if axes.chunk {
+            entry.chunk = self.chunks();
+            entry.default_sizes.chunk = Some(ladder::nearest(&entry.chunk, 1)?);
         }
         Some(entry)
     }
 
-    /// What the engine's library starts when nothing is said.
-    fn default_workers(&self, engine: Engine) -> u32 {
-        if engine == Engine::TokioBlockingPool { 512 } else { self.facts.usable_cpus() }
+    /// The ladder of tasks in a chunk.
+    fn chunks(&self) -> Vec<u32> {
+        if !self.settings.chunk.is_empty() {
+            let mut asked = self.settings.chunk.clone();
+            asked.retain(|size| *size > 0);
+            asked.sort_unstable();
+            asked.dedup();
+            return asked;
+        }
+        // A chunk is in flight as a whole.
+        let allowed = caps::of_workload(self.workload.load).largest;
+        let is_long = foresee::nominal_task_ns(self.workload) > LONG_FOR_CHUNKS_NS;
+        ladder::geometric(if is_long { 1 } else { MOST_IN_CHUNK.min(allowed) }, 1)
     }
 
     /// The ladder of one axis; empty when no size that was asked for is possible.
-    fn ladder(&self, entry: &Entry, axis: Axis, left_out: &mut Vec<LeftOut>) -> Vec<u32> {
+    fn ladder(&self, entry: &Entry, axis: Axis, default_workers: u32, left_out: &mut Vec<LeftOut>) -> Vec<u32> {
         let engine = entry.engine;
         let allowed = caps::of_workload(self.workload.load);
         let host = caps::of_host(engine, axis, self.workload, self.facts, self.entries);
@@ -113,7 +191,7 @@ impl Context<'_> {
         // One of each always fits: if not even that, the candidate's failure says it best.
         let cut =
             host.map(|cap| Cap { largest: cap.largest.max(1), ..cap }).filter(|cap| cap.largest < allowed.largest);
-        let name = format!("{}/{engine}", entry.runtime);
+        let name = entry.candidate(Sizes::default()).to_string();
         if !asked.is_empty() {
             let (sizes, dropped) = ladder::asked(asked, cut.as_ref().unwrap_or(&allowed));
             left_out.extend(dropped.into_iter().map(|(size, reason)| LeftOut { what: at(&name, axis, size), reason }));
@@ -121,11 +199,11 @@ impl Context<'_> {
         }
         let wanted = self.largest_wanted(engine, axis, allowed.largest);
         let Some(cut) = cut.filter(|cap| cap.largest < wanted) else {
-            return ladder::geometric(wanted, self.default_workers(engine));
+            return ladder::geometric(wanted, default_workers);
         };
         let word = if axis == Axis::Workers { "workers" } else { "in flight" };
         left_out.push(LeftOut { what: format!("{name}, {word} above {}", cut.largest), reason: cut.because });
-        ladder::geometric(cut.largest, self.default_workers(engine))
+        ladder::geometric(cut.largest, default_workers)
     }
 
     /// The largest size worth trying on this axis. More event-loop threads than twice the CPUs only switch.

@@ -1,11 +1,13 @@
 //! How large a size may be: what the workload allows, and what the host allows.
 
-use crate::candidate::Engine;
+use crate::candidate::{Engine, Model};
 use crate::host::Facts;
 use crate::workload::{Load, Step, Workload};
 
 /// Memory of one more agent or worker process, without payloads.
 const PROCESS_BYTES: u64 = 4 << 20;
+/// The same of CPython, whose every process (and interpreter) holds the modules that it imported.
+const CPYTHON_BYTES: u64 = 16 << 20;
 /// Files that every process of a session has open.
 pub(super) const OWN_FILES: u64 = 32;
 /// Processes and threads of a session that belong to no candidate.
@@ -50,19 +52,24 @@ pub(super) fn of_workload(load: Load) -> Cap {
 pub(super) fn of_host(engine: Engine, axis: Axis, workload: &Workload, facts: &Facts, entries: u64) -> Option<Cap> {
     let kernel_tasks = kernel_task_caps(engine, axis, workload, facts, entries);
     let files = open_files(engine, axis, workload, facts);
-    let memory = is_worker_process(engine, axis).then(|| memory(workload, facts, entries));
+    let memory = has_memory_of_its_own(engine, axis).then(|| memory(engine, workload, facts, entries));
     kernel_tasks.chain(files).chain(memory).min_by_key(|cap| cap.largest)
 }
 
 /// Memory that one agent takes for this workload.
-pub(super) fn agent_bytes(workload: &Workload) -> u64 {
-    PROCESS_BYTES.saturating_add(workload.payload.input_bytes.saturating_mul(INPUTS))
+pub(super) fn agent_bytes(engine: Engine, workload: &Workload) -> u64 {
+    process_bytes(engine).saturating_add(workload.payload.input_bytes.saturating_mul(INPUTS))
 }
 
 /// Memory that one more worker process takes for this workload, in itself and in its agent.
-pub(super) fn worker_bytes(workload: &Workload) -> u64 {
+pub(super) fn worker_bytes(engine: Engine, workload: &Workload) -> u64 {
     let payload = workload.payload.input_bytes.saturating_add(workload.payload.output_bytes);
-    PROCESS_BYTES.saturating_add(payload.saturating_mul(UNDER_WAY))
+    process_bytes(engine).saturating_add(payload.saturating_mul(UNDER_WAY))
+}
+
+/// Memory of one more process of this engine, without payloads.
+fn process_bytes(engine: Engine) -> u64 {
+    if Engine::RUST.contains(&engine) { PROCESS_BYTES } else { CPYTHON_BYTES }
 }
 
 /// Memory that this session may take.
@@ -72,12 +79,22 @@ pub(super) fn memory_bytes(facts: &Facts) -> u64 {
 
 /// Whether this engine has worker processes.
 fn has_worker_processes(engine: Engine) -> bool {
-    matches!(engine, Engine::ProcessPool | Engine::TokioProcessPool | Engine::ProcessPerTask)
+    matches!(engine.model(), Model::Processes | Model::AsyncProcesses)
+}
+
+/// Whether one more of this size is one more worker with memory of its own: a process or an interpreter.
+fn has_memory_of_its_own(engine: Engine, axis: Axis) -> bool {
+    is_worker_process(engine, axis) || (engine.model() == Model::Interpreters && axis == Axis::Workers)
 }
 
 /// Whether one more of this size is one more worker process.
 fn is_worker_process(engine: Engine, axis: Axis) -> bool {
-    has_worker_processes(engine) && (axis == Axis::Workers || engine == Engine::ProcessPerTask)
+    has_worker_processes(engine) && (axis == Axis::Workers || is_per_task(engine))
+}
+
+/// Whether it starts a process for each task.
+fn is_per_task(engine: Engine) -> bool {
+    matches!(engine, Engine::ProcessPerTask | Engine::Process)
 }
 
 /// Whether this size is the number of tasks in flight.
@@ -87,10 +104,10 @@ fn is_concurrency(engine: Engine, axis: Axis) -> bool {
 
 /// Whether this engine calls the blocking form of a step in a thread or process of its own.
 fn runs_blocking(engine: Engine, step: &Step) -> bool {
-    match engine {
-        Engine::TokioCurrentThread | Engine::TokioMultiThread => false,
-        Engine::TokioBlockingPool | Engine::TokioProcessPool => !step.has_async_form(),
-        _ => true,
+    match engine.model() {
+        Model::Async => false,
+        Model::AsyncThreads | Model::AsyncProcesses => !step.has_async_form(),
+        Model::Sequential | Model::Threads | Model::Processes | Model::Interpreters => true,
     }
 }
 
@@ -121,9 +138,9 @@ pub(super) fn processes(engine: Engine, axis: Axis, workload: &Workload) -> u64 
 /// How many processes and threads one more of this size is.
 pub(super) fn kernel_tasks(engine: Engine, axis: Axis, workload: &Workload) -> u64 {
     let threads = match (engine, axis) {
-        (Engine::ProcessPool | Engine::TokioProcessPool, _) => 0,
         // In `process-per-task`, a thread waits for each process.
-        (Engine::ThreadPerTask | Engine::ProcessPerTask, _) | (_, Axis::Workers) => 1,
+        (Engine::ThreadPerTask | Engine::ProcessPerTask | Engine::Thread, _) => 1,
+        (_, Axis::Workers) => u64::from(!has_worker_processes(engine)),
         (_, Axis::InFlight) => 0,
     };
     // In its blocking form, each task has a partner of its own for an `event`: a thread of the agent, or of
@@ -164,7 +181,7 @@ pub(super) fn files(engine: Engine, axis: Axis, workload: &Workload) -> u64 {
 fn worker_files(engine: Engine, workload: &Workload) -> u64 {
     // A worker is handed two descriptors for each line to the companion.
     let shared = lines(engine, workload).saturating_mul(2);
-    let each = if engine == Engine::ProcessPerTask {
+    let each = if is_per_task(engine) {
         // Each may be at its start at any time: both ends of its socket, the pipe on which a start that
         // failed is reported, and copies of what it is handed.
         shared.saturating_mul(2) + 4
@@ -233,11 +250,11 @@ fn open_files(engine: Engine, axis: Axis, workload: &Workload, facts: &Facts) ->
     Some(Cap { largest, because: format!("RLIMIT_NOFILE is {limit}; `ulimit -n` raises it") })
 }
 
-fn memory(workload: &Workload, facts: &Facts, entries: u64) -> Cap {
-    let each = worker_bytes(workload);
+fn memory(engine: Engine, workload: &Workload, facts: &Facts, entries: u64) -> Cap {
+    let each = worker_bytes(engine, workload);
     let available = memory_bytes(facts);
     let because = format!(
-        "a process needs about {} and {} of memory are available",
+        "a worker needs about {} and {} of memory are available",
         bytesize::ByteSize(each),
         bytesize::ByteSize(available)
     );

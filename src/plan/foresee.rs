@@ -2,9 +2,12 @@
 
 use super::caps::{self, Axis};
 use super::{Entry, Foreseen, Settings};
+use crate::candidate::Model;
 use crate::host::Facts;
-use crate::workload::{Cpu, Distribution, Step, Work, Workload};
+use crate::workload::{Cpu, Distribution, Python, Step, Work, Workload};
 
+/// How long the user's own code takes is not known before it runs: this is assumed.
+const OWN_CODE_NS: f64 = 10_000_000.0;
 /// No task is quicker than this.
 const TASK_FLOOR_NS: f64 = 10_000.0;
 /// What ending a session takes, beside its budget: the last block, and the agents' ends.
@@ -47,6 +50,7 @@ fn wait_ns(step: &Step) -> f64 {
         Step::Wait { time } | Step::Sleep { time } => mean(time),
         Step::Http { delay, .. } | Step::Tcp { delay, .. } => mean(delay),
         Step::Lock { hold: Work::Wait { time } } | Step::Queue { stage: Work::Wait { time }, .. } => mean(time),
+        Step::Python(_) => OWN_CODE_NS,
         Step::File { size_bytes, fsync, .. } => *size_bytes as f64 + if *fsync { 1_000_000.0 } else { 20_000.0 },
         _ => 0.0,
     }
@@ -56,7 +60,11 @@ fn wait_ns(step: &Step) -> f64 {
 pub(super) fn foreseen(entries: &[Entry], workload: &Workload, settings: &Settings, facts: &Facts) -> Foreseen {
     let embedded = caps::server_connections(workload);
     let server = u64::from(embedded > 0);
-    let all = |of: &dyn Fn(&Entry) -> u64| entries.iter().map(of).fold(0, u64::saturating_add);
+    // Runtimes are measured one after another.
+    let all = |of: &dyn Fn(&Entry) -> u64| {
+        let sums = entries.chunk_by(|one, other| one.runtime == other.runtime);
+        sums.map(|those| those.iter().map(of).fold(0, u64::saturating_add)).max().unwrap_or(0)
+    };
     let agents = all(&|entry| resident(entry).len() as u64);
     let processes = all(&|entry| {
         let fixed = caps::agent_processes(entry.engine, workload) * resident(entry).len() as u64;
@@ -142,8 +150,22 @@ pub(super) fn notes(entries: &[Entry], workload: &Workload, settings: &Settings,
         ));
     }
     notes.extend(long_tasks(entries, workload, settings));
+    notes.extend(workload.steps.iter().filter_map(Step::python).map(|python| own_code(entries, python)));
     notes.extend(workload.steps.iter().enumerate().filter_map(|(position, step)| remote(position, step)));
     notes
+}
+
+/// What event loops do with the user's own blocking code, and what is not known of it.
+fn own_code(entries: &[Entry], python: &Python) -> String {
+    let mut note = format!(
+        "how long `{}` takes is not known before it runs: calls are foreseen as if it took {}; `max_calls` caps them",
+        python.short(),
+        duration(OWN_CODE_NS)
+    );
+    if python.async_function.is_none() && entries.iter().any(|entry| entry.engine.model() == Model::Async) {
+        note.push_str("; it has no async form: directly on an event loop it blocks all other tasks, and is measured as that mistake");
+    }
+    note
 }
 
 /// A session wants this many blocks, each of two tasks, of every entry.

@@ -1,10 +1,12 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::candidate::{Model, RUST};
+use crate::candidate::{Model, RUST, StartMethod};
 use crate::host::{CpuQuota, Facts, FileSystem, ResourceLimits};
+use crate::protocol::{Absent, Offer};
 use crate::workload::{
-    Connection, Cpu, Distribution, FileOperation, Goal, Kernel, Limits, Load, Objective, Payload, Step, Work, Workload,
+    Check, Connection, Cpu, Distribution, FileOperation, Goal, Kernel, Limits, Load, Objective, Payload, Python, Step,
+    Work, Workload,
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -242,6 +244,95 @@ fn notes_say_what_one_should_know() {
     for expected in ["tmpfs", "1.50 of 3 CPUs", "a task takes about", "https://example.org/"] {
         assert!(notes.iter().any(|note| note.contains(expected)), "{expected}: {notes:?}");
     }
+}
+
+/// A stock CPython.
+fn cpython() -> Runtime {
+    let own = |engine: &Engine| *engine != Engine::InterpreterPoolExecutor;
+    let offer = |engine: Engine| Offer {
+        engine,
+        default_workers: match engine {
+            Engine::ThreadPoolExecutor | Engine::AsyncioThreads => Some(7),
+            _ => Some(3).filter(|_| engine.axes().workers),
+        },
+    };
+    Runtime {
+        name: "python3.11".to_owned(),
+        language: "python".to_owned(),
+        engines: Engine::PYTHON.into_iter().filter(own).map(offer).collect(),
+        absent: vec![Absent { engine: Engine::InterpreterPoolExecutor, reason: "it needs CPython 3.14".to_owned() }],
+        start_methods: vec![StartMethod::Fork, StartMethod::Spawn],
+    }
+}
+
+fn own_code(function: bool, async_function: bool) -> Step {
+    Step::Python(Python {
+        function: function.then(|| "shop:fetch".to_owned()),
+        async_function: async_function.then(|| "shop:afetch".to_owned()),
+        setup: None,
+        items: None,
+        path: "/home/me".to_owned(),
+        check: Check::Results,
+    })
+}
+
+fn names(plan: &Plan) -> Vec<String> {
+    plan.entries.iter().map(|entry| entry.candidate(Sizes::default()).to_string()).collect()
+}
+
+fn reason<'a>(plan: &'a Plan, what: &str) -> Option<&'a str> {
+    plan.left_out.iter().find(|left_out| left_out.what == what).map(|left_out| left_out.reason.as_str())
+}
+
+#[test]
+fn a_cpython_is_planned_by_what_it_says_of_itself() {
+    let workload = workload(vec![Step::Wait { time: fixed(1_000_000) }, Step::Cpu(CPU)]);
+    let plan = plan(&workload, &settings(), &facts(), &[Runtime::rust(), cpython()]);
+    let python: Vec<&Entry> = plan.entries.iter().filter(|entry| entry.runtime == "python3.11").collect();
+    assert_eq!(plan.entries.len(), Engine::RUST.len() + python.len());
+    let engines: Vec<Engine> = python.iter().map(|entry| entry.engine).collect();
+    assert!(engines.is_sorted_by_key(|engine| engine.model()));
+    // `TaskGroup` is measured on request.
+    assert_eq!(engines.len(), Engine::PYTHON.len() - 2);
+    assert_eq!(reason(&plan, "python3.11/InterpreterPoolExecutor"), Some("it needs CPython 3.14"));
+    let of = |engine: Engine| *python.iter().find(|entry| entry.engine == engine).expect("planned");
+    assert_eq!(of(Engine::ThreadPoolExecutor).default_sizes.workers, Some(7));
+    let pool = of(Engine::MultiprocessingPool);
+    assert_eq!((pool.start_method, pool.default_sizes.workers), (Some(StartMethod::Fork), Some(3)));
+    assert_eq!((pool.default_sizes.chunk, &pool.chunk[..]), (Some(1), &[1, 2, 4, 8, 16, 32, 64][..]));
+    assert_eq!(of(Engine::Thread).start_method, None);
+}
+
+#[test]
+fn start_methods_are_raced_on_request() {
+    let workload = workload(vec![Step::Cpu(CPU)]);
+    let engines = vec![Engine::ProcessPoolExecutor];
+    let start_methods = vec![StartMethod::Spawn, StartMethod::Forkserver, StartMethod::Fork];
+    let asked = Settings { engines, start_methods, ..settings() };
+    let plan = plan(&workload, &asked, &facts(), &[cpython()]);
+    assert_eq!(names(&plan), ["python3.11/ProcessPoolExecutor@spawn", "python3.11/ProcessPoolExecutor@fork"]);
+    let reason = reason(&plan, "python3.11/ProcessPoolExecutor@forkserver");
+    assert_eq!(reason, Some("it has no start method `forkserver`"));
+}
+
+#[test]
+fn the_users_own_code_runs_where_it_can() {
+    let both = [Runtime::rust(), cpython()];
+    let planned = |step: Step| plan(&workload(vec![step]), &settings(), &facts(), &both);
+    let blocking = planned(own_code(true, false));
+    assert_eq!(reason(&blocking, "rust"), Some("a step is your own Python code"));
+    assert!(names(&blocking).iter().any(|name| name == "python3.11/asyncio"), "as the mistake that it is");
+    assert!(names(&blocking).iter().any(|name| name.starts_with("python3.11/asyncio+ThreadPoolExecutor")));
+    assert!(reason(&blocking, "python3.11/uvloop").is_some_and(|reason| reason.contains("the same as asyncio")));
+    assert!(blocking.notes.iter().any(|note| note.contains("`fetch`") && note.contains("blocks all other tasks")));
+    let event_loop = planned(own_code(false, true));
+    assert_eq!(names(&event_loop), ["python3.11/asyncio", "python3.11/uvloop"]);
+    let why = reason(&event_loop, "python3.11/ThreadPoolExecutor").expect("a reason");
+    assert_eq!(why, "step 1 (python) has an `async_function` alone: give it a `function` too");
+    let any = planned(own_code(true, true));
+    assert!(names(&any).iter().any(|name| name == "python3.11/uvloop"));
+    let mix = reason(&any, "python3.11/asyncio+ThreadPoolExecutor").expect("a reason");
+    assert_eq!(mix, "no step blocks the loop: the same as asyncio");
 }
 
 fn arbitrary_step() -> impl Strategy<Value = Step> {

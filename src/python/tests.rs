@@ -200,3 +200,17 @@ fn one_that_is_refused_does_not_keep_others_out() {
     assert!(Path::new(&interpreter.arguments()[0]).ends_with("main.py"));
     assert_eq!(interpreter.environment(), [("PYTHONHASHSEED".into(), "0".into())]);
 }
+
+#[test]
+fn a_launcher_is_passed_by_for_the_program_behind_it() {
+    let zoo = Zoo::new();
+    let mut own = hello("3.11.7");
+    own["executable"] = serde_json::json!(zoo.directory.path().join("behind"));
+    let behind = zoo.says("behind", &own);
+    let launcher = zoo.script("launcher", &format!("exec '{}' \"$@\"", behind.display()));
+    assert_eq!(asked(&[launcher], LONG).interpreters[0].path, behind);
+    // Who sets what the interpreter needs must not be passed by.
+    own["executable"] = serde_json::json!(zoo.script("bare", "exit 1"));
+    let launcher = zoo.says("wrapper", &own);
+    assert_eq!(asked(&[launcher.clone()], LONG).interpreters[0].path, launcher);
+}

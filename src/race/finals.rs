@@ -61,6 +61,20 @@ impl Finals {
         self.lives.len() as u32
     }
 
+    /// Who is ahead, and the simplest of those that are tied with it, if that is another: either may be what
+    /// is recommended. Empty while nothing was measured.
+    pub(super) fn leaders(&self, candidates: &[Candidate]) -> Vec<usize> {
+        let Some(leader) = self.leader() else { return Vec::new() };
+        let is_tied =
+            |one: usize| standing(&self.differences(one, leader), self.margin, self.rivals).0 == Standing::Tied;
+        let simplicity = |one: &usize| {
+            candidates.get(*one).map(|one| (one.model(), one.sizes.concurrency(), one.engine, one.sizes.workers))
+        };
+        let equals = self.contenders.iter().copied().filter(|one| *one == leader || is_tied(*one));
+        let simplest = equals.min_by_key(simplicity).filter(|one| *one != leader);
+        [leader].into_iter().chain(simplest).collect()
+    }
+
     /// Begins a round; whether it begins a life anew. The first life is that of the search.
     pub(super) fn begin_round(&mut self) -> bool {
         let life = self.lives.last().copied().unwrap_or(0);

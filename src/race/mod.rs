@@ -4,9 +4,10 @@
 //! live agents; tests drive it with a simulator.
 //!
 //! Two phases. In the *search*, each entry climbs its ladders (`in_flight` at the default workers, then
-//! `workers`) in long steps, then compares the rungs that may be the best in the same rounds, until no
+//! `workers`, then `chunk`) in long steps, then compares the rungs that may be the best in the same rounds, until no
 //! larger one gains more than the margin; the smallest size that is equivalent to the best is its champion. In the *final*, the
-//! champions meet, in lives that begin anew, until each is tied with the leader or worse.
+//! champions meet, in lives that begin anew, until each is tied with the leader or worse. A race is one of one
+//! runtime's candidates; who led in several of them is compared in a [`Meeting`].
 //!
 //! ```text
 //! let mut race = Race::new(..);
@@ -18,6 +19,7 @@
 
 mod climb;
 mod finals;
+mod meeting;
 mod pace;
 mod search;
 mod standing;
@@ -30,6 +32,7 @@ use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
+pub use meeting::Meeting;
 pub use standing::{GROSS, LIVES, Standing, standing};
 
 use self::finals::Finals;
@@ -211,6 +214,13 @@ impl Race {
     #[must_use]
     pub fn cut_searches(&self) -> Vec<usize> {
         (0..self.searches.len()).filter(|entry| self.searches[*entry].was_cut()).collect()
+    }
+
+    /// Who leads the final, and the simplest of those that are tied with it, if that is another. Empty before
+    /// the final's first round.
+    #[must_use]
+    pub fn leaders(&self) -> Vec<usize> {
+        self.finals.as_ref().map_or_else(Vec::new, |finals| finals.leaders(&self.roster.candidates))
     }
 
     /// Takes in the round that ran.

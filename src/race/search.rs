@@ -7,10 +7,16 @@ use super::{Outcome, Roster};
 use crate::candidate::{Candidate, Sizes};
 use crate::plan::Entry;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Axis {
     InFlight,
     Workers,
+    Chunk,
+}
+
+impl Axis {
+    /// In the order in which they are searched.
+    const ALL: [Axis; 3] = [Axis::InFlight, Axis::Workers, Axis::Chunk];
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,13 +44,16 @@ pub(super) struct Search {
 }
 
 impl Search {
-    /// A search that begins its climbs at sizes of `start`.
+    /// A search that begins its climbs at sizes of `start`, that of chunks at 1.
     pub(super) fn new(entry: Entry, start: u32, margin: f64) -> Search {
-        let axis = if entry.in_flight.is_empty() { Axis::Workers } else { Axis::InFlight };
-        let rungs = if axis == Axis::InFlight { entry.in_flight.clone() } else { entry.workers.clone() };
+        // An engine without sizes has nothing to climb, on whatever axis.
+        let axis = axes(&entry).next().unwrap_or(Axis::Workers);
         let sizes = entry.default_sizes;
-        let climb = Climb::new(rungs, start, margin);
-        Search { entry, margin, start, stage: Stage::Climb(axis), climb, sizes, champion: None, was_cut: false }
+        let climb = Climb::new(Vec::new(), start, margin);
+        let stage = Stage::Climb(axis);
+        let mut search = Search { entry, margin, start, stage, climb, sizes, champion: None, was_cut: false };
+        search.climb(axis);
+        search
     }
 
     /// The candidates of the next round. None when the search is over.
@@ -85,7 +94,7 @@ impl Search {
         if let Stage::Climb(axis) | Stage::Check(axis) = self.stage {
             self.was_cut = self.climb.stop();
             // Above the first axis the default was measured already: it stands until it is compared.
-            let default_stands = self.is_second(axis) && !self.has_reached_default(axis);
+            let default_stands = !self.is_first(axis) && !self.has_reached_default(axis);
             if self.climb.has_measured() && !default_stands {
                 self.take(axis, self.climb.chosen());
             }
@@ -139,7 +148,7 @@ impl Search {
                 self.stage = Stage::Check(axis);
             }
             // Its first rung failed, and nothing else is known of it.
-            (Stage::Climb(axis), None) if !self.is_second(axis) && self.climb.has_failed() => self.stage = Stage::Done,
+            (Stage::Climb(axis), None) if self.is_first(axis) && self.climb.has_failed() => self.stage = Stage::Done,
             (Stage::Climb(axis) | Stage::Check(axis), chosen) => {
                 self.take(axis, chosen);
                 self.next_axis(axis, roster);
@@ -149,17 +158,26 @@ impl Search {
     }
 
     fn next_axis(&mut self, axis: Axis, roster: &mut Roster) {
-        if axis == Axis::Workers || self.entry.workers.is_empty() {
-            return self.finish(roster);
+        let next = axes(&self.entry).find(|next| *next > axis);
+        match next {
+            Some(next) => self.climb(next),
+            None => self.finish(roster),
         }
-        // More workers than tasks in flight have nothing to do.
-        let in_flight = self.sizes.in_flight.unwrap_or(u32::MAX);
-        let mut rungs: Vec<u32> = self.entry.workers.iter().copied().filter(|size| *size <= in_flight).collect();
-        if rungs.is_empty() {
-            rungs.extend(self.entry.workers.first());
+    }
+
+    /// Begins to climb this axis.
+    fn climb(&mut self, axis: Axis) {
+        let mut rungs = ladder(&self.entry, axis).to_vec();
+        if axis == Axis::Workers {
+            // More workers than tasks in flight have nothing to do.
+            let in_flight = self.sizes.in_flight.unwrap_or(u32::MAX);
+            let useful = rungs.iter().filter(|size| **size <= in_flight).count();
+            rungs.truncate(useful.max(1));
         }
-        self.climb = Climb::new(rungs, self.start, self.margin);
-        self.stage = Stage::Climb(Axis::Workers);
+        // Chunks help where tasks are short, and starve workers where they are not: they begin at the bottom.
+        let start = if axis == Axis::Chunk { 1 } else { self.start };
+        self.climb = Climb::new(rungs, start, self.margin);
+        self.stage = Stage::Climb(axis);
     }
 
     fn finish(&mut self, roster: &mut Roster) {
@@ -174,8 +192,8 @@ impl Search {
         }
     }
 
-    fn is_second(&self, axis: Axis) -> bool {
-        axis == Axis::Workers && !self.entry.in_flight.is_empty()
+    fn is_first(&self, axis: Axis) -> bool {
+        axes(&self.entry).next().is_none_or(|first| first == axis)
     }
 
     fn has_reached_default(&self, axis: Axis) -> bool {
@@ -184,9 +202,23 @@ impl Search {
     }
 }
 
+/// The axes that this entry has, in the order in which they are searched.
+fn axes(entry: &Entry) -> impl Iterator<Item = Axis> {
+    Axis::ALL.into_iter().filter(|axis| !ladder(entry, *axis).is_empty())
+}
+
+fn ladder(entry: &Entry, axis: Axis) -> &[u32] {
+    match axis {
+        Axis::InFlight => &entry.in_flight,
+        Axis::Workers => &entry.workers,
+        Axis::Chunk => &entry.chunk,
+    }
+}
+
 fn size_of(sizes: &mut Sizes, axis: Axis) -> &mut Option<u32> {
     match axis {
         Axis::InFlight => &mut sizes.in_flight,
         Axis::Workers => &mut sizes.workers,
+        Axis::Chunk => &mut sizes.chunk,
     }
 }

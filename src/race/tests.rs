@@ -267,6 +267,80 @@ fn a_default_beyond_a_plateau_is_not_missed() {
     assert_eq!(run.finalists(), ["rust/thread-pool@w64"]);
 }
 
+/// Processes that get chunks: what crosses costs as much as `costs` tasks of a worker.
+fn chunked(costs: f64) -> impl Fn(&Candidate) -> f64 {
+    move |one| {
+        let workers = f64::from(one.sizes.workers.unwrap_or(1).min(2));
+        let chunk = f64::from(one.sizes.chunk.unwrap_or(1));
+        workers * chunk / (chunk + costs)
+    }
+}
+
+fn chunk_pool() -> Entry {
+    let mut pool = entry(Engine::MultiprocessingPool, &[], &LADDER, (Some(2), None));
+    pool.default_sizes.chunk = Some(1);
+    pool.chunk = LADDER.to_vec();
+    pool
+}
+
+#[test]
+fn chunks_are_searched_last_and_only_grow_where_they_gain() {
+    for (costs, least, most) in [(0.0, 1, 1), (1.0, 16, 64), (20.0, 64, 64)] {
+        let run = Simulator::new(1, 0.003).run(&[chunk_pool()], 1, chunked(costs));
+        let candidates = run.race.candidates();
+        let chosen = run.finals.last().and_then(|last| last.keys().next()).map(|one| candidates[*one].sizes);
+        let chosen = chosen.expect("a champion");
+        assert_eq!(chosen.workers, Some(2), "{costs}");
+        assert!((least..=most).contains(&chosen.chunk.unwrap_or(0)), "{costs}: {chosen}");
+        // The workers were found before any chunk was tried.
+        let first = candidates.iter().position(|one| one.sizes.chunk > Some(1));
+        let workers = |one: &Candidate| one.sizes.workers;
+        assert!(first.is_none_or(|first| candidates[first..].iter().all(|one| workers(one) == Some(2))));
+    }
+}
+
+#[test]
+fn a_chunk_that_fails_keeps_those_below_it() {
+    let mut race = Race::new(&[chunk_pool()], Rules { margin: MARGIN, budget_ns: BUDGET, seed: 0, usable_cpus: 2 });
+    let mut last = Vec::new();
+    while let Next::Round(round) = race.next(0) {
+        last = round.turns.iter().map(|turn| race.candidates()[turn.candidate].to_string()).collect();
+        for turn in round.turns {
+            let one = race.candidates()[turn.candidate].clone();
+            let failed = one.sizes.chunk >= Some(4);
+            let score = chunked(20.0)(&one).ln();
+            race.feed(turn.candidate, if failed { Outcome::Failed } else { Outcome::Score(score) });
+        }
+    }
+    assert_eq!(last, ["rust/multiprocessing.Pool@w2,c2"]);
+}
+
+#[test]
+fn start_methods_are_entries_of_their_own() {
+    use crate::candidate::StartMethod;
+    let of = |method| Entry { start_method: Some(method), ..entry(Engine::Process, &[1, 2], &[], (None, Some(2))) };
+    let entries = [of(StartMethod::Fork), of(StartMethod::Spawn)];
+    let run = Simulator::new(1, 0.003)
+        .run(&entries, 1, |one| if one.start_method == Some(StartMethod::Fork) { 1.1 } else { 1.0 });
+    assert_eq!(run.finals[0].len(), 2);
+    assert!(run.standings().0.starts_with("rust/Process@fork"), "{}", run.standings().0);
+}
+
+#[test]
+fn leaders_are_who_is_ahead_and_the_simplest_that_is_tied() {
+    let run = Simulator::new(1, 0.01).run(&entries(), 1, cpu_bound);
+    let names = |run: &Run| -> Vec<String> {
+        run.race.leaders().into_iter().map(|one| run.race.candidates()[one].to_string()).collect()
+    };
+    assert_eq!(names(&run), ["rust/thread-pool@w2"]);
+    let two =
+        [entry(Engine::Sequential, &[], &[], (None, None)), entry(Engine::ProcessPool, &[], &[1], (Some(1), None))];
+    let tied = Simulator::new(1, 0.001).run(&two, 1, |one| if one.engine == Engine::Sequential { 1.0 } else { 1.01 });
+    assert_eq!(names(&tied), ["rust/process-pool@w1", "rust/sequential"]);
+    let none = Race::new(&two, Rules { margin: MARGIN, budget_ns: BUDGET, seed: 0, usable_cpus: 2 });
+    assert!(none.leaders().is_empty());
+}
+
 #[test]
 fn the_same_seed_is_the_same_race() {
     let order = |seed| {

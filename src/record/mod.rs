@@ -49,7 +49,7 @@ pub struct Record {
     pub warnings: Vec<Warning>,
 }
 
-/// How a session ended.
+/// How a session ended: of the races of several runtimes, the worst end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
@@ -63,7 +63,7 @@ pub enum Ending {
     CallsSpent,
     /// A signal ended it.
     Interrupted,
-    /// Nothing was left to race.
+    /// Nothing was left to race, under any runtime.
     NoCandidate,
 }
 
@@ -196,7 +196,7 @@ pub enum Phase {
     Search,
     /// Comparing the engines' best.
     Final,
-    /// Comparing the best of each runtime.
+    /// Comparing those that lead in each runtime: the leader, and the simplest that is tied with it.
     Runtimes,
 }
 
@@ -243,7 +243,9 @@ pub enum Warning {
     },
     /// The budget was spent before the search for sizes had ended.
     SearchCut {
-        /// The engines whose search was cut.
+        /// The runtime.
+        runtime: String,
+        /// The engines whose search was cut, with the start method where there is a choice: `Process@fork`.
         engines: Vec<String>,
     },
     /// Processes of a candidate outlived it and were killed.

@@ -8,11 +8,12 @@ use crate::candidate::{Model, Sizes};
 
 /// One row: what one runtime should use for one workload.
 pub(super) struct Choice {
-    /// The use case, else the workload's name.
+    /// The use case, else the workload's name; where there are several runtimes, the runtime on a line below,
+    /// and alone in the rows that follow.
     pub(super) use_case: String,
     /// `threads or async`, `no clear winner`, ..
     pub(super) best: String,
-    /// The engine to take; with its runtime where there are several.
+    /// The engine to take.
     pub(super) engine: String,
     /// `2 workers, 64 in flight`.
     pub(super) sizes: String,
@@ -35,17 +36,22 @@ pub(super) fn choices(judged: &Judged) -> Vec<Choice> {
     let workload = &judged.record.workload;
     let title = if workload.use_case.is_empty() { &workload.name } else { &workload.use_case };
     let several = judged.verdict.groups.len() > 1;
-    let mut rows: Vec<Choice> = judged.verdict.groups.iter().map(|group| choice(judged, group, several)).collect();
+    let mut rows: Vec<Choice> = judged.verdict.groups.iter().map(|group| choice(judged, group)).collect();
+    if several {
+        for (row, group) in rows.iter_mut().zip(&judged.verdict.groups) {
+            row.use_case = plain(&group.runtime);
+        }
+    }
     if rows.is_empty() {
         rows.push(Choice::unanswered("nothing measured", "invalid", String::new()));
     }
     if let Some(first) = rows.first_mut() {
-        first.use_case = plain(title);
+        first.use_case = if several { format!("{}\n{}", plain(title), first.use_case) } else { plain(title) };
     }
     rows
 }
 
-fn choice(judged: &Judged, group: &Group, several: bool) -> Choice {
+fn choice(judged: &Judged, group: &Group) -> Choice {
     let sure = sureness(judged, group);
     let why = plain(&group.why);
     if judged.verdict.validity == Validity::Invalid {
@@ -65,7 +71,7 @@ fn choice(judged: &Judged, group: &Group, several: bool) -> Choice {
     Choice {
         use_case: String::new(),
         best: listed(&group.answer.models, "or"),
-        engine: if several { format!("{}/{engine}", plain(&group.runtime)) } else { engine.to_string() },
+        engine: engine.to_string(),
         sizes: sizes(best.candidate.sizes),
         throughput: best
             .throughput_per_s

@@ -68,6 +68,10 @@ pub(super) const DETAILS: [Sheet; 3] = [
             right("Waits", 0, |row| number(row.voluntary_switches_per_task)),
             right("Preempted", 2, |row| number(row.involuntary_switches_per_task)),
             right("Server", 4, |row| nanoseconds(row.server_cpu_ns_per_task)),
+            right("Pickled", 5, |row| {
+                row.serialisation_bytes_per_task.map_or(none(), |size| bytes(size.round() as u64))
+            }),
+            right("Pickling", 6, |row| nanoseconds(row.serialisation_ns_per_task)),
             right("Memory", 1, |row| size(row.memory_bytes)),
             right("Files", 3, |row| size(row.file_pages_bytes)),
         ],
@@ -89,7 +93,7 @@ pub(super) const DETAILS: [Sheet; 3] = [
 ];
 
 /// What the words of [`DETAILS`] mean.
-pub(super) const LEGEND: &str = "Waits and Preempted: voluntary and involuntary context switches. Server: CPU of the embedded server. Memory: anonymous and shared, without a no-op agent's; Files: file pages. Stall: the longest that an event loop was late. Results: equal to the reference's.";
+pub(super) const LEGEND: &str = "Waits and Preempted: voluntary and involuntary context switches. Server: CPU of the embedded server. Pickled and Pickling: bytes that cross to a worker process and back, and the time that it takes. Memory: anonymous and shared, without a no-op agent's; Files: file pages. Stall: the longest that an event loop was late. Results: equal to the reference's.";
 
 impl Sheet {
     /// The titles of the columns that are no less important than `rank`.

@@ -25,7 +25,7 @@ impl Exporter for CandidatesMarkdown {
         );
         for group in &judged.verdict.groups {
             let rows: Vec<&Row> = group.rows.iter().collect();
-            text.push_str(&format!("\n### {}\n\n", escaped(&group.runtime)));
+            text.push_str(&format!("\n### {}\n\n", escaped(&words::runtime(record, &group.runtime))));
             for (label, sentence) in words::answer(judged, group) {
                 text.push_str(&format!("- **{label}** {}\n", escaped(&sentence)));
             }
@@ -34,6 +34,11 @@ impl Exporter for CandidatesMarkdown {
                 text.push_str(&format!("\n{}\n\n{}", details.heading, sheet(details, &rows)));
             }
             text.push_str(&format!("\n{LEGEND}\n\n{DASH}\n"));
+        }
+        let runtimes = words::runtimes(judged);
+        if !runtimes.is_empty() {
+            text.push_str("\n### Runtimes, on the same steps\n\n");
+            text.extend(runtimes.iter().map(|line| format!("- {}\n", escaped(line))));
         }
         let notes = notes(judged);
         if notes.is_empty() { text + "\n" } else { format!("{text}\n{notes}\n") }
@@ -73,7 +78,15 @@ impl Exporter for ChoiceMarkdown {
                 choice.why,
             ])
         });
-        lines.collect()
+        let runtimes = words::runtimes(judged);
+        let mut text: String = lines.collect();
+        if !runtimes.is_empty() {
+            let mut cells = vec![String::new(), "runtimes".to_owned()];
+            cells.extend(std::iter::repeat_n(String::new(), 6));
+            cells.push(runtimes.join("; "));
+            text.push_str(&line(&cells));
+        }
+        text
     }
 
     fn foot(&self, all: &[Judged]) -> String {
@@ -91,7 +104,10 @@ impl Exporter for ChoiceMarkdown {
 fn notes(judged: &Judged) -> String {
     let mut lines: Vec<String> = words::faults(judged)
         .into_iter()
-        .map(|(candidates, what, reason)| format!("{candidates} {what}: {reason}"))
+        .map(|fault| {
+            let at = fault.traceback.last().map(|line| format!(" (at: {})", line.trim())).unwrap_or_default();
+            format!("{} {}: {}{at}", fault.candidates, fault.what, fault.reason)
+        })
         .collect();
     lines.extend(words::reservations(judged));
     let left_out = judged.record.left_out().iter();

@@ -2,7 +2,9 @@
 //! must show.
 
 use super::{Judged, Style};
-use crate::analyze::{Answer, Estimate, Group, HostLimit, LimitKind, Percentiles, Row, Status, Validity, Verdict};
+use crate::analyze::{
+    Answer, Estimate, Group, HostLimit, LimitKind, Percentiles, Row, RuntimeStanding, Status, Validity, Verdict,
+};
 use crate::candidate::{Candidate, Engine, RUST, Sizes};
 use crate::host::{Facts, FileSystem, ResourceLimits};
 use crate::plan::{Entry, Foreseen, LeftOut, Plan, Settings};
@@ -65,6 +67,58 @@ pub(super) fn undecided() -> Judged {
     judged
 }
 
+/// The same under a second runtime, whose one other candidate raised an error in the user's own code.
+pub(super) fn of_two_runtimes() -> Judged {
+    const PYTHON: &str = "python3.11";
+    let mut judged = judged();
+    let mut group = judged.verdict.groups[0].clone();
+    group.runtime = PYTHON.to_owned();
+    group.why = "threads do not help: two threads run 0.97 x as fast as one, the task holds the GIL".to_owned();
+    group.rows.truncate(3);
+    let first = judged.record.candidates.len() as u32;
+    let engines = [Engine::ThreadPoolExecutor, Engine::AsyncioThreads, Engine::Sequential];
+    for (row, engine) in group.rows.iter_mut().zip(engines) {
+        row.candidate.runtime = PYTHON.to_owned();
+        row.candidate.engine = engine;
+        row.index += first;
+        row.serialisation_bytes_per_task = Some(65_800.0);
+        row.serialisation_ns_per_task = Some(41_000.0);
+    }
+    let mut in_order: Vec<&Row> = group.rows.iter().collect();
+    in_order.sort_by_key(|row| row.index);
+    judged.record.candidates.extend(in_order.into_iter().map(candidate_record));
+    group.answer.best = Some(first + 1);
+    group.answer.ties = vec![first + 2];
+    let reason = "step 1 (python): ValueError: bad item 3".to_owned();
+    let lines = ["  File \"/home/me/shop/scrape.py\", line 12, in parse", "    raise ValueError(item)"];
+    judged.record.candidates[first as usize].failure = Some(Failed {
+        traceback: lines.map(str::to_owned).to_vec(),
+        ..Failed::new(FailureKind::Task, "ValueError: bad item 3", "step 1 (python)")
+    });
+    group.rows[2].status = Status::Failed { reason };
+    let mut python = judged.record.calibration.runtimes[0].clone();
+    python.name = PYTHON.to_owned();
+    python.hello = Hello {
+        language: "python".to_owned(),
+        version: "3.11.7".to_owned(),
+        implementation: Some("CPython".to_owned()),
+        executable: Some("/usr/bin/python3".to_owned()),
+        gil: Some(true),
+        free_threaded: Some(false),
+        ..python.hello
+    };
+    judged.record.calibration.runtimes.push(python);
+    judged.verdict.groups.push(group);
+    let standing = |runtime: &str, candidate, value, half| RuntimeStanding {
+        runtime: runtime.to_owned(),
+        candidate: Some(candidate),
+        relative: estimate(value, half),
+        note: None,
+    };
+    judged.verdict.runtimes = vec![standing(RUST, 1, 1.0, 0.0), standing(PYTHON, first + 1, 0.62, 0.01)];
+    judged
+}
+
 pub(super) fn candidate(engine: Engine, workers: Option<u32>, in_flight: Option<u32>) -> Candidate {
     Candidate::new(RUST, engine, Sizes { workers, in_flight, chunk: None })
 }
@@ -103,6 +157,8 @@ fn rows() -> Vec<Row> {
         file_pages_bytes: Some(3_900_000),
         limit_share: Some(0.961),
         longest_stall_ns: None,
+        serialisation_bytes_per_task: None,
+        serialisation_ns_per_task: None,
         checked: Some(true),
     };
     let failed = Status::Failed { reason: "step 1 (http): the server closed the connection\nretry".to_owned() };
@@ -143,6 +199,7 @@ fn verdict(rows: Vec<Row>) -> Verdict {
             limit: Some(HostLimit { throughput_per_s: 2_720.0, set_by: LimitKind::InFlight }),
             rows,
         }],
+        runtimes: Vec::new(),
     }
 }
 

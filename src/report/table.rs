@@ -24,6 +24,7 @@ impl Exporter for CandidatesTable {
             text.push('\n');
             text.push_str(&self.group(judged, group));
         }
+        text.push_str(&runtimes(judged, self.style));
         text.push_str(&notes(judged, self.style));
         text.push('\n');
         text
@@ -52,10 +53,7 @@ impl CandidatesTable {
         let every = self.shown.all || champions.is_empty();
         let rows: Vec<&Row> = if every { group.rows.iter().collect() } else { champions };
         let hidden = group.rows.len() - rows.len();
-        let runtimes = &judged.record.calibration.runtimes;
-        let runtime = runtimes.iter().find(|runtime| runtime.name == group.runtime);
-        let version = runtime.map_or("", |runtime| &runtime.hello.version);
-        let heading = plain(&format!("{} {version}", group.runtime));
+        let heading = words::runtime(&judged.record, &group.runtime);
         let mut text = paint(&heading, Paint::Bold, self.style.colour) + "\n";
         text.push_str(&self.sheet(&MAIN, &rows));
         if hidden > 0 {
@@ -144,11 +142,9 @@ impl ChoiceTable {
     fn row_of(&self, judged: &Judged, choice: &Choice) -> String {
         let widths = self.widths();
         let wide = widths.len() > WIDTHS.len();
-        let engine = if choice.sizes.is_empty() {
-            choice.engine.clone()
-        } else {
-            format!("{}\n{}", choice.engine, choice.sizes)
-        };
+        // A mix is wider than its column: it is broken where it is joined.
+        let name = choice.engine.replace('+', "+\n");
+        let engine = if choice.sizes.is_empty() { name } else { format!("{name}\n{}", choice.sizes) };
         let figures = [&choice.throughput, &choice.over_sequential, &choice.over_next];
         let figures: Vec<&str> = figures.into_iter().map(String::as_str).filter(|figure| !figure.is_empty()).collect();
         let mut cells =
@@ -199,7 +195,16 @@ impl Exporter for ChoiceTable {
     }
 
     fn row(&self, judged: &Judged) -> String {
-        choices(judged).iter().map(|choice| self.row_of(judged, choice) + "\n").collect()
+        let mut text = String::new();
+        for choice in choices(judged) {
+            text.push_str(&(self.row_of(judged, &choice) + "\n"));
+        }
+        let runtimes = words::runtimes(judged);
+        if !runtimes.is_empty() {
+            text.push_str(&grid::labelled(2, "Runtimes:", &runtimes.join("; "), self.style.width));
+            text.push('\n');
+        }
+        text
     }
 
     fn foot(&self, all: &[Judged]) -> String {
@@ -214,6 +219,17 @@ impl Exporter for ChoiceTable {
     }
 }
 
+/// How the runtimes stand to each other, where there are several.
+fn runtimes(judged: &Judged, style: Style) -> String {
+    let lines = words::runtimes(judged);
+    if lines.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("\n{}\n", paint("Runtimes, on the same steps", Paint::Bold, style.colour));
+    text.extend(lines.iter().map(|line| grid::labelled(2, "", line, style.width)));
+    text
+}
+
 /// What a reader must know beside the verdict: faults, reservations, what was left out.
 fn notes(judged: &Judged, style: Style) -> String {
     let mut text = brief_notes(judged, style);
@@ -226,10 +242,11 @@ fn notes(judged: &Judged, style: Style) -> String {
 
 fn brief_notes(judged: &Judged, style: Style) -> String {
     let mut text = String::new();
-    for (candidates, what, reason) in words::faults(judged) {
-        let label = if what == "failed" { "Failed:" } else { "Over limit:" };
-        let lines = grid::labelled(0, label, &format!("{candidates}: {reason}"), style.width);
+    for fault in words::faults(judged) {
+        let label = if fault.what == "failed" { "Failed:" } else { "Over limit:" };
+        let lines = grid::labelled(0, label, &format!("{}: {}", fault.candidates, fault.reason), style.width);
         text.extend(lines.lines().map(|line| paint(line, Paint::Bad, style.colour) + "\n"));
+        text.extend(fault.traceback.iter().map(|line| format!("    {line}\n")));
     }
     for reservation in words::reservations(judged) {
         text.push_str(&grid::labelled(0, "Note:", &reservation, style.width));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::sample::{COLOURED, PLAIN_80, PLAIN_120, invalid, judged, plan, undecided, workload};
+use super::sample::{COLOURED, PLAIN_80, PLAIN_120, invalid, judged, of_two_runtimes, plan, undecided, workload};
 use super::*;
 
 /// Compares a text with a file of the repository.
@@ -32,20 +32,25 @@ fn candidates_with_everything_at_120_columns() {
 }
 
 #[test]
+fn two_runtimes_at_120_columns() {
+    golden("src/report/golden/runtimes-120.txt", &table(CHAMPIONS, PLAIN_120).document(&[of_two_runtimes()]));
+}
+
+#[test]
 fn choice_at_80_columns() {
-    let all = [judged(), undecided(), invalid()];
+    let all = [judged(), undecided(), invalid(), of_two_runtimes()];
     golden("src/report/golden/choice-80.txt", &table(View::Choice, PLAIN_80).document(&all));
 }
 
 #[test]
 fn choice_at_120_columns() {
-    let all = [judged(), undecided(), invalid()];
+    let all = [judged(), undecided(), invalid(), of_two_runtimes()];
     golden("src/report/golden/choice-120.txt", &table(View::Choice, PLAIN_120).document(&all));
 }
 
 #[test]
 fn markdown_of_both_views() {
-    let all = [judged(), undecided(), invalid()];
+    let all = [judged(), undecided(), invalid(), of_two_runtimes()];
     golden("src/report/golden/choice.md", &markdown(View::Choice).document(&all));
     golden("src/report/golden/candidates.md", &markdown(CHAMPIONS).document(&all[..1]));
 }
@@ -61,7 +66,7 @@ fn no_line_is_wider_than_asked() {
     for width in [80, 100, 120, 200] {
         let style = Style { width, colour: false };
         for view in [EVERYTHING, CHAMPIONS, View::Choice] {
-            for line in table(view, style).document(&[judged(), undecided(), invalid()]).lines() {
+            for line in table(view, style).document(&[judged(), undecided(), invalid(), of_two_runtimes()]).lines() {
                 assert!(line.chars().count() <= usize::from(width), "{width}: {line}");
                 assert_eq!(line.trim_end(), line);
             }
@@ -143,15 +148,26 @@ fn sizes_are_shown_where_none_was_preferred() {
 
 #[test]
 fn every_warning_says_what_to_know() {
+    use crate::protocol::{LeftBehind, Note};
     use crate::record::Warning;
+    let found = |note| Warning::Found { runtime: "python3.11".to_owned(), note };
     let candidate = sample::candidate(crate::candidate::Engine::Rayon, Some(2), None);
     let warnings = [
         Warning::NotParked { candidate: candidate.clone(), share: 0.02 },
         Warning::Unchecked { message: "a\nb".to_owned() },
         Warning::FilesInMemory { kind: "tmpfs".to_owned() },
         Warning::LongTasks { candidate: candidate.clone(), task_ns: 5_000_000_000 },
-        Warning::SearchCut { engines: vec!["rust/rayon".to_owned()] },
+        Warning::SearchCut { runtime: "rust".to_owned(), engines: vec!["rayon".to_owned()] },
         Warning::Leftover { candidate, processes: 1 },
+        Warning::LeftBehind {
+            candidate: sample::candidate(crate::candidate::Engine::ThreadPoolExecutor, Some(2), None),
+            left_behind: vec![LeftBehind { kind: "thread".to_owned(), name: "pinger".to_owned(), count: 3 }],
+        },
+        Warning::GilEnabled { runtime: "python3.13t".to_owned() },
+        found(Note::Mutates { item: 3 }),
+        found(Note::SecondPassFaster { first_ns: 5_000_000, second_ns: 900 }),
+        found(Note::Unstable { item: 0 }),
+        found(Note::Incomparable { item: 0, type_name: "socket".to_owned(), reason: "it has no value".to_owned() }),
         Warning::Other { message: "seen; do this".to_owned() },
     ];
     let texts: Vec<String> = warnings.iter().map(super::warning).collect();

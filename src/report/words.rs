@@ -2,7 +2,7 @@
 
 use super::Judged;
 use super::units::{bytes, count, difference, duration, factor, percent, rate};
-use crate::analyze::{Estimate, Group, HostLimit, LimitKind, Row, Status, Validity};
+use crate::analyze::{Estimate, Group, HostLimit, LimitKind, Row, RuntimeStanding, Status, Validity};
 use crate::protocol::Note;
 use crate::record::{Ending, Record, Warning};
 use crate::workload::Goal;
@@ -33,7 +33,7 @@ pub fn warning(warning: &Warning) -> String {
             "a task of `{candidate}` takes {}, so each block holds only a few: raise --budget for surer figures",
             duration(*task_ns as f64)
         ),
-        Warning::SearchCut { engines } => format!(
+        Warning::SearchCut { engines, .. } => format!(
             "the budget was spent before the best sizes of {} were found: raise --budget, or name fewer with --engines or --workers",
             listed(engines, "and")
         ),
@@ -236,6 +236,48 @@ pub(super) fn host(record: &Record) -> String {
     )
 }
 
+/// A runtime with its version, and what of it matters: `python3.13t: CPython 3.13.1, without a GIL, /opt/py/bin/python3`.
+pub(super) fn runtime(record: &Record, name: &str) -> String {
+    let Some(hello) = record.calibration.runtime(name).map(|runtime| &runtime.hello) else {
+        return plain(name);
+    };
+    let implementation = hello.implementation.as_deref().map(|own| format!("{own} ")).unwrap_or_default();
+    let lock = match (hello.gil, hello.free_threaded) {
+        (Some(true), Some(true)) => ", free-threaded, but with its GIL on",
+        (Some(true), _) => ", with a GIL",
+        (Some(false), _) => ", without a GIL",
+        (None, _) => "",
+    };
+    let program = hello.executable.as_deref().map(|path| format!(", {path}")).unwrap_or_default();
+    plain(&format!("{name}: {implementation}{}{lock}{program}", hello.version))
+}
+
+/// How the runtimes stand to each other, a line each, the fastest first; empty where there is but one.
+pub(super) fn runtimes(judged: &Judged) -> Vec<String> {
+    let mut standings: Vec<&RuntimeStanding> = judged.verdict.runtimes.iter().collect();
+    let height = |standing: &RuntimeStanding| standing.relative.map_or(-1.0, |relative| relative.value);
+    standings.sort_by(|one, other| height(other).total_cmp(&height(one)));
+    standings.into_iter().map(|standing| standing_of(judged, standing)).collect()
+}
+
+fn standing_of(judged: &Judged, standing: &RuntimeStanding) -> String {
+    let candidate = standing.candidate.and_then(|index| judged.record.candidates.get(index as usize));
+    let name = candidate.map_or_else(|| standing.runtime.clone(), |one| one.candidate.to_string());
+    let said = match (standing.relative, &standing.note) {
+        (Some(relative), _) if relative.value == 1.0 && relative.low == relative.high => "the fastest".to_owned(),
+        (Some(relative), _) => {
+            format!(
+                "{} of its throughput ({} to {})",
+                percent(relative.value),
+                percent(relative.low),
+                percent(relative.high)
+            )
+        }
+        (None, note) => note.clone().unwrap_or_default(),
+    };
+    plain(&format!("`{name}`: {said}"))
+}
+
 /// Whether the session can be believed, and how it ended; nothing where all is well.
 pub(super) fn reservations(judged: &Judged) -> Vec<String> {
     let mut said = Vec::new();
@@ -261,8 +303,8 @@ pub(super) fn reservations(judged: &Judged) -> Vec<String> {
 }
 
 /// Candidates that failed or broke a limit, and why: those of one reason in one line, named `a` and `b`.
-pub(super) fn faults(judged: &Judged) -> Vec<(String, &'static str, String)> {
-    let mut found: Vec<(Vec<String>, &'static str, String)> = Vec::new();
+pub(super) fn faults(judged: &Judged) -> Vec<Fault> {
+    let mut found: Vec<(Vec<String>, Fault)> = Vec::new();
     for row in judged.verdict.groups.iter().flat_map(|group| &group.rows) {
         let (what, reason) = match &row.status {
             Status::Failed { reason } => ("failed", plain(reason)),
@@ -270,12 +312,35 @@ pub(super) fn faults(judged: &Judged) -> Vec<(String, &'static str, String)> {
             _ => continue,
         };
         let name = format!("`{}`", row.candidate);
-        match found.iter_mut().find(|(_, same, why)| *same == what && *why == reason) {
-            Some((names, ..)) => names.push(name),
-            None => found.push((vec![name], what, reason)),
+        match found.iter_mut().find(|(_, fault)| fault.what == what && fault.reason == reason) {
+            Some((names, _)) => names.push(name),
+            None => {
+                let failure = judged.record.candidates.get(row.index as usize).and_then(|one| one.failure.as_ref());
+                let lines = failure.map_or(&[][..], |failure| &failure.traceback);
+                let traceback = lines.iter().map(|line| indented(line)).collect();
+                found.push((vec![name], Fault { candidates: String::new(), what, reason, traceback }));
+            }
         }
     }
-    found.into_iter().map(|(names, what, reason)| (listed(&names, "and"), what, reason)).collect()
+    found.into_iter().map(|(names, fault)| Fault { candidates: listed(&names, "and"), ..fault }).collect()
+}
+
+/// Candidates that are out for one reason.
+pub(super) struct Fault {
+    /// Their names, as in a sentence.
+    pub(super) candidates: String,
+    /// `failed` or `over limit`.
+    pub(super) what: &'static str,
+    /// Why.
+    pub(super) reason: String,
+    /// Where in the user's own code, a line each.
+    pub(super) traceback: Vec<String>,
+}
+
+/// A line of foreign text, made harmless, with the indentation that it has.
+fn indented(line: &str) -> String {
+    let depth = line.len() - line.trim_start_matches(' ').len();
+    format!("{}{}", " ".repeat(depth.min(16)), plain(line))
 }
 
 /// How sure an answer is, in a word.

@@ -1,6 +1,5 @@
 //! Agents for the self-test: each holds one candidate, and runs a block when it is asked.
 
-use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -8,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use crate::candidate::{Candidate, Engine, RUST, Sizes};
 use crate::guard::Guard;
 use crate::protocol::{Block, BlockKind, Calibrate, Calibrated, Go, Job, Reply, Request, StepJob, Target, draw_table};
+use crate::session::AgentProgram;
 use crate::session::link::{self, Link};
 use crate::workload::{Cpu, Distribution, Kernel, Load, Payload, Step, Work};
 
@@ -118,7 +118,7 @@ fn drawn(step: Step) -> StepJob {
 }
 
 fn connect(guard: &mut Guard, program: &std::path::Path, interrupted: &Arc<AtomicBool>) -> Result<Link, Fault> {
-    let mut link = Link::start(guard, program, &[OsStr::new("agent")], Arc::clone(interrupted))?;
+    let mut link = Link::start(guard, &AgentProgram::native(program), Arc::clone(interrupted))?;
     link.exchange(None, PATIENCE_NS, "starting", None).map_err(|fault| fault_of("agent", fault))?;
     Ok(link)
 }

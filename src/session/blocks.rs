@@ -31,6 +31,18 @@ pub(super) struct Learned {
     pub elapsed_ns: u64,
     /// What of it lay outside the window: ramp and drain.
     pub outside_ns: u64,
+    /// A window is at least this long: what keeps its threads in turn shows what it does after some turns alone.
+    pub turns_ns: u64,
+}
+
+/// From this share of a core on, threads under an interpreter lock wait for their turn at it.
+const BUSY: f64 = 0.5;
+/// For how long a thread keeps the lock that others wait for (CPython's switch interval).
+const TURN_NS: u64 = 5 * MS;
+
+/// What two turns of each of so many threads take that wait for one interpreter lock.
+pub(super) fn turns_ns(threads: u32) -> u64 {
+    2 * u64::from(threads) * TURN_NS
 }
 
 impl Learned {
@@ -48,12 +60,15 @@ impl Learned {
             throughput_per_s: f64::from(concurrency) * 1e9 / latency_ns as f64,
             elapsed_ns: latency_ns.saturating_mul(tasks),
             outside_ns: 0,
+            turns_ns: 0,
         }
     }
 
     /// What a block says. The mean service time is Little's: time in service / tasks, both of the window's
-    /// part alone, so that it is known even when no task began within a short window.
-    pub(super) fn from_block(block: &Block) -> Learned {
+    /// part alone, so that it is known even when no task began within a short window. `turns_ns` is 0 where no
+    /// lock is shared; who hardly computes does not wait for it.
+    pub(super) fn from_block(block: &Block, turns_ns: u64) -> Learned {
+        let is_busy = block.usage.cpu_ns() as f64 > BUSY * block.elapsed_ns as f64;
         let known = block.busy_ns > 0 && block.tasks_in_window > 0.0;
         let latency_ns = if known { (block.busy_ns as f64 / block.tasks_in_window) as u64 } else { block.elapsed_ns };
         Learned {
@@ -62,6 +77,7 @@ impl Learned {
             throughput_per_s: block.throughput_per_s(),
             elapsed_ns: block.elapsed_ns,
             outside_ns: block.elapsed_ns.saturating_sub(block.window_ns),
+            turns_ns: if is_busy { turns_ns } else { 0 },
         }
     }
 }
@@ -69,7 +85,7 @@ impl Learned {
 /// What sets the pace of a session.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
-    /// The session's budget.
+    /// The budget of the part of the session that runs.
     pub budget_ns: u64,
     /// The period of a CPU quota smaller than the cores.
     pub quota_period_ns: Option<u64>,
@@ -99,13 +115,13 @@ impl Pace {
         let two_tasks = latency.saturating_mul(2);
         // Tasks of a long tail make the drain long; a window as long as the rest wastes no more than half.
         // A search can do with less.
-        let outside = if phase == Phase::Final { learned.outside_ns } else { learned.outside_ns / 4 };
+        let outside = if phase == Phase::Search { learned.outside_ns / 4 } else { learned.outside_ns };
         let wanted = SHORTEST_NS
             .max(learned.resume_ns.saturating_mul(20))
             .max(two_tasks)
             .max(enough)
             .max(outside.min(LONGEST_NS));
-        let capped = wanted.min(LONGEST_NS.max(two_tasks));
+        let capped = wanted.min(LONGEST_NS.max(two_tasks)).max(learned.turns_ns);
         let period = self.quota_period_ns.unwrap_or(0);
         let wanted = capped.max(period.saturating_mul(QUOTA_PERIODS));
         // Before and after the window, every worker is at a task.
@@ -167,6 +183,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::protocol::{BlockKind, HistogramData, Usage};
 
     fn pace(budget_ns: u64) -> Pace {
         let load = Load::Closed { max_in_flight: 64 };
@@ -174,7 +191,7 @@ mod tests {
     }
 
     fn learned(latency_ns: u64, throughput_per_s: f64) -> Learned {
-        Learned { resume_ns: 10_000, latency_ns, throughput_per_s, elapsed_ns: latency_ns, outside_ns: 0 }
+        Learned { resume_ns: 10_000, latency_ns, throughput_per_s, elapsed_ns: latency_ns, outside_ns: 0, turns_ns: 0 }
     }
 
     #[test]
@@ -189,9 +206,36 @@ mod tests {
         assert_eq!(pace.window(&slow_start, Phase::Final).ns, 20 * MS);
         let long_tail = Learned { outside_ns: 40 * MS, ..learned(5 * MS, 3_000.0) };
         assert_eq!(pace.window(&long_tail, Phase::Final).ns, 40 * MS);
+        let in_turns = Learned { turns_ns: turns_ns(16), ..learned(MS, 900.0) };
+        assert_eq!(pace.window(&in_turns, Phase::Search).ns, 160 * MS);
         let quota = Pace { quota_period_ns: Some(100 * MS), ..pace };
         let window = quota.window(&learned(50_000, 20_000.0), Phase::Final);
         assert_eq!((window.ns, window.idle_before_ns), (500 * MS, 100 * MS));
+    }
+
+    #[test]
+    fn only_who_computes_waits_for_its_turn() {
+        let block = |cpu_ns| Block {
+            block: 0,
+            kind: BlockKind::Timed,
+            first_index: 0,
+            tasks: 10,
+            checksum: 0,
+            window_ns: 10 * MS,
+            elapsed_ns: 12 * MS,
+            resume_ns: 0,
+            tasks_in_window: 8.0,
+            service: HistogramData::default(),
+            queueing: HistogramData::default(),
+            busy_ns: 16 * MS,
+            usage: Usage { user_ns: cpu_ns, ..Usage::default() },
+            longest_stall_ns: None,
+            serialisation: None,
+            results: Vec::new(),
+        };
+        let turns = |cpu_ns, threads| Learned::from_block(&block(cpu_ns), turns_ns(threads)).turns_ns;
+        assert_eq!((turns(11 * MS, 4), turns(3 * MS, 4), turns(11 * MS, 0)), (40 * MS, 0, 0));
+        assert_eq!(Learned::from_block(&block(MS), 0).latency_ns, 2 * MS);
     }
 
     #[test]

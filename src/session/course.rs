@@ -1,13 +1,17 @@
-//! The session's loop: the race says which block is next, hands take it, the record keeps it.
+//! The session's loop: a race says which block is next, hands take it, the record keeps it.
+//!
+//! Several races may follow each other: candidates and rounds go on counting.
 
-use super::blocks::{Learned, Pace};
-use super::hands::{Ask, Hands, PARKED_SHARE, Taken};
+use std::collections::{BTreeSet, HashMap};
+
+use super::blocks::{Learned, Pace, turns_ns};
+use super::hands::{Ask, Born, Farewell, Hands, PARKED_SHARE, Taken};
 use super::link::Fault;
 use super::saving::Saver;
 use super::{Event, Observer};
-use crate::candidate::Candidate;
-use crate::protocol::{BlockKind, FailureKind, Reference, VARIANTS};
-use crate::race::{Next, Outcome, Race, RoundPlan, Turn};
+use crate::candidate::{Candidate, Engine, Model, StartMethod};
+use crate::protocol::{BlockKind, Failed, FailureKind, Reference, VARIANTS};
+use crate::race::{Meeting, Next, Outcome, Race, RoundPlan, Turn};
 use crate::record::{BlockRecord, CandidateRecord, Ending, Incarnation, Phase, Record, Round, Warning};
 use crate::workload::Goal;
 
@@ -25,7 +29,6 @@ pub(super) trait Racing {
     fn next(&mut self, elapsed_ns: u64) -> Next;
     fn feed(&mut self, candidate: usize, outcome: Outcome);
     fn retired(&mut self) -> Vec<usize>;
-    fn cut_searches(&self) -> Vec<usize>;
 }
 
 impl Racing for Race {
@@ -44,14 +47,30 @@ impl Racing for Race {
     fn retired(&mut self) -> Vec<usize> {
         Race::retired(self)
     }
+}
 
-    fn cut_searches(&self) -> Vec<usize> {
-        Race::cut_searches(self)
+/// It is of candidates that are known: its indices are the record's.
+impl Racing for Meeting {
+    fn candidates(&self) -> &[Candidate] {
+        &[]
+    }
+
+    fn next(&mut self, elapsed_ns: u64) -> Next {
+        Meeting::next(self, elapsed_ns)
+    }
+
+    fn feed(&mut self, candidate: usize, outcome: Outcome) {
+        Meeting::feed(self, candidate, outcome);
+    }
+
+    fn retired(&mut self) -> Vec<usize> {
+        Vec::new()
     }
 }
 
-/// Why a session stops before its race is over.
-enum Stop {
+/// Why a race stops before it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
     Interrupted,
     BudgetSpent,
     CallsSpent,
@@ -71,24 +90,45 @@ struct Slot {
     has_memory: bool,
     warned_of_parking: bool,
     warned_of_length: bool,
+    /// What two turns of each of its threads take, where they share an interpreter lock; else 0.
+    turns_ns: u64,
 }
 
-/// One session's race.
+/// What part of a session the next race is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Leg {
+    /// When it is to end, on the clock of what is spent.
+    pub deadline_ns: u64,
+    /// How long it may take.
+    pub budget_ns: u64,
+    /// How many tasks may have been run at its end.
+    pub most_calls: u64,
+}
+
+/// An engine of a runtime, with the way in which its processes begin: what tasks leave behind is told of it once.
+type Kind = (String, Engine, Option<StartMethod>);
+
+/// One session's races.
 pub(super) struct Course<'a> {
-    hands: &'a mut dyn Hands,
-    observer: &'a mut dyn Observer,
-    record: &'a mut Record,
+    pub(super) hands: &'a mut dyn Hands,
+    pub(super) observer: &'a mut dyn Observer,
+    pub(super) record: &'a mut Record,
     saver: &'a mut Saver,
-    pub pace: Pace,
-    /// What checksums are compared with; `None` compares nothing.
-    pub reference: Option<Reference>,
+    pub(super) pace: Pace,
+    /// What checksums are compared with, by runtime; where there is none, nothing is compared.
+    pub(super) references: HashMap<String, Reference>,
     /// Tasks run so far.
-    pub calls: u64,
+    pub(super) calls: u64,
+    leg: Leg,
+    /// The place in the record of the first candidate of the race that runs.
+    base: usize,
+    /// Whose leavings were told.
+    told: BTreeSet<Kind>,
     /// Time that went to agents which did not answer. One that hangs is out, and the others keep their budget.
-    lost_ns: u64,
+    pub(super) lost_ns: u64,
     slots: Vec<Slot>,
     /// The index of the round's first task, the same for all, so that they draw the same tasks.
-    first_index: u64,
+    pub(super) first_index: u64,
     /// The most tasks that a block of this round ran.
     longest: u64,
     /// The window that blocks of this round have at least, whoever runs them.
@@ -98,8 +138,11 @@ pub(super) struct Course<'a> {
 /// What a course needs beside the hands and the record.
 pub(super) struct Rules {
     pub pace: Pace,
-    pub reference: Option<Reference>,
+    pub references: HashMap<String, Reference>,
+    /// Tasks that were run before.
     pub calls: u64,
+    /// Time that was lost before to agents which did not answer.
+    pub lost_ns: u64,
 }
 
 impl<'a> Course<'a> {
@@ -110,35 +153,50 @@ impl<'a> Course<'a> {
         saver: &'a mut Saver,
         rules: Rules,
     ) -> Course<'a> {
-        let Rules { pace, reference, calls } = rules;
-        let (lost_ns, slots, first_index, longest, common_ns) = (0, Vec::new(), 0, 0, 0);
+        let Rules { pace, references, calls, lost_ns } = rules;
+        // All of the session, unless it is told otherwise.
+        let most_calls = record.workload.max_calls.unwrap_or(u64::MAX);
+        let leg = Leg { deadline_ns: pace.budget_ns, budget_ns: pace.budget_ns, most_calls };
         Course {
             hands,
             observer,
             record,
             saver,
             pace,
-            reference,
+            references,
             calls,
+            leg,
+            base: 0,
+            told: BTreeSet::new(),
             lost_ns,
-            slots,
-            first_index,
-            longest,
-            common_ns,
+            slots: Vec::new(),
+            first_index: 0,
+            longest: 0,
+            common_ns: 0,
         }
     }
 
-    /// Runs the race to its end, or until the budget, the calls or the user's patience are spent.
-    pub(super) fn run(&mut self, race: &mut dyn Racing) -> Ending {
+    /// What is done from now on is this part of the session.
+    pub(super) fn begin(&mut self, leg: Leg) {
+        self.leg = leg;
+        self.pace.budget_ns = leg.budget_ns;
+    }
+
+    /// Runs a race of new candidates to its end, or until the leg's budget, its calls or the user's patience are
+    /// spent. Returns how it ended, and the place in the record of its first candidate.
+    pub(super) fn run(&mut self, race: &mut dyn Racing) -> (Ending, usize) {
+        self.base = self.slots.len();
+        (self.race(race), self.base)
+    }
+
+    /// Runs a meeting of candidates that the record has.
+    pub(super) fn meet(&mut self, meeting: &mut dyn Racing) -> Ending {
+        self.base = 0;
+        self.race(meeting)
+    }
+
+    fn race(&mut self, race: &mut dyn Racing) -> Ending {
         let ending = self.rounds(race);
-        let engines: Vec<String> = race
-            .cut_searches()
-            .into_iter()
-            .filter_map(|entry| self.record.plan.entries.get(entry).map(|entry| entry.engine.to_string()))
-            .collect();
-        if !engines.is_empty() {
-            self.warn(Warning::SearchCut { engines });
-        }
         for slot in 0..self.slots.len() {
             // Who interrupts does not wait for goodbyes.
             if ending == Ending::Interrupted { self.hands.kill(slot) } else { self.end(slot) }
@@ -157,8 +215,8 @@ impl<'a> Course<'a> {
             };
             self.enter(race);
             let stopped = self.round(race, &round);
-            for slot in race.retired() {
-                self.end(slot);
+            for candidate in race.retired() {
+                self.end(self.base + candidate);
             }
             match stopped {
                 Some(Stop::Interrupted) => return Ending::Interrupted,
@@ -171,14 +229,27 @@ impl<'a> Course<'a> {
 
     /// Gives every candidate that has entered the race its place in the record.
     fn enter(&mut self, race: &dyn Racing) {
-        for candidate in &race.candidates()[self.slots.len()..] {
-            self.slots.push(Slot::default());
-            self.record.candidates.push(CandidateRecord {
-                candidate: candidate.clone(),
-                incarnations: Vec::new(),
-                blocks: Vec::new(),
-                failure: None,
-            });
+        let known = self.slots.len() - self.base;
+        for candidate in race.candidates().iter().skip(known) {
+            self.place(candidate.clone(), None);
+        }
+    }
+
+    fn place(&mut self, candidate: Candidate, failure: Option<Failed>) {
+        self.slots.push(Slot::default());
+        let (incarnations, blocks) = (Vec::new(), Vec::new());
+        self.record.candidates.push(CandidateRecord { candidate, incarnations, blocks, failure });
+    }
+
+    /// Gives a candidate that cannot run its place in the record, with the reason.
+    pub(super) fn refuse(&mut self, candidate: Candidate, failure: Failed) {
+        self.place(candidate, Some(failure));
+    }
+
+    /// Tells the observer of the failure of the candidate that came last.
+    pub(super) fn tell_failure(&mut self) {
+        if let Some(CandidateRecord { candidate, failure: Some(failure), .. }) = self.record.candidates.last() {
+            self.observer.observe(&Event::Failed { candidate, failure });
         }
     }
 
@@ -189,17 +260,18 @@ impl<'a> Course<'a> {
             phase: round.phase,
             candidates: round.turns.len(),
             elapsed_ns: self.spent_ns(),
-            budget_ns: self.pace.budget_ns,
+            budget_ns: self.record.settings.budget_ns,
         });
         self.record.rounds.push(Round { order: Vec::new(), phase: round.phase });
         self.longest = 0;
         // A search looks for gains that are larger than what this evens out.
-        self.common_ns = if round.phase == Phase::Final { self.common_window(round) } else { 0 };
+        self.common_ns = if round.phase == Phase::Search { 0 } else { self.common_window(round) };
         for turn in &round.turns {
             if self.overspent() {
                 return Some(Stop::BudgetSpent);
             }
-            match self.turn(number, round.phase, *turn) {
+            let placed = Turn { candidate: self.base + turn.candidate, ..*turn };
+            match self.turn(number, round.phase, placed) {
                 Turned::Fed(outcome) => race.feed(turn.candidate, outcome),
                 Turned::Stopped(stop) => return Some(stop),
             }
@@ -216,7 +288,7 @@ impl<'a> Course<'a> {
     /// pause of the host falls into few short windows and wholly, into most long ones and in part, so that
     /// a trimmed mean would favour whoever has short windows.
     fn common_window(&self, round: &RoundPlan) -> u64 {
-        let known = round.turns.iter().filter_map(|turn| self.slots.get(turn.candidate)?.learned);
+        let known = round.turns.iter().filter_map(|turn| self.slots.get(self.base + turn.candidate)?.learned);
         let mut needs: Vec<u64> = known.map(|learned| self.pace.window(&learned, round.phase).ns).collect();
         needs.sort_unstable();
         needs.get(needs.len() / 2).copied().unwrap_or(0)
@@ -224,11 +296,11 @@ impl<'a> Course<'a> {
 
     /// A round is finished beyond the budget, for the sake of its pairs, but not far beyond.
     fn overspent(&self) -> bool {
-        self.spent_ns() > self.pace.budget_ns.saturating_add(self.pace.budget_ns / 4)
+        self.spent_ns() > self.leg.deadline_ns.saturating_add(self.leg.budget_ns / 4)
     }
 
     /// What of the budget is spent.
-    fn spent_ns(&self) -> u64 {
+    pub(super) fn spent_ns(&self) -> u64 {
         self.hands.elapsed_ns().saturating_sub(self.lost_ns)
     }
 
@@ -273,7 +345,7 @@ impl<'a> Course<'a> {
         }
         let window = self.pace.window(&learned, phase);
         let wished = window.ns.max(self.common_ns);
-        let Some(window_ns) = self.affordable(slot, wished, &learned) else { return Ok(Err(Stop::CallsSpent)) };
+        let Some(window_ns) = self.affordable_in(slot, wished, &learned) else { return Ok(Err(Stop::CallsSpent)) };
         if window.long_tasks && !std::mem::replace(&mut self.slots[slot].warned_of_length, true) {
             let candidate = self.record.candidates[slot].candidate.clone();
             self.warn(Warning::LongTasks { candidate, task_ns: learned.latency_ns });
@@ -281,9 +353,9 @@ impl<'a> Course<'a> {
         if window.idle_before_ns > 0 {
             self.hands.idle(window.idle_before_ns);
         }
-        let taken = self.block(slot, BlockKind::Timed, window_ns, self.first_index, &learned)?;
+        let taken = self.block(slot, BlockKind::Timed, window_ns, &learned)?;
         let score = score(self.record.workload.objective.goal, &taken);
-        self.slots[slot].learned = Some(Learned::from_block(&taken.figures));
+        self.slots[slot].learned = Some(Learned::from_block(&taken.figures, self.slots[slot].turns_ns));
         self.longest = self.longest.max(taken.figures.tasks);
         self.keep(slot, Some(number), taken);
         if let Some(round) = self.record.rounds.last_mut() {
@@ -295,15 +367,11 @@ impl<'a> Course<'a> {
     /// A new incarnation: started and warmed up. Every block's checksum is compared, this one's too.
     fn start(&mut self, slot: usize) -> Result<Result<(), Stop>, Fault> {
         let candidate = self.record.candidates[slot].candidate.clone();
-        let concurrency = self.concurrency(slot);
-        // An agent's first task, and one for each in flight.
-        let first_tasks = u64::from(concurrency) + 1;
-        if self.calls_left() < first_tasks {
-            return Ok(Err(Stop::CallsSpent));
-        }
-        // One that fails in its set-up may have run them, too.
-        self.calls += first_tasks;
-        let born = self.hands.start(slot, &candidate)?;
+        let concurrency = candidate.sizes.concurrency();
+        let born = match self.bear(slot, &candidate)? {
+            Ok(born) => born,
+            Err(stop) => return Ok(Err(stop)),
+        };
         self.slots[slot].alive = true;
         self.record.candidates[slot].incarnations.push(Incarnation {
             boot_ns: born.boot_ns,
@@ -317,16 +385,50 @@ impl<'a> Course<'a> {
         if objective.goal == Goal::Memory || objective.limits.memory_bytes.is_some() {
             self.slots[slot].has_memory = false;
         }
+        let turns_ns = turns_of(&candidate, &born);
+        let before = std::mem::replace(&mut self.slots[slot].turns_ns, turns_ns);
+        // Whether its threads wait for each other is known from its life before, or from a first block.
+        let is_known = before == turns_ns;
         let learned = Learned::from_first_task(born.ready.first_task_ns, concurrency, self.record.workload.load);
-        if learned.latency_ns > LONG_TASK_NS {
-            self.slots[slot].learned = Some(learned);
+        if learned.latency_ns > LONG_TASK_NS && is_known {
+            let turns_ns = self.slots[slot].learned.map_or(0, |learned| learned.turns_ns);
+            self.slots[slot].learned = Some(Learned { turns_ns, ..learned });
             return Ok(Ok(()));
         }
-        let wished = self.pace.untimed(WARM_UP_NS, learned.latency_ns.min(WARM_UP_NS));
-        let Some(window_ns) = self.affordable(slot, wished, &learned) else { return Ok(Err(Stop::CallsSpent)) };
-        let taken = self.block(slot, BlockKind::Timed, window_ns, self.first_index, &learned)?;
-        self.slots[slot].learned = Some(Learned::from_block(&taken.figures));
+        match self.warm_up(slot, &candidate, &learned, turns_ns)? {
+            Ok(learned) => self.slots[slot].learned = Some(learned),
+            Err(stop) => return Ok(Err(stop)),
+        }
         Ok(Ok(()))
+    }
+
+    /// Starts an agent, and counts the tasks that it runs by itself.
+    pub(super) fn bear(&mut self, slot: usize, candidate: &Candidate) -> Result<Result<Born, Stop>, Fault> {
+        // An agent's first task, and one for each in flight.
+        let first_tasks = u64::from(candidate.sizes.concurrency()) + 1;
+        if self.calls_left() < first_tasks {
+            return Ok(Err(Stop::CallsSpent));
+        }
+        // One that fails in its set-up may have run them, too.
+        self.calls += first_tasks;
+        let born = self.hands.start(slot, candidate)?;
+        self.watch_lock(candidate, &born);
+        Ok(Ok(born))
+    }
+
+    /// Runs a first block, which counts for nothing but what it teaches.
+    pub(super) fn warm_up(
+        &mut self,
+        slot: usize,
+        candidate: &Candidate,
+        learned: &Learned,
+        turns_ns: u64,
+    ) -> Result<Result<Learned, Stop>, Fault> {
+        let wished = self.pace.untimed(WARM_UP_NS, learned.latency_ns.min(WARM_UP_NS));
+        let Some(window_ns) = self.affordable(candidate, wished, learned) else { return Ok(Err(Stop::CallsSpent)) };
+        let taken = self.block_of(slot, candidate, BlockKind::Timed, window_ns, learned)?;
+        self.watch_parking(slot, taken.parked_cpu_share);
+        Ok(Ok(Learned::from_block(&taken.figures, turns_ns)))
     }
 
     /// Takes a memory block of a candidate that has come as far as the final: once, or once a life where
@@ -337,26 +439,46 @@ impl<'a> Course<'a> {
             return Ok(Ok(()));
         }
         let wished = self.pace.untimed(MEMORY_NS, learned.latency_ns);
-        let Some(window_ns) = self.affordable(slot, wished, learned) else { return Ok(Err(Stop::CallsSpent)) };
-        let taken = self.block(slot, BlockKind::Memory, window_ns, self.first_index, learned)?;
+        let Some(window_ns) = self.affordable_in(slot, wished, learned) else { return Ok(Err(Stop::CallsSpent)) };
+        let taken = self.block(slot, BlockKind::Memory, window_ns, learned)?;
         self.keep(slot, None, taken);
         Ok(Ok(()))
     }
 
-    /// Runs a block and compares its checksum.
-    fn block(
+    /// Runs a block of a candidate of the race.
+    fn block(&mut self, slot: usize, kind: BlockKind, window_ns: u64, learned: &Learned) -> Result<Taken, Fault> {
+        let candidate = self.record.candidates[slot].candidate.clone();
+        let taken = self.block_of(slot, &candidate, kind, window_ns, learned)?;
+        self.watch_parking(slot, taken.parked_cpu_share);
+        Ok(taken)
+    }
+
+    /// Runs a block of whoever holds this slot.
+    pub(super) fn block_of(
         &mut self,
         slot: usize,
+        candidate: &Candidate,
         kind: BlockKind,
         window_ns: u64,
-        first_index: u64,
         learned: &Learned,
     ) -> Result<Taken, Fault> {
         let patience_ns = self.pace.patience_ns(window_ns, learned);
-        let expected = self.pace.calls(window_ns, learned.throughput_per_s, self.concurrency(slot));
+        let expected = self.pace.calls(window_ns, learned.throughput_per_s, candidate.sizes.concurrency());
         // What is expected is foresight; whoever sets `max_calls` may pay for each.
         let most_tasks = self.record.workload.max_calls.map(|_| self.calls_left());
-        let taken = match self.hands.block(slot, Ask { kind, window_ns, first_index, most_tasks, patience_ns }) {
+        let first_index = self.first_index;
+        self.checked(slot, candidate, Ask { kind, window_ns, first_index, most_tasks, patience_ns }, expected)
+    }
+
+    /// Runs what is asked, counts its tasks (about `expected`) and compares their checksum.
+    pub(super) fn checked(
+        &mut self,
+        slot: usize,
+        candidate: &Candidate,
+        ask: Ask,
+        expected: u64,
+    ) -> Result<Taken, Fault> {
+        let taken = match self.hands.block(slot, ask) {
             Ok(taken) => taken,
             Err(fault) => {
                 // How many it ran before it failed is not known, and the user may pay for each.
@@ -365,9 +487,8 @@ impl<'a> Course<'a> {
             }
         };
         self.calls += taken.figures.tasks;
-        self.watch_parking(slot, taken.parked_cpu_share);
         let figures = &taken.figures;
-        if let Some(reference) = &self.reference {
+        if let Some(reference) = self.references.get(&candidate.runtime) {
             let expected = reference.expected(figures.first_index, figures.tasks);
             if expected != figures.checksum {
                 let message = format!(
@@ -393,13 +514,26 @@ impl<'a> Course<'a> {
     }
 
     fn watch_parking(&mut self, slot: usize, share: f64) {
-        let place = &mut self.record.candidates[slot];
+        let (Some(place), Some(slot)) = (self.record.candidates.get_mut(slot), self.slots.get_mut(slot)) else {
+            return;
+        };
         if let Some(incarnation) = place.incarnations.last_mut() {
             incarnation.parked_cpu_share = incarnation.parked_cpu_share.max(share);
         }
-        if share > PARKED_SHARE && !std::mem::replace(&mut self.slots[slot].warned_of_parking, true) {
+        if share > PARKED_SHARE && !std::mem::replace(&mut slot.warned_of_parking, true) {
             let candidate = place.candidate.clone();
             self.warn(Warning::NotParked { candidate, share });
+        }
+    }
+
+    /// Says, once a runtime, that an import turned the lock on again that it was built and started without.
+    fn watch_lock(&mut self, candidate: &Candidate, born: &Born) {
+        let runtime = &candidate.runtime;
+        let hello = self.record.calibration.runtime(runtime).map(|runtime| &runtime.hello);
+        let was_free = hello.is_some_and(|hello| hello.free_threaded == Some(true) && hello.gil == Some(false));
+        let is_told = |warning: &Warning| matches!(warning, Warning::GilEnabled { runtime: told } if told == runtime);
+        if was_free && born.ready.gil == Some(true) && !self.record.warnings.iter().any(is_told) {
+            self.warn(Warning::GilEnabled { runtime: runtime.clone() });
         }
     }
 
@@ -412,28 +546,48 @@ impl<'a> Course<'a> {
         if let Some(incarnation) = place.incarnations.last_mut() {
             incarnation.teardown_ns = farewell.teardown_ns;
         }
-        if farewell.leftover > 0 {
-            let candidate = place.candidate.clone();
-            self.warn(Warning::Leftover { candidate, processes: farewell.leftover });
+        let candidate = place.candidate.clone();
+        self.watch_leavings(candidate, farewell);
+    }
+
+    /// Says what a candidate's tasks left behind: of each engine once, since each of its sizes and lives does so.
+    pub(super) fn watch_leavings(&mut self, candidate: Candidate, farewell: Farewell) {
+        let Farewell { leftover: processes, left_behind, .. } = farewell;
+        let kind = (candidate.runtime.clone(), candidate.engine, candidate.start_method);
+        if (processes == 0 && left_behind.is_empty()) || !self.told.insert(kind) {
+            return;
+        }
+        if processes > 0 {
+            self.warn(Warning::Leftover { candidate: candidate.clone(), processes });
+        }
+        if !left_behind.is_empty() {
+            self.warn(Warning::LeftBehind { candidate, left_behind });
         }
     }
 
-    fn warn(&mut self, warning: Warning) {
+    pub(super) fn warn(&mut self, warning: Warning) {
         self.observer.observe(&Event::Warning(&warning));
         self.record.warnings.push(warning);
     }
 
-    fn concurrency(&self, slot: usize) -> u32 {
-        self.record.candidates[slot].candidate.sizes.concurrency()
+    pub(super) fn calls_left(&self) -> u64 {
+        let all = self.record.workload.max_calls.unwrap_or(u64::MAX);
+        all.min(self.leg.most_calls).saturating_sub(self.calls)
     }
 
-    fn calls_left(&self) -> u64 {
-        self.record.workload.max_calls.map_or(u64::MAX, |most| most.saturating_sub(self.calls))
+    fn affordable_in(&self, slot: usize, window_ns: u64, learned: &Learned) -> Option<u64> {
+        self.affordable(&self.record.candidates[slot].candidate, window_ns, learned)
     }
 
-    fn affordable(&self, slot: usize, window_ns: u64, learned: &Learned) -> Option<u64> {
-        self.pace.within_calls(window_ns, learned, self.concurrency(slot), self.calls_left())
+    fn affordable(&self, candidate: &Candidate, window_ns: u64, learned: &Learned) -> Option<u64> {
+        self.pace.within_calls(window_ns, learned, candidate.sizes.concurrency(), self.calls_left())
     }
+}
+
+/// What two turns of each of a candidate's threads take, where they share an interpreter lock; else 0.
+pub(super) fn turns_of(candidate: &Candidate, born: &Born) -> u64 {
+    let shares = born.ready.gil == Some(true) && candidate.model() == Model::Threads;
+    if shares { turns_ns(candidate.sizes.concurrency()) } else { 0 }
 }
 
 /// The natural logarithm of what is compared, more is better. A window without a task has the lowest there is:

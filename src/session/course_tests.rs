@@ -4,14 +4,9 @@ use std::collections::VecDeque;
 
 use super::*;
 use crate::candidate::{Engine, RUST, Sizes};
-use crate::host::{Facts, FileSystem, ResourceLimits};
-use crate::plan::{Foreseen, Plan, Settings};
-use crate::protocol::{Block, HistogramData, Ready, Usage};
-use crate::record::{Calibration, Disturbance, Phase};
-use crate::session::hands::{Born, Farewell};
-use crate::workload::{Cpu, Goal, Kernel, Limits, Load, Objective, Payload, Step, Workload};
-
-const BUDGET_NS: u64 = 20_000 * MS;
+use crate::record::Phase;
+use crate::session::fake::{BUDGET_NS, Fake, Notes, Vice, record, reference};
+use crate::workload::Goal;
 
 /// A race that is written down.
 struct Script {
@@ -58,191 +53,16 @@ impl Racing for Script {
     fn retired(&mut self) -> Vec<usize> {
         std::mem::take(&mut self.retired)
     }
-
-    fn cut_searches(&self) -> Vec<usize> {
-        Vec::new()
-    }
-}
-
-/// What a fake agent does wrong.
-#[derive(Clone, Copy, PartialEq)]
-enum Vice {
-    Lies,
-    Dies,
-    Hangs,
-    /// Its first round's window passes without a task.
-    Pauses,
-    /// Its tasks take a hundredth of what the block before lets expect.
-    Speeds,
-    Burns,
-    Leaves,
-}
-
-#[derive(Default)]
-struct Fake {
-    now_ns: u64,
-    alive: Vec<usize>,
-    log: Vec<String>,
-    vices: Vec<(usize, Vice)>,
-    /// Timed blocks after which the user interrupts.
-    interrupt_after: Option<usize>,
-    timed: usize,
-}
-
-impl Fake {
-    fn has(&self, slot: usize, vice: Vice) -> bool {
-        self.vices.contains(&(slot, vice))
-    }
-}
-
-/// Every task takes a millisecond; one candidate's workers run side by side.
-impl Hands for Fake {
-    fn elapsed_ns(&self) -> u64 {
-        self.now_ns
-    }
-
-    fn interrupted(&self) -> bool {
-        self.interrupt_after.is_some_and(|after| self.timed >= after)
-    }
-
-    fn idle(&mut self, ns: u64) {
-        self.now_ns += ns;
-    }
-
-    fn start(&mut self, slot: usize, _candidate: &Candidate) -> Result<Born, Fault> {
-        assert!(!self.alive.contains(&slot), "one agent a slot");
-        self.alive.push(slot);
-        self.log.push(format!("start {slot}"));
-        Ok(Born { boot_ns: MS, ready: Ready { startup_ns: 2 * MS, first_task_ns: MS, pids: vec![1], gil: None } })
-    }
-
-    fn block(&mut self, slot: usize, ask: Ask) -> Result<Taken, Fault> {
-        assert!(self.alive.contains(&slot), "a block of a living agent");
-        if self.interrupted() {
-            return Err(Fault::Interrupted);
-        }
-        self.log.push(format!("{:?} {slot} from {}", ask.kind, ask.first_index).to_lowercase());
-        if ask.kind == BlockKind::Timed {
-            self.timed += 1;
-            if self.has(slot, Vice::Dies) {
-                return Err(Fault::new(FailureKind::Agent, "the agent ended with signal 9".to_owned()));
-            }
-        }
-        if self.has(slot, Vice::Hangs) {
-            self.now_ns += 4 * BUDGET_NS;
-            return Err(Fault::new(FailureKind::Hang, "no answer".to_owned()));
-        }
-        let at_ns = self.now_ns;
-        let paused = self.has(slot, Vice::Pauses) && self.timed == 2;
-        let tasks = if paused { 0 } else { (ask.window_ns / MS) * (slot as u64 + 1) };
-        let tasks = if self.has(slot, Vice::Speeds) { tasks * 100 } else { tasks };
-        let tasks = tasks.min(ask.most_tasks.unwrap_or(u64::MAX));
-        self.now_ns += ask.window_ns;
-        let figures = Block {
-            block: 0,
-            kind: ask.kind,
-            first_index: ask.first_index,
-            tasks,
-            checksum: reference().expected(ask.first_index, tasks) + u64::from(self.has(slot, Vice::Lies)),
-            window_ns: ask.window_ns,
-            elapsed_ns: ask.window_ns,
-            resume_ns: 1000,
-            tasks_in_window: tasks as f64,
-            service: HistogramData::default(),
-            queueing: HistogramData::default(),
-            busy_ns: tasks * MS,
-            usage: Usage { user_ns: tasks * MS, ..Usage::default() },
-            longest_stall_ns: None,
-            serialisation: None,
-            results: Vec::new(),
-        };
-        let parked_cpu_share = if self.has(slot, Vice::Burns) { 0.5 } else { 0.001 };
-        Ok(Taken { at_ns, figures, memory: None, server_cpu_ns: None, parked_cpu_share })
-    }
-
-    fn end(&mut self, slot: usize) -> Farewell {
-        self.alive.retain(|alive| *alive != slot);
-        self.log.push(format!("end {slot}"));
-        Farewell { teardown_ns: Some(5), leftover: u32::from(self.has(slot, Vice::Leaves)) }
-    }
-
-    fn kill(&mut self, slot: usize) {
-        self.alive.retain(|alive| *alive != slot);
-        self.log.push(format!("kill {slot}"));
-    }
-}
-
-fn reference() -> Reference {
-    let tables = vec![(0..VARIANTS).map(|variant| variant * 31 + 7).collect()];
-    Reference { tables, ..Reference::default() }
-}
-
-fn record(max_calls: Option<u64>, goal: Goal) -> Record {
-    let load = Load::Closed { max_in_flight: 64 };
-    Record {
-        conbench_version: String::new(),
-        began_at: String::new(),
-        elapsed_ns: 0,
-        ending: Ending::Running,
-        host: Facts {
-            os: String::new(),
-            kernel: String::new(),
-            cpu: String::new(),
-            cpus_online: 2,
-            cpus_affinity: 2,
-            cpu_quota: None,
-            memory_total_bytes: 0,
-            memory_available_bytes: 0,
-            memory_limit_bytes: None,
-            clock_source: None,
-            governor: None,
-            virtual_machine: None,
-            load_average: 0.0,
-            limits: ResourceLimits::default(),
-            session_directory: FileSystem { path: String::new(), kind: String::new() },
-        },
-        settings: Settings { budget_ns: BUDGET_NS, ..Settings::default() },
-        workload: Workload {
-            name: "test".to_owned(),
-            use_case: String::new(),
-            description: String::new(),
-            load,
-            steps: vec![Step::Cpu(Cpu { kernel: Kernel::Loop, input_bytes: 64, time_ns: None })],
-            payload: Payload::default(),
-            objective: Objective { goal, margin: 0.03, limits: Limits::default() },
-            task_timeout_ns: 30_000 * MS,
-            max_calls,
-        },
-        plan: Plan { entries: Vec::new(), left_out: Vec::new(), foreseen: Foreseen::default(), notes: Vec::new() },
-        calibration: Calibration::default(),
-        candidates: Vec::new(),
-        rounds: Vec::new(),
-        disturbance: Disturbance::default(),
-        warnings: Vec::new(),
-    }
-}
-
-/// Notes what it is told.
-#[derive(Default)]
-struct Notes(Vec<String>);
-
-impl Observer for Notes {
-    fn observe(&mut self, event: &Event<'_>) {
-        self.0.push(match event {
-            Event::Round { number, candidates, .. } => format!("round {number} of {candidates}"),
-            Event::Failed { candidate, failure } => format!("{candidate} failed: {:?}", failure.kind),
-            Event::Warning(_) => "warning".to_owned(),
-            other => format!("{other:?}"),
-        });
-    }
 }
 
 fn run(hands: &mut Fake, race: &mut Script, record: &mut Record) -> (Ending, Vec<String>) {
     let mut notes = Notes::default();
     let pace =
         Pace { budget_ns: BUDGET_NS, quota_period_ns: None, task_timeout_ns: 30_000 * MS, load: record.workload.load };
-    let rules = Rules { pace, reference: Some(reference()), calls: 0 };
-    let ending = Course::new(hands, &mut notes, record, &mut Saver::new(None), rules).run(race);
+    let references = HashMap::from([(RUST.to_owned(), reference())]);
+    let rules = Rules { pace, references, calls: 0, lost_ns: 0 };
+    let (ending, base) = Course::new(hands, &mut notes, record, &mut Saver::new(None), rules).run(race);
+    assert_eq!(base, 0);
     (ending, notes.0)
 }
 
@@ -389,7 +209,8 @@ fn restless_and_leaving_agents_are_named_once() {
     run(&mut hands, &mut race, &mut record);
     let parked = record.warnings.iter().filter(|warning| matches!(warning, Warning::NotParked { .. })).count();
     let left = record.warnings.iter().filter(|warning| matches!(warning, Warning::Leftover { .. })).count();
-    assert_eq!((parked, left), (1, 2));
+    let behind = record.warnings.iter().filter(|warning| matches!(warning, Warning::LeftBehind { .. })).count();
+    assert_eq!((parked, left, behind), (1, 1, 1));
     assert!((record.candidates[0].incarnations[0].parked_cpu_share - 0.5).abs() < 1e-12);
     assert_eq!(race.fed[0].1, Outcome::Score(-(MS as f64).ln()));
 }

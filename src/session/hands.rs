@@ -1,7 +1,7 @@
 //! The measuring seam: what the session's loop needs of agents. Live agents stand behind it, or a fake in tests.
 
 use crate::candidate::Candidate;
-use crate::protocol::{Block, BlockKind, Ready};
+use crate::protocol::{Block, BlockKind, LeftBehind, Ready};
 use crate::record::MemorySample;
 
 use super::link::Fault;
@@ -46,15 +46,18 @@ pub(super) struct Born {
 }
 
 /// How an incarnation ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Farewell {
     /// How long it took to take the pool down; `None` if it did not end in peace.
     pub teardown_ns: Option<u64>,
     /// Processes that outlived it.
     pub leftover: u32,
+    /// What its tasks began and did not end, as it says.
+    pub left_behind: Vec<LeftBehind>,
 }
 
-/// Starts, runs and ends agents. A slot is a candidate's index in the race; it holds one agent at most.
+/// Starts, runs and ends agents. A slot is a candidate's index in the record, or a spare number of a candidate that
+/// has no place there; it holds one agent at most.
 pub(super) trait Hands {
     /// Time since the session's start.
     fn elapsed_ns(&self) -> u64;

@@ -1,10 +1,9 @@
 //! One agent's pipes: frames out, frames in, its output drained, its end noticed.
 
 use std::collections::VecDeque;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use super::AgentProgram;
 use crate::clock::now_ns;
 use crate::guard::{Child, Guard, Wiring};
 use crate::protocol::{Failed, FailureKind, Reply, Request};
@@ -70,16 +70,11 @@ pub struct Link {
 }
 
 impl Link {
-    /// Starts `program` with `arguments` as an agent, under a guard of its own below `root`.
+    /// Starts an agent, under a guard of its own below `root`.
     ///
     /// # Errors
     /// When the guard or the program cannot be started.
-    pub fn start(
-        root: &mut Guard,
-        program: &Path,
-        arguments: &[&OsStr],
-        interrupted: Arc<AtomicBool>,
-    ) -> io::Result<Link> {
+    pub fn start(root: &mut Guard, agent: &AgentProgram, interrupted: Arc<AtomicBool>) -> io::Result<Link> {
         let mut guard = root.nested()?;
         let (theirs_requests, requests) = pipe()?;
         let (replies, theirs_replies) = pipe()?;
@@ -87,11 +82,13 @@ impl Link {
         for ours in [&requests, &replies, &output] {
             rustix::io::ioctl_fionbio(ours, true)?;
         }
-        let mut argv = vec![program.as_os_str()];
-        argv.extend_from_slice(arguments);
+        let arguments = agent.arguments.iter().map(OsString::as_os_str);
+        let argv: Vec<&OsStr> = std::iter::once(agent.program.as_os_str()).chain(arguments).collect();
+        let environment: Vec<(&OsStr, &OsStr)> =
+            agent.environment.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str())).collect();
         let started_ns = now_ns();
         let theirs = [theirs_requests.as_fd(), theirs_replies.as_fd(), theirs_output.as_fd()];
-        let child = guard.spawn(&argv, &[], Wiring::Agent, &theirs)?;
+        let child = guard.spawn(&argv, &environment, Wiring::Agent, &theirs)?;
         Ok(Link {
             guard,
             child,

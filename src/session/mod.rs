@@ -1,38 +1,47 @@
 //! A session: starts agents, feeds the race, tells observers, saves as it goes.
 //!
-//! [`run`] sets the stage (guard, server, calibration, reference) and clears it; in between, `course` is
-//! the loop, which knows agents only as `hands`; `resident` is those hands over live agents, each behind
-//! a [`link`].
+//! [`run`] sets the stage (guard, server, calibration, reference) and clears it; in between, `relay` has one
+//! runtime race after the other, and `course` is a race's loop, which knows agents only as `hands`; `resident` is
+//! those hands over live agents, each behind a [`link`].
 
 mod blocks;
 mod course;
 mod embedded;
+#[cfg(test)]
+mod fake;
 mod hands;
 pub mod link;
 mod meters;
 mod prepare;
+mod reference;
+mod relay;
 mod resident;
 mod saving;
+mod scaling;
+mod trial;
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
-use crate::candidate::Candidate;
+use crate::candidate::{Candidate, RUST};
 use crate::clock::now_ns;
 use crate::guard::Guard;
 use crate::host::Facts;
-use crate::plan::{Plan, Settings};
-use crate::protocol::Failed;
-use crate::race::{Race, Rules};
+use crate::plan::{Entry, Plan, Settings};
+use crate::protocol::{Failed, Job};
+use crate::race::Rules;
 use crate::record::{Calibration, Disturbance, Ending, Phase, Record, Warning};
 use crate::workload::{Step, Workload};
 use blocks::Pace;
 use course::Course;
 use embedded::Embedded;
 use link::Fault;
+use prepare::PreparedRuntime;
+use relay::Runner;
 use resident::{Nursery, Residents};
 use saving::Saver;
 
@@ -47,6 +56,19 @@ pub struct AgentProgram {
     pub arguments: Vec<OsString>,
     /// What its environment has beside this process's own.
     pub environment: Vec<(OsString, OsString)>,
+}
+
+impl AgentProgram {
+    /// The native agent: `program` is this one.
+    #[must_use]
+    pub fn native(program: &Path) -> AgentProgram {
+        AgentProgram {
+            runtime: RUST.to_owned(),
+            program: program.to_owned(),
+            arguments: vec!["agent".into()],
+            environment: Vec::new(),
+        }
+    }
 }
 
 /// What a session measures.
@@ -115,8 +137,8 @@ pub enum SessionError {
         /// Why.
         source: std::io::Error,
     },
-    /// The native agent could not calibrate or make the reference.
-    #[error("cannot prepare the workload: {0}")]
+    /// The native agent could not measure the machine.
+    #[error("cannot measure the machine: {0}")]
     Prepare(Failed),
 }
 
@@ -126,14 +148,27 @@ pub enum SessionError {
 /// # Errors
 /// When nothing could be measured at all.
 pub fn run(session: Session, observer: &mut dyn Observer) -> Result<Record, SessionError> {
+    let program = std::env::current_exe().map_err(|source| SessionError::Start { what: "the native agent", source })?;
+    run_with(&program, session, observer)
+}
+
+/// As [`run`], where `program` is the `conbench` that is the guard, the embedded server and the native agent.
+///
+/// # Errors
+/// When nothing could be measured at all.
+pub fn run_with(program: &Path, session: Session, observer: &mut dyn Observer) -> Result<Record, SessionError> {
     let counters = meters::Counters::start();
     let began_ns = now_ns();
-    let start = |what| move |source| SessionError::Start { what, source };
-    let program = std::env::current_exe().map_err(start("the native agent"))?;
-    let guard = Guard::start(&program, &std::env::temp_dir()).map_err(start("the guard"))?;
+    let guard = Guard::start(program, &std::env::temp_dir())
+        .map_err(|source| SessionError::Start { what: "the guard", source })?;
     let mut record = blank(&session);
     let mut saver = Saver::new(session.output.clone());
-    let nursery = Nursery { guard, program, interrupted: Arc::clone(&session.interrupted) };
+    let nursery = Nursery {
+        guard,
+        program: program.to_owned(),
+        agents: session.agents.clone(),
+        interrupted: Arc::clone(&session.interrupted),
+    };
     let stage = Stage { session: &session, observer, record: &mut record, saver: &mut saver, began_ns };
     let (ending, guard) = stage.play(nursery)?;
     if let Err(error) = guard.close() {
@@ -162,25 +197,30 @@ impl Stage<'_> {
     /// Prepares and races. Returns the guard, below which every agent has ended.
     fn play(self, mut nursery: Nursery) -> Result<(Ending, Guard), SessionError> {
         let Stage { session, observer, record, saver, began_ns } = self;
-        let mut job = prepare::job(session, prepare::draw(session));
-        job.directory = nursery.guard.directory().map(Path::to_owned);
-        if let (Some(directory), true) = (&job.directory, has_files(session)) {
+        let directory = nursery.guard.directory().map(Path::to_owned);
+        if let (Some(directory), true) = (&directory, has_files(session)) {
             warn_of_memory(directory, observer, &mut record.warnings);
         }
-        let server = match &job.directory {
+        let server = match &directory {
             Some(directory) if embedded::needed(&session.workload.steps) => Some(
                 Embedded::start(&mut nursery.guard, &nursery.program, directory)
                     .map_err(|source| SessionError::Start { what: "the embedded server", source })?,
             ),
             _ => None,
         };
-        job.server = server.as_ref().map(|server| server.address);
-        let prepared = match prepare::prepare(&mut nursery, session, &mut job, observer, &mut record.warnings) {
+        let server_address = server.as_ref().map(|server| server.address);
+        let steps = prepare::draw(session);
+        let job = |runtime: &str| Job {
+            directory: directory.clone(),
+            server: server_address,
+            ..prepare::job(session, steps.clone(), runtime)
+        };
+        let jobs = runtimes(&session.plan).into_iter().map(job).collect();
+        let prepared = match prepare::prepare(&mut nursery, session, jobs, observer, &mut record.warnings) {
             Ok(prepared) => prepared,
             Err(Fault::Interrupted) => return Ok((Ending::Interrupted, nursery.guard)),
             Err(Fault::Failed(failed)) => return Err(SessionError::Prepare(failed)),
         };
-        record.calibration = prepared.calibration;
         let settings = &session.settings;
         let rules = Rules {
             margin: session.workload.objective.margin,
@@ -188,11 +228,48 @@ impl Stage<'_> {
             seed: settings.seed,
             usable_cpus: session.host.usable_cpus(),
         };
-        let mut race = Race::new(&session.plan.entries, rules);
-        let mut residents = Residents::new(nursery, job, began_ns);
-        let rules = course::Rules { pace: pace(session), reference: prepared.reference, calls: prepared.calls };
-        let ending = Course::new(&mut residents, observer, record, saver, rules).run(&mut race);
+        let is_equal_work =
+            session.workload.steps.iter().all(|step| step.cpu().is_none_or(|cpu| cpu.time_ns.is_none()));
+        record.calibration.usable_cores = Some(prepared.usable_cores);
+        let (calls, lost_ns) = (prepared.calls, prepared.lost_ns);
+        let (mut runners, mut jobs, mut references) = (Vec::new(), HashMap::new(), HashMap::new());
+        for runtime in prepared.runtimes {
+            runners.push(runner(session, &runtime));
+            record.calibration.runtimes.extend(runtime.calibration);
+            jobs.insert(runtime.name.clone(), runtime.job);
+            references.extend(runtime.reference.map(|reference| (runtime.name, reference)));
+        }
+        let mut residents = Residents::new(nursery, jobs, began_ns);
+        let rules_of_course = course::Rules { pace: pace(session), references, calls, lost_ns };
+        let mut course = Course::new(&mut residents, observer, record, saver, rules_of_course);
+        let ending = relay::run(&mut course, &runners, &relay::Terms { rules, is_equal_work });
         Ok((ending, residents.into_guard()))
+    }
+}
+
+/// The runtimes of a plan, each once, in its order.
+fn runtimes(plan: &Plan) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for entry in &plan.entries {
+        if !names.contains(&entry.runtime.as_str()) {
+            names.push(&entry.runtime);
+        }
+    }
+    names
+}
+
+/// A runtime's part of the session.
+fn runner(session: &Session, prepared: &PreparedRuntime) -> Runner {
+    let hello = prepared.calibration.as_ref().map(|calibration| &calibration.hello);
+    let is_its_own = |entry: &&Entry| entry.runtime == prepared.name;
+    // Who chose start methods gets those.
+    let methods = hello.filter(|_| session.settings.start_methods.is_empty()).map(|hello| hello.start_methods.clone());
+    Runner {
+        name: prepared.name.clone(),
+        language: hello.map(|hello| hello.language.clone()),
+        entries: session.plan.entries.iter().filter(is_its_own).cloned().collect(),
+        methods: methods.unwrap_or_default(),
+        broken: prepared.broken.clone(),
     }
 }
 

@@ -1,35 +1,49 @@
-//! Before the first round: what the machine gives, unloaded, and what every task must come to.
+//! Before the first round: what the machine gives, unloaded, what each runtime says of itself, and what every
+//! task must come to.
 
 use std::collections::HashMap;
+use std::mem::discriminant;
 
 use super::link::{Fault, Link, out_of_turn};
+use super::reference::{self, Referred, Terms};
 use super::resident::Nursery;
 use super::{Event, Observer, Session, meters};
-use crate::candidate::{Candidate, Engine, RUST, Sizes};
+use crate::candidate::{Candidate, Engine, Sizes};
 use crate::protocol::{
-    Calibrate, Calibrated, FailureKind, Job, MakeReference, Reference, Reply, Request, StepJob, Target, VARIANTS,
-    draw_table,
+    Calibrate, Calibrated, Failed, Job, Note, Reference, Reply, Request, StepJob, Target, draw_table,
 };
-use crate::record::{Calibration, RuntimeCalibration, Warning};
-use crate::workload::{Cpu, Kernel};
+use crate::record::{RuntimeCalibration, Warning};
+use crate::workload::{Check, Cpu, Kernel};
 
 const MS: u64 = 1_000_000;
-/// Reference runs of a session: two agents run each variant once.
-const REFERENCES: u64 = 2;
-/// The part of `max_calls` that the reference may use.
-const CALLS_PART: u64 = 4;
 
 /// What was learnt before the first round.
 pub(super) struct Prepared {
-    /// For the record.
-    pub calibration: Calibration,
-    /// What every block is held against; `None` when checking is off.
-    pub reference: Option<Reference>,
+    /// What as many independent loops as usable CPUs really got, in cores.
+    pub usable_cores: f64,
+    /// What was learnt of each runtime, in the order in which they were named.
+    pub runtimes: Vec<PreparedRuntime>,
     /// Tasks run for it.
     pub calls: u64,
+    /// Time that went to agents which did not answer: the budget does not pay for it.
+    pub lost_ns: u64,
 }
 
-/// The steps with everything random drawn; iterations are set by [`calibrate`].
+/// What was learnt of one runtime.
+pub(super) struct PreparedRuntime {
+    /// Its name.
+    pub name: String,
+    /// For the record; `None` when its agent did not come as far as its hello.
+    pub calibration: Option<RuntimeCalibration>,
+    /// The job of its candidates, with the iterations of its language.
+    pub job: Job,
+    /// What every block is held against; `None` when checking is off.
+    pub reference: Option<Reference>,
+    /// Why none of its candidates can run.
+    pub broken: Option<Failed>,
+}
+
+/// The steps with everything random drawn; iterations are set for each language.
 pub(super) fn draw(session: &Session) -> Vec<StepJob> {
     let steps = session.workload.steps.iter().zip(0_u64..);
     steps
@@ -45,10 +59,10 @@ pub(super) fn draw(session: &Session) -> Vec<StepJob> {
         .collect()
 }
 
-/// A job for the reference agent; residents replace its candidate.
-pub(super) fn job(session: &Session, steps: Vec<StepJob>) -> Job {
+/// A job for the reference agent of a runtime; residents replace its candidate.
+pub(super) fn job(session: &Session, steps: Vec<StepJob>, runtime: &str) -> Job {
     Job {
-        candidate: Candidate::new(RUST, Engine::Sequential, Sizes::default()),
+        candidate: Candidate::new(runtime, Engine::Sequential, Sizes::default()),
         load: session.workload.load,
         payload: session.workload.payload,
         steps,
@@ -59,71 +73,180 @@ pub(super) fn job(session: &Session, steps: Vec<StepJob>) -> Job {
     }
 }
 
-/// Measures the machine, sets the iterations in `job`, and makes the reference.
+/// Measures the machine, and prepares each runtime that has one of these jobs.
+///
+/// # Errors
+/// When the native agent could not measure the machine, or on an interrupt. What is wrong with a runtime is said in
+/// its place.
 pub(super) fn prepare(
     nursery: &mut Nursery,
     session: &Session,
-    job: &mut Job,
+    jobs: Vec<Job>,
     observer: &mut dyn Observer,
     warnings: &mut Vec<Warning>,
 ) -> Result<Prepared, Fault> {
-    let (mut agent, hello, _) = nursery.agent()?;
-    let baseline = meters::memory_below(agent.guard().pid());
-    let mut calibration = RuntimeCalibration {
-        name: RUST.to_owned(),
-        hello,
-        iterations: Vec::new(),
-        iteration_ns: Vec::new(),
-        checked: false,
-        baseline_memory_bytes: baseline.map(|baseline| baseline.memory_bytes),
-        thread_scaling: None,
-        notes: Vec::new(),
+    let mut preparation = Preparation {
+        budget_ns: calibration_budget_ns(session, jobs.len()),
+        terms: Terms::new(session, jobs.len() as u64),
+        is_alone: jobs.len() == 1,
+        nursery,
+        session,
+        observer,
+        warnings,
+        languages: HashMap::new(),
+        calls: 0,
+        lost_ns: 0,
     };
-    let usable_cores = calibrate(&mut agent, session, job, &mut calibration, observer)?;
-    calibration.iterations = job.steps.iter().map(|step| step.iterations).collect();
-    let (reference, calls) = references(nursery, &mut agent, session, job, observer, warnings)?;
-    calibration.checked = reference.is_some();
-    let calibration = Calibration { usable_cores: Some(usable_cores), runtimes: vec![calibration] };
-    Ok(Prepared { calibration, reference, calls })
+    let usable_cores = preparation.cores()?;
+    let runtimes = jobs.into_iter().map(|job| preparation.runtime(job)).collect::<Result<_, Fault>>()?;
+    let Preparation { calls, lost_ns, .. } = preparation;
+    Ok(Prepared { usable_cores, runtimes, calls, lost_ns })
 }
 
-fn calibrate(
-    agent: &mut Link,
-    session: &Session,
-    job: &mut Job,
-    calibration: &mut RuntimeCalibration,
-    observer: &mut dyn Observer,
-) -> Result<f64, Fault> {
-    let timed = |step: &StepJob| step.step.cpu().filter(|cpu| cpu.time_ns.is_some()).copied();
-    let mut best: HashMap<(Kernel, u64), f64> = HashMap::new();
-    let kernels = job.steps.iter().filter_map(timed).count() as u64;
-    // A tenth of the session in all, at most.
-    let budget_ns = (session.settings.budget_ns / (10 * (kernels + 1))).clamp(20 * MS, 500 * MS);
-    observer.observe(&Event::Calibrating("the cores that can be had"));
-    let target = Target::Cores { loops: session.host.usable_cpus() };
-    let usable_cores = match measure(agent, target, budget_ns)? {
-        Calibrated::Cores { usable_cores } => usable_cores,
-        other @ Calibrated::Iteration { .. } => return Err(out_of_turn(&Reply::Calibrated(other), "in calibration")),
-    };
-    for step in &mut job.steps {
-        let Some(cpu) = timed(step) else {
-            calibration.iteration_ns.push(None);
-            continue;
-        };
-        let key = (cpu.kernel, cpu.input_bytes);
-        let best_ns = match best.get(&key) {
-            Some(best_ns) => *best_ns,
-            None => {
-                observer.observe(&Event::Calibrating(cpu.kernel.name()));
-                let best_ns = iteration(agent, cpu, budget_ns)?;
-                best.insert(key, best_ns);
-                best_ns
-            }
-        };
-        calibration.iteration_ns.push(Some(best_ns));
-        step.iterations = ((cpu.time_ns.unwrap_or(0) as f64 / best_ns).round() as u64).max(1);
+/// What one calibration may take: a tenth of the session for all, at most.
+fn calibration_budget_ns(session: &Session, runtimes: usize) -> u64 {
+    let timed = session.workload.steps.iter().filter_map(|step| step.cpu()).filter(|cpu| cpu.time_ns.is_some());
+    let measurements = (timed.count() * runtimes) as u64 + 1;
+    (session.settings.budget_ns / (10 * measurements)).clamp(20 * MS, 500 * MS)
+}
+
+/// What a language's kernels take, by step: iterations, and the time of one where it was measured.
+type Iterations = Vec<(u64, Option<f64>)>;
+
+struct Preparation<'a> {
+    nursery: &'a mut Nursery,
+    session: &'a Session,
+    observer: &'a mut dyn Observer,
+    warnings: &'a mut Vec<Warning>,
+    /// What one calibration may take.
+    budget_ns: u64,
+    terms: Terms,
+    /// Whether there is one runtime, which then need not be named.
+    is_alone: bool,
+    languages: HashMap<String, Iterations>,
+    calls: u64,
+    lost_ns: u64,
+}
+
+impl Preparation<'_> {
+    /// What the native agent measures, whatever runtimes there are: it is of the machine.
+    fn cores(&mut self) -> Result<f64, Fault> {
+        let (mut agent, ..) = self.nursery.native()?;
+        self.observer.observe(&Event::Calibrating("the cores that can be had"));
+        let target = Target::Cores { loops: self.session.host.usable_cpus() };
+        match measure(&mut agent, target, self.budget_ns)? {
+            Calibrated::Cores { usable_cores } => Ok(usable_cores),
+            other @ Calibrated::Iteration { .. } => Err(out_of_turn(&Reply::Calibrated(other), "in calibration")),
+        }
     }
-    Ok(usable_cores)
+
+    fn runtime(&mut self, job: Job) -> Result<PreparedRuntime, Fault> {
+        let name = job.candidate.runtime.clone();
+        let mut prepared = PreparedRuntime { name, calibration: None, job, reference: None, broken: None };
+        match self.learn(&mut prepared) {
+            Ok(()) => {}
+            Err(Fault::Failed(failed)) => prepared.broken = Some(failed),
+            Err(Fault::Interrupted) => return Err(Fault::Interrupted),
+        }
+        Ok(prepared)
+    }
+
+    fn learn(&mut self, prepared: &mut PreparedRuntime) -> Result<(), Fault> {
+        let (mut agent, hello, _) = self.nursery.agent(&prepared.name)?;
+        let baseline = meters::memory_below(agent.guard().pid());
+        let language = hello.language.clone();
+        let calibration = prepared.calibration.insert(RuntimeCalibration {
+            name: prepared.name.clone(),
+            hello,
+            iterations: Vec::new(),
+            iteration_ns: Vec::new(),
+            checked: false,
+            baseline_memory_bytes: baseline.map(|baseline| baseline.memory_bytes),
+            thread_scaling: None,
+            notes: Vec::new(),
+        });
+        let iterations = self.iterations(&mut agent, &prepared.job, &language)?;
+        for (step, (iterations, _)) in prepared.job.steps.iter_mut().zip(&iterations) {
+            step.iterations = *iterations;
+        }
+        (calibration.iterations, calibration.iteration_ns) = iterations.into_iter().unzip();
+        self.observer.observe(&Event::Calibrating(&format!("the reference of {}", prepared.name)));
+        let referred = reference::make(self.nursery, agent, &prepared.job, &self.terms)?;
+        self.calls = self.calls.saturating_add(referred.calls);
+        self.lost_ns += referred.lost_ns;
+        self.take(prepared, referred);
+        Ok(())
+    }
+
+    /// Takes what the reference came to, and says what was found on the way.
+    fn take(&mut self, prepared: &mut PreparedRuntime, referred: Referred) {
+        for note in &referred.notes {
+            // The word about what is not compared says this too.
+            if !(matches!(note, Note::Unstable { .. }) && referred.unchecked.is_some()) {
+                self.found(&prepared.name, note);
+            }
+        }
+        if let Some(message) = referred.unchecked {
+            let name = &prepared.name;
+            let message = if self.is_alone { message } else { format!("{name}: {message}") };
+            self.warn(Warning::Unchecked { message });
+        }
+        prepared.broken = referred.broken;
+        prepared.reference = referred.reference;
+        let is_compared = |check: &Check| *check != Check::None;
+        let mut codes = self.session.workload.steps.iter().filter_map(|step| step.python());
+        if let Some(calibration) = &mut prepared.calibration {
+            calibration.notes = referred.notes;
+            calibration.checked = prepared.reference.is_some() && codes.all(|python| is_compared(&python.check));
+        }
+    }
+
+    /// Says what was found in the user's own code, each thing once: it is the same code under every runtime.
+    fn found(&mut self, runtime: &str, note: &Note) {
+        let is_same = |other: &Note| match (note, other) {
+            // Times differ from run to run.
+            (Note::SecondPassFaster { .. }, _) => discriminant(note) == discriminant(other),
+            _ => note == other,
+        };
+        let is_known = |warning: &Warning| matches!(warning, Warning::Found { note, .. } if is_same(note));
+        if !self.warnings.iter().any(is_known) {
+            self.warn(Warning::Found { runtime: runtime.to_owned(), note: note.clone() });
+        }
+    }
+
+    fn warn(&mut self, warning: Warning) {
+        self.observer.observe(&Event::Warning(&warning));
+        self.warnings.push(warning);
+    }
+
+    /// The iterations of each step: calibrated by the first runtime of a language, so that all of it do equal work.
+    fn iterations(&mut self, agent: &mut Link, job: &Job, language: &str) -> Result<Iterations, Fault> {
+        if let Some(known) = self.languages.get(language) {
+            return Ok(known.clone());
+        }
+        let mut best: HashMap<(Kernel, u64), f64> = HashMap::new();
+        let mut iterations = Iterations::new();
+        for step in &job.steps {
+            let Some((cpu, time_ns)) = step.step.cpu().and_then(|cpu| Some((*cpu, cpu.time_ns?))) else {
+                iterations.push((1, None));
+                continue;
+            };
+            let key = (cpu.kernel, cpu.input_bytes);
+            let best_ns = match best.get(&key) {
+                Some(best_ns) => *best_ns,
+                None => {
+                    let what = cpu.kernel.name();
+                    let what = if self.is_alone { what.to_owned() } else { format!("{what} in {language}") };
+                    self.observer.observe(&Event::Calibrating(&what));
+                    iteration(agent, cpu, self.budget_ns)?
+                }
+            };
+            best.insert(key, best_ns);
+            iterations.push((((time_ns as f64 / best_ns).round() as u64).max(1), Some(best_ns)));
+        }
+        self.languages.insert(language.to_owned(), iterations.clone());
+        Ok(iterations)
+    }
 }
 
 fn iteration(agent: &mut Link, cpu: Cpu, budget_ns: u64) -> Result<f64, Fault> {
@@ -140,69 +263,4 @@ fn measure(agent: &mut Link, target: Target, budget_ns: u64) -> Result<Calibrate
         Reply::Calibrated(calibrated) => Ok(calibrated),
         other => Err(out_of_turn(&other, "in calibration")),
     }
-}
-
-/// The checksums of all variants, made by two processes; `None`, and a warning, when they are of no use.
-fn references(
-    nursery: &mut Nursery,
-    first: &mut Link,
-    session: &Session,
-    job: &Job,
-    observer: &mut dyn Observer,
-    warnings: &mut Vec<Warning>,
-) -> Result<(Option<Reference>, u64), Fault> {
-    let mut unchecked = |message: String, calls: u64| {
-        let warning = Warning::Unchecked { message };
-        observer.observe(&Event::Warning(&warning));
-        warnings.push(warning);
-        Ok((None, calls))
-    };
-    let calls = REFERENCES * VARIANTS;
-    if session.workload.max_calls.is_some_and(|most| most / CALLS_PART < calls) {
-        let least = calls * CALLS_PART;
-        return unchecked(
-            format!("a reference needs a `max_calls` of {least} at least: raise it to have them compared"),
-            0,
-        );
-    }
-    let one = match reference(first, job) {
-        Ok(reference) => reference,
-        Err(fault) => return unchecked(of_the_task(fault)?, VARIANTS),
-    };
-    let (mut second, ..) = nursery.agent()?;
-    match reference(&mut second, job) {
-        Ok(other) if other == one => Ok((Some(one), calls)),
-        Ok(other) => unchecked(disagreement(&one, &other, session), calls),
-        Err(fault) => unchecked(of_the_task(fault)?, calls),
-    }
-}
-
-fn reference(agent: &mut Link, job: &Job) -> Result<Reference, Fault> {
-    let patience_ns = job.task_timeout_ns.saturating_mul(VARIANTS).saturating_add(30_000 * MS);
-    let make = MakeReference { job: job.clone(), budget_ns: 0, most_calls: None };
-    let request = Request::Reference(Box::new(make));
-    match agent.exchange(Some(&request), patience_ns, "as the reference", None)? {
-        Reply::Reference(reference) => Ok(reference),
-        other => Err(out_of_turn(&other, "as the reference")),
-    }
-}
-
-/// A task that fails here fails in each candidate too, with its cause; the session need not end for it.
-fn of_the_task(fault: Fault) -> Result<String, Fault> {
-    match fault {
-        Fault::Failed(failed) if failed.kind != FailureKind::Protocol => {
-            Ok(format!("the run that would be the reference failed ({failed})"))
-        }
-        other => Err(other),
-    }
-}
-
-fn disagreement(one: &Reference, other: &Reference, session: &Session) -> String {
-    let differs = one.tables.iter().zip(&other.tables).position(|(one, other)| one != other);
-    let step = differs.and_then(|number| session.workload.steps.get(number).map(|step| (number + 1, step.kind())));
-    let what = match step {
-        Some((number, kind)) => format!("two runs of step {number} ({kind})"),
-        None => "two runs".to_owned(),
-    };
-    format!("{what} gave different results for the same tasks: make a task's result depend on its index alone")
 }

@@ -1,7 +1,6 @@
 //! Live agents: started, parked and run through their links.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,8 +9,8 @@ use std::time::Duration;
 use super::blocks::grace_ns;
 use super::hands::{Ask, Born, Farewell, Hands, PARKED_SHARE, Taken};
 use super::link::{Fault, Link, Ticks, out_of_turn};
-use super::meters;
-use crate::candidate::Candidate;
+use super::{AgentProgram, meters};
+use crate::candidate::{Candidate, Model, RUST};
 use crate::clock::now_ns;
 use crate::guard::Guard;
 use crate::protocol::{BlockKind, FailureKind, Go, Hello, Job, PROTOCOL, Reply, Request};
@@ -20,10 +19,12 @@ use crate::record::MemorySample;
 const SECOND_NS: u64 = 1_000_000_000;
 /// How long an agent may take to say hello.
 const HELLO_NS: u64 = 20 * SECOND_NS;
-/// How long it may take to fill its pool and open its connections.
+/// How long it may take to import what it needs, fill its pool and open its connections.
 const SET_UP_NS: u64 = 10 * SECOND_NS;
+/// How much longer for each worker that is a process or an interpreter of its own.
+const WORKER_SET_UP_NS: u64 = SECOND_NS / 2;
 /// How long an agent may take to say goodbye.
-const BYE_NS: u64 = 3 * SECOND_NS;
+const BYE_NS: u64 = 5 * SECOND_NS;
 /// How long processes may take to end after their agent did.
 const LEFTOVER_GRACE: Duration = Duration::from_millis(250);
 /// How long after its block an agent is left to settle before what it uses counts against it.
@@ -33,21 +34,36 @@ const JUDGED_NS: u64 = 50_000_000;
 /// How often memory is sampled in a block.
 const MEMORY_SAMPLES: u64 = 5;
 
-/// What starts agents: the guard above them and the program.
+/// What starts agents: the guard above them and their programs.
 pub(super) struct Nursery {
     /// The session's guard.
     pub guard: Guard,
-    /// The program that is the native agent: this one.
+    /// This program: it is the native agent and the embedded server, too.
     pub program: PathBuf,
+    /// The agents of the session's runtimes.
+    pub agents: Vec<AgentProgram>,
     /// Set when the user interrupts.
     pub interrupted: Arc<AtomicBool>,
 }
 
 impl Nursery {
-    /// Starts a native agent and hears its hello. Returns it with the time from its start.
-    pub(super) fn agent(&mut self) -> Result<(Link, Hello, u64), Fault> {
-        let arguments = [OsStr::new("agent")];
-        let mut link = Link::start(&mut self.guard, &self.program, &arguments, Arc::clone(&self.interrupted))
+    /// Starts the native agent and hears its hello, whatever runtimes are measured.
+    pub(super) fn native(&mut self) -> Result<(Link, Hello, u64), Fault> {
+        let native = AgentProgram::native(&self.program);
+        self.start(&native)
+    }
+
+    /// Starts an agent of this runtime and hears its hello. Returns it with the time from its start.
+    pub(super) fn agent(&mut self, runtime: &str) -> Result<(Link, Hello, u64), Fault> {
+        match self.agents.iter().find(|agent| agent.runtime == runtime) {
+            Some(agent) => self.start(&agent.clone()),
+            None if runtime == RUST => self.native(),
+            None => Err(Fault::new(FailureKind::Setup, format!("no agent of the runtime `{runtime}` is known"))),
+        }
+    }
+
+    fn start(&mut self, agent: &AgentProgram) -> Result<(Link, Hello, u64), Fault> {
+        let mut link = Link::start(&mut self.guard, agent, Arc::clone(&self.interrupted))
             .map_err(|error| Fault::new(FailureKind::Setup, format!("cannot start the agent: {error}")))?;
         let doing = "at its start";
         match link.exchange(None, HELLO_NS, doing, None)? {
@@ -71,8 +87,8 @@ impl Nursery {
 pub(super) struct Residents {
     /// What starts them.
     pub nursery: Nursery,
-    /// What every job has in common; its candidate is replaced.
-    pub job: Job,
+    /// The jobs, by runtime; their candidates are replaced.
+    pub jobs: HashMap<String, Job>,
     /// When the session began.
     pub began_ns: u64,
     agents: HashMap<usize, Resident>,
@@ -132,8 +148,8 @@ impl Parked {
 }
 
 impl Residents {
-    pub(super) fn new(nursery: Nursery, job: Job, began_ns: u64) -> Residents {
-        Residents { nursery, job, began_ns, agents: HashMap::new(), next_block: 0, settling: None }
+    pub(super) fn new(nursery: Nursery, jobs: HashMap<String, Job>, began_ns: u64) -> Residents {
+        Residents { nursery, jobs, began_ns, agents: HashMap::new(), next_block: 0, settling: None }
     }
 
     /// Begins the account of the agent whose block ended last, since something else runs from now on. What it
@@ -170,9 +186,12 @@ impl Hands for Residents {
 
     fn start(&mut self, slot: usize, candidate: &Candidate) -> Result<Born, Fault> {
         self.settle();
-        let (mut link, _, boot_ns) = self.nursery.agent()?;
-        let job = Job { candidate: candidate.clone(), ..self.job.clone() };
-        let patience_ns = SET_UP_NS.saturating_add(grace_ns(job.task_timeout_ns));
+        let Some(job) = self.jobs.get(&candidate.runtime) else {
+            return Err(Fault::new(FailureKind::Setup, format!("there is no job for `{}`", candidate.runtime)));
+        };
+        let job = Job { candidate: candidate.clone(), ..job.clone() };
+        let (mut link, _, boot_ns) = self.nursery.agent(&candidate.runtime)?;
+        let patience_ns = set_up_ns(candidate).saturating_add(grace_ns(job.task_timeout_ns));
         let doing = "while it was set up";
         match link.exchange(Some(&Request::Job(Box::new(job))), patience_ns, doing, None)? {
             Reply::Ready(ready) => {
@@ -193,7 +212,7 @@ impl Hands for Residents {
         } else {
             self.settle()
         }
-        let server = self.job.server.map(|server| server.pid);
+        let server = self.jobs.values().find_map(|job| job.server).map(|server| server.pid);
         let Some(agent) = self.agents.get_mut(&slot) else {
             return Err(Fault::new(FailureKind::Agent, "the agent is gone".to_owned()));
         };
@@ -223,7 +242,7 @@ impl Hands for Residents {
         // Whatever went wrong at an agent's end shows as a missing teardown time: its figures are taken.
         let Ok(Reply::Bye(ended)) = reply else { return Farewell::default() };
         let leftover = agent.link.leftover(LEFTOVER_GRACE);
-        Farewell { teardown_ns: Some(ended.teardown_ns), leftover }
+        Farewell { teardown_ns: Some(ended.teardown_ns), leftover, left_behind: ended.left_behind }
     }
 
     fn kill(&mut self, slot: usize) {
@@ -275,6 +294,18 @@ impl Resident {
     fn park(&mut self) -> Result<(), Fault> {
         if self.parked.stops { self.link.guard().stop().map_err(guard_failed) } else { Ok(()) }
     }
+}
+
+/// How long this candidate may take to fill its pool and open its connections. Worker processes may each be a
+/// new interpreter that imports what it needs, one after another on a host of few cores.
+fn set_up_ns(candidate: &Candidate) -> u64 {
+    let processes = match candidate.model() {
+        Model::Processes | Model::AsyncProcesses | Model::Interpreters => {
+            candidate.sizes.workers.unwrap_or_else(|| candidate.sizes.concurrency())
+        }
+        _ => 0,
+    };
+    SET_UP_NS + u64::from(processes).saturating_mul(WORKER_SET_UP_NS)
 }
 
 fn guard_failed(error: std::io::Error) -> Fault {

@@ -9,7 +9,8 @@ use std::process::{Child, Command};
 use conbench::agent::descriptors::inherit;
 use conbench::candidate::{Candidate, Engine, RUST, Sizes};
 use conbench::protocol::{
-    Block, BlockKind, Failed, Go, Job, REQUESTS_FD, Ready, Reference, Reply, Request, StepJob, draw_table,
+    Block, BlockKind, Failed, Go, Job, MakeReference, REQUESTS_FD, Ready, Reference, Reply, Request, StepJob,
+    draw_table,
 };
 use conbench::workload::{Load, Payload, Step};
 
@@ -35,7 +36,7 @@ impl Agent {
         drop((command, requests_end, replies_end));
         let mut agent = Agent { child, requests, replies: BufReader::new(replies) };
         match agent.receive() {
-            Some(Reply::Hello(hello)) => assert_eq!((hello.runtime.as_str(), hello.gil), (RUST, None)),
+            Some(Reply::Hello(hello)) => assert_eq!((hello.language.as_str(), hello.gil), (RUST, None)),
             other => panic!("not a hello: {other:?}"),
         }
         agent
@@ -84,7 +85,8 @@ impl Agent {
 
     /// The reference checksums of a job.
     pub fn reference(&mut self, job: &Job) -> Reference {
-        match self.ask(&Request::Reference(Box::new(job.clone()))) {
+        let make = MakeReference { job: job.clone(), budget_ns: 0, most_calls: None };
+        match self.ask(&Request::Reference(Box::new(make))) {
             Reply::Reference(reference) => reference,
             other => panic!("not a reference: {other:?}"),
         }

@@ -5,10 +5,10 @@ use hdrhistogram::Histogram;
 use crate::candidate::{Candidate, Engine, RUST, Sizes};
 use crate::host::{Facts, FileSystem, ResourceLimits};
 use crate::plan::{Entry, Foreseen, Plan, Settings};
-use crate::protocol::{Block, BlockKind, Hello, HistogramData, PROTOCOL, Usage};
+use crate::protocol::{Block, BlockKind, Hello, HistogramData, PROTOCOL, Serialisation, Usage};
 use crate::record::{
     BlockRecord, Calibration, CandidateRecord, Disturbance, Ending, Incarnation, MemorySample, Phase, Record, Round,
-    RuntimeCalibration,
+    RuntimeCalibration, ThreadScaling,
 };
 use crate::workload::{Cpu, Distribution, Goal, Kernel, Limits, Load, Objective, Payload, Step, Workload};
 
@@ -43,9 +43,32 @@ impl Synthetic {
 
     /// Adds a candidate, with an entry whose ladder ends at 64.
     pub(super) fn add(&mut self, engine: Engine, sizes: Sizes, shape: Shape) -> usize {
+        self.add_to(RUST, engine, sizes, shape)
+    }
+
+    /// Adds a runtime in which two threads scale like this.
+    pub(super) fn add_runtime(&mut self, name: &str, language: &str, gil: Option<bool>, ratio: f64) {
+        let scaling = ThreadScaling { ratio, low: ratio - 0.02, high: ratio + 0.02, cpu_share_alone: 0.99 };
+        let mut runtime = native();
+        runtime.name = name.to_owned();
+        runtime.hello.language = language.to_owned();
+        runtime.hello.gil = gil;
+        runtime.thread_scaling = Some(scaling);
+        self.record.calibration.runtimes.push(runtime);
+    }
+
+    /// A memory block in which pickling was measured.
+    pub(super) fn pickling(&mut self, candidate: usize, bytes_per_task: f64, ns_per_task: f64) {
+        let mut figures = self.block(BlockKind::Memory, self.shapes[candidate], 0.0);
+        figures.serialisation = Some(Serialisation { bytes_per_task, ns_per_task });
+        self.push(candidate, None, 0, None, figures);
+    }
+
+    /// As [`Synthetic::add`], to this runtime.
+    pub(super) fn add_to(&mut self, runtime: &str, engine: Engine, sizes: Sizes, shape: Shape) -> usize {
         let ladder = |has: bool| if has { vec![1, 2, 64] } else { Vec::new() };
         self.record.plan.entries.push(Entry {
-            runtime: RUST.to_owned(),
+            runtime: runtime.to_owned(),
             engine,
             start_method: None,
             default_sizes: sizes,
@@ -54,7 +77,7 @@ impl Synthetic {
             chunk: Vec::new(),
         });
         self.record.candidates.push(CandidateRecord {
-            candidate: Candidate::new(RUST, engine, sizes),
+            candidate: Candidate::new(runtime, engine, sizes),
             incarnations: Vec::new(),
             blocks: Vec::new(),
             failure: None,

@@ -1,0 +1,150 @@
+"""The agent's life: `hello`, then a reply to each request until `bye`, a failure, or the end of the requests."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Dict, List, Optional
+
+from . import engines
+from .protocol import PROTOCOL, Bye, Calibrate, Channel, Failure, Go, Job, Reference, parse
+
+if TYPE_CHECKING:
+    from .running import Running
+
+
+def main(arguments: List[str]) -> None:
+    """`main.py` is an agent; `main.py hello` only prints what an agent says of itself."""
+    if arguments == ["hello"]:
+        sys.stdout.write(json.dumps({"hello": hello()}) + "\n")
+        return
+    _open_standard_streams()
+    try:
+        channel = Channel()
+    except OSError as error:
+        sys.stderr.write(f"this is conbench's agent for Python, which conbench starts: {error}\n")
+        sys.exit(2)
+    agent = Agent()
+    status = 1
+    try:
+        status = agent.serve(channel)
+    except OSError as error:
+        sys.stderr.write(f"the agent lost its controller: {error}\n")
+    finally:
+        agent.abandon()
+        # Threads that a task left behind must not keep the process alive.
+        os._exit(status)
+
+
+def hello() -> Dict[str, object]:
+    """What an agent says of itself. Nothing that only some candidates need is imported for it."""
+    offered, absent = engines.offers()
+    return {
+        "protocol": PROTOCOL,
+        "language": "python",
+        "version": sys.version.split()[0],
+        "implementation": {"cpython": "CPython"}.get(sys.implementation.name, sys.implementation.name),
+        "executable": sys.executable,
+        "gil": gil(),
+        "free_threaded": "t" in sys.abiflags,
+        "clock_resolution_ns": max(round(time.get_clock_info("monotonic").resolution * 1e9), 1),
+        "clock_cost_ns": _clock_cost_ns(),
+        "engines": offered,
+        "absent": absent,
+        "start_methods": engines.start_methods(),
+        "event_loops": engines.event_loops(),
+    }
+
+
+def gil() -> bool:
+    """Whether a global interpreter lock is in force now: an import can turn it on where it was off."""
+    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
+
+
+class Agent:
+    """Answers requests."""
+
+    def __init__(self) -> None:
+        """Holds no candidate yet."""
+        self._candidate: Optional[Running] = None
+
+    def serve(self, channel: Channel) -> int:
+        """Answers until the end, and gives the exit status. OSError if the channel is gone."""
+        channel.send({"hello": hello()})
+        # Not before `hello`, which is awaited; not after `job`, whose start-up is measured.
+        from . import running  # noqa: F401
+
+        while line := channel.receive():
+            received_ns = time.monotonic_ns()
+            try:
+                reply = self.answer(line, received_ns)
+            except BaseException as error:
+                reply = Failure.of(error).to_frame()
+            _flush_standard_streams()
+            channel.send(reply)
+            if "bye" in reply or "failed" in reply:
+                return int("failed" in reply)
+        return 0
+
+    def answer(self, line: bytes, received_ns: int) -> Dict[str, object]:
+        """The reply to one request."""
+        from .running import Running
+
+        request = parse(line)
+        if isinstance(request, Job):
+            self._candidate = Running(request)
+            return {"ready": self._candidate.first_tasks(received_ns)}
+        if isinstance(request, Go):
+            if self._candidate is None:
+                raise Failure("protocol", "the agent does not understand a request: `go` came before `job`")
+            return {"block": self._candidate.block(request)}
+        if isinstance(request, Bye):
+            candidate, self._candidate = self._candidate, None
+            return {"bye": {"teardown_ns": 0, "left_behind": []} if candidate is None else candidate.close(received_ns)}
+        from . import calibrate
+
+        if isinstance(request, Calibrate):
+            return {"calibrated": calibrate.calibrate(request)}
+        assert isinstance(request, Reference)
+        return {"reference": calibrate.reference(request)}
+
+    def abandon(self) -> None:
+        """Ends what a candidate that was not closed still runs."""
+        if self._candidate is not None:
+            self._candidate.abandon()
+
+
+def _clock_cost_ns() -> float:
+    """What one reading of the clock costs: the best of many runs."""
+    readings = 1000
+    clock = time.monotonic_ns
+    best = float("inf")
+    for _ in range(20):
+        start_ns = clock()
+        for _ in range(readings):
+            clock()
+        best = min(best, (clock() - start_ns) / readings)
+    return best
+
+
+def _open_standard_streams() -> None:
+    """Opens /dev/null where a standard stream is closed, so that no file or pipe gets a number below 3."""
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != fd:
+                os.dup2(null, fd)
+                os.close(null)
+
+
+def _flush_standard_streams() -> None:
+    """Lets out what the user's code printed: the process ends without the interpreter's own last flush."""
+    for stream in (sys.stdout, sys.stderr):
+        # There may be none; the user's code may have closed it, or put anything in its place.
+        with suppress(Exception):
+            stream.flush()

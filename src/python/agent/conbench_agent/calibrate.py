@@ -1,0 +1,53 @@
+"""Measurements of the unloaded machine, and the reference that every candidate is held against."""
+
+from __future__ import annotations
+
+from time import monotonic_ns
+from typing import Dict
+
+from . import steps
+from .protocol import Calibrate, Cpu, Reference
+from .task import VARIANTS
+
+#: Inputs that are averaged over: tasks work on several, which need not cost the same.
+_INPUTS = 4
+#: A batch lasts about so long, beside which the clock's cost and resolution are nothing.
+_BATCH_NS = 50_000
+
+
+def calibrate(request: Calibrate) -> Dict[str, object]:
+    """The body of `calibrated`."""
+    return {"iteration": {"best_ns": _iteration_ns(request.target.iteration, request.budget_ns)}}
+
+
+def reference(request: Reference) -> Dict[str, object]:
+    """The body of `reference`: checksums of each step, and what the user's functions make of their items.
+
+    The user's functions run on the items of at most `VARIANTS` tasks, and of one at least; after the budget no further
+    one is begun.
+    """
+    task = steps.build(request.job, steps.Place.agent())
+    rows = [task.reference(index) for index in range(VARIANTS)]
+    found = task.verify(VARIANTS, request.budget_ns)
+    task.close()
+    return {"tables": [list(table) for table in zip(*rows)], "results": found.digests, "notes": found.notes}
+
+
+def _iteration_ns(cpu: Cpu, budget_ns: int) -> float:
+    """The time of one iteration: for each input the best batch, and of these the mean."""
+    from .steps.kernels import Input, input_seed
+
+    end_ns = monotonic_ns() + budget_ns
+    inputs = [Input(cpu._asdict(), input_seed(0, 1, variant)) for variant in range(_INPUTS)]
+    sizes = [1] * _INPUTS
+    best = [float("inf")] * _INPUTS
+    # Every input runs once, whatever the budget; the first runs also warm caches and allocator.
+    while True:
+        for number, each in enumerate(inputs):
+            start_ns = monotonic_ns()
+            each.run(0, sizes[number])
+            each_ns = (monotonic_ns() - start_ns) / sizes[number]
+            best[number] = min(best[number], each_ns)
+            sizes[number] = int(min(max(_BATCH_NS / max(each_ns, 1.0), 1), 1e6))
+        if monotonic_ns() >= end_ns:
+            return sum(best) / len(best)

@@ -1,0 +1,138 @@
+"""Engines: how tasks are run. Each is one small module with the idiom that its users write, and knows no step."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Callable, Dict, List, NamedTuple, Optional, Tuple
+
+from ..protocol import Failure, Job
+
+if TYPE_CHECKING:
+    from ..task import Task
+    from .base import Engine
+
+
+class _Offer(NamedTuple):
+    """An engine's model, where it is made, and how many workers its library starts by default."""
+
+    model: str
+    made_by: str
+    default_workers: Optional[Callable[[], int]] = None
+
+
+def _cpus() -> int:
+    """The processors that the standard library counts when it sizes a pool."""
+    count: Callable[[], Optional[int]] = getattr(os, "process_cpu_count", os.cpu_count)
+    return count() or 1
+
+
+def _pool_threads() -> int:
+    """The default of a ThreadPoolExecutor, and of an InterpreterPoolExecutor, whose interpreters have a thread each."""
+    return min(32, _cpus() + 4)
+
+
+_OFFERS: Dict[str, _Offer] = {
+    "sequential": _Offer("sequential", "sequential:Sequential"),
+    "ThreadPoolExecutor": _Offer("threads", "threads:ThreadPool", _pool_threads),
+    "Thread": _Offer("threads", "thread_per_task:ThreadPerTask"),
+    "ProcessPoolExecutor": _Offer("processes", "process_executor:ProcessExecutor", _cpus),
+    "multiprocessing.Pool": _Offer("processes", "multiprocessing_pool:MultiprocessingPool", _cpus),
+    "Process": _Offer("processes", "process_per_task:ProcessPerTask"),
+    "asyncio": _Offer("async", "asyncio_tasks:on_asyncio"),
+    "TaskGroup": _Offer("async", "task_group:on_asyncio"),
+    "uvloop": _Offer("async", "asyncio_tasks:on_uvloop"),
+    "asyncio+ThreadPoolExecutor": _Offer("async+threads", "mixes:WithThreads", _pool_threads),
+    "asyncio+ProcessPoolExecutor": _Offer("async+processes", "mixes:WithProcesses", _cpus),
+    "InterpreterPoolExecutor": _Offer("interpreters", "interpreters:InterpreterPool", _pool_threads),
+}
+
+
+def build(job: Job, task: Task) -> Engine:
+    """Makes the engine of a job's candidate, its workers started; its module is imported only now."""
+    name = job.candidate.engine
+    reason = _why_absent(name)
+    if reason is not None:
+        raise Failure("setup", f"the engine {name} is not to be had: {reason}")
+    module, _, maker = _OFFERS[name].made_by.partition(":")
+    engine: Engine = getattr(import_module("." + module, __name__), maker)(job, task)
+    return engine
+
+
+def model(name: str) -> str:
+    """The concurrency model of an engine."""
+    return _OFFERS[name].model
+
+
+def offers() -> Tuple[List[Dict[str, object]], List[Dict[str, object]]]:
+    """For `hello`: the engines that this interpreter offers, and those it does not, with the reason."""
+    offered: List[Dict[str, object]] = []
+    absent: List[Dict[str, object]] = []
+    for name, offer in _OFFERS.items():
+        reason = _why_absent(name)
+        if reason is not None:
+            absent.append({"engine": name, "reason": reason})
+        elif offer.default_workers is None:
+            offered.append({"engine": name})
+        else:
+            offered.append({"engine": name, "default_workers": offer.default_workers()})
+    return offered, absent
+
+
+def start_methods() -> List[str]:
+    """How worker processes can be started, the default of this platform and version first."""
+    if sys.platform != "linux":
+        return ["spawn", "fork", "forkserver"]
+    return ["forkserver", "fork", "spawn"] if sys.version_info >= (3, 14) else ["fork", "spawn", "forkserver"]
+
+
+def event_loops() -> List[str]:
+    """The event loops at hand: asyncio's own, and uvloop with its version where it can be imported."""
+    version = _uvloop()
+    return ["asyncio"] if version is None else ["asyncio", "uvloop " + version]
+
+
+def _why_absent(name: str) -> Optional[str]:
+    if name not in _OFFERS:
+        return "conbench knows no such engine of Python"
+    if name == "TaskGroup":
+        return _needs(3, 11)
+    if name == "InterpreterPoolExecutor":
+        return _needs(3, 14)
+    if name == "uvloop" and _uvloop() is None:
+        return "the package uvloop cannot be imported here"
+    if "process" in _OFFERS[name].model and find_spec("_multiprocessing") is None:
+        return "this interpreter was built without multiprocessing"
+    return None
+
+
+def _needs(major: int, minor: int) -> Optional[str]:
+    if sys.version_info >= (major, minor):
+        return None
+    return "it needs CPython {}.{}, and this is {}.{}".format(major, minor, *sys.version_info[:2])
+
+
+@cache
+def _uvloop() -> Optional[str]:
+    """The version of uvloop, or None.
+
+    It is imported in a child process: here it would bring asyncio along, which is part of the start-up of those
+    candidates alone that use it.
+    """
+    if find_spec("uvloop") is None:
+        return None
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writer, str(import_module("uvloop").__version__).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with open(reader, "rb") as answer:
+        version = answer.read().decode()
+    os.waitpid(child, 0)
+    return version or None

@@ -1,0 +1,52 @@
+"""What an engine is."""
+
+from __future__ import annotations
+
+from typing import Dict, List
+
+from .. import leftovers
+from ..meter import Usage
+from ..sampler import Sampler
+
+
+class Engine:
+    """Runs blocks of tasks under one concurrency model. Between blocks its threads and processes live, and are idle.
+
+    Constructors start the workers; a fork pool is filled before any thread starts.
+    """
+
+    #: Tasks in flight at once.
+    slots = 1
+    #: Logs that a block needs, so that each is written by one thread alone.
+    shards = 1
+    #: Whether what tasks are given and hand back crosses to another process or interpreter, by pickling.
+    crosses = False
+
+    def warm(self) -> None:
+        """Starts the workers that the first task left unstarted; called once, after it."""
+
+    def run(self, sampler: Sampler) -> None:
+        """Runs one block: takes `sampler.next()` until that is None, and returns when each task begun has ended.
+
+        Failures of tasks go to `sampler.fail`, or are raised.
+        """
+        raise NotImplementedError
+
+    def pids(self) -> List[int]:
+        """The processes, beside this one, that belong to the engine and live between blocks: workers and helpers."""
+        return []
+
+    def workers_usage(self) -> Usage:
+        """What live worker processes used so far."""
+        return Usage()
+
+    def left_behind(self) -> List[Dict[str, object]]:
+        """What tasks left on an event loop, as entries of the frame `bye`; asked before `close`."""
+        return []
+
+    def close(self) -> None:
+        """Ends the workers."""
+
+    def abandon(self) -> None:
+        """Ends the workers without a word: something failed, and the agent is about to end."""
+        leftovers.kill_children(self.pids())

@@ -1,0 +1,52 @@
+"""asyncio, and an executor for what would block its loop: `run_in_executor` on threads, or on worker processes.
+
+Each run of steps that have no async form leaves the loop as one call; the others stay on it. A task begins and ends on
+the loop, so that to wait for a worker is part of its time, as it is in a program that awaits the call.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Tuple, cast
+
+from ..protocol import Job
+from ..task import MODULUS, Done, Task
+from .asyncio_tasks import AsyncioTasks
+
+#: What the `python` steps of a segment handed back.
+_Results = Tuple[object, ...]
+_NOTHING: _Results = ()
+
+
+class WithThreads(AsyncioTasks):
+    """Moves what blocks to the threads of a pool."""
+
+    def __init__(self, job: Job, task: Task) -> None:
+        """Makes the loop, and the pool, which starts its threads as they are wanted."""
+        super().__init__(task, job.candidate.sizes.concurrency)
+        self._perform = self._in_segments
+        self._workers = job.candidate.sizes.workers or 1
+        self._pool = ThreadPoolExecutor(self._workers)
+
+    def warm(self) -> None:
+        """Starts the rest of the threads: the pool starts one only when none is idle."""
+        everyone = threading.Barrier(self._workers)
+        for call in [self._pool.submit(everyone.wait) for _ in range(self._workers)]:
+            call.result()
+
+    def close(self) -> None:
+        """Ends the loop and the pool, but for a thread that is still in a call of the user's."""
+        super().close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _in_segments(self, index: int, given: object) -> Done:
+        task = self._task
+        checksum, results = task.take_payload(index, given), _NOTHING
+        for number, segment in enumerate(task.segments):
+            if segment.is_async:
+                done = await task.segment_async(number, index, given)
+            else:
+                done = await self._loop.run_in_executor(self._pool, task.segment_blocking, number, index, given)
+            checksum, results = checksum + done[0], results + cast(_Results, done[1])
+        return checksum % MODULUS, task.result(index, results)

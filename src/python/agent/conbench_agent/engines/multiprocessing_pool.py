@@ -1,0 +1,158 @@
+"""`multiprocessing.Pool`: `imap_unordered` over a generator that bounds what is outstanding; `map` over a batch."""
+
+from __future__ import annotations
+
+import os
+import threading
+from multiprocessing import connection
+from queue import SimpleQueue
+from time import monotonic_ns
+from typing import Callable, Dict, Iterator, List, Tuple
+
+from .. import worker
+from ..meter import Usage
+from ..protocol import Failure, Job
+from ..sampler import Sampler
+from ..task import Task
+from .base import Engine
+from .executors import recorder
+from .patience import farewell
+from .processes import Crew, crossing_failure
+
+#: Chunks handed to the pool and not back, for each worker.
+OUTSTANDING_PER_WORKER = 3
+#: How long after its end a worker's status may be unknown.
+_LATE_S = 1.0
+
+
+class MultiprocessingPool(Engine):
+    """A pool of worker processes, to which tasks go in chunks.
+
+    The pool replaces a worker that dies, and waits for ever for what it was to hand back. So its results are taken in
+    a thread of their own, while the main thread watches the workers.
+    """
+
+    crosses = True
+
+    def __init__(self, job: Job, task: Task) -> None:
+        """Starts the workers, before any thread of this process."""
+        self.slots = job.candidate.sizes.workers or 1
+        self._chunk = job.candidate.sizes.chunk or 1
+        self._task = task
+        self._crew = Crew(job, task, self.slots)
+        try:
+            self._pool = self._crew.context.Pool(self.slots, initializer=worker.start, initargs=(self._crew.hiring,))
+        except BaseException:
+            self._crew.close()
+            raise
+        self._crew.look()
+
+    def warm(self) -> None:
+        """Lets each worker make ahead what its tasks need."""
+        calls = [self._pool.apply_async(worker.get_ready) for _ in range(self.slots)]
+
+        def look() -> None:
+            died = self._crew.find_death()
+            if died is not None:
+                raise died
+            for call in calls:
+                if call.ready():
+                    call.get()
+
+        self._crew.meeting.hold(self.slots, look)
+        self._watched(lambda: [call.get() for call in calls])
+
+    def run(self, sampler: Sampler) -> None:
+        """Runs one block."""
+        if sampler.tasks is not None:
+            self._watched(lambda: self._map(sampler))
+            return
+        room: SimpleQueue[None] = SimpleQueue()
+        outstanding = OUTSTANDING_PER_WORKER * self.slots
+        for _ in range(outstanding):
+            room.put(None)
+        try:
+            self._watched(lambda: self._imap(sampler, room))
+        except BaseException:
+            # The pool's own thread may still wait for room.
+            sampler.stopped = True
+            room.put(None)
+            raise
+
+    def pids(self) -> List[int]:
+        """The workers and the processes that help them."""
+        return self._crew.pids()
+
+    def workers_usage(self) -> Usage:
+        """What these processes used so far."""
+        return self._crew.usage()
+
+    def close(self) -> None:
+        """Ends the workers."""
+        # A worker that died may have held the lock of the tasks' pipe, for which `terminate` would wait for ever.
+        farewell(self._pool.terminate)
+        self._crew.close()
+
+    def abandon(self) -> None:
+        """Ends the workers without a word."""
+        self._crew.kill()
+        self.close()
+
+    def _imap(self, sampler: Sampler, room: SimpleQueue[None]) -> None:
+        """Hands out a chunk for each that comes back."""
+        take, given, chunk = sampler.next, self._task.given, self._chunk
+        submitted: Dict[int, int] = {}
+
+        def items() -> Iterator[Tuple[int, object]]:
+            while True:
+                room.get()
+                for _ in range(chunk):
+                    index = take()
+                    if index is None:
+                        return
+                    submitted[index] = monotonic_ns()
+                    yield index, given(index)
+
+        record = recorder([sampler.lane(slot, 0) for slot in range(self.slots)], self._task)
+        try:
+            for number, (index, ran) in enumerate(self._pool.imap_unordered(worker.run_item, items(), chunk), 1):
+                record(index, submitted.pop(index), ran)
+                if number % chunk == 0:
+                    room.put(None)
+        except Exception as error:
+            raise crossing_failure(self._task, submitted, error) from error
+
+    def _map(self, sampler: Sampler) -> None:
+        """Maps over all tasks of a batch."""
+        indices = list(iter(sampler.next, None))
+        items = [(index, self._task.given(index)) for index in indices]
+        submitted_ns = monotonic_ns()
+        try:
+            results = self._pool.map(worker.run_item, items, self._chunk)
+        except Exception as error:
+            raise crossing_failure(self._task, indices, error) from error
+        record = recorder([sampler.lane(slot, 0) for slot in range(self.slots)], self._task)
+        for index, ran in results:
+            record(index, submitted_ns, ran)
+
+    def _watched(self, work: Callable[[], object]) -> None:
+        """Does something with the pool in a thread of its own; Failure if a worker dies meanwhile."""
+        ended, ending = os.pipe()
+        errors: List[BaseException] = []
+
+        def do() -> None:
+            try:
+                work()
+            except BaseException as error:
+                errors.append(error)
+            finally:
+                os.close(ending)
+
+        threading.Thread(target=do, name="conbench-results", daemon=True).start()
+        try:
+            if ended not in connection.wait([*self._crew.sentinels(), ended]):
+                raise self._crew.find_death(_LATE_S) or Failure("worker", "a worker process died")
+        finally:
+            os.close(ended)
+        if errors:
+            raise errors[0]

@@ -1,0 +1,232 @@
+"""Worker processes, as the agent holds them: how they are made, watched, metered and ended."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from contextlib import suppress
+from functools import partial
+from multiprocessing import forkserver, util
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Callable, Iterable, List, Optional, Sequence
+
+from .. import leftovers, meter, steps, worker
+from ..meter import Usage
+from ..protocol import Failure, Job
+from ..steps.shared import Shared
+from ..task import Task
+from .patience import farewell
+
+if TYPE_CHECKING:
+    from multiprocessing.context import BaseContext
+    from multiprocessing.process import BaseProcess
+
+#: How often somebody who waits for workers looks whether they live.
+LOOK_S = 0.1
+#: How long the end of a worker may take: of one that is asked to, and of one that is told to.
+_GRACE_S = 0.3
+#: How often a worker is looked at that is about to end.
+_POLL_S = 0.01
+
+_CRASHES = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE")
+
+
+def context_of(job: Job) -> BaseContext:
+    """Where processes of the candidate's start method come from."""
+    context = multiprocessing.get_context(job.candidate.start_method)
+    if context.get_start_method() == "forkserver":
+        _start_forkserver(context, job)
+    return context
+
+
+def _start_forkserver(context: BaseContext, job: Job) -> None:
+    """Starts the server that forks workers, with this package imported, lest each worker must import it anew.
+
+    A program's own modules are imported there too, from CPython 3.14 on: the server was meant to import them always,
+    with the program's main module, and failed to.
+    """
+    ours = steps.__name__, worker.__name__
+    modules = sorted(name for name in sys.modules if name.startswith(ours))
+    if sys.version_info >= (3, 14):
+        modules += [name.partition(":")[0] for step in job.steps if (name := step.step.get("function"))]
+    context.set_forkserver_preload(modules)
+    with suppress(OSError):
+        here = os.getcwd()
+        # It is not told where this process finds its modules, and looks in the directory that it is started in.
+        os.chdir(os.path.dirname(os.path.dirname(steps.__path__[0])))
+        try:
+            forkserver.ensure_running()
+        finally:
+            os.chdir(here)
+
+
+def unlink_names() -> None:
+    """Gives back what multiprocessing made under names in the system, semaphores above all.
+
+    It does so itself when the interpreter exits, which an agent does not wait for.
+    """
+    run: Optional[Callable[[int], None]] = getattr(util, "_run_finalizers", None)
+    if run is not None:
+        farewell(partial(run, 0))
+
+
+def check_crossing(job: Job, task: Task) -> None:
+    """Failure if what the user's code is handed cannot cross to other processes, or interpreters."""
+    if task.exchanging:
+        from ..user.pickling import can_cross
+
+        for step in task.exchanging:
+            failure = can_cross(step, job.candidate.start_method)
+            if failure is not None:
+                raise failure
+
+
+def crossing_failure(task: Task, under_way: Iterable[int], error: BaseException) -> Failure:
+    """Why one of the tasks under way came to nothing although its worker lives.
+
+    It failed, or it could not be handed over, or what it made could not be handed back.
+    """
+    if isinstance(error, Failure):
+        return error
+    if task.exchanging:
+        from ..user.pickling import cannot_send
+
+        for index in under_way:
+            given = task.given(index)
+            failure = None if given is None else cannot_send(given[1], index)
+            if failure is not None:
+                return failure
+    return Failure("task", f"a worker cannot hand back what a task made: {type(error).__name__}: {error}")
+
+
+class Meeting:
+    """Where the workers of a pool wait for each other, so that each of them takes one task."""
+
+    def __init__(self, context: BaseContext) -> None:
+        self._arrived = context.Semaphore(0)
+        self._opened = context.Semaphore(0)
+
+    def wait(self) -> None:
+        """Called by each worker: returns when all have come."""
+        self._arrived.release()
+        self._opened.acquire()
+
+    def hold(self, workers: int, look: Callable[[], None]) -> None:
+        """Called by the agent: lets the workers go on when all have come; `look` raises if they never will."""
+        for _ in range(workers):
+            while not self._arrived.acquire(timeout=LOOK_S):
+                look()
+        for _ in range(workers):
+            self._opened.release()
+
+
+class Crew:
+    """The worker processes that a pool starts, and what they share.
+
+    Made before the pool: it tells the workers from other children of this process.
+    """
+
+    def __init__(self, job: Job, task: Task, workers: int) -> None:
+        """Failure if the task cannot cross, or the workers cannot share what they must."""
+        check_crossing(job, task)
+        self.context = context_of(job)
+        self._task = task
+        self._shared = Shared(job, self.context, workers)
+        self.meeting = Meeting(self.context)
+        handles = self._shared.handles
+        self.hiring = worker.Hiring(job, handles, self.meeting, handles)
+        self._workers: List[BaseProcess] = []
+        self._others = set(multiprocessing.active_children())
+
+    def look(self) -> None:
+        """Takes note of the workers that were started meanwhile."""
+        found = set(multiprocessing.active_children()) - self._others
+        self._others |= found
+        self._workers += sorted(found, key=lambda process: process.pid or 0)
+
+    def pids(self) -> List[int]:
+        """The workers and the processes that help them."""
+        workers = [worker.pid for worker in self._workers if worker.pid is not None]
+        return [*workers, *self._shared.pids(), *leftovers.helpers()]
+
+    def usage(self) -> Usage:
+        """What these processes used so far."""
+        return meter.live(self.pids())
+
+    def sentinels(self) -> List[int]:
+        """Descriptors that become readable when a worker ends."""
+        return [worker.sentinel for worker in self._workers]
+
+    def find_death(self, patience_s: float = 0.0) -> Optional[Failure]:
+        """Which worker died, and how; None if none does within the time.
+
+        A pool terminates the others when one dies: that is none's own death, unless it was everyone's.
+        """
+        deadline = monotonic() + patience_s
+        while True:
+            statuses = [process.exitcode for process in self._workers]
+            for number, status in enumerate(statuses):
+                if status is not None and (status != -signal.SIGTERM or set(statuses) == {-signal.SIGTERM}):
+                    return died(number, status)
+            if monotonic() >= deadline:
+                return None
+            sleep(_POLL_S)
+
+    def kill(self) -> None:
+        """Kills the workers."""
+        self.look()
+        for process in self._workers:
+            process.kill()
+
+    def close(self) -> None:
+        """Waits for the workers to end, who were asked to, and ends those that do not; then what they shared."""
+        self.look()
+        end(self._workers)
+        self._shared.close()
+        unlink_names()
+
+
+def died(number: int, status: int) -> Failure:
+    """The failure that a worker's death is."""
+    return Failure("worker", f"the worker process {how_it_ended(status)}", f"worker {number}")
+
+
+def how_it_ended(status: int) -> str:
+    """An exit code in words, and what it hints at."""
+    if status >= 0:
+        return f"ended with status {status} in the midst of its work: does a task call os._exit?"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = f"signal {-status}"
+    if name == "SIGKILL":
+        return "was killed by SIGKILL, which is also what the system does when memory runs out"
+    if name in _CRASHES:
+        return f"was killed by {name}: native code that a task calls crashed; PYTHONFAULTHANDLER=1 shows where"
+    return f"was killed by {name}"
+
+
+def end(processes: Sequence[BaseProcess]) -> None:
+    """Waits a little for these processes, which were asked to end or have no more to do; then kills them."""
+    for last_word in (_nothing, _terminate, _kill):
+        for process in processes:
+            last_word(process)
+        deadline = monotonic() + _GRACE_S
+        for process in processes:
+            process.join(max(deadline - monotonic(), 0))
+        if all(process.exitcode is not None for process in processes):
+            return
+
+
+def _nothing(process: BaseProcess) -> None:
+    pass
+
+
+def _terminate(process: BaseProcess) -> None:
+    process.terminate()
+
+
+def _kill(process: BaseProcess) -> None:
+    process.kill()

@@ -1,0 +1,28 @@
+"""One task after another on the main thread."""
+
+from __future__ import annotations
+
+from time import monotonic_ns
+
+from ..protocol import Job
+from ..sampler import Sampler
+from ..task import Task
+from .base import Engine
+
+
+class Sequential(Engine):
+    """A plain loop."""
+
+    def __init__(self, job: Job, task: Task) -> None:
+        """Needs nothing of the job."""
+        self._task = task
+
+    def run(self, sampler: Sampler) -> None:
+        """Runs one block."""
+        task, lane = self._task, sampler.lane(0)
+        while (index := sampler.next()) is not None:
+            given = task.given(index)
+            begin_ns = lane.begin()
+            checksum, result = task.blocking(index, given)
+            checksum += task.received(result)
+            lane.end(index, begin_ns, begin_ns, monotonic_ns(), (checksum, result))

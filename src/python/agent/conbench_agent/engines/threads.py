@@ -1,0 +1,97 @@
+"""`ThreadPoolExecutor`: the main thread submits, and keeps a backlog for the threads."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import count
+from queue import SimpleQueue
+from time import monotonic_ns
+from typing import Callable
+
+from ..protocol import Job
+from ..sampler import Sampler
+from ..task import Task
+from .base import Engine
+from .patience import farewell
+
+#: Tasks queued for each thread beyond the one it runs: with fewer, threads starve.
+BACKLOG_PER_WORKER = 2
+
+
+class ThreadPool(Engine):
+    """A pool of threads."""
+
+    def __init__(self, job: Job, task: Task) -> None:
+        """Makes the pool, which starts its threads as they are wanted."""
+        self.slots = self.shards = job.candidate.sizes.workers or 1
+        self._task = task
+        self._own = threading.local()
+        numbers = count()
+
+        def number_thread() -> None:
+            self._own.slot = next(numbers)
+
+        self._pool = ThreadPoolExecutor(self.slots, initializer=number_thread)
+
+    def warm(self) -> None:
+        """Starts the rest of the threads: the pool starts one only when none is idle."""
+        everyone = threading.Barrier(self.slots)
+        for call in [self._pool.submit(everyone.wait) for _ in range(self.slots)]:
+            call.result()
+
+    def run(self, sampler: Sampler) -> None:
+        """Runs one block."""
+        if sampler.tasks is None:
+            self._keep_submitted(sampler)
+        else:
+            self._submit_all(sampler)
+
+    def close(self) -> None:
+        """Ends the threads, but for one that is still in a call of the user's."""
+        farewell(partial(self._pool.shutdown, cancel_futures=True))
+
+    def _keep_submitted(self, sampler: Sampler) -> None:
+        """Submits a task for each that ends.
+
+        Of what a program may wait on (`wait`, a semaphore, this queue), the queue takes least of the time of the lock
+        that the threads need: it is written in C.
+        """
+        submit, run, take = self._pool.submit, self._runner(sampler), sampler.next
+        outstanding = (1 + BACKLOG_PER_WORKER) * self.slots
+        ended: SimpleQueue[object] = SimpleQueue()
+        for _ in range(outstanding):
+            ended.put(None)
+        while True:
+            ended.get()
+            index = take()
+            if index is None:
+                break
+            submit(run, index, monotonic_ns()).add_done_callback(ended.put)
+        for _ in range(outstanding - 1):
+            ended.get()
+
+    def _submit_all(self, sampler: Sampler) -> None:
+        submit, run = self._pool.submit, self._runner(sampler)
+        calls = [submit(run, index, monotonic_ns()) for index in iter(sampler.next, None)]
+        for call in calls:
+            call.result()
+
+    def _runner(self, sampler: Sampler) -> Callable[[int, int], None]:
+        """What is submitted: runs a task and records it."""
+        task, own = self._task, self._own
+        lanes = [sampler.lane(slot) for slot in range(self.slots)]
+
+        def run(index: int, submitted_ns: int) -> None:
+            lane = lanes[own.slot]
+            try:
+                given = task.given(index)
+                begin_ns = lane.begin()
+                checksum, result = task.blocking(index, given)
+                checksum += task.received(result)
+                lane.end(index, submitted_ns, begin_ns, monotonic_ns(), (checksum, result))
+            except BaseException as error:
+                sampler.fail(error)
+
+        return run

@@ -1,0 +1,80 @@
+"""What the user's code left behind when its tasks had ended: threads and child processes, by name and count."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import threading
+from collections import Counter
+from time import monotonic
+from typing import Dict, Iterable, List, NamedTuple, Set
+
+#: Threads that are about to end anyway are waited for so long in all.
+_GRACE_S = 0.1
+
+
+class _Child(NamedTuple):
+    pid: int
+    name: str
+
+
+def threads() -> Set[threading.Thread]:
+    """The threads of now."""
+    return set(threading.enumerate())
+
+
+def threads_beyond(known: Set[threading.Thread]) -> List[Dict[str, object]]:
+    """The threads that came since, as entries of the frame `bye`."""
+    deadline = monotonic() + _GRACE_S
+    for thread in threads() - known:
+        thread.join(max(deadline - monotonic(), 0))
+    return _entries("thread", [thread.name for thread in threads() - known])
+
+
+def children_beyond(known: Iterable[int]) -> List[Dict[str, object]]:
+    """The child processes that are alive, beside those known and the standard library's helpers."""
+    ours = {*known, *helpers()}
+    return _entries("process", [child.name for child in _children() if child.pid not in ours])
+
+
+def kill_children(pids: Iterable[int]) -> None:
+    """Kills those of these processes that are still this process's children."""
+    doomed = set(pids)
+    for child in _children():
+        if child.pid in doomed:
+            os.kill(child.pid, signal.SIGKILL)
+
+
+def _entries(kind: str, names: Iterable[str]) -> List[Dict[str, object]]:
+    # "Thread-7 (watch)" and "Thread-8 (watch)" are two of one kind.
+    counts = Counter(re.sub(r"\d+", "N", name) for name in names)
+    return [{"kind": kind, "name": name, "count": count} for name, count in sorted(counts.items())]
+
+
+def helpers() -> Set[int]:
+    """The processes that `multiprocessing` keeps for whoever used it."""
+    tracker = getattr(sys.modules.get("multiprocessing.resource_tracker"), "_resource_tracker", None)
+    forkserver = getattr(sys.modules.get("multiprocessing.forkserver"), "_forkserver", None)
+    pids = getattr(tracker, "_pid", None), getattr(forkserver, "_forkserver_pid", None)
+    return {pid for pid in pids if pid is not None}
+
+
+def _children() -> List[_Child]:
+    """The child processes that are alive."""
+    children = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            with open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as file:
+                text = file.read()
+        except OSError:
+            continue  # It ended meanwhile.
+        # "pid (name) state parent ..", where a name may hold anything.
+        name, _, rest = text.partition("(")[2].rpartition(")")
+        state, parent = rest.split()[:2]
+        if int(parent) == os.getpid() and state != "Z":
+            children.append(_Child(int(entry), name))
+    return children

@@ -1,0 +1,129 @@
+"""A candidate that is ready to run blocks."""
+
+from __future__ import annotations
+
+import os
+from time import monotonic_ns
+from typing import Dict, Optional, Union
+
+from . import engines, leftovers, meter, steps
+from .agent import gil
+from .protocol import Go, Job
+from .sampler import Batch, Sampler, Settings, Window
+from .task import VARIANTS
+
+#: The golden ratio's multiples spread evenly.
+_GOLDEN = 0.618_033_988_749_894_9
+
+
+class Running:
+    """One candidate: its task, its engine, and the blocks that they run."""
+
+    def __init__(self, job: Job) -> None:
+        """Makes the task and starts the engine's workers; imports what they need."""
+        self._job = job
+        self._task = steps.build(job, steps.Place.agent())
+        self._engine = engines.build(job, self._task)
+        #: The mean service time of the block before, for the next one's ramp.
+        self._mean_service_ns = 0
+        self._threads = leftovers.threads()
+
+    def first_tasks(self, received_ns: int) -> Dict[str, object]:
+        """The body of `ready`.
+
+        Runs one task, for the figure of the start-up; then one for each slot, so that every worker has run and every
+        connection is open.
+        """
+        self._prepare(0)
+        self._sample(Batch(1), _FIRST)
+        startup_ns = monotonic_ns() - received_ns
+        first_task_ns = self._mean_service_ns
+        self._prepare(None)
+        self._engine.warm()
+        self._sample(Batch(self._engine.slots), _FIRST)
+        self._task.settle()
+        self._threads = leftovers.threads()
+        return {
+            "startup_ns": startup_ns,
+            "first_task_ns": first_task_ns,
+            "pids": [os.getpid(), *self._engine.pids()],
+            "gil": gil(),
+        }
+
+    def block(self, go: Go) -> Dict[str, object]:
+        """The body of `block`."""
+        arrival: Union[Batch, Window]
+        if go.kind == "verify":
+            arrival = Batch(VARIANTS if go.most_tasks is None else go.most_tasks)
+        elif self._job.load.tasks is not None:
+            arrival = Batch(self._job.load.tasks)
+        else:
+            arrival = Window(go.window_ns, self._ramp_ns(go.block))
+        figures = self._sample(arrival, go)
+        self._task.settle()
+        return figures
+
+    def close(self, received_ns: int) -> Dict[str, object]:
+        """The body of `bye`: ends the workers, and finds what the user's code left behind."""
+        ours = self._engine.pids()
+        left = self._engine.left_behind()
+        self._engine.close()
+        self._task.close()
+        teardown_ns = monotonic_ns() - received_ns
+        left += leftovers.threads_beyond(self._threads)
+        left += leftovers.children_beyond(ours)
+        return {"teardown_ns": teardown_ns, "left_behind": left}
+
+    def abandon(self) -> None:
+        """Ends the workers: nobody asks them any more."""
+        self._engine.abandon()
+
+    def _prepare(self, index: Optional[int]) -> None:
+        # Workers elsewhere prepare themselves what they run; the agent would only hold it for nothing.
+        model = engines.model(self._job.candidate.engine)
+        if model not in ("processes", "interpreters"):
+            self._task.prepare(index, loop_only=model == "async+processes")
+
+    def _ramp_ns(self, block: int) -> int:
+        """A part of a task's time that spreads evenly over blocks.
+
+        So the edges of windows fall at every phase of tasks that began together.
+        """
+        return int(block * _GOLDEN % 1 * self._mean_service_ns)
+
+    def _sample(self, arrival: Union[Batch, Window], go: Go) -> Dict[str, object]:
+        task, engine = self._task, self._engine
+        verifies = go.kind == "verify" and task.distinct > 0
+        serialises = go.kind == "memory" and engine.crosses
+        settings = Settings(
+            arrival=arrival,
+            first_index=go.first_index,
+            slots=engine.slots,
+            shards=engine.shards,
+            task_timeout_ns=self._job.task_timeout_ns,
+            heartbeat=go.kind == "memory",
+            most_tasks=go.most_tasks,
+            keep=arrival.tasks if verifies and isinstance(arrival, Batch) else VARIANTS if serialises else 0,
+        )
+        # Asking workers costs this process CPU time, which lies outside of its own two readings.
+        workers = engine.workers_usage()
+        before = meter.usage().plus(workers)
+        sampler = Sampler(settings, monotonic_ns())
+        engine.run(sampler)
+        own = meter.usage()
+        usage = own.plus(engine.workers_usage()).since(before)
+        figures = sampler.finish(go.block, go.kind, usage)
+        self._mean_service_ns = sampler.mean_service_ns
+        if verifies:
+            figures["results"] = [task.verified(index, result) for index, result in sorted(sampler.kept.items())]
+        if serialises and sampler.kept:
+            from .user.pickling import cost
+
+            crossed = [(task.given(index), result) for index, result in sampler.kept.items()]
+            bytes_per_task, ns_per_task = cost(crossed)
+            figures["serialisation"] = {"bytes_per_task": bytes_per_task, "ns_per_task": ns_per_task}
+        return figures
+
+
+#: Stands for the first tasks of a candidate, before any `go`.
+_FIRST = Go(block=0, kind="timed", window_ns=0, first_index=0)

@@ -1,0 +1,457 @@
+"""The one sampler that serves all engines: it hands out indices, and turns times of tasks into the figures of a block.
+
+Nothing wakes up for the edges of the window. Tasks are logged with their times; the window begins when the last slot
+has begun a task (plus a part of a task's time, so that edges fall at any phase of a task), and dispatch goes on at full
+load until each slot has ended a task after the window's end: then no task that straddles an edge ran under less than
+full load. What fell into the window is computed afterwards.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+import threading
+from array import array
+from itertools import compress, count
+from operator import sub
+from time import monotonic_ns
+from typing import Callable, Dict, Iterable, NamedTuple, Optional, Tuple, Union
+
+from .histogram import Histogram
+from .meter import Usage
+from .protocol import Failure
+from .task import MODULUS, Done
+
+#: Tasks of one shard after which its log is folded into totals, so that memory does not grow with their number.
+LOG_CAPACITY = 1 << 16
+#: A time that never comes.
+NEVER_NS = (1 << 63) - 1
+#: No slot is waited for longer than this many windows (of at least 50 ms).
+_PATIENCE_WINDOWS = 4
+_PATIENCE_LEAST_NS = 50_000_000
+
+#: A row of a log: when a task was submitted, began and ended.
+_write_row = struct.Struct("3q").pack_into
+_ROW_BYTES = 24
+#: A log has room for so many tasks at first, and doubles.
+_FIRST_ROWS = 256
+
+_Window = Tuple[int, int]
+
+
+class _Columns(NamedTuple):
+    """The times of some tasks."""
+
+    submitted: array[int]
+    begins: array[int]
+    ends: array[int]
+
+
+class Window(NamedTuple):
+    """Tasks arrive at full load until a window of this length is behind."""
+
+    window_ns: int
+    #: From the begin of the last slot's first task to the window's begin.
+    ramp_ns: int = 0
+
+
+class Batch(NamedTuple):
+    """So many tasks arrive at once."""
+
+    tasks: int
+
+
+class Settings(NamedTuple):
+    """What a block runs under."""
+
+    arrival: Union[Window, Batch]
+    first_index: int
+    #: Tasks that the engine has in flight at once.
+    slots: int
+    #: Logs; each is written by one thread at a time.
+    shards: int
+    #: A task that takes longer than this has failed.
+    task_timeout_ns: int
+    #: Whether event loops run a heartbeat.
+    heartbeat: bool = False
+    #: The most tasks that may be begun; None is no limit.
+    most_tasks: Optional[int] = None
+    #: Of so many tasks, from the first on, what they hand back is kept.
+    keep: int = 0
+
+
+class Sampler:
+    """Samples one block."""
+
+    def __init__(self, settings: Settings, go_ns: int) -> None:
+        """For a block whose `go` came at `go_ns`."""
+        arrival = settings.arrival
+        self._settings = settings
+        self._go_ns = go_ns
+        #: The number of tasks of a batch, else None.
+        self.tasks = arrival.tasks if isinstance(arrival, Batch) else None
+        #: Whether dispatch is over.
+        self.stopped = False
+        #: What the first tasks handed back, by index: see `Settings.keep`.
+        self.kept: Dict[int, object] = {}
+        #: The mean service time of the tasks that count, for the next block's ramp; known when finished.
+        self.mean_service_ns = 0
+
+        limits = [limit for limit in (settings.most_tasks, self.tasks) if limit is not None]
+        self._last_index = settings.first_index + min(limits) - 1 if limits else sys.maxsize
+        self._take = _counter(settings.first_index)
+        #: Whether the last task was handed out; whether one was wanted beyond.
+        self._all_begun = False
+        self._ran_out = False
+
+        self._lock = threading.Lock()
+        self._failure: Optional[Failure] = None
+        self._longest_stall_ns = 0
+        self._lanes: Dict[int, Lane] = {}
+        self._logs = [_Log() for _ in range(max(settings.shards, 1))]
+        self._all_begun_ns = 0
+        self._not_begun = self._not_drained = max(settings.slots, 1)
+        self._window: Optional[_Window] = (0, NEVER_NS) if isinstance(arrival, Batch) else None
+        #: Ends of tasks from this time on are watched: one may be late, the window may open late, or close.
+        self._watch_ns = go_ns + settings.task_timeout_ns
+        self._patience_ns = 0
+        if isinstance(arrival, Window):
+            self._patience_ns = max(arrival.window_ns, _PATIENCE_LEAST_NS) * _PATIENCE_WINDOWS
+            self._watch_ns = min(self._watch_ns, go_ns + self._patience_ns)
+
+    def next(self) -> Optional[int]:
+        """The index of the next task to begin; None when no more may be begun.
+
+        Each index is given once, to whatever thread asks, and whoever takes it runs it.
+        """
+        if self.stopped:
+            return None
+        index = self._take()
+        if index < self._last_index:
+            return index
+        if index == self._last_index:
+            self._all_begun = True
+            return index
+        self._all_begun = self._ran_out = True
+        return None
+
+    def lane(self, slot: int, shard: Optional[int] = None) -> Lane:
+        """Where the tasks of one slot are recorded: one lane a slot, whoever asks; by default with a log of its own."""
+        lane = self._lanes.get(slot)
+        if lane is None:
+            log = self._logs[(slot if shard is None else shard) % len(self._logs)]
+            kind = KeepingLane if self._settings.keep else Lane
+            lane = self._lanes.setdefault(slot, kind(self, log))
+        return lane
+
+    def fail(self, error: BaseException) -> None:
+        """Something failed: dispatch stops, and the block's answer is the first failure."""
+        with self._lock:
+            if self._failure is None:
+                self._failure = Failure.of(error)
+        self.stopped = True
+
+    @property
+    def wants_heartbeat(self) -> bool:
+        """Whether event loops run a heartbeat in this block."""
+        return self._settings.heartbeat
+
+    def stalled(self, late_ns: int) -> None:
+        """An event loop was late for its heartbeat."""
+        with self._lock:
+            self._longest_stall_ns = max(self._longest_stall_ns, late_ns)
+
+    def finish(self, block: int, kind: str, usage: Usage) -> Dict[str, object]:
+        """The figures of the block, with what the processes used in it; every task must have ended.
+
+        Raises the first failure.
+        """
+        if self._failure is not None:
+            raise self._failure
+        for log in self._logs:
+            log.note_span()
+        first_begin_ns = min(log.first_begin_ns for log in self._logs)
+        last_begin_ns = max(log.last_begin_ns for log in self._logs)
+        window, is_batch = self._final_window(last_begin_ns)
+        totals = _Totals()
+        for log in self._logs:
+            log.fold(window)
+            totals.add(log.totals)
+        self.mean_service_ns = totals.mean_service_ns()
+        elapsed_ns = max(max(log.last_end_ns for log in self._logs), self._go_ns) - self._go_ns
+        arrival = self._settings.arrival
+        if is_batch or isinstance(arrival, Batch):
+            window_ns = elapsed_ns
+        else:
+            window_ns = arrival.window_ns if window is None else window[1] - window[0]
+        figures: Dict[str, object] = {
+            "block": block,
+            "kind": kind,
+            "first_index": self._settings.first_index,
+            "tasks": sum(log.tasks for log in self._logs),
+            "checksum": sum(log.checksum for log in self._logs) % MODULUS,
+            "window_ns": window_ns,
+            "elapsed_ns": elapsed_ns,
+            "resume_ns": min(max(first_begin_ns - self._go_ns, 0), elapsed_ns),
+            "tasks_in_window": totals.tasks_in_window,
+            "service": totals.service.encode(),
+            "queueing": totals.queueing.encode(),
+            "busy_ns": totals.busy_ns,
+            "usage": usage._asdict(),
+        }
+        if self._settings.heartbeat and self._longest_stall_ns > 0:
+            figures["longest_stall_ns"] = self._longest_stall_ns
+        return figures
+
+    def _note_begin(self, begin_ns: int) -> None:
+        """A slot began its first task."""
+        with self._lock:
+            self._not_begun -= 1
+            # Worker processes are heard of in the order in which their first tasks end.
+            self._all_begun_ns = max(self._all_begun_ns, begin_ns)
+            if self._not_begun == 0:
+                self._open_window(self._all_begun_ns)
+
+    def _open_window(self, from_ns: int) -> None:
+        """The window is now known, unless it was. A task that ended before this moment ended before the window."""
+        arrival = self._settings.arrival
+        if self._window is None and isinstance(arrival, Window):
+            start_ns = from_ns + arrival.ramp_ns
+            self._window = start_ns, start_ns + arrival.window_ns
+            self._watch_ns = min(self._go_ns + self._settings.task_timeout_ns, self._window[1])
+
+    def _note_end(self, lane: Lane, begin_ns: int, end_ns: int) -> None:
+        """A task ended at a time that is watched.
+
+        Neither the window's begin nor its end waits forever for a slot that is left without work, as a pool that
+        prefers busy workers may leave one.
+        """
+        if end_ns - begin_ns > self._settings.task_timeout_ns:
+            self.fail(_late(end_ns - begin_ns, self._settings.task_timeout_ns))
+        with self._lock:
+            if self._window is None:
+                if end_ns > self._go_ns + self._patience_ns:
+                    self._open_window(end_ns)
+            elif end_ns >= self._window[1]:
+                if not lane.drained:
+                    lane.drained = True
+                    self._not_drained -= 1
+                if self._not_drained == 0 or end_ns > self._window[1] + self._patience_ns:
+                    self.stopped = True
+
+    def _may_fold(self, end_ns: int) -> bool:
+        """Whether tasks that ended by now may be counted already.
+
+        Under a limit, the window may yet be moved to before `end_ns`, unless it began and a task will still begin.
+        """
+        if self._settings.most_tasks is None or self.tasks is not None:
+            return True
+        return self._window is not None and self._window[0] <= end_ns and not self._all_begun
+
+    def _final_window(self, last_begin_ns: int) -> Tuple[Optional[_Window], bool]:
+        """The window of the whole block, and whether all its tasks count as a batch.
+
+        When tasks run out, the load is full until the last one begins, and the window ends there at the latest.
+        Without a window before that, the time of all tasks is all there is to go by.
+        """
+        if self.tasks is not None:
+            return self._window, True
+        if not self._ran_out:
+            return self._window, False
+        if self._window is not None and self._window[0] < last_begin_ns:
+            return (self._window[0], min(self._window[1], last_begin_ns)), False
+        return (0, NEVER_NS), True
+
+
+class Lane:
+    """Where the tasks of one slot are recorded, one at a time.
+
+    This is the hot part: `begin` and `end` together take less than a microsecond and make no garbage. Lanes that share
+    a log are used by one thread.
+    """
+
+    __slots__ = ("_begun", "_log", "_sampler", "drained")
+
+    def __init__(self, sampler: Sampler, log: _Log) -> None:
+        """Use `Sampler.lane`."""
+        self._sampler = sampler
+        self._log = log
+        self._begun = False
+        #: Whether it ended a task after the window.
+        self.drained = False
+
+    def begin(self) -> int:
+        """A task begins, now: the time."""
+        now = monotonic_ns()
+        if not self._begun:
+            self.begun_at(now)
+        return now
+
+    def begun_at(self, begin_ns: int) -> None:
+        """A task began at `begin_ns`, or was handed to a worker process then."""
+        if not self._begun:
+            self._begun = True
+            self._sampler._note_begin(begin_ns)
+
+    def end(self, index: int, submitted_ns: int, begin_ns: int, end_ns: int, done: Done) -> None:
+        """A task ended at `end_ns`."""
+        log = self._log
+        try:
+            _write_row(log.rows, log.end, submitted_ns, begin_ns, end_ns)
+        except struct.error:  # The log is full.
+            self._make_room(end_ns)
+            _write_row(log.rows, log.end, submitted_ns, begin_ns, end_ns)
+        log.end += _ROW_BYTES
+        log.checksum += done[0]
+        if end_ns >= self._sampler._watch_ns:
+            self._sampler._note_end(self, begin_ns, end_ns)
+
+    def _make_room(self, end_ns: int) -> None:
+        log, sampler = self._log, self._sampler
+        if log.end >= LOG_CAPACITY * _ROW_BYTES and sampler._may_fold(end_ns):
+            log.fold(sampler._window)
+        else:
+            log.grow()
+
+
+class KeepingLane(Lane):
+    """A lane that keeps what the first tasks handed back."""
+
+    __slots__ = ()
+
+    def end(self, index: int, submitted_ns: int, begin_ns: int, end_ns: int, done: Done) -> None:
+        """A task ended at `end_ns`."""
+        settings = self._sampler._settings
+        if index < settings.first_index + settings.keep:
+            self._sampler.kept[index] = done[1]
+        super().end(index, submitted_ns, begin_ns, end_ns, done)
+
+
+class _Log:
+    """The tasks of one shard: their times, and totals of those that are folded."""
+
+    __slots__ = ("checksum", "end", "first_begin_ns", "last_begin_ns", "last_end_ns", "rows", "tasks", "totals")
+
+    def __init__(self) -> None:
+        #: For each task, when it was submitted, began and ended; to the garbage collector, all of it is nothing.
+        self.rows = bytearray(_ROW_BYTES * _FIRST_ROWS)
+        #: Where the next row begins.
+        self.end = 0
+        self.checksum = 0
+        #: Of the tasks that are folded.
+        self.tasks = 0
+        self.first_begin_ns = NEVER_NS
+        self.last_begin_ns = self.last_end_ns = 0
+        self.totals = _Totals()
+
+    def grow(self) -> None:
+        """Makes room for twice as many rows."""
+        self.rows.extend(bytes(len(self.rows)))
+
+    def columns(self) -> _Columns:
+        """When tasks that are not folded were submitted, began and ended."""
+        times = array("q", self.rows[: self.end])
+        return _Columns(times[0::3], times[1::3], times[2::3])
+
+    def note_span(self) -> None:
+        """Extends the span from the first begin to the last end by the tasks that are not folded."""
+        _, begins, ends = self.columns()
+        if begins:
+            self.first_begin_ns = min(self.first_begin_ns, min(begins))
+            self.last_begin_ns = max(self.last_begin_ns, max(begins))
+            self.last_end_ns = max(self.last_end_ns, max(ends))
+
+    def fold(self, window: Optional[_Window]) -> None:
+        """Moves the tasks into the totals. Without a window yet, they ended before it and count for nothing."""
+        self.note_span()
+        self.tasks += self.end // _ROW_BYTES
+        if window is not None and self.end > 0:
+            self.totals.count(self.columns(), window)
+        self.end = 0
+
+
+class _Totals:
+    """What fell into the window."""
+
+    def __init__(self) -> None:
+        self.tasks_in_window = 0.0
+        self.busy_ns = 0
+        self.service_ns = 0
+        self.service = Histogram()
+        self.queueing = Histogram()
+
+    def count(self, columns: _Columns, window: _Window) -> None:
+        """Counts tasks: throughput by their overlap with the window, their times if they began in the window.
+
+        (A task is then as likely to be seen when it is long as when it is short.)
+        """
+        start_ns, end_ns = window
+        submitted, begins, ends = columns
+        services = list(map(sub, ends, begins))
+        queueings: Iterable[int] = map(sub, begins, submitted)
+        if start_ns <= min(begins) and max(ends) < end_ns:
+            self.tasks_in_window += len(services)
+            self.busy_ns += sum(services)
+        else:
+            inside = [start_ns <= begin < end_ns for begin in begins]
+            services = list(compress(services, inside))
+            queueings = compress(queueings, inside)
+            self._count_overlaps(begins, ends, window)
+        self.service_ns += sum(services)
+        self.service.record_all(services)
+        if submitted == begins:
+            self.queueing.record(0, len(services))
+        else:
+            self.queueing.record_all(list(queueings))
+
+    def _count_overlaps(self, begins: array[int], ends: array[int], window: _Window) -> None:
+        start_ns, end_ns = window
+        whole = busy_ns = 0
+        for begin, end in zip(begins, ends):
+            if start_ns <= begin and end <= end_ns:
+                # A task that took no time counts where it began.
+                whole += begin < end_ns
+                busy_ns += end - begin
+            else:
+                overlap_ns = max(min(end, end_ns) - max(begin, start_ns), 0)
+                if overlap_ns:
+                    self.tasks_in_window += overlap_ns / (end - begin)
+                    busy_ns += overlap_ns
+        self.tasks_in_window += whole
+        self.busy_ns += busy_ns
+
+    def add(self, other: _Totals) -> None:
+        """Adds what another log counted."""
+        self.tasks_in_window += other.tasks_in_window
+        self.busy_ns += other.busy_ns
+        self.service_ns += other.service_ns
+        self.service.add(other.service)
+        self.queueing.add(other.queueing)
+
+    def mean_service_ns(self) -> int:
+        """The mean service time of the tasks that began in the window."""
+        return self.service_ns // max(len(self.service), 1)
+
+
+def _counter(first: int) -> Callable[[], int]:
+    """Counts from `first` on; safe from any thread."""
+    if getattr(sys, "_is_gil_enabled", lambda: True)():
+        return count(first).__next__  # One step of the interpreter, which the GIL does not interrupt.
+    return _counter_with_lock(first)
+
+
+def _counter_with_lock(first: int) -> Callable[[], int]:
+    """Counts from `first` on; safe from any thread even without a GIL."""
+    take = count(first).__next__
+    lock = threading.Lock()
+
+    def take_locked() -> int:
+        with lock:
+            return take()
+
+    return take_locked
+
+
+def _late(took_ns: int, timeout_ns: int) -> Failure:
+    message = "a task took {:.1f} ms, longer than task_timeout ({:.1f} ms)"
+    return Failure("task", message.format(took_ns / 1e6, timeout_ns / 1e6))

@@ -1,0 +1,225 @@
+"""`python`: the user's own function, on items of the user's own.
+
+What is wrong with the user's code becomes a Failure that says what to do, with the user's own frames. The timed
+path adds to a call no more than the `try` that this takes.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from types import CoroutineType, TracebackType
+from typing import TYPE_CHECKING, Any, Callable, List, Optional, Type, cast
+
+from ..protocol import Failure, Job, StepJob
+from ..task import Done, Step, Verified
+from ..user.loading import Loader
+from ..user.structure import brief
+from ..user.traceback import describe, frames
+from . import Place, label
+
+if TYPE_CHECKING:
+    import asyncio
+
+NO_BLOCKING_FORM = "it has only an `async_function`, which needs an event loop: give a blocking `function` as well"
+
+
+class UserStep(Step):
+    """The user's function, loaded and ready."""
+
+    exchanges = True
+
+    def __init__(self, number: int, job: Job, step_job: StepJob, place: Place) -> None:
+        """Imports what the step names. Items are made in the agent alone; workers are given them."""
+        description = step_job.step
+        self.where = label(number, step_job)
+        loader = Loader(description["path"], self.where)
+        #: The blocking function and its name, or None.
+        self.function_name: Optional[str] = description.get("function")
+        self.function = self.function_name and loader.function(self.function_name, "function")
+        async_name = description.get("async_function")
+        self._async_function = async_name and loader.async_function(async_name, "async_function")
+        if not self.function and not self._async_function:
+            raise Failure("setup", "it names neither a `function` nor an `async_function`", self.where)
+        self.is_async = bool(self._async_function)
+        items = description.get("items")
+        self._has_items = items is not None
+        self._items: List[object] = [None]
+        if items is not None and not place.is_worker:
+            self._items = _items(loader, items)
+        self.distinct = len(self._items)
+        check = description["check"]
+        self._compares = check == "results"
+        self._check = loader.function(check["function"], "check") if isinstance(check, dict) else None
+        setup = description.get("setup")
+        self._setup = setup and loader.function(setup, "setup")
+        self._setup_lock = threading.Lock()
+
+    def item(self, index: int) -> object:
+        """The item of task `index`: they are used in turns."""
+        return self._items[index % len(self._items)]
+
+    def blocking(self, index: int, item: object) -> Done:
+        """Calls the function. Results have no checksum: they are compared by value, outside the timed blocks."""
+        if self._setup is not None:
+            self.prepare(None)
+        function = self.function
+        if function is None:
+            raise Failure("setup", NO_BLOCKING_FORM, self.where)
+        try:
+            result = function(item) if self._has_items else function()
+        except BaseException as error:
+            raise self._failed(error, item) from None
+        if type(result) is CoroutineType:
+            raise self._is_a_coroutine(result)
+        return 0, result
+
+    async def asynchronous(self, index: int, item: object) -> Done:
+        """Awaits the coroutine function; where there is none, calls the function, which blocks the loop."""
+        if self._async_function is None:
+            return self.blocking(index, item)
+        if self._setup is not None:
+            self.prepare(None)
+        try:
+            begun = self._async_function(item) if self._has_items else self._async_function()
+            if not hasattr(begun, "__await__"):
+                raise self._is_not_async(begun)
+            return 0, await begun
+        except BaseException as error:
+            if isinstance(error, Failure) or _is_cancellation(error):
+                raise
+            raise self._failed(error, item) from None
+
+    def reference(self, index: int, item: object) -> int:
+        """Nothing: what the function does is seen by `verify`."""
+        return 0
+
+    def prepare(self, index: Optional[int]) -> None:
+        """Calls `setup`, once for each interpreter that runs tasks: the agent's, or each worker's."""
+        with self._setup_lock:
+            if self._setup is None:
+                return
+            try:
+                self._setup()
+            except BaseException as error:
+                raise self._failure("setup", f"`setup` raised {describe(error)}", error) from None
+            self._setup = None
+
+    def verified(self, index: int, item: object, result: object) -> int:
+        """The digest of what task `index` handed back, 0 if it is not compared; Failure if the check refuses it."""
+        if self._check is not None:
+            self._judge(index, item, result)
+        if not self._compares:
+            return 0
+        from ..user.values import Incomparable, digest
+
+        try:
+            return digest(result)
+        except Incomparable:
+            # The reference says so in a note.
+            return 0
+
+    def verify(self, tasks: int, budget_ns: int) -> Verified:
+        """Runs the first tasks, one after the other, and then once more, as far as the budget lasts.
+
+        Task 0 runs whatever the budget, and no task begins after its end. So the function is called once or twice for
+        each of the first `tasks` items, or of all items if they are fewer.
+        """
+        # Only the reference agent needs it, and its imports are not to be measured as the start-up of candidates.
+        from ..user.reference import observe
+
+        with _Caller(self) as call:
+            self.prepare(None)
+            return observe(
+                call,
+                self._items[: max(tasks, 1)],
+                budget_ns,
+                judge=self._judge if self._check is not None else None,
+                compares=self._compares,
+            )
+
+    def _judge(self, index: int, item: object, result: object) -> None:
+        """Asks the user's check, which is called as the function was, and with the result after that."""
+        check = cast(Callable[..., object], self._check)
+        which = f"the result of item {index % self.distinct}" if self._has_items else "the result"
+        try:
+            verdict = check(item, result) if self._has_items else check(result)
+            is_wrong = verdict is not None and not verdict
+        except BaseException as error:
+            message = f"`check` raised {describe(error)}, on {which}, {brief(result)}"
+            raise self._failure("checksum", message, error) from None
+        if is_wrong:
+            raise Failure("checksum", f"`check` refuses {which}, {brief(result)}", self.where)
+
+    def _failed(self, error: BaseException, item: object) -> Failure:
+        failure = self._failure("task", describe(error), error)
+        if isinstance(error, TypeError) and not failure.traceback:
+            called = f"one item, {brief(item)}" if self._has_items else "no argument, as there are no `items`"
+            failure = Failure("task", f"{failure.message} (it is called with {called})", self.where)
+        elif isinstance(error, SystemExit):
+            failure = self._failure("task", f"{failure.message} (it would end the program)", error)
+        return failure
+
+    def _failure(self, kind: str, message: str, error: BaseException) -> Failure:
+        return Failure(kind, message, self.where, frames(error) or None)
+
+    def _is_a_coroutine(self, result: Any) -> Failure:
+        result.close()
+        message = f"`function` {self.function_name} gave a coroutine, which nobody awaits: name it in `async_function`"
+        return Failure("setup", message, self.where)
+
+    def _is_not_async(self, result: object) -> Failure:
+        kind = type(result).__name__
+        message = f"`async_function` gave a value of type {kind}, which cannot be awaited: name it in `function`"
+        return Failure("setup", message, self.where)
+
+
+class _Caller:
+    """Calls the function of a step, or the coroutine function on an event loop of its own, and gives the result."""
+
+    def __init__(self, step: UserStep) -> None:
+        self._step = step
+        self._loop: Optional[asyncio.AbstractEventLoop] = None
+
+    def __enter__(self) -> Callable[[object], object]:
+        if self._step.function is not None:
+            return lambda item: self._step.blocking(0, item)[1]
+        import asyncio
+
+        self._loop = loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        return lambda item: loop.run_until_complete(self._step.asynchronous(0, item))[1]
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        if self._loop is None:
+            return
+        import asyncio
+
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        # What was cancelled gets its turn to end, and no more than that: it may not want to.
+        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        asyncio.set_event_loop(None)
+        self._loop.close()
+
+
+def _items(loader: Loader, items: Any) -> List[object]:
+    """The items that a step describes: {"named": "module:name"}, or {"listed": [..]}."""
+    if "named" in items:
+        return loader.items(items["named"])
+    return loader.checked(items["listed"], "`items`")
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    """Whether somebody else ends this task: its engine, or whoever drops a coroutine that has begun."""
+    if isinstance(error, GeneratorExit):
+        return True
+    asyncio: Any = sys.modules.get("asyncio")
+    if asyncio is None or not isinstance(error, asyncio.CancelledError):
+        return False
+    # Before 3.11 a task cannot tell; its engine sees a cancelled task then.
+    asked = getattr(asyncio.current_task(), "cancelling", None)
+    return asked is None or asked() > 0

@@ -1,0 +1,111 @@
+"""What one careful look at the user's function tells: its results, and what it does beside giving them.
+
+A function that changes its item gives threads and processes different work, since processes get copies. One that is
+much faster the second time keeps what it found, which processes do not share. One that disagrees with itself cannot
+be checked by its results.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from ..task import Verified
+from .values import Incomparable, digest
+
+#: Calls shorter than this say nothing of caches: their times are those of the interpreter.
+LEAST_TELLING_NS = 100_000
+#: Fewer items called twice than this say nothing of caches: one hiccup would be half of them.
+LEAST_PAIRS = 3
+#: A second call is much faster when it takes no more than this part of the first, for every item: a busy machine may
+#: halve the speed of a whole pass.
+MUCH_FASTER = 3
+
+
+class _Call(NamedTuple):
+    digest: Optional[int]
+    took_ns: int
+    incomparable: Optional[Incomparable] = None
+    mutates: bool = False
+
+
+def observe(
+    call: Callable[[object], object],
+    items: Sequence[object],
+    budget_ns: int,
+    judge: Optional[Callable[[int, object, object], None]],
+    compares: bool,
+) -> Verified:
+    """Calls a function on each item, and on each once more; at least once, and no more once the budget is spent.
+
+    The first pass has half of the budget. `judge` sees each result of it. Digests are 0 for what is not, or cannot be,
+    compared; of each kind of note the first is told.
+    """
+    begin_ns = time.monotonic_ns()
+    first: List[_Call] = []
+    for index, item in enumerate(items):
+        if first and time.monotonic_ns() - begin_ns >= budget_ns // 2:
+            break
+        before = _digest_of_item(item)
+        result, took_ns = _timed(call, item)
+        after = None if before is None else _digest_of_item(item)
+        if judge is not None:
+            judge(index, item, result)
+        first.append(_call(result, took_ns, compares)._replace(mutates=before != after))
+    second: List[Optional[_Call]] = []
+    for item, earlier in zip(items, first):
+        if time.monotonic_ns() - begin_ns >= budget_ns:
+            break
+        # An item that was changed is another item now.
+        second.append(None if earlier.mutates else _call(*_timed(call, item), compares))
+    return Verified([each.digest or 0 for each in first], _notes(first, second))
+
+
+def _timed(call: Callable[[object], object], item: object) -> Tuple[object, int]:
+    begin_ns = time.perf_counter_ns()
+    result = call(item)
+    return result, time.perf_counter_ns() - begin_ns
+
+
+def _call(result: object, took_ns: int, compares: bool) -> _Call:
+    if not compares:
+        return _Call(None, took_ns)
+    try:
+        return _Call(digest(result), took_ns)
+    except Incomparable as incomparable:
+        return _Call(None, took_ns, incomparable)
+
+
+def _digest_of_item(item: object) -> Optional[int]:
+    try:
+        return digest(item, "item")
+    except Incomparable:
+        # Whether it changed cannot be told then.
+        return None
+
+
+def _notes(first: Sequence[_Call], second: Sequence[Optional[_Call]]) -> List[Dict[str, object]]:
+    notes: List[Dict[str, object]] = []
+    for item, call in enumerate(first):
+        if call.mutates:
+            notes.append({"mutates": {"item": item}})
+            break
+    for item, call in enumerate(first):
+        if call.incomparable is not None:
+            kind, reason = call.incomparable.type_name, call.incomparable.reason
+            notes.append({"incomparable": {"item": item, "type": kind, "reason": reason}})
+            break
+    pairs = [(item, one, two) for item, (one, two) in enumerate(zip(first, second)) if two is not None]
+    for item, one, two in pairs:
+        if one.digest != two.digest:
+            notes.append({"unstable": {"item": item}})
+            break
+    # The first call of all pays for what is loaded and opened once, in every engine alike.
+    later = [(one.took_ns, two.took_ns) for item, one, two in pairs if item > 0]
+    if len(later) >= LEAST_PAIRS:
+        first_ns, second_ns = (int(statistics.median(times)) for times in zip(*later))
+        is_faster = all(two * MUCH_FASTER <= one for one, two in later)
+        if first_ns >= LEAST_TELLING_NS and is_faster:
+            notes.append({"second_pass_faster": {"first_ns": first_ns, "second_ns": second_ns}})
+    return notes

@@ -1,0 +1,163 @@
+"""What runs in a worker process, or in an interpreter beside the agent's: the task, made once, then called by index.
+
+Everything is at the level of the module, so that workers find it by name under every start method. A worker whose task
+cannot be made does not die of it (a pool would call itself broken, or replace it for ever): it answers each task with
+the reason.
+"""
+
+from __future__ import annotations
+
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Sequence, Tuple, Union, cast
+
+from . import steps
+from .meter import Usage, usage
+from .protocol import Failure, Job
+from .task import Result, Task
+
+if TYPE_CHECKING:
+    from .steps.shared import Handles
+
+#: What comes back of a task or segment: begin, end, checksum (without that of the output), and what it hands back.
+Ran = Tuple[int, int, int, object]
+#: The same of a whole task, with the worker's slot before it.
+RanInSlot = Tuple[int, int, int, int, object]
+#: The same, with the task's index before that.
+RanItem = Tuple[int, RanInSlot]
+
+
+class Hiring(NamedTuple):
+    """What the workers of a pool are told at their start, all of them the same."""
+
+    job: Job
+    #: Its `claim()` gives each worker a slot of its own.
+    slots: Any
+    #: Its `wait()` returns when the agent has seen all workers there.
+    meeting: Any
+    #: What the steps share with other workers, where they can share anything.
+    shared: Optional[Handles]
+
+
+class Told(NamedTuple):
+    """What the process of one task puts on its queue."""
+
+    slot: int
+    #: What it ran, or why it could not.
+    ran: Union[Ran, Failure]
+    used: Usage
+
+
+class _Worker:
+    """The task of this process or interpreter."""
+
+    def __init__(self, task: Union[Task, Failure], slot: int = 0, meeting: Any = None) -> None:
+        self.slot = slot
+        self._made = task
+        self._meeting = meeting
+        self._is_new = True
+
+    def run(self, index: int, given: object) -> Ran:
+        """Runs a whole task. Of a first one, what it hands back is looked at closely."""
+        if self._is_new:
+            task = self.prepare(index)
+            ran = self.run(index, given)
+            if task.exchanging:
+                _check_results(index, cast(Result, ran[3])[1])
+            return ran
+        task = cast(Task, self._made)
+        begin_ns = monotonic_ns()
+        checksum, result = task.blocking(index, given)
+        return begin_ns, monotonic_ns(), checksum, result
+
+    def run_segment(self, number: int, index: int, given: object) -> Ran:
+        """Runs the steps of one segment. Of a first one, what they hand back is looked at closely."""
+        if self._is_new:
+            self.prepare(index)
+            ran = self.run_segment(number, index, given)
+            _check_results(index, cast(Sequence[object], ran[3]))
+            return ran
+        task = cast(Task, self._made)
+        begin_ns = monotonic_ns()
+        checksum, results = task.segment_blocking(number, index, given)
+        return begin_ns, monotonic_ns(), checksum, results
+
+    def get_ready(self) -> None:
+        """Makes ahead all that tasks need, and waits for the other workers, so that each gets ready once."""
+        self.prepare(None)
+        self._meeting.wait()
+
+    def prepare(self, index: Optional[int]) -> Task:
+        """Makes ahead what task `index` needs, or all tasks; Failure if the task could not be made."""
+        # What the first task needs is there before its time begins, as its user would read it or hand it over; the rest
+        # is made when the workers meet, so that the start-up does not wait for it.
+        if isinstance(self._made, Failure):
+            raise self._made
+        self._made.prepare(index)
+        self._is_new = False
+        return self._made
+
+
+_worker = _Worker(Failure("worker", "the worker was not told its task"))
+
+
+def start(hiring: Hiring) -> None:
+    """The initializer of pools."""
+    # (Under InterpreterPoolExecutor, a function that named nothing of this module would run outside of it.)
+    global _worker
+    try:
+        slot = hiring.slots.claim()
+        task = steps.build(hiring.job, steps.Place.worker(slot, hiring.shared))
+        _worker = _Worker(task, slot, hiring.meeting)
+    except BaseException as error:
+        _worker = _Worker(Failure.of(error))
+
+
+def run(index: int, given: object) -> RanInSlot:
+    """Runs a task."""
+    worker = _worker
+    begin_ns, end_ns, checksum, result = worker.run(index, given)
+    return worker.slot, begin_ns, end_ns, checksum, result
+
+
+def run_item(item: Tuple[int, object]) -> RanItem:
+    """Runs a task, for whoever maps over (index, given)."""
+    index, given = item
+    return index, run(index, given)
+
+
+def run_segment(number: int, index: int, given: object) -> Ran:
+    """Runs the steps of one segment of a task."""
+    return _worker.run_segment(number, index, given)
+
+
+def get_ready() -> None:
+    """Makes ahead all that tasks need; called once in each worker of a pool, which wait for each other."""
+    _worker.get_ready()
+
+
+def run_only(
+    work: Union[Task, Job], slot: int, shared: Handles, index: int, given: object, told: Any, is_first: bool
+) -> None:
+    """The life of a process that is made for one task. `work` is the task, or the job that describes it."""
+    ran: Union[Ran, Failure]
+    try:
+        if isinstance(work, Job):
+            work = steps.build(work, steps.Place.worker(slot, shared))
+        only = _Worker(work)
+        if not is_first:
+            only.prepare(index)
+        ran = only.run(index, given)
+    except BaseException as error:
+        ran = Failure.of(error)
+    told.put(Told(slot, ran, usage()))
+
+
+def _check_results(index: int, results: Sequence[object]) -> None:
+    """Whether results can be handed back; Failure says which part cannot. They are pickled once more for it."""
+    if not results:
+        return
+    from .user.pickling import can_return
+
+    failure = can_return(results, index)
+    if failure is not None:
+        raise failure

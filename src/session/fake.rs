@@ -1,0 +1,222 @@
+//! Hands without processes and clocks, for the tests of what leads them.
+
+use std::collections::HashMap;
+
+use super::hands::{Ask, Born, Farewell, Hands, Taken};
+use super::link::Fault;
+use super::{Event, Observer};
+use crate::candidate::Candidate;
+use crate::host::{Facts, FileSystem, ResourceLimits};
+use crate::plan::{Foreseen, Plan, Settings};
+use crate::protocol::{
+    Block, BlockKind, Failed, FailureKind, HistogramData, LeftBehind, Ready, Reference, Usage, VARIANTS,
+};
+use crate::record::{Calibration, Disturbance, Ending, Record};
+use crate::workload::{Cpu, Goal, Kernel, Limits, Load, Objective, Payload, Step, Workload};
+
+const MS: u64 = 1_000_000;
+/// The budget of a session with fake hands.
+pub(super) const BUDGET_NS: u64 = 20_000 * MS;
+
+/// What a fake agent does wrong.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Vice {
+    Lies,
+    Dies,
+    Hangs,
+    /// Its first round's window passes without a task.
+    Pauses,
+    /// Its tasks take a hundredth of what the block before lets expect.
+    Speeds,
+    Burns,
+    Leaves,
+}
+
+#[derive(Default)]
+pub(super) struct Fake {
+    pub now_ns: u64,
+    pub alive: Vec<usize>,
+    pub log: Vec<String>,
+    pub vices: Vec<(usize, Vice)>,
+    /// Timed blocks after which the user interrupts.
+    pub interrupt_after: Option<usize>,
+    pub timed: usize,
+    /// Candidates whose names begin like this fail in their set-up.
+    pub fails: Vec<(&'static str, Failed)>,
+    /// Candidates whose names begin like this give this as their results.
+    pub results: Vec<(&'static str, Vec<u64>)>,
+    /// Tasks that a candidate runs in a millisecond; without it, as many as its slot's number.
+    pub rate: Option<fn(&Candidate) -> f64>,
+    /// How long a first task takes; 0 is a millisecond.
+    pub first_task_ns: u64,
+    pub gil: Option<bool>,
+    pub windows: Vec<u64>,
+    pub candidates: HashMap<usize, Candidate>,
+}
+
+impl Fake {
+    fn results_of(&self, slot: usize, tasks: u64) -> Option<Vec<u64>> {
+        let name = self.candidates[&slot].to_string();
+        let (_, results) = self.results.iter().find(|(start, _)| name.starts_with(start))?;
+        Some(results.iter().copied().take(tasks as usize).collect())
+    }
+
+    fn has(&self, slot: usize, vice: Vice) -> bool {
+        self.vices.contains(&(slot, vice))
+    }
+}
+
+/// Every task takes a millisecond; one candidate's workers run side by side.
+impl Hands for Fake {
+    fn elapsed_ns(&self) -> u64 {
+        self.now_ns
+    }
+
+    fn interrupted(&self) -> bool {
+        self.interrupt_after.is_some_and(|after| self.timed >= after)
+    }
+
+    fn idle(&mut self, ns: u64) {
+        self.now_ns += ns;
+    }
+
+    fn start(&mut self, slot: usize, candidate: &Candidate) -> Result<Born, Fault> {
+        assert!(!self.alive.contains(&slot), "one agent a slot");
+        if let Some((_, failed)) = self.fails.iter().find(|(name, _)| candidate.to_string().starts_with(name)) {
+            return Err(Fault::Failed(failed.clone()));
+        }
+        self.candidates.insert(slot, candidate.clone());
+        self.alive.push(slot);
+        self.log.push(format!("start {slot}"));
+        let first_task_ns = if self.first_task_ns == 0 { MS } else { self.first_task_ns };
+        Ok(Born { boot_ns: MS, ready: Ready { startup_ns: 2 * MS, first_task_ns, pids: vec![1], gil: self.gil } })
+    }
+
+    fn block(&mut self, slot: usize, ask: Ask) -> Result<Taken, Fault> {
+        assert!(self.alive.contains(&slot), "a block of a living agent");
+        if self.interrupted() {
+            return Err(Fault::Interrupted);
+        }
+        self.log.push(format!("{:?} {slot} from {}", ask.kind, ask.first_index).to_lowercase());
+        if ask.kind == BlockKind::Timed {
+            self.timed += 1;
+            if self.has(slot, Vice::Dies) {
+                return Err(Fault::new(FailureKind::Agent, "the agent ended with signal 9".to_owned()));
+            }
+        }
+        if self.has(slot, Vice::Hangs) {
+            self.now_ns += 4 * BUDGET_NS;
+            return Err(Fault::new(FailureKind::Hang, "no answer".to_owned()));
+        }
+        let at_ns = self.now_ns;
+        let paused = self.has(slot, Vice::Pauses) && self.timed == 2;
+        self.windows.push(ask.window_ns);
+        let rate = self.rate.map_or(slot as f64 + 1.0, |rate| rate(&self.candidates[&slot]));
+        let tasks = if paused { 0 } else { ((ask.window_ns / MS) as f64 * rate) as u64 };
+        let tasks = if ask.kind == BlockKind::Verify { u64::MAX } else { tasks };
+        let tasks = if self.has(slot, Vice::Speeds) { tasks * 100 } else { tasks };
+        let tasks = tasks.min(ask.most_tasks.unwrap_or(u64::MAX));
+        self.now_ns += ask.window_ns.max(MS);
+        let figures = Block {
+            block: 0,
+            kind: ask.kind,
+            first_index: ask.first_index,
+            tasks,
+            checksum: reference().expected(ask.first_index, tasks) + u64::from(self.has(slot, Vice::Lies)),
+            window_ns: ask.window_ns,
+            elapsed_ns: ask.window_ns,
+            resume_ns: 1000,
+            tasks_in_window: tasks as f64,
+            service: HistogramData::default(),
+            queueing: HistogramData::default(),
+            busy_ns: tasks * MS,
+            usage: Usage { user_ns: tasks * MS, ..Usage::default() },
+            longest_stall_ns: None,
+            serialisation: None,
+            results: self.results_of(slot, tasks).filter(|_| ask.kind == BlockKind::Verify).unwrap_or_default(),
+        };
+        let parked_cpu_share = if self.has(slot, Vice::Burns) { 0.5 } else { 0.001 };
+        Ok(Taken { at_ns, figures, memory: None, server_cpu_ns: None, parked_cpu_share })
+    }
+
+    fn end(&mut self, slot: usize) -> Farewell {
+        self.alive.retain(|alive| *alive != slot);
+        self.log.push(format!("end {slot}"));
+        let left = LeftBehind { kind: "thread".to_owned(), name: "poller".to_owned(), count: 2 };
+        let leaves = self.has(slot, Vice::Leaves);
+        let left_behind = if leaves { vec![left] } else { Vec::new() };
+        Farewell { teardown_ns: Some(5), leftover: u32::from(leaves), left_behind }
+    }
+
+    fn kill(&mut self, slot: usize) {
+        self.alive.retain(|alive| *alive != slot);
+        self.log.push(format!("kill {slot}"));
+    }
+}
+
+/// What tasks of the fake hands come to.
+pub(super) fn reference() -> Reference {
+    let tables = vec![(0..VARIANTS).map(|variant| variant * 31 + 7).collect()];
+    Reference { tables, ..Reference::default() }
+}
+
+/// An empty record of a session with fake hands.
+pub(super) fn record(max_calls: Option<u64>, goal: Goal) -> Record {
+    let load = Load::Closed { max_in_flight: 64 };
+    Record {
+        conbench_version: String::new(),
+        began_at: String::new(),
+        elapsed_ns: 0,
+        ending: Ending::Running,
+        host: Facts {
+            os: String::new(),
+            kernel: String::new(),
+            cpu: String::new(),
+            cpus_online: 2,
+            cpus_affinity: 2,
+            cpu_quota: None,
+            memory_total_bytes: 0,
+            memory_available_bytes: 0,
+            memory_limit_bytes: None,
+            clock_source: None,
+            governor: None,
+            virtual_machine: None,
+            load_average: 0.0,
+            limits: ResourceLimits::default(),
+            session_directory: FileSystem { path: String::new(), kind: String::new() },
+        },
+        settings: Settings { budget_ns: BUDGET_NS, ..Settings::default() },
+        workload: Workload {
+            name: "test".to_owned(),
+            use_case: String::new(),
+            description: String::new(),
+            load,
+            steps: vec![Step::Cpu(Cpu { kernel: Kernel::Loop, input_bytes: 64, time_ns: None })],
+            payload: Payload::default(),
+            objective: Objective { goal, margin: 0.03, limits: Limits::default() },
+            task_timeout_ns: 30_000 * MS,
+            max_calls,
+        },
+        plan: Plan { entries: Vec::new(), left_out: Vec::new(), foreseen: Foreseen::default(), notes: Vec::new() },
+        calibration: Calibration::default(),
+        candidates: Vec::new(),
+        rounds: Vec::new(),
+        disturbance: Disturbance::default(),
+        warnings: Vec::new(),
+    }
+}
+
+/// Notes what it is told.
+#[derive(Default)]
+pub(super) struct Notes(pub Vec<String>);
+
+impl Observer for Notes {
+    fn observe(&mut self, event: &Event<'_>) {
+        self.0.push(match event {
+            Event::Round { number, candidates, .. } => format!("round {number} of {candidates}"),
+            Event::Failed { candidate, failure } => format!("{candidate} failed: {:?}", failure.kind),
+            Event::Warning(_) => "warning".to_owned(),
+            other => format!("{other:?}"),
+        });
+    }
+}

@@ -1,0 +1,309 @@
+//! What every candidate is held against: made by two agents of a runtime, which must agree.
+
+use super::Session;
+use super::blocks::grace_ns;
+use super::link::{Fault, Link, out_of_turn};
+use super::resident::Nursery;
+use crate::clock::now_ns;
+use crate::protocol::{Failed, FailureKind, Job, MakeReference, Note, Reference, Reply, Request, StepJob, VARIANTS};
+use crate::workload::{Check, Python};
+
+const MS: u64 = 1_000_000;
+/// References of a runtime: two agents make one each.
+const REFERENCES: u64 = 2;
+/// The part of `max_calls` that all references together may use.
+const CALLS_PART: u64 = 4;
+/// The part of the budget that the user's own code may run in all references together.
+const BUDGET_PART: u64 = 10;
+/// The longest that it may run in one of them.
+const LONGEST_NS: u64 = 3_000 * MS;
+/// How long an agent may take to import what a task needs, beside the tasks themselves.
+const SET_UP_NS: u64 = 20_000 * MS;
+
+/// What one reference may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Terms {
+    /// About how long the user's own code may run for it.
+    budget_ns: u64,
+    /// The tasks that it may run, where they are counted.
+    most_calls: Option<u64>,
+    /// References of the whole session.
+    references: u64,
+}
+
+impl Terms {
+    /// What each reference of a session with so many runtimes may take.
+    pub(super) fn new(session: &Session, runtimes: u64) -> Terms {
+        let references = REFERENCES * runtimes.max(1);
+        Terms {
+            budget_ns: (session.settings.budget_ns / (BUDGET_PART * references)).min(LONGEST_NS),
+            most_calls: session.workload.max_calls.map(|most| most / (CALLS_PART * references)),
+            references,
+        }
+    }
+}
+
+/// What the making of a reference came to.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Referred {
+    /// What every block is held against; `None` when checking is off.
+    pub reference: Option<Reference>,
+    /// Why checking is off, and what to do, if that should be said.
+    pub unchecked: Option<String>,
+    /// Why no candidate of the runtime can run: each would say the same.
+    pub broken: Option<Failed>,
+    /// What was found while the user's own code ran, each thing once.
+    pub notes: Vec<Note>,
+    /// Tasks run for it.
+    pub calls: u64,
+    /// Time that went to an agent which did not answer.
+    pub lost_ns: u64,
+}
+
+/// Has `first`, and an agent that is started for it, make the reference of this job.
+///
+/// # Errors
+/// When an agent does not speak the protocol or does not start, or on an interrupt. That a task fails is no error here.
+pub(super) fn make(nursery: &mut Nursery, mut first: Link, job: &Job, terms: &Terms) -> Result<Referred, Fault> {
+    let mut referred = Referred::default();
+    let least = if runs_variants(job) { VARIANTS } else { 1 };
+    if terms.most_calls.is_some_and(|most| most < least) {
+        let needed = least * CALLS_PART * terms.references;
+        referred.unchecked =
+            Some(format!("a reference needs a `max_calls` of {needed} at least: raise it to have them compared"));
+        return Ok(referred);
+    }
+    let begun_ns = now_ns();
+    let one = match ask(&mut first, job, terms) {
+        Ok(reference) => reference,
+        Err(fault) => return referred.fails(failure(fault)?, job, terms, begun_ns),
+    };
+    drop(first);
+    referred.ran(job, &one);
+    let (mut second, ..) = nursery.agent(&job.candidate.runtime)?;
+    // The second need not call more than the first had time for.
+    let again = Terms { most_calls: if one.calls > 0 { Some(one.calls) } else { terms.most_calls }, ..*terms };
+    let begun_ns = now_ns();
+    let other = match ask(&mut second, job, &again) {
+        Ok(reference) => reference,
+        Err(fault) => return referred.fails(failure(fault)?, job, &again, begun_ns),
+    };
+    referred.ran(job, &other);
+    match agreed(one, &other, job, &referred.notes) {
+        Ok(reference) => referred.reference = Some(reference),
+        Err(message) => referred.unchecked = Some(message),
+    }
+    Ok(referred)
+}
+
+impl Referred {
+    /// Counts what a reference ran, and keeps what it found.
+    fn ran(&mut self, job: &Job, reference: &Reference) {
+        let variants = if runs_variants(job) { VARIANTS } else { 0 };
+        self.calls = self.calls.saturating_add(reference.calls.max(variants));
+        for note in &reference.notes {
+            let is_known = self.notes.iter().any(|known| match (known, note) {
+                // Times differ from run to run.
+                (Note::SecondPassFaster { .. }, Note::SecondPassFaster { .. }) => true,
+                _ => known == note,
+            });
+            if !is_known {
+                self.notes.push(note.clone());
+            }
+        }
+    }
+
+    /// A task that fails here fails in each candidate too, with its cause; the session need not end for it.
+    fn fails(mut self, failed: Failed, job: &Job, terms: &Terms, begun_ns: u64) -> Result<Referred, Fault> {
+        if failed.kind == FailureKind::Protocol {
+            return Err(Fault::Failed(failed));
+        }
+        if failed.kind == FailureKind::Hang {
+            self.lost_ns = now_ns().saturating_sub(begun_ns);
+        }
+        // How many tasks it ran is not known, and the user may pay for each.
+        self.calls = self.calls.saturating_add(terms.most_calls.unwrap_or(VARIANTS));
+        let is_heard = matches!(failed.kind, FailureKind::Task | FailureKind::Setup | FailureKind::Hang);
+        if codes(job).next().is_some() && is_heard {
+            self.broken = Some(failed);
+        } else {
+            self.unchecked = Some(format!("the run that would be the reference failed ({failed})"));
+        }
+        Ok(self)
+    }
+}
+
+/// The reference that both agree on; else what they disagree about, and what to do.
+fn agreed(mut one: Reference, other: &Reference, job: &Job, notes: &[Note]) -> Result<Reference, String> {
+    if one.tables != other.tables {
+        let differs = one.tables.iter().zip(&other.tables).position(|(one, other)| one != other);
+        let step = differs.and_then(|number| job.steps.get(number).map(|step| (number + 1, step.step.kind())));
+        let what = match step {
+            Some((number, kind)) => format!("two runs of step {number} ({kind})"),
+            None => "two runs".to_owned(),
+        };
+        return Err(format!("{what} gave different results for the same tasks: {}", advice(job)));
+    }
+    if codes(job).all(|python| python.check == Check::None) {
+        one.results.clear();
+        return Ok(one);
+    }
+    // The times that they had differ, and so may the number of items.
+    one.results.truncate(other.results.len());
+    let differs = one.results.iter().zip(&other.results).position(|(one, other)| one != other);
+    let unstable = notes.iter().find_map(|note| match note {
+        Note::Unstable { item } => Some(*item),
+        _ => None,
+    });
+    if let Some(item) = differs.map(|task| task as u64).or(unstable) {
+        let (name, short) = (codes(job).next().map_or("", Python::short), advice(job));
+        return Err(format!("two runs of `{name}` gave different results for item {item}: {short}"));
+    }
+    // A result without a value to compare has the digest 0.
+    let is_by_value = codes(job).all(|python| python.check == Check::Results);
+    if is_by_value && !one.results.is_empty() && one.results.iter().all(|digest| *digest == 0) {
+        return Err(
+            "no result can be compared by value: return values, or name a function of your own in `check`".to_owned()
+        );
+    }
+    Ok(one)
+}
+
+fn advice(job: &Job) -> &'static str {
+    if codes(job).next().is_some() {
+        "make a task's result depend on its item alone, or name a function of your own in `check`"
+    } else {
+        "make a task's result depend on its index alone"
+    }
+}
+
+fn ask(agent: &mut Link, job: &Job, terms: &Terms) -> Result<Reference, Fault> {
+    // The user's own code is called until its time is over, and then to the end of a call, which may take as long as
+    // any task; other steps run once a variant.
+    let code = codes(job).next().map_or(0, |_| terms.budget_ns.saturating_add(grace_ns(job.task_timeout_ns)));
+    let variants = if runs_variants(job) { job.task_timeout_ns.saturating_mul(VARIANTS) } else { 0 };
+    let patience_ns = SET_UP_NS.saturating_add(code).saturating_add(variants);
+    let make = MakeReference { job: job.clone(), budget_ns: terms.budget_ns, most_calls: terms.most_calls };
+    let request = Request::Reference(Box::new(make));
+    match agent.exchange(Some(&request), patience_ns, "as the reference", None)? {
+        Reply::Reference(reference) => Ok(reference),
+        other => Err(out_of_turn(&other, "as the reference")),
+    }
+}
+
+fn failure(fault: Fault) -> Result<Failed, Fault> {
+    match fault {
+        Fault::Failed(failed) => Ok(failed),
+        Fault::Interrupted => Err(Fault::Interrupted),
+    }
+}
+
+/// The user's own code among the steps.
+fn codes(job: &Job) -> impl Iterator<Item = &Python> {
+    job.steps.iter().filter_map(|step| step.step.python())
+}
+
+/// Whether a reference runs each variant of a step: of all but the user's own code.
+fn runs_variants(job: &Job) -> bool {
+    let is_code = |step: &StepJob| step.step.python().is_some();
+    !job.steps.iter().all(is_code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::candidate::{Candidate, Engine, Sizes};
+    use crate::workload::{Cpu, Kernel, Load, Payload, Step};
+
+    fn python(check: Check) -> Step {
+        let function = Some("shop.scrape:fetch".to_owned());
+        Step::Python(Python { function, async_function: None, setup: None, items: None, path: "/".to_owned(), check })
+    }
+
+    fn job(steps: Vec<Step>) -> Job {
+        Job {
+            candidate: Candidate::new("python3.11", Engine::Sequential, Sizes::default()),
+            load: Load::Closed { max_in_flight: 4 },
+            payload: Payload::default(),
+            steps: steps.into_iter().map(|step| StepJob { step, iterations: 1, draws: Vec::new() }).collect(),
+            seed: 1,
+            directory: None,
+            server: None,
+            task_timeout_ns: 1000 * MS,
+        }
+    }
+
+    fn results(results: &[u64]) -> Reference {
+        let tables = vec![vec![0; 16]; 2];
+        Reference { tables, results: results.to_vec(), calls: results.len() as u64, notes: Vec::new() }
+    }
+
+    fn agree(check: Check, one: &[u64], other: &[u64], notes: &[Note]) -> Result<Vec<u64>, String> {
+        agreed(results(one), &results(other), &job(vec![python(check)]), notes).map(|reference| reference.results)
+    }
+
+    #[test]
+    fn results_are_compared_as_far_as_both_came() {
+        assert_eq!(agree(Check::Results, &[5, 6, 7], &[5, 6], &[]), Ok(vec![5, 6]));
+        let message = agree(Check::Results, &[5, 6, 7], &[5, 9, 7], &[]).expect_err("they differ");
+        assert!(message.starts_with("two runs of `fetch` gave different results for item 1: "), "{message}");
+        let message = agree(Check::Results, &[5, 6], &[5, 6], &[Note::Unstable { item: 4 }]).expect_err("unstable");
+        assert!(message.contains("item 4"), "{message}");
+    }
+
+    #[test]
+    fn who_asks_for_no_comparison_gets_none_without_a_word() {
+        assert_eq!(agree(Check::None, &[5], &[6], &[Note::Unstable { item: 0 }]), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn results_without_a_value_are_not_called_equal() {
+        let message = agree(Check::Results, &[0, 0], &[0, 0], &[]).expect_err("nothing was compared");
+        assert!(message.contains("cannot be") || message.contains("no result can be compared"), "{message}");
+        let check = Check::Function("shop.scrape:check".to_owned());
+        assert_eq!(agree(check, &[0, 0], &[0, 0], &[]), Ok(vec![0, 0]));
+    }
+
+    #[test]
+    fn a_step_that_disagrees_with_itself_is_named() {
+        let cpu = Step::Cpu(Cpu { kernel: Kernel::Loop, input_bytes: 8, time_ns: None });
+        let mut other = results(&[]);
+        other.tables[1][3] = 1;
+        let message = agreed(results(&[]), &other, &job(vec![python(Check::Results), cpu]), &[]).expect_err("differs");
+        assert!(message.starts_with("two runs of step 2 (cpu) gave different results"), "{message}");
+    }
+
+    #[test]
+    fn what_a_reference_runs_is_counted_and_what_it_finds_is_kept_once() {
+        let cpu = Step::Cpu(Cpu { kernel: Kernel::Loop, input_bytes: 8, time_ns: None });
+        let note = |second_ns| Note::SecondPassFaster { first_ns: 100, second_ns };
+        let found =
+            |second_ns| Reference { notes: vec![Note::Mutates { item: 1 }, note(second_ns)], ..results(&[1, 2]) };
+        let (code, mixed) = (job(vec![python(Check::Results)]), job(vec![python(Check::Results), cpu]));
+        let mut referred = Referred::default();
+        referred.ran(&code, &found(3));
+        referred.ran(&code, &found(4));
+        assert_eq!((referred.calls, referred.notes.clone()), (4, vec![Note::Mutates { item: 1 }, note(3)]));
+        referred.ran(&mixed, &found(5));
+        assert_eq!(referred.calls, 4 + VARIANTS);
+    }
+
+    #[test]
+    fn a_task_of_the_users_that_raises_speaks_for_every_candidate() {
+        let terms = Terms { budget_ns: 0, most_calls: Some(7), references: 2 };
+        let code = job(vec![python(Check::Results)]);
+        let fails =
+            |kind, job: &Job| Referred::default().fails(Failed::new(kind, "ValueError: no", ""), job, &terms, 0);
+        let referred = fails(FailureKind::Task, &code).expect("no error of the session");
+        assert_eq!(referred.broken.clone().map(|failed| failed.message), Some("ValueError: no".to_owned()));
+        assert_eq!(referred.calls, 7);
+        assert_eq!(referred.lost_ns, 0);
+        assert!(fails(FailureKind::Hang, &code).expect("no error of the session").lost_ns > 0);
+        // How a process dies may differ between engines, and steps that are ours fail as each candidate says.
+        let died = fails(FailureKind::Agent, &code).expect("no error of the session");
+        assert!(died.broken.is_none() && died.unchecked.is_some());
+        let wait = job(vec![Step::Event { round_trips: 1 }]);
+        assert!(fails(FailureKind::Task, &wait).expect("no error of the session").broken.is_none());
+        assert!(fails(FailureKind::Protocol, &code).is_err());
+    }
+}

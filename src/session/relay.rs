@@ -1,0 +1,188 @@
+//! One runtime after the other, each with a fair share of what is left; then those who lead, side by side.
+
+use super::course::{Course, Leg, Stop};
+use super::trial::small;
+use crate::candidate::{Sizes, StartMethod};
+use crate::plan::Entry;
+use crate::protocol::Failed;
+use crate::race::{Meeting, Race, Rules};
+use crate::record::{Ending, Warning};
+use crate::workload::Goal;
+
+/// The part of the budget, and of the calls, that is kept for the comparison of the runtimes.
+const MEETING_PART: f64 = 0.06;
+
+/// One runtime's part of a session.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Runner {
+    /// Its name.
+    pub name: String,
+    /// The language of its tasks, if its agent said.
+    pub language: Option<String>,
+    /// Its entries of the plan.
+    pub entries: Vec<Entry>,
+    /// Other ways to begin processes that may be tried where its default fails, after that.
+    pub methods: Vec<StartMethod>,
+    /// Why none of its candidates can run.
+    pub broken: Option<Failed>,
+}
+
+/// What the races of a session have in common.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    /// Of each race; its budget is that of the whole session.
+    pub rules: Rules,
+    /// Whether tasks of different languages do equal work: no step has a time that is calibrated.
+    pub is_equal_work: bool,
+}
+
+/// Who led in a runtime's race: indices into the record's candidates.
+struct Leaders<'a> {
+    runner: &'a Runner,
+    candidates: Vec<usize>,
+}
+
+/// Races each runtime, then compares those that lead. Returns the worst end of them.
+pub(super) fn run(course: &mut Course<'_>, runners: &[Runner], terms: &Terms) -> Ending {
+    let mut ending = Ending::NoCandidate;
+    for runner in runners {
+        if let Some(failed) = &runner.broken {
+            course.refuse_all(&runner.entries, failed);
+        }
+    }
+    let sound: Vec<&Runner> = runners.iter().filter(|runner| runner.broken.is_none()).collect();
+    let meets = may_meet(course, &sound, terms);
+    let kept = if meets { MEETING_PART } else { 0.0 };
+    let mut leaders = Vec::new();
+    for (done, runner) in sound.iter().enumerate() {
+        let leg = share(course, terms.rules.budget_ns, kept, (sound.len() - done) as u64);
+        course.begin(leg);
+        let (end, candidates) = race(course, runner, terms, leg);
+        ending = worse(ending, end);
+        if end == Ending::Interrupted {
+            return ending;
+        }
+        leaders.push(Leaders { runner, candidates });
+    }
+    let present = present(&leaders, terms);
+    if !meets || present.is_empty() {
+        return ending;
+    }
+    let leg = last(course, terms.rules.budget_ns, kept);
+    course.begin(leg);
+    // Where it is cut short, the races were decided all the same.
+    match course.meet(&mut Meeting::new(present, leg.deadline_ns, terms.rules.seed)) {
+        Ending::Interrupted => Ending::Interrupted,
+        _ => ending,
+    }
+}
+
+/// Tries and races the entries of one runtime. Returns how it ended, and who leads.
+fn race(course: &mut Course<'_>, runner: &Runner, terms: &Terms, leg: Leg) -> (Ending, Vec<usize>) {
+    let stopped = |stop: Stop| match stop {
+        Stop::Interrupted => (Ending::Interrupted, Vec::new()),
+        Stop::BudgetSpent => (Ending::BudgetSpent, Vec::new()),
+        Stop::CallsSpent => (Ending::CallsSpent, Vec::new()),
+    };
+    let has_code = course.record.workload.steps.iter().any(|step| step.python().is_some());
+    let tried = if has_code { course.try_out(&runner.entries, &runner.methods) } else { Ok(runner.entries.clone()) };
+    let entries = match tried {
+        Ok(entries) => entries,
+        Err(stop) => return stopped(stop),
+    };
+    match course.thread_scaling(&entries) {
+        Ok(scaling) => {
+            let mut runtimes = course.record.calibration.runtimes.iter_mut();
+            if let Some(calibration) = runtimes.find(|runtime| runtime.name == runner.name) {
+                calibration.thread_scaling = scaling;
+            }
+        }
+        Err(stop) => return stopped(stop),
+    }
+    let mut race = Race::new(&entries, Rules { budget_ns: leg.deadline_ns, ..terms.rules });
+    let (ending, base) = course.run(&mut race);
+    let cut = race.cut_searches().into_iter().filter_map(|entry| entries.get(entry));
+    let engines: Vec<String> = cut.map(|entry| entry.candidate(Sizes::default()).short()).collect();
+    if !engines.is_empty() {
+        course.warn(Warning::SearchCut { runtime: runner.name.clone(), engines });
+    }
+    (ending, race.leaders().into_iter().map(|one| base + one).collect())
+}
+
+/// A fair share of what is left for the next of so many races.
+fn share(course: &Course<'_>, budget_ns: u64, kept: f64, races: u64) -> Leg {
+    let spent_ns = course.spent_ns();
+    let races = races.max(1);
+    let for_races = budget_ns - (budget_ns as f64 * kept) as u64;
+    let share_ns = for_races.saturating_sub(spent_ns) / races;
+    let most_calls = match course.record.workload.max_calls {
+        None => u64::MAX,
+        Some(most) => {
+            let left = (most - (most as f64 * kept) as u64).saturating_sub(course.calls);
+            course.calls + left / races
+        }
+    };
+    Leg { deadline_ns: spent_ns + share_ns, budget_ns: share_ns, most_calls }
+}
+
+/// What is left for the comparison of the runtimes: all of it, since it ends by itself, and what was kept for it even
+/// where races took longer.
+fn last(course: &Course<'_>, budget_ns: u64, kept: f64) -> Leg {
+    let spent_ns = course.spent_ns();
+    let deadline_ns = budget_ns.max(spent_ns + (budget_ns as f64 * kept) as u64);
+    let most_calls = course.record.workload.max_calls.unwrap_or(u64::MAX);
+    Leg { deadline_ns, budget_ns: deadline_ns - spent_ns, most_calls }
+}
+
+/// Whether two of these runtimes may be compared by their blocks.
+fn may_meet(course: &Course<'_>, runners: &[&Runner], terms: &Terms) -> bool {
+    // Memory and the tail of times are taken over all blocks, not in pairs.
+    let is_paired = matches!(course.record.workload.objective.goal, Goal::Throughput | Goal::CpuPerTask);
+    let has_partner = |one: &Runner, rest: &[&Runner]| rest.iter().any(|other| is_comparable(one, other, terms));
+    is_paired && (0..runners.len()).any(|one| has_partner(runners[one], &runners[one + 1..]))
+}
+
+/// Whether two runtimes do equal work.
+fn is_comparable(one: &Runner, other: &Runner, terms: &Terms) -> bool {
+    terms.is_equal_work || (one.language.is_some() && one.language == other.language)
+}
+
+/// Those who lead in a runtime that can be compared with another one's.
+fn present(leaders: &[Leaders<'_>], terms: &Terms) -> Vec<usize> {
+    let has_partner = |one: &&Leaders<'_>| {
+        leaders.iter().any(|other| {
+            other.runner.name != one.runner.name
+                && !other.candidates.is_empty()
+                && is_comparable(one.runner, other.runner, terms)
+        })
+    };
+    leaders.iter().filter(has_partner).flat_map(|one| one.candidates.iter().copied()).collect()
+}
+
+/// The worse of two ends. That one runtime had nothing to race does not end a session.
+fn worse(one: Ending, other: Ending) -> Ending {
+    let rank = |ending: Ending| match ending {
+        Ending::Running | Ending::NoCandidate => 0,
+        Ending::Decided => 1,
+        Ending::BudgetSpent => 2,
+        Ending::CallsSpent => 3,
+        Ending::Interrupted => 4,
+    };
+    if rank(other) > rank(one) { other } else { one }
+}
+
+impl Course<'_> {
+    /// Gives all of these entries their place in the record with what each would say, which is told once.
+    fn refuse_all(&mut self, entries: &[Entry], failed: &Failed) {
+        for (number, entry) in entries.iter().enumerate() {
+            self.refuse(small(entry), failed.clone());
+            if number == 0 {
+                self.tell_failure();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "relay_tests.rs"]
+mod tests;

@@ -1,0 +1,398 @@
+//! Several runtimes without processes and clocks: who runs when, who is tried, who meets whom.
+
+use std::collections::HashMap;
+
+use super::*;
+use crate::candidate::{Candidate, Engine, Model, RUST};
+use crate::protocol::{FailureKind, Hello, LeftBehind, PROTOCOL, Reference};
+use crate::record::{Phase, Record, RuntimeCalibration};
+use crate::session::blocks::Pace;
+use crate::session::course::Rules as CourseRules;
+use crate::session::fake::{BUDGET_NS, Fake, Notes, Vice, record, reference};
+use crate::session::saving::Saver;
+use crate::workload::{Check, Python, Step};
+
+const MS: u64 = 1_000_000;
+const OTHER: &str = "python3.13t";
+
+fn entry(runtime: &str, engine: Engine) -> Entry {
+    let axes = engine.axes();
+    let ladder = |has: bool| if has { vec![1, 2] } else { Vec::new() };
+    let size = |has: bool| has.then_some(2);
+    Entry {
+        runtime: runtime.to_owned(),
+        engine,
+        start_method: engine.has_start_method().then_some(StartMethod::Fork),
+        default_sizes: Sizes { workers: size(axes.workers), in_flight: size(axes.in_flight), chunk: None },
+        in_flight: ladder(axes.in_flight),
+        workers: ladder(axes.workers),
+        chunk: Vec::new(),
+    }
+}
+
+fn runner(name: &str, engines: &[Engine]) -> Runner {
+    Runner {
+        name: name.to_owned(),
+        language: Some("any".to_owned()),
+        entries: engines.iter().map(|engine| entry(name, *engine)).collect(),
+        methods: vec![StartMethod::Fork, StartMethod::Forkserver, StartMethod::Spawn],
+        broken: None,
+    }
+}
+
+fn terms() -> Terms {
+    let rules = Rules { margin: 0.03, budget_ns: BUDGET_NS, seed: 1, usable_cpus: 2 };
+    Terms { rules, is_equal_work: false }
+}
+
+/// Workers that all compute, of which two run at once.
+fn two_cores(candidate: &Candidate) -> f64 {
+    f64::from(candidate.sizes.concurrency().min(2))
+}
+
+/// Threads that share a lock, and processes that do not.
+fn one_lock(candidate: &Candidate) -> f64 {
+    if candidate.model() == Model::Threads { 1.0 } else { two_cores(candidate) }
+}
+
+fn hands(rate: fn(&Candidate) -> f64) -> Fake {
+    Fake { rate: Some(rate), ..Fake::default() }
+}
+
+/// A record of the user's own code.
+fn of_code() -> Record {
+    let mut record = record(None, Goal::Throughput);
+    record.workload.steps = vec![Step::Python(Python {
+        function: Some("shop.scrape:fetch".to_owned()),
+        async_function: None,
+        setup: None,
+        items: None,
+        path: "/".to_owned(),
+        check: Check::Results,
+    })];
+    record
+}
+
+fn play(hands: &mut Fake, record: &mut Record, runners: &[Runner], terms: &Terms) -> (Ending, Vec<String>) {
+    let results = hands.results.first().map(|(_, results)| results.clone()).unwrap_or_default();
+    let one = Reference { results, ..reference() };
+    let references: HashMap<String, Reference> =
+        runners.iter().map(|runner| (runner.name.clone(), one.clone())).collect();
+    let pace =
+        Pace { budget_ns: BUDGET_NS, quota_period_ns: None, task_timeout_ns: 30_000 * MS, load: record.workload.load };
+    let (mut notes, mut saver) = (Notes::default(), Saver::new(None));
+    let rules = CourseRules { pace, references, calls: 0, lost_ns: 0 };
+    let mut course = Course::new(hands, &mut notes, record, &mut saver, rules);
+    let ending = run(&mut course, runners, terms);
+    (ending, notes.0)
+}
+
+/// The runtimes that ran in each round, each round's phase first.
+fn rounds(record: &Record) -> Vec<(Phase, Vec<&str>)> {
+    let runtime = |place: &u32| record.candidates[*place as usize].candidate.runtime.as_str();
+    let of_round = |round: &crate::record::Round| {
+        let mut names: Vec<&str> = round.order.iter().map(runtime).collect();
+        names.sort_unstable();
+        names.dedup();
+        (round.phase, names)
+    };
+    record.rounds.iter().map(of_round).collect()
+}
+
+fn failures(record: &Record) -> Vec<(String, FailureKind)> {
+    let failed = record.candidates.iter().filter_map(|place| Some((place, place.failure.as_ref()?)));
+    failed.map(|(place, failure)| (place.candidate.to_string(), failure.kind)).collect()
+}
+
+#[test]
+fn runtimes_race_one_after_the_other_and_then_their_leaders_meet() {
+    let runners =
+        [runner(RUST, &[Engine::Sequential, Engine::ThreadPool]), runner(OTHER, &[Engine::ThreadPoolExecutor])];
+    let (mut hands, mut record) = (hands(two_cores), record(None, Goal::Throughput));
+    let (ending, _) = play(&mut hands, &mut record, &runners, &terms());
+    assert_eq!(ending, Ending::Decided);
+    let rounds = rounds(&record);
+    let first_of_other = rounds.iter().position(|(_, names)| names == &[OTHER]).expect("it raced");
+    let first_meeting = rounds.iter().position(|(phase, _)| *phase == Phase::Runtimes).expect("they met");
+    assert!(rounds[..first_of_other].iter().all(|(_, names)| names == &[RUST]), "{rounds:?}");
+    assert!(rounds[first_of_other..first_meeting].iter().all(|(_, names)| names == &[OTHER]), "{rounds:?}");
+    let met = &rounds[first_meeting..];
+    assert_eq!(met.len(), 12);
+    assert!(met.iter().all(|(phase, names)| *phase == Phase::Runtimes && names == &[OTHER, RUST]), "{rounds:?}");
+    let leaders: Vec<String> = record.rounds[first_meeting..]
+        .iter()
+        .flat_map(|round| &round.order)
+        .map(|place| record.candidates[*place as usize].candidate.to_string())
+        .collect();
+    assert!(leaders.iter().all(|name| name.ends_with("@w2")), "{leaders:?}");
+    assert!(hands.alive.is_empty());
+}
+
+#[test]
+fn who_does_not_do_equal_work_does_not_meet() {
+    let of = |language: &str, name: &str| Runner {
+        language: Some(language.to_owned()),
+        ..runner(name, &[Engine::Sequential])
+    };
+    let runners = [of("rust", RUST), of("python", "python3.11"), of("python", OTHER)];
+    let met = |runners: &[Runner], terms: &Terms, goal: Goal| {
+        let mut record = record(None, goal);
+        play(&mut hands(two_cores), &mut record, runners, terms);
+        let met: Vec<Vec<String>> = rounds(&record)
+            .into_iter()
+            .filter(|(phase, _)| *phase == Phase::Runtimes)
+            .map(|(_, names)| names.into_iter().map(str::to_owned).collect())
+            .collect();
+        met.first().cloned().unwrap_or_default()
+    };
+    assert_eq!(met(&runners, &terms(), Goal::Throughput), ["python3.11", OTHER]);
+    assert!(met(&runners[..2], &terms(), Goal::Throughput).is_empty());
+    let equal = Terms { is_equal_work: true, ..terms() };
+    assert_eq!(met(&runners, &equal, Goal::Throughput), ["python3.11", OTHER, RUST]);
+    assert!(met(&runners, &equal, Goal::Memory).is_empty());
+}
+
+#[test]
+fn each_has_a_fair_share_and_what_one_leaves_is_the_nexts() {
+    let (mut hands, mut record) = (hands(two_cores), record(Some(1000), Goal::Throughput));
+    hands.now_ns = 2000 * MS;
+    let pace = Pace { budget_ns: BUDGET_NS, quota_period_ns: None, task_timeout_ns: MS, load: record.workload.load };
+    let (mut notes, mut saver) = (Notes::default(), Saver::new(None));
+    let rules = CourseRules { pace, references: HashMap::new(), calls: 100, lost_ns: 0 };
+    let course = Course::new(&mut hands, &mut notes, &mut record, &mut saver, rules);
+    let alone = share(&course, BUDGET_NS, 0.0, 1);
+    assert_eq!((alone.deadline_ns, alone.budget_ns, alone.most_calls), (20_000 * MS, 18_000 * MS, 1000));
+    let first = share(&course, BUDGET_NS, 0.1, 2);
+    assert_eq!((first.deadline_ns, first.budget_ns, first.most_calls), (10_000 * MS, 8_000 * MS, 100 + 400));
+    let second = share(&course, BUDGET_NS, 0.1, 1);
+    assert_eq!((second.deadline_ns, second.most_calls), (18_000 * MS, 900));
+    assert_eq!(last(&course, BUDGET_NS, 0.1).deadline_ns, 20_000 * MS);
+    // Where races took all of it, there is still what was kept.
+    assert_eq!(last(&course, 1000 * MS, 0.1).deadline_ns, 2100 * MS);
+}
+
+#[test]
+fn a_broken_runtime_is_told_once_and_the_others_go_on() {
+    let broken = Failed::new(FailureKind::Task, "ValueError: no", "step 1 (python)");
+    let first = Runner { broken: Some(broken), ..runner(OTHER, &[Engine::Sequential, Engine::Thread]) };
+    let (mut hands, mut record) = (hands(two_cores), record(None, Goal::Throughput));
+    let runners = [first, runner(RUST, &[Engine::Sequential])];
+    let (ending, notes) = play(&mut hands, &mut record, &runners, &terms());
+    assert_eq!(ending, Ending::Decided);
+    assert_eq!(failures(&record).len(), 2);
+    assert_eq!(notes.iter().filter(|note| note.contains("failed")).count(), 1, "{notes:?}");
+    assert!(rounds(&record).iter().all(|(phase, names)| names == &[RUST] && *phase != Phase::Runtimes));
+    assert_eq!(record.candidates[record.rounds[0].order[0] as usize].candidate.to_string(), "rust/sequential");
+}
+
+#[test]
+fn nothing_left_anywhere_is_nothing_left() {
+    let mut first = runner(OTHER, &[Engine::Sequential]);
+    first.broken = Some(Failed::new(FailureKind::Task, "ValueError: no", ""));
+    let mut record = record(None, Goal::Throughput);
+    assert_eq!(play(&mut hands(two_cores), &mut record, &[first], &terms()).0, Ending::NoCandidate);
+    for (one, other, worst) in [
+        (Ending::NoCandidate, Ending::Decided, Ending::Decided),
+        (Ending::Decided, Ending::NoCandidate, Ending::Decided),
+        (Ending::CallsSpent, Ending::BudgetSpent, Ending::CallsSpent),
+        (Ending::Decided, Ending::Interrupted, Ending::Interrupted),
+    ] {
+        assert_eq!(worse(one, other), worst);
+    }
+}
+
+#[test]
+fn an_interrupt_ends_all_of_it() {
+    let runners = [runner(RUST, &[Engine::Sequential]), runner(OTHER, &[Engine::Sequential])];
+    let (mut hands, mut record) = (hands(two_cores), record(None, Goal::Throughput));
+    hands.interrupt_after = Some(5);
+    assert_eq!(play(&mut hands, &mut record, &runners, &terms()).0, Ending::Interrupted);
+    assert!(rounds(&record).iter().all(|(_, names)| names == &[RUST]));
+    assert!(hands.alive.is_empty());
+}
+
+#[test]
+fn the_tasks_that_are_allowed_are_shared() {
+    let runners = [runner(RUST, &[Engine::Sequential]), runner(OTHER, &[Engine::Sequential])];
+    for most in [50, 200] {
+        let (mut hands, mut record) = (hands(two_cores), record(Some(most), Goal::Throughput));
+        assert_eq!(play(&mut hands, &mut record, &runners, &terms()).0, Ending::CallsSpent);
+        let all: u64 = record.candidates.iter().flat_map(|place| &place.blocks).map(|block| block.figures.tasks).sum();
+        assert!(all <= most, "{all} of {most}");
+        if most == 200 {
+            assert!(rounds(&record).iter().any(|(_, names)| names == &[OTHER]), "{most}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_run_leaves_before_the_race_and_another_start_method_takes_its_place() {
+    let runners = [runner(RUST, &[Engine::Sequential, Engine::Process])];
+    let (mut hands, mut record) = (hands(two_cores), of_code());
+    let failed = |message: &str| Failed::new(FailureKind::Setup, message, "step 1 (python)");
+    hands.fails =
+        vec![("rust/Process@fork,", failed("it deadlocked")), ("rust/Process@forkserver", failed("no server"))];
+    let (ending, notes) = play(&mut hands, &mut record, &runners, &terms());
+    assert_eq!(ending, Ending::Decided);
+    assert_eq!(
+        failures(&record),
+        [
+            ("rust/Process@fork,f2".to_owned(), FailureKind::Setup),
+            ("rust/Process@forkserver,f2".to_owned(), FailureKind::Setup)
+        ]
+    );
+    assert_eq!(notes.iter().filter(|note| note.contains("failed")).count(), 2);
+    let raced = |place: &u32| record.candidates[*place as usize].candidate.start_method;
+    assert!(record.rounds.iter().flat_map(|round| &round.order).any(|place| raced(place) == Some(StartMethod::Spawn)));
+    assert!(record.candidates.iter().filter(|place| place.failure.is_some()).all(|place| place.blocks.is_empty()));
+}
+
+#[test]
+fn what_says_the_same_under_the_next_start_method_is_not_asked_again() {
+    let failures_of = |runner: Runner, kind| {
+        let (mut hands, mut record) = (hands(two_cores), of_code());
+        hands.fails = vec![("rust/Process", Failed::new(kind, "cannot pickle a lock", ""))];
+        play(&mut hands, &mut record, &[runner], &terms());
+        failures(&record).len()
+    };
+    let runner = runner(RUST, &[Engine::Sequential, Engine::Process]);
+    assert_eq!(failures_of(runner.clone(), FailureKind::Setup), 2);
+    assert_eq!(failures_of(runner.clone(), FailureKind::Task), 1);
+    let chosen = Runner { methods: Vec::new(), ..runner };
+    assert_eq!(failures_of(chosen, FailureKind::Setup), 1);
+}
+
+#[test]
+fn who_gives_other_results_is_out_with_the_items_number() {
+    let runners = [runner(RUST, &[Engine::Sequential, Engine::Thread, Engine::ThreadPoolExecutor])];
+    let (mut hands, mut record) = (hands(two_cores), of_code());
+    hands.results =
+        vec![("rust/sequential", vec![5, 6, 7]), ("rust/Thread@", vec![5, 9, 7]), ("rust/ThreadPool", vec![5, 6, 7])];
+    assert_eq!(play(&mut hands, &mut record, &runners, &terms()).0, Ending::Decided);
+    assert_eq!(failures(&record), [("rust/Thread@f2".to_owned(), FailureKind::Checksum)]);
+    let failure = record.candidates.iter().find_map(|place| place.failure.clone()).expect("one failed");
+    assert!(failure.message.starts_with("the result for item 1 is not the one"), "{failure}");
+    assert_eq!(failure.place, "step 1 (python)");
+    assert!(hands.log.iter().filter(|line| line.starts_with("verify")).count() == 3, "{:?}", hands.log);
+}
+
+#[test]
+fn steps_of_ours_are_not_tried() {
+    let (mut hands, mut record) = (hands(two_cores), record(None, Goal::Throughput));
+    play(&mut hands, &mut record, &[runner(RUST, &[Engine::Sequential])], &terms());
+    assert!(!hands.log.iter().any(|line| line.starts_with("verify")));
+}
+
+fn calibrated(hello: Hello) -> RuntimeCalibration {
+    RuntimeCalibration {
+        name: OTHER.to_owned(),
+        hello,
+        iterations: vec![1],
+        iteration_ns: vec![None],
+        checked: true,
+        baseline_memory_bytes: None,
+        thread_scaling: None,
+        notes: Vec::new(),
+    }
+}
+
+fn hello() -> Hello {
+    Hello {
+        protocol: PROTOCOL,
+        language: "python".to_owned(),
+        version: "3.13.0".to_owned(),
+        implementation: None,
+        executable: None,
+        gil: Some(false),
+        free_threaded: Some(true),
+        engines: Vec::new(),
+        absent: Vec::new(),
+        start_methods: Vec::new(),
+        event_loops: Vec::new(),
+        clock_resolution_ns: 1,
+        clock_cost_ns: 40.0,
+    }
+}
+
+#[test]
+fn threads_that_share_a_lock_are_seen_to() {
+    for (rate, ratio) in [(one_lock as fn(&Candidate) -> f64, 1.0), (two_cores, 2.0)] {
+        let (mut hands, mut record) = (hands(rate), record(None, Goal::Throughput));
+        record.calibration.runtimes = vec![calibrated(hello())];
+        play(&mut hands, &mut record, &[runner(OTHER, &[Engine::ThreadPoolExecutor])], &terms());
+        let scaling = record.calibration.runtimes[0].thread_scaling.expect("measured");
+        assert!((scaling.ratio - ratio).abs() < 0.01, "{scaling:?}");
+        assert!(scaling.low <= scaling.ratio && scaling.ratio <= scaling.high);
+        // Each task of the fake hands computes for all of its millisecond.
+        assert!((scaling.cpu_share_alone - 1.0).abs() < 0.01, "{scaling:?}");
+    }
+}
+
+#[test]
+fn where_two_threads_cannot_be_measured_nothing_is_said() {
+    let scaling = |hands: &mut Fake, max_calls: Option<u64>, engine: Engine| {
+        let mut record = record(max_calls, Goal::Throughput);
+        record.calibration.runtimes = vec![calibrated(hello())];
+        play(hands, &mut record, &[runner(OTHER, &[engine])], &terms());
+        record.calibration.runtimes[0].thread_scaling
+    };
+    let long = Fake { first_task_ns: 500 * MS, ..hands(two_cores) };
+    assert_eq!(scaling(&mut { long }, None, Engine::ThreadPoolExecutor), None);
+    assert_eq!(scaling(&mut hands(two_cores), Some(500), Engine::ThreadPoolExecutor), None);
+    assert_eq!(scaling(&mut hands(two_cores), None, Engine::Thread), None, "it has no number of workers");
+    let failing = vec![(OTHER, Failed::new(FailureKind::Setup, "no", ""))];
+    let mut fails = Fake { fails: failing, ..hands(two_cores) };
+    assert_eq!(scaling(&mut fails, None, Engine::ThreadPoolExecutor), None);
+}
+
+#[test]
+fn threads_under_a_lock_have_windows_of_some_turns() {
+    let longest = |gil| {
+        let (mut hands, mut record) = (Fake { gil, ..hands(one_lock) }, record(None, Goal::Throughput));
+        let mut eight = entry(OTHER, Engine::ThreadPoolExecutor);
+        (eight.workers, eight.default_sizes.workers) = (vec![8], Some(8));
+        let runner = Runner { entries: vec![eight], ..runner(OTHER, &[]) };
+        play(&mut hands, &mut record, &[runner], &terms());
+        let mut timed: Vec<u64> = record.candidates[0]
+            .blocks
+            .iter()
+            .filter(|block| block.round.is_some())
+            .map(|block| block.figures.window_ns)
+            .collect();
+        timed.sort_unstable();
+        timed
+    };
+    assert!(longest(Some(true)).iter().all(|window| *window >= 80 * MS));
+    assert!(longest(Some(false)).iter().all(|window| *window < 80 * MS));
+}
+
+#[test]
+fn a_lock_that_came_back_is_told_once() {
+    let warnings = |gil, hello| {
+        let (mut hands, mut record) = (Fake { gil, ..hands(two_cores) }, record(None, Goal::Throughput));
+        record.calibration.runtimes = vec![calibrated(hello)];
+        let engines = [Engine::Sequential, Engine::ThreadPoolExecutor];
+        play(&mut hands, &mut record, &[runner(OTHER, &engines)], &terms());
+        record.warnings.iter().filter(|warning| matches!(warning, Warning::GilEnabled { .. })).count()
+    };
+    assert_eq!(warnings(Some(true), hello()), 1);
+    assert_eq!(warnings(Some(false), hello()), 0);
+    assert_eq!(warnings(Some(true), Hello { gil: Some(true), free_threaded: Some(false), ..hello() }), 0);
+}
+
+#[test]
+fn what_a_trial_leaves_behind_is_told_of_its_engine_once() {
+    let (mut hands, mut record) = (hands(two_cores), of_code());
+    hands.vices = vec![(usize::MAX, Vice::Leaves), (0, Vice::Leaves)];
+    play(&mut hands, &mut record, &[runner(RUST, &[Engine::Sequential])], &terms());
+    let left: Vec<&Vec<LeftBehind>> = record
+        .warnings
+        .iter()
+        .filter_map(|warning| match warning {
+            Warning::LeftBehind { left_behind, .. } => Some(left_behind),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(left.len(), 1);
+    assert_eq!((left[0][0].name.as_str(), left[0][0].count), ("poller", 2));
+}

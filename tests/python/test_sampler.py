@@ -1,0 +1,277 @@
+"""The sampler under simulated time: tasks with known times, no clock. The native sampler is tested alike."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import random
+import threading
+import unittest
+import zlib
+from typing import Any, Dict, List, Optional, Tuple, Union
+
+from conbench_agent.meter import Usage
+from conbench_agent.protocol import Failure
+from conbench_agent.sampler import LOG_CAPACITY, NEVER_NS, Batch, Sampler, Settings, Window, _counter_with_lock
+
+GO_NS = 1_000_000_000
+DONE = (1, None)
+
+
+def settings(arrival: Union[Batch, Window], slots: int) -> Settings:
+    return Settings(arrival, first_index=0, slots=slots, shards=slots, task_timeout_ns=NEVER_NS)
+
+
+def finish(sampler: Sampler) -> Dict[str, Any]:
+    return sampler.finish(3, "timed", Usage())
+
+
+def throughput_per_s(block: Dict[str, Any]) -> float:
+    throughput: float = block["tasks_in_window"] * 1e9 / block["window_ns"]
+    return throughput
+
+
+def counts(text: str) -> List[int]:
+    """The counts of a histogram, in the order of their buckets."""
+    encoded = zlib.decompress(base64.b64decode(text)[8:])[40:]
+    found: List[int] = []
+    number = shift = 0
+    for byte in encoded:
+        number |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            value = number >> 1 ^ -(number & 1)
+            found += [value] if value > 0 else []
+            number = shift = 0
+    return found
+
+
+def simulate(settings: Settings, task_ns: int, pause_ns: int = 0) -> Dict[str, Any]:
+    """Runs slots whose tasks last `task_ns` with pauses of `pause_ns` between, all begun together."""
+    sampler = Sampler(settings, GO_NS)
+    # (time of the next event, order, slot, begin of the task that ends then; None: a task begins)
+    order = itertools.count()
+    events: List[Tuple[int, int, int, Optional[int]]] = [
+        (GO_NS, next(order), slot, None) for slot in range(settings.slots)
+    ]
+    done = 0
+    while events:
+        event = min(events)
+        events.remove(event)
+        now, _, slot, began = event
+        if began is not None:
+            done += 1
+            sampler.lane(slot).end(done, began, began, now, DONE)
+            events.append((now + pause_ns, next(order), slot, None))
+        elif sampler.next() is not None:
+            sampler.lane(slot).begun_at(now)
+            events.append((now + task_ns, next(order), slot, now))
+    block = finish(sampler)
+    assert (block["tasks"], block["checksum"]) == (done, done), "each task begun is counted once"
+    return block
+
+
+class Throughput(unittest.TestCase):
+    def setUp(self) -> None:
+        self.random = random.Random(11)
+
+    def test_it_is_unbiased_over_the_phases_that_the_ramp_gives(self) -> None:
+        for _ in range(12):
+            slots, task_ns = self.random.randrange(1, 9), self.random.randrange(50_000, 2_000_000)
+            pause_ns = int(task_ns * self.random.random() / 2)
+            window_ns, cycle_ns, phases = self.random.randrange(2, 6) * task_ns, task_ns + pause_ns, 20
+            ramps = [phase * cycle_ns // phases for phase in range(phases)]
+            blocks = [simulate(settings(Window(window_ns, ramp), slots), task_ns, pause_ns) for ramp in ramps]
+            mean = sum(map(throughput_per_s, blocks)) / phases
+            self.assertAlmostEqual(mean / (slots * 1e9 / cycle_ns), 1, delta=0.02)
+
+    def test_without_pauses_a_window_of_any_length_sees_it_exactly(self) -> None:
+        for _ in range(48):
+            slots, task_ns = self.random.randrange(1, 9), self.random.randrange(50, 2000) * 1000
+            window = Window(self.random.randrange(100, 9000) * 1000, self.random.randrange(3000) * 1000)
+            block = simulate(settings(window, slots), task_ns)
+            self.assertAlmostEqual(throughput_per_s(block) / (slots * 1e9 / task_ns), 1, delta=1e-9)
+            self.assertEqual(block["busy_ns"], slots * window.window_ns)
+
+    def test_a_limit_holds_and_does_not_bias_a_window_that_it_cuts(self) -> None:
+        for _ in range(96):
+            slots, task_ns = self.random.randrange(1, 9), self.random.randrange(50, 2000) * 1000
+            window, most = Window(self.random.randrange(100, 9000) * 1000), self.random.randrange(100)
+            block = simulate(settings(window, slots)._replace(most_tasks=most), task_ns)
+            self.assertLessEqual(block["tasks"], most)
+            self.assertLessEqual(block["tasks_in_window"], most + 1e-9)
+            self.assertLessEqual(block["window_ns"], max(window.window_ns, block["elapsed_ns"]))
+            truth = slots * 1e9 / task_ns
+            if most > slots:
+                self.assertAlmostEqual(throughput_per_s(block) / truth, 1, delta=1e-9)
+            elif block["window_ns"]:
+                self.assertLessEqual(throughput_per_s(block), truth + 1e-6)
+
+
+class Windows(unittest.TestCase):
+    def test_tasks_too_few_for_the_window_count_as_a_batch(self) -> None:
+        window = Window(1_000_000)
+        for slots in (3, 8):
+            block = simulate(settings(window, slots)._replace(most_tasks=3), 1000)
+            self.assertEqual((block["tasks"], block["window_ns"], block["elapsed_ns"]), (3, 1000, 1000))
+            self.assertEqual(block["tasks_in_window"], 3)
+            self.assertEqual(sum(counts(block["service"])), 3)
+        none = simulate(settings(window, 2)._replace(most_tasks=0), 1000)
+        self.assertEqual((none["tasks"], none["window_ns"], none["resume_ns"]), (0, 0, 0))
+
+    def test_dispatch_goes_on_until_each_slot_ended_a_task_after_the_window(self) -> None:
+        sampler = Sampler(settings(Window(100), 2), GO_NS)
+        sampler.lane(0).begun_at(GO_NS)
+        sampler.lane(1).begun_at(GO_NS + 10)
+        sampler.lane(0).end(0, GO_NS, GO_NS, GO_NS + 120, DONE)
+        self.assertIsNotNone(sampler.next(), "slot 1 still straddles the end")
+        sampler.lane(1).end(1, GO_NS, GO_NS + 10, GO_NS + 400, DONE)
+        self.assertIsNone(sampler.next())
+
+    def test_a_slot_without_work_does_not_hold_the_block_for_ever(self) -> None:
+        sampler, now = Sampler(settings(Window(1_000_000), 2), GO_NS), GO_NS
+        while (index := sampler.next()) is not None:
+            sampler.lane(0).begun_at(now)
+            sampler.lane(0).end(index, now, now, now + 100_000, DONE)
+            now += 100_000
+            self.assertLess(now, GO_NS + 10_000_000_000, "the block never ends")
+        self.assertAlmostEqual(throughput_per_s(finish(sampler)) / 10_000, 1, delta=1e-9)
+
+    def test_a_slot_that_goes_without_work_does_not_hold_it_either(self) -> None:
+        sampler, now = Sampler(settings(Window(1_000_000), 2), GO_NS), GO_NS
+        sampler.lane(1).begun_at(now)
+        while (index := sampler.next()) is not None:
+            sampler.lane(0).begun_at(now)
+            sampler.lane(0).end(index, now, now, now + 100_000, DONE)
+            now += 100_000
+            self.assertLess(now, GO_NS + 10_000_000_000, "the block never ends")
+
+    def test_a_batch_counts_all_tasks_over_the_makespan(self) -> None:
+        sampler, now = Sampler(settings(Batch(3), 1), GO_NS), GO_NS
+        self.assertEqual(sampler.tasks, 3)
+        while (index := sampler.next()) is not None:
+            sampler.lane(0).begun_at(now)
+            sampler.lane(0).end(index, GO_NS, now, now + 1000, (index, None))
+            now += 1000
+        block = finish(sampler)
+        self.assertEqual((block["tasks"], block["checksum"], block["window_ns"]), (3, 3, 3000))
+        self.assertEqual(block["tasks_in_window"], 3)
+        self.assertEqual(counts(block["queueing"]), [1, 1, 1])
+
+    def test_a_block_resumes_when_its_first_task_runs_and_not_when_it_is_handed_out(self) -> None:
+        sampler = Sampler(settings(Batch(1), 1), GO_NS)
+        self.assertEqual(sampler.next(), 0)
+        sampler.lane(0).begun_at(GO_NS + 5)
+        sampler.lane(0).end(0, GO_NS + 5, GO_NS + 300, GO_NS + 400, DONE)
+        self.assertEqual(finish(sampler)["resume_ns"], 300)
+        self.assertEqual(sampler.mean_service_ns, 100)
+
+
+class Logs(unittest.TestCase):
+    def test_a_full_log_is_folded_and_nothing_is_lost(self) -> None:
+        window_ns = 3 * LOG_CAPACITY * 10
+        block = simulate(settings(Window(window_ns), 1), 10)
+        self.assertGreaterEqual(block["tasks"], 3 * LOG_CAPACITY)
+        self.assertAlmostEqual(block["tasks_in_window"], window_ns / 10, delta=1e-3)
+        self.assertEqual(counts(block["service"]), [window_ns // 10])
+
+    def test_memory_does_not_grow_with_the_number_of_tasks(self) -> None:
+        sampler = Sampler(settings(Window(NEVER_NS), 1), GO_NS)
+        lane = sampler.lane(0)
+        lane.begun_at(GO_NS)
+        for index in range(3 * LOG_CAPACITY):
+            lane.end(index, GO_NS, GO_NS, GO_NS + 10, DONE)
+        self.assertLessEqual(len(sampler._logs[0].rows), LOG_CAPACITY * 24)
+
+    def test_a_limit_loses_no_task_of_a_full_log(self) -> None:
+        most = 2 * LOG_CAPACITY + 5
+        block = simulate(settings(Window(100 * LOG_CAPACITY), 1)._replace(most_tasks=most), 10)
+        self.assertEqual((block["tasks"], block["window_ns"]), (most, (most - 1) * 10))
+        self.assertAlmostEqual(block["tasks_in_window"], most - 1, delta=1e-3)
+        never_begins = settings(Window(100 * LOG_CAPACITY), 2 * most)._replace(most_tasks=most, shards=1)
+        sampler = Sampler(never_begins, GO_NS)
+        while (index := sampler.next()) is not None:
+            lane = sampler.lane(index, 0)
+            lane.begun_at(GO_NS)
+            lane.end(index, GO_NS, GO_NS, GO_NS + 10, DONE)
+        block = finish(sampler)
+        self.assertEqual((block["tasks"], sum(counts(block["service"]))), (most, most))
+
+    def test_results_are_kept_of_the_first_tasks_alone(self) -> None:
+        sampler = Sampler(settings(Batch(9), 1)._replace(first_index=4, keep=3), GO_NS)
+        while (index := sampler.next()) is not None:
+            sampler.lane(0).end(index, GO_NS, GO_NS, GO_NS + 1, (0, f"result {index}"))
+        self.assertEqual(sampler.kept, {4: "result 4", 5: "result 5", 6: "result 6"})
+
+
+class Failures(unittest.TestCase):
+    def test_the_first_failure_is_the_answer_and_stops_dispatch(self) -> None:
+        sampler = Sampler(settings(Batch(9), 1), GO_NS)
+        sampler.fail(Failure("task", "first"))
+        sampler.fail(ValueError("second"))
+        self.assertIsNone(sampler.next())
+        with self.assertRaisesRegex(Failure, "^first$"):
+            finish(sampler)
+
+    def test_an_error_that_is_no_failure_becomes_one(self) -> None:
+        sampler = Sampler(settings(Batch(9), 1), GO_NS)
+        sampler.fail(ValueError("unforeseen"))
+        with self.assertRaises(Failure) as raised:
+            finish(sampler)
+        self.assertEqual((raised.exception.kind, raised.exception.message), ("agent", "ValueError: unforeseen"))
+
+    def test_a_task_over_its_timeout_has_failed(self) -> None:
+        for arrival in Batch(9), Window(10_000_000):
+            sampler = Sampler(settings(arrival, 1)._replace(task_timeout_ns=1_000_000), GO_NS)
+            sampler.lane(0).begun_at(GO_NS)
+            sampler.lane(0).end(0, GO_NS, GO_NS, GO_NS + 1_000_000, DONE)
+            self.assertIsNotNone(sampler.next())
+            sampler.lane(0).end(1, GO_NS, GO_NS, GO_NS + 2_000_000, DONE)
+            self.assertIsNone(sampler.next())
+            with self.assertRaisesRegex(Failure, r"^a task took 2.0 ms, longer than task_timeout \(1.0 ms\)$"):
+                finish(sampler)
+
+
+class Threads(unittest.TestCase):
+    def test_each_index_is_given_once(self) -> None:
+        for take in (Sampler(settings(Batch(20_000), 4), GO_NS).next, _take_until(20_000)):
+            taken: List[List[int]] = [[] for _ in range(4)]
+
+            def work(mine: List[int], take: Any = take) -> None:
+                while (index := take()) is not None:
+                    mine.append(index)
+
+            threads = [threading.Thread(target=work, args=(mine,)) for mine in taken]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            self.assertEqual(sorted(index for mine in taken for index in mine), list(range(20_000)))
+
+    def test_a_lane_is_one_whoever_asks(self) -> None:
+        sampler = Sampler(settings(Batch(1), 2), GO_NS)
+        self.assertIs(sampler.lane(1), sampler.lane(1))
+        self.assertIsNot(sampler.lane(0), sampler.lane(1))
+
+    def test_stalls_are_told_where_a_heartbeat_is_wanted(self) -> None:
+        for heartbeat in (True, False):
+            sampler = Sampler(settings(Batch(1), 1)._replace(heartbeat=heartbeat), GO_NS)
+            self.assertEqual(sampler.wants_heartbeat, heartbeat)
+            for late_ns in (5, 9, 7):
+                sampler.stalled(late_ns)
+            self.assertEqual(finish(sampler).get("longest_stall_ns"), 9 if heartbeat else None)
+
+
+def _take_until(end: int) -> Any:
+    """The counter of interpreters without a GIL, as `Sampler.next` uses it."""
+    take = _counter_with_lock(0)
+
+    def taken() -> Optional[int]:
+        index = take()
+        return index if index < end else None
+
+    return taken
+
+
+if __name__ == "__main__":
+    unittest.main()

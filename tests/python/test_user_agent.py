@@ -1,0 +1,66 @@
+"""The user's code in an agent, from the outside."""
+
+from __future__ import annotations
+
+import unittest
+from typing import Any, Dict
+
+from conbench_agent.user.values import digest
+from support import AgentProcess, job
+from user_support import FIXTURES, WHERE
+
+GO: Dict[str, Any] = {"block": 1, "kind": "timed", "window_ns": 20_000_000, "first_index": 0}
+
+
+def python(**fields: Any) -> Dict[str, Any]:
+    return job([{"kind": "python", "path": str(FIXTURES), "check": "results", **fields}])
+
+
+class Course(unittest.TestCase):
+    def test_results_are_those_of_the_reference(self) -> None:
+        shop = python(
+            function="shop.scrape:fetch_and_parse", setup="shop.scrape:setup", items={"named": "shop.scrape:items"}
+        )
+        with AgentProcess() as one:
+            one.receive()
+            reference = one.ask("reference", {"job": shop, "budget_ns": 10_000_000_000})
+        self.assertEqual(reference["notes"], [])
+        self.assertEqual(len(reference["results"]), 16)
+        self.assertTrue(all(set(table) == {0} for table in reference["tables"]))
+        with AgentProcess() as one:
+            one.receive()
+            one.ask("job", shop)
+            self.assertEqual(one.ask("go", GO)["checksum"], 0)
+            block = one.ask("go", {**GO, "kind": "verify", "most_tasks": 16})
+        self.assertEqual(block["results"], reference["results"])
+
+    def test_listed_items_and_several_steps(self) -> None:
+        echo = {"kind": "python", "path": str(FIXTURES), "check": "results", "function": "unpicklable:task"}
+        both = job([{**echo, "items": {"listed": [1, "a"]}}, {**echo, "items": {"listed": [None]}}])
+        with AgentProcess() as one:
+            one.receive()
+            reference = one.ask("reference", {"job": both, "budget_ns": 1_000_000_000})
+        with AgentProcess() as one:
+            one.receive()
+            one.ask("job", both)
+            block = one.ask("go", {**GO, "kind": "verify", "most_tasks": 1})
+        self.assertEqual(block["results"], reference["results"][:1])
+        self.assertNotEqual(block["results"], [digest(1)])
+
+    def test_a_failure_names_the_users_lines(self) -> None:
+        for name, kind, message in [
+            ("faults:raises", "task", "ValueError: bad item 3"),
+            ("faults:ends_program", "task", "SystemExit: 7 (it would end the program)"),
+            ("raises_on_import:task", "setup", "raises_on_import raised on import: ValueError: no settings for stage"),
+        ]:
+            with AgentProcess() as one:
+                one.receive()
+                failed = one.ask("job", python(function=name))["failed"]
+            self.assertEqual((failed["kind"], failed["where"]), (kind, WHERE))
+            self.assertTrue(failed["message"].startswith(message), failed)
+            self.assertTrue(failed["traceback"][0].startswith('  File "'), failed)
+            self.assertTrue(all("conbench_agent" not in line for line in failed["traceback"]), failed)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,238 @@
+"""What cannot cross to another process is named, with the way to it; and what crossing costs."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import unittest
+from typing import Any, List, Optional
+from unittest import mock
+
+from conbench_agent.steps import Place
+from conbench_agent.task import Step
+from conbench_agent.user.pickling import can_cross, can_return, cannot_send, cost, explain
+from user_support import FIXTURES, WHERE, FixtureCase, user_step
+
+BY_PICKLING = "a process pool hands each item over by pickling: pass an identifier (a path, a URL, a key) instead"
+ON_TOP = "write a function of its own name with `def`, at the top level of its module"
+
+
+class CanCross(FixtureCase):
+    def message(self, start_method: Optional[str] = "fork", **fields: Any) -> str:
+        failure = can_cross(user_step(**fields), start_method)
+        assert failure is not None
+        self.assertEqual((failure.kind, failure.where), ("setup", WHERE))
+        return failure.message
+
+    def test_what_can(self) -> None:
+        for fields in (
+            {"function": "work:add_up", "items": "work:items"},
+            {"function": "work:sha256"},
+            {"function": "shop.scrape:fetch_and_parse", "items": "shop.scrape:items"},
+            {"function": "unpicklable:shadowed"},
+            {"function": "math:sqrt", "items": [4.0]},
+        ):
+            for start_method in ("fork", "spawn", "forkserver", None):
+                self.assertIsNone(can_cross(user_step(**fields), start_method))
+
+    def test_other_steps_have_nothing_to_hand_over(self) -> None:
+        self.assertIsNone(can_cross(Step(), "spawn"))
+
+    def test_functions(self) -> None:
+        for name, says in [
+            ("a_lambda", f": a lambda has no name by which another process could find it; {ON_TOP}"),
+            (
+                "a_local_function",
+                f": the function `inner` is defined inside `_make`, where another process cannot find it; {ON_TOP}",
+            ),
+            (
+                "first_shadowed",
+                ": it is not the same object as unpicklable.shadowed, the name by which another process would look for "
+                f"it: a decorator or a later definition took that name; {ON_TOP}",
+            ),
+            (
+                "a_bound_method",
+                ".__self__._lock: cannot pickle '_thread.lock' object; a process pool hands a function over by name: "
+                "write it with `def`, at the top level of its module",
+            ),
+            (
+                "a_partial",
+                ".args[0]._lock: cannot pickle '_thread.lock' object; a process pool hands a function over by name: "
+                "write it with `def`, at the top level of its module",
+            ),
+        ]:
+            self.assertEqual(self.message(function=f"unpicklable:{name}"), f"`function` unpicklable:{name}{says}")
+
+    def test_items(self) -> None:
+        self.assertEqual(
+            self.message(function="unpicklable:task", items="unpicklable:items"),
+            f"items[2].lines[0]['session']._lock: cannot pickle '_thread.lock' object; {BY_PICKLING}, or make it in "
+            "`setup`",
+        )
+
+    def test_async_functions_need_a_loop(self) -> None:
+        self.assertIn("only an `async_function`", self.message(async_function="wrong_async:afetch"))
+
+    def test_a_module_that_starts_processes_on_import(self) -> None:
+        with mock.patch.dict(os.environ, {"FIXTURE_START_METHOD": "fork"}):
+            step = user_step(function="starts_processes:task")
+        self.assertIsNone(can_cross(step, "fork"))
+        self.assertIsNone(can_cross(step, None))
+        for start_method in ("spawn", "forkserver"):
+            failure = can_cross(step, start_method)
+            assert failure is not None
+            self.assertEqual(
+                failure.message,
+                "starts_processes starts processes when it is imported, and under `spawn` and `forkserver` every "
+                'worker imports it again: put what starts them under `if __name__ == "__main__":`, or into `setup`',
+            )
+
+
+class StartsProcesses(FixtureCase):
+    """Modules that start processes when they are imported, by a method that would import them again."""
+
+    def test_they_are_stopped(self) -> None:
+        for start_method in ("spawn", "forkserver"):
+            with mock.patch.dict(os.environ, {"FIXTURE_START_METHOD": start_method}):
+                message = self.failure(lambda: user_step(function="starts_processes:task"), "setup").message
+                self.assertTrue(message.startswith("starts_processes starts processes when it is imported"), message)
+        self.assertEqual(multiprocessing.active_children(), [])
+        start = multiprocessing.process.BaseProcess.start
+        self.assertEqual(start.__module__, "multiprocessing.process", "nothing is left in its place")
+
+    def test_also_where_multiprocessing_was_not_yet_imported(self) -> None:
+        script = """
+            import os, sys
+            from user_support import user_step
+            from conbench_agent.protocol import Failure
+            from conbench_agent.user.loading import started_processes
+
+            before = "multiprocessing.process" in sys.modules
+            try:
+                user_step(function="starts_processes:task")
+                print(before, started_processes("starts_processes:task"))
+            except Failure as failure:
+                print(before, failure.message.split(",")[0])
+            import multiprocessing.process
+            print(multiprocessing.process.BaseProcess.start.__module__)
+        """
+        for start_method, says in [
+            ("fork", "False True"),
+            ("spawn", "False starts_processes starts processes when it is imported"),
+        ]:
+            paths = [str(FIXTURES.parents[1] / "python"), *sys.path]
+            run = subprocess.run(
+                [sys.executable, "-c", textwrap.dedent(script)],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "FIXTURE_START_METHOD": start_method},
+                stdout=subprocess.PIPE,
+                text=True,
+                check=True,
+            )
+            self.assertEqual(run.stdout.splitlines(), [says, "multiprocessing.process"])
+
+
+class Results(FixtureCase):
+    def message(self, name: str) -> str:
+        step = user_step(Place.worker(0, None), function=f"unpicklable:{name}")
+        failure = can_return((step.blocking(3, None)[1],), 3, WHERE)
+        assert failure is not None
+        self.assertEqual((failure.kind, failure.where), ("task", WHERE))
+        return failure.message
+
+    def test_what_cannot_be_handed_back(self) -> None:
+        plain = "a process pool hands each result back by pickling: return plain data, what was read and not its source"
+        for name, says in [
+            ("gives_a_session", f"._lock: cannot pickle '_thread.lock' object; {plain}"),
+            ("gives_a_generator", f": cannot pickle 'generator' object; {plain}"),
+            (
+                "gives_a_local_class",
+                ": the class `Point` is defined inside `gives_a_local_class`, where another process cannot find it; "
+                "define it under its own name at the top level of its module",
+            ),
+        ]:
+            self.assertEqual(self.message(name), f"the result of task 3{says}")
+
+    def test_what_cannot_be_made_again(self) -> None:
+        message = self.message("gives_refused")
+        self.assertTrue(
+            message.startswith(
+                "the result of task 3: an object of type unpicklable.Refused is pickled but cannot be made again: "
+                "TypeError: "
+            ),
+            message,
+        )
+        self.assertTrue(message.endswith("; give its class a `__reduce__` that says how it is made"), message)
+
+    def test_what_can(self) -> None:
+        self.assertIsNone(can_return((1, "a", None), 3))
+        self.assertIsNone(cannot_send((), 3))
+        self.assertIn("the item of task 3: cannot pickle", str(cannot_send((1, threading.Lock()), 3)))
+
+
+class Holder:
+    """Something that holds whatever it is given."""
+
+    def __init__(self, **attributes: Any) -> None:
+        self.__dict__.update(attributes)
+
+
+class Unpicklable:
+    def __reduce__(self) -> Any:
+        raise RuntimeError("never")
+
+
+class Explain(unittest.TestCase):
+    def way(self, value: object) -> str:
+        message = explain(value, "it")
+        assert message is not None
+        return message.partition(": ")[0]
+
+    def test_the_way_to_what_fails(self) -> None:
+        lock = threading.Lock()
+        parent, child = Holder(), Holder()
+        parent.child, child.parent, parent.lock = child, parent, lock  # type: ignore[attr-defined]
+        for value, way in [
+            (lock, "it"),
+            ([0, (1, {"a": lock})], "it[1][1]['a']"),
+            ({3: Holder(left=1, right=[lock])}, "it[3].right[0]"),
+            (Holder(one=Unpicklable()), "it.one"),
+            (parent, "it.lock"),
+            (child, "it.parent.lock"),
+            (ValueError("a", lock), "it"),
+        ]:
+            self.assertEqual(self.way(value), way)
+
+    def test_what_nests_too_deeply(self) -> None:
+        value: List[Any] = []
+        for _ in range(100_000):
+            value = [value]
+        self.assertIn("it nests too deeply for pickling", explain(value, "it") or "")
+
+    def test_the_error_of_a_class_of_the_users(self) -> None:
+        self.assertIn("it: RuntimeError: never; ", explain(Unpicklable(), "it") or "")
+
+    def test_modules(self) -> None:
+        self.assertIn("it.os: a module (`os`) cannot be pickled", explain(Holder(os=os), "it") or "")
+
+    def test_what_multiprocessing_knows_beside_pickle(self) -> None:
+        self.assertIsNone(explain([1, "a", Holder(b=2)], "it"))
+        self.assertIsNone(explain("a".join, "it"))
+
+
+class Cost(unittest.TestCase):
+    def test_bytes_and_time_for_each_task(self) -> None:
+        size, time_ns = cost([("x" * 1000, None), ("x" * 3000, None)])
+        self.assertTrue(2000 < size < 2200, size)
+        self.assertGreater(time_ns, 0)
+
+    def test_nothing_costs_nothing(self) -> None:
+        self.assertEqual(cost([(None, None)] * 3), (0.0, 0.0))
+        self.assertEqual(cost([]), (0.0, 0.0))
+
+
+if __name__ == "__main__":
+    unittest.main()
