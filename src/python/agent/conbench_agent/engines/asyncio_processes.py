@@ -50,6 +50,10 @@ class WithProcesses(AsyncioTasks):
         super().close()
         self._pool.close()
 
+    def abandon(self) -> None:
+        """Ends the workers without a word."""
+        self._pool.abandon()
+
     async def _in_segments(self, index: int, given: object) -> Done:
         task, checksum = self._task, 0
         output: Optional[bytes] = None
