@@ -93,8 +93,10 @@ fn find_within(paths: &[PathBuf], patience: Duration, unpack: impl FnOnce() -> i
     };
     let mut found = Found { _agent: agent.ok().flatten(), ..Found::default() };
     for (named, answer) in ask_all(located, &main, patience) {
-        match answer.map(|interpreter| found.with_name(interpreter)) {
-            Ok(interpreter) => found.interpreters.push(interpreter),
+        match answer {
+            // Two launchers may lead to one program.
+            Ok(interpreter) if found.interpreters.iter().any(|other| other.path == interpreter.path) => {}
+            Ok(interpreter) => found.interpreters.push(found.with_name(interpreter)),
             Err(reason) => found.refused.push(Refused { named: named.display().to_string(), reason }),
         }
     }

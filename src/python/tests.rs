@@ -208,9 +208,10 @@ fn a_launcher_is_passed_by_for_the_program_behind_it() {
     own["executable"] = serde_json::json!(zoo.directory.path().join("behind"));
     let behind = zoo.says("behind", &own);
     let launcher = zoo.script("launcher", &format!("exec '{}' \"$@\"", behind.display()));
-    assert_eq!(asked(&[launcher], LONG).interpreters[0].path, behind);
+    assert_eq!(asked(std::slice::from_ref(&launcher), LONG).interpreters[0].path, behind);
+    assert_eq!(names(&asked(&[behind, launcher], LONG)), ["python3.11"]);
     // Who sets what the interpreter needs must not be passed by.
     own["executable"] = serde_json::json!(zoo.script("bare", "exit 1"));
     let launcher = zoo.says("wrapper", &own);
-    assert_eq!(asked(&[launcher.clone()], LONG).interpreters[0].path, launcher);
+    assert_eq!(asked(std::slice::from_ref(&launcher), LONG).interpreters[0].path, launcher);
 }
