@@ -24,7 +24,6 @@ fn main() -> io::Result<()> {
     std::fs::write(Path::new(&variable("OUT_DIR")?).join("agent_files.rs"), text)
 }
 
-#[expect(clippy::print_stdout, reason = "it is how a build script speaks with cargo")]
 fn announce() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed={PACKAGE}");

@@ -12,6 +12,7 @@ struct Ran {
 fn conbench(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_conbench"));
     command.args(args).stdin(Stdio::null()).env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command
 }
 
@@ -46,8 +47,8 @@ fn an_unknown_word_is_told_the_nearest() {
         "error: invalid value 'asynch' for '--models <NAME,..>': unknown model `asynch`, did you mean `async`?\n\nFor more information, try '--help'.\n",
     );
     refused(
-        &["run", "--cpu", "--runtimes", "ruby"],
-        "error: invalid value 'ruby' for '--runtimes <NAME,..>': unknown runtime `ruby`, expected one of: rust\n\nFor more information, try '--help'.\n",
+        &["run", "--cpu", "--start-methods", "frok"],
+        "error: invalid value 'frok' for '--start-methods <NAME,..>': unknown start method `frok`, did you mean `fork`?\n\nFor more information, try '--help'.\n",
     );
     refused(
         &["runn"],
@@ -57,13 +58,26 @@ fn an_unknown_word_is_told_the_nearest() {
 
 #[test]
 fn a_workload_is_asked_for_once() {
+    const FUNCTIONS: &str = "--python-function <MODULE:NAME>|--python-async-function <MODULE:NAME>";
+    let what = format!("<FILE|--cpu|--io|--mixed|{FUNCTIONS}>");
     refused(
         &["run"],
-        "error: the following required arguments were not provided:\n  <FILE|--cpu|--io|--mixed>\n\nUsage: conbench run <FILE|--cpu|--io|--mixed>\n\nFor more information, try '--help'.\n",
+        &format!(
+            "error: the following required arguments were not provided:\n  {what}\n\nUsage: conbench run {what}\n\nFor more information, try '--help'.\n"
+        ),
     );
     let both = run(&["run", "--cpu", "--io"]);
     assert!(both.err.starts_with("error: the argument '--cpu' cannot be used with '--io'\n"), "{}", both.err);
     assert_eq!(both.code, Some(2));
+    for verb in ["run", "plan", "recommend"] {
+        let both = run(&[verb, "file-io", "--python-function", "shop:fetch"]);
+        assert!(both.err.starts_with("error: the argument '"), "{}", both.err);
+        assert!(both.err.contains("' cannot be used with"), "{}", both.err);
+        assert_eq!(both.code, Some(2));
+        let items_alone = run(&[verb, "--items", "[1]"]);
+        assert!(items_alone.err.contains("required arguments were not provided"), "{}", items_alone.err);
+        assert_eq!(items_alone.code, Some(2));
+    }
 }
 
 #[test]
@@ -140,8 +154,8 @@ fn a_port_in_use_is_named() {
 #[test]
 fn the_help_names_the_budgets_that_hold() {
     let help = run(&["run", "--help"]).out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(help.contains("[default: 45s a workload, 5m for all that are shipped]"), "{help}");
-    let planned = run(&["plan", "web-scraping", "--format", "json"]).out;
+    assert!(help.contains("[default: 45s a workload and 30s more for each further runtime; for all that are shipped 5m and 3m 20s more]"), "{help}");
+    let planned = run(&["plan", "web-scraping", "--format", "json", "--runtimes", "rust"]).out;
     let value: serde_json::Value = serde_json::from_str(&planned).expect("JSON");
     assert_eq!(value["settings"]["budget_ns"], 45_000_000_000_u64);
 }
@@ -172,15 +186,15 @@ fn a_record_that_is_none_is_refused() {
     };
     assert!(text("not json").contains("is not a conbench record: expected"));
     assert!(text("{\"format_version\": 999}").contains("has record format 999"));
-    assert!(text("{\"format_version\": 1}").contains("missing field `records`"));
+    assert!(text("{\"format_version\": 2}").contains("missing field `records`"));
 }
 
 #[test]
 fn a_plan_in_json_is_json_alone() {
-    let ran = run(&["plan", "web-scraping", "--format", "json"]);
+    let ran = run(&["plan", "web-scraping", "--format", "json", "--runtimes", "rust"]);
     assert_eq!((ran.err.as_str(), ran.code), ("", Some(0)));
     let value: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON and nothing else");
-    assert_eq!(value["format_version"], 1);
+    assert_eq!(value["format_version"], 2);
     assert_eq!(value["workload"]["name"], "web-scraping");
     assert_eq!(value["settings"]["seed"], 1);
 }

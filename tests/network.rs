@@ -1,59 +1,32 @@
 //! The embedded server and the steps that ask it, over real sockets; and peers that misbehave.
 
+mod common;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
+use common::server::Server;
 use conbench::agent::steps::http::HttpStep;
 use conbench::agent::steps::tcp::TcpStep;
 use conbench::agent::task::Step as _;
 use conbench::candidate::{Candidate, Engine, Sizes};
 use conbench::protocol::{DRAWS, Failed, FailureKind, Job, ServerAddress, StepJob, VARIANTS, body, tcp_header};
-use conbench::server::{self, Options};
 use conbench::workload::{Connection, Distribution, Load, Payload, Step};
 
 /// No read in these tests waits longer, so that none can hang.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A server on a thread, stopped when dropped.
-struct Server {
-    address: ServerAddress,
-    stop: Option<UnixStream>,
-    thread: Option<JoinHandle<std::io::Result<()>>>,
+/// A connection to the server's HTTP port.
+fn over_http(server: &Server) -> TcpStream {
+    connect(server.address.http_port)
 }
 
-impl Server {
-    fn start() -> Server {
-        let (stop, until) = UnixStream::pair().expect("a socket pair");
-        let (announced, mut announce) = UnixStream::pair().expect("a socket pair");
-        let thread = std::thread::spawn(move || server::run_until(Options::default(), &mut announce, until));
-        let mut line = String::new();
-        BufReader::new(announced).read_line(&mut line).expect("an announcement");
-        let address = serde_json::from_str(&line).expect("an address");
-        Server { address, stop: Some(stop), thread: Some(thread) }
-    }
-
-    fn http(&self) -> TcpStream {
-        connect(self.address.http_port)
-    }
-
-    fn tcp(&self) -> TcpStream {
-        connect(self.address.tcp_port)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        let ended = self.thread.take().expect("started").join();
-        if !std::thread::panicking() {
-            ended.expect("no panic in the server").expect("the server ends in peace");
-        }
-    }
+/// A connection to the server's TCP port.
+fn over_tcp(server: &Server) -> TcpStream {
+    connect(server.address.tcp_port)
 }
 
 fn connect(port: u16) -> TcpStream {
@@ -183,7 +156,7 @@ fn hundreds_in_flight_on_one_loop_all_get_their_own_answer() {
 #[test]
 fn the_server_refuses_what_it_does_not_serve_and_keeps_the_connection() {
     let server = Server::start();
-    let mut stream = server.http();
+    let mut stream = over_http(&server);
     let mut lines = BufReader::new(stream.try_clone().expect("a handle"));
     let cases = [
         ("GET /?body_bytes=5&variant=2", "200 OK"),
@@ -217,7 +190,7 @@ fn the_server_refuses_what_it_does_not_serve_and_keeps_the_connection() {
 #[test]
 fn tcp_requests_may_be_pipelined_and_split_anywhere() {
     let server = Server::start();
-    let mut stream = server.tcp();
+    let mut stream = over_tcp(&server);
     let mut requests = Vec::new();
     for variant in 0..4_u64 {
         requests.extend(tcp_header(variant as u32 * 3000, 10, 1000, variant));
@@ -234,7 +207,7 @@ fn tcp_requests_may_be_pipelined_and_split_anywhere() {
 #[test]
 fn the_server_survives_garbage_and_clients_that_leave() {
     let server = Server::start();
-    for stream in [server.http(), server.tcp()] {
+    for stream in [over_http(&server), over_tcp(&server)] {
         let mut stream = stream;
         stream.write_all(&[0xFF; 300]).expect("sent");
         let mut answer = Vec::new();
@@ -244,12 +217,12 @@ fn the_server_survives_garbage_and_clients_that_leave() {
     }
     let mut silent = Vec::new();
     for _ in 0..100 {
-        let (mut http, mut tcp) = (server.http(), server.tcp());
+        let (mut http, mut tcp) = (over_http(&server), over_tcp(&server));
         http.write_all(b"GET /?delay_ns=3600000000000 HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
         tcp.write_all(&tcp_header(0, 1 << 20, 3_600_000_000_000, 0)).expect("sent");
-        silent.push(server.tcp());
+        silent.push(over_tcp(&server));
     }
-    let mut half = server.tcp();
+    let mut half = over_tcp(&server);
     half.write_all(&tcp_header(0, 4, 0, 9)).expect("sent");
     half.shutdown(Shutdown::Write).expect("half closed");
     let mut answer = Vec::new();

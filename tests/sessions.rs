@@ -13,8 +13,8 @@ use serde_json::Value;
 const LOOP: &str = "[[step]]\nkind = \"cpu\"\nkernel = \"loop\"\n";
 /// Tasks so long that no race of them is decided while a test looks on.
 const LONG: &str = "[[step]]\nkind = \"wait\"\ntime = \"200ms\"\n";
-/// Two engines, one size each.
-const TWO: [&str; 4] = ["--engines", "sequential,thread-pool", "--workers", "2"];
+/// Two native engines, one size each.
+const TWO: [&str; 6] = ["--engines", "sequential,thread-pool", "--workers", "2", "--runtimes", "rust"];
 
 /// A place for one session: its files, its temporary files, its processes.
 struct Room {
@@ -46,6 +46,8 @@ impl Room {
         let mut command = Command::new(env!("CARGO_BIN_EXE_conbench"));
         command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.env("TMPDIR", self.path("tmp")).env("ROOM", self.directory.path());
+        // What is kept for later sessions is none of a session's leftovers.
+        command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
         command
     }
 
@@ -172,7 +174,7 @@ fn a_record_is_json_alone_and_keeps_its_schema() {
     let record = ran.record();
     assert_eq!(ran.code, Some(code(&record)), "{}", ran.err);
     assert_eq!(failures(&record).len(), 2);
-    assert_eq!(record["calibration"]["checked"], true);
+    assert_eq!(record["calibration"]["runtimes"][0]["checked"], true);
 }
 
 #[test]
@@ -206,7 +208,16 @@ fn worker_does(what: &str, head: &str, cause: &str) {
     let room = Room::new();
     let script = format!("tr '\\\\0' '\\\\n' < /proc/$PPID/cmdline | grep -qx worker && {what}; exit 0");
     let file = room.file(&format!("{head}\n[[step]]\nkind = \"command\"\nargv = [\"sh\", \"-c\", \"{script}\"]\n"));
-    let engines = ["--engines", "sequential,thread-pool,process-pool", "--workers", "2", "--in-flight", "2"];
+    let engines = [
+        "--engines",
+        "sequential,thread-pool,process-pool",
+        "--workers",
+        "2",
+        "--in-flight",
+        "2",
+        "--runtimes",
+        "rust",
+    ];
     let ran = room.run(&[["run", &file, "--budget", "4s", "--format", "json"].as_slice(), &engines].concat());
     let record = ran.record();
     for (engine, failure) in failures(&record) {
@@ -323,12 +334,13 @@ fn recommend_prints_a_row_for_a_shipped_workload_and_skips_what_cannot_run() {
     assert!(ran.out.contains("\nJSON parsing "), "{}", ran.out);
     assert!(matches!(ran.code, Some(0 | 3)), "{}", ran.err);
 
-    let ran = room.run(&["recommend", "web-scraping", "file-io", "--models", "async+threads", "--budget", "2s"]);
+    let native_mixes = ["--runtimes", "rust", "--models", "async+threads", "--budget", "2s"];
+    let ran = room.run(&[["recommend", "web-scraping", "file-io"].as_slice(), &native_mixes].concat());
     assert!(ran.err.starts_with("warning: skipped: nothing of `web-scraping` can run here:\n"), "{}", ran.err);
     assert!(ran.out.contains("\nFile I/O "), "{}", ran.out);
     assert_eq!(ran.code, Some(3));
 
-    let ran = room.run(&["recommend", "web-scraping", "--models", "async+threads"]);
+    let ran = room.run(&[["recommend", "web-scraping"].as_slice(), &native_mixes].concat());
     assert!(ran.err.starts_with("error: nothing of `web-scraping` can run here:\n"), "{}", ran.err);
     assert_eq!((ran.out.as_str(), ran.code), ("", Some(2)));
 }

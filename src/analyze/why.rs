@@ -38,7 +38,7 @@ fn undecided(record: &Record, evidence: &Evidence<'_>) -> Option<String> {
         return Some(nothing_compared(record, evidence.rows));
     };
     if evidence.judged.validity == Validity::Invalid {
-        return Some(format!("no answer is given: {}", evidence.judged.reasons.join("; ")));
+        return Some(evidence.judged.reasons.join("; "));
     }
     let name = |one: usize| record.candidates[one].candidate.short();
     match contest.best {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 
 use crate::candidate::{Engine, Model, RUST, StartMethod};
 use crate::plan::Settings;
@@ -104,6 +104,7 @@ impl Selection {
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Python code, in place of a workload file")]
 #[group(id = CODE, multiple = true)]
+#[command(group = ArgGroup::new(FUNCTION).args(FUNCTIONS).multiple(true))]
 pub(super) struct PythonCode {
     /// A def of yours, e.g. shop.scrape:fetch; modules are looked for from the current directory
     #[arg(long, value_name = "MODULE:NAME", value_parser = workload::function_name)]
@@ -112,15 +113,17 @@ pub(super) struct PythonCode {
     #[arg(long, value_name = "MODULE:NAME", value_parser = workload::function_name)]
     python_async_function: Option<String>,
     /// What it is called with, one after another: an iterable, a function that gives one, or a list of JSON
-    #[arg(long, value_name = "MODULE:NAME|JSON", value_parser = workload::items)]
+    #[arg(long, value_name = "MODULE:NAME|JSON", value_parser = workload::items, requires = FUNCTION)]
     items: Option<Items>,
     /// What is called once in each worker, outside what is measured
-    #[arg(long, value_name = "MODULE:NAME", value_parser = workload::function_name)]
+    #[arg(long, value_name = "MODULE:NAME", value_parser = workload::function_name, requires = FUNCTION)]
     setup: Option<String>,
 }
 
 /// The name of the group of [`PythonCode`].
 pub(super) const CODE: &str = "code";
+/// The name of the group of those that make a workload.
+const FUNCTION: &str = "function";
 /// The arguments of [`PythonCode`] that make a workload.
 pub(super) const FUNCTIONS: [&str; 2] = ["python_function", "python_async_function"];
 

@@ -118,6 +118,7 @@ fn ask_all<'a>(
     let ask = |path: PathBuf| {
         let main = main.clone()?;
         let hello = ask::ask(&path, &main, &ENVIRONMENT, patience)?;
+        let (path, hello) = behind(path, hello, |path| ask::ask(path, &main, &ENVIRONMENT, patience));
         Ok(Interpreter { name: name(&hello)?, path, hello, main })
     };
     std::thread::scope(|scope| {
@@ -140,6 +141,19 @@ impl Found {
         let further = (2..).map(|number| format!("{}-{number}", interpreter.name));
         let free = std::iter::once(interpreter.name.clone()).chain(further).find(|name| !taken(name));
         Interpreter { name: free.unwrap_or_default(), ..interpreter }
+    }
+}
+
+/// The program behind a launcher (a version manager's, say), which would cost each agent its own start: the
+/// executable that the interpreter names, if it says the same of itself when it is started without the launcher.
+fn behind(path: PathBuf, hello: Hello, ask: impl FnOnce(&Path) -> Result<Hello, Refusal>) -> (PathBuf, Hello) {
+    let named = hello.executable.as_deref().map(PathBuf::from);
+    let Some(executable) = named.filter(|named| *named != path && named.is_absolute()) else {
+        return (path, hello);
+    };
+    match ask(&executable) {
+        Ok(own) if Hello { clock_cost_ns: hello.clock_cost_ns, ..own.clone() } == hello => (executable, own),
+        Ok(_) | Err(_) => (path, hello),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 
 use super::*;
 
@@ -27,13 +28,18 @@ impl Zoo {
 
     /// A shell script of this name.
     fn script(&self, name: &str, text: &str) -> PathBuf {
+        self.file(name, &format!("#!/bin/sh\n{text}\n"))
+    }
+
+    /// An executable file of this name.
+    fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.directory.path().join(name);
-        // Written under another name: no program can be started while a copy of this process, made for another
-        // test, still has it open for writing.
-        fs::write(path.with_extension("new"), format!("#!/bin/sh\n{text}\n")).expect("written");
-        fs::set_permissions(path.with_extension("new"), fs::Permissions::from_mode(0o755)).expect("set");
-        let made = std::process::Command::new("cp").arg(path.with_extension("new")).arg(&path).status();
-        assert!(made.expect("cp starts").success());
+        let draft = path.with_extension("draft");
+        fs::write(&draft, text).expect("written");
+        fs::set_permissions(&draft, fs::Permissions::from_mode(0o755)).expect("set");
+        // A copy by another process: a program cannot be started while some process has it open for writing, as a
+        // child that another test is just starting may have the draft.
+        assert!(Command::new("cp").args([&draft, &path]).status().expect("cp starts").success());
         path
     }
 
@@ -177,8 +183,7 @@ fn one_that_answers_something_else_is_no_python() {
 #[test]
 fn what_cannot_be_started_is_told() {
     let zoo = Zoo::new();
-    let path = zoo.script("astray", "");
-    fs::write(&path, "#!/no/such/program\n").expect("written");
+    let path = zoo.file("astray", "#!/no/such/program\n");
     assert_eq!(refusal(path, LONG), "it cannot be started: No such file or directory (os error 2)");
     let missing = zoo.directory.path().join("missing");
     let reason = "it is neither a file, nor a name on PATH, nor the directory of a virtual environment";
@@ -194,4 +199,18 @@ fn one_that_is_refused_does_not_keep_others_out() {
     let interpreter = &found.interpreters[0];
     assert!(Path::new(&interpreter.arguments()[0]).ends_with("main.py"));
     assert_eq!(interpreter.environment(), [("PYTHONHASHSEED".into(), "0".into())]);
+}
+
+#[test]
+fn a_launcher_is_passed_by_for_the_program_behind_it() {
+    let zoo = Zoo::new();
+    let mut own = hello("3.11.7");
+    own["executable"] = serde_json::json!(zoo.directory.path().join("behind"));
+    let behind = zoo.says("behind", &own);
+    let launcher = zoo.script("launcher", &format!("exec '{}' \"$@\"", behind.display()));
+    assert_eq!(asked(&[launcher], LONG).interpreters[0].path, behind);
+    // Who sets what the interpreter needs must not be passed by.
+    own["executable"] = serde_json::json!(zoo.script("bare", "exit 1"));
+    let launcher = zoo.says("wrapper", &own);
+    assert_eq!(asked(&[launcher.clone()], LONG).interpreters[0].path, launcher);
 }

@@ -139,7 +139,10 @@ pub(super) struct Course<'a> {
 pub(super) struct Rules {
     pub pace: Pace,
     pub references: HashMap<String, Reference>,
+    /// Tasks that were run before.
     pub calls: u64,
+    /// Time that was lost before to agents which did not answer.
+    pub lost_ns: u64,
 }
 
 impl<'a> Course<'a> {
@@ -150,7 +153,7 @@ impl<'a> Course<'a> {
         saver: &'a mut Saver,
         rules: Rules,
     ) -> Course<'a> {
-        let Rules { pace, references, calls } = rules;
+        let Rules { pace, references, calls, lost_ns } = rules;
         // All of the session, unless it is told otherwise.
         let most_calls = record.workload.max_calls.unwrap_or(u64::MAX);
         let leg = Leg { deadline_ns: pace.budget_ns, budget_ns: pace.budget_ns, most_calls };
@@ -165,7 +168,7 @@ impl<'a> Course<'a> {
             leg,
             base: 0,
             told: BTreeSet::new(),
-            lost_ns: 0,
+            lost_ns,
             slots: Vec::new(),
             first_index: 0,
             longest: 0,

@@ -60,7 +60,7 @@ fn run(hands: &mut Fake, race: &mut Script, record: &mut Record) -> (Ending, Vec
     let pace =
         Pace { budget_ns: BUDGET_NS, quota_period_ns: None, task_timeout_ns: 30_000 * MS, load: record.workload.load };
     let references = HashMap::from([(RUST.to_owned(), reference())]);
-    let rules = Rules { pace, references, calls: 0 };
+    let rules = Rules { pace, references, calls: 0, lost_ns: 0 };
     let (ending, base) = Course::new(hands, &mut notes, record, &mut Saver::new(None), rules).run(race);
     assert_eq!(base, 0);
     (ending, notes.0)

@@ -231,7 +231,7 @@ impl Stage<'_> {
         let is_equal_work =
             session.workload.steps.iter().all(|step| step.cpu().is_none_or(|cpu| cpu.time_ns.is_none()));
         record.calibration.usable_cores = Some(prepared.usable_cores);
-        let calls = prepared.calls;
+        let (calls, lost_ns) = (prepared.calls, prepared.lost_ns);
         let (mut runners, mut jobs, mut references) = (Vec::new(), HashMap::new(), HashMap::new());
         for runtime in prepared.runtimes {
             runners.push(runner(session, &runtime));
@@ -240,7 +240,7 @@ impl Stage<'_> {
             references.extend(runtime.reference.map(|reference| (runtime.name, reference)));
         }
         let mut residents = Residents::new(nursery, jobs, began_ns);
-        let rules_of_course = course::Rules { pace: pace(session), references, calls };
+        let rules_of_course = course::Rules { pace: pace(session), references, calls, lost_ns };
         let mut course = Course::new(&mut residents, observer, record, saver, rules_of_course);
         let ending = relay::run(&mut course, &runners, &relay::Terms { rules, is_equal_work });
         Ok((ending, residents.into_guard()))

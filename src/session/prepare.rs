@@ -25,6 +25,8 @@ pub(super) struct Prepared {
     pub runtimes: Vec<PreparedRuntime>,
     /// Tasks run for it.
     pub calls: u64,
+    /// Time that went to agents which did not answer: the budget does not pay for it.
+    pub lost_ns: u64,
 }
 
 /// What was learnt of one runtime.
@@ -93,10 +95,12 @@ pub(super) fn prepare(
         warnings,
         languages: HashMap::new(),
         calls: 0,
+        lost_ns: 0,
     };
     let usable_cores = preparation.cores()?;
     let runtimes = jobs.into_iter().map(|job| preparation.runtime(job)).collect::<Result<_, Fault>>()?;
-    Ok(Prepared { usable_cores, runtimes, calls: preparation.calls })
+    let Preparation { calls, lost_ns, .. } = preparation;
+    Ok(Prepared { usable_cores, runtimes, calls, lost_ns })
 }
 
 /// What one calibration may take: a tenth of the session for all, at most.
@@ -121,6 +125,7 @@ struct Preparation<'a> {
     is_alone: bool,
     languages: HashMap<String, Iterations>,
     calls: u64,
+    lost_ns: u64,
 }
 
 impl Preparation<'_> {
@@ -168,6 +173,7 @@ impl Preparation<'_> {
         self.observer.observe(&Event::Calibrating(&format!("the reference of {}", prepared.name)));
         let referred = reference::make(self.nursery, agent, &prepared.job, &self.terms)?;
         self.calls = self.calls.saturating_add(referred.calls);
+        self.lost_ns += referred.lost_ns;
         self.take(prepared, referred);
         Ok(())
     }

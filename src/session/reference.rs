@@ -4,6 +4,7 @@ use super::Session;
 use super::blocks::grace_ns;
 use super::link::{Fault, Link, out_of_turn};
 use super::resident::Nursery;
+use crate::clock::now_ns;
 use crate::protocol::{Failed, FailureKind, Job, MakeReference, Note, Reference, Reply, Request, StepJob, VARIANTS};
 use crate::workload::{Check, Python};
 
@@ -17,7 +18,7 @@ const BUDGET_PART: u64 = 10;
 /// The longest that it may run in one of them.
 const LONGEST_NS: u64 = 3_000 * MS;
 /// How long an agent may take to import what a task needs, beside the tasks themselves.
-const SET_UP_NS: u64 = 30_000 * MS;
+const SET_UP_NS: u64 = 20_000 * MS;
 
 /// What one reference may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub(super) struct Referred {
     pub notes: Vec<Note>,
     /// Tasks run for it.
     pub calls: u64,
+    /// Time that went to an agent which did not answer.
+    pub lost_ns: u64,
 }
 
 /// Has `first`, and an agent that is started for it, make the reference of this job.
@@ -70,18 +73,20 @@ pub(super) fn make(nursery: &mut Nursery, mut first: Link, job: &Job, terms: &Te
             Some(format!("a reference needs a `max_calls` of {needed} at least: raise it to have them compared"));
         return Ok(referred);
     }
+    let begun_ns = now_ns();
     let one = match ask(&mut first, job, terms) {
         Ok(reference) => reference,
-        Err(fault) => return referred.fails(failure(fault)?, job, terms),
+        Err(fault) => return referred.fails(failure(fault)?, job, terms, begun_ns),
     };
     drop(first);
     referred.ran(job, &one);
     let (mut second, ..) = nursery.agent(&job.candidate.runtime)?;
     // The second need not call more than the first had time for.
     let again = Terms { most_calls: if one.calls > 0 { Some(one.calls) } else { terms.most_calls }, ..*terms };
+    let begun_ns = now_ns();
     let other = match ask(&mut second, job, &again) {
         Ok(reference) => reference,
-        Err(fault) => return referred.fails(failure(fault)?, job, &again),
+        Err(fault) => return referred.fails(failure(fault)?, job, &again, begun_ns),
     };
     referred.ran(job, &other);
     match agreed(one, &other, job, &referred.notes) {
@@ -109,9 +114,12 @@ impl Referred {
     }
 
     /// A task that fails here fails in each candidate too, with its cause; the session need not end for it.
-    fn fails(mut self, failed: Failed, job: &Job, terms: &Terms) -> Result<Referred, Fault> {
+    fn fails(mut self, failed: Failed, job: &Job, terms: &Terms, begun_ns: u64) -> Result<Referred, Fault> {
         if failed.kind == FailureKind::Protocol {
             return Err(Fault::Failed(failed));
+        }
+        if failed.kind == FailureKind::Hang {
+            self.lost_ns = now_ns().saturating_sub(begun_ns);
         }
         // How many tasks it ran is not known, and the user may pay for each.
         self.calls = self.calls.saturating_add(terms.most_calls.unwrap_or(VARIANTS));
@@ -170,9 +178,9 @@ fn advice(job: &Job) -> &'static str {
 }
 
 fn ask(agent: &mut Link, job: &Job, terms: &Terms) -> Result<Reference, Fault> {
-    // The user's own code is called until its time is over, and then to the end of a call; other steps run once a
-    // variant.
-    let code = codes(job).next().map_or(0, |_| terms.budget_ns.saturating_add(2 * grace_ns(job.task_timeout_ns)));
+    // The user's own code is called until its time is over, and then to the end of a call, which may take as long as
+    // any task; other steps run once a variant.
+    let code = codes(job).next().map_or(0, |_| terms.budget_ns.saturating_add(grace_ns(job.task_timeout_ns)));
     let variants = if runs_variants(job) { job.task_timeout_ns.saturating_mul(VARIANTS) } else { 0 };
     let patience_ns = SET_UP_NS.saturating_add(code).saturating_add(variants);
     let make = MakeReference { job: job.clone(), budget_ns: terms.budget_ns, most_calls: terms.most_calls };
@@ -284,10 +292,13 @@ mod tests {
     fn a_task_of_the_users_that_raises_speaks_for_every_candidate() {
         let terms = Terms { budget_ns: 0, most_calls: Some(7), references: 2 };
         let code = job(vec![python(Check::Results)]);
-        let fails = |kind, job: &Job| Referred::default().fails(Failed::new(kind, "ValueError: no", ""), job, &terms);
+        let fails =
+            |kind, job: &Job| Referred::default().fails(Failed::new(kind, "ValueError: no", ""), job, &terms, 0);
         let referred = fails(FailureKind::Task, &code).expect("no error of the session");
-        assert_eq!(referred.broken.map(|failed| failed.message), Some("ValueError: no".to_owned()));
+        assert_eq!(referred.broken.clone().map(|failed| failed.message), Some("ValueError: no".to_owned()));
         assert_eq!(referred.calls, 7);
+        assert_eq!(referred.lost_ns, 0);
+        assert!(fails(FailureKind::Hang, &code).expect("no error of the session").lost_ns > 0);
         // How a process dies may differ between engines, and steps that are ours fail as each candidate says.
         let died = fails(FailureKind::Agent, &code).expect("no error of the session");
         assert!(died.broken.is_none() && died.unchecked.is_some());

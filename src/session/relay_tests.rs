@@ -81,7 +81,7 @@ fn play(hands: &mut Fake, record: &mut Record, runners: &[Runner], terms: &Terms
     let pace =
         Pace { budget_ns: BUDGET_NS, quota_period_ns: None, task_timeout_ns: 30_000 * MS, load: record.workload.load };
     let (mut notes, mut saver) = (Notes::default(), Saver::new(None));
-    let rules = CourseRules { pace, references, calls: 0 };
+    let rules = CourseRules { pace, references, calls: 0, lost_ns: 0 };
     let mut course = Course::new(hands, &mut notes, record, &mut saver, rules);
     let ending = run(&mut course, runners, terms);
     (ending, notes.0)
@@ -158,7 +158,7 @@ fn each_has_a_fair_share_and_what_one_leaves_is_the_nexts() {
     hands.now_ns = 2000 * MS;
     let pace = Pace { budget_ns: BUDGET_NS, quota_period_ns: None, task_timeout_ns: MS, load: record.workload.load };
     let (mut notes, mut saver) = (Notes::default(), Saver::new(None));
-    let rules = CourseRules { pace, references: HashMap::new(), calls: 100 };
+    let rules = CourseRules { pace, references: HashMap::new(), calls: 100, lost_ns: 0 };
     let course = Course::new(&mut hands, &mut notes, &mut record, &mut saver, rules);
     let alone = share(&course, BUDGET_NS, 0.0, 1);
     assert_eq!((alone.deadline_ns, alone.budget_ns, alone.most_calls), (20_000 * MS, 18_000 * MS, 1000));

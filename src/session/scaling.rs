@@ -6,6 +6,7 @@ use rand_chacha::rand_core::SeedableRng as _;
 
 use super::blocks::Learned;
 use super::course::{Course, Stop, turns_of};
+use super::hands::Born;
 use super::link::Fault;
 use crate::candidate::{Candidate, Model, Sizes};
 use crate::plan::Entry;
@@ -42,7 +43,7 @@ impl Course<'_> {
         let entry = entries.iter().filter(|entry| entry.engine.model() == Model::Threads).find(has_two);
         let Some(entry) = entry else { return Ok(None) };
         let begun_ns = self.hands.elapsed_ns();
-        let measured = self.compare_threads(entry, begun_ns);
+        let measured = self.compare_threads(entry);
         // What went wrong is said by the race, where it goes wrong again.
         let lost = matches!(&measured, Err(Fault::Failed(failed)) if failed.kind == FailureKind::Hang);
         for slot in SLOTS {
@@ -58,17 +59,20 @@ impl Course<'_> {
         }
     }
 
-    fn compare_threads(&mut self, entry: &Entry, begun_ns: u64) -> Result<Option<ThreadScaling>, Fault> {
-        let end_ns = begun_ns.saturating_add((self.pace.budget_ns / BUDGET_PART).min(LONGEST_NS));
+    fn compare_threads(&mut self, entry: &Entry) -> Result<Option<ThreadScaling>, Fault> {
+        // What the agents take to start is not counted: on a busy host it would leave no time to measure.
+        let mut left_ns = (self.pace.budget_ns / BUDGET_PART).min(LONGEST_NS);
         let mut sides = Vec::new();
         for (slot, workers) in SLOTS.into_iter().zip(1..) {
-            let sizes = Sizes { workers: Some(workers), ..entry.default_sizes };
-            let Some(side) = self.side(slot, entry.candidate(sizes), end_ns)? else { return Ok(None) };
+            let candidate = entry.candidate(Sizes { workers: Some(workers), ..entry.default_sizes });
+            let Ok(born) = self.bear(slot, &candidate)? else { return Ok(None) };
+            let begun_ns = self.hands.elapsed_ns();
+            let Some(side) = self.side(slot, candidate, &born, left_ns)? else { return Ok(None) };
+            left_ns = left_ns.saturating_sub(self.hands.elapsed_ns().saturating_sub(begun_ns));
             sides.push(side);
         }
         let Ok([one, two]) = <[Side; 2]>::try_from(sides) else { return Ok(None) };
         let window_ns = self.common_length(&one).max(self.common_length(&two));
-        let left_ns = end_ns.saturating_sub(self.hands.elapsed_ns());
         let pairs = (left_ns / pair_ns(window_ns, &[&one, &two]).max(1)).min(MOST_PAIRS);
         let calls = [&one, &two]
             .map(|side| self.pace.calls(window_ns, side.learned.throughput_per_s, side.candidate.sizes.concurrency()));
@@ -92,17 +96,15 @@ impl Course<'_> {
         Ok(scaling(&blocks[0], &blocks[1]))
     }
 
-    /// An agent of one side, warm; `None` when its tasks are too long for what time or calls there are.
-    fn side(&mut self, slot: usize, candidate: Candidate, end_ns: u64) -> Result<Option<Side>, Fault> {
-        let Ok(born) = self.bear(slot, &candidate)? else { return Ok(None) };
+    /// One side, warm; `None` when its tasks are too long for what time or calls there are.
+    fn side(&mut self, slot: usize, candidate: Candidate, born: &Born, left_ns: u64) -> Result<Option<Side>, Fault> {
         let workers = candidate.sizes.concurrency();
         let learned = Learned::from_first_task(born.ready.first_task_ns, workers, self.record.workload.load);
-        let left_ns = end_ns.saturating_sub(self.hands.elapsed_ns());
         // Each block runs a task before its window and one after it.
         if learned.elapsed_ns.saturating_mul(3 * LEAST_PAIRS) > left_ns {
             return Ok(None);
         }
-        let Ok(learned) = self.warm_up(slot, &candidate, &learned, turns_of(&candidate, &born))? else {
+        let Ok(learned) = self.warm_up(slot, &candidate, &learned, turns_of(&candidate, born))? else {
             return Ok(None);
         };
         Ok(Some(Side { slot, candidate, learned }))

@@ -2,68 +2,155 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
-use std::io::{BufRead as _, BufReader, PipeReader, PipeWriter, Write as _};
+pub mod pythons;
+pub mod server;
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, PipeReader, PipeWriter, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsFd as _;
-use std::process::{Child, Command};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use conbench::agent::descriptors::inherit;
 use conbench::candidate::{Candidate, Engine, RUST, Sizes};
 use conbench::protocol::{
-    Block, BlockKind, Failed, Go, Job, MakeReference, REQUESTS_FD, Ready, Reference, Reply, Request, StepJob,
-    draw_table,
+    Block, BlockKind, Ended, Failed, Go, Hello, Job, MakeReference, REQUESTS_FD, Ready, Reference, Reply, Request,
+    StepJob, draw_table,
 };
 use conbench::workload::{Load, Payload, Step};
+use pythons::Python;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, kill_process_group};
 
 /// The binary under test.
 pub const CONBENCH: &str = env!("CARGO_BIN_EXE_conbench");
 
-/// A native agent and its pipes; killed when dropped.
+/// No test waits longer for an agent, so that none can hang.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An agent and its pipes; killed with its whole process group when dropped.
 pub struct Agent {
     pub child: Child,
-    requests: PipeWriter,
+    hello: Option<Hello>,
+    /// The processes of its candidate, itself included.
+    pub pids: Vec<u32>,
+    requests: Option<PipeWriter>,
     replies: BufReader<PipeReader>,
+    /// What it and its tasks write to standard error.
+    errors: File,
 }
 
 impl Agent {
-    /// Starts an agent and takes its `hello`.
+    /// Starts a native agent and takes its `hello`.
     pub fn start() -> Agent {
-        let (requests_end, requests) = std::io::pipe().expect("a pipe");
-        let (replies, replies_end) = std::io::pipe().expect("a pipe");
         let mut command = Command::new(CONBENCH);
         command.arg("agent");
+        let agent = Agent::of(command);
+        assert_eq!((agent.hello().language.as_str(), agent.hello().gil), (RUST, None));
+        agent
+    }
+
+    /// Starts a Python agent and takes its `hello`.
+    pub fn python(python: &Python) -> Agent {
+        let agent = Agent::of(python.agent());
+        assert_eq!((agent.hello().language.as_str(), agent.hello().gil.is_some()), ("python", true));
+        agent
+    }
+
+    fn of(mut command: Command) -> Agent {
+        let (requests_end, requests) = std::io::pipe().expect("a pipe");
+        let (replies, replies_end) = std::io::pipe().expect("a pipe");
+        let errors = tempfile::tempfile().expect("a file");
         inherit(&mut command, REQUESTS_FD, &[requests_end.as_fd(), replies_end.as_fd()]).expect("descriptors");
+        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null());
+        command.stderr(errors.try_clone().expect("a descriptor"));
         let child = command.spawn().expect("an agent");
         drop((command, requests_end, replies_end));
-        let mut agent = Agent { child, requests, replies: BufReader::new(replies) };
+        let (pids, requests, replies) = (vec![child.id()], Some(requests), BufReader::new(replies));
+        let mut agent = Agent { child, hello: None, pids, requests, replies, errors };
         match agent.receive() {
-            Some(Reply::Hello(hello)) => assert_eq!((hello.language.as_str(), hello.gil), (RUST, None)),
-            other => panic!("not a hello: {other:?}"),
+            Some(Reply::Hello(hello)) => agent.hello = Some(hello),
+            other => panic!("not a hello: {other:?}\n{}", agent.errors()),
         }
         agent
     }
 
+    /// What it says of itself.
+    pub fn hello(&self) -> &Hello {
+        self.hello.as_ref().expect("taken at the start")
+    }
+
     /// Sends a line as it is.
     pub fn send_line(&mut self, line: &str) {
-        writeln!(self.requests, "{line}").expect("the agent reads");
+        writeln!(self.requests.as_mut().expect("not closed"), "{line}").expect("the agent reads");
+    }
+
+    /// Ends the requests: the controller is gone.
+    pub fn close_requests(&mut self) {
+        drop(self.requests.take());
     }
 
     /// The next reply; `None` at the end of the pipe.
     pub fn receive(&mut self) -> Option<Reply> {
+        if self.replies.buffer().is_empty() {
+            let patience = Timespec::try_from(PATIENCE).expect("a legal time");
+            let ready = poll(&mut [PollFd::new(self.replies.get_ref(), PollFlags::IN)], Some(&patience));
+            assert!(ready.expect("a pipe") > 0, "no reply within {PATIENCE:?}\n{}", self.errors());
+        }
         let mut line = String::new();
         self.replies.read_line(&mut line).expect("a pipe");
-        (!line.is_empty()).then(|| serde_json::from_str(&line).expect("a frame"))
+        (!line.is_empty()).then(|| serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}")))
     }
 
     /// Sends a request and takes its reply.
     pub fn ask(&mut self, request: &Request) -> Reply {
         self.send_line(&serde_json::to_string(request).expect("a frame"));
-        self.receive().expect("a reply")
+        self.receive().unwrap_or_else(|| panic!("the agent ended without a reply\n{}", self.errors()))
+    }
+
+    /// What it wrote to standard error, the last of it.
+    pub fn errors(&mut self) -> String {
+        let mut text = Vec::new();
+        // The descriptor is shared with the agent: reading it moves where the agent writes, to the end again.
+        self.errors.seek(SeekFrom::Start(0)).expect("a file");
+        self.errors.read_to_end(&mut text).expect("a file");
+        String::from_utf8_lossy(&text[text.len().saturating_sub(4000)..]).into_owned()
+    }
+
+    /// Waits until the agent has ended, and until all processes of its candidate are gone.
+    pub fn wait_until_gone(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "the agent does not end\n{}", self.errors());
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        while let Some(pid) = self.pids.iter().copied().find(|pid| is_alive(*pid)) {
+            assert!(Instant::now() < deadline, "process {pid} survives its agent\n{}", self.errors());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        status
+    }
+
+    /// Says `bye`, and sees that the agent ends in peace and that nothing survives it.
+    pub fn end(mut self) -> Ended {
+        let Reply::Bye(ended) = self.ask(&Request::Bye {}) else { panic!("not a bye") };
+        assert!(self.receive().is_none(), "bye is the last frame");
+        let status = self.wait_until_gone();
+        assert!(status.success(), "{status}\n{}", self.errors());
+        ended
     }
 
     /// Makes the agent a candidate.
     pub fn become_candidate(&mut self, job: &Job) -> Result<Ready, Failed> {
         match self.ask(&Request::Job(Box::new(job.clone()))) {
-            Reply::Ready(ready) => Ok(ready),
+            Reply::Ready(ready) => {
+                self.pids.clone_from(&ready.pids);
+                Ok(ready)
+            }
             Reply::Failed(failure) => Err(failure),
             other => panic!("not ready: {other:?}"),
         }
@@ -85,7 +172,12 @@ impl Agent {
 
     /// The reference checksums of a job.
     pub fn reference(&mut self, job: &Job) -> Reference {
-        let make = MakeReference { job: job.clone(), budget_ns: 0, most_calls: None };
+        self.reference_within(job, 0)
+    }
+
+    /// The reference of a job whose own code may run for so long.
+    pub fn reference_within(&mut self, job: &Job, budget_ns: u64) -> Reference {
+        let make = MakeReference { job: job.clone(), budget_ns, most_calls: None };
         match self.ask(&Request::Reference(Box::new(make))) {
             Reply::Reference(reference) => reference,
             other => panic!("not a reference: {other:?}"),
@@ -95,9 +187,16 @@ impl Agent {
 
 impl Drop for Agent {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        if let Some(group) = Pid::from_raw(self.child.id() as i32) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
         let _ = self.child.wait();
     }
+}
+
+/// Whether a process is there and runs, or may run.
+pub fn is_alive(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
 /// A job of these steps, each with one iteration.

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, List
+from typing import Any, List, Optional
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src" / "python" / "agent"))
 
@@ -92,7 +92,7 @@ class Echo(Step):
     def reference(self, index: int, item: object) -> int:
         return 0
 
-    def verify(self, tasks: int, budget_ns: int) -> Verified:
+    def verify(self, tasks: int, budget_ns: int, most_calls: Optional[int] = None) -> Verified:
         return Verified([100 + index for index in range(min(tasks, self.distinct))], [{"mutates": {"item": 3}}])
 
     def verified(self, index: int, item: object, result: object) -> int:

@@ -17,6 +17,7 @@ from conbench_agent.protocol import Failure, Payload
 from conbench_agent.task import Step, Task
 from loop_steps import Awaits, Blocks, figures, make, run
 from support import AgentProcess, job
+from user_support import FIXTURES
 
 
 async def forever() -> None:
@@ -255,6 +256,15 @@ class InAnAgent(unittest.TestCase):
             go = {"block": 1, "kind": "timed", "window_ns": 2_000_000, "first_index": 0}
             self.assertGreater(agent.ask("go", go)["tasks"], 8)
             self.assertEqual(agent.ask("bye", {})["left_behind"], [])
+            self.assertEqual((agent.end(), agent.process.communicate()), (0, (b"", b"")))
+
+    def test_what_the_users_code_leaves_behind_is_told(self) -> None:
+        step = {"kind": "python", "path": str(FIXTURES), "check": "none", "async_function": "faults:leaves_task"}
+        with AgentProcess() as agent:
+            agent.receive()
+            agent.ask("job", job([step], engine="asyncio", sizes={"in_flight": 3}))
+            left = {"kind": "task", "name": "_left_task", "count": 4}
+            self.assertEqual(agent.ask("bye", {})["left_behind"], [left], "one of the first task, and one a slot")
             self.assertEqual((agent.end(), agent.process.communicate()), (0, (b"", b"")))
 
 

@@ -221,7 +221,13 @@ class Verify(FixtureCase):
 
     def test_the_budget_is_kept_and_one_task_runs_whatever_it_is(self) -> None:
         found = user_step(function="unpicklable:task", items=[1, 2]).verify(16, 0)
-        self.assertEqual(found.digests, [digest(1)])
+        self.assertEqual((found.digests, found.calls), ([digest(1)], 1))
+
+    def test_no_more_calls_are_made_than_may_be(self) -> None:
+        for most, results, calls in (0, 1, 1), (2, 2, 2), (3, 3, 3), (5, 3, 5), (9, 3, 6), (None, 3, 6):
+            with self.subTest(most=most):
+                found = user_step(function="unpicklable:task", items=[1, 2, 3]).verify(16, SECOND_NS, most)
+                self.assertEqual((len(found.digests), found.calls), (results, calls))
 
     def test_a_function_that_changes_its_items(self) -> None:
         self.assertEqual(self.notes(function="state:pays", items="state:orders"), {"mutates": {"item": 0}})

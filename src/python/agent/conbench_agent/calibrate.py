@@ -28,9 +28,10 @@ def reference(request: Reference) -> Dict[str, object]:
     """
     task = steps.build(request.job, steps.Place.agent())
     rows = [task.reference(index) for index in range(VARIANTS)]
-    found = task.verify(VARIANTS, request.budget_ns)
+    found = task.verify(VARIANTS, request.budget_ns, request.most_calls)
     task.close()
-    return {"tables": [list(table) for table in zip(*rows)], "results": found.digests, "notes": found.notes}
+    tables = [list(table) for table in zip(*rows)]
+    return {"tables": tables, "results": found.digests, "calls": found.calls, "notes": found.notes}
 
 
 def _iteration_ns(cpu: Cpu, budget_ns: int) -> float:

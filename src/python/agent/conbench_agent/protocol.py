@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Tuple, Type, Union, get_type_hints
 
 PROTOCOL = 2
@@ -150,6 +151,7 @@ class Reference(NamedTuple):
 
     job: Job
     budget_ns: int
+    most_calls: Optional[int] = None
 
 
 class Cpu(NamedTuple):
@@ -208,6 +210,8 @@ class Channel:
         self._requests = open(requests_fd, "rb")  # noqa: SIM115
         self._replies_fd = replies_fd
         self._pipe = os.fstat(replies_fd)
+        # A worker that held the pipe too would hide from the controller that the agent is gone.
+        os.register_at_fork(after_in_child=self._leave_to_parent)
 
     def receive(self) -> bytes:
         """The line of the next request, for `parse`; empty at the end of the requests."""
@@ -216,10 +220,21 @@ class Channel:
     def send(self, frame: Dict[str, object]) -> None:
         """Sends one frame. OSError if a task closed the pipe, or put something else in its place."""
         data = json.dumps(frame, separators=(",", ":"), allow_nan=False).encode() + b"\n"
-        if not os.path.samestat(os.fstat(self._replies_fd), self._pipe):
+        if not self._is_open():
             raise OSError(f"descriptor {self._replies_fd} is no longer the agent's pipe")
         while data:
             data = data[os.write(self._replies_fd, data) :]
+
+    def _is_open(self) -> bool:
+        return os.path.samestat(os.fstat(self._replies_fd), self._pipe)
+
+    def _leave_to_parent(self) -> None:
+        # A task may have closed them before it forked.
+        with suppress(OSError):
+            self._requests.close()
+        with suppress(OSError):
+            if self._is_open():
+                os.close(self._replies_fd)
 
 
 def parse(line: bytes) -> Request:

@@ -75,8 +75,8 @@ class Running:
         return {"teardown_ns": teardown_ns, "left_behind": left}
 
     def abandon(self) -> None:
-        """Kills the workers: nobody asks them any more."""
-        leftovers.kill_children(self._engine.pids())
+        """Ends the workers: nobody asks them any more."""
+        self._engine.abandon()
 
     def _prepare(self, index: Optional[int]) -> None:
         # Workers elsewhere prepare themselves what they run; the agent would only hold it for nothing.

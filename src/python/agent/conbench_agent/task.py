@@ -38,6 +38,8 @@ class Verified(NamedTuple):
     digests: List[int]
     #: The `notes` of the frame `reference`.
     notes: List[Dict[str, object]]
+    #: How often the function was called.
+    calls: int = 0
 
 
 class Step:
@@ -72,7 +74,7 @@ class Step:
         """The checksum of task `index`, in any way that is quick: waits are not waited."""
         return self.blocking(index, item)[0]
 
-    def verify(self, tasks: int, budget_ns: int) -> Verified:
+    def verify(self, tasks: int, budget_ns: int, most_calls: Optional[int] = None) -> Verified:
         """Runs the user's function for the reference: on the items of the first `tasks` tasks, and of one at least."""
         return Verified([], [])
 
@@ -179,11 +181,17 @@ class Task:
         """How many tasks meet every item of every step; 0 if no step takes items."""
         return max((step.distinct for step in self.exchanging), default=0)
 
-    def verify(self, tasks: int, budget_ns: int) -> Verified:
-        """Runs the user's functions for the reference: on the items of the first `tasks` tasks, and of one at least."""
-        each = [step.verify(tasks, budget_ns // len(self.exchanging)) for step in self.exchanging]
+    def verify(self, tasks: int, budget_ns: int, most_calls: Optional[int] = None) -> Verified:
+        """Runs the user's functions for the reference: on the items of the first `tasks` tasks, and of one at least.
+
+        They share the time and the calls that there may be.
+        """
+        share = max(len(self.exchanging), 1)
+        most = None if most_calls is None else most_calls // share
+        each = [step.verify(tasks, budget_ns // share, most) for step in self.exchanging]
         digests = [combined(digests) for digests in zip(*(verified.digests for verified in each))]
-        return Verified(digests, [note for verified in each for note in verified.notes])
+        notes = [note for verified in each for note in verified.notes]
+        return Verified(digests, notes, sum(verified.calls for verified in each))
 
     def verified(self, index: int, result: object) -> int:
         """The digest by value of the result of task `index`; Failure if a check finds it wrong."""
@@ -282,8 +290,8 @@ def pattern(length: int, seed: int) -> bytes:
 
 
 def digest(data: Union[bytes, memoryview]) -> int:
-    """The checksum of bytes, which reads each of them once: Adler-32, and the length above it."""
-    return zlib.adler32(data) | (len(data) & 0xFFFF_FFFF) << 32
+    """The checksum of bytes, which reads each of them once: Adler-32 from 0 on, and the length above it."""
+    return zlib.adler32(data, 0) | (len(data) & 0xFFFF_FFFF) << 32
 
 
 def combined(digests: Sequence[int]) -> int:

@@ -29,8 +29,7 @@ RanItem = Tuple[int, RanInSlot]
 class Hiring(NamedTuple):
     """What the workers of a pool are told at their start, all of them the same."""
 
-    #: See `Job.text`.
-    job: str
+    job: Job
     #: Its `claim()` gives each worker a slot of its own.
     slots: Any
     #: Its `wait()` returns when the agent has seen all workers there.
@@ -70,17 +69,21 @@ class _Worker:
         checksum, result = task.blocking(index, given)
         return begin_ns, monotonic_ns(), checksum, result
 
-    def run_segment(self, number: int, index: int, given: object) -> Ran:
+    def run_segment(self, number: int, index: int, given: object, with_payload: bool) -> Ran:
         """Runs the steps of one segment. Of a first one, what they hand back is looked at closely."""
         if self._is_new:
             self.prepare(index)
-            ran = self.run_segment(number, index, given)
-            _check_results(index, cast(Sequence[object], ran[3]))
+            ran = self.run_segment(number, index, given, with_payload)
+            _check_results(index, cast(Result, ran[3])[1])
             return ran
         task = cast(Task, self._made)
         begin_ns = monotonic_ns()
         checksum, results = task.segment_blocking(number, index, given)
-        return begin_ns, monotonic_ns(), checksum, results
+        output = None
+        if with_payload:
+            checksum += task.take_payload(index, given)
+            output = task.hand_back(index)
+        return begin_ns, monotonic_ns(), checksum, (output, results)
 
     def get_ready(self) -> None:
         """Makes ahead all that tasks need, and waits for the other workers, so that each gets ready once."""
@@ -107,7 +110,7 @@ def start(hiring: Hiring) -> None:
     global _worker
     try:
         slot = hiring.slots.claim()
-        task = steps.build(Job.parse(hiring.job), steps.Place.worker(slot, hiring.shared))
+        task = steps.build(hiring.job, steps.Place.worker(slot, hiring.shared))
         _worker = _Worker(task, slot, hiring.meeting)
     except BaseException as error:
         _worker = _Worker(Failure.of(error))
@@ -126,9 +129,9 @@ def run_item(item: Tuple[int, object]) -> RanItem:
     return index, run(index, given)
 
 
-def run_segment(number: int, index: int, given: object) -> Ran:
-    """Runs the steps of one segment of a task."""
-    return _worker.run_segment(number, index, given)
+def run_segment(number: int, index: int, given: object, with_payload: bool) -> Ran:
+    """Runs the steps of one segment of a task, and takes and hands back the payload if it crosses with this one."""
+    return _worker.run_segment(number, index, given, with_payload)
 
 
 def get_ready() -> None:
@@ -137,13 +140,13 @@ def get_ready() -> None:
 
 
 def run_only(
-    work: Union[Task, str], slot: int, shared: Handles, index: int, given: object, told: Any, is_first: bool
+    work: Union[Task, Job], slot: int, shared: Handles, index: int, given: object, told: Any, is_first: bool
 ) -> None:
-    """The life of a process that is made for one task. `work` is the task, or (see `Job.text`) what it is made of."""
+    """The life of a process that is made for one task. `work` is the task, or the job that describes it."""
     ran: Union[Ran, Failure]
     try:
-        if isinstance(work, str):
-            work = steps.build(Job.parse(work), steps.Place.worker(slot, shared))
+        if isinstance(work, Job):
+            work = steps.build(work, steps.Place.worker(slot, shared))
         only = _Worker(work)
         if not is_first:
             only.prepare(index)

@@ -45,8 +45,8 @@ _OFFERS: Dict[str, _Offer] = {
     "asyncio": _Offer("async", "asyncio_tasks:on_asyncio"),
     "TaskGroup": _Offer("async", "task_group:on_asyncio"),
     "uvloop": _Offer("async", "asyncio_tasks:on_uvloop"),
-    "asyncio+ThreadPoolExecutor": _Offer("async+threads", "mixes:WithThreads", _pool_threads),
-    "asyncio+ProcessPoolExecutor": _Offer("async+processes", "mixes:WithProcesses", _cpus),
+    "asyncio+ThreadPoolExecutor": _Offer("async+threads", "asyncio_threads:WithThreads", _pool_threads),
+    "asyncio+ProcessPoolExecutor": _Offer("async+processes", "asyncio_processes:WithProcesses", _cpus),
     "InterpreterPoolExecutor": _Offer("interpreters", "interpreters:InterpreterPool", _pool_threads),
 }
 

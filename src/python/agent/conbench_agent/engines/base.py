@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Dict, List
 
+from .. import leftovers
 from ..meter import Usage
 from ..sampler import Sampler
 
@@ -45,3 +46,7 @@ class Engine:
 
     def close(self) -> None:
         """Ends the workers."""
+
+    def abandon(self) -> None:
+        """Ends the workers without a word: something failed, and the agent is about to end."""
+        leftovers.kill_children(self.pids())

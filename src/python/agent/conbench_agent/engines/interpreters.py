@@ -32,7 +32,7 @@ class InterpreterPool(ExecutorEngine):
                 raise Failure("setup", message, steps.label(number, step_job))
         workers = job.candidate.sizes.workers or 1
         self._meeting = Meeting(interpreters.create_queue)
-        hiring = worker.Hiring(job.text(), Slots(interpreters.create_queue(), workers), self._meeting, None)
+        hiring = worker.Hiring(job, Slots(interpreters.create_queue(), workers), self._meeting, None)
         make: Any = futures.InterpreterPoolExecutor  # type: ignore[attr-defined]
         executor = make(workers, initializer=worker.start, initargs=(hiring,))
         super().__init__(executor, task, workers)

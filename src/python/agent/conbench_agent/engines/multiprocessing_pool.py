@@ -11,7 +11,7 @@ from typing import Callable, Dict, Iterator, List, Tuple
 
 from .. import worker
 from ..meter import Usage
-from ..protocol import Job
+from ..protocol import Failure, Job
 from ..sampler import Sampler
 from ..task import Task
 from .base import Engine
@@ -21,6 +21,8 @@ from .processes import Crew, crossing_failure
 
 #: Chunks handed to the pool and not back, for each worker.
 OUTSTANDING_PER_WORKER = 3
+#: How long after its end a worker's status may be unknown.
+_LATE_S = 1.0
 
 
 class MultiprocessingPool(Engine):
@@ -50,7 +52,7 @@ class MultiprocessingPool(Engine):
         calls = [self._pool.apply_async(worker.get_ready) for _ in range(self.slots)]
 
         def look() -> None:
-            died = self._crew.death(patience_s=0)
+            died = self._crew.find_death()
             if died is not None:
                 raise died
             for call in calls:
@@ -90,6 +92,11 @@ class MultiprocessingPool(Engine):
         # A worker that died may have held the lock of the tasks' pipe, for which `terminate` would wait for ever.
         farewell(self._pool.terminate)
         self._crew.close()
+
+    def abandon(self) -> None:
+        """Ends the workers without a word."""
+        self._crew.kill()
+        self.close()
 
     def _imap(self, sampler: Sampler, room: SimpleQueue[None]) -> None:
         """Hands out a chunk for each that comes back."""
@@ -144,9 +151,7 @@ class MultiprocessingPool(Engine):
         threading.Thread(target=do, name="conbench-results", daemon=True).start()
         try:
             if ended not in connection.wait([*self._crew.sentinels(), ended]):
-                died = self._crew.death()
-                assert died is not None, "a sentinel is the end of a worker"
-                raise died
+                raise self._crew.find_death(_LATE_S) or Failure("worker", "a worker process died")
         finally:
             os.close(ended)
         if errors:

@@ -15,6 +15,9 @@ from .executors import ExecutorEngine
 from .patience import farewell
 from .processes import Crew, crossing_failure
 
+#: How long after its pool a worker may end that broke it.
+_LATE_S = 1.0
+
 
 class ProcessPool:
     """A `ProcessPoolExecutor` whose workers have their task, and what belongs to it."""
@@ -69,7 +72,9 @@ class ProcessPool:
             # What came back could not be read: no worker died of it, but the pool is at its end.
             reason = str(error.__cause__).strip().strip("'").strip().rpartition("\n")[2]
             return Failure("worker", f"what a worker process handed back cannot be read: {reason}")
-        return self._crew.death() or Failure("worker", f"the pool of worker processes broke: {error}")
+        # The executor ends the other workers, and knows how each of them ended when that is done.
+        farewell(self.executor.shutdown)
+        return self._crew.find_death(_LATE_S) or Failure("worker", f"the pool of worker processes broke: {error}")
 
     def pids(self) -> List[int]:
         """The workers and the processes that help them."""
@@ -84,6 +89,11 @@ class ProcessPool:
         self._crew.look()
         farewell(partial(self.executor.shutdown, cancel_futures=True))
         self._crew.close()
+
+    def abandon(self) -> None:
+        """Ends the workers without a word."""
+        self._crew.kill()
+        self.close()
 
     def _fill(self) -> None:
         # Early patch releases of CPython 3.9 to 3.11 start even forked workers as they are wanted, beside the thread
@@ -118,6 +128,10 @@ class ProcessExecutor(ExecutorEngine):
     def close(self) -> None:
         """Ends the workers."""
         self._pool.close()
+
+    def abandon(self) -> None:
+        """Ends the workers without a word."""
+        self._pool.abandon()
 
     def _failure(self, index: int, error: BaseException) -> Failure:
         return self._pool.failure(index, error)

@@ -16,7 +16,7 @@ from ..task import DRAWS, Task
 from ..worker import Told
 from .base import Engine
 from .executors import recorder
-from .processes import LOOK_S, check_crossing, context_of, crossing_failure, death, end
+from .processes import LOOK_S, check_crossing, context_of, crossing_failure, died, end, unlink_names
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -99,6 +99,11 @@ class ProcessPerTask(Engine):
         self._told.cancel_join_thread()
         self._told.close()
         self._shared.close()
+        unlink_names()
+
+    def abandon(self) -> None:
+        """Ends the workers without a word."""
+        self.close()
 
     def _start(self, slot: int, index: int) -> None:
         submitted_ns = monotonic_ns()
@@ -114,7 +119,7 @@ class ProcessPerTask(Engine):
             raise crossing_failure(self._task, [index], error) from error
         self._alive[slot] = _Started(process, index, submitted_ns)
 
-    def _work(self, slot: int, index: int) -> Union[Task, str]:
+    def _work(self, slot: int, index: int) -> Union[Task, Job]:
         """The task as the process of one slot gets it."""
         if self._is_fork:
             # It inherits what this process has imported, as any program's would.
@@ -126,7 +131,7 @@ class ProcessPerTask(Engine):
             step._replace(draws=[[draws[index % DRAWS % len(draws)]] for draws in step.draws])
             for step in self._job.steps
         ]
-        return self._job._replace(steps=each).text()
+        return self._job._replace(steps=each)
 
     def _hear(self) -> Told:
         """What the next process tells; Failure if one died that has told nothing."""
@@ -145,4 +150,4 @@ class ProcessPerTask(Engine):
         if status == 0:
             message = "a worker cannot hand back what a task made: its own messages say why"
             return Failure("task", message, f"worker {slot}")
-        return death(slot, status)
+        return died(slot, status)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
-from multiprocessing import connection
-from time import monotonic
+import sys
+from contextlib import suppress
+from functools import partial
+from multiprocessing import forkserver, util
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Callable, Iterable, List, Optional, Sequence
 
-from .. import leftovers, meter
+from .. import leftovers, meter, steps, worker
 from ..meter import Usage
 from ..protocol import Failure, Job
 from ..steps.shared import Shared
 from ..task import Task
-from ..worker import Hiring
+from .patience import farewell
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
@@ -23,15 +27,49 @@ if TYPE_CHECKING:
 LOOK_S = 0.1
 #: How long the end of a worker may take: of one that is asked to, and of one that is told to.
 _GRACE_S = 0.3
-#: How long after its pool a worker may end that broke it.
-_LATE_S = 1.0
+#: How often a worker is looked at that is about to end.
+_POLL_S = 0.01
 
 _CRASHES = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE")
 
 
 def context_of(job: Job) -> BaseContext:
     """Where processes of the candidate's start method come from."""
-    return multiprocessing.get_context(job.candidate.start_method)
+    context = multiprocessing.get_context(job.candidate.start_method)
+    if context.get_start_method() == "forkserver":
+        _start_forkserver(context, job)
+    return context
+
+
+def _start_forkserver(context: BaseContext, job: Job) -> None:
+    """Starts the server that forks workers, with this package imported, lest each worker must import it anew.
+
+    A program's own modules are imported there too, from CPython 3.14 on: the server was meant to import them always,
+    with the program's main module, and failed to.
+    """
+    ours = steps.__name__, worker.__name__
+    modules = sorted(name for name in sys.modules if name.startswith(ours))
+    if sys.version_info >= (3, 14):
+        modules += [name.partition(":")[0] for step in job.steps if (name := step.step.get("function"))]
+    context.set_forkserver_preload(modules)
+    with suppress(OSError):
+        here = os.getcwd()
+        # It is not told where this process finds its modules, and looks in the directory that it is started in.
+        os.chdir(os.path.dirname(os.path.dirname(steps.__path__[0])))
+        try:
+            forkserver.ensure_running()
+        finally:
+            os.chdir(here)
+
+
+def unlink_names() -> None:
+    """Gives back what multiprocessing made under names in the system, semaphores above all.
+
+    It does so itself when the interpreter exits, which an agent does not wait for.
+    """
+    run: Optional[Callable[[int], None]] = getattr(util, "_run_finalizers", None)
+    if run is not None:
+        farewell(partial(run, 0))
 
 
 def check_crossing(job: Job, task: Task) -> None:
@@ -98,7 +136,7 @@ class Crew:
         self._shared = Shared(job, self.context, workers)
         self.meeting = Meeting(self.context)
         handles = self._shared.handles
-        self.hiring = Hiring(job.text(), handles, self.meeting, handles)
+        self.hiring = worker.Hiring(job, handles, self.meeting, handles)
         self._workers: List[BaseProcess] = []
         self._others = set(multiprocessing.active_children())
 
@@ -121,28 +159,36 @@ class Crew:
         """Descriptors that become readable when a worker ends."""
         return [worker.sentinel for worker in self._workers]
 
-    def death(self, patience_s: float = _LATE_S) -> Optional[Failure]:
+    def find_death(self, patience_s: float = 0.0) -> Optional[Failure]:
         """Which worker died, and how; None if none does within the time.
 
         A pool terminates the others when one dies: that is none's own death, unless it was everyone's.
         """
-        connection.wait(self.sentinels(), patience_s)
-        dead = [(number, worker.exitcode) for number, worker in enumerate(self._workers)]
-        dead = [(number, status) for number, status in dead if status is not None]
-        dead.sort(key=lambda each: each[1] == -signal.SIGTERM)
-        if not dead:
-            return None
-        number, status = dead[0]
-        return death(number, status or 0)
+        deadline = monotonic() + patience_s
+        while True:
+            statuses = [process.exitcode for process in self._workers]
+            for number, status in enumerate(statuses):
+                if status is not None and (status != -signal.SIGTERM or set(statuses) == {-signal.SIGTERM}):
+                    return died(number, status)
+            if monotonic() >= deadline:
+                return None
+            sleep(_POLL_S)
+
+    def kill(self) -> None:
+        """Kills the workers."""
+        self.look()
+        for process in self._workers:
+            process.kill()
 
     def close(self) -> None:
         """Waits for the workers to end, who were asked to, and ends those that do not; then what they shared."""
         self.look()
         end(self._workers)
         self._shared.close()
+        unlink_names()
 
 
-def death(number: int, status: int) -> Failure:
+def died(number: int, status: int) -> Failure:
     """The failure that a worker's death is."""
     return Failure("worker", f"the worker process {how_it_ended(status)}", f"worker {number}")
 

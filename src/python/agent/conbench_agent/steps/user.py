@@ -119,10 +119,10 @@ class UserStep(Step):
             # The reference says so in a note.
             return 0
 
-    def verify(self, tasks: int, budget_ns: int) -> Verified:
-        """Runs the first tasks, one after the other, and then once more, as far as the budget lasts.
+    def verify(self, tasks: int, budget_ns: int, most_calls: Optional[int] = None) -> Verified:
+        """Runs the first tasks, one after the other, and then once more, as far as the budget and the calls last.
 
-        Task 0 runs whatever the budget, and no task begins after its end. So the function is called once or twice for
+        Task 0 runs whatever they are, and no task begins after their end. So the function is called once or twice for
         each of the first `tasks` items, or of all items if they are fewer.
         """
         # Only the reference agent needs it, and its imports are not to be measured as the start-up of candidates.
@@ -136,6 +136,7 @@ class UserStep(Step):
                 budget_ns,
                 judge=self._judge if self._check is not None else None,
                 compares=self._compares,
+                most_calls=most_calls,
             )
 
     def _judge(self, index: int, item: object, result: object) -> None:

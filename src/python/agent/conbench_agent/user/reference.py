@@ -7,6 +7,7 @@ be checked by its results.
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
@@ -36,16 +37,18 @@ def observe(
     budget_ns: int,
     judge: Optional[Callable[[int, object, object], None]],
     compares: bool,
+    most_calls: Optional[int] = None,
 ) -> Verified:
     """Calls a function on each item, and on each once more; at least once, and no more once the budget is spent.
 
-    The first pass has half of the budget. `judge` sees each result of it. Digests are 0 for what is not, or cannot be,
-    compared; of each kind of note the first is told.
+    The first pass has half of the budget, and as many of the `most_calls` as it needs. `judge` sees each result of it.
+    Digests are 0 for what is not, or cannot be, compared; of each kind of note the first is told.
     """
+    most = math.inf if most_calls is None else most_calls
     begin_ns = time.monotonic_ns()
     first: List[_Call] = []
     for index, item in enumerate(items):
-        if first and time.monotonic_ns() - begin_ns >= budget_ns // 2:
+        if first and (len(first) >= most or time.monotonic_ns() - begin_ns >= budget_ns // 2):
             break
         before = _digest_of_item(item)
         result, took_ns = _timed(call, item)
@@ -53,13 +56,18 @@ def observe(
         if judge is not None:
             judge(index, item, result)
         first.append(_call(result, took_ns, compares)._replace(mutates=before != after))
+    calls = len(first)
     second: List[Optional[_Call]] = []
     for item, earlier in zip(items, first):
-        if time.monotonic_ns() - begin_ns >= budget_ns:
+        if calls >= most or time.monotonic_ns() - begin_ns >= budget_ns:
             break
         # An item that was changed is another item now.
-        second.append(None if earlier.mutates else _call(*_timed(call, item), compares))
-    return Verified([each.digest or 0 for each in first], _notes(first, second))
+        if earlier.mutates:
+            second.append(None)
+        else:
+            second.append(_call(*_timed(call, item), compares))
+            calls += 1
+    return Verified([each.digest or 0 for each in first], _notes(first, second), calls)
 
 
 def _timed(call: Callable[[object], object], item: object) -> Tuple[object, int]:

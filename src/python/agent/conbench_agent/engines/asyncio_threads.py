@@ -1,7 +1,7 @@
-"""asyncio, and an executor for what would block its loop: `run_in_executor` on threads, or on worker processes.
+"""asyncio, and threads for what would block its loop: `run_in_executor` on a ThreadPoolExecutor.
 
 Each run of steps that have no async form leaves the loop as one call; the others stay on it. A task begins and ends on
-the loop, so that to wait for a worker is part of its time, as it is in a program that awaits the call.
+the loop, so that to wait for a thread is part of its time, as it is in a program that awaits the call.
 """
 
 from __future__ import annotations
@@ -13,10 +13,6 @@ from typing import Tuple, cast
 from ..protocol import Job
 from ..task import MODULUS, Done, Task
 from .asyncio_tasks import AsyncioTasks
-
-#: What the `python` steps of a segment handed back.
-_Results = Tuple[object, ...]
-_NOTHING: _Results = ()
 
 
 class WithThreads(AsyncioTasks):
@@ -42,11 +38,12 @@ class WithThreads(AsyncioTasks):
 
     async def _in_segments(self, index: int, given: object) -> Done:
         task = self._task
-        checksum, results = task.take_payload(index, given), _NOTHING
+        checksum = task.take_payload(index, given)
+        results: Tuple[object, ...] = ()
         for number, segment in enumerate(task.segments):
             if segment.is_async:
                 done = await task.segment_async(number, index, given)
             else:
                 done = await self._loop.run_in_executor(self._pool, task.segment_blocking, number, index, given)
-            checksum, results = checksum + done[0], results + cast(_Results, done[1])
+            checksum, results = checksum + done[0], results + cast(Tuple[object, ...], done[1])
         return checksum % MODULUS, task.result(index, results)

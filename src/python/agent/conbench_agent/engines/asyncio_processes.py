@@ -1,0 +1,87 @@
+"""asyncio, and worker processes for what would block its loop: `run_in_executor` on a ProcessPoolExecutor.
+
+Each run of steps that have no async form leaves the loop as one call; the others stay on it. A task begins and ends on
+the loop, so that to cross, and to wait for a worker, is part of its time, as it is in a program that awaits the call.
+"""
+
+from __future__ import annotations
+
+from typing import List, Optional, Tuple, cast
+
+from .. import worker
+from ..meter import Usage
+from ..protocol import Job
+from ..task import MODULUS, Done, Result, Task
+from .asyncio_tasks import AsyncioTasks
+from .process_executor import ProcessPool
+
+
+class WithProcesses(AsyncioTasks):
+    """Moves what blocks to the worker processes of a pool."""
+
+    crosses = True
+
+    def __init__(self, job: Job, task: Task) -> None:
+        """Makes the pool, and then the loop: a process that is forked inherits none."""
+        self._pool = ProcessPool(job, task)
+        try:
+            # Any call starts the workers: under `fork` all of them, else the first.
+            self._pool.executor.submit(int).result()
+        except Exception as error:
+            raise self._pool.failure(0, error) from error
+        self._pool.look()
+        super().__init__(task, job.candidate.sizes.concurrency)
+        self._perform = self._in_segments
+
+    def warm(self) -> None:
+        """Starts the rest of the workers."""
+        self._pool.warm()
+
+    def pids(self) -> List[int]:
+        """The workers and the processes that help them."""
+        return self._pool.pids()
+
+    def workers_usage(self) -> Usage:
+        """What these processes used so far."""
+        return self._pool.usage()
+
+    def close(self) -> None:
+        """Ends the loop and the workers."""
+        super().close()
+        self._pool.close()
+
+    def abandon(self) -> None:
+        """Ends the workers without a word."""
+        self._pool.abandon()
+
+    async def _in_segments(self, index: int, given: object) -> Done:
+        task, checksum = self._task, 0
+        output: Optional[bytes] = None
+        results: Tuple[object, ...] = ()
+        # The payload crosses once, with the first segment that leaves the loop.
+        carries_payload = True
+        for number, segment in enumerate(task.segments):
+            if segment.is_async:
+                added, found = await task.segment_async(number, index, given)
+                results += cast(Tuple[object, ...], found)
+            else:
+                added, handed_back = await self._in_worker(number, index, given, carries_payload)
+                if carries_payload:
+                    output = handed_back[0]
+                results += handed_back[1]
+                carries_payload = False
+            checksum += added
+        if carries_payload:
+            checksum += task.take_payload(index, given)
+            output = task.hand_back(index)
+        return checksum % MODULUS, None if output is None and not results else (output, results)
+
+    async def _in_worker(self, number: int, index: int, given: object, carries_payload: bool) -> Tuple[int, Result]:
+        handed = self._task.given_to_segment(number, given, carries_payload)
+        try:
+            _, _, checksum, handed_back = await self._loop.run_in_executor(
+                self._pool.executor, worker.run_segment, number, index, handed, carries_payload
+            )
+        except Exception as error:
+            raise self._pool.failure(index, error) from error
+        return checksum, cast(Result, handed_back)
