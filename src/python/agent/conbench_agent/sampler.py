@@ -177,6 +177,9 @@ class Sampler:
         for log in self._logs:
             log.fold(window)
             totals.add(log.totals)
+            log.release()
+        # A sampler and its lanes know each other: left so, they would stay until the garbage collector finds them.
+        self._lanes.clear()
         self.mean_service_ns = totals.mean_service_ns()
         elapsed_ns = max(max(log.last_end_ns for log in self._logs), self._go_ns) - self._go_ns
         arrival = self._settings.arrival
@@ -347,6 +350,10 @@ class _Log:
     def grow(self) -> None:
         """Makes room for twice as many rows."""
         self.rows.extend(bytes(len(self.rows)))
+
+    def release(self) -> None:
+        """Gives back what it holds: an engine's closures may keep the log for several blocks to come."""
+        self.rows, self.totals = bytearray(), _Totals()
 
     def columns(self) -> _Columns:
         """When tasks that are not folded were submitted, began and ended."""
