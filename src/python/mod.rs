@@ -93,8 +93,10 @@ fn find_within(paths: &[PathBuf], patience: Duration, unpack: impl FnOnce() -> i
     };
     let mut found = Found { _agent: agent.ok().flatten(), ..Found::default() };
     for (named, answer) in ask_all(located, &main, patience) {
-        match answer.map(|interpreter| found.with_name(interpreter)) {
-            Ok(interpreter) => found.interpreters.push(interpreter),
+        match answer {
+            // Two launchers may lead to one program.
+            Ok(interpreter) if found.interpreters.iter().any(|other| other.path == interpreter.path) => {}
+            Ok(interpreter) => found.interpreters.push(found.with_name(interpreter)),
             Err(reason) => found.refused.push(Refused { named: named.display().to_string(), reason }),
         }
     }
@@ -115,16 +117,16 @@ fn ask_all<'a>(
     main: &Result<PathBuf, Refusal>,
     patience: Duration,
 ) -> Vec<(&'a Path, Result<Interpreter, Refusal>)> {
-    let ask = |path: PathBuf| {
+    let ask = |named: &Path, path: PathBuf| {
         let main = main.clone()?;
         let hello = ask::ask(&path, &main, &ENVIRONMENT, patience)?;
-        let (path, hello) = behind(path, hello, |path| ask::ask(path, &main, &ENVIRONMENT, patience));
+        let (path, hello) = behind(named, path, hello, |path| ask::ask(path, &main, &ENVIRONMENT, patience));
         Ok(Interpreter { name: name(&hello)?, path, hello, main })
     };
     std::thread::scope(|scope| {
         let asked: Vec<_> = located
             .into_iter()
-            .map(|(named, located)| (named, located.map(|path| scope.spawn(move || ask(path)))))
+            .map(|(named, located)| (named, located.map(|path| scope.spawn(move || ask(named, path)))))
             .collect();
         let gone = |_| Err(Refusal::NotStarted("the thread that asked it ended".to_owned()));
         asked
@@ -144,11 +146,18 @@ impl Found {
     }
 }
 
-/// The program behind a launcher (a version manager's, say), which would cost each agent its own start: the
-/// executable that the interpreter names, if it says the same of itself when it is started without the launcher.
-fn behind(path: PathBuf, hello: Hello, ask: impl FnOnce(&Path) -> Result<Hello, Refusal>) -> (PathBuf, Hello) {
-    let named = hello.executable.as_deref().map(PathBuf::from);
-    let Some(executable) = named.filter(|named| *named != path && named.is_absolute()) else {
+/// The program behind a launcher that a version manager put on `PATH`, and which would cost each agent its own
+/// start: the executable that the interpreter names, if it says the same of itself without the launcher. Who names
+/// a launcher by its path wants what it sets.
+fn behind(
+    named: &Path,
+    path: PathBuf,
+    hello: Hello,
+    ask: impl FnOnce(&Path) -> Result<Hello, Refusal>,
+) -> (PathBuf, Hello) {
+    let is_a_word = named.components().count() == 1;
+    let own = hello.executable.as_deref().map(PathBuf::from).filter(|_| is_a_word);
+    let Some(executable) = own.filter(|own| *own != path && own.is_absolute()) else {
         return (path, hello);
     };
     match ask(&executable) {

@@ -202,15 +202,29 @@ fn one_that_is_refused_does_not_keep_others_out() {
 }
 
 #[test]
-fn a_launcher_is_passed_by_for_the_program_behind_it() {
+fn a_launcher_found_on_the_path_is_passed_by_for_the_program_behind_it() {
+    let of = |executable: &str| -> Hello {
+        let mut hello = hello("3.11.7");
+        hello["executable"] = serde_json::json!(executable);
+        serde_json::from_value(hello).expect("a hello")
+    };
+    let chosen = |named: &str, own: Result<Hello, Refusal>| {
+        behind(Path::new(named), PathBuf::from("/shims/python3"), of("/real/python3"), |_| own).0
+    };
+    let (shim, real) = (Path::new("/shims/python3"), Path::new("/real/python3"));
+    let faster = Hello { clock_cost_ns: 1.0, ..of("/real/python3") };
+    assert_eq!(chosen("python3", Ok(faster.clone())), real);
+    // Who names it by its path wants what it sets.
+    assert_eq!(chosen("/shims/python3", Ok(faster)), shim);
+    // It sets what the interpreter needs.
+    assert_eq!(chosen("python3", Ok(of("/other/python3"))), shim);
+    assert_eq!(chosen("python3", Err(Refusal::NotStarted(String::new()))), shim);
+}
+
+#[test]
+fn two_launchers_of_one_program_are_told_by_their_paths() {
     let zoo = Zoo::new();
-    let mut own = hello("3.11.7");
-    own["executable"] = serde_json::json!(zoo.directory.path().join("behind"));
-    let behind = zoo.says("behind", &own);
-    let launcher = zoo.script("launcher", &format!("exec '{}' \"$@\"", behind.display()));
-    assert_eq!(asked(&[launcher], LONG).interpreters[0].path, behind);
-    // Who sets what the interpreter needs must not be passed by.
-    own["executable"] = serde_json::json!(zoo.script("bare", "exit 1"));
-    let launcher = zoo.says("wrapper", &own);
-    assert_eq!(asked(&[launcher.clone()], LONG).interpreters[0].path, launcher);
+    let one = zoo.says("one", &hello("3.11.7"));
+    let launcher = zoo.script("launcher", &format!("exec '{}' \"$@\"", one.display()));
+    assert_eq!(names(&asked(&[one, launcher], LONG)), ["python3.11", "python3.11-2"]);
 }

@@ -43,11 +43,18 @@ pub fn warning(warning: &Warning) -> String {
             if *processes == 1 { "was" } else { "were" }
         ),
         Warning::LeftBehind { candidate, left_behind } => {
-            let what: Vec<String> = left_behind
-                .iter()
-                .map(|left| format!("{} {} `{}`", left.count, left.kind, plain(&left.name)))
-                .collect();
-            format!("tasks of `{candidate}` left behind {}: end what a task begins", listed(&what, "and"))
+            let what = left_behind.iter().map(|left| {
+                let plural = if left.count == 1 {
+                    ""
+                } else if left.kind.ends_with('s') {
+                    "es"
+                } else {
+                    "s"
+                };
+                format!("{} {}{plural} `{}`", left.count, plain(&left.kind), plain(&left.name))
+            });
+            let what = listed(&what.collect::<Vec<String>>(), "and");
+            format!("tasks of `{candidate}` left behind {what}: end what a task begins")
         }
         Warning::GilEnabled { runtime } => format!(
             "`{runtime}` is built to run without a global interpreter lock, but one is in force: an import turned it on again; set PYTHON_GIL=0 to refuse that"

@@ -30,6 +30,8 @@ _GRACE_S = 0.3
 #: How often a worker is looked at that is about to end.
 _POLL_S = 0.01
 
+#: What multiprocessing says of an end of which the fork server told another thread.
+_LOST = 255
 _CRASHES = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE")
 
 
@@ -195,6 +197,8 @@ def died(number: int, status: int) -> Failure:
 
 def how_it_ended(status: int) -> str:
     """An exit code in words, and what it hints at."""
+    if status == _LOST:
+        return "died; how is not known, or it called os._exit(255)"
     if status >= 0:
         return f"ended with status {status} in the midst of its work: does a task call os._exit?"
     try:

@@ -194,8 +194,8 @@ class WorkersQueue:
         self._slot = slot
         self._timeout_s = job.task_timeout_ns / 1e9
         self._where = where
-        # Every item is answered before its worker ends, so none is lost; and none must keep a worker from ending.
-        self._requests.cancel_join_thread()
+        # A worker that ends waits for its feeder thread, as the queue does by itself: an answer may come before that
+        # thread has let go of the lock that all writers share, and who ended with it would stop them all.
 
     def ask(self, index: int) -> int:
         """Hands over item `index` and waits for its checksum."""
