@@ -246,3 +246,14 @@ fn help_and_version_are_results() {
     assert!(help.out.contains("130  interrupted by a signal"));
     assert_eq!(run(&["--version"]).out, format!("conbench {}\n", env!("CARGO_PKG_VERSION")));
 }
+
+#[test]
+fn the_self_test_tells_why_an_interpreter_cannot_take_part() {
+    let ran = run(&["selftest", "--python", "/no/such/python"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""));
+    assert!(ran.err.starts_with("error: /no/such/python: "), "{}", ran.err);
+    refused(
+        &["selftest", "--native-only", "--python", "python3"],
+        "error: the argument '--native-only' cannot be used with '--python <PATH>'\n\nUsage: conbench selftest --native-only [LAW]\n\nFor more information, try '--help'.\n",
+    );
+}

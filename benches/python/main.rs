@@ -33,10 +33,10 @@ use script::Script;
 use table::{Line, show};
 
 /// Pairs behind each ratio.
-const PAIRS: usize = 30;
+const PAIRS: usize = 60;
 
 /// About how long one side of a pair runs.
-const SIDE_NS: f64 = 100e6;
+const SIDE_NS: f64 = 50e6;
 
 /// The least that an engine may reach of its script's throughput.
 const LEAST: f64 = 0.97;

@@ -77,7 +77,7 @@ impl Bench {
     pub(super) fn cores(&mut self, runtime: &Runtime, steps: &[StepJob]) -> Result<Cores, Fault> {
         if runtime.is_native() {
             let (link, _) = self.connect(&runtime.program)?;
-            return Ok(Cores::Told { link, loops: self.usable_cpus });
+            return Ok(Cores::Told { link: Box::new(link), loops: self.usable_cpus });
         }
         let arms = (0..self.usable_cpus).map(|_| self.arm(runtime, Engine::Sequential, 1, steps.to_vec()));
         Ok(Cores::Measured(arms.collect::<Result<_, Fault>>()?))
@@ -162,7 +162,7 @@ impl Runtime {
 /// The cores that independent processes get, now.
 pub(super) enum Cores {
     /// The native agent tells it.
-    Told { link: Link, loops: u32 },
+    Told { link: Box<Link>, loops: u32 },
     /// By the rates of agents that run one task after another, all at once beside one alone.
     Measured(Vec<Arm>),
 }

@@ -13,15 +13,17 @@ from array import array
 WORK = sys.argv[1]
 AMOUNT = int(sys.argv[2])
 
-WORDS = array("Q", os.urandom(8192))
-DATA = os.urandom(1 << 20)
+#: As many different inputs as the steps have: one alone would stay in a cache.
+INPUTS = 16
+WORDS = [array("Q", os.urandom(8192)) for _ in range(INPUTS)]
+DATA = [os.urandom(1 << 20) for _ in range(INPUTS if WORK == "sha256" else 0)]
 
 
 def cpu(index: int) -> int:
     """Arithmetic on 64-bit numbers."""
-    total = index
+    words, total = WORDS[index % INPUTS], index
     for _ in range(AMOUNT):
-        for word in WORDS:
+        for word in words:
             total = ((total ^ word) * 6_364_136_223_846_793_005 + 1_442_695_040_888_963_407) & 0xFFFF_FFFF_FFFF_FFFF
     return total
 
@@ -34,9 +36,9 @@ def sleep(index: int) -> int:
 
 def sha256(index: int) -> int:
     """Hashes a mebibyte."""
-    digest = b""
+    data, digest = DATA[index % INPUTS], b""
     for _ in range(AMOUNT):
-        digest = hashlib.sha256(DATA).digest()
+        digest = hashlib.sha256(data).digest()
     return index + digest[0]
 
 
