@@ -154,10 +154,10 @@ fn a_port_in_use_is_named() {
 #[test]
 fn the_help_names_the_budgets_that_hold() {
     let help = run(&["run", "--help"]).out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(help.contains("[default: 45s a workload and 30s more for each further runtime; for all that are shipped 5m and 3m 20s more]"), "{help}");
+    assert!(help.contains("[default: 55s a workload and 30s more for each further runtime; for all that are shipped 5m and 3m 20s more]"), "{help}");
     let planned = run(&["plan", "web-scraping", "--format", "json", "--runtimes", "rust"]).out;
     let value: serde_json::Value = serde_json::from_str(&planned).expect("JSON");
-    assert_eq!(value["settings"]["budget_ns"], 45_000_000_000_u64);
+    assert_eq!(value["settings"]["budget_ns"], 55_000_000_000_u64);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::plan::Settings;
 use crate::workload::{self, Code, Items};
 
 /// The time for one workload on one runtime when the user names none.
-const BUDGET: Duration = Duration::from_secs(45);
+const BUDGET: Duration = Duration::from_secs(55);
 /// The time for each further runtime.
 const BUDGET_OF_FURTHER: Duration = Duration::from_secs(30);
 /// The time for all shipped workloads together, on one runtime, when the user names none.
@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn a_further_runtime_gets_time_of_its_own() {
         let seconds: Vec<u64> = (1..4).map(|runtimes| usual_budget(runtimes).as_secs()).collect();
-        assert_eq!(seconds, [45, 75, 105]);
+        assert_eq!(seconds, [55, 85, 115]);
         let seconds: Vec<u64> = (1..4).map(|runtimes| usual_budget_of_all(runtimes).as_secs()).collect();
         assert_eq!(seconds, [300, 500, 700]);
     }

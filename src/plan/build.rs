@@ -11,8 +11,8 @@ use crate::workload::{Step, Workload};
 const PYTHON: &str = "python";
 /// The largest number of tasks in a chunk.
 const MOST_IN_CHUNK: u32 = 64;
-/// Tasks longer than this gain nothing by being handed over in chunks.
-const LONG_FOR_CHUNKS_NS: f64 = 10_000_000.0;
+/// Tasks as long as this gain less than a margin by being handed over in chunks.
+const LONG_FOR_CHUNKS_NS: f64 = 2_000_000.0;
 
 /// Plans a session of this workload on this host, for these runtimes.
 ///
@@ -175,7 +175,9 @@ impl Context<'_> {
         }
         // A chunk is in flight as a whole.
         let allowed = caps::of_workload(self.workload.load).largest;
-        let is_long = foresee::nominal_task_ns(self.workload) > LONG_FOR_CHUNKS_NS;
+        // How long the user's own code takes is not known.
+        let is_known = self.workload.steps.iter().all(|step| step.python().is_none());
+        let is_long = is_known && foresee::nominal_task_ns(self.workload) >= LONG_FOR_CHUNKS_NS;
         ladder::geometric(if is_long { 1 } else { MOST_IN_CHUNK.min(allowed) }, 1)
     }
 

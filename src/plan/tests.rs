@@ -286,7 +286,8 @@ fn reason<'a>(plan: &'a Plan, what: &str) -> Option<&'a str> {
 
 #[test]
 fn a_cpython_is_planned_by_what_it_says_of_itself() {
-    let workload = workload(vec![Step::Wait { time: fixed(1_000_000) }, Step::Cpu(CPU)]);
+    let workload =
+        workload(vec![Step::Wait { time: fixed(100_000) }, Step::Cpu(Cpu { time_ns: Some(500_000), ..CPU })]);
     let plan = plan(&workload, &settings(), &facts(), &[Runtime::rust(), cpython()]);
     let python: Vec<&Entry> = plan.entries.iter().filter(|entry| entry.runtime == "python3.11").collect();
     assert_eq!(plan.entries.len(), Engine::RUST.len() + python.len());
@@ -301,6 +302,14 @@ fn a_cpython_is_planned_by_what_it_says_of_itself() {
     assert_eq!((pool.start_method, pool.default_sizes.workers), (Some(StartMethod::Fork), Some(3)));
     assert_eq!((pool.default_sizes.chunk, &pool.chunk[..]), (Some(1), &[1, 2, 4, 8, 16, 32, 64][..]));
     assert_eq!(of(Engine::Thread).start_method, None);
+}
+
+#[test]
+fn chunks_are_searched_where_they_may_matter() {
+    let only = Settings { engines: vec![Engine::MultiprocessingPool], ..settings() };
+    let chunks = |step: Step| plan(&workload(vec![step]), &only, &facts(), &[cpython()]).entries[0].chunk.clone();
+    assert_eq!(chunks(Step::Cpu(CPU)), [1]);
+    assert_eq!(chunks(own_code(true, false)).len(), 7, "how long it takes is not known");
 }
 
 #[test]

@@ -38,14 +38,23 @@ pub fn tcp_header(request_bytes: u32, response_bytes: u32, delay_ns: u64, varian
     header
 }
 
-/// `length` bytes that depend on `seed` alone and do not compress: SHAKE-128 (FIPS 202) of the seed's eight
-/// little-endian bytes. Every language has it, and has it fast.
+/// Bytes of a [`pattern`] before it repeats: more than a compressor that looks 32 KiB back can see.
+const PERIOD: usize = 64 << 10;
+
+/// `length` bytes that depend on `seed` alone: SHAKE-128 (FIPS 202) of the seed's eight little-endian bytes,
+/// repeated after 64 KiB. Every language has it, and has it fast; inputs are made anew in every process.
 #[must_use]
 pub fn pattern(length: u64, seed: u64) -> Vec<u8> {
-    let mut bytes = vec![0; length as usize];
+    let length = length as usize;
+    let mut period = vec![0; length.min(PERIOD)];
     let mut state = Shake128::default();
     state.update(&seed.to_le_bytes());
-    state.finalize_xof_into(&mut bytes);
+    state.finalize_xof_into(&mut period);
+    let mut bytes = Vec::with_capacity(length);
+    while bytes.len() < length {
+        let rest = period.len().min(length - bytes.len());
+        bytes.extend_from_slice(&period[..rest]);
+    }
     bytes
 }
 
@@ -61,5 +70,14 @@ mod tests {
         }
         assert_eq!(body(3 + VARIANTS, 1000), long);
         assert_ne!(body(4, 1000), long);
+    }
+
+    #[test]
+    fn a_pattern_repeats_itself_far_apart() {
+        let long = pattern(3 * PERIOD as u64 + 5, 7);
+        assert_eq!(long.len(), 3 * PERIOD + 5);
+        assert_eq!(long[..PERIOD], long[PERIOD..2 * PERIOD]);
+        assert_eq!(long[3 * PERIOD..], long[..5]);
+        assert_ne!(long[..1000], long[1000..2000]);
     }
 }

@@ -14,6 +14,8 @@ from .protocol import Payload
 
 #: Distinct inputs of a step: task i uses variant i % VARIANTS, and so repeats its checksum.
 VARIANTS = 16
+#: Bytes of a pattern before it repeats: more than a compressor that looks 32 KiB back can see.
+PERIOD = 64 << 10
 #: The length of a table of draws: task i uses entry i % DRAWS.
 DRAWS = 1024
 #: Checksums are sums modulo this.
@@ -285,8 +287,9 @@ def _alone(
 
 
 def pattern(length: int, seed: int) -> bytes:
-    """`length` bytes that depend on `seed` alone and do not compress; a shorter one begins a longer one."""
-    return hashlib.shake_128((seed % MODULUS).to_bytes(8, "little")).digest(length)
+    """`length` bytes that depend on `seed` alone, repeated after 64 KiB; a shorter one begins a longer one."""
+    period = hashlib.shake_128((seed % MODULUS).to_bytes(8, "little")).digest(min(length, PERIOD))
+    return (period * -(-length // PERIOD))[:length]
 
 
 def digest(data: Union[bytes, memoryview]) -> int:
