@@ -53,7 +53,11 @@ fn run(workload: Workload, second: &Path) -> (Record, usize) {
         ..Settings::default()
     };
     let facts: Facts = host::facts(&std::env::temp_dir());
-    let runtimes = [Runtime::rust(), Runtime { name: SECOND.to_owned(), ..Runtime::rust() }];
+    // A plan gives Python code to no other runtime: both pass for one, and then cannot run it.
+    let is_code = workload.steps.iter().any(|step| step.python().is_some());
+    let language = if is_code { "python" } else { "rust" };
+    let native = Runtime { language: language.to_owned(), ..Runtime::rust() };
+    let runtimes = [native.clone(), Runtime { name: SECOND.to_owned(), ..native }];
     let plan = plan::plan(&workload, &settings, &facts, &runtimes);
     let native = AgentProgram::native(Path::new(CONBENCH));
     let other = AgentProgram { runtime: SECOND.to_owned(), program: second.to_owned(), ..native.clone() };

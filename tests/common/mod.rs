@@ -91,13 +91,17 @@ impl Agent {
         drop(self.requests.take());
     }
 
+    /// Whether a reply, or the end of the pipe, comes within this time.
+    pub fn replies_within(&self, time: Duration) -> bool {
+        let patience = Timespec::try_from(time).expect("a legal time");
+        let ready = poll(&mut [PollFd::new(self.replies.get_ref(), PollFlags::IN)], Some(&patience));
+        !self.replies.buffer().is_empty() || ready.expect("a pipe") > 0
+    }
+
     /// The next reply; `None` at the end of the pipe.
     pub fn receive(&mut self) -> Option<Reply> {
-        if self.replies.buffer().is_empty() {
-            let patience = Timespec::try_from(PATIENCE).expect("a legal time");
-            let ready = poll(&mut [PollFd::new(self.replies.get_ref(), PollFlags::IN)], Some(&patience));
-            assert!(ready.expect("a pipe") > 0, "no reply within {PATIENCE:?}\n{}", self.errors());
-        }
+        let came = self.replies_within(PATIENCE);
+        assert!(came, "no reply within {PATIENCE:?}\n{}", self.errors());
         let mut line = String::new();
         self.replies.read_line(&mut line).expect("a pipe");
         (!line.is_empty()).then(|| serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}")))
