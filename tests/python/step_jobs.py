@@ -15,7 +15,7 @@ from conbench_agent.protocol import Job
 from conbench_agent.task import DRAWS, VARIANTS, Task
 
 try:
-    import uvloop
+    import uvloop  # type: ignore[import-not-found, unused-ignore]
 except ImportError:
     NEW_LOOPS = [asyncio.new_event_loop, asyncio.new_event_loop]
 else:
