@@ -25,7 +25,7 @@ use engines::Engine;
 use sampler::{Arrival, Sampler, Settings};
 use task::Task;
 
-use crate::candidate::{Engine as Kind, Model};
+use crate::candidate::Model;
 use crate::clock::{self, now_ns};
 use crate::protocol::{
     Block, BlockKind, Ended, Failed, FailureKind, Go, Hello, Job, Offer, PROTOCOL, REPLIES_FD, REQUESTS_FD, Ready,
@@ -97,7 +97,7 @@ fn hello() -> Hello {
         executable: None,
         gil: None,
         free_threaded: None,
-        engines: Kind::RUST.into_iter().map(|engine| Offer { engine, default_workers: None }).collect(),
+        engines: Offer::native(),
         absent: Vec::new(),
         start_methods: Vec::new(),
         event_loops: Vec::new(),

@@ -4,9 +4,6 @@ use super::LeftOut;
 use crate::candidate::{Engine, RUST, StartMethod};
 use crate::protocol::{Absent, Hello, Offer};
 
-/// The most blocking threads that tokio starts when nothing is said.
-const TOKIO_BLOCKING_THREADS: u32 = 512;
-
 /// A runtime that is there to be measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Runtime {
@@ -29,13 +26,7 @@ impl Runtime {
         Runtime {
             name: RUST.to_owned(),
             language: RUST.to_owned(),
-            engines: Engine::RUST
-                .into_iter()
-                .map(|engine| Offer {
-                    engine,
-                    default_workers: (engine == Engine::TokioBlockingPool).then_some(TOKIO_BLOCKING_THREADS),
-                })
-                .collect(),
+            engines: Offer::native(),
             absent: Vec::new(),
             start_methods: Vec::new(),
         }

@@ -133,6 +133,18 @@ pub struct Offer {
     pub default_workers: Option<u32>,
 }
 
+/// The most blocking threads that tokio starts when nothing is said.
+const TOKIO_BLOCKING_THREADS: u32 = 512;
+
+impl Offer {
+    /// What the native runtime offers.
+    #[must_use]
+    pub fn native() -> Vec<Offer> {
+        let default_workers = |engine| (engine == Engine::TokioBlockingPool).then_some(TOKIO_BLOCKING_THREADS);
+        Engine::RUST.into_iter().map(|engine| Offer { engine, default_workers: default_workers(engine) }).collect()
+    }
+}
+
 /// An engine that a runtime does not have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

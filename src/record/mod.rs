@@ -106,6 +106,37 @@ pub struct RuntimeCalibration {
     pub notes: Vec<Note>,
 }
 
+#[cfg(test)]
+impl RuntimeCalibration {
+    /// The native runtime's, of a workload of one step.
+    pub(crate) fn of_native() -> RuntimeCalibration {
+        RuntimeCalibration {
+            name: crate::candidate::RUST.to_owned(),
+            hello: Hello {
+                protocol: crate::protocol::PROTOCOL,
+                language: crate::candidate::RUST.to_owned(),
+                version: "0.1.0".to_owned(),
+                implementation: None,
+                executable: None,
+                gil: None,
+                free_threaded: None,
+                engines: Vec::new(),
+                absent: Vec::new(),
+                start_methods: Vec::new(),
+                event_loops: Vec::new(),
+                clock_resolution_ns: 1,
+                clock_cost_ns: 24.0,
+            },
+            iterations: vec![1],
+            iteration_ns: vec![None],
+            checked: true,
+            baseline_memory_bytes: None,
+            thread_scaling: None,
+            notes: Vec::new(),
+        }
+    }
+}
+
 /// What two threads do of this workload's tasks beside one thread, measured in pairs of blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ThreadScaling {

@@ -8,7 +8,7 @@ use crate::analyze::{
 use crate::candidate::{Candidate, Engine, RUST, Sizes};
 use crate::host::{Facts, FileSystem, ResourceLimits};
 use crate::plan::{Entry, Foreseen, LeftOut, Plan, Settings};
-use crate::protocol::{Block, BlockKind, Failed, FailureKind, Hello, HistogramData, PROTOCOL, Usage};
+use crate::protocol::{Block, BlockKind, Failed, FailureKind, Hello, HistogramData, Usage};
 use crate::record::{
     BlockRecord, Calibration, CandidateRecord, Disturbance, Ending, Incarnation, MemorySample, Phase, Record, Round,
     RuntimeCalibration, Warning,
@@ -219,28 +219,8 @@ fn record(rows: &[Row]) -> Record {
         calibration: Calibration {
             usable_cores: Some(1.94),
             runtimes: vec![RuntimeCalibration {
-                name: RUST.to_owned(),
-                hello: Hello {
-                    protocol: PROTOCOL,
-                    language: RUST.to_owned(),
-                    version: "0.1.0".to_owned(),
-                    implementation: None,
-                    executable: None,
-                    gil: None,
-                    free_threaded: None,
-                    engines: Vec::new(),
-                    absent: Vec::new(),
-                    start_methods: Vec::new(),
-                    event_loops: Vec::new(),
-                    clock_resolution_ns: 1,
-                    clock_cost_ns: 24.0,
-                },
-                iterations: vec![1],
-                iteration_ns: vec![None],
-                checked: true,
                 baseline_memory_bytes: Some(1_200_000),
-                thread_scaling: None,
-                notes: Vec::new(),
+                ..RuntimeCalibration::of_native()
             }],
         },
         candidates,

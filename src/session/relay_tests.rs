@@ -284,16 +284,7 @@ fn steps_of_ours_are_not_tried() {
 }
 
 fn calibrated(hello: Hello) -> RuntimeCalibration {
-    RuntimeCalibration {
-        name: OTHER.to_owned(),
-        hello,
-        iterations: vec![1],
-        iteration_ns: vec![None],
-        checked: true,
-        baseline_memory_bytes: None,
-        thread_scaling: None,
-        notes: Vec::new(),
-    }
+    RuntimeCalibration { name: OTHER.to_owned(), hello, ..RuntimeCalibration::of_native() }
 }
 
 fn hello() -> Hello {

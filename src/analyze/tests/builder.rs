@@ -5,7 +5,7 @@ use hdrhistogram::Histogram;
 use crate::candidate::{Candidate, Engine, RUST, Sizes};
 use crate::host::{Facts, FileSystem, ResourceLimits};
 use crate::plan::{Entry, Foreseen, Plan, Settings};
-use crate::protocol::{Block, BlockKind, Hello, HistogramData, PROTOCOL, Serialisation, Usage};
+use crate::protocol::{Block, BlockKind, HistogramData, Serialisation, Usage};
 use crate::record::{
     BlockRecord, Calibration, CandidateRecord, Disturbance, Ending, Incarnation, MemorySample, Phase, Record, Round,
     RuntimeCalibration, ThreadScaling,
@@ -49,7 +49,7 @@ impl Synthetic {
     /// Adds a runtime in which two threads scale like this.
     pub(super) fn add_runtime(&mut self, name: &str, language: &str, gil: Option<bool>, ratio: f64) {
         let scaling = ThreadScaling { ratio, low: ratio - 0.02, high: ratio + 0.02, cpu_share_alone: 0.99 };
-        let mut runtime = native();
+        let mut runtime = RuntimeCalibration::of_native();
         runtime.name = name.to_owned();
         runtime.hello.language = language.to_owned();
         runtime.hello.gil = gil;
@@ -154,33 +154,6 @@ impl Synthetic {
     }
 }
 
-fn native() -> RuntimeCalibration {
-    RuntimeCalibration {
-        name: RUST.to_owned(),
-        hello: Hello {
-            protocol: PROTOCOL,
-            language: RUST.to_owned(),
-            version: "0.1.0".to_owned(),
-            implementation: None,
-            executable: None,
-            gil: None,
-            free_threaded: None,
-            engines: Vec::new(),
-            absent: Vec::new(),
-            start_methods: Vec::new(),
-            event_loops: Vec::new(),
-            clock_resolution_ns: 1,
-            clock_cost_ns: 30.0,
-        },
-        iterations: vec![1],
-        iteration_ns: vec![None],
-        checked: true,
-        baseline_memory_bytes: None,
-        thread_scaling: None,
-        notes: Vec::new(),
-    }
-}
-
 fn record() -> Record {
     Record {
         conbench_version: "0.1.0".to_owned(),
@@ -217,7 +190,7 @@ fn record() -> Record {
             max_calls: None,
         },
         plan: Plan { entries: Vec::new(), left_out: Vec::new(), foreseen: Foreseen::default(), notes: Vec::new() },
-        calibration: Calibration { usable_cores: None, runtimes: vec![native()] },
+        calibration: Calibration { usable_cores: None, runtimes: vec![RuntimeCalibration::of_native()] },
         candidates: Vec::new(),
         rounds: Vec::new(),
         disturbance: Disturbance::default(),
