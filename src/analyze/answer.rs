@@ -58,11 +58,19 @@ pub(super) fn group(record: &Record, runtime: &str, mut figures: Vec<Figures>, j
         record,
         &why::Evidence { rows: &rows, contest: contest.as_ref(), limit: limit.as_ref(), task, judged },
     );
-    Group { runtime: runtime.to_owned(), answer, why, limit, rows }
+    Group { runtime: runtime.to_owned(), answer, why, limit, rows, curves: Vec::new() }
 }
 
 fn no_answer() -> Answer {
-    Answer { best: None, ties: Vec::new(), unresolved: Vec::new(), models: Vec::new(), lead: None, at_cap: false }
+    Answer {
+        best: None,
+        ties: Vec::new(),
+        unresolved: Vec::new(),
+        models: Vec::new(),
+        lead: None,
+        at_cap: false,
+        confidence: None,
+    }
 }
 
 fn is_failed(row: &Row) -> bool {
@@ -220,6 +228,7 @@ fn answer(record: &Record, contest: &Contest, judged: &Judged) -> Answer {
         models,
         lead,
         at_cap: is_at_cap(record, best),
+        confidence: None,
     }
 }
 

@@ -88,6 +88,7 @@ pub(super) fn of(record: &Record, index: usize) -> Figures {
             candidate.blocks.iter().filter_map(|block| Some(block.memory?.file_pages_bytes as f64)).collect(),
         ),
         limit_share: None,
+        undominated: false,
         longest_stall_ns: candidate.blocks.iter().filter_map(|block| block.figures.longest_stall_ns).max(),
         serialisation_bytes_per_task: serialised(candidate, |it| it.bytes_per_task),
         serialisation_ns_per_task: serialised(candidate, |it| it.ns_per_task),

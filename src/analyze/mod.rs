@@ -99,6 +99,8 @@ pub struct Group {
     pub limit: Option<HostLimit>,
     /// Every candidate measured, best first; failed ones last.
     pub rows: Vec<Row>,
+    /// How each engine scales, in the order of the plan.
+    pub curves: Vec<Curve>,
 }
 
 /// The conclusion for one runtime. Indices point into the record's `candidates`.
@@ -116,6 +118,65 @@ pub struct Answer {
     pub lead: Option<Estimate>,
     /// Whether `best` has the largest size that its caps allow, so that more might be better.
     pub at_cap: bool,
+    /// The probability that no other candidate is better than `best` by more than the margin, never stated above
+    /// 0.95; `None` where nothing could be compared.
+    pub confidence: Option<f64>,
+}
+
+/// How one engine's throughput grows along one of its axes, at the sizes that were measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Curve {
+    /// The engine, with its start method where there is a choice: `Process@fork`.
+    pub engine: String,
+    /// What grows.
+    pub axis: CurveAxis,
+    /// The sizes measured, ascending.
+    pub points: Vec<CurvePoint>,
+    /// The smallest size from which on nothing is gained beyond the margin; `None` where it still rises at the last
+    /// point.
+    pub knee: Option<u32>,
+    /// A fit of the Universal Scalability Law; indicative, and said of no size beyond twice the measured.
+    pub scalability: Option<Scalability>,
+}
+
+/// What grows along a curve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CurveAxis {
+    /// Tasks in flight.
+    InFlight,
+    /// Workers.
+    Workers,
+    /// Tasks in a chunk.
+    Chunk,
+}
+
+/// One measured size of a curve.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CurvePoint {
+    /// The size on the curve's axis.
+    pub size: u32,
+    /// The candidate; an index into the record's.
+    pub candidate: u32,
+    /// Tasks per second.
+    pub throughput_per_s: f64,
+    /// The 99th percentile of service times, where enough were measured.
+    pub p99_ns: Option<u64>,
+}
+
+/// The Universal Scalability Law, `X(n) = g n / (1 + s (n - 1) + k n (n - 1))` (Gunther 1993), fitted to a curve.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Scalability {
+    /// `g`: tasks per second of one.
+    pub gamma_per_s: f64,
+    /// `s`: the share that is serial (contention).
+    pub sigma: f64,
+    /// `k`: the cost of each pair that must agree (coherency).
+    pub kappa: f64,
+    /// The size of the largest throughput, where there is one within twice the measured sizes.
+    pub peak: Option<u32>,
+    /// The largest relative deviation of a measured point from the fit.
+    pub deviation: f64,
 }
 
 /// The throughput that the host allows at best for a task, whatever the engine.
@@ -183,6 +244,8 @@ pub struct Row {
     pub file_pages_bytes: Option<u64>,
     /// The share of the host's limit that it reached.
     pub limit_share: Option<f64>,
+    /// Whether no other candidate beats it on throughput, p99 and memory at once.
+    pub undominated: bool,
     /// The longest that its event loop was late for a heartbeat.
     pub longest_stall_ns: Option<u64>,
     /// Bytes that pickling makes of what is given to a task and handed back.

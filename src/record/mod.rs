@@ -16,7 +16,7 @@ use crate::protocol::{Block, Failed, Hello, LeftBehind, Note};
 use crate::workload::Workload;
 
 /// The version of the record's format. A file with another one is refused, with a word.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 
 /// All that one session measured for one workload.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -43,6 +43,10 @@ pub struct Record {
     pub candidates: Vec<CandidateRecord>,
     /// Rounds, in their order.
     pub rounds: Vec<Round>,
+    /// What the races concluded as they went, in their order.
+    pub decisions: Vec<Decision>,
+    /// How the answer changes with the task, where that was measured.
+    pub sweeps: Vec<Sweep>,
     /// What disturbed the session, from outside evidence.
     pub disturbance: Disturbance,
     /// What the user should know.
@@ -217,6 +221,153 @@ pub struct Round {
     pub order: Vec<u32>,
     /// What the round was for.
     pub phase: Phase,
+    /// What was seen of the host while it ran.
+    pub conditions: Conditions,
+    /// What of that is beyond its bounds.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub flags: Vec<Flag>,
+    /// Whether nothing is concluded from it, since it was disturbed and repeated whole.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub voided: bool,
+}
+
+impl Round {
+    /// A round of this phase that has not begun.
+    #[must_use]
+    pub fn of(phase: Phase) -> Round {
+        Round { order: Vec::new(), phase, conditions: Conditions::default(), flags: Vec::new(), voided: false }
+    }
+}
+
+/// What was seen of the host during one round, from outside the candidates; `None` is what was not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Conditions {
+    /// Time that the hypervisor took, as a share of all CPU time.
+    pub steal_share: Option<f64>,
+    /// CPU time of processes that do not belong to the session, as a share of all CPU time.
+    pub others_share: Option<f64>,
+    /// How long runnable threads of candidates with no more threads than cores waited for a CPU, as a share of
+    /// their blocks' time: the largest of the round's blocks.
+    pub run_delay_share: Option<f64>,
+    /// The time of a fixed computation after the round over that before it.
+    pub drift: Option<f64>,
+}
+
+/// What disturbed a round, beyond the bound of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "flag", rename_all = "snake_case")]
+pub enum Flag {
+    /// The hypervisor took this share of all CPU time.
+    Steal {
+        /// The share.
+        share: f64,
+    },
+    /// Processes that do not belong to the session took this share of all CPU time.
+    Others {
+        /// The share.
+        share: f64,
+    },
+    /// Runnable threads waited for a CPU, though there was one for each.
+    RunDelay {
+        /// Their wait as a share of the block.
+        share: f64,
+    },
+    /// The same computation took another time after the round than before it.
+    Drift {
+        /// The later time over the earlier.
+        ratio: f64,
+    },
+}
+
+/// What a race concluded after a round. Candidates are indices into the record's.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Decision {
+    /// The round after which it was concluded: an index into `rounds`.
+    pub round: u32,
+    /// What.
+    #[serde(flatten)]
+    pub conclusion: Conclusion,
+}
+
+/// What a race concluded.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "conclusion", rename_all = "snake_case")]
+pub enum Conclusion {
+    /// The search of an engine ended; this size goes into the final.
+    Champion {
+        /// The candidate.
+        candidate: u32,
+    },
+    /// It was far behind the leader, beyond any doubt, after a few rounds, and is out.
+    Screened {
+        /// The candidate.
+        candidate: u32,
+        /// Who led.
+        leader: u32,
+        /// Its objective over the leader's.
+        ratio: f64,
+    },
+    /// It was found worse than the leader, and is out.
+    Dropped {
+        /// The candidate.
+        candidate: u32,
+        /// Who led.
+        leader: u32,
+        /// Its objective over the leader's.
+        ratio: f64,
+        /// The probability that it is better than the leader by more than the margin.
+        probability: f64,
+    },
+    /// It broke a limit of the objective, and is out.
+    Infeasible {
+        /// The candidate.
+        candidate: u32,
+    },
+    /// All that are left were compared.
+    Look {
+        /// Who led.
+        leader: u32,
+        /// The probability that nobody is better than the leader by more than the margin; at most 0.95.
+        confidence: f64,
+        /// How many were left.
+        contenders: u32,
+    },
+}
+
+/// How two candidates compare as the task changes: paired blocks at several points of one axis.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Sweep {
+    /// What changes.
+    pub axis: SweepAxis,
+    /// The candidate that was recommended; an index into the record's.
+    pub left: u32,
+    /// Its strongest rival of another model.
+    pub right: u32,
+    /// The points, ascending.
+    pub points: Vec<SweepPoint>,
+}
+
+/// What a sweep changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SweepAxis {
+    /// The computation of a task.
+    TaskCpu,
+}
+
+/// One point of a sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SweepPoint {
+    /// How many times the workload's own computation a task does.
+    pub factor: f64,
+    /// CPU time of a task, the smaller of the two candidates'.
+    pub task_cpu_ns: f64,
+    /// The objective of `left` over that of `right`, paired.
+    pub ratio: f64,
+    /// The lower end of its 90 % interval.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
 }
 
 /// What a round is for.

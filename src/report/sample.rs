@@ -56,6 +56,7 @@ pub(super) fn undecided() -> Judged {
             models: Vec::new(),
             lead: None,
             at_cap: false,
+            confidence: Some(0.41),
         };
         group.rows.truncate(3);
         for row in &mut group.rows {
@@ -156,6 +157,7 @@ fn rows() -> Vec<Row> {
         memory_bytes: Some(2_310_000),
         file_pages_bytes: Some(3_900_000),
         limit_share: Some(0.961),
+        undominated: false,
         longest_stall_ns: None,
         serialisation_bytes_per_task: None,
         serialisation_ns_per_task: None,
@@ -194,10 +196,12 @@ fn verdict(rows: Vec<Row>) -> Verdict {
                 models: vec![crate::candidate::Model::Threads, crate::candidate::Model::Async],
                 lead: estimate(2.03, 0.04),
                 at_cap: true,
+                confidence: Some(0.95),
             },
             why: "99.8 % of a task's time is waiting, so what counts is how many tasks wait at once.".to_owned(),
             limit: Some(HostLimit { throughput_per_s: 2_720.0, set_by: LimitKind::InFlight }),
             rows,
+            curves: Vec::new(),
         }],
         runtimes: Vec::new(),
     }
@@ -224,7 +228,9 @@ fn record(rows: &[Row]) -> Record {
             }],
         },
         candidates,
-        rounds: vec![Round { order: vec![1, 0, 2], phase: Phase::Final }],
+        rounds: vec![Round { order: vec![1, 0, 2], ..Round::of(Phase::Final) }],
+        decisions: Vec::new(),
+        sweeps: Vec::new(),
         disturbance: Disturbance { steal_share: Some(0.023), ..Disturbance::default() },
         warnings: vec![Warning::NotParked {
             candidate: candidate(Engine::TokioMultiThread, Some(2), Some(64)),

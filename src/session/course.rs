@@ -262,7 +262,7 @@ impl<'a> Course<'a> {
             elapsed_ns: self.spent_ns(),
             budget_ns: self.record.settings.budget_ns,
         });
-        self.record.rounds.push(Round { order: Vec::new(), phase: round.phase });
+        self.record.rounds.push(Round::of(round.phase));
         self.longest = 0;
         // A search looks for gains that are larger than what this evens out.
         self.common_ns = if round.phase == Phase::Search { 0 } else { self.common_window(round) };

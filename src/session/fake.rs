@@ -201,6 +201,8 @@ pub(super) fn record(max_calls: Option<u64>, goal: Goal) -> Record {
         calibration: Calibration::default(),
         candidates: Vec::new(),
         rounds: Vec::new(),
+        decisions: Vec::new(),
+        sweeps: Vec::new(),
         disturbance: Disturbance::default(),
         warnings: Vec::new(),
     }

@@ -286,6 +286,8 @@ fn blank(session: &Session) -> Record {
         calibration: Calibration::default(),
         candidates: Vec::new(),
         rounds: Vec::new(),
+        decisions: Vec::new(),
+        sweeps: Vec::new(),
         disturbance: Disturbance::default(),
         warnings: Vec::new(),
     }

@@ -96,7 +96,7 @@ impl Synthetic {
             self.push(*candidate, Some(round), life, None, figures);
         }
         let order = speeds.iter().map(|(candidate, _)| *candidate as u32).collect();
-        self.record.rounds.push(Round { order, phase });
+        self.record.rounds.push(Round { order, ..Round::of(phase) });
     }
 
     /// A memory block.
@@ -193,6 +193,8 @@ fn record() -> Record {
         calibration: Calibration { usable_cores: None, runtimes: vec![RuntimeCalibration::of_native()] },
         candidates: Vec::new(),
         rounds: Vec::new(),
+        decisions: Vec::new(),
+        sweeps: Vec::new(),
         disturbance: Disturbance::default(),
         warnings: Vec::new(),
     }
