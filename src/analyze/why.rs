@@ -47,12 +47,12 @@ fn undecided(record: &Record, evidence: &Evidence<'_>) -> Option<String> {
                 contest.cut.iter().map(|one| record.candidates[*one].candidate.engine.to_string()).collect();
             Some(format!(
                 "{} leads, but the budget ended the search for the best size of {}; a longer --budget, or fewer --engines, let it end",
-                name(contest.leader),
+                name(contest.leader()),
                 engines.join(", ")
             ))
         }
         None => {
-            Some(format!("{} leads, but by less than the noise; a longer --budget may decide", name(contest.leader)))
+            Some(format!("{} leads, but by less than the noise; a longer --budget may decide", name(contest.leader())))
         }
         Some(best) => {
             let simpler =
@@ -157,7 +157,7 @@ fn pickling(evidence: &Evidence<'_>) -> Option<String> {
 
 /// What the best reached of the limit.
 fn reached(evidence: &Evidence<'_>) -> Option<String> {
-    let named = evidence.contest?.best.unwrap_or(evidence.contest?.leader);
+    let named = evidence.contest?.best.unwrap_or(evidence.contest?.leader());
     let row = evidence.rows.iter().find(|row| row.index as usize == named)?;
     let set_by = match evidence.limit?.set_by {
         LimitKind::InFlight => "`max_in_flight` sets",

@@ -395,6 +395,18 @@ impl Candidate {
         self.engine.model()
     }
 
+    /// How simple it is: of equals the simplest is named.
+    #[must_use]
+    pub fn simplicity(&self) -> Simplicity {
+        Simplicity {
+            model: self.model(),
+            concurrency: self.sizes.concurrency(),
+            engine: self.engine,
+            workers: self.sizes.workers,
+            chunk: self.sizes.chunk,
+        }
+    }
+
     /// The candidate without its runtime, as among those of one runtime: `tokio-multi-thread@w2,f64`.
     #[must_use]
     pub fn short(&self) -> String {
@@ -409,6 +421,21 @@ impl fmt::Display for Candidate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.runtime, self.short())
     }
+}
+
+/// The order of simplicity: the model first (sequential, threads, async, processes, mixes), then the smaller size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Simplicity {
+    /// The model.
+    pub model: Model,
+    /// Tasks that run at once.
+    pub concurrency: u32,
+    /// The engine, in the order of the table.
+    pub engine: Engine,
+    /// Its workers.
+    pub workers: Option<u32>,
+    /// Tasks in a chunk.
+    pub chunk: Option<u32>,
 }
 
 /// The name of the native runtime.

@@ -1,175 +1,271 @@
-//! The final: champions against each other.
+//! The final: the sizes that may be their engine's best, all against each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::standing::{LIVES, Standing, is_gross, standing};
-use super::{Candidate, Outcome};
-use crate::stats::{across_lives, trimmed_mean};
+use super::contest::{Contest, Judgement, MOST_CONFIDENCE, Rival, Scored};
+use super::standing::{LIVES, Standing};
+use super::{Candidate, Outcome, simplicity};
+use crate::record::Conclusion;
 
-/// Rounds before the first look at which the race may be decided.
-const LEAST_ROUNDS: u32 = 12;
-/// Who is dropped has no chance to come back: that takes so many times more certainty than to be worse at
-/// the end.
-const DROP_STRICTNESS: usize = 20;
-/// Each look comes after so many times the rounds of the one before.
+/// Rounds before whoever is far behind is dropped.
+const SCREEN: usize = 3;
+/// A gross loser's difference lies below this (logarithm of a ratio), and below so many standard errors.
+const FAR: (f64, f64) = (-0.30, 6.0);
+/// Rounds before the first look at all.
+const FIRST_LOOK: f64 = 5.0;
+/// Each look comes after so many times the rounds of the one before. Who looks after every round sees, sooner or
+/// later, what is not there.
 const LOOK_FACTOR: f64 = 1.4;
-/// Rounds before a gross loser may be dropped.
-const ROUNDS_BEFORE_DROP: u32 = 3;
-/// Rounds of a life once the first three are over.
-const LATER_LIFE: u32 = 6;
-
-/// The scores of one contender: `scores[round]`, `None` where it said nothing.
-type Scores = Vec<Option<f64>>;
+/// Whoever is dropped is better than the leader beyond the margin with less than this probability, all survivors
+/// together. It is half of what the answer may be wrong by: what is dropped at one look adds to what is dropped at
+/// another.
+const DROP: f64 = 0.025;
+/// Who is dropped stays what it was found to be, and there are several looks at which to be unlucky: that takes so many
+/// times more certainty than to be called worse at the end.
+const DROP_STRICTNESS: f64 = 4.0;
+/// From so many rounds on one that is not simpler, and not better, is dropped though it may be tied.
+const ROUNDS_BEFORE_OPEN_DROP: usize = 10;
+/// Rounds for which a decided race goes on where something simpler may be as good.
+const ROUNDS_FOR_SIMPLER: usize = 28;
+/// The race is over at two looks that agree, this long after its first round.
+const LEAST_NS: u64 = 3_000_000_000;
+/// No race has more rounds: what they do not show, more of them would not.
+const MOST_ROUNDS: usize = 400;
+/// Rounds of each of the first three lives, and of later ones.
+const LIFE_ROUNDS: (usize, usize) = (2, 4);
 
 #[derive(Clone, Debug)]
 pub(super) struct Finals {
-    contenders: Vec<usize>,
-    /// How many the leader had to beat when the final began.
-    rivals: usize,
-    scores: BTreeMap<usize, Scores>,
+    /// Who is still in, with the entry that it is a size of.
+    contenders: BTreeMap<usize, usize>,
+    contest: Contest,
+    /// Those whose scores may not yet put anybody out.
+    weak: BTreeSet<usize>,
     /// The life in which each round ran; all contenders begin their lives together.
-    lives: Vec<usize>,
+    lives: Vec<u32>,
     /// Rounds of each of the first three lives.
-    life_rounds: u32,
-    rounds_in_life: u32,
+    life_rounds: usize,
+    rounds_in_life: usize,
     margin: f64,
+    /// Looks in a row at which the race was decided.
+    agreed: u32,
+    is_decided: bool,
+    conclusions: Vec<Conclusion>,
 }
 
 impl Finals {
-    /// A final of these champions, of which about `foreseen` rounds fit into the budget.
-    pub(super) fn new(contenders: Vec<usize>, foreseen: u32, margin: f64) -> Finals {
-        let life_rounds = (foreseen / LIVES as u32).clamp(1, LEAST_ROUNDS / LIVES as u32);
-        let rivals = contenders.len().saturating_sub(1);
+    /// A final of these candidates, each with its entry, of which about `foreseen` rounds fit into the budget.
+    pub(super) fn new(contenders: BTreeMap<usize, usize>, foreseen: u32, margin: f64, is_renewed: bool) -> Finals {
+        let life_rounds = if is_renewed { 1 } else { (foreseen as usize / LIVES).clamp(1, LIFE_ROUNDS.0) };
         Finals {
             contenders,
-            rivals,
-            scores: BTreeMap::new(),
+            contest: Contest::default(),
+            weak: BTreeSet::new(),
             lives: Vec::new(),
             life_rounds,
             rounds_in_life: 0,
             margin,
+            agreed: 0,
+            is_decided: false,
+            conclusions: Vec::new(),
         }
     }
 
     /// Who is still in.
-    pub(super) fn contenders(&self) -> &[usize] {
-        &self.contenders
+    pub(super) fn contenders(&self) -> Vec<usize> {
+        self.contenders.keys().copied().collect()
     }
 
     /// Rounds begun.
-    pub(super) fn rounds(&self) -> u32 {
-        self.lives.len() as u32
+    pub(super) fn rounds(&self) -> usize {
+        self.lives.len()
     }
 
-    /// Who is ahead, and the simplest of those that are tied with it, if that is another: either may be what
-    /// is recommended. Empty while nothing was measured.
-    pub(super) fn leaders(&self, candidates: &[Candidate]) -> Vec<usize> {
-        let Some(leader) = self.leader() else { return Vec::new() };
-        let is_tied =
-            |one: usize| standing(&self.differences(one, leader), self.margin, self.rivals).0 == Standing::Tied;
-        let simplicity = |one: &usize| {
-            candidates.get(*one).map(|one| (one.model(), one.sizes.concurrency(), one.engine, one.sizes.workers))
-        };
-        let equals = self.contenders.iter().copied().filter(|one| *one == leader || is_tied(*one));
-        let simplest = equals.min_by_key(simplicity).filter(|one| *one != leader);
-        [leader].into_iter().chain(simplest).collect()
+    /// How it stands now. `None` while nothing was measured.
+    pub(super) fn judge(&self, candidates: &[Candidate]) -> Option<Judgement> {
+        self.contest.judge(self.margin, |one| simplicity(candidates, one))
+    }
+
+    /// What was concluded since this was asked last, of indices into the race's candidates.
+    pub(super) fn conclusions(&mut self) -> Vec<Conclusion> {
+        std::mem::take(&mut self.conclusions)
+    }
+
+    /// Whether two looks agreed, and nothing simpler is open.
+    pub(super) fn is_decided(&self) -> bool {
+        self.is_decided || self.rounds() >= MOST_ROUNDS
     }
 
     /// Begins a round; whether it begins a life anew. The first life is that of the search.
     pub(super) fn begin_round(&mut self) -> bool {
         let life = self.lives.last().copied().unwrap_or(0);
-        let length = if life < LIVES { self.life_rounds } else { LATER_LIFE };
+        let length = if (life as usize) < LIVES || self.life_rounds == 1 { self.life_rounds } else { LIFE_ROUNDS.1 };
         let anew = self.rounds_in_life >= length;
         self.rounds_in_life = if anew { 1 } else { self.rounds_in_life + 1 };
-        self.lives.push(life + usize::from(anew));
+        self.lives.push(life + u32::from(anew));
         anew
     }
 
-    /// Takes in a round. Who failed is out.
-    pub(super) fn settle(&mut self, outcomes: &BTreeMap<usize, Option<Outcome>>) {
+    /// Takes in a round that ended `elapsed_ns` after the race's first began. Who failed or broke a limit is out.
+    pub(super) fn settle(
+        &mut self,
+        outcomes: &BTreeMap<usize, Option<Outcome>>,
+        candidates: &[Candidate],
+        elapsed_ns: u64,
+    ) {
         let round = self.lives.len().saturating_sub(1);
+        let life = self.lives.last().copied().unwrap_or(0);
         for (one, outcome) in outcomes {
-            let scores = self.scores.entry(*one).or_default();
-            scores.resize(round, None);
-            scores.push(match outcome {
-                Some(Outcome::Score(score)) if !score.is_nan() => Some(*score),
-                _ => None,
-            });
-            if *outcome == Some(Outcome::Failed) {
-                self.contenders.retain(|contender| contender != one);
+            match outcome {
+                Some(Outcome::Score(score)) => {
+                    self.weak.remove(one);
+                    self.contest.add(round, *one, Scored { life, score: *score });
+                }
+                Some(Outcome::Weak(score)) => {
+                    self.weak.insert(*one);
+                    self.contest.add(round, *one, Scored { life, score: *score });
+                }
+                Some(Outcome::Failed) => self.put_out(*one),
+                Some(Outcome::Infeasible) => {
+                    self.conclusions.push(Conclusion::Infeasible { candidate: *one as u32 });
+                    self.put_out(*one);
+                }
+                None => {}
             }
+        }
+        if self.rounds() == SCREEN {
+            self.screen(candidates);
+        } else if is_look(self.rounds()) {
+            self.look(candidates, elapsed_ns);
         }
     }
 
-    /// Drops who is far behind, or worse beyond doubt, except the best of the models that rival the leader's.
-    pub(super) fn drop_losers(&mut self, candidates: &[Candidate]) {
-        let Some(leader) = self.leader().filter(|_| self.rounds() >= ROUNDS_BEFORE_DROP) else {
+    fn put_out(&mut self, one: usize) {
+        self.contenders.remove(&one);
+        self.contest.remove(one);
+    }
+
+    /// Drops whoever is far behind the leader; of each engine one is kept until the looks, and of the rival models the
+    /// best.
+    fn screen(&mut self, candidates: &[Candidate]) {
+        let contenders = self.contenders();
+        let Some(leader) = self.contest.leader(&contenders).filter(|leader| !self.weak.contains(leader)) else {
             return;
         };
-        let model = |one: usize| candidates.get(one).map(Candidate::model);
-        let rival = self.best(self.contenders.iter().copied().filter(|one| model(*one) != model(leader)));
-        let is_look = self.is_look();
-        let is_lost = |one: usize| {
-            self.is_gross_loser(one, leader)
-                || (is_look
-                    && standing(&self.differences(one, leader), self.margin, DROP_STRICTNESS * self.rivals).0
-                        == Standing::Worse)
-        };
-        let is_kept = |one: usize| one == leader || Some(one) == rival || !is_lost(one);
-        self.contenders = self.contenders.iter().copied().filter(|one| is_kept(*one)).collect();
-    }
-
-    /// Whether every contender is tied with the leader, or worse, over enough rounds and lives.
-    pub(super) fn is_decided(&self) -> bool {
-        if !self.is_look() {
-            return false;
-        }
-        self.leader().is_some_and(|leader| {
-            self.contenders.iter().filter(|one| **one != leader).all(|one| {
-                let (standing, _) = standing(&self.differences(*one, leader), self.margin, self.rivals);
-                standing != Standing::Unresolved
-            })
-        })
-    }
-
-    /// Whether this is a round after which anything but gross differences is decided: there were enough
-    /// rounds and lives, and some more since the last look. Who looks after every round sees, sooner or
-    /// later, what is not there.
-    fn is_look(&self) -> bool {
-        let lives = self.lives.last().map_or(0, |last| last + 1);
-        let looks = std::iter::successors(Some(LEAST_ROUNDS), |look| Some((f64::from(*look) * LOOK_FACTOR) as u32));
-        lives >= LIVES && looks.take_while(|look| *look <= self.rounds()).any(|look| look == self.rounds())
-    }
-
-    fn is_gross_loser(&self, one: usize, leader: usize) -> bool {
-        across_lives(&self.differences(one, leader)).is_some_and(|both| is_gross(&both))
-    }
-
-    fn leader(&self) -> Option<usize> {
-        self.best(self.contenders.iter().copied())
-    }
-
-    fn best(&self, of: impl Iterator<Item = usize>) -> Option<usize> {
-        of.filter_map(|one| {
-            let scores: Vec<f64> = self.scores.get(&one)?.iter().flatten().copied().collect();
-            Some((one, trimmed_mean(&scores)?))
-        })
-        .max_by(|a, b| a.1.total_cmp(&b.1))
-        .map(|(one, _)| one)
-    }
-
-    /// `one - other`, paired within rounds, by life.
-    fn differences(&self, one: usize, other: usize) -> Vec<Vec<f64>> {
-        let mut lives: Vec<Vec<f64>> = Vec::new();
-        let (Some(one), Some(other)) = (self.scores.get(&one), self.scores.get(&other)) else {
-            return lives;
-        };
-        for ((one, other), life) in one.iter().zip(other).zip(&self.lives) {
-            if let (Some(one), Some(other)) = (one, other) {
-                lives.resize(lives.len().max(life + 1), Vec::new());
-                lives[*life].push(one - other);
+        let rival = self.best_rival(leader, candidates);
+        for (one, difference) in contenders.iter().zip(self.contest.differences(&contenders, leader)) {
+            let Some(difference) = difference.filter(|_| *one != leader && Some(*one) != rival) else { continue };
+            let is_far = difference.value < FAR.0
+                && difference.standard_error().is_some_and(|error| difference.value < -FAR.1 * error);
+            if is_far && !self.weak.contains(one) {
+                self.contenders.remove(one);
+                let (candidate, leader, ratio) = (*one as u32, leader as u32, difference.value.exp());
+                self.conclusions.push(Conclusion::Screened { candidate, leader, ratio });
             }
         }
-        lives
+    }
+
+    /// Looks at all that are left: who is out, and whether the race is decided.
+    fn look(&mut self, candidates: &[Candidate], elapsed_ns: u64) {
+        let contenders = self.contenders();
+        let Some(leader) = self.contest.leader(&contenders) else { return };
+        self.drop_sizes(candidates);
+        let leader = self.contest.leader(&self.contenders()).unwrap_or(leader);
+        self.drop_rivals(leader, candidates);
+        let Some(judged) = self.judge(candidates) else { return };
+        let left = self.contenders.len() as u32;
+        let (leader, confidence) = (judged.leader as u32, judged.confidence);
+        self.conclusions.push(Conclusion::Look { leader, confidence, contenders: left });
+        let model = |one: usize| simplicity(candidates, one).map(|it| it.model);
+        let is_open = |rival: &Rival| {
+            rival.standing == Standing::Unresolved
+                && self.contenders.contains_key(&rival.candidate)
+                && model(rival.candidate) < model(judged.best)
+        };
+        let lives = self.lives.last().map_or(0, |last| last + 1) as usize;
+        let alone = self.contenders.len() == 1;
+        let is_time = alone || elapsed_ns >= LEAST_NS;
+        let is_sure = (confidence >= MOST_CONFIDENCE || alone) && lives >= LIVES && is_time;
+        self.agreed = if is_sure { self.agreed + 1 } else { 0 };
+        let waits = self.rounds() < ROUNDS_FOR_SIMPLER && judged.rivals.iter().any(is_open);
+        self.is_decided = self.agreed >= 2 && !waits;
+    }
+
+    /// Of two sizes of one engine the larger is out when it is not better, and the smaller when it is worse.
+    fn drop_sizes(&mut self, candidates: &[Candidate]) {
+        let entries: BTreeSet<usize> = self.contenders.values().copied().collect();
+        let among = self.contenders.len().saturating_sub(1).max(1) as f64;
+        for entry in entries {
+            let mut sizes: Vec<usize> =
+                self.contenders.iter().filter(|(_, of)| **of == entry).map(|(one, _)| *one).collect();
+            sizes.sort_by_key(|one| simplicity(candidates, *one));
+            let mut kept = 0;
+            while kept < sizes.len() {
+                let smaller = sizes[kept];
+                let larger: Vec<usize> = sizes[kept + 1..].to_vec();
+                for rival in self.contest.differences(&larger, smaller).into_iter().zip(&larger) {
+                    let (Some(difference), one) = rival else { continue };
+                    let probability = difference.probability_above(self.margin);
+                    if probability < DROP / among && !self.weak.contains(one) {
+                        self.drop_one(*one, smaller, difference.value, probability);
+                        sizes.retain(|size| size != one);
+                    }
+                }
+                kept += 1;
+            }
+        }
+    }
+
+    /// Whoever is worse than the leader beyond doubt is out, except the best of the models that rival the leader's.
+    fn drop_rivals(&mut self, leader: usize, candidates: &[Candidate]) {
+        if self.weak.contains(&leader) {
+            return;
+        }
+        let kept = self.best_rival(leader, candidates);
+        let among = self.contenders.len().saturating_sub(1).max(1) as f64;
+        let is_late = self.rounds() >= ROUNDS_BEFORE_OPEN_DROP;
+        for rival in self.contest.against(leader, self.margin) {
+            let one = rival.candidate;
+            let is_worse = rival.standing == Standing::Worse
+                && rival.difference.is_some_and(|it| it.probability_above(0.0) < 0.5 * DROP / DROP_STRICTNESS / among);
+            let is_idle = is_late
+                && rival.standing == Standing::Unresolved
+                && simplicity(candidates, one) > simplicity(candidates, leader);
+            let is_out = rival.probability < DROP / among && (is_worse || is_idle);
+            if is_out && Some(one) != kept && self.contenders.contains_key(&one) && !self.weak.contains(&one) {
+                let value = rival.difference.map_or(0.0, |difference| difference.value);
+                self.drop_one(one, leader, value, rival.probability);
+            }
+        }
+    }
+
+    fn drop_one(&mut self, one: usize, leader: usize, difference: f64, probability: f64) {
+        self.contenders.remove(&one);
+        let (candidate, leader, ratio) = (one as u32, leader as u32, difference.exp());
+        self.conclusions.push(Conclusion::Dropped { candidate, leader, ratio, probability });
+    }
+
+    /// The best of those whose model is not the leader's.
+    fn best_rival(&self, leader: usize, candidates: &[Candidate]) -> Option<usize> {
+        let model = |one: usize| candidates.get(one).map(Candidate::model);
+        let rivals: Vec<usize> = self.contenders.keys().copied().filter(|one| model(*one) != model(leader)).collect();
+        self.contest.leader(&rivals)
+    }
+}
+
+/// Whether all are compared after so many rounds: 5, 7, 10, 14, 20, 28, ..
+fn is_look(rounds: usize) -> bool {
+    let looks = std::iter::successors(Some(FIRST_LOOK), |look| Some((look * LOOK_FACTOR).round()));
+    looks.map(|look| look as usize).take_while(|look| *look <= rounds).any(|look| look == rounds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_are_as_documented() {
+        let looks: Vec<usize> = (0..60).filter(|rounds| is_look(*rounds)).collect();
+        assert_eq!(looks, [5, 7, 10, 14, 20, 28, 39, 55]);
     }
 }

@@ -4,10 +4,12 @@
 //! live agents; tests drive it with a simulator.
 //!
 //! Two phases. In the *search*, each entry climbs its ladders (`in_flight` at the default workers, then
-//! `workers`, then `chunk`) in long steps, then compares the rungs that may be the best in the same rounds, until no
-//! larger one gains more than the margin; the smallest size that is equivalent to the best is its champion. In the *final*, the
-//! champions meet, in lives that begin anew, until each is tied with the leader or worse. A race is one of one
-//! runtime's candidates; who led in several of them is compared in a [`Meeting`].
+//! `workers`, then `chunk`) until no larger size gains more than the margin. That is coarse: it finds the sizes that may
+//! be the best. In the *final*, those of all entries meet in the same rounds, in lives that begin anew. Who is far behind
+//! is out after three rounds; then, at a few looks, who is worse beyond doubt, and of two sizes of an engine the larger
+//! if it is no better. It is over when two looks in a row find the best with the confidence that [`Judgement`] defines,
+//! or when the budget is spent. A race is one of one runtime's candidates; who led in several of them is compared in a
+//! [`Meeting`].
 //!
 //! ```text
 //! let mut race = Race::new(..);
@@ -18,6 +20,7 @@
 //! ```
 
 mod climb;
+mod contest;
 mod finals;
 mod meeting;
 mod pace;
@@ -32,15 +35,16 @@ use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
+pub use contest::{Contest, Judgement, MOST_CONFIDENCE, Rival, Scored};
 pub use meeting::Meeting;
-pub use standing::{GROSS, LIVES, Standing, standing};
+pub use standing::{Difference, GROSS, LIVES, Standing, differences, standing};
 
 use self::finals::Finals;
 use self::pace::Pace;
 use self::search::Search;
-use crate::candidate::Candidate;
+use crate::candidate::{Candidate, Simplicity};
 use crate::plan::Entry;
-use crate::record::{Ending, Phase};
+use crate::record::{Conclusion, Ending, Phase};
 
 /// What a race needs to know beside its entries.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,9 +55,8 @@ pub struct Rules {
     pub budget_ns: u64,
     /// The seed of the shuffles.
     pub seed: u64,
-    /// CPUs that may be used: climbs begin at twice as many, near the knee of what computes, and with some
-    /// of the way behind for what waits.
-    pub usable_cpus: u32,
+    /// Whether each round of the final begins a life anew: for an objective that hardly varies within one.
+    pub is_renewed: bool,
 }
 
 /// What comes next.
@@ -89,8 +92,30 @@ pub struct Turn {
 pub enum Outcome {
     /// The natural logarithm of the objective, more is better.
     Score(f64),
+    /// A score that may not put anybody out yet: too few tasks stand behind it.
+    Weak(f64),
+    /// The candidate broke a limit of the objective and is out.
+    Infeasible,
     /// The candidate failed and is out.
     Failed,
+}
+
+impl Outcome {
+    fn is_out(self) -> bool {
+        matches!(self, Outcome::Failed | Outcome::Infeasible)
+    }
+
+    fn score(self) -> Option<f64> {
+        match self {
+            Outcome::Score(score) | Outcome::Weak(score) if !score.is_nan() => Some(score),
+            _ => None,
+        }
+    }
+}
+
+/// How simple a candidate of these is; equals are named in this order.
+fn simplicity(candidates: &[Candidate], one: usize) -> Option<Simplicity> {
+    candidates.get(one).map(Candidate::simplicity)
 }
 
 /// The state of a race.
@@ -106,13 +131,18 @@ pub struct Race {
     running: BTreeMap<usize, Option<Outcome>>,
     /// Candidates whose agents live.
     resident: BTreeSet<usize>,
+    conclusions: Vec<Conclusion>,
 }
+
+/// An engine whose best block scored this far below the best of all (logarithm of a ratio) is far behind.
+const FAR_BEHIND: f64 = 0.5;
 
 /// Everyone who has entered.
 #[derive(Clone, Debug, Default)]
 struct Roster {
     candidates: Vec<Candidate>,
-    failed: BTreeSet<usize>,
+    /// Who failed, or broke a limit.
+    out: BTreeSet<usize>,
 }
 
 impl Roster {
@@ -138,14 +168,12 @@ impl Race {
             rules,
             random: ChaCha8Rng::seed_from_u64(rules.seed),
             roster: Roster::default(),
-            searches: entries
-                .iter()
-                .map(|entry| Search::new(entry.clone(), rules.usable_cpus.saturating_mul(2), margin))
-                .collect(),
+            searches: entries.iter().map(|entry| Search::new(entry.clone(), margin)).collect(),
             finals: None,
             pace: Pace::new(rules.budget_ns),
             running: BTreeMap::new(),
             resident: BTreeSet::new(),
+            conclusions: Vec::new(),
         }
     }
 
@@ -162,9 +190,7 @@ impl Race {
         self.pace.observe(elapsed_ns);
         if self.finals.is_none() {
             if self.pace.search_is_spent() {
-                for search in &mut self.searches {
-                    search.cut(&mut self.roster);
-                }
+                self.searches.iter_mut().for_each(Search::cut);
             }
             let mut turns: Vec<usize> =
                 self.searches.iter_mut().flat_map(|search| search.turns(&mut self.roster)).collect();
@@ -179,8 +205,8 @@ impl Race {
 
     /// What the block of a turn said. Anything but a finite score counts as the lowest.
     pub fn feed(&mut self, candidate: usize, outcome: Outcome) {
-        if outcome == Outcome::Failed {
-            self.roster.failed.insert(candidate);
+        if outcome.is_out() {
+            self.roster.out.insert(candidate);
         }
         if let Some(fed) = self.running.get_mut(&candidate) {
             *fed = Some(outcome);
@@ -194,7 +220,7 @@ impl Race {
     /// engine's champion: its turn is then `anew`.
     pub fn retired(&mut self) -> Vec<usize> {
         let needed: BTreeSet<usize> = match &self.finals {
-            Some(finals) => finals.contenders().iter().copied().collect(),
+            Some(finals) => finals.contenders().into_iter().collect(),
             None => self.searches.iter().flat_map(|search| search.needed(&self.roster)).collect(),
         };
         let running = &self.running;
@@ -202,7 +228,7 @@ impl Race {
             .resident
             .iter()
             .copied()
-            .filter(|one| !running.contains_key(one) && (!needed.contains(one) || self.roster.failed.contains(one)))
+            .filter(|one| !running.contains_key(one) && (!needed.contains(one) || self.roster.out.contains(one)))
             .collect();
         for one in &retired {
             self.resident.remove(one);
@@ -216,11 +242,26 @@ impl Race {
         (0..self.searches.len()).filter(|entry| self.searches[*entry].was_cut()).collect()
     }
 
-    /// Who leads the final, and the simplest of those that are tied with it, if that is another. Empty before
-    /// the final's first round.
+    /// How the final stands. `None` before its first round.
+    #[must_use]
+    pub fn judge(&self) -> Option<Judgement> {
+        self.finals.as_ref()?.judge(&self.roster.candidates)
+    }
+
+    /// Who leads the final, and what would be recommended, if that is another. Empty before the final's first round.
     #[must_use]
     pub fn leaders(&self) -> Vec<usize> {
-        self.finals.as_ref().map_or_else(Vec::new, |finals| finals.leaders(&self.roster.candidates))
+        let judged = self.judge();
+        judged.map_or_else(Vec::new, |it| {
+            [it.leader].into_iter().chain((it.best != it.leader).then_some(it.best)).collect()
+        })
+    }
+
+    /// What was concluded since this was asked last; its candidates are indices into [`Race::candidates`].
+    pub fn conclusions(&mut self) -> Vec<Conclusion> {
+        let mut conclusions = std::mem::take(&mut self.conclusions);
+        conclusions.extend(self.finals.as_mut().map(Finals::conclusions).unwrap_or_default());
+        conclusions
     }
 
     /// Takes in the round that ran.
@@ -231,27 +272,22 @@ impl Race {
         }
         match &mut self.finals {
             Some(finals) => {
-                finals.settle(&outcomes);
-                finals.drop_losers(&self.roster.candidates);
+                finals.settle(&outcomes, &self.roster.candidates, self.pace.since_start_ns());
             }
             None => {
                 for search in &mut self.searches {
-                    search.settle(&outcomes, &mut self.roster);
+                    search.settle(&outcomes, &self.roster);
                 }
             }
         }
     }
 
     fn next_final(&mut self) -> Next {
-        let margin = self.rules.margin.max(0.0).ln_1p();
-        let finals = self.finals.get_or_insert_with(|| {
-            let failed = &self.roster.failed;
-            let champions: Vec<usize> =
-                self.searches.iter().filter_map(Search::champion).filter(|one| !failed.contains(one)).collect();
-            let foreseen = self.pace.rounds_left(champions.len());
-            Finals::new(champions, foreseen, margin)
-        });
-        let contenders = finals.contenders().to_vec();
+        if self.finals.is_none() {
+            self.finals = Some(self.begin_final());
+        }
+        let Some(finals) = &mut self.finals else { return Next::Over(Ending::NoCandidate) };
+        let contenders = finals.contenders();
         if contenders.is_empty() {
             return Next::Over(Ending::NoCandidate);
         }
@@ -263,6 +299,29 @@ impl Race {
         }
         let anew = finals.begin_round();
         self.round(Phase::Final, &contenders, anew)
+    }
+
+    /// The sizes of all entries that may be the best. Of an engine that is far behind one will do: which of its sizes
+    /// it is does not matter.
+    fn begin_final(&mut self) -> Finals {
+        let best = self.searches.iter().map(Search::best).fold(f64::NEG_INFINITY, f64::max);
+        let mut contenders = BTreeMap::new();
+        for (entry, search) in self.searches.iter().enumerate() {
+            let is_far = search.best().is_finite() && search.best() < best - FAR_BEHIND;
+            let most = if is_far { 1 } else { usize::MAX };
+            for (rank, candidate) in search.champions().into_iter().take(most).enumerate() {
+                let one = self.roster.enter(candidate);
+                if self.roster.out.contains(&one) {
+                    continue;
+                }
+                if rank == 0 {
+                    self.conclusions.push(Conclusion::Champion { candidate: one as u32 });
+                }
+                contenders.insert(one, entry);
+            }
+        }
+        let foreseen = self.pace.rounds_left(contenders.len());
+        Finals::new(contenders, foreseen, self.rules.margin.max(0.0).ln_1p(), self.rules.is_renewed)
     }
 
     /// A shuffled round of these candidates.

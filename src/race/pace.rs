@@ -1,7 +1,7 @@
 //! What a round costs, learned from the times at which the race is asked.
 
 /// The share of the time after the first round's begin that the search may take.
-const SEARCH_SHARE: f64 = 0.6;
+const SEARCH_SHARE: f64 = 0.5;
 
 #[derive(Clone, Debug)]
 pub(super) struct Pace {
@@ -33,6 +33,11 @@ impl Pace {
 
     pub(super) fn begin(&mut self, turns: usize) {
         self.turns = turns;
+    }
+
+    /// Time since the race was first asked.
+    pub(super) fn since_start_ns(&self) -> u64 {
+        (self.now_ns - self.start_ns.unwrap_or(self.now_ns)) as u64
     }
 
     /// Whether the search has had its share.

@@ -63,7 +63,7 @@ impl Simulator {
     }
 
     fn run(mut self, entries: &[Entry], seed: u64, truth: impl Fn(&Candidate) -> f64) -> Run {
-        let mut race = Race::new(entries, Rules { margin: MARGIN, budget_ns: BUDGET, seed, usable_cpus: 2 });
+        let mut race = Race::new(entries, Rules { margin: MARGIN, budget_ns: BUDGET, seed, is_renewed: false });
         let (mut elapsed_ns, mut finals, mut anew) = (0, Vec::new(), BTreeMap::<usize, usize>::new());
         loop {
             let plan = match race.next(elapsed_ns) {
@@ -101,25 +101,18 @@ impl Run {
         last.keys().map(|one| self.race.candidates()[*one].to_string()).collect()
     }
 
-    /// Who all rounds had, with their standing to the best of them.
+    /// What would be recommended, with how the other finalists stand against it.
     fn standings(&self) -> (String, Vec<Standing>) {
-        let last = self.finals.last().expect("a final was run");
-        let mean = |one: usize| {
-            let scores: Vec<f64> = self.finals.iter().filter_map(|round| Some(round.get(&one)?.1)).collect();
-            crate::stats::trimmed_mean(&scores).expect("it ran")
-        };
-        let leader = last.keys().copied().max_by(|a, b| mean(*a).total_cmp(&mean(*b))).expect("not empty");
-        // Those who were dropped, too.
-        let standings = self.finals[0].keys().filter(|one| **one != leader).map(|one| {
-            let mut lives: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
-            for round in &self.finals {
-                if let (Some((life, mine)), Some((_, best))) = (round.get(one), round.get(&leader)) {
-                    lives.entry(*life).or_default().push(mine - best);
-                }
-            }
-            standing(&lives.into_values().collect::<Vec<_>>(), MARGIN.ln_1p(), self.finals[0].len() - 1).0
-        });
-        (self.race.candidates()[leader].to_string(), standings.collect())
+        let judged = self.judged();
+        (self.name(judged.best), judged.rivals.iter().map(|rival| rival.standing).collect())
+    }
+
+    fn judged(&self) -> Judgement {
+        self.race.judge().expect("a final was run")
+    }
+
+    fn name(&self, one: usize) -> String {
+        self.race.candidates()[one].to_string()
     }
 }
 
@@ -151,54 +144,58 @@ fn waiting(candidate: &Candidate) -> f64 {
 
 const SEEDS: u64 = 200;
 
+/// The share of the seeds for which this holds of a race, in per cent.
+fn percent(holds: impl Fn(u64) -> bool) -> u64 {
+    (0..SEEDS).filter(|seed| holds(*seed)).count() as u64 * 100 / SEEDS
+}
+
 #[test]
 fn a_computation_ends_with_as_many_threads_as_cores() {
-    let right = (0..SEEDS)
-        .filter(|seed| {
-            let run = Simulator::new(*seed, 0.01).run(&entries(), *seed, cpu_bound);
-            let (leader, standings) = run.standings();
-            leader == "rust/thread-pool@w2" && standings.iter().all(|one| *one == Standing::Worse)
-        })
-        .count();
-    assert!(right * 100 >= SEEDS as usize * 95, "{right} of {SEEDS}");
+    let right = percent(|seed| {
+        let run = Simulator::new(seed, 0.01).run(&entries(), seed, cpu_bound);
+        let judged = run.judged();
+        run.name(judged.best) == "rust/thread-pool@w2"
+            && judged.confidence >= MOST_CONFIDENCE
+            && judged
+                .rivals
+                .iter()
+                .all(|one| one.standing == Standing::Worse || run.name(one.candidate).starts_with("rust/thread-pool"))
+    });
+    assert!(right >= 95, "{right} %");
 }
 
 #[test]
 fn a_wait_ends_with_all_in_flight_on_an_event_loop() {
-    let right = (0..SEEDS)
-        .filter(|seed| {
-            let run = Simulator::new(*seed, 0.01).run(&entries(), *seed, waiting);
-            let (leader, _) = run.standings();
-            let names = run.finalists();
-            let pool_is_full = names.iter().any(|name| name == "rust/thread-pool@w64") || names.len() < 4;
-            leader.starts_with("rust/tokio-") && leader.ends_with("f64") && pool_is_full
-        })
-        .count();
-    assert!(right * 100 >= SEEDS as usize * 95, "{right} of {SEEDS}");
+    let right = percent(|seed| {
+        let run = Simulator::new(seed, 0.01).run(&entries(), seed, waiting);
+        let (best, _) = run.standings();
+        best.starts_with("rust/tokio-") && best.ends_with("f64")
+    });
+    assert!(right >= 95, "{right} %");
 }
 
 #[test]
 fn equals_are_tied_and_seldom_have_a_winner() {
-    let (mut ties, mut winners) = (0, 0);
+    let (mut ties, mut winners, mut simplest) = (0, 0, 0);
     for seed in 0..SEEDS {
         let run = Simulator::new(seed, 0.01).run(&entries(), seed, |_| 1000.0);
-        let (_, standings) = run.standings();
-        ties += usize::from(standings.iter().all(|one| *one == Standing::Tied));
+        let (best, standings) = run.standings();
+        simplest += usize::from(best == "rust/sequential");
+        ties += usize::from(standings.iter().filter(|one| **one == Standing::Tied).count() >= 4);
         winners += usize::from(standings.contains(&Standing::Worse));
     }
-    assert!(ties * 100 >= SEEDS as usize * 80, "{ties} ties of {SEEDS}");
-    assert!(winners * 100 <= SEEDS as usize * 5, "{winners} false winners of {SEEDS}");
+    assert!(simplest * 100 >= SEEDS as usize * 95, "the simplest in {simplest} of {SEEDS}");
+    assert!(ties * 100 >= SEEDS as usize * 90, "{ties} ties of {SEEDS}");
+    assert!(winners * 100 <= SEEDS as usize * 5, "{winners} false losers of {SEEDS}");
 }
 
 #[test]
 fn loud_noise_is_undecided_rather_than_wrong() {
-    let wrong = (0..SEEDS)
-        .filter(|seed| {
-            let run = Simulator::new(*seed, 0.08).run(&entries(), *seed, |_| 1000.0);
-            run.standings().1.contains(&Standing::Worse)
-        })
-        .count();
-    assert!(wrong * 100 <= SEEDS as usize * 12, "{wrong} of {SEEDS} name a rival worse");
+    let wrong = percent(|seed| {
+        let run = Simulator::new(seed, 0.08).run(&entries(), seed, |_| 1000.0);
+        run.standings().1.contains(&Standing::Worse)
+    });
+    assert!(wrong <= 10, "{wrong} % name a rival worse");
 }
 
 #[test]
@@ -207,7 +204,7 @@ fn who_may_be_named_has_three_lives() {
     assert_eq!(run.ending, Ending::Decided);
     let last = run.finals.last().expect("a final was run");
     assert!(last.keys().all(|one| run.anew[one] >= LIVES), "{:?}", run.anew);
-    assert!(last.len() < run.finals[0].len(), "gross losers are dropped");
+    assert!(last.len() < run.finals[0].len(), "losers are dropped");
     assert!(run.race.cut_searches().is_empty());
 }
 
@@ -226,21 +223,21 @@ fn a_small_budget_cuts_the_search_and_still_has_a_final() {
 fn one_candidate_alone_is_measured() {
     let alone = [entry(Engine::Sequential, &[], &[], (None, None))];
     let run = Simulator::new(1, 0.01).run(&alone, 1, |_| 1.0);
-    assert_eq!((run.ending, run.finals.len()), (Ending::Decided, 12));
+    assert_eq!((run.ending, run.finals.len()), (Ending::Decided, 7));
 }
 
 #[test]
 fn one_candidate_that_fails_leaves_none() {
     let mut race = Race::new(
         &[entry(Engine::Sequential, &[], &[], (None, None))],
-        Rules { margin: MARGIN, budget_ns: BUDGET, seed: 0, usable_cpus: 2 },
+        Rules { margin: MARGIN, budget_ns: BUDGET, seed: 0, is_renewed: false },
     );
     let Next::Round(round) = race.next(0) else { panic!("a round comes first") };
     race.feed(round.turns[0].candidate, Outcome::Failed);
     assert_eq!(race.retired(), [0]);
     assert_eq!(race.next(1), Next::Over(Ending::NoCandidate));
     assert_eq!(
-        Race::new(&[], Rules { margin: MARGIN, budget_ns: 0, seed: 0, usable_cpus: 2 }).next(0),
+        Race::new(&[], Rules { margin: MARGIN, budget_ns: 0, seed: 0, is_renewed: false }).next(0),
         Next::Over(Ending::NoCandidate)
     );
 }
@@ -248,9 +245,10 @@ fn one_candidate_that_fails_leaves_none() {
 #[test]
 fn a_failed_size_ends_the_climb_below() {
     let pool = [entry(Engine::ThreadPool, &[], &[1, 2, 4, 8], (Some(2), None))];
-    let mut race = Race::new(&pool, Rules { margin: MARGIN, budget_ns: BUDGET, seed: 0, usable_cpus: 2 });
-    let mut last = Vec::new();
-    while let Next::Round(round) = race.next(0) {
+    let mut race = Race::new(&pool, Rules { margin: MARGIN, budget_ns: BUDGET, seed: 0, is_renewed: false });
+    let (mut last, mut now_ns) = (Vec::new(), 0);
+    while let Next::Round(round) = race.next(now_ns) {
+        now_ns += 300_000_000;
         last = round.turns.iter().map(|turn| race.candidates()[turn.candidate].to_string()).collect();
         for turn in round.turns {
             let size = race.candidates()[turn.candidate].sizes.concurrency();
@@ -290,20 +288,21 @@ fn chunks_are_searched_last_and_only_grow_where_they_gain() {
         let candidates = run.race.candidates();
         let chosen = run.finals.last().and_then(|last| last.keys().next()).map(|one| candidates[*one].sizes);
         let chosen = chosen.expect("a champion");
-        assert_eq!(chosen.workers, Some(2), "{costs}");
+        assert!(matches!(chosen.workers, Some(2 | 4)), "{costs}: {chosen}");
         assert!((least..=most).contains(&chosen.chunk.unwrap_or(0)), "{costs}: {chosen}");
         // The workers were found before any chunk was tried.
         let first = candidates.iter().position(|one| one.sizes.chunk > Some(1));
-        let workers = |one: &Candidate| one.sizes.workers;
-        assert!(first.is_none_or(|first| candidates[first..].iter().all(|one| workers(one) == Some(2))));
+        let is_searched = |one: &Candidate| one.sizes.chunk == Some(1);
+        assert!(first.is_none_or(|first| candidates[..first].iter().all(is_searched)), "{candidates:?}");
     }
 }
 
 #[test]
 fn a_chunk_that_fails_keeps_those_below_it() {
-    let mut race = Race::new(&[chunk_pool()], Rules { margin: MARGIN, budget_ns: BUDGET, seed: 0, usable_cpus: 2 });
-    let mut last = Vec::new();
-    while let Next::Round(round) = race.next(0) {
+    let mut race = Race::new(&[chunk_pool()], Rules { margin: MARGIN, budget_ns: BUDGET, seed: 0, is_renewed: false });
+    let (mut last, mut now_ns) = (Vec::new(), 0);
+    while let Next::Round(round) = race.next(now_ns) {
+        now_ns += 300_000_000;
         last = round.turns.iter().map(|turn| race.candidates()[turn.candidate].to_string()).collect();
         for turn in round.turns {
             let one = race.candidates()[turn.candidate].clone();
@@ -322,7 +321,6 @@ fn start_methods_are_entries_of_their_own() {
     let entries = [of(StartMethod::Fork), of(StartMethod::Spawn)];
     let run = Simulator::new(1, 0.003)
         .run(&entries, 1, |one| if one.start_method == Some(StartMethod::Fork) { 1.1 } else { 1.0 });
-    assert_eq!(run.finals[0].len(), 2);
     assert!(run.standings().0.starts_with("rust/Process@fork"), "{}", run.standings().0);
 }
 
@@ -337,7 +335,7 @@ fn leaders_are_who_is_ahead_and_the_simplest_that_is_tied() {
         [entry(Engine::Sequential, &[], &[], (None, None)), entry(Engine::ProcessPool, &[], &[1], (Some(1), None))];
     let tied = Simulator::new(1, 0.001).run(&two, 1, |one| if one.engine == Engine::Sequential { 1.0 } else { 1.01 });
     assert_eq!(names(&tied), ["rust/process-pool@w1", "rust/sequential"]);
-    let none = Race::new(&two, Rules { margin: MARGIN, budget_ns: BUDGET, seed: 0, usable_cpus: 2 });
+    let none = Race::new(&two, Rules { margin: MARGIN, budget_ns: BUDGET, seed: 0, is_renewed: false });
     assert!(none.leaders().is_empty());
 }
 
@@ -355,6 +353,8 @@ fn any_outcome() -> impl Strategy<Value = Option<Outcome>> {
         6 => (-10.0..10.0_f64).prop_map(|score| Some(Outcome::Score(score))),
         1 => prop::num::f64::ANY.prop_map(|score| Some(Outcome::Score(score))),
         1 => Just(Some(Outcome::Failed)),
+        1 => Just(Some(Outcome::Infeasible)),
+        2 => (-10.0..10.0_f64).prop_map(|score| Some(Outcome::Weak(score))),
         1 => Just(None),
     ]
 }
@@ -369,7 +369,7 @@ proptest! {
     ) {
         let chosen: Vec<Entry> =
             entries().into_iter().zip(&which).filter(|(_, keep)| **keep).map(|(entry, _)| entry).collect();
-        let mut race = Race::new(&chosen, Rules { margin, budget_ns, seed, usable_cpus: 2 });
+        let mut race = Race::new(&chosen, Rules { margin, budget_ns, seed, is_renewed: false });
         let (mut elapsed, mut turn_count, mut rounds) = (0_u64, 0_usize, 0_usize);
         let mut resident = std::collections::BTreeSet::new();
         let mut failed = std::collections::BTreeSet::new();
@@ -377,18 +377,12 @@ proptest! {
             rounds += 1;
             prop_assert!(rounds < 1000, "it does not end");
             prop_assert!(!round.turns.is_empty());
-            if round.phase == Phase::Final {
-                let mut engines: Vec<Engine> =
-                    round.turns.iter().map(|turn| race.candidates()[turn.candidate].engine).collect();
-                engines.sort_unstable();
-                prop_assert!(engines.is_sorted_by(|a, b| a < b), "two sizes of one engine in a final");
-            }
             for turn in &round.turns {
                 prop_assert!(turn.anew || resident.contains(&turn.candidate), "an agent that was ended runs on");
                 prop_assert!(!failed.contains(&turn.candidate), "a failed candidate runs again");
                 resident.insert(turn.candidate);
                 if let Some(outcome) = outcomes[turn_count % outcomes.len()] {
-                    if outcome == Outcome::Failed { failed.insert(turn.candidate); }
+                    if matches!(outcome, Outcome::Failed | Outcome::Infeasible) { failed.insert(turn.candidate); }
                     race.feed(turn.candidate, outcome);
                 }
                 turn_count += 1;

@@ -2,11 +2,13 @@
 //!
 //! A verdict is a function of a record alone, so a stored record gives the same verdict as a live one.
 
+mod score;
 mod store;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use score::score;
 pub use store::{Recording, StoreError, directory, read, target, write};
 
 use crate::candidate::Candidate;
@@ -332,6 +334,27 @@ pub enum Conclusion {
         /// How many were left.
         contenders: u32,
     },
+}
+
+impl Conclusion {
+    /// The same of candidates whose indices are higher by `base`.
+    #[must_use]
+    pub fn moved_by(self, base: u32) -> Conclusion {
+        let at = |one: u32| one.saturating_add(base);
+        match self {
+            Conclusion::Champion { candidate } => Conclusion::Champion { candidate: at(candidate) },
+            Conclusion::Infeasible { candidate } => Conclusion::Infeasible { candidate: at(candidate) },
+            Conclusion::Screened { candidate, leader, ratio } => {
+                Conclusion::Screened { candidate: at(candidate), leader: at(leader), ratio }
+            }
+            Conclusion::Dropped { candidate, leader, ratio, probability } => {
+                Conclusion::Dropped { candidate: at(candidate), leader: at(leader), ratio, probability }
+            }
+            Conclusion::Look { leader, confidence, contenders } => {
+                Conclusion::Look { leader: at(leader), confidence, contenders }
+            }
+        }
+    }
 }
 
 /// How two candidates compare as the task changes: paired blocks at several points of one axis.

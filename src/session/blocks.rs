@@ -2,7 +2,7 @@
 
 use crate::protocol::Block;
 use crate::record::Phase;
-use crate::workload::Load;
+use crate::workload::{Goal, Load};
 
 const MS: u64 = 1_000_000;
 /// No window is shorter: below, the edges and the host's pauses weigh too much.
@@ -11,6 +11,8 @@ const SHORTEST_NS: u64 = 10 * MS;
 const LONGEST_NS: u64 = 100 * MS;
 /// A window holds about this many tasks at least: overlaps are counted in fractions, so few are enough.
 const ENOUGH_TASKS: f64 = 4.0;
+/// A window whose 99th percentile is compared holds so many, if it can.
+const ENOUGH_FOR_A_TAIL: f64 = 300.0;
 /// A block takes at most this part of the budget.
 const BUDGET_PART: u64 = 20;
 /// How much longer than expected an answer is waited for at least, whatever the workload's timeout.
@@ -93,6 +95,8 @@ pub(super) struct Pace {
     pub task_timeout_ns: u64,
     /// How tasks arrive.
     pub load: Load,
+    /// What is compared.
+    pub goal: Goal,
 }
 
 /// A window to be measured.
@@ -110,8 +114,8 @@ impl Pace {
     /// The window of a timed block.
     pub(super) fn window(&self, learned: &Learned, phase: Phase) -> Window {
         let latency = learned.latency_ns;
-        let enough =
-            if learned.throughput_per_s > 0.0 { (ENOUGH_TASKS * 1e9 / learned.throughput_per_s) as u64 } else { 0 };
+        let tasks = if self.goal == Goal::P99 { ENOUGH_FOR_A_TAIL } else { ENOUGH_TASKS };
+        let enough = if learned.throughput_per_s > 0.0 { (tasks * 1e9 / learned.throughput_per_s) as u64 } else { 0 };
         let two_tasks = latency.saturating_mul(2);
         // Tasks of a long tail make the drain long; a window as long as the rest wastes no more than half.
         // A search can do with less.
@@ -187,7 +191,7 @@ mod tests {
 
     fn pace(budget_ns: u64) -> Pace {
         let load = Load::Closed { max_in_flight: 64 };
-        Pace { budget_ns, quota_period_ns: None, task_timeout_ns: 30_000 * MS, load }
+        Pace { budget_ns, quota_period_ns: None, task_timeout_ns: 30_000 * MS, load, goal: Goal::Throughput }
     }
 
     fn learned(latency_ns: u64, throughput_per_s: f64) -> Learned {
@@ -202,6 +206,9 @@ mod tests {
         // Four tasks one after another.
         assert_eq!(pace.window(&learned(10 * MS, 100.0), Phase::Final).ns, 40 * MS);
         assert_eq!(pace.window(&learned(80 * MS, 12.5), Phase::Final).ns, 160 * MS);
+        let tail = Pace { goal: Goal::P99, ..pace };
+        assert_eq!(tail.window(&learned(50_000, 20_000.0), Phase::Final).ns, 15 * MS);
+        assert_eq!(tail.window(&learned(10 * MS, 100.0), Phase::Final).ns, 100 * MS);
         let slow_start = Learned { resume_ns: MS, ..learned(50_000, 20_000.0) };
         assert_eq!(pace.window(&slow_start, Phase::Final).ns, 20 * MS);
         let long_tail = Learned { outside_ns: 40 * MS, ..learned(5 * MS, 3_000.0) };

@@ -12,7 +12,10 @@ use super::{Event, Observer};
 use crate::candidate::{Candidate, Engine, Model, StartMethod};
 use crate::protocol::{BlockKind, Failed, FailureKind, Reference, VARIANTS};
 use crate::race::{Meeting, Next, Outcome, Race, RoundPlan, Turn};
-use crate::record::{BlockRecord, CandidateRecord, Ending, Incarnation, Phase, Record, Round, Warning};
+use crate::record::{
+    BlockRecord, CandidateRecord, Conclusion, Decision, Ending, Incarnation, Phase, Record, Round, Warning, score,
+};
+use crate::stats::{merged, percentile};
 use crate::workload::Goal;
 
 const MS: u64 = 1_000_000;
@@ -20,6 +23,8 @@ const MS: u64 = 1_000_000;
 const WARM_UP_NS: u64 = 10 * MS;
 /// Tasks as long as this need no warm-up but the one that each slot has run: what is cold costs them little.
 const LONG_TASK_NS: u64 = 5 * MS;
+/// The fewest samples by whose 99th percentile a candidate may be put out.
+const P99_SAMPLES: u64 = 1000;
 /// The window of a memory block.
 const MEMORY_NS: u64 = 60 * MS;
 
@@ -29,6 +34,7 @@ pub(super) trait Racing {
     fn next(&mut self, elapsed_ns: u64) -> Next;
     fn feed(&mut self, candidate: usize, outcome: Outcome);
     fn retired(&mut self) -> Vec<usize>;
+    fn conclusions(&mut self) -> Vec<Conclusion>;
 }
 
 impl Racing for Race {
@@ -47,6 +53,10 @@ impl Racing for Race {
     fn retired(&mut self) -> Vec<usize> {
         Race::retired(self)
     }
+
+    fn conclusions(&mut self) -> Vec<Conclusion> {
+        Race::conclusions(self)
+    }
 }
 
 /// It is of candidates that are known: its indices are the record's.
@@ -64,6 +74,10 @@ impl Racing for Meeting {
     }
 
     fn retired(&mut self) -> Vec<usize> {
+        Vec::new()
+    }
+
+    fn conclusions(&mut self) -> Vec<Conclusion> {
         Vec::new()
     }
 }
@@ -88,6 +102,8 @@ struct Slot {
     alive: bool,
     learned: Option<Learned>,
     has_memory: bool,
+    /// Tasks whose service times are known.
+    samples: u64,
     warned_of_parking: bool,
     warned_of_length: bool,
     /// What two turns of each of its threads take, where they share an interpreter lock; else 0.
@@ -197,6 +213,7 @@ impl<'a> Course<'a> {
 
     fn race(&mut self, race: &mut dyn Racing) -> Ending {
         let ending = self.rounds(race);
+        self.conclude(race);
         for slot in 0..self.slots.len() {
             // Who interrupts does not wait for goodbyes.
             if ending == Ending::Interrupted { self.hands.kill(slot) } else { self.end(slot) }
@@ -214,6 +231,7 @@ impl<'a> Course<'a> {
                 Next::Over(ending) => return ending,
             };
             self.enter(race);
+            self.conclude(race);
             let stopped = self.round(race, &round);
             for candidate in race.retired() {
                 self.end(self.base + candidate);
@@ -233,6 +251,14 @@ impl<'a> Course<'a> {
         for candidate in race.candidates().iter().skip(known) {
             self.place(candidate.clone(), None);
         }
+    }
+
+    /// Keeps what the race concluded from the rounds so far.
+    fn conclude(&mut self, race: &mut dyn Racing) {
+        let round = u32::try_from(self.record.rounds.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let base = u32::try_from(self.base).unwrap_or(u32::MAX);
+        let placed = race.conclusions().into_iter().map(|one| Decision { round, conclusion: one.moved_by(base) });
+        self.record.decisions.extend(placed);
     }
 
     fn place(&mut self, candidate: Candidate, failure: Option<Failed>) {
@@ -307,7 +333,7 @@ impl<'a> Course<'a> {
     fn turn(&mut self, number: u32, phase: Phase, turn: Turn) -> Turned {
         let begun_ns = self.hands.elapsed_ns();
         match self.measure(number, phase, turn) {
-            Ok(Ok(score)) => Turned::Fed(Outcome::Score(score)),
+            Ok(Ok(outcome)) => Turned::Fed(outcome),
             Ok(Err(stop)) => Turned::Stopped(stop),
             Err(Fault::Interrupted) => Turned::Stopped(Stop::Interrupted),
             Err(Fault::Failed(failure)) => {
@@ -325,7 +351,7 @@ impl<'a> Course<'a> {
     }
 
     /// One timed block, with all that must come before it. The inner error is a stop, not a failure.
-    fn measure(&mut self, number: u32, phase: Phase, turn: Turn) -> Result<Result<f64, Stop>, Fault> {
+    fn measure(&mut self, number: u32, phase: Phase, turn: Turn) -> Result<Result<Outcome, Stop>, Fault> {
         let slot = turn.candidate;
         if turn.anew && self.slots[slot].alive {
             self.end(slot);
@@ -338,7 +364,8 @@ impl<'a> Course<'a> {
         let Some(learned) = self.slots[slot].learned else {
             return Err(Fault::new(FailureKind::Protocol, "nothing is known of the candidate's tasks".to_owned()));
         };
-        if phase == Phase::Final
+        // What the search passes over is not weighed, unless that is what it looks for.
+        if (phase == Phase::Final || self.watches_memory())
             && let Err(stop) = self.weigh(slot, &learned)?
         {
             return Ok(Err(stop));
@@ -354,14 +381,40 @@ impl<'a> Course<'a> {
             self.hands.idle(window.idle_before_ns);
         }
         let taken = self.block(slot, BlockKind::Timed, window_ns, &learned)?;
-        let score = score(self.record.workload.objective.goal, &taken);
+        self.slots[slot].samples += taken.figures.service.decode().map_or(0, |service| service.len());
         self.slots[slot].learned = Some(Learned::from_block(&taken.figures, self.slots[slot].turns_ns));
         self.longest = self.longest.max(taken.figures.tasks);
         self.keep(slot, Some(number), taken);
         if let Some(round) = self.record.rounds.last_mut() {
             round.order.push(u32::try_from(slot).unwrap_or(u32::MAX));
         }
-        Ok(Ok(score))
+        Ok(Ok(self.outcome(slot)))
+    }
+
+    /// What the last block of a candidate says to the race.
+    fn outcome(&self, slot: usize) -> Outcome {
+        let place = &self.record.candidates[slot];
+        let Some(block) = place.blocks.last() else { return Outcome::Failed };
+        let objective = self.record.workload.objective;
+        let runtime = self.record.calibration.runtime(&place.candidate.runtime);
+        let baseline_bytes = runtime.and_then(|runtime| runtime.baseline_memory_bytes).unwrap_or(0);
+        let memory_bytes = place.memory_bytes(block.incarnation, baseline_bytes);
+        let breaks_memory = objective.limits.memory_bytes.zip(memory_bytes).is_some_and(|(most, found)| found > most);
+        let is_enough = self.slots[slot].samples >= P99_SAMPLES;
+        let breaks_p99 = is_enough && objective.limits.p99_ns.is_some_and(|most| p99_ns(place) > Some(most));
+        if breaks_memory || breaks_p99 {
+            return Outcome::Infeasible;
+        }
+        match score(objective.goal, &block.figures, memory_bytes) {
+            Some(score) if objective.goal == Goal::P99 && !is_enough => Outcome::Weak(score),
+            Some(score) => Outcome::Score(score),
+            None => Outcome::Weak(f64::NEG_INFINITY),
+        }
+    }
+
+    fn watches_memory(&self) -> bool {
+        let objective = self.record.workload.objective;
+        objective.goal == Goal::Memory || objective.limits.memory_bytes.is_some()
     }
 
     /// A new incarnation: started and warmed up. Every block's checksum is compared, this one's too.
@@ -381,8 +434,7 @@ impl<'a> Course<'a> {
             parked_cpu_share: 0.0,
             gil: born.ready.gil,
         });
-        let objective = self.record.workload.objective;
-        if objective.goal == Goal::Memory || objective.limits.memory_bytes.is_some() {
+        if self.watches_memory() {
             self.slots[slot].has_memory = false;
         }
         let turns_ns = turns_of(&candidate, &born);
@@ -432,8 +484,7 @@ impl<'a> Course<'a> {
     }
 
     /// Takes a memory block of a candidate that has come as far as the final: once, or once a life where
-    /// the objective looks at memory. What the search passes over is not weighed, which would take longer
-    /// than its rounds.
+    /// the objective looks at memory. To weigh what the search passes over would take longer than its rounds.
     fn weigh(&mut self, slot: usize, learned: &Learned) -> Result<Result<(), Stop>, Fault> {
         if std::mem::replace(&mut self.slots[slot].has_memory, true) {
             return Ok(Ok(()));
@@ -590,16 +641,11 @@ pub(super) fn turns_of(candidate: &Candidate, born: &Born) -> u64 {
     if shares { turns_ns(candidate.sizes.concurrency()) } else { 0 }
 }
 
-/// The natural logarithm of what is compared, more is better. A window without a task has the lowest there is:
-/// it may have been the host's pause, and says nothing against the next one, which will be longer.
-fn score(goal: Goal, taken: &Taken) -> f64 {
-    let figures = &taken.figures;
-    let score = match goal {
-        Goal::CpuPerTask if figures.tasks > 0 => -(figures.usage.cpu_ns().max(1) as f64 / figures.tasks as f64).ln(),
-        Goal::CpuPerTask => f64::NEG_INFINITY,
-        Goal::Throughput | Goal::P99 | Goal::Memory => figures.throughput_per_s().ln(),
-    };
-    if score.is_finite() { score } else { f64::NEG_INFINITY }
+/// The 99th percentile of all the service times of a candidate's timed blocks.
+fn p99_ns(place: &CandidateRecord) -> Option<u64> {
+    let timed = place.blocks.iter().filter(|block| block.figures.kind == BlockKind::Timed);
+    let services: Vec<_> = timed.filter_map(|block| block.figures.service.decode().ok()).collect();
+    percentile(&merged(&services).ok()??, 0.99)
 }
 
 #[cfg(test)]

@@ -53,12 +53,21 @@ impl Racing for Script {
     fn retired(&mut self) -> Vec<usize> {
         std::mem::take(&mut self.retired)
     }
+
+    fn conclusions(&mut self) -> Vec<Conclusion> {
+        Vec::new()
+    }
 }
 
 fn run(hands: &mut Fake, race: &mut Script, record: &mut Record) -> (Ending, Vec<String>) {
     let mut notes = Notes::default();
-    let pace =
-        Pace { budget_ns: BUDGET_NS, quota_period_ns: None, task_timeout_ns: 30_000 * MS, load: record.workload.load };
+    let pace = Pace {
+        budget_ns: BUDGET_NS,
+        quota_period_ns: None,
+        task_timeout_ns: 30_000 * MS,
+        load: record.workload.load,
+        goal: Goal::Throughput,
+    };
     let references = HashMap::from([(RUST.to_owned(), reference())]);
     let rules = Rules { pace, references, calls: 0, lost_ns: 0 };
     let (ending, base) = Course::new(hands, &mut notes, record, &mut Saver::new(None), rules).run(race);

@@ -35,7 +35,7 @@ use crate::plan::{Entry, Plan, Settings};
 use crate::protocol::{Failed, Job};
 use crate::race::Rules;
 use crate::record::{Calibration, Disturbance, Ending, Phase, Record, Warning};
-use crate::workload::{Step, Workload};
+use crate::workload::{Goal, Step, Workload};
 use blocks::Pace;
 use course::Course;
 use embedded::Embedded;
@@ -226,7 +226,8 @@ impl Stage<'_> {
             margin: session.workload.objective.margin,
             budget_ns: settings.budget_ns,
             seed: settings.seed,
-            usable_cpus: session.host.usable_cpus(),
+            // Memory hardly varies within a life.
+            is_renewed: session.workload.objective.goal == Goal::Memory,
         };
         let is_equal_work =
             session.workload.steps.iter().all(|step| step.cpu().is_none_or(|cpu| cpu.time_ns.is_none()));
@@ -301,6 +302,7 @@ fn pace(session: &Session) -> Pace {
         quota_period_ns: quota.map(|quota| quota.period_ns),
         task_timeout_ns: session.workload.task_timeout_ns,
         load: session.workload.load,
+        goal: session.workload.objective.goal,
     }
 }
 

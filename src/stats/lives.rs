@@ -7,6 +7,8 @@ use super::trimmed::{Trimmed, median, trimmed_mean, yuen};
 /// of the lives (groups) they come from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AcrossLives {
+    /// The trimmed mean of all values.
+    pub mean: f64,
     /// Yuen's error over all values; `None` below two values.
     pub within: Option<Trimmed>,
     /// The error of the lives' medians around the same mean; `None` below two lives.
@@ -30,7 +32,7 @@ pub fn across_lives(lives: &[Vec<f64>]) -> Option<AcrossLives> {
         let variance = centres.iter().map(|value| (value - centre).powi(2)).sum::<f64>() / (count - 1.0);
         Trimmed { mean, standard_error: (variance / count).sqrt(), degrees_of_freedom: count - 1.0 }
     });
-    Some(AcrossLives { within: yuen(&all), between })
+    Some(AcrossLives { mean, within: yuen(&all), between })
 }
 
 /// The interval of the trimmed mean over all lives: the wider of the interval within lives and that

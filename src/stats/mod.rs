@@ -6,11 +6,13 @@
 
 mod histogram;
 mod lives;
+mod moderated;
 mod trimmed;
 
 pub use histogram::{merged, percentile};
 pub use lives::{AcrossLives, across_lives, interval_across_lives};
-pub use trimmed::{TRIM, Trimmed, median, t_quantile, trimmed_mean, winsorised_variance, yuen};
+pub use moderated::{PRIOR_DEGREES_OF_FREEDOM, Variance, moderated};
+pub use trimmed::{TRIM, Trimmed, median, t_quantile, t_tail, trimmed_mean, winsorised_variance, yuen};
 
 /// An estimate with an interval around it; `low <= value <= high`.
 #[derive(Clone, Copy, Debug, PartialEq)]

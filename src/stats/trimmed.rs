@@ -45,6 +45,15 @@ pub fn t_quantile(probability: f64, degrees_of_freedom: f64) -> f64 {
         .map_or(f64::INFINITY, |distribution| distribution.inverse_cdf(probability))
 }
 
+/// The probability that Student's t exceeds `value`. Where there is no such distribution, 0.5: nothing is known.
+#[must_use]
+pub fn t_tail(value: f64, degrees_of_freedom: f64) -> f64 {
+    if value.is_nan() {
+        return 0.5;
+    }
+    StudentsT::new(0.0, 1.0, degrees_of_freedom).map_or(0.5, |distribution| distribution.sf(value))
+}
+
 /// The values that are numbers, ascending.
 fn sorted(values: &[f64]) -> Vec<f64> {
     let mut sorted: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
@@ -132,6 +141,16 @@ mod tests {
         let estimate = yuen(&values).expect("ten values");
         assert!((estimate.standard_error - (42.5_f64 / 9.0).sqrt() / (0.6 * 10_f64.sqrt())).abs() < 1e-12);
         assert!((estimate.degrees_of_freedom - 5.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn tails_are_those_of_the_quantiles() {
+        for (probability, degrees) in [(0.975, 2.0), (0.95, 6.0), (0.6, 11.0)] {
+            let tail = t_tail(t_quantile(probability, degrees), degrees);
+            assert!((tail - (1.0 - probability)).abs() < 1e-9, "{degrees}: {tail}");
+        }
+        assert_eq!((t_tail(f64::NAN, 3.0), t_tail(1.0, 0.0)), (0.5, 0.5));
+        assert_eq!((t_tail(f64::INFINITY, 3.0), t_tail(f64::NEG_INFINITY, 3.0)), (0.0, 1.0));
     }
 
     #[test]

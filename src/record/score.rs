@@ -1,0 +1,36 @@
+//! What a block says of the objective.
+
+use super::{BlockRecord, CandidateRecord};
+use crate::protocol::Block;
+use crate::workload::Goal;
+
+/// Memory below this is compared as this: the sampling knows no less.
+const PAGE_BYTES: u64 = 4096;
+
+/// The natural logarithm of the objective in one timed block, more is better: the one figure that candidates are
+/// compared by. Without a task in the window it is minus infinity. `memory_bytes` is what the block's life of the agent
+/// took, without the baseline; without it, memory says nothing.
+#[must_use]
+pub fn score(goal: Goal, block: &Block, memory_bytes: Option<u64>) -> Option<f64> {
+    let score = match goal {
+        Goal::Throughput => block.throughput_per_s().ln(),
+        Goal::CpuPerTask if block.tasks > 0 => -(block.usage.cpu_ns().max(1) as f64 / block.tasks as f64).ln(),
+        Goal::CpuPerTask => f64::NEG_INFINITY,
+        Goal::P99 => {
+            let service = block.service.decode().ok().filter(|service| !service.is_empty());
+            service.map_or(f64::NEG_INFINITY, |service| -(service.value_at_quantile(0.99).max(1) as f64).ln())
+        }
+        Goal::Memory => -(memory_bytes?.max(PAGE_BYTES) as f64).ln(),
+    };
+    Some(if score.is_nan() { f64::NEG_INFINITY } else { score })
+}
+
+impl CandidateRecord {
+    /// What the agent took in the life of this block, as sampled in it, without `baseline_bytes`.
+    #[must_use]
+    pub fn memory_bytes(&self, incarnation: u32, baseline_bytes: u64) -> Option<u64> {
+        let of_life = |block: &&BlockRecord| block.incarnation == incarnation;
+        let samples = self.blocks.iter().filter(of_life).filter_map(|block| block.memory);
+        samples.map(|sample| sample.memory_bytes.saturating_sub(baseline_bytes)).max()
+    }
+}
