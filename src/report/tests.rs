@@ -37,6 +37,12 @@ fn two_runtimes_at_120_columns() {
 }
 
 #[test]
+fn an_explanation_at_80_and_120_columns() {
+    golden("src/report/golden/explain-80.txt", &explanation(&judged(), PLAIN_80));
+    golden("src/report/golden/explain-120.txt", &explanation(&of_two_runtimes(), PLAIN_120));
+}
+
+#[test]
 fn choice_at_80_columns() {
     let all = [judged(), undecided(), invalid(), of_two_runtimes()];
     golden("src/report/golden/choice-80.txt", &table(View::Choice, PLAIN_80).document(&all));
@@ -71,12 +77,32 @@ fn no_line_is_wider_than_asked() {
                 assert_eq!(line.trim_end(), line);
             }
         }
+        for judged in [judged(), undecided(), invalid(), of_two_runtimes(), of_long_names()] {
+            for line in explanation(&judged, style).lines() {
+                assert!(line.chars().count() <= usize::from(width), "{width}: {line}");
+                assert_eq!(line.trim_end(), line);
+            }
+        }
     }
+}
+
+/// The sample with the longest name that a candidate can have.
+fn of_long_names() -> Judged {
+    use crate::candidate::{Engine, StartMethod};
+    let mut judged = judged();
+    let rename = |candidate: &mut crate::candidate::Candidate| {
+        candidate.engine = Engine::AsyncioProcesses;
+        candidate.start_method = Some(StartMethod::Forkserver);
+    };
+    judged.record.candidates.iter_mut().for_each(|one| rename(&mut one.candidate));
+    judged.verdict.groups.iter_mut().flat_map(|group| &mut group.rows).for_each(|row| rename(&mut row.candidate));
+    judged
 }
 
 #[test]
 fn a_narrow_terminal_is_no_fault() {
     for width in [0, 1, 20, 40] {
+        assert!(!explanation(&judged(), Style { width, colour: false }).is_empty());
         for view in [EVERYTHING, View::Choice] {
             assert!(!table(view, Style { width, colour: false }).document(&[judged()]).is_empty());
         }
@@ -91,6 +117,9 @@ fn colour_changes_no_character() {
         assert!(coloured.contains('\u{1b}'));
         assert_eq!(escapes.replace_all(&coloured, ""), table(view, PLAIN_120).document(&[judged(), invalid()]));
     }
+    let coloured = explanation(&judged(), COLOURED);
+    assert!(coloured.contains('\u{1b}'));
+    assert_eq!(escapes.replace_all(&coloured, ""), explanation(&judged(), PLAIN_120));
 }
 
 #[test]
