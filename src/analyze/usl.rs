@@ -96,7 +96,9 @@ fn least_squares(columns: &[Vec<f64>], terms: &[usize]) -> Option<[f64; 3]> {
         let projection = dot(&rest, &right);
         right.iter_mut().zip(&rest).for_each(|(it, along)| *it -= projection * along);
         above.push(norm);
-        (basis.push(rest), triangle.push(above), projections.push(projection));
+        basis.push(rest);
+        triangle.push(above);
+        projections.push(projection);
     }
     let mut found = [0.0; 3];
     for (at, term) in terms.iter().enumerate().rev() {

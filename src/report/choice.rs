@@ -1,8 +1,9 @@
 //! A row of "Choosing the Right Tool", as data.
 
 use super::Judged;
+use super::sureness::{confidence, sureness};
 use super::units::{NONE, factor, rate};
-use super::words::{confidence, listed, names, plain, plus_minus, row, sureness};
+use super::words::{listed, names, plain, plus_minus, row};
 use crate::analyze::{Group, Row, Validity};
 use crate::candidate::{Model, Sizes};
 

@@ -1,10 +1,11 @@
 //! The columns of a candidate's figures, as data: what stands in a cell, whatever draws it.
 
+use super::Judged;
 use super::grid::Title;
 use super::scaling::{self, SCALING};
 use super::units::{NONE, bytes, count, duration, percent, rate};
 use super::words::{against_best, plus_minus, status};
-use crate::analyze::{Group, Row};
+use crate::analyze::{Group, Row, Validity};
 
 /// One column.
 pub(super) struct Column {
@@ -57,8 +58,12 @@ pub(super) const COSTS: Sheet = Sheet {
     ],
 };
 
-/// The rows of [`COSTS`] among these, if there is a choice: two at least, of figures that differ as they are printed.
-pub(super) fn choice_of<'a>(group: &Group, rows: &[&'a Row]) -> Vec<&'a Row> {
+/// The rows of [`COSTS`] among these, if there is a choice: two at least, of figures that differ as they are printed,
+/// in a session that can be believed.
+pub(super) fn choice_of<'a>(judged: &Judged, group: &Group, rows: &[&'a Row]) -> Vec<&'a Row> {
+    if judged.verdict.validity == Validity::Invalid {
+        return Vec::new();
+    }
     let undominated: Vec<&Row> = rows.iter().copied().filter(|row| row.undominated).collect();
     let figures = |row: &Row| COSTS.cells(0, group, row)[1..4].to_vec();
     let differ = undominated.windows(2).any(|pair| figures(pair[0]) != figures(pair[1]));

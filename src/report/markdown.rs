@@ -3,7 +3,8 @@
 use super::choice::choices;
 use super::figures::{COSTS, DETAILS, LEGEND, MAIN, Sheet, choice_of};
 use super::grid::Title;
-use super::words::{self, DASH, SURENESS, plain};
+use super::sureness::SURENESS;
+use super::words::{self, DASH, plain};
 use super::{Exporter, Judged, scaling};
 use crate::analyze::{Group, Row};
 
@@ -30,7 +31,7 @@ impl Exporter for CandidatesMarkdown {
                 text.push_str(&format!("- **{label}** {}\n", escaped(&sentence)));
             }
             text.push_str(&format!("\n{}", sheet(&MAIN, group, &rows)));
-            let choice = choice_of(group, &rows);
+            let choice = choice_of(judged, group, &rows);
             if !choice.is_empty() {
                 text.push_str(&headed(&COSTS, group, &choice));
             }

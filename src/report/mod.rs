@@ -15,6 +15,7 @@ mod plan;
 #[cfg(test)]
 mod sample;
 mod scaling;
+mod sureness;
 mod table;
 #[cfg(test)]
 mod tests;

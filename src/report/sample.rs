@@ -1,6 +1,9 @@
 //! A synthetic record with its verdict, for tests: round figures, and one of each thing that a report
 //! must show.
 
+mod race;
+
+use self::race::{decisions, rounds, sweep};
 use super::{Judged, Style};
 use crate::analyze::{
     Answer, Curve, CurveAxis, CurvePoint, Estimate, Group, HostLimit, LimitKind, Percentiles, Row, RuntimeStanding,
@@ -11,8 +14,8 @@ use crate::host::{Facts, FileSystem, ResourceLimits};
 use crate::plan::{Entry, Foreseen, LeftOut, Plan, Settings};
 use crate::protocol::{Block, BlockKind, Failed, FailureKind, Hello, HistogramData, Usage};
 use crate::record::{
-    BlockRecord, Calibration, CandidateRecord, Conclusion, Decision, Disturbance, Ending, Flag, Incarnation,
-    MemorySample, Phase, Record, Round, RuntimeCalibration, Sweep, SweepAxis, SweepPoint, Warning,
+    BlockRecord, Calibration, CandidateRecord, Disturbance, Ending, Incarnation, MemorySample, Record,
+    RuntimeCalibration, Warning,
 };
 use crate::workload::{Connection, Distribution, Goal, Limits, Load, Objective, Payload, Step, Workload};
 
@@ -187,14 +190,9 @@ fn rows() -> Vec<Row> {
         row
     };
     lost.undominated = false;
-    vec![
-        figures(candidate(Engine::ThreadPool, Some(64), None), 1, Status::Best, 2_617.0, 1.0),
-        tied,
-        alone,
-        other_size(32, 3, 1_310.0),
-        other_size(16, 5, 655.0),
-        lost,
-    ]
+    let mut best = figures(candidate(Engine::ThreadPool, Some(64), None), 1, Status::Best, 2_617.0, 1.0);
+    best.relative = estimate(1.0, 0.0);
+    vec![best, tied, alone, other_size(32, 3, 1_310.0), other_size(16, 5, 655.0), lost]
 }
 
 fn verdict(rows: Vec<Row>) -> Verdict {
@@ -248,51 +246,6 @@ fn curve(engine: &str, axis: CurveAxis, points: &[(u32, u32, f64)], knee: Option
             deviation: 0.000_4,
         }),
     }
-}
-
-/// A search, one round of it voided, and a final.
-fn rounds() -> Vec<Round> {
-    let of = |phase, order: &[u32]| Round { order: order.to_vec(), ..Round::of(phase) };
-    let mut rounds = vec![
-        of(Phase::Search, &[0, 5, 3, 2, 4]),
-        of(Phase::Search, &[3, 1]),
-        of(Phase::Search, &[1, 3]),
-        of(Phase::Final, &[1, 0, 2]),
-        of(Phase::Final, &[2, 1]),
-        of(Phase::Final, &[1, 2]),
-    ];
-    rounds[1].flags = vec![Flag::Steal { share: 0.123 }, Flag::RunDelay { share: 0.08 }];
-    rounds[1].voided = true;
-    rounds[4].flags = vec![Flag::Drift { ratio: 1.041 }];
-    rounds
-}
-
-/// What the race of these rounds concluded.
-fn decisions() -> Vec<Decision> {
-    let look = |confidence, contenders| Conclusion::Look { leader: 1, confidence, contenders };
-    let all = [
-        (0, Conclusion::Champion { candidate: 0 }),
-        (2, Conclusion::Champion { candidate: 1 }),
-        (2, Conclusion::Champion { candidate: 2 }),
-        (3, look(0.41, 3)),
-        (3, Conclusion::Screened { candidate: 0, leader: 1, ratio: 0.016_2 }),
-        (4, look(0.87, 2)),
-        (5, look(0.95, 2)),
-    ];
-    all.map(|(round, conclusion)| Decision { round, conclusion }).to_vec()
-}
-
-/// Async overtakes threads where a task computes more.
-fn sweep() -> Sweep {
-    let point = |factor, ratio| SweepPoint {
-        factor,
-        task_cpu_ns: 55_500.0 * factor,
-        ratio,
-        low: ratio - 0.013,
-        high: ratio + 0.013,
-    };
-    let points = vec![point(1.0, 1.006), point(4.0, 1.021), point(16.0, 0.97), point(64.0, 0.91)];
-    Sweep { axis: SweepAxis::TaskCpu, left: 1, right: 2, points }
 }
 
 fn record(rows: &[Row]) -> Record {

@@ -8,7 +8,8 @@ use crate::candidate::{Candidate, Sizes};
 /// The title of the column of sparklines.
 pub(super) const SCALING: &str = "Scaling";
 /// What a sparkline shows.
-pub(super) const SPARKLINE: &str = "Scaling: throughput of the engine at the sizes measured, the smallest first, █ the largest; --details has the figures";
+pub(super) const SPARKLINE: &str =
+    "Scaling: throughput of the engine at each size measured, the smallest size first, █ the largest throughput";
 /// What stands above the lines of all engines.
 pub(super) const HEADING: &str = "Scaling: throughput at each size measured, the others held";
 

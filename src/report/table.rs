@@ -4,7 +4,8 @@ use super::choice::{Choice, choices};
 use super::figures::{COSTS, DETAILS, LEGEND, MAIN, Sheet, choice_of};
 use super::grid::{self, Paint, paint};
 use super::scaling::{SCALING, SPARKLINE};
-use super::words::{self, DASH, SURENESS, plain};
+use super::sureness::{AT_LEAST, SURENESS};
+use super::words::{self, DASH, plain};
 use super::{Candidates, Exporter, Judged, Style, scaling};
 use crate::analyze::{Group, Row, Status};
 
@@ -66,12 +67,13 @@ impl CandidatesTable {
             ));
         }
         if titles.contains(&SCALING) && rows.iter().any(|row| !scaling::sparkline_of(group, row).is_empty()) {
-            text.push_str(&grid::paragraph(SPARKLINE, self.style.width));
+            let further = if self.shown.details { "" } else { "; --details has the figures" };
+            text.push_str(&grid::paragraph(&format!("{SPARKLINE}{further}"), self.style.width));
         }
         if has_dash(group, &rows) {
             text.push_str(&grid::paragraph(DASH, self.style.width));
         }
-        let choice = choice_of(group, &rows);
+        let choice = choice_of(judged, group, &rows);
         if !choice.is_empty() {
             text.push_str(&self.headed(&COSTS, group, &choice));
         }
@@ -93,9 +95,8 @@ impl CandidatesTable {
         text.push_str(&grid::paragraph(LEGEND, self.style.width));
         if !group.curves.is_empty() {
             text.push_str(&self.heading(scaling::HEADING));
-            text.extend(
-                group.curves.iter().map(|curve| grid::labelled(0, "", &scaling::line(curve), self.style.width)),
-            );
+            let line = |curve| grid::labelled(0, &scaling::label(curve), &scaling::line(curve), self.style.width);
+            text.extend(group.curves.iter().map(line));
         }
         text
     }
@@ -199,7 +200,7 @@ impl ChoiceTable {
 
 /// How sure, in a word, with the probability below it: `sure`, `≥95 %`.
 fn sure(choice: &Choice) -> String {
-    let figure = choice.confidence.as_ref().map(|it| format!("\n{}", it.replace(words::AT_LEAST, "≥")));
+    let figure = choice.confidence.as_ref().map(|it| format!("\n{}", it.replace(AT_LEAST, "≥")));
     format!("{}{}", choice.sure, figure.unwrap_or_default())
 }
 

@@ -1,6 +1,7 @@
 //! The sentences that every format shares.
 
 use super::Judged;
+use super::sureness::confidence;
 use super::units::{bytes, count, difference, duration, factor, percent, rate};
 use crate::analyze::{Estimate, Group, HostLimit, LimitKind, Row, RuntimeStanding, Status, Validity};
 use crate::protocol::Note;
@@ -365,34 +366,6 @@ fn indented(line: &str) -> String {
     let depth = line.len() - line.trim_start_matches(' ').len();
     format!("{}{}", " ".repeat(depth.min(16)), plain(line))
 }
-
-/// What stands before a probability that is stated no higher.
-pub(super) const AT_LEAST: &str = "at least ";
-/// The largest probability that is stated.
-const SURE: f64 = 0.95;
-
-/// A probability that is never stated above 95 %: `87 %`, `at least 95 %`.
-pub(super) fn confidence(probability: f64) -> String {
-    if probability >= SURE {
-        format!("{AT_LEAST}95 %")
-    } else {
-        // Rounded down: it is not said to be surer than it is.
-        format!("{:.0} %", (probability.max(0.0) * 100.0 + 1e-9).floor())
-    }
-}
-
-/// How sure an answer is, in a word.
-pub(super) fn sureness(judged: &Judged, group: &Group) -> &'static str {
-    match judged.verdict.validity {
-        Validity::Invalid => "invalid",
-        _ if group.answer.best.is_none() || !group.answer.unresolved.is_empty() => "open",
-        Validity::Noisy => "noisy",
-        Validity::Valid => "sure",
-    }
-}
-
-/// What the words of [`sureness`] mean.
-pub(super) const SURENESS: &str = "Sure: decided beyond the margin on a quiet host; noisy: decided, but the host was disturbed; open: some candidates are undecided; invalid: no answer may be given";
 
 /// What a dash means.
 pub(super) const DASH: &str = "`-`: not measured, or too few samples: a percentile p needs 10 / (1 - p)";

@@ -3,6 +3,7 @@
 use super::builder::{Shape, Synthetic};
 use crate::analyze::{Curve, CurveAxis, Group, analyze};
 use crate::candidate::{Engine, Sizes};
+use crate::protocol::{Failed, FailureKind};
 use crate::record::Phase;
 
 const SHAPE: Shape = Shape { service_ns: 2_000_000, cpu_ns: 1_900_000 };
@@ -70,8 +71,7 @@ fn one_size_or_a_failed_one_is_no_curve() {
         session.round(Phase::Search, 0, &[(one, 100.0)]);
     }
     assert_eq!(analyze(&session.record).groups[0].curves.len(), 1);
-    session.record.candidates[1].failure =
-        Some(crate::protocol::Failed::new(crate::protocol::FailureKind::Task, "lost", ""));
+    session.record.candidates[1].failure = Some(Failed::new(FailureKind::Task, "lost", ""));
     assert!(analyze(&session.record).groups[0].curves.is_empty());
 }
 
@@ -87,4 +87,29 @@ fn engines_come_in_the_order_of_the_plan() {
     let names: Vec<String> =
         analyze(&session.record).groups.remove(0).curves.into_iter().map(|curve| curve.engine).collect();
     assert_eq!(names, ["thread-pool", "rayon"]);
+}
+
+#[test]
+fn only_what_may_be_chosen_is_undominated() {
+    let pool = |workers| Sizes { workers: Some(workers), ..Sizes::default() };
+    let mut session = Synthetic::new();
+    session.noise = 0.0;
+    let mut add = |engine, sizes, speed, bytes: u64| {
+        let one = session.add(engine, sizes, SHAPE);
+        session.round(Phase::Search, 0, &[(one, speed)]);
+        session.memory_block(one, bytes, None);
+        one
+    };
+    let small = add(Engine::Sequential, Sizes::default(), 100.0, 1 << 20);
+    let fast = add(Engine::ThreadPool, pool(2), 200.0, 2 << 20);
+    let neither = add(Engine::Rayon, pool(2), 150.0, 3 << 20);
+    let failed = add(Engine::ThreadPool, pool(4), 900.0, 1 << 20);
+    let infeasible = add(Engine::ThreadPool, pool(8), 800.0, 9 << 20);
+    session.record.candidates[failed].failure = Some(Failed::new(FailureKind::Task, "lost", ""));
+    session.record.workload.objective.limits.memory_bytes = Some(8 << 20);
+    let group = analyze(&session.record).groups.remove(0);
+    let undominated: Vec<usize> =
+        group.rows.iter().filter(|row| row.undominated).map(|row| row.index as usize).collect();
+    assert!(undominated.contains(&small) && undominated.contains(&fast), "{undominated:?}");
+    assert!([neither, failed, infeasible].iter().all(|one| !undominated.contains(one)), "{undominated:?}");
 }

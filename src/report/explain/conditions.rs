@@ -3,7 +3,7 @@
 use super::{Part, Section, counted};
 use crate::record::{Flag, Phase, Round};
 use crate::report::Judged;
-use crate::report::units::{difference, percent};
+use crate::report::units::{factor, percent};
 use crate::report::words::{ending, validity};
 
 /// Counts first, then each round that was disturbed, with what of it came from outside.
@@ -47,7 +47,7 @@ fn flag(flag: &Flag) -> String {
             format!("threads waited {} of their block for a CPU, though there was one for each", percent(*share))
         }
         Flag::Drift { ratio } => {
-            format!("a fixed computation took {} of time after the round against before it", difference(*ratio))
+            format!("the same computation took {} the time after the round that it took before", factor(*ratio))
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::{Part, is_of, name};
 use crate::analyze::{Group, Status};
 use crate::record::{Conclusion, Decision, Phase, Record};
+use crate::report::sureness;
 use crate::report::units::{count, percent};
 use crate::report::words::{self, plain};
 
@@ -84,7 +85,11 @@ fn concluded(record: &Record, group: &Group, conclusion: Conclusion) -> String {
         }
         Conclusion::Champion { candidate } => format!("{} goes into the final", name(record, candidate)),
         Conclusion::Look { leader, confidence, contenders } => {
-            format!("{} leads among {contenders}, confidence {}", name(record, leader), words::confidence(confidence))
+            format!(
+                "{} leads among {contenders}, confidence {}",
+                name(record, leader),
+                sureness::confidence(confidence)
+            )
         }
     }
 }
@@ -109,7 +114,7 @@ fn looked(record: &Record, looks: &Looks) -> Part {
         "{} leads{often}, among {}; confidence {}",
         name(record, leader),
         range(contenders.to_string(), left.to_string()),
-        range(words::confidence(confidence), words::confidence(now))
+        range(sureness::confidence(confidence), sureness::confidence(now))
     );
     Part::Said(label, sentence)
 }

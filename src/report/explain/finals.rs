@@ -29,8 +29,10 @@ fn meeting(record: &Record, group: &Group, met: &[&Row]) -> Vec<Part> {
         return [said].into_iter().chain(concluded).collect();
     }
     let said = rounds_in_words(rounds(record, &group.runtime, Phase::Final));
-    let lives = met.iter().map(|row| lives(record, row)).sum();
-    let started = counted(lives, "life").replace("lifes", "lives");
+    let started = match met.iter().map(|row| lives(record, row)).sum() {
+        1 => "1 life".to_owned(),
+        many => format!("{many} lives"),
+    };
     let titles = vec![
         left("Candidate"),
         right("Blocks"),
@@ -44,7 +46,7 @@ fn meeting(record: &Record, group: &Group, met: &[&Row]) -> Vec<Part> {
         vec![
             row.candidate.short(),
             blocks(record, row.index, Phase::Final).count().to_string(),
-            self::lives(record, row).to_string(),
+            lives(record, row).to_string(),
             row.throughput_per_s.map_or(NONE.to_owned(), |it| rate(it.value)),
             row.throughput_per_s.map_or(NONE.to_owned(), plus_minus),
             row.service.p99_ns.map_or(NONE.to_owned(), |time| duration(time as f64)),
@@ -52,8 +54,10 @@ fn meeting(record: &Record, group: &Group, met: &[&Row]) -> Vec<Part> {
         ]
     };
     let rows = met.iter().map(|row| (cells(row), Paint::Plain)).collect();
-    let mut parts =
-        vec![Part::said(format!("{said}, {}, {started}", counted(met.len(), "candidate"))), Part::Table(titles, rows)];
+    let mut parts = vec![
+        Part::said(format!("{said}, {}, {started}; figures are over all blocks", counted(met.len(), "candidate"))),
+        Part::Table(titles, rows),
+    ];
     parts.extend(concluded);
     parts
 }

@@ -52,8 +52,12 @@ fn sections(judged: &Judged, group: &Group) -> Vec<Section> {
 }
 
 fn between_runtimes(judged: &Judged) -> Section {
-    let said = words::runtimes(judged).into_iter().map(|line| Part::Said(String::new(), line));
-    Section { heading: "Runtimes, on the same steps".to_owned(), parts: said.collect() }
+    let mut parts: Vec<Part> = words::runtimes(judged).into_iter().map(Part::said).collect();
+    if !parts.is_empty() {
+        let met = judged.record.rounds.iter().filter(|round| round.phase == Phase::Runtimes);
+        parts.insert(0, Part::said(format!("{} of their leaders", rounds_in_words(met))));
+    }
+    Section { heading: "Runtimes, on the same steps".to_owned(), parts }
 }
 
 /// What the user should know beside the reasoning.

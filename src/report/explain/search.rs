@@ -7,7 +7,7 @@ use crate::record::{Conclusion, Phase, Record, RuntimeCalibration, Warning};
 use crate::report::grid::Paint;
 use crate::report::scaling;
 use crate::report::units::{NONE, count, rate};
-use crate::report::words::{plain, plus_minus};
+use crate::report::words::{listed, plain, plus_minus};
 
 /// Every size that was measured, engine by engine as planned, and which of them went on.
 pub(super) fn section(record: &Record, group: &Group) -> Section {
@@ -24,6 +24,7 @@ pub(super) fn section(record: &Record, group: &Group) -> Section {
         parts.insert(0, Part::said(sentence));
     }
     parts.push(Part::Table(titles, lines));
+    parts.extend(cut(record, &group.runtime));
     parts.extend(group.curves.iter().map(|curve| Part::Said(scaling::label(curve), scaling::line(curve))));
     parts.extend(decisions::said(record, group, |phase| phase == Phase::Search));
     Section { heading: "Search: the best size of each engine".to_owned(), parts }
@@ -66,25 +67,27 @@ fn outcome(record: &Record, row: &Row) -> String {
         .iter()
         .find(|decision| matches!(decision.conclusion, Conclusion::Champion { candidate } if candidate == row.index));
     let finals = blocks(record, row.index, Phase::Final).count();
-    let mut said = match champion {
+    match champion {
         Some(decision) => format!("champion, after round {}", u64::from(decision.round) + 1),
         None if finals > 0 => format!("champion, {} in the final", counted(finals, "block")),
         None => String::new(),
-    };
-    if is_cut(record, row) {
-        let gap = if said.is_empty() { "" } else { "; " };
-        said.push_str(&format!("{gap}the search was cut by the budget"));
     }
-    said
 }
 
-fn is_cut(record: &Record, row: &Row) -> bool {
-    let engine = Candidate { sizes: Sizes::default(), ..row.candidate.clone() };
-    let name = engine.short();
-    record.warnings.iter().any(|warning| match warning {
-        Warning::SearchCut { runtime, engines } => *runtime == engine.runtime && engines.contains(&name),
-        _ => false,
-    })
+/// Whose search the budget ended.
+fn cut(record: &Record, runtime: &str) -> Option<Part> {
+    let engines: Vec<String> = record
+        .warnings
+        .iter()
+        .filter_map(|warning| match warning {
+            Warning::SearchCut { runtime: of, engines } if of == runtime => Some(engines),
+            _ => None,
+        })
+        .flatten()
+        .map(|engine| plain(engine))
+        .collect();
+    let said = format!("the budget ended the search of {} before their best was found", listed(&engines, "and"));
+    (!engines.is_empty()).then(|| Part::said(said))
 }
 
 fn paint(row: &Row) -> Paint {

@@ -70,3 +70,29 @@ fn turn(points: &[SweepPoint], one: &str, other: &str) -> String {
         (_, None) => "nowhere do they differ beyond the noise".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_better_side_changes_only_beyond_the_noise() {
+        let said = |ratios: &[f64]| {
+            let point = |(at, ratio): (usize, &f64)| SweepPoint {
+                factor: 1.0,
+                task_cpu_ns: 1000.0 * (at + 1) as f64,
+                ratio: *ratio,
+                low: ratio - 0.01,
+                high: ratio + 0.01,
+            };
+            turn(&ratios.iter().enumerate().map(point).collect::<Vec<_>>(), "a", "b")
+        };
+        assert_eq!(
+            said(&[1.1, 1.005, 0.995, 0.9]),
+            "it turns between 1.00 µs and 4.00 µs of CPU time a task: a is better below, b above"
+        );
+        assert_eq!(said(&[1.005, 0.9, 0.995]), "it does not turn: where they differ, b is better");
+        assert_eq!(said(&[1.005, 0.995]), "nowhere do they differ beyond the noise");
+        assert_eq!(said(&[f64::NAN]), "nowhere do they differ beyond the noise");
+    }
+}
