@@ -96,7 +96,7 @@ fn comparison(judged: &Judged, group: &Group, met: &[&Row]) -> Section {
             row.candidate.short(),
             interval.map_or(NONE.to_owned(), |it| difference(it.value)),
             interval.map_or(NONE.to_owned(), |it| format!("{} to {}", difference(it.low), difference(it.high))),
-            rule(row, reference, margin),
+            rule(row, margin),
         ]
     };
     let rows = rivals.into_iter().map(|row| (cells(row), paint(row))).collect();
@@ -115,11 +115,11 @@ fn is_reference(row: &Row) -> bool {
 
 /// What the rule makes of a row, and where its interval lies, if that is the reason. The rule looks at the leader,
 /// which need not be the best, and at narrower or wider intervals, so the interval may not be the whole reason.
-fn rule(row: &Row, reference: &str, margin: f64) -> String {
+fn rule(row: &Row, margin: f64) -> String {
     let (lowest, highest) = (1.0 / (1.0 + margin), 1.0 + margin);
     let said = match (&row.status, row.relative) {
         (Status::Best, _) => "the best",
-        (_, Some(_)) if is_reference(row) => return format!("undecided: it is the {reference}, but not beyond doubt"),
+        (_, Some(_)) if is_reference(row) => "undecided: it leads, but is not named the best",
         (Status::Tied, Some(it)) if it.low >= lowest && it.high <= highest => {
             "tied: the interval lies inside the margin"
         }
