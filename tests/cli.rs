@@ -186,7 +186,55 @@ fn a_record_that_is_none_is_refused() {
     };
     assert!(text("not json").contains("is not a conbench record: expected"));
     assert!(text("{\"format_version\": 999}").contains("has record format 999"));
-    assert!(text("{\"format_version\": 2}").contains("missing field `records`"));
+    assert!(text("{\"format_version\": 3}").contains("missing field `records`"));
+}
+
+#[test]
+fn a_record_is_explained_step_by_step() {
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/reports/sample.json");
+    let whole = run(&["explain", sample]);
+    assert_eq!((whole.err.as_str(), whole.code), ("", Some(0)));
+    let steps = [
+        "Host and validity\n",
+        "\nSearch: the best size of each engine\n",
+        "\nFinal: the engines' best, interleaved\n",
+        "\nConclusion\n",
+        "\nWhy: ",
+        "\nLimit: ",
+    ];
+    let places: Vec<Option<usize>> = steps.iter().map(|step| whole.out.find(step)).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}\n{}", whole.out);
+    assert!(whole.out.lines().all(|line| line.chars().count() <= 100), "{}", whole.out);
+    assert!(!whole.out.contains('\u{1b}'));
+    assert!(run(&["explain", sample, "--colour", "always"]).out.contains('\u{1b}'));
+
+    let text = std::fs::read_to_string(sample).expect("the sample record");
+    let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let name = value["records"][0]["workload"]["name"].as_str().expect("a name");
+    assert_eq!(run(&["explain", sample, "--workload", name]).out, whole.out);
+    let ran = run(&["explain", sample, "--workload", &format!("{name}x")]);
+    let expected = format!("error: the record holds no workload `{name}x`: did you mean `{name}`?\n");
+    assert_eq!((ran.out.as_str(), ran.err, ran.code), ("", expected, Some(2)));
+    let ran = run(&["explain", sample, "--workload", "?"]);
+    assert_eq!(ran.err, format!("error: the record holds no workload `?`: it holds `{name}`\n"));
+}
+
+#[test]
+fn what_is_no_record_is_not_explained() {
+    refused(
+        &["explain", "no-such.json"],
+        "error: cannot read `no-such.json`: No such file or directory (os error 2)\n",
+    );
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("record.json");
+    for (content, fault) in
+        [("{", "is not a conbench record: EOF"), ("{\"format_version\": 999}", "has record format 999")]
+    {
+        std::fs::write(&file, content).expect("written");
+        let ran = run(&["explain", file.to_str().expect("UTF-8")]);
+        assert!(ran.err.contains(fault), "{}", ran.err);
+        assert_eq!((ran.out.as_str(), ran.code), ("", Some(2)));
+    }
 }
 
 #[test]
@@ -194,7 +242,7 @@ fn a_plan_in_json_is_json_alone() {
     let ran = run(&["plan", "web-scraping", "--format", "json", "--runtimes", "rust"]);
     assert_eq!((ran.err.as_str(), ran.code), ("", Some(0)));
     let value: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON and nothing else");
-    assert_eq!(value["format_version"], 2);
+    assert_eq!(value["format_version"], 3);
     assert_eq!(value["workload"]["name"], "web-scraping");
     assert_eq!(value["settings"]["seed"], 1);
 }

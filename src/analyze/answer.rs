@@ -5,7 +5,7 @@ use super::figures::{Figures, estimate, timed};
 use super::limit::{limit, task};
 use super::validity::Judged;
 use super::words::time;
-use super::{Answer, Estimate, Group, Row, Status, Validity, why};
+use super::{Answer, Estimate, Group, Row, Status, Validity, pareto, scaling, why};
 use crate::candidate::{Candidate, Model, Simplicity, Sizes};
 use crate::race::{Judgement, MOST_CONFIDENCE, Rival, Standing};
 use crate::record::{Phase, Record, Warning};
@@ -64,13 +64,15 @@ pub(super) fn group(record: &Record, runtime: &str, mut figures: Vec<Figures>, j
             place(row, contest);
         }
     }
+    pareto::mark(&mut rows);
+    let curves = scaling::curves(record, &rows, judged.margin);
     rows.sort_by(|a, b| order(a).0.cmp(&order(b).0).then(order(b).1.total_cmp(&order(a).1)));
     let answer = contest.as_ref().map_or_else(no_answer, |contest| answer(record, contest));
     let why = why::why(
         record,
         &why::Evidence { rows: &rows, contest: contest.as_ref(), limit: limit.as_ref(), task, judged },
     );
-    Group { runtime: runtime.to_owned(), answer, why, limit, rows, curves: Vec::new() }
+    Group { runtime: runtime.to_owned(), answer, why, limit, rows, curves }
 }
 
 fn no_answer() -> Answer {

@@ -7,9 +7,12 @@ mod answer;
 mod compare;
 mod figures;
 mod limit;
+mod pareto;
 mod runtimes;
+mod scaling;
 #[cfg(test)]
 mod tests;
+mod usl;
 mod validity;
 mod why;
 mod words;

@@ -93,6 +93,12 @@ pub(super) fn judged(record: Record) -> Judged {
     Judged { verdict: analyze::analyze(&record), record }
 }
 
+/// The records of a saved file, each with its verdict.
+pub(super) fn stored(path: &Path) -> Result<Vec<Judged>, Failure> {
+    let recording = record::read(path).map_err(Failure::Read)?;
+    Ok(recording.records.into_iter().map(judged).collect())
+}
+
 /// What plans are made from, beside workloads.
 pub(super) struct Planning<'a> {
     selection: &'a Selection,

@@ -8,6 +8,7 @@ mod args;
 pub mod check;
 mod completions;
 mod exit;
+mod explain;
 mod failure;
 mod hidden;
 pub mod host;
@@ -64,6 +65,8 @@ enum Verb {
     Plan(Box<plan::PlanArgs>),
     /// Show a saved record again
     Report(report::ReportArgs),
+    /// Show how the verdict of a saved record came about, step by step
+    Explain(explain::ExplainArgs),
     /// Check workload files, without running them
     Check(check::CheckArgs),
     /// List the shipped workloads, the engines and the steps
@@ -144,6 +147,7 @@ fn dispatch(verb: Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Recommend(args) => recommend::run(&args, terminal),
         Verb::Plan(args) => plan::run(&args, terminal),
         Verb::Report(args) => report::run(&args, terminal),
+        Verb::Explain(args) => explain::run(&args, terminal),
         Verb::Check(args) => plainly(terminal, |out, err, colour| check::run(&args, out, err, colour)),
         Verb::List(args) => plainly(terminal, |out, err, colour| list::run(&args, out, err, colour)),
         Verb::Init(args) => plainly(terminal, |out, err, colour| init::run(&args, out, err, colour)),

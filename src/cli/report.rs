@@ -6,8 +6,7 @@ use clap::ValueEnum;
 
 use super::args::Shown;
 use super::{Exit, Failure, Terminal, measure};
-use crate::record;
-use crate::report::{self, Judged, View};
+use crate::report::{self, View};
 
 /// What `report` is told.
 #[derive(clap::Args, Clone, Debug)]
@@ -32,13 +31,12 @@ enum Verb {
 
 /// Prints the record.
 pub(super) fn run(args: &ReportArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let recording = record::read(&args.record).map_err(Failure::Read)?;
-    let usual = if recording.records.len() == 1 { Verb::Run } else { Verb::Recommend };
+    let all = measure::stored(&args.record)?;
+    let usual = if all.len() == 1 { Verb::Run } else { Verb::Recommend };
     let view = match args.view.unwrap_or(usual) {
         Verb::Run => measure::candidates(args.shown),
         Verb::Recommend => View::Choice,
     };
-    let all: Vec<Judged> = recording.records.into_iter().map(measure::judged).collect();
     match measure::exporter(view, args.shown.format, terminal) {
         Some(exporter) => terminal.print(&exporter.document(&all))?,
         None => terminal.print(&report::records_json(&all)?)?,

@@ -1,8 +1,9 @@
 //! A row of "Choosing the Right Tool", as data.
 
 use super::Judged;
+use super::sureness::{confidence, sureness};
 use super::units::{NONE, factor, rate};
-use super::words::{listed, names, plain, plus_minus, row, sureness};
+use super::words::{listed, names, plain, plus_minus, row};
 use crate::analyze::{Group, Row, Validity};
 use crate::candidate::{Model, Sizes};
 
@@ -25,6 +26,8 @@ pub(super) struct Choice {
     pub(super) over_next: String,
     /// `sure`, `noisy`, `open`, `invalid`.
     pub(super) sure: &'static str,
+    /// The probability behind it: `at least 95 %`, `87 %`.
+    pub(super) confidence: Option<String>,
     /// What is equivalent.
     pub(super) ties: String,
     /// Why.
@@ -60,6 +63,7 @@ fn choice(judged: &Judged, group: &Group) -> Choice {
     let Some(best) = group.answer.best.and_then(|index| row(group, index)) else {
         let mut choice = Choice::unanswered("no clear winner", sure, why);
         choice.ties = listed(&names(group, &group.answer.unresolved), "and");
+        choice.confidence = group.answer.confidence.map(confidence);
         return choice;
     };
     let engine = best.candidate.engine;
@@ -79,6 +83,7 @@ fn choice(judged: &Judged, group: &Group) -> Choice {
         over_sequential: over_sequential.map_or(String::new(), |gain| format!("{gain} sequential")),
         over_next: over_next.map_or(String::new(), |lead| format!("{lead} the next")),
         sure,
+        confidence: group.answer.confidence.map(confidence),
         ties: listed(&names(group, &group.answer.ties), "and"),
         why,
     }
@@ -114,6 +119,7 @@ impl Choice {
             over_sequential: String::new(),
             over_next: String::new(),
             sure,
+            confidence: None,
             ties: String::new(),
             why,
         }

@@ -1,9 +1,11 @@
 //! The columns of a candidate's figures, as data: what stands in a cell, whatever draws it.
 
+use super::Judged;
 use super::grid::Title;
+use super::scaling::{self, SCALING};
 use super::units::{NONE, bytes, count, duration, percent, rate};
 use super::words::{against_best, plus_minus, status};
-use crate::analyze::Row;
+use crate::analyze::{Group, Row, Validity};
 
 /// One column.
 pub(super) struct Column {
@@ -12,7 +14,7 @@ pub(super) struct Column {
     /// The order in which columns are kept where not all have room: 0 always is.
     pub(super) rank: u8,
     /// What stands in it.
-    pub(super) cell: fn(&Row) -> String,
+    pub(super) cell: fn(&Group, &Row) -> String,
 }
 
 /// A table of figures with its heading.
@@ -27,67 +29,92 @@ pub(super) struct Sheet {
 pub(super) const MAIN: Sheet = Sheet {
     heading: "",
     columns: &[
-        left("Candidate", 0, |row| row.candidate.short()),
-        left("Model", 5, |row| row.candidate.model().to_string()),
-        right("Tasks", 0, |row| row.throughput_per_s.map_or(none(), |estimate| rate(estimate.value))),
-        right("95 %", 2, |row| row.throughput_per_s.map_or(none(), plus_minus)),
-        right("vs best", 1, against_best),
-        right("p50", 4, |row| time(row.service.p50_ns)),
-        right("p99", 3, |row| time(row.service.p99_ns)),
-        right("CPU/task", 6, |row| {
+        left("Candidate", 0, |_, row| row.candidate.short()),
+        left("Model", 6, |_, row| row.candidate.model().to_string()),
+        right("Tasks", 0, |_, row| row.throughput_per_s.map_or(none(), |estimate| rate(estimate.value))),
+        right("95 %", 2, |_, row| row.throughput_per_s.map_or(none(), plus_minus)),
+        right("vs best", 1, |_, row| against_best(row)),
+        left(SCALING, 4, scaling::sparkline_of),
+        right("p50", 5, |_, row| time(row.service.p50_ns)),
+        right("p99", 3, |_, row| time(row.service.p99_ns)),
+        right("CPU/task", 8, |_, row| {
             row.cpu_user_ns_per_task.zip(row.cpu_system_ns_per_task).map_or(none(), |(a, b)| duration(a + b))
         }),
-        right("Memory", 7, |row| size(row.memory_bytes)),
-        right("Startup", 8, |row| time(row.startup_ns)),
-        left("Status", 0, |row| status(&row.status).to_owned()),
+        right("Memory", 7, |_, row| size(row.memory_bytes)),
+        right("Startup", 9, |_, row| time(row.startup_ns)),
+        left("Status", 0, |_, row| status(&row.status).to_owned()),
     ],
 };
+
+/// What a choice costs: the figures that a choice among the undominated trades against each other.
+pub(super) const COSTS: Sheet = Sheet {
+    heading: "What the choice costs: nothing measured beats these on throughput, p99 and memory at once",
+    columns: &[
+        left("Candidate", 0, |_, row| row.candidate.short()),
+        right("Tasks", 0, |_, row| row.throughput_per_s.map_or(none(), |estimate| rate(estimate.value))),
+        right("p99", 0, |_, row| time(row.service.p99_ns)),
+        right("Memory", 0, |_, row| size(row.memory_bytes)),
+        left("Status", 0, |_, row| status(&row.status).to_owned()),
+    ],
+};
+
+/// The rows of [`COSTS`] among these, if there is a choice: two at least, of figures that differ as they are printed,
+/// in a session that can be believed.
+pub(super) fn choice_of<'a>(judged: &Judged, group: &Group, rows: &[&'a Row]) -> Vec<&'a Row> {
+    if judged.verdict.validity == Validity::Invalid {
+        return Vec::new();
+    }
+    let undominated: Vec<&Row> = rows.iter().copied().filter(|row| row.undominated).collect();
+    let figures = |row: &Row| COSTS.cells(0, group, row)[1..4].to_vec();
+    let differ = undominated.windows(2).any(|pair| figures(pair[0]) != figures(pair[1]));
+    if differ { undominated } else { Vec::new() }
+}
 
 /// Everything else.
 pub(super) const DETAILS: [Sheet; 3] = [
     Sheet {
         heading: "Latency: service time per task, and queueing before it",
         columns: &[
-            left("Candidate", 0, |row| row.candidate.short()),
-            right("p50", 0, |row| time(row.service.p50_ns)),
-            right("p90", 3, |row| time(row.service.p90_ns)),
-            right("p99", 0, |row| time(row.service.p99_ns)),
-            right("p99.9", 1, |row| time(row.service.p999_ns)),
-            right("Max", 0, |row| time(row.service.max_ns)),
-            right("Samples", 2, |row| count(row.service.samples as f64)),
-            right("Queue p50", 4, |row| time(row.queueing.p50_ns)),
-            right("p99", 5, |row| time(row.queueing.p99_ns)),
+            left("Candidate", 0, |_, row| row.candidate.short()),
+            right("p50", 0, |_, row| time(row.service.p50_ns)),
+            right("p90", 3, |_, row| time(row.service.p90_ns)),
+            right("p99", 0, |_, row| time(row.service.p99_ns)),
+            right("p99.9", 1, |_, row| time(row.service.p999_ns)),
+            right("Max", 0, |_, row| time(row.service.max_ns)),
+            right("Samples", 2, |_, row| count(row.service.samples as f64)),
+            right("Queue p50", 4, |_, row| time(row.queueing.p50_ns)),
+            right("p99", 5, |_, row| time(row.queueing.p99_ns)),
         ],
     },
     Sheet {
         heading: "Cost per task, and memory under load",
         columns: &[
-            left("Candidate", 0, |row| row.candidate.short()),
-            right("User", 0, |row| nanoseconds(row.cpu_user_ns_per_task)),
-            right("System", 0, |row| nanoseconds(row.cpu_system_ns_per_task)),
-            right("Waits", 0, |row| number(row.voluntary_switches_per_task)),
-            right("Preempted", 2, |row| number(row.involuntary_switches_per_task)),
-            right("Server", 4, |row| nanoseconds(row.server_cpu_ns_per_task)),
-            right("Pickled", 5, |row| {
+            left("Candidate", 0, |_, row| row.candidate.short()),
+            right("User", 0, |_, row| nanoseconds(row.cpu_user_ns_per_task)),
+            right("System", 0, |_, row| nanoseconds(row.cpu_system_ns_per_task)),
+            right("Waits", 0, |_, row| number(row.voluntary_switches_per_task)),
+            right("Preempted", 2, |_, row| number(row.involuntary_switches_per_task)),
+            right("Server", 4, |_, row| nanoseconds(row.server_cpu_ns_per_task)),
+            right("Pickled", 5, |_, row| {
                 row.serialisation_bytes_per_task.map_or(none(), |size| bytes(size.round() as u64))
             }),
-            right("Pickling", 6, |row| nanoseconds(row.serialisation_ns_per_task)),
-            right("Memory", 1, |row| size(row.memory_bytes)),
-            right("Files", 3, |row| size(row.file_pages_bytes)),
+            right("Pickling", 6, |_, row| nanoseconds(row.serialisation_ns_per_task)),
+            right("Memory", 1, |_, row| size(row.memory_bytes)),
+            right("Files", 3, |_, row| size(row.file_pages_bytes)),
         ],
     },
     Sheet {
         heading: "Life: from start to end, and what backs the figures",
         columns: &[
-            left("Candidate", 0, |row| row.candidate.short()),
-            right("Boot", 5, |row| time(row.boot_ns)),
-            right("Startup", 0, |row| time(row.startup_ns)),
-            right("Teardown", 1, |row| time(row.teardown_ns)),
-            right("Of limit", 0, |row| row.limit_share.map_or(none(), percent)),
-            right("Stall", 0, |row| time(row.longest_stall_ns)),
-            left("Results", 0, checked),
-            right("Blocks", 4, |row| row.blocks.to_string()),
-            right("Lives", 3, |row| row.incarnations.to_string()),
+            left("Candidate", 0, |_, row| row.candidate.short()),
+            right("Boot", 5, |_, row| time(row.boot_ns)),
+            right("Startup", 0, |_, row| time(row.startup_ns)),
+            right("Teardown", 1, |_, row| time(row.teardown_ns)),
+            right("Of limit", 0, |_, row| row.limit_share.map_or(none(), percent)),
+            right("Stall", 0, |_, row| time(row.longest_stall_ns)),
+            left("Results", 0, |_, row| checked(row)),
+            right("Blocks", 4, |_, row| row.blocks.to_string()),
+            right("Lives", 3, |_, row| row.incarnations.to_string()),
         ],
     },
 ];
@@ -107,8 +134,8 @@ impl Sheet {
     }
 
     /// The cells of the same columns.
-    pub(super) fn cells(&self, rank: u8, row: &Row) -> Vec<String> {
-        self.columns.iter().filter(|column| column.rank <= rank).map(|column| (column.cell)(row)).collect()
+    pub(super) fn cells(&self, rank: u8, group: &Group, row: &Row) -> Vec<String> {
+        self.columns.iter().filter(|column| column.rank <= rank).map(|column| (column.cell)(group, row)).collect()
     }
 }
 
@@ -141,10 +168,10 @@ fn size(value: Option<u64>) -> String {
     value.map_or(none(), bytes)
 }
 
-const fn left(text: &'static str, rank: u8, cell: fn(&Row) -> String) -> Column {
+const fn left(text: &'static str, rank: u8, cell: fn(&Group, &Row) -> String) -> Column {
     Column { title: Title { text, right: false }, rank, cell }
 }
 
-const fn right(text: &'static str, rank: u8, cell: fn(&Row) -> String) -> Column {
+const fn right(text: &'static str, rank: u8, cell: fn(&Group, &Row) -> String) -> Column {
     Column { title: Title { text, right: true }, rank, cell }
 }

@@ -79,17 +79,52 @@ pub(super) fn lines(titles: &[Title], rows: &[(Vec<String>, Paint)], colour: boo
 
 /// The width that [`lines`] needs for these columns.
 pub(super) fn needed(titles: &[Title], rows: &[(Vec<String>, Paint)]) -> usize {
+    let widths = natural(titles, rows);
+    (widths.iter().sum::<usize>() + usize::from(GAP) * titles.len()).saturating_sub(usize::from(GAP))
+}
+
+/// The width of each column that wraps nothing.
+fn natural(titles: &[Title], rows: &[(Vec<String>, Paint)]) -> Vec<usize> {
     let cell = |at: usize| rows.iter().filter_map(move |row| row.0.get(at)).map(|text| text.chars().count());
-    let widths = titles.iter().enumerate().map(|(at, title)| cell(at).max().unwrap_or(0).max(title.text.len()));
-    (widths.sum::<usize>() + usize::from(GAP) * titles.len()).saturating_sub(usize::from(GAP))
+    titles.iter().enumerate().map(|(at, title)| cell(at).max().unwrap_or(0).max(title.text.len())).collect()
+}
+
+/// A table that is never wider than `width`: what has no room wraps, the last column first, then the first.
+pub(super) fn fitted(titles: &[Title], rows: &[(Vec<String>, Paint)], width: u16, colour: bool) -> String {
+    let excess = needed(titles, rows).saturating_sub(usize::from(width));
+    if excess == 0 {
+        return lines(titles, rows, colour);
+    }
+    let narrowest = usize::from(NARROWEST);
+    let mut widths = natural(titles, rows);
+    let mut left = excess;
+    for at in [widths.len().saturating_sub(1), 0] {
+        if let Some(own) = widths.get_mut(at) {
+            let cut = left.min(own.saturating_sub(narrowest));
+            *own -= cut;
+            left -= cut;
+        }
+    }
+    let widths: Vec<u16> = widths.into_iter().map(|own| u16::try_from(own).unwrap_or(u16::MAX)).collect();
+    let head: Vec<String> = titles.iter().map(|title| title.text.to_owned()).collect();
+    let right: Vec<bool> = titles.iter().map(|title| title.right).collect();
+    let rule = widths.iter().map(|own| rule(own.saturating_add(GAP))).collect::<String>();
+    let rule: String = rule.chars().take(rule.chars().count().saturating_sub(usize::from(GAP))).collect();
+    let painted = |cells: &[String], how: Paint| -> String {
+        side_by_side(cells, &widths, &right, GAP).iter().map(|line| paint(line, how, colour) + "\n").collect()
+    };
+    let mut text = painted(&head, Paint::Bold) + &paint(&rule, Paint::Faint, colour) + "\n";
+    text.extend(rows.iter().map(|(cells, how)| painted(cells, *how)));
+    text
 }
 
 /// Cells side by side, each wrapped to its width.
 pub(super) fn wrapped(cells: &[String], widths: &[u16]) -> Vec<String> {
-    side_by_side(cells, widths, GAP)
+    side_by_side(cells, widths, &[], GAP)
 }
 
-fn side_by_side(cells: &[String], widths: &[u16], gap: u16) -> Vec<String> {
+/// `right` says which columns are aligned to the right; those beyond it are not.
+fn side_by_side(cells: &[String], widths: &[u16], right: &[bool], gap: u16) -> Vec<String> {
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(widths.iter().map(|width| width + gap).sum());
@@ -97,6 +132,9 @@ fn side_by_side(cells: &[String], widths: &[u16], gap: u16) -> Vec<String> {
     for (column, width) in table.column_iter_mut().zip(widths) {
         column.set_padding((0, gap));
         column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width + gap)));
+    }
+    for (column, _) in table.column_iter_mut().zip(right).filter(|(_, right)| **right) {
+        column.set_cell_alignment(CellAlignment::Right);
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect()
 }
@@ -107,13 +145,13 @@ pub(super) fn labelled(indent: u16, label: &str, text: &str, width: u16) -> Stri
     let taken = indent.saturating_add(label_width).saturating_add(1);
     let text_width = width.saturating_sub(taken).max(NARROWEST);
     let margin = " ".repeat(usize::from(indent));
-    let lines = side_by_side(&[label.to_owned(), text.to_owned()], &[label_width, text_width], 1);
+    let lines = side_by_side(&[label.to_owned(), text.to_owned()], &[label_width, text_width], &[], 1);
     lines.iter().map(|line| format!("{margin}{line}\n")).collect()
 }
 
 /// A text wrapped to a width.
 pub(super) fn paragraph(text: &str, width: u16) -> String {
-    side_by_side(&[text.to_owned()], &[width.max(NARROWEST)], 0).iter().map(|line| format!("{line}\n")).collect()
+    side_by_side(&[text.to_owned()], &[width.max(NARROWEST)], &[], 0).iter().map(|line| format!("{line}\n")).collect()
 }
 
 /// The rule below a header that is `width` wide.

@@ -1,11 +1,12 @@
 //! Reports in Markdown, with nothing left out.
 
 use super::choice::choices;
-use super::figures::{DETAILS, LEGEND, MAIN, Sheet};
+use super::figures::{COSTS, DETAILS, LEGEND, MAIN, Sheet, choice_of};
 use super::grid::Title;
-use super::words::{self, DASH, SURENESS, plain};
-use super::{Exporter, Judged};
-use crate::analyze::Row;
+use super::sureness::SURENESS;
+use super::words::{self, DASH, plain};
+use super::{Exporter, Judged, scaling};
+use crate::analyze::{Group, Row};
 
 /// The candidates of each record, with every size and every figure.
 pub(super) struct CandidatesMarkdown;
@@ -29,11 +30,19 @@ impl Exporter for CandidatesMarkdown {
             for (label, sentence) in words::answer(judged, group) {
                 text.push_str(&format!("- **{label}** {}\n", escaped(&sentence)));
             }
-            text.push_str(&format!("\n{}", sheet(&MAIN, &rows)));
-            for details in &DETAILS {
-                text.push_str(&format!("\n{}\n\n{}", details.heading, sheet(details, &rows)));
+            text.push_str(&format!("\n{}", sheet(&MAIN, group, &rows)));
+            let choice = choice_of(judged, group, &rows);
+            if !choice.is_empty() {
+                text.push_str(&headed(&COSTS, group, &choice));
             }
+            text.extend(DETAILS.iter().map(|details| headed(details, group, &rows)));
             text.push_str(&format!("\n{LEGEND}\n\n{DASH}\n"));
+            if !group.curves.is_empty() {
+                text.push_str(&format!("\n{}\n\n", scaling::HEADING));
+                let line = |curve| escaped(&format!("{} {}", scaling::label(curve), scaling::line(curve)));
+                text.extend(group.curves.iter().map(|curve| format!("- {}\n", line(curve))));
+                text.push_str(&format!("\n{}\n", scaling::SPARKLINE));
+            }
         }
         let runtimes = words::runtimes(judged);
         if !runtimes.is_empty() {
@@ -73,7 +82,7 @@ impl Exporter for ChoiceMarkdown {
                 choice.sizes,
                 choice.throughput,
                 lead,
-                choice.sure.to_owned(),
+                [Some(choice.sure.to_owned()), choice.confidence].into_iter().flatten().collect::<Vec<_>>().join(", "),
                 choice.ties,
                 choice.why,
             ])
@@ -115,9 +124,13 @@ fn notes(judged: &Judged) -> String {
     lines.iter().map(|line| format!("- {}\n", escaped(line))).collect()
 }
 
-fn sheet(sheet: &Sheet, rows: &[&Row]) -> String {
+fn headed(of: &Sheet, group: &Group, rows: &[&Row]) -> String {
+    format!("\n{}\n\n{}", of.heading, sheet(of, group, rows))
+}
+
+fn sheet(sheet: &Sheet, group: &Group, rows: &[&Row]) -> String {
     let mut text = header(&sheet.titles(u8::MAX));
-    text.extend(rows.iter().map(|row| line(&sheet.cells(u8::MAX, row))));
+    text.extend(rows.iter().map(|row| line(&sheet.cells(u8::MAX, group, row))));
     text
 }
 

@@ -1,10 +1,12 @@
 //! Reports: records and their verdicts as a table, Markdown or JSON. Pure: the same records, view and
 //! style always give the same bytes, so that a stored record prints what the live session printed.
 //!
-//! One file an exporter (`table`, `markdown`, `json`, and `plan` for what would run); what they share is
+//! One file an exporter (`table`, `markdown`, `json`, `plan` for what would run, and `explain` for how a verdict came
+//! about); what they share is
 //! what stands in a cell (`figures`, `choice`, `words`) and how a number is written (`units`).
 
 mod choice;
+mod explain;
 mod figures;
 mod grid;
 mod json;
@@ -12,6 +14,8 @@ mod markdown;
 mod plan;
 #[cfg(test)]
 mod sample;
+mod scaling;
+mod sureness;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -21,6 +25,7 @@ mod words;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub use explain::explanation;
 pub use json::{plan as plan_json, record_schema, records as records_json};
 pub use plan::{plan_markdown, plan_table};
 pub use units::{bytes, count, duration, rate};

@@ -1,16 +1,20 @@
 //! A synthetic record with its verdict, for tests: round figures, and one of each thing that a report
 //! must show.
 
+mod race;
+
+use self::race::{decisions, rounds, sweep};
 use super::{Judged, Style};
 use crate::analyze::{
-    Answer, Estimate, Group, HostLimit, LimitKind, Percentiles, Row, RuntimeStanding, Status, Validity, Verdict,
+    Answer, Curve, CurveAxis, CurvePoint, Estimate, Group, HostLimit, LimitKind, Percentiles, Row, RuntimeStanding,
+    Scalability, Status, Validity, Verdict,
 };
 use crate::candidate::{Candidate, Engine, RUST, Sizes};
 use crate::host::{Facts, FileSystem, ResourceLimits};
 use crate::plan::{Entry, Foreseen, LeftOut, Plan, Settings};
 use crate::protocol::{Block, BlockKind, Failed, FailureKind, Hello, HistogramData, Usage};
 use crate::record::{
-    BlockRecord, Calibration, CandidateRecord, Disturbance, Ending, Incarnation, MemorySample, Phase, Record, Round,
+    BlockRecord, Calibration, CandidateRecord, Disturbance, Ending, Incarnation, MemorySample, Record,
     RuntimeCalibration, Warning,
 };
 use crate::workload::{Connection, Distribution, Goal, Limits, Load, Objective, Payload, Step, Workload};
@@ -76,6 +80,7 @@ pub(super) fn of_two_runtimes() -> Judged {
     group.runtime = PYTHON.to_owned();
     group.why = "threads do not help: two threads run 0.97 x as fast as one, the task holds the GIL".to_owned();
     group.rows.truncate(3);
+    group.curves.clear();
     let first = judged.record.candidates.len() as u32;
     let engines = [Engine::ThreadPoolExecutor, Engine::AsyncioThreads, Engine::Sequential];
     for (row, engine) in group.rows.iter_mut().zip(engines) {
@@ -157,7 +162,7 @@ fn rows() -> Vec<Row> {
         memory_bytes: Some(2_310_000),
         file_pages_bytes: Some(3_900_000),
         limit_share: Some(0.961),
-        undominated: false,
+        undominated: true,
         longest_stall_ns: None,
         serialisation_bytes_per_task: None,
         serialisation_ns_per_task: None,
@@ -173,13 +178,21 @@ fn rows() -> Vec<Row> {
     lost.checked = None;
     let mut tied = figures(candidate(Engine::TokioMultiThread, Some(2), Some(64)), 2, Status::Tied, 2_600.0, 0.994);
     tied.longest_stall_ns = Some(1_100_000);
-    vec![
-        figures(candidate(Engine::ThreadPool, Some(64), None), 1, Status::Best, 2_617.0, 1.0),
-        tied,
-        figures(candidate(Engine::Sequential, None, None), 0, Status::Worse, 42.3, 0.016_2),
-        figures(candidate(Engine::ThreadPool, Some(32), None), 3, Status::Superseded, 1_310.0, 0.5),
-        lost,
-    ]
+    tied.service.p99_ns = Some(61_200_000);
+    tied.memory_bytes = Some(3_310_000);
+    let mut alone = figures(candidate(Engine::Sequential, None, None), 0, Status::Worse, 42.3, 0.016_2);
+    alone.service.p99_ns = Some(59_000_000);
+    alone.memory_bytes = Some(310_000);
+    let other_size = |workers, index, throughput| {
+        let mut row =
+            figures(candidate(Engine::ThreadPool, Some(workers), None), index, Status::Superseded, throughput, 0.0);
+        (row.relative, row.memory_bytes, row.undominated) = (None, None, false);
+        row
+    };
+    lost.undominated = false;
+    let mut best = figures(candidate(Engine::ThreadPool, Some(64), None), 1, Status::Best, 2_617.0, 1.0);
+    best.relative = estimate(1.0, 0.0);
+    vec![best, tied, alone, other_size(32, 3, 1_310.0), other_size(16, 5, 655.0), lost]
 }
 
 fn verdict(rows: Vec<Row>) -> Verdict {
@@ -201,9 +214,37 @@ fn verdict(rows: Vec<Row>) -> Verdict {
             why: "99.8 % of a task's time is waiting, so what counts is how many tasks wait at once.".to_owned(),
             limit: Some(HostLimit { throughput_per_s: 2_720.0, set_by: LimitKind::InFlight }),
             rows,
-            curves: Vec::new(),
+            curves: vec![curve(
+                "thread-pool",
+                CurveAxis::Workers,
+                &[(16, 5, 655.0), (32, 3, 1_310.0), (64, 1, 2_617.0)],
+                None,
+            )],
         }],
         runtimes: Vec::new(),
+    }
+}
+
+/// A curve of points (size, candidate, throughput).
+fn curve(engine: &str, axis: CurveAxis, points: &[(u32, u32, f64)], knee: Option<u32>) -> Curve {
+    let point = |(size, candidate, throughput_per_s): &(u32, u32, f64)| CurvePoint {
+        size: *size,
+        candidate: *candidate,
+        throughput_per_s: *throughput_per_s,
+        p99_ns: None,
+    };
+    Curve {
+        engine: engine.to_owned(),
+        axis,
+        points: points.iter().map(point).collect(),
+        knee,
+        scalability: Some(Scalability {
+            gamma_per_s: 41.0,
+            sigma: 0.000_12,
+            kappa: 0.0,
+            peak: None,
+            deviation: 0.000_4,
+        }),
     }
 }
 
@@ -228,9 +269,9 @@ fn record(rows: &[Row]) -> Record {
             }],
         },
         candidates,
-        rounds: vec![Round { order: vec![1, 0, 2], ..Round::of(Phase::Final) }],
-        decisions: Vec::new(),
-        sweeps: Vec::new(),
+        rounds: rounds(),
+        decisions: decisions(),
+        sweeps: vec![sweep()],
         disturbance: Disturbance { steal_share: Some(0.023), ..Disturbance::default() },
         warnings: vec![Warning::NotParked {
             candidate: candidate(Engine::TokioMultiThread, Some(2), Some(64)),
@@ -240,8 +281,8 @@ fn record(rows: &[Row]) -> Record {
 }
 
 fn candidate_record(row: &Row) -> CandidateRecord {
-    let block = |kind, memory| BlockRecord {
-        round: (kind == BlockKind::Timed).then_some(0),
+    let block = |kind, round, memory| BlockRecord {
+        round,
         incarnation: 0,
         at_ns: 1_000_000_000,
         server_cpu_ns: Some(3_000_000),
@@ -266,6 +307,8 @@ fn candidate_record(row: &Row) -> CandidateRecord {
         },
     };
     let memory = MemorySample { memory_bytes: 3_510_000, file_pages_bytes: 3_900_000, processes: 1 };
+    let rounds = rounds().into_iter().enumerate().filter(|(_, round)| round.order.contains(&row.index));
+    let timed = rounds.map(|(at, _)| block(BlockKind::Timed, Some(at as u32), None));
     let failure = matches!(row.status, Status::Failed { .. }).then(|| Failed {
         kind: FailureKind::Task,
         message: "the server closed the connection\nretry".to_owned(),
@@ -282,7 +325,7 @@ fn candidate_record(row: &Row) -> CandidateRecord {
             parked_cpu_share: 0.0001,
             gil: None,
         }],
-        blocks: vec![block(BlockKind::Timed, None), block(BlockKind::Memory, Some(memory))],
+        blocks: timed.chain([block(BlockKind::Memory, None, Some(memory))]).collect(),
         failure,
     }
 }

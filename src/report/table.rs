@@ -1,10 +1,12 @@
 //! Reports for a terminal.
 
 use super::choice::{Choice, choices};
-use super::figures::{DETAILS, LEGEND, MAIN, Sheet};
+use super::figures::{COSTS, DETAILS, LEGEND, MAIN, Sheet, choice_of};
 use super::grid::{self, Paint, paint};
-use super::words::{self, DASH, SURENESS, plain};
-use super::{Candidates, Exporter, Judged, Style};
+use super::scaling::{SCALING, SPARKLINE};
+use super::sureness::{AT_LEAST, SURENESS};
+use super::words::{self, DASH, plain};
+use super::{Candidates, Exporter, Judged, Style, scaling};
 use crate::analyze::{Group, Row, Status};
 
 /// The candidates of each record, and the verdict.
@@ -19,7 +21,7 @@ impl Exporter for CandidatesTable {
     }
 
     fn row(&self, judged: &Judged) -> String {
-        let mut text = self.title(judged);
+        let mut text = title(judged, self.style);
         for group in &judged.verdict.groups {
             text.push('\n');
             text.push_str(&self.group(judged, group));
@@ -35,18 +37,18 @@ impl Exporter for CandidatesTable {
     }
 }
 
-impl CandidatesTable {
-    fn title(&self, judged: &Judged) -> String {
-        let workload = &judged.record.workload;
-        let name = plain(&workload.name);
-        let heading =
-            if workload.use_case.is_empty() { name } else { format!("{name}: {}", plain(&workload.use_case)) };
-        let mut text = paint(&heading, Paint::Bold, self.style.colour) + "\n";
-        text.push_str(&grid::paragraph(&words::circumstances(&judged.record), self.style.width));
-        text.push_str(&grid::paragraph(&words::host(&judged.record), self.style.width));
-        text
-    }
+/// What was measured, and on what.
+pub(super) fn title(judged: &Judged, style: Style) -> String {
+    let workload = &judged.record.workload;
+    let name = plain(&workload.name);
+    let heading = if workload.use_case.is_empty() { name } else { format!("{name}: {}", plain(&workload.use_case)) };
+    let mut text = paint(&heading, Paint::Bold, style.colour) + "\n";
+    text.push_str(&grid::paragraph(&words::circumstances(&judged.record), style.width));
+    text.push_str(&grid::paragraph(&words::host(&judged.record), style.width));
+    text
+}
 
+impl CandidatesTable {
     fn group(&self, judged: &Judged, group: &Group) -> String {
         let champions: Vec<&Row> = group.rows.iter().filter(|row| row.status != Status::Superseded).collect();
         // Where no size of any engine was preferred yet, all of them are what there is to show.
@@ -55,7 +57,8 @@ impl CandidatesTable {
         let hidden = group.rows.len() - rows.len();
         let heading = words::runtime(&judged.record, &group.runtime);
         let mut text = paint(&heading, Paint::Bold, self.style.colour) + "\n";
-        text.push_str(&self.sheet(&MAIN, &rows));
+        let (sheet, titles) = self.sheet(&MAIN, group, &rows);
+        text.push_str(&sheet);
         if hidden > 0 {
             let sizes = if hidden == 1 { "size" } else { "sizes" };
             text.push_str(&grid::paragraph(
@@ -63,16 +66,19 @@ impl CandidatesTable {
                 self.style.width,
             ));
         }
-        if has_dash(&rows) {
+        if titles.contains(&SCALING) && rows.iter().any(|row| !scaling::sparkline_of(group, row).is_empty()) {
+            let further = if self.shown.details { "" } else { "; --details has the figures" };
+            text.push_str(&grid::paragraph(&format!("{SPARKLINE}{further}"), self.style.width));
+        }
+        if has_dash(group, &rows) {
             text.push_str(&grid::paragraph(DASH, self.style.width));
         }
+        let choice = choice_of(judged, group, &rows);
+        if !choice.is_empty() {
+            text.push_str(&self.headed(&COSTS, group, &choice));
+        }
         if self.shown.details {
-            for sheet in &DETAILS {
-                text.push('\n');
-                text.push_str(&(paint(sheet.heading, Paint::Bold, self.style.colour) + "\n"));
-                text.push_str(&self.sheet(sheet, &rows));
-            }
-            text.push_str(&grid::paragraph(LEGEND, self.style.width));
+            text.push_str(&self.details(group, &rows));
         }
         text.push('\n');
         for (at, (label, sentence)) in words::answer(judged, group).into_iter().enumerate() {
@@ -83,11 +89,33 @@ impl CandidatesTable {
         text
     }
 
-    /// The sheet with as many of its columns as have room, the most important first.
-    fn sheet(&self, sheet: &Sheet, rows: &[&Row]) -> String {
+    /// Every figure, and how each engine scales.
+    fn details(&self, group: &Group, rows: &[&Row]) -> String {
+        let mut text: String = DETAILS.iter().map(|sheet| self.headed(sheet, group, rows)).collect();
+        text.push_str(&grid::paragraph(LEGEND, self.style.width));
+        if !group.curves.is_empty() {
+            text.push_str(&self.heading(scaling::HEADING));
+            let line = |curve| grid::labelled(0, &scaling::label(curve), &scaling::line(curve), self.style.width);
+            text.extend(group.curves.iter().map(line));
+        }
+        text
+    }
+
+    fn headed(&self, sheet: &Sheet, group: &Group, rows: &[&Row]) -> String {
+        self.heading(sheet.heading) + &self.sheet(sheet, group, rows).0
+    }
+
+    fn heading(&self, heading: &str) -> String {
+        let lines = grid::paragraph(heading, self.style.width);
+        let painted: String = lines.lines().map(|line| paint(line, Paint::Bold, self.style.colour) + "\n").collect();
+        format!("\n{painted}")
+    }
+
+    /// The sheet with as many of its columns as have room, the most important first, and their titles.
+    fn sheet(&self, sheet: &Sheet, group: &Group, rows: &[&Row]) -> (String, Vec<&'static str>) {
         let last = sheet.columns.iter().map(|column| column.rank).max().unwrap_or(0);
         let cells = |rank: u8| -> Vec<(Vec<String>, Paint)> {
-            rows.iter().map(|row| (sheet.cells(rank, row), colour_of(&row.status))).collect()
+            rows.iter().map(|row| (sheet.cells(rank, group, row), colour_of(&row.status))).collect()
         };
         let fits = |rank: &u8| grid::needed(&sheet.titles(*rank), &cells(*rank)) <= usize::from(self.style.width);
         let rank = (0..=last).rev().find(fits).unwrap_or(0);
@@ -97,7 +125,7 @@ impl CandidatesTable {
             let sentence = format!("no room at {} columns for: {}", self.style.width, dropped.join(", "));
             text.push_str(&grid::paragraph(&sentence, self.style.width));
         }
-        text
+        (text, sheet.titles(rank).iter().map(|title| title.text).collect())
     }
 }
 
@@ -110,8 +138,8 @@ fn colour_of(status: &Status) -> Paint {
     }
 }
 
-fn has_dash(rows: &[&Row]) -> bool {
-    rows.iter().any(|row| MAIN.cells(u8::MAX, row).iter().any(|cell| cell == "-"))
+fn has_dash(group: &Group, rows: &[&Row]) -> bool {
+    rows.iter().any(|row| MAIN.cells(u8::MAX, group, row).iter().any(|cell| cell == "-"))
 }
 
 /// "Choosing the Right Tool". Its columns have fixed widths, so that a row can be written as soon as it
@@ -147,8 +175,7 @@ impl ChoiceTable {
         let engine = if choice.sizes.is_empty() { name } else { format!("{name}\n{}", choice.sizes) };
         let figures = [&choice.throughput, &choice.over_sequential, &choice.over_next];
         let figures: Vec<&str> = figures.into_iter().map(String::as_str).filter(|figure| !figure.is_empty()).collect();
-        let mut cells =
-            vec![choice.use_case.clone(), choice.best.clone(), engine, figures.join("\n"), choice.sure.to_owned()];
+        let mut cells = vec![choice.use_case.clone(), choice.best.clone(), engine, figures.join("\n"), sure(choice)];
         let beside = remarks(judged, choice);
         if wide {
             cells.push(
@@ -169,6 +196,12 @@ impl ChoiceTable {
         }
         text
     }
+}
+
+/// How sure, in a word, with the probability below it: `sure`, `≥95 %`.
+fn sure(choice: &Choice) -> String {
+    let figure = choice.confidence.as_ref().map(|it| format!("\n{}", it.replace(AT_LEAST, "≥")));
+    format!("{}{}", choice.sure, figure.unwrap_or_default())
 }
 
 /// What is said of a row beside its figures.

@@ -37,6 +37,66 @@ fn two_runtimes_at_120_columns() {
 }
 
 #[test]
+fn an_explanation_at_80_and_120_columns() {
+    golden("src/report/golden/explain-80.txt", &explanation(&judged(), PLAIN_80));
+    golden("src/report/golden/explain-120.txt", &explanation(&of_two_runtimes(), PLAIN_120));
+}
+
+#[test]
+fn an_invalid_session_offers_no_choice() {
+    for exporter in [table(CHAMPIONS, PLAIN_80), markdown(CHAMPIONS)] {
+        assert!(exporter.document(&[judged()]).contains("What the choice costs"));
+        assert!(!exporter.document(&[invalid()]).contains("What the choice costs"));
+    }
+}
+
+#[test]
+fn every_conclusion_has_its_words() {
+    use crate::analyze::Status;
+    use crate::record::{Conclusion, Decision};
+    let mut judged = judged();
+    let reason = "p99 is 80.9 ms, the limit is 50 ms".to_owned();
+    judged.verdict.groups[0].rows[0].status = Status::Infeasible { reason };
+    let conclusions = [
+        Conclusion::Dropped { candidate: 0, leader: 2, ratio: 0.943, probability: 0.000_4 },
+        Conclusion::Dropped { candidate: 0, leader: 99, ratio: 0.9, probability: 0.02 },
+        Conclusion::Infeasible { candidate: 1 },
+        Conclusion::Look { leader: 2, confidence: 0.2, contenders: 4 },
+        Conclusion::Look { leader: 1, confidence: 0.949, contenders: 4 },
+        Conclusion::Infeasible { candidate: 99 },
+    ];
+    judged.record.decisions =
+        conclusions.into_iter().zip(3..).map(|(conclusion, round)| Decision { round, conclusion }).collect();
+    let text = explanation(&judged, Style { width: 200, colour: false });
+    let at = text.find("After round 4:").expect("decisions");
+    let said: Vec<&str> = text[at..].lines().take(6).collect();
+    let expected = [
+        "After round 4: `sequential` is out, dropped: at 0.943 of what `tokio-multi-thread@w2,f64` reaches, which leads; \
+         the probability that it is better beyond the margin is below 0.1 %",
+        "After round 5: `sequential` is out, dropped: at 0.900 of what candidate 99 reaches, which leads; \
+         the probability that it is better beyond the margin is 2 %",
+        "After round 6: `thread-pool@w64` is out, it breaks a limit: p99 is 80.9 ms, the limit is 50 ms",
+        "After round 7: `tokio-multi-thread@w2,f64` leads, among 4; confidence 20 %",
+        "After round 8: `thread-pool@w64` leads, among 4; confidence 94 %",
+        "",
+    ];
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn an_explanation_lacks_nothing_where_the_record_does() {
+    let mut judged = judged();
+    judged.record.decisions.clear();
+    judged.record.sweeps.clear();
+    judged.record.rounds.clear();
+    let text = explanation(&judged, PLAIN_80);
+    assert!(text.contains("0 rounds, none of them flagged as disturbed"), "{text}");
+    assert!(text.contains("there was none: nobody was measured in one"), "{text}");
+    judged.verdict.groups.clear();
+    assert!(!explanation(&judged, PLAIN_80).is_empty());
+}
+
+#[test]
 fn choice_at_80_columns() {
     let all = [judged(), undecided(), invalid(), of_two_runtimes()];
     golden("src/report/golden/choice-80.txt", &table(View::Choice, PLAIN_80).document(&all));
@@ -71,12 +131,32 @@ fn no_line_is_wider_than_asked() {
                 assert_eq!(line.trim_end(), line);
             }
         }
+        for judged in [judged(), undecided(), invalid(), of_two_runtimes(), of_long_names()] {
+            for line in explanation(&judged, style).lines() {
+                assert!(line.chars().count() <= usize::from(width), "{width}: {line}");
+                assert_eq!(line.trim_end(), line);
+            }
+        }
     }
+}
+
+/// The sample with the longest name that a candidate can have.
+fn of_long_names() -> Judged {
+    use crate::candidate::{Engine, StartMethod};
+    let mut judged = judged();
+    let rename = |candidate: &mut crate::candidate::Candidate| {
+        candidate.engine = Engine::AsyncioProcesses;
+        candidate.start_method = Some(StartMethod::Forkserver);
+    };
+    judged.record.candidates.iter_mut().for_each(|one| rename(&mut one.candidate));
+    judged.verdict.groups.iter_mut().flat_map(|group| &mut group.rows).for_each(|row| rename(&mut row.candidate));
+    judged
 }
 
 #[test]
 fn a_narrow_terminal_is_no_fault() {
     for width in [0, 1, 20, 40] {
+        assert!(!explanation(&judged(), Style { width, colour: false }).is_empty());
         for view in [EVERYTHING, View::Choice] {
             assert!(!table(view, Style { width, colour: false }).document(&[judged()]).is_empty());
         }
@@ -91,6 +171,9 @@ fn colour_changes_no_character() {
         assert!(coloured.contains('\u{1b}'));
         assert_eq!(escapes.replace_all(&coloured, ""), table(view, PLAIN_120).document(&[judged(), invalid()]));
     }
+    let coloured = explanation(&judged(), COLOURED);
+    assert!(coloured.contains('\u{1b}'));
+    assert_eq!(escapes.replace_all(&coloured, ""), explanation(&judged(), PLAIN_120));
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub(super) fn percent(share: f64) -> String {
 /// A ratio as a signed difference: 0.8 is `-20 %`.
 pub(super) fn difference(ratio: f64) -> String {
     let text = percent(ratio - 1.0);
-    if ratio > 1.0 && !text.starts_with('0') { format!("+{text}") } else { text }
+    if ratio > 1.0 && text != "0 %" { format!("+{text}") } else { text }
 }
 
 /// A ratio as a factor: `2.10x`.
@@ -165,6 +165,8 @@ mod tests {
         assert_eq!(difference(0.8), "-20 %");
         assert_eq!(difference(1.0), "0 %");
         assert_eq!(difference(1.034), "+3.4 %");
+        assert_eq!(difference(1.004), "+0.4 %");
+        assert_eq!(difference(1.000_1), "0 %");
         assert_eq!(factor(2.1), "2.10x");
     }
 

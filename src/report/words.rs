@@ -1,6 +1,7 @@
 //! The sentences that every format shares.
 
 use super::Judged;
+use super::sureness::confidence;
 use super::units::{bytes, count, difference, duration, factor, percent, rate};
 use crate::analyze::{Estimate, Group, HostLimit, LimitKind, Row, RuntimeStanding, Status, Validity};
 use crate::protocol::Note;
@@ -145,6 +146,11 @@ pub(super) fn answer(judged: &Judged, group: &Group) -> Vec<(&'static str, Strin
         let open = listed(&names(group, &group.answer.unresolved), "and");
         said.push(("Undecided:", format!("{open}: as good or not, the data do not say; raise --budget")));
     }
+    if let Some(probability) = group.answer.confidence.filter(|_| judged.verdict.validity != Validity::Invalid) {
+        let whom = if group.answer.best.is_some() { "it" } else { "the one that leads" };
+        let (how, margin) = (confidence(probability), percent(judged.verdict.margin));
+        said.push(("Sure:", format!("{how} that no other is better than {whom} by more than {margin}")));
+    }
     if !group.why.is_empty() {
         said.push(("Why:", plain(&group.why)));
     }
@@ -288,25 +294,36 @@ fn standing_of(judged: &Judged, standing: &RuntimeStanding) -> String {
 /// Whether the session can be believed, and how it ended; nothing where all is well.
 pub(super) fn reservations(judged: &Judged) -> Vec<String> {
     let mut said = Vec::new();
-    let reasons = judged.verdict.validity_reasons.iter().map(|reason| plain(reason)).collect::<Vec<_>>().join("; ");
-    match judged.verdict.validity {
-        Validity::Valid => {}
-        Validity::Noisy => said.push(format!("noisy: {reasons}")),
-        Validity::Invalid => said.push(format!("invalid: {reasons}")),
+    if judged.verdict.validity != Validity::Valid {
+        said.push(validity(judged));
     }
-    match judged.record.ending {
-        Ending::Decided => {}
-        Ending::Running => said.push("unfinished: the session was cut off while it ran".to_owned()),
-        Ending::BudgetSpent => said.push("the budget was spent before everything was decided".to_owned()),
-        Ending::CallsSpent => said.push(
-            "the tasks that `max_calls` allows were spent before everything was decided: raise it in the workload file"
-                .to_owned(),
-        ),
-        Ending::Interrupted => said.push("interrupted: only what was measured until then is shown".to_owned()),
-        Ending::NoCandidate => said.push("nothing was left to race".to_owned()),
-    }
+    said.extend(ending(&judged.record).map(str::to_owned));
     said.extend(judged.record.warnings.iter().map(warning));
     said
+}
+
+/// Whether the session can be believed, and why not.
+pub(super) fn validity(judged: &Judged) -> String {
+    let reasons = judged.verdict.validity_reasons.iter().map(|reason| plain(reason)).collect::<Vec<_>>().join("; ");
+    match judged.verdict.validity {
+        Validity::Valid => "valid: nothing that was seen speaks against it".to_owned(),
+        Validity::Noisy => format!("noisy: {reasons}"),
+        Validity::Invalid => format!("invalid: {reasons}"),
+    }
+}
+
+/// How a session ended; `None` where everything was decided.
+pub(super) fn ending(record: &Record) -> Option<&'static str> {
+    match record.ending {
+        Ending::Decided => None,
+        Ending::Running => Some("unfinished: the session was cut off while it ran"),
+        Ending::BudgetSpent => Some("the budget was spent before everything was decided"),
+        Ending::CallsSpent => Some(
+            "the tasks that `max_calls` allows were spent before everything was decided: raise it in the workload file",
+        ),
+        Ending::Interrupted => Some("interrupted: only what was measured until then is shown"),
+        Ending::NoCandidate => Some("nothing was left to race"),
+    }
 }
 
 /// Candidates that failed or broke a limit, and why: those of one reason in one line, named `a` and `b`.
@@ -349,19 +366,6 @@ fn indented(line: &str) -> String {
     let depth = line.len() - line.trim_start_matches(' ').len();
     format!("{}{}", " ".repeat(depth.min(16)), plain(line))
 }
-
-/// How sure an answer is, in a word.
-pub(super) fn sureness(judged: &Judged, group: &Group) -> &'static str {
-    match judged.verdict.validity {
-        Validity::Invalid => "invalid",
-        _ if group.answer.best.is_none() || !group.answer.unresolved.is_empty() => "open",
-        Validity::Noisy => "noisy",
-        Validity::Valid => "sure",
-    }
-}
-
-/// What the words of [`sureness`] mean.
-pub(super) const SURENESS: &str = "Sure: decided beyond the margin on a quiet host; noisy: decided, but the host was disturbed; open: some candidates are undecided; invalid: no answer may be given";
 
 /// What a dash means.
 pub(super) const DASH: &str = "`-`: not measured, or too few samples: a percentile p needs 10 / (1 - p)";
