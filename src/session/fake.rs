@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::hands::{Ask, Born, Farewell, Hands, Taken};
 use super::link::Fault;
+use super::watch::Moment;
 use super::{Event, Observer};
 use crate::candidate::Candidate;
 use crate::host::{Facts, FileSystem, ResourceLimits};
@@ -80,6 +81,10 @@ impl Hands for Fake {
         self.now_ns += ns;
     }
 
+    fn moment(&mut self) -> Moment {
+        Moment { at_ns: self.now_ns, ..Moment::default() }
+    }
+
     fn start(&mut self, slot: usize, candidate: &Candidate) -> Result<Born, Fault> {
         assert!(!self.alive.contains(&slot), "one agent a slot");
         if let Some((_, failed)) = self.fails.iter().find(|(name, _)| candidate.to_string().starts_with(name)) {
@@ -136,7 +141,7 @@ impl Hands for Fake {
             results: self.results_of(slot, tasks).filter(|_| ask.kind == BlockKind::Verify).unwrap_or_default(),
         };
         let parked_cpu_share = if self.has(slot, Vice::Burns) { 0.5 } else { 0.001 };
-        Ok(Taken { at_ns, figures, memory: None, server_cpu_ns: None, parked_cpu_share })
+        Ok(Taken { at_ns, figures, memory: None, server_cpu_ns: None, run_delay_share: None, parked_cpu_share })
     }
 
     fn end(&mut self, slot: usize) -> Farewell {

@@ -19,6 +19,7 @@ mod resident;
 mod saving;
 mod scaling;
 mod trial;
+mod watch;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
