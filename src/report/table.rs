@@ -42,7 +42,7 @@ impl CandidatesTable {
         let heading =
             if workload.use_case.is_empty() { name } else { format!("{name}: {}", plain(&workload.use_case)) };
         let mut text = paint(&heading, Paint::Bold, self.style.colour) + "\n";
-        text.push_str(&grid::paragraph(&words::circumstances(&judged.record), self.style.width));
+        text.push_str(&grid::paragraph(&words::circumstances(judged), self.style.width));
         text.push_str(&grid::paragraph(&words::host(&judged.record), self.style.width));
         text
     }

@@ -198,7 +198,7 @@ pub(super) fn record(max_calls: Option<u64>, goal: Goal) -> Record {
             load,
             steps: vec![Step::Cpu(Cpu { kernel: Kernel::Loop, input_bytes: 64, time_ns: None })],
             payload: Payload::default(),
-            objective: Objective { goal, margin: 0.03, limits: Limits::default() },
+            objective: Objective { goal, margin: None, limits: Limits::default() },
             task_timeout_ns: 30_000 * MS,
             max_calls,
         },

@@ -224,7 +224,7 @@ impl Stage<'_> {
         };
         let settings = &session.settings;
         let rules = Rules {
-            margin: session.workload.objective.margin,
+            margin: session.workload.objective.margin(),
             budget_ns: settings.budget_ns,
             seed: settings.seed,
             usable_cpus: session.host.usable_cpus(),
