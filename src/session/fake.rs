@@ -1,6 +1,6 @@
 //! Hands without processes and clocks, for the tests of what leads them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use super::hands::{Ask, Born, Farewell, Hands, Taken};
 use super::link::Fault;
@@ -53,6 +53,10 @@ pub(super) struct Fake {
     pub gil: Option<bool>,
     pub windows: Vec<u64>,
     pub candidates: HashMap<usize, Candidate>,
+    /// Whether the hypervisor took half of the time before each reading of the meters; then it rests.
+    pub stolen: VecDeque<bool>,
+    /// The last reading.
+    pub shown: Moment,
 }
 
 impl Fake {
@@ -82,7 +86,16 @@ impl Hands for Fake {
     }
 
     fn moment(&mut self) -> Moment {
-        Moment { at_ns: self.now_ns, ..Moment::default() }
+        // So many CPUs that any time is enough to be judged.
+        const CPUS: u64 = 100;
+        let mut machine = self.shown.machine.unwrap_or_default();
+        let took_ns = CPUS * (self.now_ns - self.shown.at_ns);
+        machine.total_ns += took_ns;
+        if self.stolen.pop_front() == Some(true) {
+            machine.steal_ns += took_ns / 2;
+        }
+        self.shown = Moment { at_ns: self.now_ns, machine: Some(machine), ..Moment::default() };
+        self.shown
     }
 
     fn start(&mut self, slot: usize, candidate: &Candidate) -> Result<Born, Fault> {

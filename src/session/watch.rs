@@ -218,3 +218,7 @@ pub(super) fn again(scores: &[(usize, f64)], seed: u64, round: usize) -> Vec<Tur
     turns.shuffle(&mut random);
     turns
 }
+
+#[cfg(test)]
+#[path = "watch_tests.rs"]
+mod tests;
