@@ -10,7 +10,7 @@ use crate::stats::{Interval, median, percentile, trimmed_mean, yuen};
 use crate::workload::Goal;
 
 /// Differences beyond this (a block without any task) are cut to it.
-const LARGEST: f64 = 20.0;
+pub(super) const LARGEST: f64 = 20.0;
 /// The fewest samples that stand behind a 99th percentile.
 const P99_SAMPLES: u64 = 1000;
 /// The fewest samples of one life for its own 99th percentile.
@@ -83,7 +83,7 @@ pub(super) fn throughput_between(record: &Record, left: usize, right: usize, pha
 }
 
 /// The logarithm of the goal in one block, more is better.
-fn score(goal: Goal, block: &Block) -> f64 {
+pub(super) fn score(goal: Goal, block: &Block) -> f64 {
     match goal {
         Goal::CpuPerTask => -(block.usage.cpu_ns() as f64 / block.tasks as f64).ln(),
         Goal::Throughput | Goal::P99 | Goal::Memory => block.throughput_per_s().ln(),

@@ -7,6 +7,7 @@ mod answer;
 mod compare;
 mod figures;
 mod limit;
+mod load;
 mod runtimes;
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,7 @@ use crate::record::Record;
 /// the reason in `why`.
 #[must_use]
 pub fn analyze(record: &Record) -> Verdict {
-    let counted = record.counted();
+    let (whole, counted) = (record, record.counted());
     let record = counted.as_ref();
     let all: Vec<figures::Figures> = (0..record.candidates.len()).map(|one| figures::of(record, one)).collect();
     let judged = validity::judge(record, &all);
@@ -39,7 +40,11 @@ pub fn analyze(record: &Record) -> Verdict {
         .map(|runtime| {
             let of_runtime: Vec<figures::Figures> =
                 all.iter().filter(|one| one.row.candidate.runtime == runtime).cloned().collect();
-            answer::group(record, runtime, of_runtime, &judged)
+            let mut group = answer::group(record, runtime, of_runtime, &judged);
+            if let Some(sentence) = load::dependence(whole, runtime) {
+                group.why = format!("{}; {sentence}", group.why);
+            }
+            group
         })
         .collect();
     let margin = judged.margin.exp_m1();

@@ -31,7 +31,12 @@ pub(super) struct Meters {
 
 impl Meters {
     pub(super) fn start() -> Meters {
-        Meters { own: meter::Family::of(std::process::id()), yardstick: Yardstick::new() }
+        Meters::of(std::process::id())
+    }
+
+    /// The meters of a session whose processes are `root` and all that it started.
+    pub(super) fn of(root: u32) -> Meters {
+        Meters { own: meter::Family::of(root), yardstick: Yardstick::new() }
     }
 
     /// Reads all of them, in the time since `began_ns`.

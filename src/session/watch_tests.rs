@@ -1,11 +1,14 @@
 //! The rules by themselves; rounds that are voided and repeated are in the tests of the course.
 
 use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::session::fake::Fake;
+use crate::session::meters::Meters;
 
 const MS: u64 = 1_000_000;
 
@@ -132,6 +135,25 @@ fn the_largest_wait_of_a_round_is_kept() {
         watch.saw_delay(share);
     }
     assert_eq!(watch.run_delay_share, Some(0.3));
+}
+
+#[test]
+fn real_burners_beside_a_session_that_rests_are_others() {
+    let mut session =
+        Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("a process that waits");
+    let mut meters = Meters::of(session.id());
+    let from = meters.read(0);
+    let ends = Instant::now() + Duration::from_secs(2);
+    // Of this process, which is none of the session's.
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, |cpus| cpus.get()) {
+            scope.spawn(|| while Instant::now() < ends {});
+        }
+    });
+    let window = Window::between(&from, &meters.read(0));
+    assert!(names(&window.flags(f64::INFINITY)).contains(&"others"), "{window:?}");
+    drop(session.stdin.take());
+    session.wait().expect("it ends");
 }
 
 proptest! {
