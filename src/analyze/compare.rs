@@ -9,7 +9,7 @@ use crate::stats::{Interval, trimmed_mean, yuen};
 use crate::workload::Goal;
 
 /// Differences beyond this (a block without any task) are cut to it.
-const LARGEST: f64 = 20.0;
+pub(super) const LARGEST: f64 = 20.0;
 
 /// What these candidates scored in the rounds of the final.
 pub(super) fn contest(record: &Record, candidates: &[usize]) -> Contest {
@@ -35,10 +35,10 @@ pub(super) fn contest(record: &Record, candidates: &[usize]) -> Contest {
     contest
 }
 
-/// Whether a block ran in a round of this phase that counts.
+/// Whether a block ran in a round of this phase.
 pub(super) fn is_of(record: &Record, block: &BlockRecord, phase: Phase) -> bool {
     let round = block.round.and_then(|round| record.rounds.get(round as usize));
-    round.is_some_and(|round| round.phase == phase && !round.voided)
+    round.is_some_and(|round| round.phase == phase)
 }
 
 /// `ln(left / right)` of throughput over the rounds of this phase that both ran.

@@ -7,6 +7,7 @@ mod answer;
 mod compare;
 mod figures;
 mod limit;
+mod load;
 mod pareto;
 mod runtimes;
 mod scaling;
@@ -27,6 +28,8 @@ use crate::record::Record;
 /// the reason in `why`.
 #[must_use]
 pub fn analyze(record: &Record) -> Verdict {
+    let (whole, counted) = (record, record.counted());
+    let record = counted.as_ref();
     let all: Vec<figures::Figures> = (0..record.candidates.len()).map(|one| figures::of(record, one)).collect();
     let judged = validity::judge(record, &all);
     let mut runtimes: Vec<&str> = Vec::new();
@@ -40,7 +43,11 @@ pub fn analyze(record: &Record) -> Verdict {
         .map(|runtime| {
             let of_runtime: Vec<figures::Figures> =
                 all.iter().filter(|one| one.row.candidate.runtime == runtime).cloned().collect();
-            answer::group(record, runtime, of_runtime, &judged)
+            let mut group = answer::group(record, runtime, of_runtime, &judged);
+            if let Some(sentence) = load::dependence(whole, runtime) {
+                group.why = format!("{}; {sentence}", group.why);
+            }
+            group
         })
         .collect();
     let margin = judged.margin.exp_m1();
@@ -55,8 +62,8 @@ pub struct Verdict {
     pub validity: Validity,
     /// Why it is not `valid`; empty when it is.
     pub validity_reasons: Vec<String>,
-    /// The relative difference below which candidates were taken as equivalent: the objective's margin, or
-    /// more on a noisy host.
+    /// The relative difference below which candidates were taken as equivalent: the margin that the user wrote, or
+    /// 3 %, on a quiet host 2 %; at least 5 % on a noisy one.
     pub margin: f64,
     /// One group a runtime; candidates are compared within a runtime.
     pub groups: Vec<Group>,

@@ -1,6 +1,7 @@
 //! Verdicts on synthetic records, of which the truth is known.
 
 mod builder;
+mod load;
 mod scaling;
 
 use proptest::prelude::*;
@@ -418,7 +419,7 @@ proptest! {
         let mut session = computation();
         session.record.candidates.iter_mut().for_each(|candidate| candidate.blocks.clear());
         session.record.workload.objective.goal = goal;
-        session.record.workload.objective.margin = margin;
+        session.record.workload.objective.margin = Some(margin);
         session.record.disturbance.steal_share = share;
         session.record.calibration.usable_cores = cores;
         for (position, (candidate, speed, life, is_final)) in speeds.iter().enumerate() {

@@ -1,16 +1,31 @@
-//! Whether a session can be believed.
+//! Whether a session can be believed, and the margin that its conditions allow.
+//!
+//! Two kinds of evidence, both from outside the candidates: what disturbed the rounds that count, and what was taken
+//! of the CPU time over the whole session. A candidate that is throttled under its quota earned it: no word of that.
 
 use super::Validity;
 use super::figures::Figures;
 use super::words::percent;
-use crate::record::Record;
+use crate::record::{Disturbance, Flag, Record, Round};
+use crate::stats::median;
+use crate::workload::Objective;
 
 /// A share of the host's CPU time taken by others from which on a session is noisy.
 const NOISY: f64 = 0.05;
 /// A share from which on no answer is given.
 const INVALID: f64 = 0.25;
+/// A share below which a host may be quiet.
+const QUIET: f64 = 0.01;
+/// The share of flagged rounds from which on a session is noisy.
+const NOISY_ROUNDS: f64 = 0.1;
+/// The share of rounds that lost so much to others that no answer is given.
+const INVALID_ROUNDS: f64 = 0.5;
+/// The median drift up to which a host may be quiet, as `|ln(ratio)|`.
+const QUIET_DRIFT: f64 = 0.01;
 /// The margin of a noisy session is at least this.
 const NOISY_MARGIN: f64 = 0.05;
+/// The margin of a session on a quiet host, unless the user wrote one.
+const QUIET_MARGIN: f64 = 0.02;
 
 /// What was seen of a session's conditions.
 pub(super) struct Judged {
@@ -20,9 +35,87 @@ pub(super) struct Judged {
     pub(super) margin: f64,
 }
 
+/// The rounds of a session by what disturbed them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Tally {
+    /// Rounds that count.
+    counted: usize,
+    /// Those of them that were disturbed.
+    flagged: usize,
+    /// Those of them that lost more than a quarter of the CPU time.
+    robbed: usize,
+    /// Rounds that do not count, since they were disturbed and repeated.
+    voided: usize,
+}
+
+impl Tally {
+    fn of(rounds: &[Round]) -> Tally {
+        let counted = || rounds.iter().filter(|round| !round.voided);
+        let is_robbed = |round: &&Round| {
+            let takes =
+                |flag: &Flag| matches!(flag, Flag::Steal { share } | Flag::Others { share } if *share > INVALID);
+            round.flags.iter().any(takes)
+        };
+        Tally {
+            counted: counted().count(),
+            flagged: counted().filter(|round| !round.flags.is_empty()).count(),
+            robbed: counted().filter(is_robbed).count(),
+            voided: rounds.iter().filter(|round| round.voided).count(),
+        }
+    }
+
+    /// A part of the rounds that count.
+    fn share(&self, part: usize) -> f64 {
+        part as f64 / self.counted.max(1) as f64
+    }
+
+    fn validity(&self) -> Validity {
+        if self.share(self.robbed) > INVALID_ROUNDS {
+            Validity::Invalid
+        } else if self.share(self.flagged) > NOISY_ROUNDS {
+            Validity::Noisy
+        } else {
+            Validity::Valid
+        }
+    }
+
+    fn reason(&self, rounds: &[Round]) -> Option<String> {
+        let Tally { counted, flagged, robbed, voided } = *self;
+        let repeated = if voided > 0 { format!(", after {voided} were repeated") } else { String::new() };
+        match self.validity() {
+            Validity::Valid => None,
+            Validity::Noisy => Some(format!(
+                "{flagged} of {counted} rounds were disturbed{repeated} ({}): the margin is at least 5 %; measure again \
+                 when the host is quieter",
+                causes(rounds)
+            )),
+            Validity::Invalid => Some(format!(
+                "in {robbed} of {counted} rounds others took more than 25 % of the CPU time{repeated}: no answer is \
+                 given; measure again when the host is quieter"
+            )),
+        }
+    }
+}
+
+/// What disturbed rounds that count, and how many: `other processes 12, drift 2`.
+fn causes(rounds: &[Round]) -> String {
+    type Is = fn(&Flag) -> bool;
+    let causes: [(&str, Is); 4] = [
+        ("the hypervisor", |flag| matches!(flag, Flag::Steal { .. })),
+        ("other processes", |flag| matches!(flag, Flag::Others { .. })),
+        ("waits for a CPU", |flag| matches!(flag, Flag::RunDelay { .. })),
+        ("changes of the host's speed", |flag| matches!(flag, Flag::Drift { .. })),
+    ];
+    let flagged = |is: Is| rounds.iter().filter(|round| !round.voided && round.flags.iter().any(is)).count();
+    let counts = causes.iter().map(|(name, is)| (name, flagged(*is))).filter(|(_, count)| *count > 0);
+    counts.map(|(name, count)| format!("{name} {count}")).collect::<Vec<String>>().join(", ")
+}
+
+/// Judges a record by its rounds, the voided ones among them, and by the whole session.
 pub(super) fn judge(record: &Record, figures: &[Figures]) -> Judged {
-    let mut validity = Validity::Valid;
-    let mut reasons = Vec::new();
+    let tally = Tally::of(&record.rounds);
+    let mut validity = tally.validity();
+    let mut reasons: Vec<String> = tally.reason(&record.rounds).into_iter().collect();
     let seen = [
         (
             record.disturbance.steal_share,
@@ -47,8 +140,30 @@ pub(super) fn judge(record: &Record, figures: &[Figures]) -> Judged {
         }
         reasons.push(format!("{unreadable} histograms of the record cannot be read: their times are missing"));
     }
-    let margin = record.workload.objective.margin;
-    let margin = if margin.is_finite() { margin.max(0.0) } else { 0.0 };
-    let margin = if validity == Validity::Valid { margin } else { margin.max(NOISY_MARGIN) };
-    Judged { validity, reasons, margin: margin.ln_1p() }
+    let is_quiet = is_quiet(&record.rounds, &record.disturbance);
+    Judged { validity, reasons, margin: margin(&record.workload.objective, validity, is_quiet).ln_1p() }
 }
+
+/// The margin under these conditions, at least 0 and finite: what the user wrote, else what the host allows. On a
+/// noisy host it is at least 5 %.
+fn margin(objective: &Objective, validity: Validity, is_quiet: bool) -> f64 {
+    let unwritten = if is_quiet { QUIET_MARGIN } else { objective.margin() };
+    let margin = objective.margin.unwrap_or(unwritten);
+    let margin = if margin.is_finite() { margin.max(0.0) } else { 0.0 };
+    if validity == Validity::Valid { margin } else { margin.max(NOISY_MARGIN) }
+}
+
+/// Whether nothing disturbed: no round, and nearly nothing over the whole session. What is not known is not quiet.
+fn is_quiet(rounds: &[Round], disturbance: &Disturbance) -> bool {
+    let is_undisturbed = rounds.iter().all(|round| round.flags.is_empty() && !round.voided);
+    let taken = disturbance.steal_share.zip(disturbance.others_share).map(|(steal, others)| steal + others);
+    let drifts: Vec<f64> =
+        rounds.iter().filter_map(|round| round.conditions.drift).map(|ratio| ratio.ln().abs()).collect();
+    is_undisturbed
+        && taken.is_some_and(|taken| taken < QUIET)
+        && median(&drifts).is_some_and(|drift| drift <= QUIET_DRIFT)
+}
+
+#[cfg(test)]
+#[path = "validity_tests.rs"]
+mod tests;

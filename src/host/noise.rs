@@ -40,6 +40,38 @@ pub fn probe() -> Noise {
     summarise(times)
 }
 
+/// How many loops a [`Yardstick`] is read by: so many that one at least is not interrupted.
+const READINGS: usize = 50;
+
+/// A fixed computation, whose time tells how fast this host computes now.
+#[derive(Clone, Copy, Debug)]
+pub struct Yardstick {
+    rounds: u64,
+}
+
+impl Yardstick {
+    /// One of about 20 us on this host.
+    #[must_use]
+    pub fn new() -> Yardstick {
+        Yardstick { rounds: rounds() }
+    }
+
+    /// Its time on this thread, the lower quartile of fifty: about a millisecond in all. What interrupts it does
+    /// not count, what slows it down does.
+    #[must_use]
+    pub fn read_ns(&self) -> u64 {
+        let mut times: Vec<u64> = (0..READINGS).map(|_| timed(self.rounds)).collect();
+        times.sort_unstable();
+        times[READINGS / 4]
+    }
+}
+
+impl Default for Yardstick {
+    fn default() -> Self {
+        Yardstick::new()
+    }
+}
+
 /// The number of rounds that take about [`LOOP_NS`], undisturbed.
 fn rounds() -> u64 {
     let mut rounds = 64;

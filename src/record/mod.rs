@@ -5,6 +5,8 @@
 mod score;
 mod store;
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -488,6 +490,23 @@ pub enum Warning {
 }
 
 impl Record {
+    /// The record without the blocks of rounds that were voided, from which nothing is concluded. The rounds stay, so
+    /// that their places do.
+    #[must_use]
+    pub fn counted(&self) -> Cow<'_, Record> {
+        if !self.rounds.iter().any(|round| round.voided) {
+            return Cow::Borrowed(self);
+        }
+        let mut counted = self.clone();
+        for candidate in &mut counted.candidates {
+            candidate.blocks.retain(|block| {
+                let round = block.round.and_then(|round| self.rounds.get(round as usize));
+                round.is_none_or(|round| !round.voided)
+            });
+        }
+        Cow::Owned(counted)
+    }
+
     /// The combinations left out of the plan.
     #[must_use]
     pub fn left_out(&self) -> &[LeftOut] {

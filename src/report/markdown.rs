@@ -21,7 +21,7 @@ impl Exporter for CandidatesMarkdown {
         let mut text = format!(
             "## {}\n\n{}\n\n{}\n",
             escaped(&record.workload.name),
-            escaped(&words::circumstances(record)),
+            escaped(&words::circumstances(judged)),
             escaped(&words::host(record))
         );
         for group in &judged.verdict.groups {

@@ -372,7 +372,7 @@ pub(super) fn workload() -> Workload {
             connection: Connection::KeepAlive,
         }],
         payload: Payload::default(),
-        objective: Objective { goal: Goal::Throughput, margin: 0.03, limits: Limits::default() },
+        objective: Objective { goal: Goal::Throughput, margin: None, limits: Limits::default() },
         task_timeout_ns: 30_000_000_000,
         max_calls: None,
     }

@@ -43,7 +43,7 @@ pub(super) fn title(judged: &Judged, style: Style) -> String {
     let name = plain(&workload.name);
     let heading = if workload.use_case.is_empty() { name } else { format!("{name}: {}", plain(&workload.use_case)) };
     let mut text = paint(&heading, Paint::Bold, style.colour) + "\n";
-    text.push_str(&grid::paragraph(&words::circumstances(&judged.record), style.width));
+    text.push_str(&grid::paragraph(&words::circumstances(judged), style.width));
     text.push_str(&grid::paragraph(&words::host(&judged.record), style.width));
     text
 }

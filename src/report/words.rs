@@ -220,13 +220,14 @@ pub(super) fn goal(goal: Goal) -> &'static str {
 }
 
 /// What was measured, how long, on what.
-pub(super) fn circumstances(record: &Record) -> String {
+pub(super) fn circumstances(judged: &Judged) -> String {
+    let record = &judged.record;
     let objective = &record.workload.objective;
     let rounds = record.rounds.len();
     format!(
         "goal: {}, margin {}; {rounds} {} in {}, seed {}",
         goal(objective.goal),
-        percent(objective.margin),
+        percent(judged.verdict.margin),
         if rounds == 1 { "round" } else { "rounds" },
         duration(record.elapsed_ns as f64),
         record.settings.seed

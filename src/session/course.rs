@@ -8,6 +8,7 @@ use super::blocks::{Learned, Pace, turns_ns};
 use super::hands::{Ask, Born, Farewell, Hands, PARKED_SHARE, Taken};
 use super::link::Fault;
 use super::saving::Saver;
+use super::watch::{Spent, Watch, again};
 use super::{Event, Observer};
 use crate::candidate::{Candidate, Engine, Model, StartMethod};
 use crate::protocol::{BlockKind, Failed, FailureKind, Reference, VARIANTS};
@@ -149,6 +150,7 @@ pub(super) struct Course<'a> {
     longest: u64,
     /// The window that blocks of this round have at least, whoever runs them.
     common_ns: u64,
+    watch: Watch,
 }
 
 /// What a course needs beside the hands and the record.
@@ -173,6 +175,8 @@ impl<'a> Course<'a> {
         // All of the session, unless it is told otherwise.
         let most_calls = record.workload.max_calls.unwrap_or(u64::MAX);
         let leg = Leg { deadline_ns: pace.budget_ns, budget_ns: pace.budget_ns, most_calls };
+        let mut watch = Watch::default();
+        watch.begin_leg(Spent { ns: leg.budget_ns, calls: most_calls });
         Course {
             hands,
             observer,
@@ -189,6 +193,7 @@ impl<'a> Course<'a> {
             first_index: 0,
             longest: 0,
             common_ns: 0,
+            watch,
         }
     }
 
@@ -196,6 +201,7 @@ impl<'a> Course<'a> {
     pub(super) fn begin(&mut self, leg: Leg) {
         self.leg = leg;
         self.pace.budget_ns = leg.budget_ns;
+        self.watch.begin_leg(Spent { ns: leg.budget_ns, calls: leg.most_calls.saturating_sub(self.calls) });
     }
 
     /// Runs a race of new candidates to its end, or until the leg's budget, its calls or the user's patience are
@@ -279,7 +285,41 @@ impl<'a> Course<'a> {
         }
     }
 
+    /// Runs a round, and again while it is disturbed and may be repeated. The race is told of the attempt that counts.
     fn round(&mut self, race: &mut dyn Racing, round: &RoundPlan) -> Option<Stop> {
+        let mut round = round.clone();
+        for repeats in 0.. {
+            let (begun_ns, calls) = (self.spent_ns(), self.calls);
+            let (outcomes, stopped) = self.attempt(race, &round);
+            let spent = Spent { ns: self.spent_ns().saturating_sub(begun_ns), calls: self.calls - calls };
+            if stopped.is_none() && !outcomes.is_empty() && self.is_voided(round.phase, spent, repeats) {
+                round.turns = again(&outcomes, self.record.settings.seed, self.record.rounds.len());
+                continue;
+            }
+            for (candidate, outcome) in outcomes {
+                race.feed(candidate, outcome);
+            }
+            return stopped;
+        }
+        None
+    }
+
+    /// Whether the round that ended was disturbed and is repeated; notes what was seen.
+    fn is_voided(&mut self, phase: Phase, spent: Spent, repeats: u32) -> bool {
+        let (conditions, flags) = self.watch.end_round(self.hands);
+        let left_ns = self.leg.deadline_ns.saturating_sub(self.spent_ns());
+        // The search looks for gains that are larger than what disturbs, and decides nothing for good.
+        let decides = phase != Phase::Search;
+        let voided = decides && !flags.is_empty() && self.watch.voids(spent, repeats, left_ns);
+        if let Some(round) = self.record.rounds.last_mut() {
+            (round.conditions, round.flags, round.voided) = (conditions, flags, voided);
+        }
+        voided
+    }
+
+    /// Runs a round once. The race is told of those who are out; returns what the others scored.
+    fn attempt(&mut self, race: &mut dyn Racing, round: &RoundPlan) -> (Vec<(usize, Outcome)>, Option<Stop>) {
+        let mut outcomes = Vec::new();
         let number = u32::try_from(self.record.rounds.len()).unwrap_or(u32::MAX);
         self.observer.observe(&Event::Round {
             number,
@@ -292,14 +332,18 @@ impl<'a> Course<'a> {
         self.longest = 0;
         // A search looks for gains that are larger than what this evens out.
         self.common_ns = if round.phase == Phase::Search { 0 } else { self.common_window(round) };
+        self.watch.begin_round(self.hands);
         for turn in &round.turns {
             if self.overspent() {
-                return Some(Stop::BudgetSpent);
+                return (outcomes, Some(Stop::BudgetSpent));
             }
             let placed = Turn { candidate: self.base + turn.candidate, ..*turn };
             match self.turn(number, round.phase, placed) {
-                Turned::Fed(outcome) => race.feed(turn.candidate, outcome),
-                Turned::Stopped(stop) => return Some(stop),
+                Turned::Fed(outcome @ (Outcome::Score(_) | Outcome::Weak(_))) => {
+                    outcomes.push((turn.candidate, outcome));
+                }
+                Turned::Fed(out) => race.feed(turn.candidate, out),
+                Turned::Stopped(stop) => return (outcomes, Some(stop)),
             }
             // Between blocks, not only between rounds: the first round may take seconds.
             self.record.elapsed_ns = self.hands.elapsed_ns();
@@ -307,7 +351,7 @@ impl<'a> Course<'a> {
         }
         // The draws of tasks are spread over each sixteen of them, so a round begins at a multiple.
         self.first_index += self.longest.next_multiple_of(VARIANTS);
-        None
+        (outcomes, None)
     }
 
     /// The median of the windows that the candidates of a round need. Shorter ones are lengthened to it: a
@@ -384,6 +428,7 @@ impl<'a> Course<'a> {
         self.slots[slot].samples += taken.figures.service.decode().map_or(0, |service| service.len());
         self.slots[slot].learned = Some(Learned::from_block(&taken.figures, self.slots[slot].turns_ns));
         self.longest = self.longest.max(taken.figures.tasks);
+        self.watch.saw_delay(taken.run_delay_share);
         self.keep(slot, Some(number), taken);
         if let Some(round) = self.record.rounds.last_mut() {
             round.order.push(u32::try_from(slot).unwrap_or(u32::MAX));

@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::candidate::{Engine, RUST, Sizes};
-use crate::record::Phase;
+use crate::record::{Flag, Phase};
 use crate::session::fake::{BUDGET_NS, Fake, Notes, Vice, record, reference};
 use crate::workload::Goal;
 
@@ -193,6 +195,107 @@ fn calls_are_never_exceeded() {
         assert_eq!(run(&mut hands, &mut race, &mut record).0, Ending::CallsSpent);
         let run: u64 = record.candidates.iter().flat_map(|place| &place.blocks).map(|block| block.figures.tasks).sum();
         assert!(run <= max_calls, "{run} of {max_calls}");
+    }
+}
+
+/// A record of these rounds of candidates 0 and 1, and what the race was told. `stolen`: whether each attempt at a
+/// round was disturbed.
+fn disturbed(rounds: usize, stolen: &[bool], vices: Vec<(usize, Vice)>) -> (Record, Script, Fake) {
+    let plan: Vec<&[(usize, bool)]> = vec![&[(0, false), (1, false)]; rounds];
+    let (mut hands, mut race) = (Fake::default(), Script::new(&plan));
+    hands.vices = vices;
+    // The first reading comes before the first round.
+    hands.stolen = std::iter::once(false).chain(stolen.iter().copied()).collect();
+    let mut record = record(None, Goal::Throughput);
+    assert_eq!(run(&mut hands, &mut race, &mut record).0, Ending::Decided);
+    (record, race, hands)
+}
+
+fn voided(record: &Record) -> Vec<bool> {
+    record.rounds.iter().map(|round| round.voided).collect()
+}
+
+#[test]
+fn a_disturbed_round_is_voided_and_repeated_whole() {
+    let (record, race, hands) = disturbed(2, &[true, false, false], Vec::new());
+    assert_eq!(voided(&record), [true, false, false]);
+    let flags: Vec<usize> = record.rounds.iter().map(|round| round.flags.len()).collect();
+    assert_eq!(flags, [1, 0, 0]);
+    assert!(matches!(record.rounds[0].flags[0], Flag::Steal { share } if (share - 0.5).abs() < 1e-9));
+    assert_eq!(record.rounds[0].conditions.steal_share, Some(0.5));
+    for round in &record.rounds {
+        assert_eq!(round.order.iter().copied().collect::<BTreeSet<u32>>(), BTreeSet::from([0, 1]));
+    }
+    // Each was told of once a round; nobody was started anew.
+    assert_eq!(race.fed.iter().map(|fed| fed.0).collect::<BTreeSet<usize>>(), BTreeSet::from([0, 1]));
+    assert_eq!(race.fed.len(), 4);
+    assert_eq!(hands.log.iter().filter(|line| line.starts_with("start")).count(), 2);
+    let timed = |record: &Record| {
+        let blocks = record.candidates.iter().flat_map(|place| &place.blocks);
+        blocks.filter(|block| block.round.is_some()).count()
+    };
+    assert_eq!((timed(&record), timed(&record.counted())), (6, 4));
+    assert_eq!(record.counted().rounds, record.rounds);
+}
+
+#[test]
+fn the_third_attempt_counts_and_keeps_its_flags() {
+    let (record, race, _) = disturbed(1, &[true; 9], Vec::new());
+    assert_eq!(voided(&record), [true, true, false]);
+    assert!(record.rounds.iter().all(|round| round.flags.len() == 1));
+    assert_eq!(race.fed.len(), 2);
+}
+
+#[test]
+fn who_fails_in_a_disturbed_round_has_failed() {
+    let (record, race, hands) = disturbed(1, &[true, false], vec![(0, Vice::Dies)]);
+    assert_eq!(voided(&record), [true, false]);
+    assert_eq!(race.fed[0], (0, Outcome::Failed));
+    assert!(matches!(race.fed[1..], [(1, Outcome::Score(_))]), "{:?}", race.fed);
+    assert_eq!(hands.log.iter().filter(|line| *line == "start 0").count(), 1);
+    assert_eq!(record.rounds[1].order, [1]);
+}
+
+#[test]
+fn an_interrupted_repetition_tells_what_it_has() {
+    let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false), (1, false)]]));
+    hands.stolen = VecDeque::from([false, true]);
+    // Two warm-ups, two blocks, and one of the repetition.
+    hands.interrupt_after = Some(5);
+    let mut record = record(None, Goal::Throughput);
+    assert_eq!(run(&mut hands, &mut race, &mut record).0, Ending::Interrupted);
+    assert_eq!((voided(&record), race.fed.len()), (vec![true, false], 1));
+}
+
+proptest! {
+    #[test]
+    fn every_round_is_told_once_and_voided_ones_have_their_share_of_the_time_at_most(
+        stolen in proptest::collection::vec(any::<bool>(), 0..80), rounds in 1_usize..40,
+    ) {
+        let (record, race, hands) = disturbed(rounds, &stolen, Vec::new());
+        prop_assert_eq!(race.fed.len(), 2 * rounds);
+        let voided = voided(&record);
+        prop_assert!(voided.windows(3).all(|three| three.contains(&false)), "{:?}", voided);
+        prop_assert_eq!(voided.iter().filter(|voided| !**voided).count(), rounds);
+        prop_assert!(record.rounds.iter().all(|round| !round.voided || !round.flags.is_empty()));
+        prop_assert!(hands.now_ns < BUDGET_NS);
+    }
+}
+
+#[test]
+fn voided_rounds_take_no_more_than_a_quarter_of_the_time_or_of_the_tasks() {
+    let rounds: Vec<&[(usize, bool)]> = vec![&[(0, false), (1, false)]; 400];
+    for max_calls in [None, Some(4000)] {
+        let (mut hands, mut race) = (Fake::default(), Script::new(&rounds));
+        hands.stolen = std::iter::once(false).chain(std::iter::repeat_n(true, 4000)).collect();
+        let mut record = record(max_calls, Goal::Throughput);
+        run(&mut hands, &mut race, &mut record);
+        let blocks = || record.candidates.iter().flat_map(|place| &place.blocks);
+        let is_voided = |block: &&BlockRecord| block.round.is_some_and(|round| record.rounds[round as usize].voided);
+        let voided_ns: u64 = blocks().filter(is_voided).map(|block| block.figures.elapsed_ns).sum();
+        let voided_calls: u64 = blocks().filter(is_voided).map(|block| block.figures.tasks).sum();
+        assert!(voided_ns > 0 && voided_ns <= BUDGET_NS / 4, "{voided_ns}");
+        assert!(max_calls.is_none_or(|most| voided_calls <= most / 4), "{voided_calls}");
     }
 }
 

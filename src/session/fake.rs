@@ -1,9 +1,10 @@
 //! Hands without processes and clocks, for the tests of what leads them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use super::hands::{Ask, Born, Farewell, Hands, Taken};
 use super::link::Fault;
+use super::watch::Moment;
 use super::{Event, Observer};
 use crate::candidate::Candidate;
 use crate::host::{Facts, FileSystem, ResourceLimits};
@@ -52,6 +53,10 @@ pub(super) struct Fake {
     pub gil: Option<bool>,
     pub windows: Vec<u64>,
     pub candidates: HashMap<usize, Candidate>,
+    /// Whether the hypervisor took half of the time before each reading of the meters; then it rests.
+    pub stolen: VecDeque<bool>,
+    /// The last reading.
+    pub shown: Moment,
 }
 
 impl Fake {
@@ -78,6 +83,19 @@ impl Hands for Fake {
 
     fn idle(&mut self, ns: u64) {
         self.now_ns += ns;
+    }
+
+    fn moment(&mut self) -> Moment {
+        // So many CPUs that any time is enough to be judged.
+        const CPUS: u64 = 100;
+        let mut machine = self.shown.machine.unwrap_or_default();
+        let took_ns = CPUS * (self.now_ns - self.shown.at_ns);
+        machine.total_ns += took_ns;
+        if self.stolen.pop_front() == Some(true) {
+            machine.steal_ns += took_ns / 2;
+        }
+        self.shown = Moment { at_ns: self.now_ns, machine: Some(machine), ..Moment::default() };
+        self.shown
     }
 
     fn start(&mut self, slot: usize, candidate: &Candidate) -> Result<Born, Fault> {
@@ -136,7 +154,7 @@ impl Hands for Fake {
             results: self.results_of(slot, tasks).filter(|_| ask.kind == BlockKind::Verify).unwrap_or_default(),
         };
         let parked_cpu_share = if self.has(slot, Vice::Burns) { 0.5 } else { 0.001 };
-        Ok(Taken { at_ns, figures, memory: None, server_cpu_ns: None, parked_cpu_share })
+        Ok(Taken { at_ns, figures, memory: None, server_cpu_ns: None, run_delay_share: None, parked_cpu_share })
     }
 
     fn end(&mut self, slot: usize) -> Farewell {
@@ -193,7 +211,7 @@ pub(super) fn record(max_calls: Option<u64>, goal: Goal) -> Record {
             load,
             steps: vec![Step::Cpu(Cpu { kernel: Kernel::Loop, input_bytes: 64, time_ns: None })],
             payload: Payload::default(),
-            objective: Objective { goal, margin: 0.03, limits: Limits::default() },
+            objective: Objective { goal, margin: None, limits: Limits::default() },
             task_timeout_ns: 30_000 * MS,
             max_calls,
         },

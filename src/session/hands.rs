@@ -5,6 +5,7 @@ use crate::protocol::{Block, BlockKind, LeftBehind, Ready};
 use crate::record::MemorySample;
 
 use super::link::Fault;
+use super::watch::Moment;
 
 /// What a block is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub(super) struct Taken {
     pub memory: Option<MemorySample>,
     /// CPU time of the embedded server meanwhile.
     pub server_cpu_ns: Option<u64>,
+    /// How long its threads waited for a CPU, as a share of the block, where there was a CPU for each of them.
+    pub run_delay_share: Option<f64>,
     /// CPU that this incarnation has used between its blocks, as a share of that time.
     pub parked_cpu_share: f64,
 }
@@ -65,6 +68,8 @@ pub(super) trait Hands {
     fn interrupted(&self) -> bool;
     /// Leaves the machine idle.
     fn idle(&mut self, ns: u64);
+    /// Reads the host's meters. No candidate runs meanwhile.
+    fn moment(&mut self) -> Moment;
     /// Starts an agent in an empty slot and has it become `candidate`.
     fn start(&mut self, slot: usize, candidate: &Candidate) -> Result<Born, Fault>;
     /// Runs one block of the agent in `slot`.

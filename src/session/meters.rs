@@ -2,7 +2,9 @@
 
 use procfs::process::Process;
 
-use crate::host::meter;
+use super::watch::Moment;
+use crate::clock::now_ns;
+use crate::host::{Yardstick, meter};
 use crate::record::{Disturbance, MemorySample};
 
 pub(super) use crate::host::meter::process_cpu_ns;
@@ -19,6 +21,34 @@ pub(super) fn memory_below(root: u32) -> Option<MemorySample> {
 
 fn below(root: u32) -> Vec<u32> {
     meter::tree(root).into_iter().filter(|pid| *pid != root).collect()
+}
+
+/// What tells, between blocks, whether the host disturbs.
+pub(super) struct Meters {
+    own: meter::Family,
+    yardstick: Yardstick,
+}
+
+impl Meters {
+    pub(super) fn start() -> Meters {
+        Meters::of(std::process::id())
+    }
+
+    /// The meters of a session whose processes are `root` and all that it started.
+    pub(super) fn of(root: u32) -> Meters {
+        Meters { own: meter::Family::of(root), yardstick: Yardstick::new() }
+    }
+
+    /// Reads all of them, in the time since `began_ns`.
+    pub(super) fn read(&mut self, began_ns: u64) -> Moment {
+        let begun_ns = now_ns();
+        let yardstick_ns = Some(self.yardstick.read_ns());
+        // Both at once, so that they are of the same time.
+        let own = self.own.read();
+        let machine = meter::MachineTime::now();
+        let now_ns = now_ns();
+        Moment { at_ns: now_ns - began_ns, cost_ns: now_ns - begun_ns, machine, own, yardstick_ns }
+    }
 }
 
 /// Watches the machine from a session's start on.

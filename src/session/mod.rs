@@ -19,6 +19,7 @@ mod resident;
 mod saving;
 mod scaling;
 mod trial;
+mod watch;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -223,7 +224,7 @@ impl Stage<'_> {
         };
         let settings = &session.settings;
         let rules = Rules {
-            margin: session.workload.objective.margin,
+            margin: session.workload.objective.margin(),
             budget_ns: settings.budget_ns,
             seed: settings.seed,
             // Memory hardly varies within a life.

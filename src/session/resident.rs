@@ -9,10 +9,12 @@ use std::time::Duration;
 use super::blocks::grace_ns;
 use super::hands::{Ask, Born, Farewell, Hands, PARKED_SHARE, Taken};
 use super::link::{Fault, Link, Ticks, out_of_turn};
+use super::watch::Moment;
 use super::{AgentProgram, meters};
 use crate::candidate::{Candidate, Model, RUST};
 use crate::clock::now_ns;
 use crate::guard::Guard;
+use crate::host::meter::RunDelay;
 use crate::protocol::{BlockKind, FailureKind, Go, Hello, Job, PROTOCOL, Reply, Request};
 use crate::record::MemorySample;
 
@@ -95,12 +97,18 @@ pub(super) struct Residents {
     next_block: u32,
     /// Whose block ended last, and when: its parked time is not counted yet.
     settling: Option<(usize, u64)>,
+    /// What tells whether the host disturbs.
+    meters: meters::Meters,
+    /// CPUs that may be used.
+    cpus: u32,
 }
 
 struct Resident {
     link: Link,
     pids: Vec<u32>,
     parked: Parked,
+    /// Whether each of its threads that may run can have a CPU for itself.
+    has_cpus: bool,
 }
 
 /// What an agent used between its blocks, by readings of the time and of its processes' CPU clocks.
@@ -149,7 +157,17 @@ impl Parked {
 
 impl Residents {
     pub(super) fn new(nursery: Nursery, jobs: HashMap<String, Job>, began_ns: u64) -> Residents {
-        Residents { nursery, jobs, began_ns, agents: HashMap::new(), next_block: 0, settling: None }
+        let cpus = std::thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX));
+        Residents {
+            nursery,
+            jobs,
+            began_ns,
+            agents: HashMap::new(),
+            next_block: 0,
+            settling: None,
+            meters: meters::Meters::start(),
+            cpus,
+        }
     }
 
     /// Begins the account of the agent whose block ended last, since something else runs from now on. What it
@@ -162,6 +180,13 @@ impl Residents {
             std::thread::sleep(Duration::from_nanos(left));
         }
         agent.parked.begin(Reading::take(&agent.pids));
+    }
+
+    /// Whether there is a CPU for each thread of this candidate that may run, for the one that hands tasks out to
+    /// them, and for the embedded server.
+    fn has_cpus(&self, candidate: &Candidate) -> bool {
+        let server = u32::from(self.jobs.values().any(|job| job.server.is_some()));
+        busy_threads(candidate).saturating_add(1 + server) <= self.cpus
     }
 
     /// Kills what is left of the agents and gives the guard back.
@@ -180,12 +205,18 @@ impl Hands for Residents {
         self.nursery.interrupted.load(Ordering::Relaxed)
     }
 
+    fn moment(&mut self) -> Moment {
+        self.settle();
+        self.meters.read(self.began_ns)
+    }
+
     fn idle(&mut self, ns: u64) {
         std::thread::sleep(Duration::from_nanos(ns));
     }
 
     fn start(&mut self, slot: usize, candidate: &Candidate) -> Result<Born, Fault> {
         self.settle();
+        let has_cpus = self.has_cpus(candidate);
         let Some(job) = self.jobs.get(&candidate.runtime) else {
             return Err(Fault::new(FailureKind::Setup, format!("there is no job for `{}`", candidate.runtime)));
         };
@@ -195,7 +226,8 @@ impl Hands for Residents {
         let doing = "while it was set up";
         match link.exchange(Some(&Request::Job(Box::new(job))), patience_ns, doing, None)? {
             Reply::Ready(ready) => {
-                self.agents.insert(slot, Resident { link, pids: ready.pids.clone(), parked: Parked::default() });
+                self.agents
+                    .insert(slot, Resident { link, pids: ready.pids.clone(), parked: Parked::default(), has_cpus });
                 self.settling = Some((slot, now_ns()));
                 Ok(Born { boot_ns, ready })
             }
@@ -219,9 +251,12 @@ impl Hands for Residents {
         agent.wake()?;
         let server_before = server.and_then(meters::process_cpu_ns);
         let at_ns = now_ns() - self.began_ns;
+        let delay_before = agent.delay();
         let (reply, memory) = agent.go(number, ask)?;
         self.settling = Some((slot, now_ns()));
+        let delay = agent.delay().zip(delay_before).map(|(after, before)| after.beyond_waking_since(before));
         let server_after = server.and_then(meters::process_cpu_ns);
+        let elapsed_ns = now_ns() - self.began_ns - at_ns;
         agent.park()?;
         match reply {
             Reply::Block(figures) if figures.block == number && figures.kind == ask.kind => Ok(Taken {
@@ -229,6 +264,7 @@ impl Hands for Residents {
                 figures: *figures,
                 memory,
                 server_cpu_ns: server_after.zip(server_before).map(|(after, before)| after.saturating_sub(before)),
+                run_delay_share: delay.map(|delay| delay as f64 / elapsed_ns.max(1) as f64),
                 parked_cpu_share: agent.parked.share(),
             }),
             other => Err(out_of_turn(&other, "in a block")),
@@ -252,6 +288,11 @@ impl Hands for Residents {
 }
 
 impl Resident {
+    /// How long its threads have waited for a CPU, if they need not.
+    fn delay(&self) -> Option<RunDelay> {
+        if self.has_cpus { RunDelay::of(&self.pids) } else { None }
+    }
+
     fn go(&mut self, number: u32, ask: Ask) -> Result<(Reply, Option<MemorySample>), Fault> {
         let go = Go {
             block: number,
@@ -293,6 +334,16 @@ impl Resident {
     /// Stops an agent that does not park by itself.
     fn park(&mut self) -> Result<(), Fault> {
         if self.parked.stops { self.link.guard().stop().map_err(guard_failed) } else { Ok(()) }
+    }
+}
+
+/// How many threads of a candidate run tasks at once, at most.
+fn busy_threads(candidate: &Candidate) -> u32 {
+    match candidate.model() {
+        Model::Sequential => 1,
+        Model::Async => candidate.sizes.workers.unwrap_or(1),
+        Model::AsyncThreads | Model::AsyncProcesses => candidate.sizes.concurrency().saturating_add(1),
+        Model::Threads | Model::Processes | Model::Interpreters => candidate.sizes.concurrency(),
     }
 }
 

@@ -112,7 +112,7 @@ static OBJECTIVE: Table = Table {
         field(
             "margin",
             Shape::Percent { min_thousandths: 100, max_thousandths: 50_000 },
-            Default("\"3%\""),
+            Optional("3%, and 2% on a host on which nothing disturbed"),
             "Candidates that differ by less are equivalent in practice.",
         ),
         field("limits", Shape::Table(&LIMITS), Default("{}"), "What a candidate must not exceed."),

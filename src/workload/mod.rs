@@ -115,10 +115,23 @@ pub struct Payload {
 pub struct Objective {
     /// The figure that is compared.
     pub goal: Goal,
-    /// The relative difference below which two candidates are equivalent in practice (0.03 is 3 %).
-    pub margin: f64,
+    /// The relative difference below which two candidates are equivalent in practice (0.03 is 3 %), where the user
+    /// wrote one. What counts without it is [`DEFAULT_MARGIN`], and less on a quiet host.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub margin: Option<f64>,
     /// A candidate over one of these is not feasible.
     pub limits: Limits,
+}
+
+/// The margin where the user wrote none.
+pub const DEFAULT_MARGIN: f64 = 0.03;
+
+impl Objective {
+    /// The margin before anything is known of how quiet the host is.
+    #[must_use]
+    pub fn margin(&self) -> f64 {
+        self.margin.unwrap_or(DEFAULT_MARGIN)
+    }
 }
 
 /// The figure by which candidates are compared.

@@ -185,7 +185,7 @@ fn record() -> Record {
             load: Load::Closed { max_in_flight: 64 },
             steps: vec![Step::Cpu(Cpu { kernel: Kernel::Loop, input_bytes: 8, time_ns: Some(2_000_000) })],
             payload: Payload::default(),
-            objective: Objective { goal: Goal::Throughput, margin: 0.03, limits: Limits::default() },
+            objective: Objective { goal: Goal::Throughput, margin: None, limits: Limits::default() },
             task_timeout_ns: 1_000_000_000,
             max_calls: None,
         },

@@ -15,10 +15,11 @@ pub(super) fn section(judged: &Judged) -> Section {
             parts.push(Part::Said(format!("Round {} ({}):", at + 1, phase(round.phase)), disturbed(round)));
         }
     }
+    let asked = record.workload.objective.margin.map(|margin| format!(" (asked for: {})", percent(margin)));
     parts.push(Part::said(format!(
-        "margin: differences below {} count as none (asked for: {})",
+        "margin: differences below {} count as none{}",
         percent(judged.verdict.margin),
-        percent(record.workload.objective.margin)
+        asked.unwrap_or_default()
     )));
     parts.extend(ending(record).map(|ending| Part::said(ending.to_owned())));
     Section { heading: "Host and validity".to_owned(), parts }
