@@ -63,7 +63,7 @@ const HEADER: [&str; 10] = [
 fn session(options: &Options, cases: &[Case], kinds: &[Kind], number: u64) -> Judged {
     let case_index = (number % cases.len() as u64) as usize;
     // Each workload meets each kind of noise.
-    let kind_index = ((number / cases.len() as u64 + number) % kinds.len() as u64) as usize;
+    let kind_index = ((number / cases.len() as u64 + case_index as u64) % kinds.len() as u64) as usize;
     let (case, kind) = (&cases[case_index], &kinds[kind_index]);
     let seed = options.seed.wrapping_add(number);
     let truth = |one: &_| case.truth(one);

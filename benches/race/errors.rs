@@ -174,7 +174,7 @@ fn of_cases(options: &Options, kinds: &[Kind], sessions: u64) -> Vec<Stated> {
     let mut random = ChaCha8Rng::seed_from_u64(options.seed ^ 1);
     let one = |number: u64| {
         let case = cases.get((number % cases.len().max(1) as u64) as usize)?;
-        let kind = &kinds[((number / cases.len() as u64 + number) % kinds.len() as u64) as usize];
+        let kind = &kinds[((number / cases.len() as u64 + number % cases.len() as u64) % kinds.len() as u64) as usize];
         let seed = options.seed.wrapping_add(number);
         let truth = |one: &Candidate| case.truth(one);
         let session = Session {

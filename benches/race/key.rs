@@ -16,15 +16,18 @@ pub(crate) struct Case {
     pub(crate) entries: Vec<Entry>,
     /// The highest throughput of all candidates.
     pub(crate) best: f64,
-    /// Who has it.
+    /// The simplest of those within 1 % of it.
     pub(crate) winner: Candidate,
 }
 
 impl Case {
     fn new(name: &'static str, runtime: &'static str, expected: &'static [Model], task: Task) -> Option<Case> {
         let entries = engines::entries(runtime, &task);
-        let all = entries.iter().flat_map(engines::grid).map(|one| (throughput(&task, &one), one));
-        let (best, winner) = all.max_by(|a, b| a.0.total_cmp(&b.0))?;
+        let all: Vec<(f64, Candidate)> =
+            entries.iter().flat_map(engines::grid).map(|one| (throughput(&task, &one), one)).collect();
+        let best = all.iter().map(|(rate, _)| *rate).fold(0.0, f64::max);
+        let equals = all.into_iter().filter(|(rate, _)| *rate >= 0.99 * best).map(|(_, one)| one);
+        let winner = equals.min_by_key(|one| (one.model(), one.sizes.concurrency(), one.sizes.workers))?;
         Some(Case { name, runtime, task, expected, entries, best, winner })
     }
 
@@ -57,7 +60,7 @@ fn native() -> Vec<Option<Case>> {
     vec![
         of("native: cpu 2 ms", &[Threads], Task { compute: 2000.0, ..task }),
         of("native: cpu 50 us", &[Threads], Task { compute: 50.0, payload: 4096.0, ..task }),
-        of("native: cpu 200 ms", &[Threads, Processes], Task { compute: 200_000.0, ..task }),
+        of("native: cpu 40 ms", &[Threads, Processes], Task { compute: 40_000.0, ..task }),
         of("native: tiny, 0.1 us", &[Sequential], Task { compute: 0.1, ..task }),
         of("native: wait 10 ms", &[Async, Threads], Task { wait: 10_000.0, is_async: true, ..task }),
         of(
@@ -93,10 +96,10 @@ fn python() -> Vec<Option<Case>> {
     vec![
         of("CPython: cpu 2 ms", &[Processes], Task { compute: 2000.0, ..task }),
         of("CPython: cpu 2 ms, released", &[Threads], Task { released: 2000.0, payload: 262_144.0, ..task }),
-        of("CPython: cpu 60 ms", &[Processes], Task { compute: 60_000.0, ..task }),
+        of("CPython: cpu 40 ms", &[Processes], Task { compute: 40_000.0, ..task }),
         of("CPython: tiny, 5 us", &[Sequential], Task { compute: 5.0, ..task }),
         of("CPython: wait 10 ms", &[Threads, Async], Task { wait: 10_000.0, is_async: true, ..task }),
-        of("CPython: wait 1 ms", &[Async], Task { wait: 1000.0, is_async: true, ..task }),
+        of("CPython: wait 1 ms, 32 KiB", &[Async], Task { wait: 1000.0, payload: 32_768.0, is_async: true, ..task }),
         of("CPython: wait that blocks", &[Threads], Task { wait: 10_000.0, compute: 20.0, ..task }),
         of(
             "CPython: wait 8 ms + cpu 1 ms",

@@ -1,8 +1,8 @@
 //! What a race names when it is over.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use conbench::race::Race;
+use conbench::race::{Race, Standing, standing};
 use conbench::record::Ending;
 
 /// What a race names; candidates are indices into [`Race::candidates`].
@@ -22,21 +22,42 @@ pub(crate) struct Named {
     pub(crate) confidence: f64,
 }
 
-/// What this race names, whose end was `ending`, and which had these in its final.
-pub(crate) fn named(race: &Race, ending: Ending, finalists: &BTreeSet<usize>) -> Named {
-    // Until a race says it itself: a decided one has the leader, and the simplest of its equals.
+/// The scores of a round of the final, with the life of the candidate; empty for a round of the search.
+pub(crate) type FinalRound = BTreeMap<usize, (usize, f64)>;
+
+/// What this race names, whose end was `ending`.
+pub(crate) fn named(race: &Race, ending: Ending, margin: f64, finals: &[FinalRound]) -> Named {
+    // Until a race says it itself: its leader, and how its own rule finds the others of the final.
     let leaders = race.leaders();
-    let is_decided = ending == Ending::Decided;
     let leader = leaders.first().copied();
-    let others = finalists.iter().copied().filter(|one| !leaders.contains(one));
-    let (worse, unresolved) = if is_decided { (others.collect(), Vec::new()) } else { (Vec::new(), others.collect()) };
-    let simplest = leaders.last().copied().filter(|_| is_decided);
-    Named {
+    let finalists: BTreeSet<usize> = finals.iter().flat_map(BTreeMap::keys).copied().collect();
+    let rivals = finalists.len().saturating_sub(1);
+    let mut named = Named {
         leader,
-        best: simplest,
-        ties: leaders.iter().skip(1).copied().collect(),
-        unresolved,
-        worse,
+        best: leaders.last().copied().filter(|_| ending == Ending::Decided),
+        ties: Vec::new(),
+        unresolved: Vec::new(),
+        worse: Vec::new(),
         confidence: f64::NAN,
+    };
+    for one in finalists.into_iter().filter(|one| Some(*one) != leader) {
+        let lives = leader.map_or_else(Vec::new, |leader| differences(finals, one, leader));
+        match standing(&lives, margin.ln_1p(), rivals).0 {
+            Standing::Tied => named.ties.push(one),
+            Standing::Worse => named.worse.push(one),
+            Standing::Unresolved => named.unresolved.push(one),
+        }
     }
+    named
+}
+
+/// `one - other`, paired within rounds, by life.
+fn differences(finals: &[FinalRound], one: usize, other: usize) -> Vec<Vec<f64>> {
+    let mut lives: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+    for round in finals {
+        if let (Some((life, mine)), Some((_, theirs))) = (round.get(&one), round.get(&other)) {
+            lives.entry(*life).or_default().push(mine - theirs);
+        }
+    }
+    lives.into_values().collect()
 }

@@ -1,6 +1,6 @@
 //! A race against blocks that are computed: truth, noise, and a clock that blocks and starts move.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use conbench::candidate::{Candidate, Model, RUST};
 use conbench::plan::Entry;
@@ -8,7 +8,7 @@ use conbench::race::{Next, Outcome, Race, Rules};
 use conbench::record::{Ending, Phase};
 
 use crate::model::CORES;
-use crate::named::{Named, named};
+use crate::named::{FinalRound, Named, named};
 use crate::noise::Noise;
 
 const MS: f64 = 1e6;
@@ -17,6 +17,8 @@ const SHORTEST_NS: f64 = 10.0 * MS;
 const LONGEST_NS: f64 = 100.0 * MS;
 /// A window holds so many tasks at least (`session::blocks`).
 const ENOUGH_TASKS: f64 = 4.0;
+/// A window is at most this part of the budget (`session::blocks`).
+const BUDGET_PART: f64 = 20.0;
 /// How long a thread keeps the GIL (CPython's switch interval); two turns of each belong in a window.
 const TURN_NS: f64 = 5.0 * MS;
 /// Ramp and drain, in latencies: of what waits (all begin, all end), of what shares cores (records of
@@ -40,22 +42,23 @@ pub(crate) const COSTS: Costs =
     Costs { gap_ns: 4.0 * MS, native_ns: (21.0 * MS, 1.0 * MS), python_ns: (65.0 * MS, 4.0 * MS) };
 
 impl Costs {
-    /// What a start of this candidate takes.
-    pub(crate) fn start_ns(&self, candidate: &Candidate) -> f64 {
+    /// What a start of this candidate takes, with its first task.
+    pub(crate) fn start_ns(&self, candidate: &Candidate, alone_ns: f64) -> f64 {
         let (agent, worker) = if candidate.runtime == RUST { self.native_ns } else { self.python_ns };
         let has_processes = matches!(candidate.model(), Model::Processes | Model::AsyncProcesses | Model::Interpreters);
         let workers = candidate.sizes.workers.filter(|_| has_processes).unwrap_or(0);
         // The first worker costs more: the pool itself, and what it forks from.
         let pool = if workers > 0 { 0.5 * agent } else { 0.0 };
-        agent + pool + worker * f64::from(workers)
+        agent + pool + worker * f64::from(workers) + alone_ns
     }
 
-    /// What a block of this candidate takes at `per_s` tasks a second.
-    pub(crate) fn block_ns(&self, candidate: &Candidate, per_s: f64, alone_ns: f64, phase: Phase) -> f64 {
+    /// What a block of this candidate takes.
+    fn block_ns(&self, candidate: &Candidate, session: &Session<'_>, phase: Phase) -> f64 {
+        let per_s = (session.truth)(candidate);
         let in_flight = f64::from(candidate.sizes.concurrency());
         // Little's law.
         let latency = in_flight / per_s * 1e9;
-        let is_crowded = latency > 1.5 * alone_ns;
+        let is_crowded = latency > 1.5 * session.alone_ns;
         let outside = match in_flight {
             one if one <= 1.0 => latency,
             _ if is_crowded => OUTSIDE_OF_CPU * latency,
@@ -65,7 +68,8 @@ impl Costs {
         let wanted = SHORTEST_NS.max(2.0 * latency).max(ENOUGH_TASKS / per_s * 1e9).max(asked.min(LONGEST_NS));
         let has_gil = candidate.runtime != RUST && candidate.model() == Model::Threads && is_crowded;
         let turns = if has_gil { 2.0 * f64::from(candidate.sizes.concurrency()) * TURN_NS } else { 0.0 };
-        self.gap_ns + wanted.min(LONGEST_NS.max(2.0 * latency)).max(turns) + outside
+        let share = (session.budget_ns as f64 / BUDGET_PART - 2.0 * latency).max(latency);
+        self.gap_ns + wanted.min(LONGEST_NS.max(2.0 * latency)).max(turns).min(share) + outside
     }
 }
 
@@ -108,42 +112,47 @@ pub(crate) fn run(session: &Session<'_>, noise: &mut Noise<'_>) -> Run {
     let rules = Rules { margin: session.margin, budget_ns: session.budget_ns, seed: session.seed, usable_cpus: CORES };
     let mut race = Race::new(session.entries, rules);
     let (mut elapsed, mut search, mut final_rounds, mut starts) = (0.0, 0.0, 0, 0);
-    let mut finalists = BTreeSet::new();
+    let (mut finals, mut lives) = (Vec::new(), BTreeMap::new());
     let ending = loop {
         let plan = match race.next(elapsed as u64) {
             Next::Round(plan) => plan,
             Next::Over(ending) => break ending,
         };
         noise.round();
+        let mut scores = FinalRound::new();
         if plan.phase == Phase::Final {
             final_rounds += 1;
-            finalists.extend(plan.turns.iter().map(|turn| turn.candidate));
         }
         for turn in &plan.turns {
             let candidate = race.candidates()[turn.candidate].clone();
             if turn.anew {
                 noise.life(turn.candidate);
-                elapsed += COSTS.start_ns(&candidate);
+                elapsed += COSTS.start_ns(&candidate, session.alone_ns);
                 starts += 1;
             }
-            let per_s = (session.truth)(&candidate);
-            elapsed += COSTS.block_ns(&candidate, per_s, session.alone_ns, plan.phase);
-            race.feed(turn.candidate, Outcome::Score(per_s.ln() + noise.block(turn.candidate)));
+            elapsed += COSTS.block_ns(&candidate, session, plan.phase);
+            let score = (session.truth)(&candidate).ln() + noise.block(turn.candidate);
+            race.feed(turn.candidate, Outcome::Score(score));
+            if plan.phase == Phase::Final {
+                let life = *lives.entry(turn.candidate).and_modify(|life| *life += usize::from(turn.anew)).or_insert(0);
+                scores.insert(turn.candidate, (life, score));
+            }
         }
         race.retired();
+        finals.push(scores);
         if plan.phase == Phase::Search {
             search = elapsed;
         }
     };
-    let named = named(&race, ending, &finalists);
+    let named = named(&race, ending, session.margin, &finals);
     Run { race, ending, named, elapsed_ns: elapsed as u64, search_ns: search as u64, final_rounds, starts }
 }
 
 /// How long it takes to run each of these candidates for so many rounds, in three lives.
 pub(crate) fn exhaustive_ns(candidates: &[Candidate], session: &Session<'_>, rounds: u32) -> f64 {
     let of = |candidate: &Candidate| {
-        let block = COSTS.block_ns(candidate, (session.truth)(candidate), session.alone_ns, Phase::Final);
-        f64::from(rounds) * block + 3.0 * COSTS.start_ns(candidate)
+        let block = COSTS.block_ns(candidate, session, Phase::Final);
+        f64::from(rounds) * block + 3.0 * COSTS.start_ns(candidate, session.alone_ns)
     };
     candidates.iter().map(of).sum()
 }
