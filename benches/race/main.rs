@@ -8,6 +8,12 @@
 //!     cargo bench --bench race -- speed           # the race alone
 //!     cargo bench --bench race -- traces          # what the recorded noise is like
 //!
+//! On this machine, while nothing else runs on it:
+//!
+//!     cargo bench --bench race -- record          # writes the traces, some four minutes
+//!     cargo bench --bench race -- live-aa         # races of two equal agents
+//!     cargo bench --bench race -- live-plus5      # races of two agents, one with 5 % more work
+//!
 //! Options: `--sessions N` of each table, `--seed N`, `--margin 0.03`, `--budget SECONDS` of a session, `--paired 0.02` to
 //! scale all noise, `--filter WORD` of workloads, `--each` to tell every session.
 //!
@@ -16,13 +22,16 @@
 //! race: what comes before its first round (calibration, some 2 s) is not in it.
 
 mod accuracy;
+mod arms;
 mod engines;
 mod errors;
 mod key;
+mod live_pairs;
 mod model;
 mod named;
 mod noise;
 mod options;
+mod record;
 mod rules;
 mod show;
 mod simulate;
@@ -72,6 +81,9 @@ fn run(options: &Options) -> Result<(), String> {
         "calibration" => errors::calibration(options, &kinds),
         "times" => times::answers(options, &kinds),
         "speed" => times::speed(options),
+        "record" => record::record(options)?,
+        "live-aa" => live_pairs::pairs(options, false)?,
+        "live-plus5" => live_pairs::pairs(options, true)?,
         other => return Err(format!("unknown part `{other}`")),
     }
     Ok(())
