@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use conbench::candidate::{Candidate, RUST, StartMethod};
+use conbench::candidate::{Candidate, RUST};
 use conbench::guard::Guard;
 use conbench::protocol::{BlockKind, Calibrate, Calibrated, Go, Job, Reply, Request, StepJob, Target, draw_table};
 use conbench::python::{self, Found};
@@ -33,12 +33,6 @@ impl Stable {
     /// The name of the interpreter, if there is one.
     pub(crate) fn python(&self) -> Option<String> {
         self.found.interpreters.first().map(|one| one.name.clone())
-    }
-
-    /// How worker processes of this runtime begin by themselves.
-    pub(crate) fn start_method(&self, runtime: &str) -> Option<StartMethod> {
-        let interpreter = self.found.interpreters.iter().find(|one| one.name == runtime)?;
-        interpreter.hello.start_methods.first().copied()
     }
 
     fn program(&self, runtime: &str) -> Result<AgentProgram, String> {

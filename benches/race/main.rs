@@ -11,6 +11,8 @@
 //! On this machine, while nothing else runs on it:
 //!
 //!     cargo bench --bench race -- record          # writes the traces, some four minutes
+//!     cargo bench --bench race -- key             # all sizes of the live workloads, into key.json
+//!     cargo bench --bench race -- live            # sessions of the program, beside the key
 //!     cargo bench --bench race -- live-aa         # races of two equal agents
 //!     cargo bench --bench race -- live-plus5      # races of two agents, one with 5 % more work
 //!
@@ -26,7 +28,10 @@ mod arms;
 mod engines;
 mod errors;
 mod key;
+mod live;
+mod live_key;
 mod live_pairs;
+mod live_workloads;
 mod model;
 mod named;
 mod noise;
@@ -82,6 +87,8 @@ fn run(options: &Options) -> Result<(), String> {
         "times" => times::answers(options, &kinds),
         "speed" => times::speed(options),
         "record" => record::record(options)?,
+        "key" => live_key::make(options)?,
+        "live" => live::live(options)?,
         "live-aa" => live_pairs::pairs(options, false)?,
         "live-plus5" => live_pairs::pairs(options, true)?,
         other => return Err(format!("unknown part `{other}`")),
