@@ -9,13 +9,13 @@ use conbench::candidate::{Candidate, Engine, RUST, Sizes};
 use conbench::clock::now_ns;
 use conbench::plan::Entry;
 use conbench::protocol::{Job, StepJob};
-use conbench::race::{Next, Outcome, Race, Rules};
+use conbench::race::{Next, Outcome, Race};
 use conbench::record::Phase;
 use conbench::workload::Kernel;
 
 use crate::arms::{Arm, Stable, job, wait};
 use crate::engines;
-use crate::named::{FinalRound, Named, named};
+use crate::named::{FinalRound, Named, named, rules};
 use crate::options::Options;
 use crate::show::{percent, quantile, say, share, share_with_interval, show};
 
@@ -98,8 +98,7 @@ fn session(
     let names = names();
     let jobs: Vec<Job> = steps.iter().map(|step| job(names[0].clone(), vec![(*step).clone()])).collect();
     let entries: Vec<Entry> = names.iter().map(engines::fixed).collect();
-    let rules = Rules { margin: options.margin, budget_ns: options.budget_ns(BUDGET_S), seed, usable_cpus: 2 };
-    let mut race = Race::new(&entries, rules);
+    let mut race = Race::new(&entries, rules(options.margin, options.budget_ns(BUDGET_S), seed));
     let mut arms: BTreeMap<usize, Arm> = BTreeMap::new();
     let mut lives: BTreeMap<usize, usize> = BTreeMap::new();
     let mut finals: Vec<FinalRound> = Vec::new();

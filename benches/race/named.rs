@@ -1,9 +1,16 @@
-//! What a race names when it is over.
+//! How a race is made, and what it names when it is over: all that this bench knows of its rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use conbench::race::{Race, Standing, standing};
+use conbench::race::{Race, Rules, Standing, standing};
 use conbench::record::Ending;
+
+use crate::model::CORES;
+
+/// The rules of a race on the machine that is simulated.
+pub(crate) fn rules(margin: f64, budget_ns: u64, seed: u64) -> Rules {
+    Rules { margin, budget_ns, seed, usable_cpus: CORES }
+}
 
 /// What a race names; candidates are indices into [`Race::candidates`].
 #[derive(Clone, Debug, PartialEq)]

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use conbench::candidate::{Candidate, Model, RUST};
 use conbench::plan::Entry;
-use conbench::race::{Next, Outcome, Race, Rules};
+use conbench::race::{Next, Outcome, Race};
 use conbench::record::{Ending, Phase};
 
-use crate::model::CORES;
-use crate::named::{FinalRound, Named, named};
+use crate::named::{FinalRound, Named, named, rules};
 use crate::noise::Noise;
 
 const MS: f64 = 1e6;
@@ -109,8 +108,7 @@ impl Run {
 
 /// Runs a race to its end.
 pub(crate) fn run(session: &Session<'_>, noise: &mut Noise<'_>) -> Run {
-    let rules = Rules { margin: session.margin, budget_ns: session.budget_ns, seed: session.seed, usable_cpus: CORES };
-    let mut race = Race::new(session.entries, rules);
+    let mut race = Race::new(session.entries, rules(session.margin, session.budget_ns, session.seed));
     let (mut elapsed, mut search, mut final_rounds, mut starts) = (0.0, 0.0, 0, 0);
     let (mut finals, mut lives) = (Vec::new(), BTreeMap::new());
     let ending = loop {

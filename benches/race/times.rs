@@ -3,13 +3,14 @@
 use conbench::candidate::{Candidate, RUST};
 use conbench::clock::now_ns;
 use conbench::plan::Entry;
-use conbench::race::{Next, Outcome, Race, Rules};
+use conbench::race::{Next, Outcome, Race};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
 use crate::engines::{self, PYTHON};
 use crate::errors::field;
 use crate::key::{Case, cases};
+use crate::named::rules;
 use crate::noise::{Kind, normal};
 use crate::options::Options;
 use crate::show::{quantile, share, show};
@@ -109,9 +110,8 @@ pub(crate) fn speed(options: &Options) {
         let heights: Vec<f64> = entries.iter().map(|_| apart * normal(&mut random)).collect();
         // The draws are no part of the race.
         let noise: Vec<f64> = (0..65_536).map(|_| 0.02 * normal(&mut random)).collect();
-        let rules = Rules { margin: options.margin, budget_ns: u64::MAX, seed: options.seed, usable_cpus: 2 };
         let begin_ns = now_ns();
-        let mut race = Race::new(&entries, rules);
+        let mut race = Race::new(&entries, rules(options.margin, u64::MAX, options.seed));
         let (mut rounds, mut blocks) = (0, 0_usize);
         while let Next::Round(round) = race.next(blocks as u64 * 10_000_000) {
             for turn in &round.turns {
