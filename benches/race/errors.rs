@@ -103,7 +103,7 @@ fn slower(options: &Options, kinds: &[Kind], sessions: u64) -> Vec<String> {
         let run = race_of(options, kind, options.seed.wrapping_add(number), options.budget_ns(BUDGET_S), &rates);
         let is = |index: Option<usize>, which: &Candidate| index.is_some_and(|one| run.candidate(one) == which);
         let names = |list: &[usize], which: &Candidate| list.iter().any(|one| run.candidate(*one) == which);
-        let is_tied = names(&run.named.ties, &slow) || (names(&run.named.ties, &fast) && is(run.named.leader, &slow));
+        let is_tied = !run.named.ties.is_empty();
         let is_found = names(&run.named.worse, &slow) || (is(run.named.best, &fast) && !is_tied);
         found += usize::from(is_found);
         tied += usize::from(is_tied);
@@ -122,7 +122,7 @@ fn slower(options: &Options, kinds: &[Kind], sessions: u64) -> Vec<String> {
 /// The bounds of the bins of stated confidence.
 const BINS: [(f64, f64); 5] = [(0.0, 0.5), (0.5, 0.8), (0.8, 0.9), (0.9, 0.95), (0.95, f64::INFINITY)];
 
-/// A stated confidence, and whether the leader is within the margin of the best.
+/// A stated confidence, and whether whom it is of is within the margin of the best.
 type Stated = (f64, bool);
 
 /// What stated confidences are worth: races that are ended at any time.
@@ -148,7 +148,7 @@ pub(crate) fn calibration(options: &Options, kinds: &[Kind]) {
             })
             .collect();
         let header = format!("confidence when ended early, {name}");
-        show(&[&header, "sessions", "mean stated", "leader within the margin (95 % interval)"], &rows);
+        show(&[&header, "sessions", "mean stated", "within the margin of the best (95 % interval)"], &rows);
     }
 }
 
@@ -162,8 +162,8 @@ fn of_field(options: &Options, kinds: &[Kind], sessions: u64) -> Vec<Stated> {
         let budget_ns = (1e9 * (0.3 + 5.0 * random.random::<f64>().powi(2))) as u64;
         let kind = &kinds[(number % kinds.len() as u64) as usize];
         let run = race_of(options, kind, options.seed.wrapping_add(number), budget_ns, &rates);
-        let leader = run.candidate(run.named.leader?);
-        let rate = rates.iter().find(|(other, _)| other == leader)?.1;
+        let favourite = run.candidate(run.named.favourite?);
+        let rate = rates.iter().find(|(other, _)| other == favourite)?.1;
         Some((run.named.confidence, best / rate <= 1.0 + options.margin))
     };
     (0..sessions).filter_map(one).collect()
@@ -186,8 +186,8 @@ fn of_cases(options: &Options, kinds: &[Kind], sessions: u64) -> Vec<Stated> {
             alone_ns: 1e3 * case.task.alone(),
         };
         let run = run(&session, &mut kind.begin(options.paired, seed));
-        let leader = run.candidate(run.named.leader?);
-        Some((run.named.confidence, case.best / case.truth(leader) <= 1.0 + options.margin))
+        let favourite = run.candidate(run.named.favourite?);
+        Some((run.named.confidence, case.best / case.truth(favourite) <= 1.0 + options.margin))
     };
     (0..sessions).filter_map(one).collect()
 }

@@ -3,6 +3,7 @@
 //!     cargo bench --bench race -- live --sessions 100
 
 use conbench::analyze::analyze;
+use conbench::record::{Phase, Record};
 
 use crate::accuracy::{Answer, Judged, NEAR, row};
 use crate::live_key::{self, Ground, Key, ROUNDS_OF_BEST};
@@ -37,7 +38,7 @@ pub(crate) fn live(options: &Options) -> Result<(), String> {
         "unresolved",
         "time, median s",
         "time, p90 s",
-        "-",
+        "search, median s",
         "of exhaustive",
         "worst loss",
     ];
@@ -75,5 +76,23 @@ fn session(options: &Options, key: &mut Key, live: &Live, case: usize) -> Result
         say(&format!("{}: {answer:?} {name} ({} lost), {seconds:.1} s, {:?}", live.name, percent(loss), record.ending));
     }
     let exhaustive = key.get(live.name).map_or(f64::NAN, |known| known.seconds);
-    Ok(Judged { case, kind: 0, answer, seconds, search_seconds: f64::NAN, of_exhaustive: seconds / exhaustive, loss })
+    Ok(Judged {
+        case,
+        kind: 0,
+        answer,
+        seconds,
+        search_seconds: search_seconds(&record),
+        of_exhaustive: seconds / exhaustive,
+        loss,
+    })
+}
+
+/// When the last block of the search ended.
+fn search_seconds(record: &Record) -> f64 {
+    let is_search = |round: Option<u32>| {
+        let round = round.and_then(|round| record.rounds.get(round as usize));
+        round.is_some_and(|round| round.phase == Phase::Search)
+    };
+    let blocks = record.candidates.iter().flat_map(|one| &one.blocks).filter(|block| is_search(block.round));
+    blocks.map(|block| block.at_ns + block.figures.elapsed_ns).max().unwrap_or(0) as f64 / 1e9
 }

@@ -25,7 +25,9 @@ pub(crate) struct Named {
     pub(crate) unresolved: Vec<usize>,
     /// Who of the final was found worse than the leader.
     pub(crate) worse: Vec<usize>,
-    /// How sure it is that nobody is better than the leader by more than the margin; NaN when that is not said.
+    /// Of whom the confidence is: who would be recommended, sure or not.
+    pub(crate) favourite: Option<usize>,
+    /// How sure it is that nobody is better than the favourite by more than the margin; NaN when that is not said.
     pub(crate) confidence: f64,
 }
 
@@ -41,6 +43,7 @@ pub(crate) fn named(race: &Race, ending: Ending, margin: f64, finals: &[FinalRou
     let rivals = finalists.len().saturating_sub(1);
     let mut named = Named {
         leader,
+        favourite: leader,
         best: leaders.last().copied().filter(|_| ending == Ending::Decided),
         ties: Vec::new(),
         unresolved: Vec::new(),
