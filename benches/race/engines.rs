@@ -1,0 +1,103 @@
+//! The engines that a session would race, with their ladders, as `plan` makes them on two cores.
+
+use conbench::candidate::{Candidate, Engine, Model, RUST, Sizes, StartMethod};
+use conbench::plan::Entry;
+
+use crate::model::{CORES, Task};
+
+/// The runtime of the simulated interpreter.
+pub(crate) const PYTHON: &str = "python3.11";
+
+/// Tasks as long as this, in microseconds, are not handed over in chunks.
+const LONG_FOR_CHUNKS: f64 = 2000.0;
+
+/// The entries of a runtime for this task.
+pub(crate) fn entries(runtime: &str, task: &Task) -> Vec<Entry> {
+    let engines: &[Engine] = if runtime == RUST { &Engine::RUST } else { &Engine::PYTHON };
+    let absent = [Engine::TaskGroup, Engine::Uvloop, Engine::InterpreterPoolExecutor];
+    let is_mix = |engine: Engine| matches!(engine.model(), Model::AsyncThreads | Model::AsyncProcesses);
+    let has_nothing_to_block = task.is_async && task.cpu_share() < 0.01;
+    engines
+        .iter()
+        .copied()
+        .filter(|engine| !(absent.contains(engine) || is_mix(*engine) && has_nothing_to_block))
+        .map(|engine| entry(runtime, engine, task))
+        .collect()
+}
+
+/// The ladder 1, 2, 4, .. `largest`, with `also`.
+fn ladder(largest: u32, also: u32) -> Vec<u32> {
+    let doubling = std::iter::successors(Some(1_u32), |size| size.checked_mul(2)).take_while(|size| *size < largest);
+    let mut sizes: Vec<u32> = doubling.chain([largest, also.clamp(1, largest)]).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    sizes
+}
+
+fn entry(runtime: &str, engine: Engine, task: &Task) -> Entry {
+    let axes = engine.axes();
+    let allowed = task.max_in_flight;
+    // As the libraries say: tokio's blocking pool has 512 threads, CPython's executor `cpus + 4`.
+    let default_workers = match engine {
+        Engine::TokioBlockingPool => 512,
+        Engine::ThreadPoolExecutor | Engine::AsyncioThreads => CORES + 4,
+        _ => CORES,
+    }
+    .min(allowed);
+    let most_workers = if engine == Engine::TokioMultiThread { allowed.min(2 * CORES) } else { allowed };
+    let most_in_chunk = if task.alone() >= LONG_FOR_CHUNKS { 1 } else { 64.min(allowed) };
+    Entry {
+        runtime: runtime.to_owned(),
+        engine,
+        start_method: engine.has_start_method().then_some(StartMethod::Fork),
+        default_sizes: Sizes {
+            workers: axes.workers.then_some(default_workers),
+            in_flight: axes.in_flight.then_some(allowed),
+            chunk: axes.chunk.then_some(1),
+        },
+        in_flight: if axes.in_flight { ladder(allowed, 1) } else { Vec::new() },
+        workers: if axes.workers { ladder(most_workers, default_workers) } else { Vec::new() },
+        chunk: if axes.chunk { ladder(most_in_chunk, 1) } else { Vec::new() },
+    }
+}
+
+/// Every candidate of an entry: all sizes of each axis with all of the others.
+pub(crate) fn grid(entry: &Entry) -> Vec<Candidate> {
+    let of = |ladder: &[u32]| -> Vec<Option<u32>> {
+        if ladder.is_empty() { vec![None] } else { ladder.iter().copied().map(Some).collect() }
+    };
+    let mut all = Vec::new();
+    for workers in of(&entry.workers) {
+        for in_flight in of(&entry.in_flight) {
+            for chunk in of(&entry.chunk) {
+                all.push(entry.candidate(Sizes { workers, in_flight, chunk }));
+            }
+        }
+    }
+    all
+}
+
+/// What a search without method would measure of an entry: every rung of each axis, the others at their defaults.
+pub(crate) fn rungs(entry: &Entry) -> Vec<Candidate> {
+    let default = entry.default_sizes;
+    let differs = |one: &Candidate| {
+        usize::from(one.sizes.workers != default.workers)
+            + usize::from(one.sizes.in_flight != default.in_flight)
+            + usize::from(one.sizes.chunk != default.chunk)
+    };
+    grid(entry).into_iter().filter(|one| differs(one) <= 1).collect()
+}
+
+/// An entry of this candidate alone: nothing is searched.
+pub(crate) fn fixed(candidate: &Candidate) -> Entry {
+    let only = |size: Option<u32>| size.into_iter().collect();
+    Entry {
+        runtime: candidate.runtime.clone(),
+        engine: candidate.engine,
+        start_method: candidate.start_method,
+        default_sizes: candidate.sizes,
+        in_flight: only(candidate.sizes.in_flight),
+        workers: only(candidate.sizes.workers),
+        chunk: only(candidate.sizes.chunk),
+    }
+}
