@@ -10,12 +10,11 @@ use conbench::clock::now_ns;
 use conbench::plan::Entry;
 use conbench::protocol::{Job, StepJob};
 use conbench::race::{Next, Outcome, Race};
-use conbench::record::Phase;
 use conbench::workload::Kernel;
 
 use crate::arms::{Arm, Stable, job, wait};
 use crate::engines;
-use crate::named::{FinalRound, Named, named, rules};
+use crate::named::{Named, named, rules};
 use crate::options::Options;
 use crate::show::{percent, quantile, say, share, share_with_interval, show};
 
@@ -100,34 +99,26 @@ fn session(
     let entries: Vec<Entry> = names.iter().map(engines::fixed).collect();
     let mut race = Race::new(&entries, rules(options.margin, options.budget_ns(BUDGET_S), seed));
     let mut arms: BTreeMap<usize, Arm> = BTreeMap::new();
-    let mut lives: BTreeMap<usize, usize> = BTreeMap::new();
-    let mut finals: Vec<FinalRound> = Vec::new();
     let begin_ns = now_ns();
     let ending = loop {
         let plan = match race.next(now_ns() - begin_ns) {
             Next::Round(plan) => plan,
             Next::Over(ending) => break ending,
         };
-        let mut round = FinalRound::new();
         for turn in &plan.turns {
             if turn.anew || !arms.contains_key(&turn.candidate) {
                 let which = usize::from(race.candidates()[turn.candidate] == names[1]);
                 arms.remove(&turn.candidate);
                 arms.insert(turn.candidate, stable.arm(&jobs[which])?);
-                *lives.entry(turn.candidate).or_default() += 1;
             }
             let arm = arms.get_mut(&turn.candidate).ok_or("an agent is missing")?;
             let score = arm.rate(WINDOW_NS)?.ln();
             race.feed(turn.candidate, Outcome::Score(score));
-            if plan.phase == Phase::Final {
-                round.insert(turn.candidate, (lives.get(&turn.candidate).copied().unwrap_or(0), score));
-            }
         }
-        finals.push(round);
         for one in race.retired() {
             arms.remove(&one);
         }
     };
     let elapsed_s = (now_ns() - begin_ns) as f64 / 1e9;
-    Ok((named(&race, ending, options.margin, &finals), race.candidates().to_vec(), elapsed_s))
+    Ok((named(&race, ending), race.candidates().to_vec(), elapsed_s))
 }

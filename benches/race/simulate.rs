@@ -1,13 +1,11 @@
 //! A race against blocks that are computed: truth, noise, and a clock that blocks and starts move.
 
-use std::collections::BTreeMap;
-
 use conbench::candidate::{Candidate, Model, RUST};
 use conbench::plan::Entry;
 use conbench::race::{Next, Outcome, Race};
 use conbench::record::{Ending, Phase};
 
-use crate::named::{FinalRound, Named, named, rules};
+use crate::named::{Named, named, rules};
 use crate::noise::Noise;
 
 const MS: f64 = 1e6;
@@ -110,14 +108,12 @@ impl Run {
 pub(crate) fn run(session: &Session<'_>, noise: &mut Noise<'_>) -> Run {
     let mut race = Race::new(session.entries, rules(session.margin, session.budget_ns, session.seed));
     let (mut elapsed, mut search, mut final_rounds, mut starts) = (0.0, 0.0, 0, 0);
-    let (mut finals, mut lives) = (Vec::new(), BTreeMap::new());
     let ending = loop {
         let plan = match race.next(elapsed as u64) {
             Next::Round(plan) => plan,
             Next::Over(ending) => break ending,
         };
         noise.round();
-        let mut scores = FinalRound::new();
         if plan.phase == Phase::Final {
             final_rounds += 1;
         }
@@ -131,18 +127,13 @@ pub(crate) fn run(session: &Session<'_>, noise: &mut Noise<'_>) -> Run {
             elapsed += COSTS.block_ns(&candidate, session, plan.phase);
             let score = (session.truth)(&candidate).ln() + noise.block(turn.candidate);
             race.feed(turn.candidate, Outcome::Score(score));
-            if plan.phase == Phase::Final {
-                let life = *lives.entry(turn.candidate).and_modify(|life| *life += usize::from(turn.anew)).or_insert(0);
-                scores.insert(turn.candidate, (life, score));
-            }
         }
         race.retired();
-        finals.push(scores);
         if plan.phase == Phase::Search {
             search = elapsed;
         }
     };
-    let named = named(&race, ending, session.margin, &finals);
+    let named = named(&race, ending);
     Run { race, ending, named, elapsed_ns: elapsed as u64, search_ns: search as u64, final_rounds, starts }
 }
 
