@@ -9,8 +9,12 @@ use crate::stats::trimmed_mean;
 const LONG: usize = 2;
 /// A step gains in proportion when it gains this share of what it could (logarithms).
 const PROPORTION: f64 = 0.8;
+/// And half of it, with some allowance for noise.
+const HALF: f64 = 0.55;
 /// A step that gains more than this needs no second round.
 const PLAIN: f64 = 0.25;
+/// One that loses more than this needs none either.
+const LOSS: f64 = -0.05;
 /// Rounds of a step that is not plain.
 const ROUNDS: usize = 2;
 /// Successive gains that must stay below the margin to end a climb.
@@ -110,7 +114,7 @@ impl Climb {
         let passed = below.filter(|below| !self.proportional.contains(below)).map_or(chosen, |below| below + 1);
         let mut rungs: Vec<usize> = (passed..=chosen).collect();
         let above = self.heights.keys().copied().find(|rung| *rung > chosen);
-        rungs.extend(above.filter(|above| height(*above) > height(chosen) - CLOSE));
+        rungs.extend(above.filter(|above| height(*above) > height(chosen)));
         let best = self.best().filter(|best| height(*best) > height(chosen) + CLOSE / 2.0);
         rungs.extend(best);
         rungs.sort_unstable();
@@ -143,7 +147,8 @@ impl Climb {
     fn settle(&mut self, low: usize, high: usize) {
         let gain = trimmed_mean(&self.gains).unwrap_or(0.0);
         let could = (f64::from(self.rungs[high]) / f64::from(self.rungs[low].max(1))).ln();
-        if gain < PLAIN && self.gains.len() < ROUNDS && !self.is_checking {
+        let is_open = (LOSS..PLAIN).contains(&gain);
+        if is_open && self.gains.len() < ROUNDS && !self.is_checking {
             return;
         }
         let base = *self.heights.entry(low).or_insert(0.0);
@@ -158,7 +163,9 @@ impl Climb {
             self.proportional.push(low);
         }
         self.is_rising = gain > self.margin;
-        self.flat = if self.is_rising { 0 } else { self.flat + (high - low) };
+        // A long step that gains half of what it could has a flat one in it.
+        let flat_within = usize::from(high - low == LONG && gain < HALF * could);
+        self.flat = if self.is_rising { flat_within } else { self.flat + (high - low) };
         let top = self.failed.unwrap_or(self.rungs.len()) - 1;
         if self.flat >= FLAT_GAINS || high >= top {
             self.is_rising &= high < top;

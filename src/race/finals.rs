@@ -38,6 +38,8 @@ const LIFE_ROUNDS: (usize, usize) = (2, 4);
 pub(super) struct Finals {
     /// Who is still in, with the entry that it is a size of.
     contenders: BTreeMap<usize, usize>,
+    /// Who was dropped at a look.
+    dropped: BTreeMap<usize, usize>,
     contest: Contest,
     /// Those whose scores may not yet put anybody out.
     weak: BTreeSet<usize>,
@@ -59,6 +61,7 @@ impl Finals {
         let life_rounds = if is_renewed { 1 } else { (foreseen as usize / LIVES).clamp(1, LIFE_ROUNDS.0) };
         Finals {
             contenders,
+            dropped: BTreeMap::new(),
             contest: Contest::default(),
             weak: BTreeSet::new(),
             lives: Vec::new(),
@@ -99,7 +102,9 @@ impl Finals {
     /// Begins a round; whether it begins a life anew. The first life is that of the search.
     pub(super) fn begin_round(&mut self) -> bool {
         let life = self.lives.last().copied().unwrap_or(0);
-        let length = if (life as usize) < LIVES || self.life_rounds == 1 { self.life_rounds } else { LIFE_ROUNDS.1 };
+        let is_early = (life as usize) < LIVES || self.life_rounds == 1;
+        // A long race has seen what lives differ by: later ones are a sixth of it each.
+        let length = if is_early { self.life_rounds } else { LIFE_ROUNDS.1.max(self.rounds() / 6) };
         let anew = self.rounds_in_life >= length;
         self.rounds_in_life = if anew { 1 } else { self.rounds_in_life + 1 };
         self.lives.push(life + u32::from(anew));
@@ -189,6 +194,26 @@ impl Finals {
         self.agreed = if is_sure { self.agreed + 1 } else { 0 };
         let waits = self.rounds() < ROUNDS_FOR_SIMPLER && judged.rivals.iter().any(is_open);
         self.is_decided = self.agreed >= 2 && !waits;
+        if !is_sure {
+            self.bring_back(&judged);
+        }
+    }
+
+    /// Who was dropped beside one that led then may be what leaves another one's lead in doubt: it runs again.
+    fn bring_back(&mut self, judged: &Judgement) {
+        let among = self.contenders.len().saturating_sub(1).max(1) as f64;
+        let doubtful: Vec<usize> = judged
+            .rivals
+            .iter()
+            .filter(|rival| rival.probability > DROP / among)
+            .map(|rival| rival.candidate)
+            .collect();
+        for one in doubtful {
+            if let Some(entry) = self.dropped.remove(&one) {
+                self.contenders.insert(one, entry);
+                self.conclusions.push(Conclusion::Returned { candidate: one as u32 });
+            }
+        }
     }
 
     /// Of two sizes of one engine the larger is out when it is not better, and the smaller when it is worse.
@@ -240,7 +265,7 @@ impl Finals {
     }
 
     fn drop_one(&mut self, one: usize, leader: usize, difference: f64, probability: f64) {
-        self.contenders.remove(&one);
+        self.dropped.extend(self.contenders.remove(&one).map(|entry| (one, entry)));
         let (candidate, leader, ratio) = (one as u32, leader as u32, difference.exp());
         self.conclusions.push(Conclusion::Dropped { candidate, leader, ratio, probability });
     }

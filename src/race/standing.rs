@@ -60,10 +60,10 @@ pub fn differences(rivals: &[Vec<Vec<f64>>]) -> Vec<Option<Difference>> {
         moderated(&(0..rivals.len()).map(|at| error(at).map(variance)).collect::<Vec<_>>())
     };
     let within = each(&|at| Some((all[at]?.within?, rounds(at))));
-    let between = each(&|at| Some((all[at]?.between?, all[at]?.lives())));
+    let between = each(&|at| Some((all[at]?.between?, all[at]?.lives)));
     let of = |at: usize| {
         let own = all[at]?;
-        let (lives, rounds) = (own.lives(), rounds(at));
+        let (lives, rounds) = (own.lives, rounds(at));
         let spread = |variance: Variance| Spread {
             standard_error: variance.value.sqrt(),
             degrees_of_freedom: variance.degrees_of_freedom,

@@ -322,6 +322,11 @@ pub enum Conclusion {
         /// The probability that it is better than the leader by more than the margin.
         probability: f64,
     },
+    /// It was dropped, but leaves open whether another one leads: it is in again.
+    Returned {
+        /// The candidate.
+        candidate: u32,
+    },
     /// It broke a limit of the objective, and is out.
     Infeasible {
         /// The candidate.
@@ -345,6 +350,7 @@ impl Conclusion {
         let at = |one: u32| one.saturating_add(base);
         match self {
             Conclusion::Champion { candidate } => Conclusion::Champion { candidate: at(candidate) },
+            Conclusion::Returned { candidate } => Conclusion::Returned { candidate: at(candidate) },
             Conclusion::Infeasible { candidate } => Conclusion::Infeasible { candidate: at(candidate) },
             Conclusion::Screened { candidate, leader, ratio } => {
                 Conclusion::Screened { candidate: at(candidate), leader: at(leader), ratio }

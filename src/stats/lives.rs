@@ -9,6 +9,8 @@ use super::trimmed::{Trimmed, median, trimmed_mean, yuen};
 pub struct AcrossLives {
     /// The trimmed mean of all values.
     pub mean: f64,
+    /// How many lives they come from.
+    pub lives: usize,
     /// Yuen's error over all values; `None` below two values.
     pub within: Option<Trimmed>,
     /// The error of the lives' medians around the same mean; `None` below two lives.
@@ -20,19 +22,16 @@ pub struct AcrossLives {
 /// Processes differ from start to start by more than their blocks do (layout, placement, hash seeds).
 /// The values are a two-level sample: with `k` lives, the lives' centres are `k` independent values, and
 /// a t interval with `k - 1` degrees of freedom over them is right whatever the ratio of the variances.
-/// The centres are medians, so that one disturbed block does not make a life look different.
+/// The centres are medians, and from five lives on they are trimmed, so that neither one disturbed block nor one
+/// short and unlucky life makes all lives look different.
 #[must_use]
 pub fn across_lives(lives: &[Vec<f64>]) -> Option<AcrossLives> {
     let all: Vec<f64> = lives.iter().flatten().copied().collect();
     let mean = trimmed_mean(&all)?;
     let centres: Vec<f64> = lives.iter().filter_map(|life| median(life)).collect();
-    let count = centres.len() as f64;
-    let between = (centres.len() >= 2).then(|| {
-        let centre = centres.iter().sum::<f64>() / count;
-        let variance = centres.iter().map(|value| (value - centre).powi(2)).sum::<f64>() / (count - 1.0);
-        Trimmed { mean, standard_error: (variance / count).sqrt(), degrees_of_freedom: count - 1.0 }
-    });
-    Some(AcrossLives { mean, within: yuen(&all), between })
+    // The error around the mean of everything: the centres' own trimmed mean is another estimate of the same.
+    let between = yuen(&centres).map(|centres| Trimmed { mean, ..centres });
+    Some(AcrossLives { mean, lives: centres.len(), within: yuen(&all), between })
 }
 
 /// The interval of the trimmed mean over all lives: the wider of the interval within lives and that
@@ -46,14 +45,6 @@ pub fn interval_across_lives(lives: &[Vec<f64>], confidence: f64) -> Option<Inte
     let within = both.within?;
     let between = both.between.map_or(0.0, |between| between.half_width(confidence));
     Some(Interval::around(within.mean, within.half_width(confidence).max(between)))
-}
-
-impl AcrossLives {
-    /// How many lives the between-lives error rests on, at least.
-    #[must_use]
-    pub fn lives(&self) -> usize {
-        self.between.map_or(1, |between| between.degrees_of_freedom as usize + 1)
-    }
 }
 
 #[cfg(test)]

@@ -98,20 +98,20 @@ pub fn winsorised_variance(values: &[f64]) -> Option<f64> {
 }
 
 /// The trimmed mean of one sample (paired differences, say) with its standard error
-/// `s_w / ((1 - 2g) sqrt(n))` and `h - 1` degrees of freedom, `h = n - 2 floor(g n)`.
-/// `None` below two finite values.
+/// `sqrt((n - 1) s_w^2 / (h (h - 1)))` and `h - 1` degrees of freedom, `h = n - 2 floor(g n)`: of a sample too small to
+/// be trimmed, the mean with its usual error. `None` below two finite values.
 ///
-/// Yuen (1974), "The two-sample trimmed t for unequal population variances", Biometrika 61;
-/// the one-sample form in Wilcox, "Introduction to Robust Estimation and Hypothesis Testing", 4.3
-/// (Tukey & McLaughlin 1963).
+/// Yuen (1974), "The two-sample trimmed t for unequal population variances", Biometrika 61, of one of the two samples;
+/// see Wilcox, "Introduction to Robust Estimation and Hypothesis Testing", 5.3.
 #[must_use]
 pub fn yuen(values: &[f64]) -> Option<Trimmed> {
     let length = values.iter().filter(|value| value.is_finite()).count();
-    let deviation = winsorised_variance(values)?.sqrt();
+    let variance = winsorised_variance(values)?;
+    let kept = (length - 2 * trimmed_count(length)) as f64;
     Some(Trimmed {
         mean: trimmed_mean(values)?,
-        standard_error: deviation / ((1.0 - 2.0 * TRIM) * (length as f64).sqrt()),
-        degrees_of_freedom: (length - 2 * trimmed_count(length) - 1) as f64,
+        standard_error: ((length - 1) as f64 * variance / (kept * (kept - 1.0))).sqrt(),
+        degrees_of_freedom: kept - 1.0,
     })
 }
 
@@ -139,7 +139,7 @@ mod tests {
         let variance = winsorised_variance(&values).expect("ten values");
         assert!((variance - 42.5 / 9.0).abs() < 1e-12);
         let estimate = yuen(&values).expect("ten values");
-        assert!((estimate.standard_error - (42.5_f64 / 9.0).sqrt() / (0.6 * 10_f64.sqrt())).abs() < 1e-12);
+        assert!((estimate.standard_error - (42.5_f64 / (6.0 * 5.0)).sqrt()).abs() < 1e-12);
         assert!((estimate.degrees_of_freedom - 5.0).abs() < 1e-12);
     }
 
