@@ -47,11 +47,18 @@ pub(super) struct Climb {
     default: Option<u32>,
     is_checking: bool,
     is_rising: bool,
+    /// What a block may cost that is likely to gain nothing.
+    most_ns: u64,
+    /// The largest size whose block has a known cost, with that.
+    cost_ns: Option<(u32, u64)>,
+    /// Whether the default was not compared, as it would have cost too much.
+    passed_default: bool,
 }
 
 impl Climb {
-    /// A climb of these rungs, ascending; `default` is compared with what it finds.
-    pub(super) fn new(rungs: Vec<u32>, default: Option<u32>, margin: f64) -> Climb {
+    /// A climb of these rungs, ascending; `default` is compared with what it finds. A block that is likely to gain
+    /// nothing may cost `most_ns`.
+    pub(super) fn new(rungs: Vec<u32>, default: Option<u32>, margin: f64, most_ns: u64) -> Climb {
         let step = (rungs.len() > 1).then(|| (0, LONG.min(rungs.len() - 1)));
         Climb {
             rungs,
@@ -65,7 +72,31 @@ impl Climb {
             default,
             is_checking: false,
             is_rising: false,
+            most_ns,
+            cost_ns: None,
+            passed_default: false,
         }
+    }
+
+    /// What a block of one of [`Climb::sizes`] cost; to be told before what it said.
+    pub(super) fn cost(&mut self, size: u32, ns: u64) {
+        if self.cost_ns.is_none_or(|(largest, _)| largest <= size) {
+            self.cost_ns = Some((size, ns));
+        }
+    }
+
+    /// Whether the default was not compared, as a block of it would have cost too much.
+    pub(super) fn has_passed_default(&self) -> bool {
+        self.passed_default
+    }
+
+    /// Whether a block of this size costs more than may be spent on what is likely to gain nothing. What gains nothing
+    /// by size takes a latency that grows with it.
+    fn is_dear(&self, size: u32) -> bool {
+        self.cost_ns.is_some_and(|(largest, ns)| {
+            let growth = f64::from(size) / f64::from(largest.max(1));
+            ns as f64 * growth > self.most_ns as f64
+        })
     }
 
     /// The sizes of the next round, the lower first; none when the climb is over.
@@ -167,12 +198,14 @@ impl Climb {
         let flat_within = usize::from(high - low == LONG && gain < HALF * could);
         self.flat = if self.is_rising { flat_within } else { self.flat + (high - low) };
         let top = self.failed.unwrap_or(self.rungs.len()) - 1;
-        if self.flat >= FLAT_GAINS || high >= top {
+        let stride = if in_proportion { LONG } else { 1 };
+        let next = (high + stride).min(top);
+        let is_over = self.flat >= FLAT_GAINS || (self.flat > 0 && self.is_dear(self.rungs[next]));
+        if is_over || high >= top {
             self.is_rising &= high < top;
             return self.check();
         }
-        let stride = if in_proportion { LONG } else { 1 };
-        self.step = Some((high, (high + stride).min(top)));
+        self.step = Some((high, next));
     }
 
     /// Compares the default with what was found, if it was not come by: two flat gains say nothing of what comes
@@ -182,8 +215,9 @@ impl Climb {
         let default = self.rungs.iter().position(|rung| Some(*rung) == self.default);
         let is_new = |rung: &usize| !self.heights.contains_key(rung) && self.failed.is_none_or(|failed| *rung < failed);
         if let (Some(default), Some(chosen)) = (default.filter(is_new), self.smallest_close()) {
-            self.is_checking = true;
-            self.step = Some((chosen, default));
+            self.passed_default = self.is_dear(self.rungs[default]);
+            self.is_checking = !self.passed_default;
+            self.step = self.is_checking.then_some((chosen, default));
         }
     }
 
@@ -205,7 +239,7 @@ mod tests {
 
     /// The plausible sizes of a climb whose rungs score so, and the blocks that it took.
     fn climb(rungs: &[u32], default: Option<u32>, score: impl Fn(u32) -> f64) -> (Vec<u32>, usize) {
-        let mut climb = Climb::new(rungs.to_vec(), default, 0.03_f64.ln_1p());
+        let mut climb = Climb::new(rungs.to_vec(), default, 0.03_f64.ln_1p(), u64::MAX);
         let mut blocks = 0;
         while !climb.sizes().is_empty() {
             let said: Vec<_> = climb.sizes().iter().map(|size| Some(Outcome::Score(score(*size)))).collect();
@@ -260,13 +294,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_dear_and_likely_to_gain_nothing_is_left_out() {
+        let run = |most_ns: u64| {
+            let mut climb = Climb::new(LADDER.to_vec(), Some(64), 0.03, most_ns);
+            let mut sizes = Vec::new();
+            while !climb.sizes().is_empty() {
+                for size in climb.sizes() {
+                    climb.cost(size, u64::from(size) * 100);
+                    sizes.push(size);
+                }
+                climb.feed(&climb.sizes().iter().map(|size| Some(Outcome::Score(of(*size, 2)))).collect::<Vec<_>>());
+            }
+            (sizes.into_iter().max(), climb.has_passed_default(), climb.chosen())
+        };
+        assert_eq!(run(u64::MAX), (Some(64), false, Some(4)));
+        assert_eq!(run(1000), (Some(8), true, Some(4)));
+        assert_eq!(run(1), (Some(4), true, Some(4)), "what gains is followed, whatever it costs");
+    }
+
+    #[test]
     fn a_failed_rung_ends_it_below() {
-        let mut climb = Climb::new(vec![1, 2, 4], None, 0.03);
+        let mut climb = Climb::new(vec![1, 2, 4], None, 0.03, u64::MAX);
         climb.feed(&[Some(Outcome::Score(0.0)), Some(Outcome::Failed)]);
         assert_eq!(climb.sizes(), [1, 2]);
         climb.feed(&[Some(Outcome::Score(0.0)), Some(Outcome::Score(0.6))]);
         assert_eq!((climb.sizes(), climb.plausible()), (Vec::new(), vec![2]));
-        let mut first = Climb::new(vec![1, 2], None, 0.03);
+        let mut first = Climb::new(vec![1, 2], None, 0.03, u64::MAX);
         first.feed(&[Some(Outcome::Infeasible), Some(Outcome::Score(1.0))]);
         assert_eq!((first.chosen(), first.plausible()), (None, Vec::new()));
     }
@@ -280,12 +333,12 @@ mod tests {
 
     #[test]
     fn one_that_is_cut_while_it_rises_says_so() {
-        let mut rising = Climb::new(LADDER.to_vec(), None, 0.03);
+        let mut rising = Climb::new(LADDER.to_vec(), None, 0.03, u64::MAX);
         rising.feed(&[Some(Outcome::Score(0.0)), Some(Outcome::Score(1.38))]);
         assert!(rising.stop() && rising.sizes().is_empty());
         assert_eq!(rising.chosen(), Some(4));
-        assert!(Climb::new(LADDER.to_vec(), None, 0.03).stop(), "it had not begun");
-        assert!(!Climb::new(vec![1], None, 0.03).stop(), "there was nothing to climb");
+        assert!(Climb::new(LADDER.to_vec(), None, 0.03, u64::MAX).stop(), "it had not begun");
+        assert!(!Climb::new(vec![1], None, 0.03, u64::MAX).stop(), "there was nothing to climb");
     }
 
     #[test]

@@ -57,8 +57,8 @@ pub(super) struct Finals {
 
 impl Finals {
     /// A final of these candidates, each with its entry, of which about `foreseen` rounds fit into the budget.
-    pub(super) fn new(contenders: BTreeMap<usize, usize>, foreseen: u32, margin: f64, is_renewed: bool) -> Finals {
-        let life_rounds = if is_renewed { 1 } else { (foreseen as usize / LIVES).clamp(1, LIFE_ROUNDS.0) };
+    pub(super) fn new(contenders: BTreeMap<usize, usize>, foreseen: u64, margin: f64, is_renewed: bool) -> Finals {
+        let life_rounds = if is_renewed { 1 } else { usize::try_from(foreseen).unwrap_or(usize::MAX).div_euclid(LIVES).clamp(1, LIFE_ROUNDS.0) };
         Finals {
             contenders,
             dropped: BTreeMap::new(),

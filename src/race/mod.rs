@@ -132,8 +132,14 @@ pub struct Race {
     /// Candidates whose agents live.
     resident: BTreeSet<usize>,
     conclusions: Vec<Conclusion>,
+    /// The least that a turn of each candidate took, as far as it was told.
+    costs: BTreeMap<usize, u64>,
 }
 
+/// A block that is likely to gain nothing may cost such a part of the budget.
+const DEAR: u64 = 80;
+/// A final of fewer rounds than this decides little: then one size of each engine must do.
+const ENOUGH_ROUNDS: u64 = 12;
 /// An engine whose best block scored this far below the best of all (logarithm of a ratio) is far behind.
 const FAR_BEHIND: f64 = 0.5;
 
@@ -168,12 +174,13 @@ impl Race {
             rules,
             random: ChaCha8Rng::seed_from_u64(rules.seed),
             roster: Roster::default(),
-            searches: entries.iter().map(|entry| Search::new(entry.clone(), margin)).collect(),
+            searches: entries.iter().map(|entry| Search::new(entry.clone(), margin, rules.budget_ns / DEAR)).collect(),
             finals: None,
             pace: Pace::new(rules.budget_ns),
             running: BTreeMap::new(),
             resident: BTreeSet::new(),
             conclusions: Vec::new(),
+            costs: BTreeMap::new(),
         }
     }
 
@@ -214,6 +221,20 @@ impl Race {
         if self.running.values().all(Option::is_some) {
             self.settle();
         }
+    }
+
+    /// How long a turn took, with what came before its block; to be told before what the block said. Who is never told
+    /// counts every turn as cheap.
+    pub fn took(&mut self, candidate: usize, ns: u64) {
+        let least = self.costs.entry(candidate).or_insert(ns);
+        *least = (*least).min(ns);
+    }
+
+    /// Sizes that their libraries give when the user says nothing, and that were not measured: a block of them would
+    /// have taken a large part of the budget, and smaller sizes gained nothing.
+    #[must_use]
+    pub fn passed_defaults(&self) -> Vec<Candidate> {
+        self.searches.iter().flat_map(|search| search.passed().iter().cloned()).collect()
     }
 
     /// Candidates whose agents may be ended, each told once a stay. One of them may come back as its
@@ -276,7 +297,7 @@ impl Race {
             }
             None => {
                 for search in &mut self.searches {
-                    search.settle(&outcomes, &self.roster);
+                    search.settle(&outcomes, &self.roster, &self.costs);
                 }
             }
         }
@@ -302,26 +323,39 @@ impl Race {
     }
 
     /// The sizes of all entries that may be the best. Of an engine that is far behind one will do: which of its sizes
-    /// it is does not matter.
+    /// it is does not matter. Where little time is left, one will do of each.
     fn begin_final(&mut self) -> Finals {
         let best = self.searches.iter().map(Search::best).fold(f64::NEG_INFINITY, f64::max);
         let mut contenders = BTreeMap::new();
+        let mut alternatives = BTreeMap::new();
         for (entry, search) in self.searches.iter().enumerate() {
             let is_far = search.best().is_finite() && search.best() < best - FAR_BEHIND;
-            let most = if is_far { 1 } else { usize::MAX };
-            for (rank, candidate) in search.champions().into_iter().take(most).enumerate() {
+            for (rank, candidate) in search.champions().into_iter().enumerate() {
                 let one = self.roster.enter(candidate);
                 if self.roster.out.contains(&one) {
                     continue;
                 }
                 if rank == 0 {
                     self.conclusions.push(Conclusion::Champion { candidate: one as u32 });
+                    contenders.insert(one, entry);
+                } else if !is_far {
+                    alternatives.insert(one, entry);
                 }
-                contenders.insert(one, entry);
             }
         }
-        let foreseen = self.pace.rounds_left(contenders.len());
-        Finals::new(contenders, foreseen, self.rules.margin.max(0.0).ln_1p(), self.rules.is_renewed)
+        let all = || contenders.keys().chain(alternatives.keys());
+        if self.pace.left_ns() >= ENOUGH_ROUNDS.saturating_mul(self.round_ns(all())) {
+            contenders.extend(alternatives);
+        }
+        let foreseen = self.pace.left_ns() / self.round_ns(contenders.keys()).max(1);
+        let margin = self.rules.margin.max(0.0).ln_1p();
+        Finals::new(contenders, foreseen, margin, self.rules.is_renewed)
+    }
+
+    /// What a round of these takes. What was not measured yet takes what is usual.
+    fn round_ns<'a>(&self, candidates: impl Iterator<Item = &'a usize>) -> u64 {
+        let usual = self.pace.turn_ns();
+        candidates.fold(0, |sum: u64, one| sum.saturating_add(self.costs.get(one).copied().unwrap_or(usual)))
     }
 
     /// A shuffled round of these candidates.

@@ -53,6 +53,16 @@ impl Pace {
         self.now_ns < self.budget_ns && self.now_ns + cost <= self.budget_ns
     }
 
+    /// What is left of the budget.
+    pub(super) fn left_ns(&self) -> u64 {
+        (self.budget_ns - self.now_ns).max(0.0) as u64
+    }
+
+    /// What a turn takes, as far as is known.
+    pub(super) fn turn_ns(&self) -> u64 {
+        self.turn_ns.unwrap_or(0.0) as u64
+    }
+
     /// How many rounds of so many turns still fit; without experience, any number.
     pub(super) fn rounds_left(&self, turns: usize) -> u32 {
         let cost = self.turn_ns.unwrap_or(0.0) * turns as f64;

@@ -34,20 +34,27 @@ pub(super) struct Search {
     best: f64,
     is_dead: bool,
     was_cut: bool,
+    /// What a block may cost that is likely to gain nothing.
+    most_ns: u64,
+    /// Defaults that were not measured, as they would have cost more than that.
+    passed: Vec<Candidate>,
 }
 
 impl Search {
-    pub(super) fn new(entry: Entry, margin: f64) -> Search {
+    /// A search in which a block that is likely to gain nothing may cost `most_ns`.
+    pub(super) fn new(entry: Entry, margin: f64, most_ns: u64) -> Search {
         let sizes = entry.default_sizes;
         let mut search = Search {
             margin,
             axis: None,
-            climb: Climb::new(Vec::new(), None, margin),
+            climb: Climb::new(Vec::new(), None, margin, most_ns),
             sizes,
             alternatives: Vec::new(),
             best: f64::NEG_INFINITY,
             is_dead: false,
             was_cut: false,
+            most_ns,
+            passed: Vec::new(),
             entry,
         };
         search.begin(axis_after(&search.entry, None));
@@ -70,11 +77,21 @@ impl Search {
         }
     }
 
-    /// Takes in what a round said.
-    pub(super) fn settle(&mut self, outcomes: &BTreeMap<usize, Option<Outcome>>, roster: &Roster) {
+    /// Takes in what a round said, and what turns cost so far.
+    pub(super) fn settle(
+        &mut self,
+        outcomes: &BTreeMap<usize, Option<Outcome>>,
+        roster: &Roster,
+        costs: &BTreeMap<usize, u64>,
+    ) {
         let step = self.step_candidates();
         if step.is_empty() {
             return;
+        }
+        for (size, candidate) in self.climb.sizes().into_iter().zip(&step) {
+            if let Some(ns) = roster.find(candidate).and_then(|one| costs.get(&one)) {
+                self.climb.cost(size, *ns);
+            }
         }
         let said = |candidate: &Candidate| roster.find(candidate).and_then(|one| outcomes.get(&one).copied().flatten());
         self.feed(&step.iter().map(said).collect::<Vec<_>>());
@@ -101,6 +118,11 @@ impl Search {
     /// Whether the search is over.
     pub(super) fn is_over(&self) -> bool {
         self.axis.is_none()
+    }
+
+    /// Defaults that were not measured, as a block of them would have cost too much.
+    pub(super) fn passed(&self) -> &[Candidate] {
+        &self.passed
     }
 
     /// The best score of any of its blocks.
@@ -165,7 +187,7 @@ impl Search {
         let most = self.sizes.in_flight.filter(|_| axis == Axis::Workers).unwrap_or(u32::MAX);
         let rungs: Vec<u32> = ladder(&self.entry, axis).iter().copied().filter(|rung| *rung <= most).collect();
         let mut default = self.entry.default_sizes;
-        self.climb = Climb::new(rungs, *size_of(&mut default, axis), self.margin);
+        self.climb = Climb::new(rungs, *size_of(&mut default, axis), self.margin, self.most_ns);
         if self.climb.sizes().is_empty() {
             self.take(axis);
             self.begin(axis_after(&self.entry, Some(axis)));
@@ -180,6 +202,11 @@ impl Search {
             self.is_dead |= self.climb.has_measured();
             return;
         };
+        if self.climb.has_passed_default() {
+            let mut sizes = self.sizes;
+            *size_of(&mut sizes, axis) = *size_of(&mut self.entry.default_sizes.clone(), axis);
+            self.passed.push(self.entry.candidate(sizes));
+        }
         *size_of(&mut self.sizes, axis) = Some(chosen);
         let plausible = self.climb.plausible().into_iter().filter(|size| *size != chosen);
         self.alternatives.extend(plausible.map(|size| (axis, size)));
