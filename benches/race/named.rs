@@ -1,11 +1,13 @@
 //! How a race is made, and what it names when it is over: all that this bench knows of its rules.
 
-use conbench::race::{Race, Rules, Standing};
+use conbench::race::{Margins, Race, Rules, Standing};
 use conbench::record::Ending;
 
 /// The rules of a race on the machine that is simulated.
 pub(crate) fn rules(margin: f64, budget_ns: u64, seed: u64) -> Rules {
-    Rules { margin, budget_ns, seed, is_renewed: false }
+    // As without one written: less where pairs hardly differ, more where they differ much.
+    let margins = Margins { quiet: margin * 2.0 / 3.0, usual: margin, noisy: margin * 5.0 / 3.0 };
+    Rules { margins, budget_ns, seed, is_renewed: false }
 }
 
 /// At this confidence one is named.

@@ -65,14 +65,16 @@ pub(super) fn group(record: &Record, runtime: &str, mut figures: Vec<Figures>, j
         }
     }
     pareto::mark(&mut rows);
-    let curves = scaling::curves(record, &rows, judged.margin);
+    let margin = contest.as_ref().map_or(judged.margins.usual, |contest| contest.judged.margin);
+    let deviation = contest.as_ref().and_then(|contest| contest.judged.deviation);
+    let curves = scaling::curves(record, &rows, margin.ln_1p());
     rows.sort_by(|a, b| order(a).0.cmp(&order(b).0).then(order(b).1.total_cmp(&order(a).1)));
     let answer = contest.as_ref().map_or_else(no_answer, |contest| answer(record, contest));
     let why = why::why(
         record,
         &why::Evidence { rows: &rows, contest: contest.as_ref(), limit: limit.as_ref(), task, judged },
     );
-    Group { runtime: runtime.to_owned(), answer, why, limit, rows, curves }
+    Group { runtime: runtime.to_owned(), answer, why, limit, margin, deviation, rows, curves }
 }
 
 fn no_answer() -> Answer {
@@ -116,10 +118,17 @@ fn status_alone(record: &Record, row: &Row) -> Status {
 fn contest(record: &Record, figures: &[Figures], judged: &Judged) -> Option<Contest> {
     let eligible = eligible(record, figures);
     let simplicity = |one: usize| simplicity(record, one);
-    let judgement = match compare::contest(record, &eligible).judge(judged.margin, simplicity) {
+    let judgement = match compare::contest(record, &eligible).judge(&judged.margins, simplicity) {
         Some(judgement) => judgement,
         // One that was measured alone has nobody to be compared with.
-        None => Judgement { leader: *eligible.first()?, best: *eligible.first()?, confidence: 0.0, rivals: Vec::new() },
+        None => Judgement {
+            leader: *eligible.first()?,
+            best: *eligible.first()?,
+            confidence: 0.0,
+            rivals: Vec::new(),
+            margin: judged.margins.usual,
+            deviation: None,
+        },
     };
     let standing = |rival: &Rival| {
         // It may be far better at a size that was not measured: no verdict on the engine.

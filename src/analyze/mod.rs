@@ -50,9 +50,22 @@ pub fn analyze(record: &Record) -> Verdict {
             group
         })
         .collect();
-    let margin = judged.margin.exp_m1();
+    let (validity, validity_reasons) = steadiness(judged, &groups);
+    let margin = groups.iter().map(|group| group.margin).fold(0.0, f64::max);
     let runtimes = runtimes::standings(record, &groups);
-    Verdict { validity: judged.validity, validity_reasons: judged.reasons, margin, groups, runtimes }
+    Verdict { validity, validity_reasons, margin, groups, runtimes }
+}
+
+/// The validity with its reasons, where blocks that differ too much in pairs make a session noisy.
+fn steadiness(judged: validity::Judged, groups: &[Group]) -> (Validity, Vec<String>) {
+    let validity::Judged { mut validity, mut reasons, margins } = judged;
+    let is_widened = |group: &&Group| group.margin > margins.usual;
+    let deviations = groups.iter().filter(is_widened).filter_map(|group| group.deviation);
+    if let (Some(deviation), Validity::Valid) = (deviations.max_by(f64::total_cmp), validity) {
+        validity = Validity::Noisy;
+        reasons.push(validity::unsteady(deviation, &margins));
+    }
+    (validity, reasons)
 }
 
 /// What a record says.
@@ -63,7 +76,7 @@ pub struct Verdict {
     /// Why it is not `valid`; empty when it is.
     pub validity_reasons: Vec<String>,
     /// The relative difference below which candidates were taken as equivalent: the margin that the user wrote, or
-    /// 3 %, on a quiet host 2 %; at least 5 % on a noisy one.
+    /// 3 %, on a quiet host 2 %; at least 5 % on a noisy one. Of several groups, the largest.
     pub margin: f64,
     /// One group a runtime; candidates are compared within a runtime.
     pub groups: Vec<Group>,
@@ -107,6 +120,11 @@ pub struct Group {
     pub why: String,
     /// The throughput (tasks/s) that this host allows at best for this task, and what sets it.
     pub limit: Option<HostLimit>,
+    /// The relative difference below which its candidates were taken as equivalent.
+    pub margin: f64,
+    /// By how much the difference of two candidates varies from round to round (logarithm); `None` where too little
+    /// ran.
+    pub deviation: Option<f64>,
     /// Every candidate measured, best first; failed ones last.
     pub rows: Vec<Row>,
     /// How each engine scales, in the order of the plan.

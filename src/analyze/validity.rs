@@ -6,6 +6,7 @@
 use super::Validity;
 use super::figures::Figures;
 use super::words::percent;
+use crate::race::Margins;
 use crate::record::{Disturbance, Flag, Record, Round};
 use crate::stats::median;
 use crate::workload::Objective;
@@ -22,17 +23,13 @@ const NOISY_ROUNDS: f64 = 0.1;
 const INVALID_ROUNDS: f64 = 0.5;
 /// The median drift up to which a host may be quiet, as `|ln(ratio)|`.
 const QUIET_DRIFT: f64 = 0.01;
-/// The margin of a noisy session is at least this.
-const NOISY_MARGIN: f64 = 0.05;
-/// The margin of a session on a quiet host, unless the user wrote one.
-const QUIET_MARGIN: f64 = 0.02;
 
 /// What was seen of a session's conditions.
 pub(super) struct Judged {
     pub(super) validity: Validity,
     pub(super) reasons: Vec<String>,
-    /// `ln(1 + m)` of the margin that the comparison uses.
-    pub(super) margin: f64,
+    /// The margins that the comparison may use.
+    pub(super) margins: Margins,
 }
 
 /// The rounds of a session by what disturbed them.
@@ -141,16 +138,28 @@ pub(super) fn judge(record: &Record, figures: &[Figures]) -> Judged {
         reasons.push(format!("{unreadable} histograms of the record cannot be read: their times are missing"));
     }
     let is_quiet = is_quiet(&record.rounds, &record.disturbance);
-    Judged { validity, reasons, margin: margin(&record.workload.objective, validity, is_quiet).ln_1p() }
+    Judged { validity, reasons, margins: margins(&record.workload.objective, validity, is_quiet) }
 }
 
-/// The margin under these conditions, at least 0 and finite: what the user wrote, else what the host allows. On a
+/// The margins under these conditions: what the user wrote, else what the host allows, by how steady blocks are. On a
 /// noisy host it is at least 5 %.
-fn margin(objective: &Objective, validity: Validity, is_quiet: bool) -> f64 {
-    let unwritten = if is_quiet { QUIET_MARGIN } else { objective.margin() };
-    let margin = objective.margin.unwrap_or(unwritten);
-    let margin = if margin.is_finite() { margin.max(0.0) } else { 0.0 };
-    if validity == Validity::Valid { margin } else { margin.max(NOISY_MARGIN) }
+fn margins(objective: &Objective, validity: Validity, is_quiet: bool) -> Margins {
+    let Margins { quiet, usual, noisy } = objective.margin.map_or(Margins::UNWRITTEN, Margins::fixed);
+    if validity != Validity::Valid {
+        return Margins::fixed(usual.max(Margins::UNWRITTEN.noisy));
+    }
+    Margins { quiet: if is_quiet { quiet } else { usual }, usual, noisy }
+}
+
+/// What is said where blocks differ too much in pairs for the usual margin.
+pub(super) fn unsteady(deviation: f64, margins: &Margins) -> String {
+    format!(
+        "blocks of one round differ by {} in pairs, too much for a margin of {}: it is {}; a longer --budget does not \
+         help, a quieter host does",
+        percent(deviation),
+        percent(margins.usual),
+        percent(margins.noisy)
+    )
 }
 
 /// Whether nothing disturbed: no round, and nearly nothing over the whole session. What is not known is not quiet.

@@ -70,14 +70,18 @@ fn a_quiet_host_has_nothing_against_it() {
 
 #[test]
 fn a_margin_follows_the_host_unless_it_was_written() {
-    let of = |written, validity, is_quiet| margin(&objective(written), validity, is_quiet);
-    assert_eq!(of(None, Validity::Valid, false), 0.03);
-    assert_eq!(of(None, Validity::Valid, true), 0.02);
-    assert_eq!(of(None, Validity::Noisy, false), 0.05);
-    assert_eq!(of(Some(0.03), Validity::Valid, true), 0.03);
-    assert_eq!(of(Some(0.01), Validity::Noisy, false), 0.05);
-    assert_eq!(of(Some(0.2), Validity::Invalid, false), 0.2);
-    assert_eq!(of(Some(f64::NAN), Validity::Valid, true), 0.0);
+    // Where pairs hardly differ, where they do, and where they do too much.
+    let of = |written, validity, is_quiet| {
+        let margins = margins(&objective(written), validity, is_quiet);
+        [0.005, 0.03, 0.2].map(|deviation| margins.at(Some(deviation)))
+    };
+    assert_eq!(of(None, Validity::Valid, false), [0.03, 0.03, 0.05]);
+    assert_eq!(of(None, Validity::Valid, true), [0.02, 0.03, 0.05]);
+    assert_eq!(of(None, Validity::Noisy, false), [0.05; 3]);
+    assert_eq!(of(Some(0.03), Validity::Valid, true), [0.03; 3]);
+    assert_eq!(of(Some(0.01), Validity::Noisy, false), [0.05; 3]);
+    assert_eq!(of(Some(0.2), Validity::Invalid, false), [0.2; 3]);
+    assert_eq!(of(Some(f64::NAN), Validity::Valid, true), [0.0; 3]);
 }
 
 proptest! {
@@ -91,7 +95,7 @@ proptest! {
     #[test]
     fn noise_never_narrows_a_margin(written in prop::option::of(0.0_f64..0.5), is_quiet: bool) {
         let objective = objective(written);
-        let of = |validity| margin(&objective, validity, is_quiet);
+        let of = |validity| margins(&objective, validity, is_quiet).usual;
         prop_assert!(of(Validity::Noisy) >= of(Validity::Valid) && of(Validity::Noisy) >= 0.05);
     }
 }

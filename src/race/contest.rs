@@ -1,10 +1,10 @@
 //! What the candidates of a final scored, and what follows from it: the race stops by it, and the verdict on a
 //! record is made of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::standing::{Difference, Standing, differences, standing};
-use crate::stats::trimmed_mean;
+use crate::stats::{median, trimmed_mean};
 
 /// The score of one block: the natural logarithm of the objective, more is better.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,8 +17,58 @@ pub struct Scored {
 
 /// Scores beyond this (a block without any task) are cut to it.
 const LARGEST: f64 = 50.0;
+/// Of the leader's equals so many, the simplest first, are asked whether they may be named.
+const SIMPLER: usize = 2;
 /// No confidence is stated above this: what the instrument does not see is not in it.
 pub const MOST_CONFIDENCE: f64 = 0.95;
+
+/// The relative differences below which two candidates are equivalent in practice: how much it takes depends on how
+/// steady the host is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Margins {
+    /// Where blocks of one round hardly differ in pairs.
+    pub quiet: f64,
+    /// Else.
+    pub usual: f64,
+    /// Where they differ too much for the usual one.
+    pub noisy: f64,
+}
+
+/// A paired deviation up to which a host is quiet.
+const QUIET_DEVIATION: f64 = 0.01;
+/// The rounds that a paired deviation implies are `(2.9 deviation / margin)^2`: 1.645 for each side of a test of
+/// equivalence at 5 %, with as much for its power.
+const ROUNDS_FACTOR: f64 = 2.9;
+/// A deviation that implies more rounds than this is too large for a margin.
+const MOST_IMPLIED: f64 = 40.0;
+
+impl Margins {
+    /// What is used where nobody wrote one.
+    pub const UNWRITTEN: Margins = Margins { quiet: 0.02, usual: 0.03, noisy: 0.05 };
+
+    /// One margin, whatever the host does.
+    #[must_use]
+    pub fn fixed(margin: f64) -> Margins {
+        let margin = if margin.is_finite() { margin.max(0.0) } else { 0.0 };
+        Margins { quiet: margin, usual: margin, noisy: margin }
+    }
+
+    /// The margin for a paired deviation (of the logarithm).
+    #[must_use]
+    pub fn at(&self, deviation: Option<f64>) -> f64 {
+        match deviation {
+            Some(deviation) if implied_rounds(deviation, self.usual) > MOST_IMPLIED => self.noisy,
+            Some(deviation) if deviation <= QUIET_DEVIATION => self.quiet,
+            _ => self.usual,
+        }
+    }
+}
+
+/// How many rounds it takes to find two equal candidates equivalent whose blocks have this paired deviation.
+#[must_use]
+pub fn implied_rounds(deviation: f64, margin: f64) -> f64 {
+    (ROUNDS_FACTOR * deviation / margin.ln_1p()).powi(2)
+}
 
 /// The scores of a contest, by candidate and round.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +88,11 @@ pub struct Judgement {
     pub confidence: f64,
     /// How every other candidate stands against `best`.
     pub rivals: Vec<Rival>,
+    /// The relative difference below which candidates were taken as equivalent.
+    pub margin: f64,
+    /// By how much the difference of a pair varies from round to round (logarithms): the median over those who ran with
+    /// the leader to the end, so that it is not about one of them. `None` where too little ran.
+    pub deviation: Option<f64>,
 }
 
 /// A rival of the best.
@@ -98,7 +153,12 @@ impl Contest {
         };
         let first = among.iter().filter_map(height).max_by(|a, b| a.1.total_cmp(&b.1)).map(|(one, _)| one)?;
         // Who came late, or missed rounds, met other weather: its own rounds decide between it and the first.
-        let better = among.iter().filter(|one| **one != first).filter_map(|one| {
+        let ran = |one: &usize| {
+            let scores = self.scores.get(one)?;
+            Some((scores.len(), scores.iter().flatten().count()))
+        };
+        let others = among.iter().filter(|one| ran(one) != ran(&first));
+        let better = others.filter_map(|one| {
             let gain = trimmed_mean(&self.paired(*one, first).concat())?;
             (gain > 0.0).then_some((*one, gain))
         });
@@ -129,26 +189,20 @@ impl Contest {
         differences(&rivals.iter().map(|one| self.paired(*one, reference)).collect::<Vec<_>>())
     }
 
-    /// How everyone stands against `reference`, itself left out.
-    #[must_use]
-    pub fn against(&self, reference: usize, margin: f64) -> Vec<Rival> {
-        let rivals: Vec<usize> = self.candidates().filter(|one| *one != reference).collect();
-        let differences = self.differences(&rivals, reference);
-        let chances = differences.iter().flatten().filter(|one| one.is_of_enough_lives()).count();
-        let rival = |(candidate, difference): (usize, Option<Difference>)| Rival {
-            candidate,
-            standing: difference.map_or(Standing::Unresolved, |one| standing(&one, margin, chances)),
-            probability: difference.map_or(0.5, |one| one.probability_above(margin)),
-            difference,
-        };
-        rivals.into_iter().zip(differences).map(rival).collect()
+    /// How these rivals stand against `reference`, in their order. `margin` is `ln(1 + m)`.
+    pub(super) fn stand(&self, rivals: &[usize], reference: usize, margin: f64) -> Vec<Rival> {
+        stand(rivals, self.differences(rivals, reference), margin)
     }
 
-    /// How the contest stands: `margin` is `ln(1 + m)`, `simplicity` orders equals. `None` when nobody scored.
+    /// How the contest stands; `simplicity` orders equals. `None` when nobody scored.
     #[must_use]
-    pub fn judge<K: Ord>(&self, margin: f64, simplicity: impl Fn(usize) -> K) -> Option<Judgement> {
+    pub fn judge<K: Ord>(&self, margins: &Margins, simplicity: impl Fn(usize) -> K) -> Option<Judgement> {
         let leader = self.leader(&self.survivors())?;
-        let rivals = self.against(leader, margin);
+        let all = |reference: usize| -> Vec<usize> { self.candidates().filter(|one| *one != reference).collect() };
+        let differences = self.differences(&all(leader), leader);
+        let deviation = self.deviation_of(&all(leader), &differences);
+        let margin = margins.at(deviation);
+        let rivals = stand(&all(leader), differences, margin.ln_1p());
         let mut equals: Vec<usize> = rivals
             .iter()
             .filter(|rival| rival.standing == Standing::Tied)
@@ -157,15 +211,36 @@ impl Contest {
             .collect();
         equals.sort_by_key(|one| simplicity(*one));
         let of_leader = confidence(&rivals);
-        for one in equals {
-            let rivals = self.against(one, margin);
+        for best in equals.into_iter().take(SIMPLER) {
+            let rivals = self.stand(&all(best), best, margin.ln_1p());
             let confidence = confidence(&rivals);
-            if confidence >= MOST_CONFIDENCE.min(of_leader) {
-                return Some(Judgement { leader, best: one, confidence, rivals });
+            if confidence >= of_leader {
+                return Some(Judgement { leader, best, confidence, rivals, margin, deviation });
             }
         }
-        Some(Judgement { leader, best: leader, confidence: of_leader, rivals })
+        Some(Judgement { leader, best: leader, confidence: of_leader, rivals, margin, deviation })
     }
+
+    /// The median deviation of those who ran to the end.
+    fn deviation_of(&self, rivals: &[usize], differences: &[Option<Difference>]) -> Option<f64> {
+        let survivors: BTreeSet<usize> = self.survivors().into_iter().collect();
+        let of_survivors = rivals.iter().zip(differences).filter(|(one, _)| survivors.contains(one));
+        let deviations: Vec<f64> =
+            of_survivors.filter_map(|(_, difference)| difference.as_ref()?.deviation()).collect();
+        median(&deviations)
+    }
+}
+
+/// How rivals stand that differ so from a reference. `margin` is `ln(1 + m)`.
+fn stand(rivals: &[usize], differences: Vec<Option<Difference>>, margin: f64) -> Vec<Rival> {
+    let chances = differences.iter().flatten().filter(|one| one.is_of_enough_lives()).count();
+    let rival = |(candidate, difference): (&usize, Option<Difference>)| Rival {
+        candidate: *candidate,
+        standing: difference.map_or(Standing::Unresolved, |one| standing(&one, margin, chances)),
+        probability: difference.map_or(0.5, |one| one.probability_above(margin)),
+        difference,
+    };
+    rivals.iter().zip(differences).map(rival).collect()
 }
 
 /// The probability that none of these is better than the reference by more than the margin (Bonferroni).
@@ -179,7 +254,7 @@ mod tests {
 
     use super::*;
 
-    const MARGIN: f64 = 0.03;
+    const MARGINS: Margins = Margins { quiet: 0.03, usual: 0.03, noisy: 0.03 };
 
     /// Rounds of three a life; the candidates' heights with a little noise that they do not share.
     fn contest(heights: &[f64], rounds: usize) -> Contest {
@@ -195,9 +270,9 @@ mod tests {
 
     #[test]
     fn the_simplest_of_the_equals_is_named() {
-        let judged = contest(&[-0.01, 0.0, -0.5], 10).judge(MARGIN, |one| one).expect("they scored");
+        let judged = contest(&[-0.01, 0.0, -0.5], 10).judge(&MARGINS, |one| one).expect("they scored");
         assert_eq!((judged.leader, judged.best, judged.confidence), (1, 0, MOST_CONFIDENCE));
-        let other = contest(&[-0.01, 0.0, -0.5], 10).judge(MARGIN, |one| 9 - one).expect("they scored");
+        let other = contest(&[-0.01, 0.0, -0.5], 10).judge(&MARGINS, |one| 9 - one).expect("they scored");
         assert_eq!((other.leader, other.best), (1, 1));
         let standings: Vec<Standing> = other.rivals.iter().map(|rival| rival.standing).collect();
         assert_eq!(standings, [Standing::Tied, Standing::Worse]);
@@ -205,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_simpler_one_that_is_not_tied_is_not_named() {
-        let judged = contest(&[-0.028, 0.0], 10).judge(MARGIN, |one| one).expect("they scored");
+        let judged = contest(&[-0.028, 0.0], 10).judge(&MARGINS, |one| one).expect("they scored");
         assert_eq!((judged.best, judged.rivals[0].standing), (1, Standing::Unresolved));
         assert!(judged.confidence > 0.9, "it is not better, whatever it is");
     }
@@ -218,7 +293,7 @@ mod tests {
         }
         // Scores rise by one a round: the late rounds look far better than those that the third ran.
         assert_eq!(contest.survivors(), [0, 1]);
-        assert_eq!(contest.judge(MARGIN, |one| one).map(|judged| judged.leader), Some(1));
+        assert_eq!(contest.judge(&MARGINS, |one| one).map(|judged| judged.leader), Some(1));
         // One that came late ran in the best weather only, and is no better for it.
         contest.add(9, 3, Scored { life: 9, score: 9.05 });
         assert_eq!(contest.leader(&[0, 1, 3]), Some(1));
@@ -227,13 +302,27 @@ mod tests {
     }
 
     #[test]
+    fn the_margin_follows_the_deviation() {
+        let unwritten = Margins::UNWRITTEN;
+        let at = |deviation: f64| unwritten.at(Some(deviation));
+        assert_eq!([at(0.005), at(0.02), at(0.05), at(0.10)], [0.02, 0.03, 0.03, 0.05]);
+        assert_eq!((unwritten.at(None), Margins::fixed(0.01).at(Some(0.2))), (0.03, 0.01));
+        assert_eq!(Margins::fixed(f64::NAN).at(None), 0.0);
+        assert!((implied_rounds(0.04, 0.03) - 15.4).abs() < 0.1);
+        let deviation = |heights: &[f64]| contest(heights, 10).judge(&unwritten, |one| one).expect("scores").deviation;
+        let quiet = deviation(&[0.0, 0.0, -0.1]).expect("ten rounds");
+        assert!((0.0005..0.01).contains(&quiet), "{quiet}");
+        assert_eq!(deviation(&[0.0]), None);
+    }
+
+    #[test]
     fn without_scores_there_is_no_judgement() {
         let mut contest = Contest::default();
-        assert_eq!(contest.judge(MARGIN, |one| one), None);
+        assert_eq!(contest.judge(&MARGINS, |one| one), None);
         contest.add(0, 3, Scored { life: 0, score: f64::NAN });
-        assert_eq!(contest.judge(MARGIN, |one| one), None);
+        assert_eq!(contest.judge(&MARGINS, |one| one), None);
         contest.add(0, 3, Scored { life: 0, score: f64::NEG_INFINITY });
-        let alone = contest.judge(MARGIN, |one| one).expect("one");
+        let alone = contest.judge(&MARGINS, |one| one).expect("one");
         assert_eq!((alone.best, alone.confidence, alone.rivals.len()), (3, MOST_CONFIDENCE, 0));
     }
 
@@ -244,7 +333,7 @@ mod tests {
             for (candidate, round, life, score) in scores {
                 contest.add(round, candidate, Scored { life, score });
             }
-            if let Some(judged) = contest.judge(MARGIN, |one| one) {
+            if let Some(judged) = contest.judge(&MARGINS, |one| one) {
                 prop_assert!((0.0..=MOST_CONFIDENCE).contains(&judged.confidence));
                 prop_assert!(judged.rivals.iter().all(|rival| (0.0..=1.0).contains(&rival.probability)));
                 prop_assert!(judged.rivals.iter().all(|rival| rival.candidate != judged.best));

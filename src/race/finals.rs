@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::contest::{Contest, Judgement, MOST_CONFIDENCE, Rival, Scored};
+use super::contest::{Contest, Judgement, MOST_CONFIDENCE, Margins, Rival, Scored};
 use super::standing::{LIVES, Standing};
 use super::{Candidate, Outcome, simplicity};
 use crate::record::Conclusion;
@@ -48,6 +48,8 @@ pub(super) struct Finals {
     /// Rounds of each of the first three lives.
     life_rounds: usize,
     rounds_in_life: usize,
+    margins: Margins,
+    /// `ln(1 + m)` of the margin of the last look.
     margin: f64,
     /// Looks in a row at which the race was decided.
     agreed: u32,
@@ -57,8 +59,12 @@ pub(super) struct Finals {
 
 impl Finals {
     /// A final of these candidates, each with its entry, of which about `foreseen` rounds fit into the budget.
-    pub(super) fn new(contenders: BTreeMap<usize, usize>, foreseen: u64, margin: f64, is_renewed: bool) -> Finals {
-        let life_rounds = if is_renewed { 1 } else { usize::try_from(foreseen).unwrap_or(usize::MAX).div_euclid(LIVES).clamp(1, LIFE_ROUNDS.0) };
+    pub(super) fn new(contenders: BTreeMap<usize, usize>, foreseen: u64, margins: Margins, is_renewed: bool) -> Finals {
+        let life_rounds = if is_renewed {
+            1
+        } else {
+            usize::try_from(foreseen).unwrap_or(usize::MAX).div_euclid(LIVES).clamp(1, LIFE_ROUNDS.0)
+        };
         Finals {
             contenders,
             dropped: BTreeMap::new(),
@@ -67,7 +73,8 @@ impl Finals {
             lives: Vec::new(),
             life_rounds,
             rounds_in_life: 0,
-            margin,
+            margins,
+            margin: margins.usual.ln_1p(),
             agreed: 0,
             is_decided: false,
             conclusions: Vec::new(),
@@ -86,7 +93,7 @@ impl Finals {
 
     /// How it stands now. `None` while nothing was measured.
     pub(super) fn judge(&self, candidates: &[Candidate]) -> Option<Judgement> {
-        self.contest.judge(self.margin, |one| simplicity(candidates, one))
+        self.contest.judge(&self.margins, |one| simplicity(candidates, one))
     }
 
     /// What was concluded since this was asked last, of indices into the race's candidates.
@@ -178,6 +185,7 @@ impl Finals {
         let leader = self.contest.leader(&self.contenders()).unwrap_or(leader);
         self.drop_rivals(leader, candidates);
         let Some(judged) = self.judge(candidates) else { return };
+        self.margin = judged.margin.ln_1p();
         let left = self.contenders.len() as u32;
         let (leader, confidence) = (judged.leader as u32, judged.confidence);
         self.conclusions.push(Conclusion::Look { leader, confidence, contenders: left });
@@ -249,7 +257,8 @@ impl Finals {
         let kept = self.best_rival(leader, candidates);
         let among = self.contenders.len().saturating_sub(1).max(1) as f64;
         let is_late = self.rounds() >= ROUNDS_BEFORE_OPEN_DROP;
-        for rival in self.contest.against(leader, self.margin) {
+        let others: Vec<usize> = self.contenders().into_iter().filter(|one| *one != leader).collect();
+        for rival in self.contest.stand(&others, leader, self.margin) {
             let one = rival.candidate;
             let is_worse = rival.standing == Standing::Worse
                 && rival.difference.is_some_and(|it| it.probability_above(0.0) < 0.5 * DROP / DROP_STRICTNESS / among);

@@ -35,7 +35,7 @@ use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
-pub use contest::{Contest, Judgement, MOST_CONFIDENCE, Rival, Scored};
+pub use contest::{Contest, Judgement, MOST_CONFIDENCE, Margins, Rival, Scored, implied_rounds};
 pub use meeting::Meeting;
 pub use standing::{Difference, GROSS, LIVES, Standing, differences, standing};
 
@@ -49,8 +49,8 @@ use crate::record::{Conclusion, Ending, Phase};
 /// What a race needs to know beside its entries.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rules {
-    /// The relative difference below which two candidates are equivalent in practice.
-    pub margin: f64,
+    /// The relative differences below which two candidates are equivalent in practice.
+    pub margins: Margins,
     /// The session's budget.
     pub budget_ns: u64,
     /// The seed of the shuffles.
@@ -129,6 +129,8 @@ pub struct Race {
     pace: Pace,
     /// The turns of the round that runs, with what was fed so far.
     running: BTreeMap<usize, Option<Outcome>>,
+    /// How many of them were not fed yet.
+    pending: usize,
     /// Candidates whose agents live.
     resident: BTreeSet<usize>,
     conclusions: Vec<Conclusion>,
@@ -169,7 +171,7 @@ impl Race {
     /// A race of these entries.
     #[must_use]
     pub fn new(entries: &[Entry], rules: Rules) -> Race {
-        let margin = rules.margin.max(0.0).ln_1p();
+        let margin = rules.margins.usual.ln_1p();
         Race {
             rules,
             random: ChaCha8Rng::seed_from_u64(rules.seed),
@@ -178,6 +180,7 @@ impl Race {
             finals: None,
             pace: Pace::new(rules.budget_ns),
             running: BTreeMap::new(),
+            pending: 0,
             resident: BTreeSet::new(),
             conclusions: Vec::new(),
             costs: BTreeMap::new(),
@@ -216,9 +219,10 @@ impl Race {
             self.roster.out.insert(candidate);
         }
         if let Some(fed) = self.running.get_mut(&candidate) {
+            self.pending -= usize::from(fed.is_none());
             *fed = Some(outcome);
         }
-        if self.running.values().all(Option::is_some) {
+        if self.pending == 0 {
             self.settle();
         }
     }
@@ -348,8 +352,7 @@ impl Race {
             contenders.extend(alternatives);
         }
         let foreseen = self.pace.left_ns() / self.round_ns(contenders.keys()).max(1);
-        let margin = self.rules.margin.max(0.0).ln_1p();
-        Finals::new(contenders, foreseen, margin, self.rules.is_renewed)
+        Finals::new(contenders, foreseen, self.rules.margins, self.rules.is_renewed)
     }
 
     /// What a round of these takes. What was not measured yet takes what is usual.
@@ -366,6 +369,7 @@ impl Race {
         let turns: Vec<Turn> = order.into_iter().map(turn).collect();
         self.resident.extend(candidates);
         self.running = candidates.iter().map(|candidate| (*candidate, None)).collect();
+        self.pending = self.running.len();
         self.pace.begin(turns.len());
         Next::Round(RoundPlan { phase, turns })
     }

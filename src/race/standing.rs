@@ -132,6 +132,13 @@ impl Difference {
         self.within.map(|it| it.standard_error)
     }
 
+    /// By how much its values vary from round to round, by their winsorised variance; `None` below five of them.
+    #[must_use]
+    pub fn deviation(&self) -> Option<f64> {
+        let rounds = Some(self.rounds).filter(|rounds| *rounds >= 5)?;
+        Some(self.within?.standard_error * (rounds as f64).sqrt())
+    }
+
     /// Whether the rival is so far behind that few rounds will do, whatever lives they come from.
     #[must_use]
     pub fn is_gross(&self) -> bool {
@@ -146,7 +153,11 @@ impl Difference {
 #[must_use]
 pub fn standing(difference: &Difference, margin: f64, rivals: usize) -> Standing {
     let enough = difference.is_of_enough_lives();
-    let is_tied = || difference.probability_above(margin) < 0.05 && difference.probability_above(-margin) > 0.95;
+    let is_tied = || {
+        difference.value.abs() < margin
+            && difference.probability_above(margin) < 0.05
+            && difference.probability_above(-margin) > 0.95
+    };
     let is_worse = || {
         let strict = 0.0125 / rivals.max(1) as f64;
         difference.value < -margin && difference.probability_above(0.0) < strict

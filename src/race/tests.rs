@@ -63,7 +63,8 @@ impl Simulator {
     }
 
     fn run(mut self, entries: &[Entry], seed: u64, truth: impl Fn(&Candidate) -> f64) -> Run {
-        let mut race = Race::new(entries, Rules { margin: MARGIN, budget_ns: BUDGET, seed, is_renewed: false });
+        let mut race =
+            Race::new(entries, Rules { margins: Margins::fixed(MARGIN), budget_ns: BUDGET, seed, is_renewed: false });
         let (mut elapsed_ns, mut finals, mut anew) = (0, Vec::new(), BTreeMap::<usize, usize>::new());
         loop {
             let plan = match race.next(elapsed_ns) {
@@ -230,14 +231,14 @@ fn one_candidate_alone_is_measured() {
 fn one_candidate_that_fails_leaves_none() {
     let mut race = Race::new(
         &[entry(Engine::Sequential, &[], &[], (None, None))],
-        Rules { margin: MARGIN, budget_ns: BUDGET, seed: 0, is_renewed: false },
+        Rules { margins: Margins::fixed(MARGIN), budget_ns: BUDGET, seed: 0, is_renewed: false },
     );
     let Next::Round(round) = race.next(0) else { panic!("a round comes first") };
     race.feed(round.turns[0].candidate, Outcome::Failed);
     assert_eq!(race.retired(), [0]);
     assert_eq!(race.next(1), Next::Over(Ending::NoCandidate));
     assert_eq!(
-        Race::new(&[], Rules { margin: MARGIN, budget_ns: 0, seed: 0, is_renewed: false }).next(0),
+        Race::new(&[], Rules { margins: Margins::fixed(MARGIN), budget_ns: 0, seed: 0, is_renewed: false }).next(0),
         Next::Over(Ending::NoCandidate)
     );
 }
@@ -245,7 +246,8 @@ fn one_candidate_that_fails_leaves_none() {
 #[test]
 fn a_failed_size_ends_the_climb_below() {
     let pool = [entry(Engine::ThreadPool, &[], &[1, 2, 4, 8], (Some(2), None))];
-    let mut race = Race::new(&pool, Rules { margin: MARGIN, budget_ns: BUDGET, seed: 0, is_renewed: false });
+    let mut race =
+        Race::new(&pool, Rules { margins: Margins::fixed(MARGIN), budget_ns: BUDGET, seed: 0, is_renewed: false });
     let (mut last, mut now_ns) = (Vec::new(), 0);
     while let Next::Round(round) = race.next(now_ns) {
         now_ns += 300_000_000;
@@ -299,7 +301,10 @@ fn chunks_are_searched_last_and_only_grow_where_they_gain() {
 
 #[test]
 fn a_chunk_that_fails_keeps_those_below_it() {
-    let mut race = Race::new(&[chunk_pool()], Rules { margin: MARGIN, budget_ns: BUDGET, seed: 0, is_renewed: false });
+    let mut race = Race::new(
+        &[chunk_pool()],
+        Rules { margins: Margins::fixed(MARGIN), budget_ns: BUDGET, seed: 0, is_renewed: false },
+    );
     let (mut last, mut now_ns) = (Vec::new(), 0);
     while let Next::Round(round) = race.next(now_ns) {
         now_ns += 300_000_000;
@@ -335,7 +340,8 @@ fn leaders_are_who_is_ahead_and_the_simplest_that_is_tied() {
         [entry(Engine::Sequential, &[], &[], (None, None)), entry(Engine::ProcessPool, &[], &[1], (Some(1), None))];
     let tied = Simulator::new(1, 0.001).run(&two, 1, |one| if one.engine == Engine::Sequential { 1.0 } else { 1.01 });
     assert_eq!(names(&tied), ["rust/process-pool@w1", "rust/sequential"]);
-    let none = Race::new(&two, Rules { margin: MARGIN, budget_ns: BUDGET, seed: 0, is_renewed: false });
+    let none =
+        Race::new(&two, Rules { margins: Margins::fixed(MARGIN), budget_ns: BUDGET, seed: 0, is_renewed: false });
     assert!(none.leaders().is_empty());
 }
 
@@ -369,7 +375,7 @@ proptest! {
     ) {
         let chosen: Vec<Entry> =
             entries().into_iter().zip(&which).filter(|(_, keep)| **keep).map(|(entry, _)| entry).collect();
-        let mut race = Race::new(&chosen, Rules { margin, budget_ns, seed, is_renewed: false });
+        let mut race = Race::new(&chosen, Rules { margins: Margins::fixed(margin), budget_ns, seed, is_renewed: false });
         let (mut elapsed, mut turn_count, mut rounds) = (0_u64, 0_usize, 0_usize);
         let mut resident = std::collections::BTreeSet::new();
         let mut failed = std::collections::BTreeSet::new();

@@ -461,6 +461,14 @@ pub enum Warning {
         /// The engines whose search was cut, with the start method where there is a choice: `Process@fork`.
         engines: Vec<String>,
     },
+    /// Sizes that libraries give when the user says nothing were not measured: smaller ones gained nothing any more, and
+    /// a block of these would have taken a large part of the budget.
+    DefaultPassed {
+        /// The runtime.
+        runtime: String,
+        /// The candidates, without their runtime.
+        candidates: Vec<String>,
+    },
     /// Processes of a candidate outlived it and were killed.
     Leftover {
         /// The candidate.

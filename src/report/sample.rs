@@ -213,6 +213,8 @@ fn verdict(rows: Vec<Row>) -> Verdict {
             },
             why: "99.8 % of a task's time is waiting, so what counts is how many tasks wait at once.".to_owned(),
             limit: Some(HostLimit { throughput_per_s: 2_720.0, set_by: LimitKind::InFlight }),
+            margin: 0.03,
+            deviation: Some(0.021),
             rows,
             curves: vec![curve(
                 "thread-pool",

@@ -38,6 +38,11 @@ pub fn warning(warning: &Warning) -> String {
             "the budget was spent before the best sizes of {} were found: raise --budget, or name fewer with --engines or --workers",
             listed(engines, "and")
         ),
+        Warning::DefaultPassed { candidates, .. } => format!(
+            "{}, what the library gives by itself, {} not measured: smaller sizes gained nothing any more, and a block would have taken a large part of the budget",
+            listed(candidates, "and"),
+            if candidates.len() == 1 { "was" } else { "were" }
+        ),
         Warning::Leftover { candidate, processes } => format!(
             "{processes} {} of `{candidate}` outlived it and {} killed",
             if *processes == 1 { "process" } else { "processes" },

@@ -36,6 +36,7 @@ pub(super) trait Racing {
     fn feed(&mut self, candidate: usize, outcome: Outcome);
     fn retired(&mut self) -> Vec<usize>;
     fn conclusions(&mut self) -> Vec<Conclusion>;
+    fn took(&mut self, candidate: usize, ns: u64);
 }
 
 impl Racing for Race {
@@ -57,6 +58,10 @@ impl Racing for Race {
 
     fn conclusions(&mut self) -> Vec<Conclusion> {
         Race::conclusions(self)
+    }
+
+    fn took(&mut self, candidate: usize, ns: u64) {
+        Race::took(self, candidate, ns);
     }
 }
 
@@ -81,6 +86,8 @@ impl Racing for Meeting {
     fn conclusions(&mut self) -> Vec<Conclusion> {
         Vec::new()
     }
+
+    fn took(&mut self, _candidate: usize, _ns: u64) {}
 }
 
 /// Why a race stops before it is over.
@@ -338,7 +345,10 @@ impl<'a> Course<'a> {
                 return (outcomes, Some(Stop::BudgetSpent));
             }
             let placed = Turn { candidate: self.base + turn.candidate, ..*turn };
-            match self.turn(number, round.phase, placed) {
+            let begun_ns = self.spent_ns();
+            let turned = self.turn(number, round.phase, placed);
+            race.took(turn.candidate, self.spent_ns().saturating_sub(begun_ns));
+            match turned {
                 Turned::Fed(outcome @ (Outcome::Score(_) | Outcome::Weak(_))) => {
                     outcomes.push((turn.candidate, outcome));
                 }

@@ -59,6 +59,8 @@ impl Racing for Script {
     fn conclusions(&mut self) -> Vec<Conclusion> {
         Vec::new()
     }
+
+    fn took(&mut self, _candidate: usize, _ns: u64) {}
 }
 
 fn run(hands: &mut Fake, race: &mut Script, record: &mut Record) -> (Ending, Vec<String>) {

@@ -34,7 +34,7 @@ use crate::guard::Guard;
 use crate::host::Facts;
 use crate::plan::{Entry, Plan, Settings};
 use crate::protocol::{Failed, Job};
-use crate::race::Rules;
+use crate::race::{Margins, Rules};
 use crate::record::{Calibration, Disturbance, Ending, Phase, Record, Warning};
 use crate::workload::{Goal, Step, Workload};
 use blocks::Pace;
@@ -224,7 +224,7 @@ impl Stage<'_> {
         };
         let settings = &session.settings;
         let rules = Rules {
-            margin: session.workload.objective.margin(),
+            margins: session.workload.objective.margin.map_or(Margins::UNWRITTEN, Margins::fixed),
             budget_ns: settings.budget_ns,
             seed: settings.seed,
             // Memory hardly varies within a life.

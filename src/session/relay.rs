@@ -2,7 +2,7 @@
 
 use super::course::{Course, Leg, Stop};
 use super::trial::small;
-use crate::candidate::{Sizes, StartMethod};
+use crate::candidate::{Candidate, Sizes, StartMethod};
 use crate::plan::Entry;
 use crate::protocol::Failed;
 use crate::race::{Meeting, Race, Rules};
@@ -105,6 +105,10 @@ fn race(course: &mut Course<'_>, runner: &Runner, terms: &Terms, leg: Leg) -> (E
     let engines: Vec<String> = cut.map(|entry| entry.candidate(Sizes::default()).short()).collect();
     if !engines.is_empty() {
         course.warn(Warning::SearchCut { runtime: runner.name.clone(), engines });
+    }
+    if let passed @ [_, ..] = race.passed_defaults().as_slice() {
+        let passed = passed.iter().map(Candidate::short).collect();
+        course.warn(Warning::DefaultPassed { runtime: runner.name.clone(), candidates: passed });
     }
     (ending, race.leaders().into_iter().map(|one| base + one).collect())
 }

@@ -41,7 +41,7 @@ fn runner(name: &str, engines: &[Engine]) -> Runner {
 }
 
 fn terms() -> Terms {
-    let rules = Rules { margin: 0.03, budget_ns: BUDGET_NS, seed: 1, is_renewed: false };
+    let rules = Rules { margins: crate::race::Margins::fixed(0.03), budget_ns: BUDGET_NS, seed: 1, is_renewed: false };
     Terms { rules, is_equal_work: false }
 }
 

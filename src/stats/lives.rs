@@ -27,11 +27,12 @@ pub struct AcrossLives {
 #[must_use]
 pub fn across_lives(lives: &[Vec<f64>]) -> Option<AcrossLives> {
     let all: Vec<f64> = lives.iter().flatten().copied().collect();
-    let mean = trimmed_mean(&all)?;
+    let within = yuen(&all);
+    let mean = within.map_or_else(|| trimmed_mean(&all), |within| Some(within.mean))?;
     let centres: Vec<f64> = lives.iter().filter_map(|life| median(life)).collect();
     // The error around the mean of everything: the centres' own trimmed mean is another estimate of the same.
     let between = yuen(&centres).map(|centres| Trimmed { mean, ..centres });
-    Some(AcrossLives { mean, lives: centres.len(), within: yuen(&all), between })
+    Some(AcrossLives { mean, lives: centres.len(), within, between })
 }
 
 /// The interval of the trimmed mean over all lives: the wider of the interval within lives and that

@@ -74,27 +74,14 @@ fn mean(values: &[f64]) -> f64 {
 /// finite don't count; `None` when none is.
 #[must_use]
 pub fn trimmed_mean(values: &[f64]) -> Option<f64> {
-    let sorted = sorted(values);
-    let cut = trimmed_count(sorted.len());
-    (!sorted.is_empty()).then(|| mean(&sorted[cut..sorted.len() - cut]))
+    mean_of_kept(&sorted(values))
 }
 
 /// The sample variance after the lowest and the highest 20 % are set to the nearest value that stays.
 /// `None` below two finite values.
 #[must_use]
 pub fn winsorised_variance(values: &[f64]) -> Option<f64> {
-    let mut sorted = sorted(values);
-    let length = sorted.len();
-    if length < 2 {
-        return None;
-    }
-    let cut = trimmed_count(length);
-    let (low, high) = (sorted[cut], sorted[length - 1 - cut]);
-    for value in &mut sorted {
-        *value = value.clamp(low, high);
-    }
-    let centre = mean(&sorted);
-    Some(sorted.iter().map(|value| (value - centre).powi(2)).sum::<f64>() / (length - 1) as f64)
+    variance_of_winsorised(&sorted(values))
 }
 
 /// The trimmed mean of one sample (paired differences, say) with its standard error
@@ -105,14 +92,31 @@ pub fn winsorised_variance(values: &[f64]) -> Option<f64> {
 /// see Wilcox, "Introduction to Robust Estimation and Hypothesis Testing", 5.3.
 #[must_use]
 pub fn yuen(values: &[f64]) -> Option<Trimmed> {
-    let length = values.iter().filter(|value| value.is_finite()).count();
-    let variance = winsorised_variance(values)?;
-    let kept = (length - 2 * trimmed_count(length)) as f64;
+    let sorted = sorted(values);
+    let variance = variance_of_winsorised(&sorted)?;
+    let kept = (sorted.len() - 2 * trimmed_count(sorted.len())) as f64;
     Some(Trimmed {
-        mean: trimmed_mean(values)?,
-        standard_error: ((length - 1) as f64 * variance / (kept * (kept - 1.0))).sqrt(),
+        mean: mean_of_kept(&sorted)?,
+        standard_error: ((sorted.len() - 1) as f64 * variance / (kept * (kept - 1.0))).sqrt(),
         degrees_of_freedom: kept - 1.0,
     })
+}
+
+fn mean_of_kept(sorted: &[f64]) -> Option<f64> {
+    let cut = trimmed_count(sorted.len());
+    (!sorted.is_empty()).then(|| mean(&sorted[cut..sorted.len() - cut]))
+}
+
+fn variance_of_winsorised(sorted: &[f64]) -> Option<f64> {
+    let length = sorted.len();
+    if length < 2 {
+        return None;
+    }
+    let cut = trimmed_count(length);
+    let (low, high) = (sorted[cut], sorted[length - 1 - cut]);
+    let clamped = || sorted.iter().map(|value| value.clamp(low, high));
+    let centre = clamped().sum::<f64>() / length as f64;
+    Some(clamped().map(|value| (value - centre).powi(2)).sum::<f64>() / (length - 1) as f64)
 }
 
 /// The median of the finite values; `None` when there is none.

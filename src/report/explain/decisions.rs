@@ -51,6 +51,7 @@ fn subject(conclusion: &Conclusion) -> u32 {
         Conclusion::Champion { candidate }
         | Conclusion::Screened { candidate, .. }
         | Conclusion::Dropped { candidate, .. }
+        | Conclusion::Returned { candidate }
         | Conclusion::Infeasible { candidate } => *candidate,
         Conclusion::Look { leader, .. } => *leader,
     }
@@ -82,6 +83,9 @@ fn concluded(record: &Record, group: &Group, conclusion: Conclusion) -> String {
                 _ => String::new(),
             };
             format!("{} is out, it breaks a limit{reason}", name(record, candidate))
+        }
+        Conclusion::Returned { candidate } => {
+            format!("{} is in again: it may be better than who leads now", name(record, candidate))
         }
         Conclusion::Champion { candidate } => format!("{} goes into the final", name(record, candidate)),
         Conclusion::Look { leader, confidence, contenders } => {
