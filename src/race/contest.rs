@@ -190,7 +190,7 @@ impl Contest {
     }
 
     /// How these rivals stand against `reference`, in their order. `margin` is `ln(1 + m)`.
-    pub(super) fn stand(&self, rivals: &[usize], reference: usize, margin: f64) -> Vec<Rival> {
+    fn stand(&self, rivals: &[usize], reference: usize, margin: f64) -> Vec<Rival> {
         stand(rivals, self.differences(rivals, reference), margin)
     }
 

@@ -179,13 +179,10 @@ impl Finals {
 
     /// Looks at all that are left: who is out, and whether the race is decided.
     fn look(&mut self, candidates: &[Candidate], elapsed_ns: u64) {
-        let contenders = self.contenders();
-        let Some(leader) = self.contest.leader(&contenders) else { return };
         self.drop_sizes(candidates);
-        let leader = self.contest.leader(&self.contenders()).unwrap_or(leader);
-        self.drop_rivals(leader, candidates);
         let Some(judged) = self.judge(candidates) else { return };
         self.margin = judged.margin.ln_1p();
+        self.drop_rivals(&judged, candidates);
         let left = self.contenders.len() as u32;
         let (leader, confidence) = (judged.leader as u32, judged.confidence);
         self.conclusions.push(Conclusion::Look { leader, confidence, contenders: left });
@@ -249,26 +246,26 @@ impl Finals {
         }
     }
 
-    /// Whoever is worse than the leader beyond doubt is out, except the best of the models that rival the leader's.
-    fn drop_rivals(&mut self, leader: usize, candidates: &[Candidate]) {
-        if self.weak.contains(&leader) {
+    /// Whoever is worse than the best beyond doubt is out, except the best of the models that rival its own.
+    fn drop_rivals(&mut self, judged: &Judgement, candidates: &[Candidate]) {
+        let best = judged.best;
+        if self.weak.contains(&best) {
             return;
         }
-        let kept = self.best_rival(leader, candidates);
+        let kept = self.best_rival(best, candidates);
         let among = self.contenders.len().saturating_sub(1).max(1) as f64;
         let is_late = self.rounds() >= ROUNDS_BEFORE_OPEN_DROP;
-        let others: Vec<usize> = self.contenders().into_iter().filter(|one| *one != leader).collect();
-        for rival in self.contest.stand(&others, leader, self.margin) {
+        for rival in &judged.rivals {
             let one = rival.candidate;
             let is_worse = rival.standing == Standing::Worse
                 && rival.difference.is_some_and(|it| it.probability_above(0.0) < 0.5 * DROP / DROP_STRICTNESS / among);
             let is_idle = is_late
                 && rival.standing == Standing::Unresolved
-                && simplicity(candidates, one) > simplicity(candidates, leader);
+                && simplicity(candidates, one) > simplicity(candidates, best);
             let is_out = rival.probability < DROP / among && (is_worse || is_idle);
             if is_out && Some(one) != kept && self.contenders.contains_key(&one) && !self.weak.contains(&one) {
                 let value = rival.difference.map_or(0.0, |difference| difference.value);
-                self.drop_one(one, leader, value, rival.probability);
+                self.drop_one(one, best, value, rival.probability);
             }
         }
     }
