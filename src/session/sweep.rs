@@ -27,7 +27,7 @@ const MS: u64 = 1_000_000;
 /// The part of the session's budget that all sweeps together may take, and of the tasks where they are counted.
 pub(super) const PART: u64 = 10;
 /// How many times the workload's own computation, in the order in which they are measured: short tasks take least.
-const FACTORS: [f64; 4] = [1.0 / 16.0, 1.0 / 4.0, 4.0, 16.0];
+const FACTORS: [f64; 5] = [1.0 / 16.0, 1.0 / 4.0, 1.0, 4.0, 16.0];
 /// Two neighbours between which the better one changes are looked between, if they are this far apart.
 const WIDE: f64 = 4.0;
 /// Rounds of a point.
@@ -59,9 +59,7 @@ pub(super) fn pair(judged: &Judgement, candidates: &[Candidate], base: usize) ->
     let best = model(judged.best)?;
     let strongest = |is_wanted: &dyn Fn(Model) -> bool| {
         let rivals = judged.rivals.iter().filter_map(|rival| Some((rival.candidate, rival.difference?)));
-        let met = rivals.filter(|(one, difference)| {
-            difference.rounds >= LEAST_ROUNDS && model(*one).is_some_and(|other| other != best && is_wanted(other))
-        });
+        let met = rivals.filter(|(one, _)| model(*one).is_some_and(|other| other != best && is_wanted(other)));
         met.max_by(|a, b| a.1.value.total_cmp(&b.1.value)).map(|(one, _)| one)
     };
     let right = strongest(&is_plain).or_else(|| strongest(&|_| true))?;
@@ -82,6 +80,14 @@ struct Side {
     learned: Learned,
 }
 
+/// The workload's own computation.
+struct Work {
+    /// Iterations of each step.
+    iterations: Vec<u64>,
+    /// CPU time of a task.
+    own_ns: f64,
+}
+
 /// What a sweep may spend; on the clock of what is spent, and in tasks run so far.
 #[derive(Clone, Copy)]
 struct Bounds {
@@ -97,11 +103,11 @@ impl Course<'_> {
     /// On an interrupt alone.
     pub(super) fn sweep(&mut self, pair: Pair, deadline_ns: u64) -> Result<(), Stop> {
         let Some(iterations) = self.scalable(pair) else { return Ok(()) };
-        let Some(own) = own_point(self.record, pair) else { return Ok(()) };
         let part = self.record.workload.max_calls.map_or(u64::MAX, |most| most / PART);
         let bounds = Bounds { deadline_ns, most_calls: self.calls.saturating_add(self.calls_left().min(part)) };
-        let mut points = vec![own];
-        let ended = self.points(pair, &iterations, bounds, &mut points);
+        let (own_ns, own) = own_work(self.record, pair);
+        let mut points: Vec<SweepPoint> = own.into_iter().collect();
+        let ended = self.points(pair, &Work { iterations, own_ns }, bounds, &mut points);
         if points.len() > 1 {
             points.sort_by(|a, b| a.factor.total_cmp(&b.factor));
             let place = |one: usize| u32::try_from(one).unwrap_or(u32::MAX);
@@ -111,19 +117,15 @@ impl Course<'_> {
         if matches!(ended, Err(Fault::Interrupted)) { Err(Stop::Interrupted) } else { Ok(()) }
     }
 
-    /// Measures what can be of the other points, until something fails; then one more where the better one changes.
-    fn points(
-        &mut self,
-        pair: Pair,
-        iterations: &[u64],
-        bounds: Bounds,
-        points: &mut Vec<SweepPoint>,
-    ) -> Result<(), Fault> {
-        for factor in FACTORS {
-            points.extend(self.point(pair, factor, iterations, bounds, points[0].task_cpu_ns)?);
+    /// Measures what can be of the points that are missing, until something fails; then one more where the better one
+    /// changes.
+    fn points(&mut self, pair: Pair, work: &Work, bounds: Bounds, points: &mut Vec<SweepPoint>) -> Result<(), Fault> {
+        let has_own = !points.is_empty();
+        for factor in FACTORS.into_iter().filter(|factor| *factor != 1.0 || !has_own) {
+            points.extend(self.point(pair, factor, work, bounds)?);
         }
         while let Some(factor) = turn(points) {
-            let Some(point) = self.point(pair, factor, iterations, bounds, points[0].task_cpu_ns)? else { break };
+            let Some(point) = self.point(pair, factor, work, bounds)? else { break };
             points.push(point);
         }
         Ok(())
@@ -140,22 +142,14 @@ impl Course<'_> {
         (is_paired && has_kernel && !has_code && iterations.len() == workload.steps.len()).then_some(iterations)
     }
 
-    /// Measures one point, if it can be: the workload's own computation has these iterations and takes `own_ns` of a
-    /// CPU. No agent outlives it.
-    fn point(
-        &mut self,
-        pair: Pair,
-        factor: f64,
-        iterations: &[u64],
-        bounds: Bounds,
-        own_ns: f64,
-    ) -> Result<Option<SweepPoint>, Fault> {
+    /// Measures one point, if it can be. No agent outlives it.
+    fn point(&mut self, pair: Pair, factor: f64, work: &Work, bounds: Bounds) -> Result<Option<SweepPoint>, Fault> {
         if self.hands.interrupted() {
             return Err(Fault::Interrupted);
         }
-        let Some(scaled) = scaled(&self.record.workload.steps, iterations, factor) else { return Ok(None) };
-        let is_of_size = (TASK_NS.0..=TASK_NS.1).contains(&(own_ns * factor));
-        if !is_of_size || !self.is_foreseen(pair, factor, own_ns, bounds) {
+        let Some(scaled) = scaled(&self.record.workload.steps, &work.iterations, factor) else { return Ok(None) };
+        let is_of_size = (TASK_NS.0..=TASK_NS.1).contains(&(work.own_ns * factor));
+        if !is_of_size || !self.is_foreseen(pair, factor, work.own_ns, bounds) {
             return Ok(None);
         }
         self.observer.observe(&Event::Sweeping { factor });
@@ -302,28 +296,30 @@ fn scaled(steps: &[Step], iterations: &[u64], factor: f64) -> Option<Vec<u64>> {
     steps.iter().zip(iterations).map(of_step).collect()
 }
 
-/// The point of the workload's own computation: the rounds of the final that both ran.
-fn own_point(record: &Record, pair: Pair) -> Option<SweepPoint> {
+/// What is known of the workload's own computation from the rounds of the final: CPU time of a task, and the point
+/// itself where both ran often enough in the same rounds.
+fn own_work(record: &Record, pair: Pair) -> (f64, Option<SweepPoint>) {
     let blocks = |one: usize| {
-        let place = record.candidates.get(one)?;
-        let of_final = place.blocks.iter().filter_map(|block| {
+        let all = record.candidates.get(one).into_iter().flat_map(|place| &place.blocks);
+        let of_final = all.filter_map(|block| {
             let round = block.round?;
             let counts = record.rounds.get(round as usize).is_some_and(|it| it.phase == Phase::Final && !it.voided);
             (counts && block.figures.kind == BlockKind::Timed).then_some((round, &block.figures))
         });
-        Some(of_final.collect::<BTreeMap<u32, &Block>>())
+        of_final.collect::<BTreeMap<u32, &Block>>()
     };
-    let (left, right) = (blocks(pair.left)?, blocks(pair.right)?);
+    let (left, right) = (blocks(pair.left), blocks(pair.right));
+    let cpu = |blocks: &BTreeMap<u32, &Block>| blocks.values().fold(Cpu::default(), |cpu, block| cpu.with(block));
+    let own_ns = cpu(&left).per_task().min(cpu(&right).per_task());
     let pairs = left.iter().filter_map(|(round, block)| Some((*block, *right.get(round)?)));
-    point_of(record.workload.objective.goal, 1.0, pairs)
+    (own_ns, point_of(record.workload.objective.goal, 1.0, pairs))
 }
 
 /// What paired blocks say; `None` when too few of them ran tasks.
 fn point_of<'a>(goal: Goal, factor: f64, pairs: impl Iterator<Item = (&'a Block, &'a Block)>) -> Option<SweepPoint> {
     let (mut differences, mut left, mut right) = (Vec::new(), Cpu::default(), Cpu::default());
     for (one, other) in pairs {
-        left.add(one);
-        right.add(other);
+        (left, right) = (left.with(one), right.with(other));
         differences.extend(score(goal, one, None).zip(score(goal, other, None)).map(|(one, other)| one - other));
     }
     differences.retain(|difference: &f64| difference.is_finite());
@@ -345,9 +341,8 @@ struct Cpu {
 }
 
 impl Cpu {
-    fn add(&mut self, block: &Block) {
-        self.cpu_ns += block.usage.cpu_ns() as f64;
-        self.tasks += block.tasks as f64;
+    fn with(self, block: &Block) -> Cpu {
+        Cpu { cpu_ns: self.cpu_ns + block.usage.cpu_ns() as f64, tasks: self.tasks + block.tasks as f64 }
     }
 
     fn per_task(self) -> f64 {

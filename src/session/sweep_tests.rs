@@ -87,8 +87,9 @@ fn after_a_decided_race_the_best_runs_beside_its_rival_at_other_computations() {
     assert!(sweep.points.iter().all(|point| (point.ratio - 2.0).abs() < 0.1 && point.task_cpu_ns == 1e6), "{sweep:?}");
     assert!(sweep.points.iter().all(|point| point.low <= point.ratio && point.ratio <= point.high));
     let iterations: Vec<u64> = hands.scaled.iter().map(|(_, iterations)| iterations[0]).collect();
-    assert_eq!(iterations, [4, 4, 16, 16, 256, 256, 1024, 1024]);
-    assert_eq!(notes.iter().filter(|note| note.contains("Sweeping")).count(), 4);
+    // Who was far behind left the final after three rounds: the workload's own computation is measured, too.
+    assert_eq!(iterations, [4, 4, 16, 16, 64, 64, 256, 256, 1024, 1024]);
+    assert_eq!(notes.iter().filter(|note| note.contains("Sweeping")).count(), 5);
     // Nothing of it is a candidate's.
     let rounds: usize = record.rounds.iter().map(|round| round.order.len()).sum();
     let timed = record.candidates.iter().flat_map(|place| &place.blocks).filter(|block| block.round.is_some());
