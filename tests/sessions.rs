@@ -344,3 +344,29 @@ fn recommend_prints_a_row_for_a_shipped_workload_and_skips_what_cannot_run() {
     assert!(ran.err.starts_with("error: nothing of `web-scraping` can run here:\n"), "{}", ran.err);
     assert_eq!((ran.out.as_str(), ran.code), ("", Some(2)));
 }
+
+#[test]
+fn a_decided_race_is_followed_by_a_sweep_of_the_computation() {
+    let room = Room::new();
+    let file = room.file("[[step]]\nkind = \"cpu\"\nkernel = \"loop\"\ntime = \"1ms\"\n");
+    let engines = ["--engines", "sequential,process-pool", "--workers", "2", "--runtimes", "rust"];
+    let ran = room.run(&[["run", &file, "--budget", "20s", "--format", "json"].as_slice(), &engines].concat());
+    let record = ran.record();
+    let sweeps = record["sweeps"].as_array().expect("sweeps");
+    // On a busy host the race may take all of the time, and there is none left for more.
+    let is_early = record["elapsed_ns"].as_u64().is_some_and(|elapsed_ns| elapsed_ns < 15_000_000_000);
+    if record["ending"] != "decided" || !is_early {
+        assert!(record["ending"] == "decided" || sweeps.is_empty(), "{sweeps:?}");
+        return;
+    }
+    let points = sweeps.first().and_then(|sweep| sweep["points"].as_array()).expect("a sweep");
+    assert!(points.len() >= 2, "{points:?}");
+    for point in points {
+        let figures = ["factor", "task_cpu_ns", "ratio", "low", "high"].map(|figure| point[figure].as_f64());
+        assert!(figures.iter().all(|figure| figure.is_some_and(|it| it.is_finite() && it > 0.0)), "{point}");
+    }
+    assert!(points.windows(2).all(|pair| pair[0]["factor"].as_f64() < pair[1]["factor"].as_f64()), "{points:?}");
+    let models =
+        ["left", "right"].map(|side| &record["candidates"][sweeps[0][side].as_u64().expect("a place") as usize]);
+    assert_ne!(models[0]["candidate"]["engine"], models[1]["candidate"]["engine"]);
+}

@@ -6,6 +6,7 @@
 mod answer;
 mod compare;
 mod figures;
+mod flip;
 mod limit;
 mod load;
 mod pareto;
@@ -17,6 +18,8 @@ mod usl;
 mod validity;
 mod why;
 mod words;
+
+pub use flip::{Flip, Side, flip, side};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

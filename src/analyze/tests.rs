@@ -1,6 +1,7 @@
 //! Verdicts on synthetic records, of which the truth is known.
 
 mod builder;
+mod flip;
 mod load;
 mod scaling;
 

@@ -2,6 +2,7 @@
 
 use super::answer::Contest;
 use super::compare::throughput_ratio;
+use super::flip;
 use super::limit::Task;
 use super::validity::Judged;
 use super::words::{percent, rate, time};
@@ -28,6 +29,7 @@ pub(super) fn why(record: &Record, evidence: &Evidence<'_>) -> String {
     sentences.extend(split(record, evidence));
     sentences.extend(pickling(evidence));
     sentences.extend(stall(record, evidence));
+    sentences.extend(flips(record, evidence));
     sentences.extend(unchecked_limits(record, evidence));
     sentences.join("; ")
 }
@@ -194,6 +196,16 @@ fn stall(record: &Record, evidence: &Evidence<'_>) -> Option<String> {
     let own = blocking.next().filter(|_| blocking.next().is_none()).and_then(Step::python);
     let who = own.map_or_else(|| "a task".to_owned(), |own| format!("`{}`", own.short()));
     Some(format!("{} stalls: {who} blocks its loop for {}", row.candidate.engine, time(longest as f64)))
+}
+
+/// Where the answer would be another one.
+fn flips(record: &Record, evidence: &Evidence<'_>) -> Option<String> {
+    let best = evidence.contest?.best?;
+    let runtime = &record.candidates.get(best)?.candidate.runtime;
+    let computation = flip::along_computation(record, runtime, evidence.judged.margin);
+    let sizes = flip::along_sizes(record, evidence.rows, best, evidence.judged.margin);
+    let found: Vec<String> = computation.into_iter().chain(sizes).collect();
+    (!found.is_empty()).then(|| found.join("; "))
 }
 
 /// Limits that the best could not be held against.

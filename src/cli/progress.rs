@@ -72,6 +72,9 @@ impl Observer for Progress {
                     report::duration(*budget_ns as f64)
                 ));
             }
+            Event::Sweeping { factor } => {
+                self.bar.set_message(format!("comparing at {factor} x the computation of a task"));
+            }
             Event::Failed { candidate, failure } => {
                 self.line(&format!("warning: `{candidate}` failed: {}", report::plain(&failure.to_string())));
             }

@@ -379,6 +379,11 @@ impl<'a> Course<'a> {
         self.spent_ns() > self.leg.deadline_ns.saturating_add(self.leg.budget_ns / 4)
     }
 
+    /// What is known of a candidate of the record from its latest block.
+    pub(super) fn learned(&self, slot: usize) -> Option<Learned> {
+        self.slots.get(slot)?.learned
+    }
+
     /// What of the budget is spent.
     pub(super) fn spent_ns(&self) -> u64 {
         self.hands.elapsed_ns().saturating_sub(self.lost_ns)
@@ -476,7 +481,7 @@ impl<'a> Course<'a> {
     fn start(&mut self, slot: usize) -> Result<Result<(), Stop>, Fault> {
         let candidate = self.record.candidates[slot].candidate.clone();
         let concurrency = candidate.sizes.concurrency();
-        let born = match self.bear(slot, &candidate)? {
+        let born = match self.bear(slot, &candidate, None)? {
             Ok(born) => born,
             Err(stop) => return Ok(Err(stop)),
         };
@@ -510,7 +515,13 @@ impl<'a> Course<'a> {
     }
 
     /// Starts an agent, and counts the tasks that it runs by itself.
-    pub(super) fn bear(&mut self, slot: usize, candidate: &Candidate) -> Result<Result<Born, Stop>, Fault> {
+    /// `iterations` as for [`Hands::start`].
+    pub(super) fn bear(
+        &mut self,
+        slot: usize,
+        candidate: &Candidate,
+        iterations: Option<&[u64]>,
+    ) -> Result<Result<Born, Stop>, Fault> {
         // An agent's first task, and one for each in flight.
         let first_tasks = u64::from(candidate.sizes.concurrency()) + 1;
         if self.calls_left() < first_tasks {
@@ -518,7 +529,7 @@ impl<'a> Course<'a> {
         }
         // One that fails in its set-up may have run them, too.
         self.calls += first_tasks;
-        let born = self.hands.start(slot, candidate)?;
+        let born = self.hands.start(slot, candidate, iterations)?;
         self.watch_lock(candidate, &born);
         Ok(Ok(born))
     }
@@ -568,12 +579,30 @@ impl<'a> Course<'a> {
         window_ns: u64,
         learned: &Learned,
     ) -> Result<Taken, Fault> {
+        let (ask, expected) = self.ask(candidate, kind, window_ns, learned);
+        self.checked(slot, candidate, ask, expected)
+    }
+
+    /// As [`Course::block_of`], of work that the reference does not know.
+    pub(super) fn unchecked_block_of(
+        &mut self,
+        slot: usize,
+        candidate: &Candidate,
+        kind: BlockKind,
+        window_ns: u64,
+        learned: &Learned,
+    ) -> Result<Taken, Fault> {
+        let (ask, expected) = self.ask(candidate, kind, window_ns, learned);
+        self.counted(slot, ask, expected)
+    }
+
+    /// What a block is asked for, and about how many tasks it will run.
+    fn ask(&self, candidate: &Candidate, kind: BlockKind, window_ns: u64, learned: &Learned) -> (Ask, u64) {
         let patience_ns = self.pace.patience_ns(window_ns, learned);
         let expected = self.pace.calls(window_ns, learned.throughput_per_s, candidate.sizes.concurrency());
         // What is expected is foresight; whoever sets `max_calls` may pay for each.
         let most_tasks = self.record.workload.max_calls.map(|_| self.calls_left());
-        let first_index = self.first_index;
-        self.checked(slot, candidate, Ask { kind, window_ns, first_index, most_tasks, patience_ns }, expected)
+        (Ask { kind, window_ns, first_index: self.first_index, most_tasks, patience_ns }, expected)
     }
 
     /// Runs what is asked, counts its tasks (about `expected`) and compares their checksum.
@@ -584,15 +613,7 @@ impl<'a> Course<'a> {
         ask: Ask,
         expected: u64,
     ) -> Result<Taken, Fault> {
-        let taken = match self.hands.block(slot, ask) {
-            Ok(taken) => taken,
-            Err(fault) => {
-                // How many it ran before it failed is not known, and the user may pay for each.
-                self.calls = self.calls.saturating_add(expected);
-                return Err(fault);
-            }
-        };
-        self.calls += taken.figures.tasks;
+        let taken = self.counted(slot, ask, expected)?;
         let figures = &taken.figures;
         if let Some(reference) = self.references.get(&candidate.runtime) {
             let expected = reference.expected(figures.first_index, figures.tasks);
@@ -605,6 +626,21 @@ impl<'a> Course<'a> {
             }
         }
         Ok(taken)
+    }
+
+    /// Runs what is asked and counts its tasks (about `expected`).
+    fn counted(&mut self, slot: usize, ask: Ask, expected: u64) -> Result<Taken, Fault> {
+        match self.hands.block(slot, ask) {
+            Ok(taken) => {
+                self.calls += taken.figures.tasks;
+                Ok(taken)
+            }
+            Err(fault) => {
+                // How many it ran before it failed is not known, and the user may pay for each.
+                self.calls = self.calls.saturating_add(expected);
+                Err(fault)
+            }
+        }
     }
 
     fn keep(&mut self, slot: usize, round: Option<u32>, taken: Taken) {

@@ -42,6 +42,8 @@ pub(super) struct Fake {
     /// Timed blocks after which the user interrupts.
     pub interrupt_after: Option<usize>,
     pub timed: usize,
+    /// Tasks of all blocks.
+    pub tasks: u64,
     /// Candidates whose names begin like this fail in their set-up.
     pub fails: Vec<(&'static str, Failed)>,
     /// Candidates whose names begin like this give this as their results.
@@ -53,6 +55,8 @@ pub(super) struct Fake {
     pub gil: Option<bool>,
     pub windows: Vec<u64>,
     pub candidates: HashMap<usize, Candidate>,
+    /// The iterations of agents that were not started with the workload's own.
+    pub scaled: Vec<(usize, Vec<u64>)>,
     /// Whether the hypervisor took half of the time before each reading of the meters; then it rests.
     pub stolen: VecDeque<bool>,
     /// The last reading.
@@ -98,7 +102,7 @@ impl Hands for Fake {
         self.shown
     }
 
-    fn start(&mut self, slot: usize, candidate: &Candidate) -> Result<Born, Fault> {
+    fn start(&mut self, slot: usize, candidate: &Candidate, iterations: Option<&[u64]>) -> Result<Born, Fault> {
         assert!(!self.alive.contains(&slot), "one agent a slot");
         if let Some((_, failed)) = self.fails.iter().find(|(name, _)| candidate.to_string().starts_with(name)) {
             return Err(Fault::Failed(failed.clone()));
@@ -106,6 +110,7 @@ impl Hands for Fake {
         self.candidates.insert(slot, candidate.clone());
         self.alive.push(slot);
         self.log.push(format!("start {slot}"));
+        self.scaled.extend(iterations.map(|iterations| (slot, iterations.to_vec())));
         let first_task_ns = if self.first_task_ns == 0 { MS } else { self.first_task_ns };
         Ok(Born { boot_ns: MS, ready: Ready { startup_ns: 2 * MS, first_task_ns, pids: vec![1], gil: self.gil } })
     }
@@ -134,6 +139,7 @@ impl Hands for Fake {
         let tasks = if ask.kind == BlockKind::Verify { u64::MAX } else { tasks };
         let tasks = if self.has(slot, Vice::Speeds) { tasks * 100 } else { tasks };
         let tasks = tasks.min(ask.most_tasks.unwrap_or(u64::MAX));
+        self.tasks += tasks;
         self.now_ns += ask.window_ns.max(MS);
         let figures = Block {
             block: 0,

@@ -70,8 +70,9 @@ pub(super) trait Hands {
     fn idle(&mut self, ns: u64);
     /// Reads the host's meters. No candidate runs meanwhile.
     fn moment(&mut self) -> Moment;
-    /// Starts an agent in an empty slot and has it become `candidate`.
-    fn start(&mut self, slot: usize, candidate: &Candidate) -> Result<Born, Fault>;
+    /// Starts an agent in an empty slot and has it become `candidate`. `iterations` are those of each step's kernel,
+    /// where they are not the workload's own.
+    fn start(&mut self, slot: usize, candidate: &Candidate, iterations: Option<&[u64]>) -> Result<Born, Fault>;
     /// Runs one block of the agent in `slot`.
     fn block(&mut self, slot: usize, ask: Ask) -> Result<Taken, Fault>;
     /// Ends the agent in `slot` in peace, if it can be.

@@ -18,6 +18,7 @@ mod relay;
 mod resident;
 mod saving;
 mod scaling;
+mod sweep;
 mod trial;
 mod watch;
 
@@ -107,6 +108,11 @@ pub enum Event<'a> {
         elapsed_ns: u64,
         /// The budget.
         budget_ns: u64,
+    },
+    /// It is measured how the answer changes with the task.
+    Sweeping {
+        /// How many times the workload's own computation a task does.
+        factor: f64,
     },
     /// A candidate failed.
     Failed {

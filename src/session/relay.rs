@@ -1,6 +1,7 @@
 //! One runtime after the other, each with a fair share of what is left; then those who lead, side by side.
 
 use super::course::{Course, Leg, Stop};
+use super::sweep;
 use super::trial::small;
 use crate::candidate::{Candidate, Sizes, StartMethod};
 use crate::plan::Entry;
@@ -57,7 +58,8 @@ pub(super) fn run(course: &mut Course<'_>, runners: &[Runner], terms: &Terms) ->
     for (done, runner) in sound.iter().enumerate() {
         let leg = share(course, terms.rules.budget_ns, kept, (sound.len() - done) as u64);
         course.begin(leg);
-        let (end, candidates) = race(course, runner, terms, leg);
+        let sweep_ns = terms.rules.budget_ns / sweep::PART / sound.len() as u64;
+        let (end, candidates) = race(course, runner, terms, leg, sweep_ns);
         ending = worse(ending, end);
         if end == Ending::Interrupted {
             return ending;
@@ -77,8 +79,9 @@ pub(super) fn run(course: &mut Course<'_>, runners: &[Runner], terms: &Terms) ->
     }
 }
 
-/// Tries and races the entries of one runtime. Returns how it ended, and who leads.
-fn race(course: &mut Course<'_>, runner: &Runner, terms: &Terms, leg: Leg) -> (Ending, Vec<usize>) {
+/// Tries and races the entries of one runtime; where that was decided, sees for `sweep_ns` at most how the answer
+/// changes with the task. Returns how it ended, and who leads.
+fn race(course: &mut Course<'_>, runner: &Runner, terms: &Terms, leg: Leg, sweep_ns: u64) -> (Ending, Vec<usize>) {
     let stopped = |stop: Stop| match stop {
         Stop::Interrupted => (Ending::Interrupted, Vec::new()),
         Stop::BudgetSpent => (Ending::BudgetSpent, Vec::new()),
@@ -110,7 +113,15 @@ fn race(course: &mut Course<'_>, runner: &Runner, terms: &Terms, leg: Leg) -> (E
         let passed = passed.iter().map(Candidate::short).collect();
         course.warn(Warning::DefaultPassed { runtime: runner.name.clone(), candidates: passed });
     }
-    (ending, race.leaders().into_iter().map(|one| base + one).collect())
+    let leaders = race.leaders().into_iter().map(|one| base + one).collect();
+    let pair = race.judge().and_then(|judged| sweep::pair(&judged, race.candidates(), base));
+    if let (Ending::Decided, Some(pair)) = (ending, pair) {
+        let deadline_ns = leg.deadline_ns.min(course.spent_ns().saturating_add(sweep_ns));
+        if course.sweep(pair, deadline_ns).is_err() {
+            return (Ending::Interrupted, leaders);
+        }
+    }
+    (ending, leaders)
 }
 
 /// A fair share of what is left for the next of so many races.

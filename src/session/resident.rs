@@ -214,13 +214,16 @@ impl Hands for Residents {
         std::thread::sleep(Duration::from_nanos(ns));
     }
 
-    fn start(&mut self, slot: usize, candidate: &Candidate) -> Result<Born, Fault> {
+    fn start(&mut self, slot: usize, candidate: &Candidate, iterations: Option<&[u64]>) -> Result<Born, Fault> {
         self.settle();
         let has_cpus = self.has_cpus(candidate);
         let Some(job) = self.jobs.get(&candidate.runtime) else {
             return Err(Fault::new(FailureKind::Setup, format!("there is no job for `{}`", candidate.runtime)));
         };
-        let job = Job { candidate: candidate.clone(), ..job.clone() };
+        let mut job = Job { candidate: candidate.clone(), ..job.clone() };
+        for (step, iterations) in job.steps.iter_mut().zip(iterations.unwrap_or_default()) {
+            step.iterations = *iterations;
+        }
         let (mut link, _, boot_ns) = self.nursery.agent(&candidate.runtime)?;
         let patience_ns = set_up_ns(candidate).saturating_add(grace_ns(job.task_timeout_ns));
         let doing = "while it was set up";

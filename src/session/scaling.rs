@@ -65,7 +65,7 @@ impl Course<'_> {
         let mut sides = Vec::new();
         for (slot, workers) in SLOTS.into_iter().zip(1..) {
             let candidate = entry.candidate(Sizes { workers: Some(workers), ..entry.default_sizes });
-            let Ok(born) = self.bear(slot, &candidate)? else { return Ok(None) };
+            let Ok(born) = self.bear(slot, &candidate, None)? else { return Ok(None) };
             let begun_ns = self.hands.elapsed_ns();
             let Some(side) = self.side(slot, candidate, &born, left_ns)? else { return Ok(None) };
             left_ns = left_ns.saturating_sub(self.hands.elapsed_ns().saturating_sub(begun_ns));

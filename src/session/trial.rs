@@ -81,7 +81,7 @@ impl Course<'_> {
 
     /// Where the tasks that are left do not allow it, nothing is found: the race says so.
     fn verify(&mut self, candidate: &Candidate) -> Result<(), Fault> {
-        let Ok(born) = self.bear(SLOT, candidate)? else { return Ok(()) };
+        let Ok(born) = self.bear(SLOT, candidate, None)? else { return Ok(()) };
         let results = self.references.get(&candidate.runtime).map_or(0, |reference| reference.results.len() as u64);
         // A small part of what may be called: there are other engines, and there is something to measure.
         let tasks = results.max(1).min((self.calls_left() / 16).max(1));

@@ -42,7 +42,7 @@ pub fn explanation(judged: &Judged, style: Style) -> String {
 fn sections(judged: &Judged, group: &Group) -> Vec<Section> {
     let mut sections = vec![search::section(&judged.record, group)];
     sections.extend(finals::sections(judged, group));
-    sections.push(sweep::section(&judged.record, group));
+    sections.push(sweep::section(judged, group));
     let said = words::answer(judged, group).into_iter();
     sections.push(Section {
         heading: "Conclusion".to_owned(),

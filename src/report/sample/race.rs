@@ -43,6 +43,6 @@ pub(super) fn sweep() -> Sweep {
         low: ratio - 0.013,
         high: ratio + 0.013,
     };
-    let points = vec![point(1.0, 1.006), point(4.0, 1.021), point(16.0, 0.97), point(64.0, 0.91)];
+    let points = vec![point(1.0, 1.006), point(4.0, 1.062), point(16.0, 0.98), point(64.0, 0.91)];
     Sweep { axis: SweepAxis::TaskCpu, left: 1, right: 2, points }
 }
