@@ -72,7 +72,14 @@ pub(super) fn group(record: &Record, runtime: &str, mut figures: Vec<Figures>, j
     let answer = contest.as_ref().map_or_else(no_answer, |contest| answer(record, contest));
     let why = why::why(
         record,
-        &why::Evidence { rows: &rows, contest: contest.as_ref(), limit: limit.as_ref(), task, judged },
+        &why::Evidence {
+            rows: &rows,
+            contest: contest.as_ref(),
+            limit: limit.as_ref(),
+            task,
+            judged,
+            margin: margin.ln_1p(),
+        },
     );
     Group { runtime: runtime.to_owned(), answer, why, limit, margin, deviation, rows, curves }
 }

@@ -21,6 +21,8 @@ pub(super) struct Evidence<'a> {
     pub(super) limit: Option<&'a HostLimit>,
     pub(super) task: Task,
     pub(super) judged: &'a Judged,
+    /// `ln(1 + m)` of the margin by which they were compared.
+    pub(super) margin: f64,
 }
 
 pub(super) fn why(record: &Record, evidence: &Evidence<'_>) -> String {
@@ -202,8 +204,8 @@ fn stall(record: &Record, evidence: &Evidence<'_>) -> Option<String> {
 fn flips(record: &Record, evidence: &Evidence<'_>) -> Option<String> {
     let best = evidence.contest?.best?;
     let runtime = &record.candidates.get(best)?.candidate.runtime;
-    let computation = flip::along_computation(record, runtime, evidence.judged.margin);
-    let sizes = flip::along_sizes(record, evidence.rows, best, evidence.judged.margin);
+    let computation = flip::along_computation(record, runtime, evidence.margin);
+    let sizes = flip::along_sizes(record, evidence.rows, best, evidence.margin);
     let found: Vec<String> = computation.into_iter().chain(sizes).collect();
     (!found.is_empty()).then(|| found.join("; "))
 }

@@ -63,7 +63,7 @@ fn play(hands: &mut Fake, record: &mut Record) -> (Ending, Vec<String>) {
     let (mut notes, mut saver) = (Notes::default(), Saver::new(None));
     let rules = CourseRules { pace, references: HashMap::new(), calls: 0, lost_ns: 0 };
     let mut course = Course::new(hands, &mut notes, record, &mut saver, rules);
-    let rules = Rules { margin: 0.03, budget_ns: BUDGET_NS, seed: 1, is_renewed: false };
+    let rules = Rules { margins: crate::race::Margins::fixed(0.03), budget_ns: BUDGET_NS, seed: 1, is_renewed: false };
     let ending = run(&mut course, &[runner], &Terms { rules, is_equal_work: false });
     assert!(hands.alive.is_empty(), "no agent is left: {:?}", hands.alive);
     (ending, notes.0)
