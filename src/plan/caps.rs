@@ -98,7 +98,7 @@ fn is_per_task(engine: Engine) -> bool {
 }
 
 /// Whether this size is the number of tasks in flight.
-fn is_concurrency(engine: Engine, axis: Axis) -> bool {
+pub(super) fn is_concurrency(engine: Engine, axis: Axis) -> bool {
     axis == Axis::InFlight || !engine.axes().in_flight
 }
 

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -153,6 +155,59 @@ fn sizes_asked_for_replace_the_ladders() {
     let reason = |what: &str| plan.left_out.iter().find(|one| one.what == what).map(|one| one.reason.as_str());
     assert_eq!(reason("rust/thread-pool@w100"), Some("`max_in_flight` is 64"));
     assert_eq!(reason("rust/thread-pool@w0"), Some("a size is at least 1"));
+}
+
+fn of_tails() -> Workload {
+    let mut workload = workload(vec![wait(), Step::Cpu(CPU)]);
+    workload.objective.goal = Goal::P99;
+    workload
+}
+
+#[test]
+fn tails_are_compared_at_one_number_in_flight() {
+    let n = |settings: &Settings| {
+        let plan = planned(&of_tails(), settings, &facts());
+        let at: BTreeSet<Vec<u32>> = plan
+            .entries
+            .iter()
+            .filter_map(|entry| {
+                let axes = entry.engine.axes();
+                let ladder = if axes.in_flight { &entry.in_flight } else { &entry.workers };
+                (axes.in_flight || axes.workers).then(|| ladder.clone())
+            })
+            .collect();
+        (at.into_iter().collect::<Vec<_>>(), plan)
+    };
+    let (at, plan) = n(&settings());
+    assert_eq!(at, [vec![64]]);
+    assert_eq!(plan.entries.len(), Engine::RUST.len() - 1);
+    let reason = "p99 is compared at 64 in flight".to_owned();
+    assert_eq!(plan.left_out, [LeftOut { what: "rust/sequential".to_owned(), reason }]);
+    // Where workers are not what is in flight, they are searched.
+    assert_eq!(entry(&plan, Engine::TokioMultiThread).workers, [1, 2, 3, 4, 6]);
+    assert_eq!(n(&Settings { in_flight: vec![16], ..settings() }).0, [vec![16]]);
+    let (at, plan) = n(&Settings { in_flight: vec![1], ..settings() });
+    assert_eq!((at, plan.entries.len()), (vec![vec![1]], Engine::RUST.len()));
+}
+
+#[test]
+fn an_engine_that_cannot_have_as_much_in_flight_is_not_compared() {
+    let reasons = |settings: &Settings, facts: &Facts| {
+        let plan = planned(&of_tails(), settings, facts);
+        let reasons: Vec<String> = plan.left_out.iter().map(|one| format!("{}: {}", one.what, one.reason)).collect();
+        (plan.entries.iter().map(|entry| entry.engine).collect::<Vec<_>>(), reasons.join("; "))
+    };
+    let pools = vec![Engine::ThreadPool, Engine::TokioMultiThread];
+    let two = Settings { engines: pools.clone(), workers: vec![2], ..settings() };
+    let (entries, reasons_of_two) = reasons(&two, &facts());
+    assert_eq!(entries, [Engine::TokioMultiThread]);
+    assert_eq!(reasons_of_two, "rust/thread-pool: p99 is compared at 64 in flight: `--workers` names no 64");
+    let (entries, over) = reasons(&Settings { engines: pools, in_flight: vec![65], ..settings() }, &facts());
+    assert!(entries.is_empty() && over.contains("rust/thread-pool@w65: `max_in_flight` is 64"), "{over}");
+    let limits = ResourceLimits { processes: Some(200), open_files: None, cgroup_processes: None };
+    let (entries, tight) = reasons(&settings(), &Facts { limits, ..facts() });
+    assert!(!entries.contains(&Engine::ProcessPool) && entries.contains(&Engine::TokioCurrentThread), "{entries:?}");
+    assert!(tight.contains("rust/process-pool@w64: RLIMIT_NPROC is 200"), "{tight}");
 }
 
 #[test]
