@@ -1,7 +1,7 @@
 //! From a workload, the user's settings and the host's facts to a plan.
 
 use super::caps::{self, Axis, Cap};
-use super::{Entry, LeftOut, Plan, Runtime, Settings, foresee, ladder};
+use super::{Entry, LeftOut, Plan, Runtime, Settings, foresee, ladder, memory};
 use crate::candidate::{Engine, Model, Sizes, StartMethod};
 use crate::host::Facts;
 use crate::protocol::Offer;
@@ -61,7 +61,10 @@ fn of_runtime(
     }
     wanted.sort_by_key(|(offer, _)| offer.engine.model());
     let context = Context { workload, settings, facts, runtime, entries: wanted.len() as u64 };
-    wanted.into_iter().filter_map(|(offer, method)| context.entry(offer, method, left_out)).collect()
+    let mut entries: Vec<Entry> =
+        wanted.into_iter().filter_map(|(offer, method)| context.entry(offer, method, left_out)).collect();
+    memory::fit(&mut entries, workload, facts, left_out);
+    entries
 }
 
 /// How the worker processes of this engine begin: as the user asked, or else as the runtime does by itself.
