@@ -46,6 +46,7 @@ fn job(step: Step, server: Option<ServerAddress>, timeout_ns: u64) -> Job {
         directory: None,
         server,
         task_timeout_ns: timeout_ns,
+        tolerates_errors: false,
     }
 }
 

@@ -253,6 +253,10 @@ fn faults_outside_the_steps_have_messages_too() {
         ("[objective]\nmargin = \"300%\"", "`margin`: 300% is out of range"),
         ("[objective]\nlimits = { p99 = 5 }", "`p99`: found an integer"),
         ("[objective.limits]\ncpu = 5", "unknown field `cpu` in [limits]"),
+        ("[objective]\nlimits = { errors = -1 }", "`errors`: -1 is out of range"),
+        ("[objective]\nlimits = { errors = 0.5 }", "`errors`: found a float"),
+        ("[objective]\nlimits = { errors = \"101%\" }", "`errors`: 101% is out of range"),
+        ("[objective]\nlimits = { errors = \"many\" }", "`errors`: a percentage without its sign"),
         ("[payload]\ninput = \"2GiB\"", "`input`: 2GiB is out of range"),
     ] {
         assert_eq!(messages(&format!("{top}\n[[step]]\nkind = \"cpu\"\n")), [message], "{top}");

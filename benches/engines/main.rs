@@ -119,6 +119,7 @@ pub(crate) fn job(engine: Kind, size: u32, step: &Step, iterations: u64) -> Job 
         directory: None,
         server: None,
         task_timeout_ns: 60_000_000_000,
+        tolerates_errors: false,
     }
 }
 
@@ -166,6 +167,7 @@ fn timed(engine: &mut dyn Engine, tasks: u64) -> f64 {
         slots: engine.slots(),
         shards: engine.shards(),
         task_timeout_ns: u64::MAX,
+        tolerates_errors: false,
         heartbeat: false,
         most_tasks: None,
     };

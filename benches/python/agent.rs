@@ -60,6 +60,7 @@ impl<'a> Bench<'a> {
             directory: None,
             server: None,
             task_timeout_ns: MINUTE_NS,
+            tolerates_errors: false,
         };
         let mut link = self.connect();
         match ask(&mut link, &Request::Job(Box::new(job))) {

@@ -168,7 +168,9 @@ impl Running {
         self.sample(Arrival::Batch { tasks: u64::from(self.engine.slots()) }, Go::first())?;
         self.task.settle();
         let pids = std::iter::once(std::process::id()).chain(self.engine.pids()).collect();
-        Ok(Ready { startup_ns, first_task_ns: Sampler::mean_service_ns(&first), pids, gil: None })
+        // What is known of a first task that failed is when it was over.
+        let first_task_ns = if first.errors == 0 { Sampler::mean_service_ns(&first) } else { first.elapsed_ns };
+        Ok(Ready { startup_ns, first_task_ns, pids, gil: None })
     }
 
     fn block(&mut self, go: Go) -> Result<Block, Failed> {
@@ -197,6 +199,7 @@ impl Running {
             slots: self.engine.slots(),
             shards: self.engine.shards(),
             task_timeout_ns: self.job.task_timeout_ns,
+            tolerates_errors: self.job.tolerates_errors,
             heartbeat: go.kind == BlockKind::Memory,
             most_tasks: go.most_tasks,
         };

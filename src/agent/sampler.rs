@@ -53,6 +53,8 @@ pub struct Settings {
     pub shards: u32,
     /// A task that takes longer than this has failed.
     pub task_timeout_ns: u64,
+    /// Whether a task that fails is counted, and the block goes on.
+    pub tolerates_errors: bool,
     /// Whether event loops run a heartbeat.
     pub heartbeat: bool,
     /// The most tasks that may be begun; `None` is no limit.
@@ -115,6 +117,9 @@ struct Log {
     begins_ns: Option<(u64, u64)>,
     last_end_ns: u64,
     samples: Vec<Sample>,
+    errors: u64,
+    /// The first of those, and when it ended.
+    first_error: Option<(u64, Failed)>,
     totals: Option<Totals>,
 }
 
@@ -208,14 +213,15 @@ impl Sampler {
     pub fn ended_at(&self, lane: Lane, submitted_ns: u64, begin_ns: u64, end_ns: u64, outcome: Outcome) {
         match outcome {
             Ok(checksum) => self.record(lane, Sample { submitted_ns, begin_ns, end_ns }, checksum),
-            Err(failure) => self.fail(failure),
+            Err(failure) => self.note_error(lane, begin_ns, end_ns, failure),
         }
     }
 
     fn record(&self, lane: Lane, sample: Sample, checksum: u64) {
         let took_ns = sample.end_ns.saturating_sub(sample.begin_ns);
         if took_ns > self.settings.task_timeout_ns {
-            self.fail(late(took_ns, self.settings.task_timeout_ns));
+            let failure = late(took_ns, self.settings.task_timeout_ns);
+            return self.note_error(lane, sample.begin_ns, sample.end_ns, failure);
         }
         let mut log = self.log(lane.shard as usize);
         log.tasks += 1;
@@ -231,6 +237,25 @@ impl Sampler {
         }
         if let Arrival::Window { window_ns, .. } = self.settings.arrival {
             self.note_end(lane, sample.end_ns, window_ns);
+        }
+    }
+
+    /// A task failed. Where that is tolerated it is one more task of the block, without an overlap and without times;
+    /// what is not a task's own fault is not.
+    #[cold]
+    fn note_error(&self, lane: Lane, begin_ns: u64, end_ns: u64, failure: Failed) {
+        if !self.settings.tolerates_errors || failure.kind != FailureKind::Task {
+            return self.fail(failure);
+        }
+        let mut log = self.log(lane.shard as usize);
+        log.tasks += 1;
+        log.errors += 1;
+        log.begins_ns = span(log.begins_ns, Some((begin_ns, begin_ns)));
+        log.last_end_ns = log.last_end_ns.max(end_ns);
+        log.first_error = earlier(log.first_error.take(), Some((end_ns, failure)));
+        drop(log);
+        if let Arrival::Window { window_ns, .. } = self.settings.arrival {
+            self.note_end(lane, end_ns, window_ns);
         }
     }
 
@@ -332,12 +357,15 @@ impl Sampler {
         let (window, is_batch) = self.final_window(begins_ns.map(|(_, last_ns)| last_ns));
         let mut totals = Totals::new();
         let (mut tasks, mut checksum, mut last_end_ns) = (0, 0_u64, self.go_ns);
+        let (mut errors, mut first_error) = (0, None);
         for shard in 0..self.shards.len() {
             let mut log = self.log(shard);
             log.fold(window)?;
             tasks += log.tasks;
             checksum = checksum.wrapping_add(log.checksum);
             last_end_ns = last_end_ns.max(log.last_end_ns);
+            errors += log.errors;
+            first_error = earlier(first_error, log.first_error.take());
             if let Some(part) = log.totals.take() {
                 totals.add(&part)?;
             }
@@ -354,6 +382,8 @@ impl Sampler {
             kind,
             first_index: self.settings.first_index,
             tasks,
+            errors,
+            first_error: first_error.map(|(_, failure)| failure),
             checksum,
             window_ns,
             elapsed_ns,
@@ -382,6 +412,11 @@ fn span(one: Option<(u64, u64)>, other: Option<(u64, u64)>) -> Option<(u64, u64)
         (Some(one), Some(other)) => Some((one.0.min(other.0), one.1.max(other.1))),
         _ => one.or(other),
     }
+}
+
+/// Which of two failures was first.
+fn earlier(one: Option<(u64, Failed)>, other: Option<(u64, Failed)>) -> Option<(u64, Failed)> {
+    one.into_iter().chain(other).min_by_key(|(end_ns, _)| *end_ns)
 }
 
 /// What fell into the window.

@@ -4,13 +4,13 @@ use super::compare::{self, is_of};
 use super::figures::{Figures, estimate, timed};
 use super::limit::{limit, task};
 use super::validity::Judged;
-use super::words::time;
+use super::words::{percent, percent_exactly, time};
 use super::{Answer, Estimate, Group, Row, Status, Validity, pareto, scaling, why};
 use crate::candidate::{Candidate, Model, Simplicity, Sizes};
 use crate::race::{Judgement, MOST_CONFIDENCE, Rival, Standing};
-use crate::record::{Phase, Record, Warning};
+use crate::record::{FailedTasks, Phase, Record, Warning};
 use crate::stats::Interval;
-use crate::workload::Goal;
+use crate::workload::{ErrorLimit, Goal};
 
 /// What the contest of one runtime came to.
 pub(super) struct Contest {
@@ -118,7 +118,22 @@ fn status_alone(record: &Record, row: &Row) -> Status {
         let (memory, most) = (bytesize::ByteSize(memory), bytesize::ByteSize(most));
         return Status::Infeasible { reason: format!("memory is {memory}, the limit is {most}") };
     }
+    let failed = record.candidates[row.index as usize].failed_tasks();
+    if limits.errors.is_broken(failed.errors, failed.tasks) {
+        return Status::Infeasible { reason: too_many_failed(failed, limits.errors) };
+    }
     Status::Superseded
+}
+
+fn too_many_failed(failed: FailedTasks<'_>, limit: ErrorLimit) -> String {
+    let FailedTasks { errors, tasks, first } = failed;
+    let share = percent(errors as f64 / tasks.max(1) as f64);
+    let limit = match limit {
+        ErrorLimit::Tasks(most) => most.to_string(),
+        ErrorLimit::Share(most) => percent_exactly(most),
+    };
+    let first = first.map_or_else(String::new, |first| format!(": {first}"));
+    format!("{errors} of {tasks} tasks failed ({share}), the limit is {limit}{first}")
 }
 
 /// Compares those that met in the final. `None` when nobody can be compared.

@@ -92,6 +92,7 @@ pub(super) fn of(record: &Record, index: usize) -> Figures {
         longest_stall_ns: candidate.blocks.iter().filter_map(|block| block.figures.longest_stall_ns).max(),
         serialisation_bytes_per_task: serialised(candidate, |it| it.bytes_per_task),
         serialisation_ns_per_task: serialised(candidate, |it| it.ns_per_task),
+        errors: candidate.failed_tasks().errors,
         checked: checked(record, candidate),
     };
     Figures { row, mean_service_ns: service.map(|all| all.mean()), unreadable: unreadable + unreadable_too }
@@ -109,7 +110,9 @@ fn checked(record: &Record, candidate: &CandidateRecord) -> Option<bool> {
         return Some(false);
     }
     let checks = record.calibration.runtime(&candidate.candidate.runtime).is_some_and(|runtime| runtime.checked);
-    (checks && !candidate.blocks.is_empty()).then_some(true)
+    // A block with tasks that failed is compared with nothing.
+    let was_compared = candidate.blocks.iter().any(|block| block.figures.errors == 0);
+    (checks && was_compared).then_some(true)
 }
 
 /// The trimmed mean of the blocks' throughput. A single block has the interval of a count of its tasks

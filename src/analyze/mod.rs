@@ -283,6 +283,9 @@ pub struct Row {
     pub serialisation_bytes_per_task: Option<f64>,
     /// Time that pickling takes a task, both ways, at both ends.
     pub serialisation_ns_per_task: Option<f64>,
+    /// Tasks that failed, over all its blocks; a limit may allow some.
+    #[serde(default)]
+    pub errors: u64,
     /// Whether its results were those of the reference; `None` when nothing was compared.
     pub checked: Option<bool>,
 }

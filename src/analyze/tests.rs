@@ -12,7 +12,7 @@ use super::*;
 use crate::candidate::{Engine, Sizes};
 use crate::protocol::{Failed, FailureKind, HistogramData};
 use crate::record::Phase;
-use crate::workload::{Cpu, Distribution, Goal, Kernel, Limits, Step, Work};
+use crate::workload::{Cpu, Distribution, ErrorLimit, Goal, Kernel, Limits, Step, Work};
 
 const fn workers(size: u32) -> Sizes {
     Sizes { workers: Some(size), in_flight: None, chunk: None }
@@ -194,11 +194,33 @@ fn a_limit_that_is_broken_takes_a_candidate_out() {
     let mut session = computation();
     session.memory_block(4, 600 << 20, None);
     session.memory_block(2, 10 << 20, None);
-    session.record.workload.objective.limits = Limits { p99_ns: None, memory_bytes: Some(512 << 20) };
+    session.record.workload.objective.limits = Limits { memory_bytes: Some(512 << 20), ..Limits::default() };
     let verdict = analyze(&session.record);
     let reason = "memory is 600.0 MiB, the limit is 512.0 MiB".to_owned();
     assert_eq!(status(only(&verdict), "rust/process-pool@w2"), Status::Infeasible { reason });
     assert_eq!(only(&verdict).answer.ties, Vec::<u32>::new());
+}
+
+#[test]
+fn too_many_failed_tasks_take_a_candidate_out() {
+    let reason_under = |limit| {
+        let mut session = computation();
+        session.record.workload.objective.limits = Limits { errors: limit, ..Limits::default() };
+        let blocks = &mut session.record.candidates[4].blocks;
+        let tasks = 100 * blocks.len() as u64;
+        blocks[0].figures.errors = 12;
+        blocks[0].figures.first_error = Some(Failed::new(FailureKind::Task, "no such page", "step 1 (http)"));
+        let verdict = analyze(&session.record);
+        assert!(only(&verdict).rows.iter().all(|row| row.errors == if row.index == 4 { 12 } else { 0 }));
+        let Status::Infeasible { reason } = status(only(&verdict), "rust/process-pool@w2") else { return None };
+        Some(reason.replace(&tasks.to_string(), "all"))
+    };
+    let reason = reason_under(ErrorLimit::Tasks(11)).expect("it is out");
+    assert!(reason.starts_with("12 of all tasks failed ("), "{reason}");
+    assert!(reason.ends_with(" %), the limit is 11: step 1 (http): no such page"), "{reason}");
+    let reason = reason_under(ErrorLimit::Share(0.0005)).expect("it is out");
+    assert!(reason.ends_with("the limit is 0.05 %: step 1 (http): no such page"), "{reason}");
+    assert_eq!((reason_under(ErrorLimit::Tasks(12)), reason_under(ErrorLimit::Share(0.12))), (None, None));
 }
 
 #[test]

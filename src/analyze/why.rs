@@ -214,7 +214,7 @@ fn flips(record: &Record, evidence: &Evidence<'_>) -> Option<String> {
 fn unchecked_limits(record: &Record, evidence: &Evidence<'_>) -> Option<String> {
     let best = evidence.contest?.best?;
     let row = evidence.rows.iter().find(|row| row.index as usize == best)?;
-    let Limits { p99_ns, memory_bytes } = record.workload.objective.limits;
+    let Limits { p99_ns, memory_bytes, errors: _ } = record.workload.objective.limits;
     let p99 = p99_ns.is_some() && row.service.p99_ns.is_none();
     let memory = memory_bytes.is_some() && row.memory_bytes.is_none();
     let figure = match (p99, memory) {

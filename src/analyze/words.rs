@@ -17,6 +17,12 @@ pub(super) fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
 }
 
+/// A share that somebody wrote: `0.1 %`.
+pub(super) fn percent_exactly(share: f64) -> String {
+    // Thousandths of a percent are what can be written.
+    format!("{} %", (share * 100_000.0).round() / 1000.0)
+}
+
 fn digits(value: f64) -> String {
     let text = match value {
         value if value >= 100.0 => format!("{value:.0}"),
@@ -34,6 +40,7 @@ mod tests {
     fn figures_have_the_digits_that_matter() {
         let found: Vec<String> = [41e6, 10.1e6, 0.2e6, 350.0, 2e9, 0.0].into_iter().map(time).collect();
         assert_eq!(found, ["41 ms", "10.1 ms", "0.2 ms", "0.35 us", "2 s", "0 ns"]);
+        assert_eq!([percent_exactly(0.001), percent_exactly(0.07)], ["0.1 %", "7 %"]);
         assert_eq!((rate(500.0), percent(0.966)), ("500/s".to_owned(), "97 %".to_owned()));
     }
 }

@@ -1,11 +1,11 @@
 //! From a workload, the user's settings and the host's facts to a plan.
 
 use super::caps::{self, Axis, Cap};
-use super::{Entry, LeftOut, Plan, Runtime, Settings, foresee, ladder};
+use super::{Entry, LeftOut, Plan, Runtime, Settings, foresee, ladder, memory};
 use crate::candidate::{Engine, Model, Sizes, StartMethod};
 use crate::host::Facts;
 use crate::protocol::Offer;
-use crate::workload::{Step, Workload};
+use crate::workload::{Goal, Step, Workload};
 
 /// The language of a `python` step.
 const PYTHON: &str = "python";
@@ -51,7 +51,7 @@ fn of_runtime(
     left_out.extend(runtime.left_out().filter(|(engine, _)| passes(*engine)).map(|(_, left_out)| left_out));
     let mut wanted: Vec<(Offer, Option<StartMethod>)> = Vec::new();
     for offer in runtime.engines.iter().filter(|offer| passes(offer.engine)) {
-        match reason_against(offer.engine, workload, facts) {
+        match reason_against(offer.engine, workload, settings, facts) {
             Some(reason) => left_out.push(LeftOut { what: format!("{}/{}", runtime.name, offer.engine), reason }),
             None => {
                 let methods = start_methods(runtime, offer.engine, settings, left_out);
@@ -61,7 +61,10 @@ fn of_runtime(
     }
     wanted.sort_by_key(|(offer, _)| offer.engine.model());
     let context = Context { workload, settings, facts, runtime, entries: wanted.len() as u64 };
-    wanted.into_iter().filter_map(|(offer, method)| context.entry(offer, method, left_out)).collect()
+    let mut entries: Vec<Entry> =
+        wanted.into_iter().filter_map(|(offer, method)| context.entry(offer, method, left_out)).collect();
+    memory::fit(&mut entries, workload, facts, left_out);
+    entries
 }
 
 /// How the worker processes of this engine begin: as the user asked, or else as the runtime does by itself.
@@ -86,10 +89,26 @@ fn start_methods(
     there.into_iter().map(Some).collect()
 }
 
+/// The number of tasks in flight at which all engines are compared, where the goal asks for one. A 99th percentile grows
+/// with it: an engine that may keep less in flight than others would win by that alone.
+fn compared_at(workload: &Workload, settings: &Settings) -> Option<u32> {
+    let fixed = || settings.in_flight.iter().copied().max().unwrap_or(caps::of_workload(workload.load).largest);
+    (workload.objective.goal == Goal::P99).then(fixed)
+}
+
+fn compared(at: u32) -> String {
+    format!("p99 is compared at {at} in flight")
+}
+
 /// Why this engine is not measured with this workload on this host, if it is not.
-fn reason_against(engine: Engine, workload: &Workload, facts: &Facts) -> Option<String> {
+fn reason_against(engine: Engine, workload: &Workload, settings: &Settings, facts: &Facts) -> Option<String> {
     let steps = &workload.steps;
     let model = engine.model();
+    if model == Model::Sequential
+        && let Some(at) = compared_at(workload, settings).filter(|at| *at != 1)
+    {
+        return Some(compared(at));
+    }
     let is_mix = matches!(model, Model::AsyncThreads | Model::AsyncProcesses);
     if is_mix && steps.iter().all(Step::has_async_form) {
         let plain = if Engine::RUST.contains(&engine) { Engine::TokioCurrentThread } else { Engine::Asyncio };
@@ -186,9 +205,16 @@ impl Context<'_> {
         let engine = entry.engine;
         let allowed = caps::of_workload(self.workload.load);
         let host = caps::of_host(engine, axis, self.workload, self.facts, self.entries);
-        let asked = match axis {
-            Axis::Workers => &self.settings.workers,
-            Axis::InFlight => &self.settings.in_flight,
+        let fixed = compared_at(self.workload, self.settings).filter(|_| caps::is_concurrency(engine, axis));
+        let asked = match (axis, fixed) {
+            (Axis::Workers, Some(at)) if !self.settings.workers.is_empty() && !self.settings.workers.contains(&at) => {
+                let what = format!("{}/{engine}", self.runtime.name);
+                left_out.push(LeftOut { what, reason: format!("{}: `--workers` names no {at}", compared(at)) });
+                return Vec::new();
+            }
+            (_, Some(at)) => &vec![at],
+            (Axis::Workers, None) => &self.settings.workers,
+            (Axis::InFlight, None) => &self.settings.in_flight,
         };
         // One of each always fits: if not even that, the candidate's failure says it best.
         let cut =

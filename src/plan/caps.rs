@@ -17,8 +17,8 @@ const INPUTS: u64 = 16;
 /// Inputs and outputs of a payload that a worker process adds: the one it works on, and two under way.
 const UNDER_WAY: u64 = 3;
 /// Sizes of one engine that are resident together: the search compares up to six neighbouring rungs of a
-/// ladder, usually four; the four largest are what is counted.
-pub(super) const RESIDENT: usize = 4;
+/// ladder, usually four, and the final those that may be the best, about five; the five largest are what is counted.
+pub(super) const RESIDENT: usize = 5;
 /// Processes of every resident size beside its workers: the agent and its guard.
 pub(super) const PER_AGENT: u64 = 2;
 
@@ -98,7 +98,7 @@ fn is_per_task(engine: Engine) -> bool {
 }
 
 /// Whether this size is the number of tasks in flight.
-fn is_concurrency(engine: Engine, axis: Axis) -> bool {
+pub(super) fn is_concurrency(engine: Engine, axis: Axis) -> bool {
     axis == Axis::InFlight || !engine.axes().in_flight
 }
 

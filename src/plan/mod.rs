@@ -6,6 +6,7 @@ mod build;
 mod caps;
 mod foresee;
 mod ladder;
+mod memory;
 mod runtime;
 #[cfg(test)]
 mod tests;

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -155,6 +157,59 @@ fn sizes_asked_for_replace_the_ladders() {
     assert_eq!(reason("rust/thread-pool@w0"), Some("a size is at least 1"));
 }
 
+fn of_tails() -> Workload {
+    let mut workload = workload(vec![wait(), Step::Cpu(CPU)]);
+    workload.objective.goal = Goal::P99;
+    workload
+}
+
+#[test]
+fn tails_are_compared_at_one_number_in_flight() {
+    let n = |settings: &Settings| {
+        let plan = planned(&of_tails(), settings, &facts());
+        let at: BTreeSet<Vec<u32>> = plan
+            .entries
+            .iter()
+            .filter_map(|entry| {
+                let axes = entry.engine.axes();
+                let ladder = if axes.in_flight { &entry.in_flight } else { &entry.workers };
+                (axes.in_flight || axes.workers).then(|| ladder.clone())
+            })
+            .collect();
+        (at.into_iter().collect::<Vec<_>>(), plan)
+    };
+    let (at, plan) = n(&settings());
+    assert_eq!(at, [vec![64]]);
+    assert_eq!(plan.entries.len(), Engine::RUST.len() - 1);
+    let reason = "p99 is compared at 64 in flight".to_owned();
+    assert_eq!(plan.left_out, [LeftOut { what: "rust/sequential".to_owned(), reason }]);
+    // Where workers are not what is in flight, they are searched.
+    assert_eq!(entry(&plan, Engine::TokioMultiThread).workers, [1, 2, 3, 4, 6]);
+    assert_eq!(n(&Settings { in_flight: vec![16], ..settings() }).0, [vec![16]]);
+    let (at, plan) = n(&Settings { in_flight: vec![1], ..settings() });
+    assert_eq!((at, plan.entries.len()), (vec![vec![1]], Engine::RUST.len()));
+}
+
+#[test]
+fn an_engine_that_cannot_have_as_much_in_flight_is_not_compared() {
+    let reasons = |settings: &Settings, facts: &Facts| {
+        let plan = planned(&of_tails(), settings, facts);
+        let reasons: Vec<String> = plan.left_out.iter().map(|one| format!("{}: {}", one.what, one.reason)).collect();
+        (plan.entries.iter().map(|entry| entry.engine).collect::<Vec<_>>(), reasons.join("; "))
+    };
+    let pools = vec![Engine::ThreadPool, Engine::TokioMultiThread];
+    let two = Settings { engines: pools.clone(), workers: vec![2], ..settings() };
+    let (entries, reasons_of_two) = reasons(&two, &facts());
+    assert_eq!(entries, [Engine::TokioMultiThread]);
+    assert_eq!(reasons_of_two, "rust/thread-pool: p99 is compared at 64 in flight: `--workers` names no 64");
+    let (entries, over) = reasons(&Settings { engines: pools, in_flight: vec![65], ..settings() }, &facts());
+    assert!(entries.is_empty() && over.contains("rust/thread-pool@w65: `max_in_flight` is 64"), "{over}");
+    let limits = ResourceLimits { processes: Some(200), open_files: None, cgroup_processes: None };
+    let (entries, tight) = reasons(&settings(), &Facts { limits, ..facts() });
+    assert!(!entries.contains(&Engine::ProcessPool) && entries.contains(&Engine::TokioCurrentThread), "{entries:?}");
+    assert!(tight.contains("rust/process-pool@w64: RLIMIT_NPROC is 200"), "{tight}");
+}
+
 #[test]
 fn an_engine_without_a_possible_size_is_not_an_entry() {
     let asked = Settings { workers: vec![100], engines: vec![Engine::ThreadPool], ..settings() };
@@ -199,13 +254,13 @@ fn partners_of_events_are_foreseen_where_they_are_threads() {
         let plan = planned(&workload(steps.to_vec()), &one, &host);
         (plan.foreseen.threads, entry(&plan, engine).workers.last().copied())
     };
-    // Sizes 64, 32, 16 and 8, each with an agent and a guard; the controller and its guard.
-    let sum = 64 + 32 + 16 + 8;
-    assert_eq!(threads(Engine::ThreadPool, &[wait()]), (sum + 8 + 2, Some(64)));
-    assert_eq!(threads(Engine::ThreadPool, &events), (3 * sum + 8 + 2, Some(64)));
-    assert_eq!(threads(Engine::TokioCurrentThread, &events), (8 + 2, None));
+    // Sizes 64, 32, 16, 8 and 4, each with an agent and a guard; the controller and its guard.
+    let sum = 64 + 32 + 16 + 8 + 4;
+    assert_eq!(threads(Engine::ThreadPool, &[wait()]), (sum + 10 + 2, Some(64)));
+    assert_eq!(threads(Engine::ThreadPool, &events), (3 * sum + 10 + 2, Some(64)));
+    assert_eq!(threads(Engine::TokioCurrentThread, &events), (10 + 2, None));
     // Worker processes have their partners in a companion, which the agent watches.
-    assert_eq!(threads(Engine::ProcessPool, &events), (3 * sum + 16 + 2, Some(64)));
+    assert_eq!(threads(Engine::ProcessPool, &events), (3 * sum + 20 + 2, Some(64)));
     // Descriptors to the companion: 2 x 3 an event and worker while it is started.
     let many: Vec<Step> = std::iter::repeat_n(events[0].clone(), 5).collect();
     assert_eq!(threads(Engine::ProcessPool, &many).1, Some((1024 - 32) / 30));
@@ -221,13 +276,42 @@ fn a_payload_larger_than_the_memory_is_left_out() {
 }
 
 #[test]
+fn what_meets_in_the_final_has_room_in_memory() {
+    let mut large = workload(vec![wait(), Step::Cpu(CPU)]);
+    // Each agent keeps 16 inputs.
+    large.payload.input_bytes = 16 << 20;
+    let sizes = |available: u64| {
+        let host = Facts { memory_available_bytes: available, ..facts() };
+        let plan = planned(&large, &settings(), &host);
+        let most = plan.entries.iter().map(|entry| entry.in_flight.len().max(entry.workers.len())).max();
+        (most.unwrap_or(0), plan)
+    };
+    let (most, plan) = sizes(64 << 30);
+    assert_eq!((most, plan.left_out), (8, Vec::new()));
+    let mut before = most;
+    for available in [9_u64 << 30, 7 << 30, 5 << 30, 3 << 30] {
+        let (most, plan) = sizes(available);
+        assert!((1..=before).contains(&most) && most < 8, "{available} {most}");
+        before = most;
+        assert!(plan.left_out.iter().any(|one| one.reason.contains("that meet in the final need about")));
+        assert_eq!(plan.entries.len(), Engine::RUST.len(), "no engine is left out for it");
+        for entry in &plan.entries {
+            let is_on = |ladder: &[u32], size: Option<u32>| size.is_none_or(|size| ladder.contains(&size));
+            assert!(is_on(&entry.workers, entry.default_sizes.workers), "{entry:?}");
+            assert!(is_on(&entry.in_flight, entry.default_sizes.in_flight), "{entry:?}");
+        }
+    }
+    assert_eq!(before, 1);
+}
+
+#[test]
 fn what_is_foreseen_follows_from_the_nominal_task() {
     let one = Settings { engines: vec![Engine::TokioCurrentThread], ..settings() };
     let plan = planned(&workload(vec![wait()]), &one, &facts());
     // 64 in flight of 10 ms for 20 s.
     assert_eq!(plan.foreseen.calls, 128_000);
-    // The controller and its guard, and four sizes resident at once, each with a guard.
-    assert_eq!((plan.foreseen.processes, plan.foreseen.threads), (10, 10));
+    // The controller and its guard, and five sizes resident at once, each with a guard.
+    assert_eq!((plan.foreseen.processes, plan.foreseen.threads), (12, 12));
     assert!(plan.foreseen.time_ns > 25 * SECOND && plan.foreseen.time_ns < 30 * SECOND);
     let mut capped = workload(vec![wait()]);
     capped.max_calls = Some(50);

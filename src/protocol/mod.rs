@@ -229,6 +229,22 @@ pub struct Job {
     pub server: Option<ServerAddress>,
     /// A task that takes longer than this has failed.
     pub task_timeout_ns: u64,
+    /// Whether a task that fails (kind `task`) is counted, and its block goes on: see [`Block::errors`]. Without it
+    /// the first one is the answer to what was asked. Other failures always are.
+    #[serde(skip_serializing_if = "is_false", default)]
+    pub tolerates_errors: bool,
+}
+
+/// Whether a flag has its default.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// Whether a count has its default.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A step with everything random already drawn, so that it is the same in every engine and runtime.
@@ -268,7 +284,8 @@ pub struct Reference {
     /// One table a step, and one last for the payload.
     pub tables: Vec<Vec<u64>>,
     /// A digest of the results of task 0, 1, ..; empty without a step of the user's own code, or if there is
-    /// nothing to compare.
+    /// nothing to compare. It is 0 for a result without a value to compare, and for a task that failed where that is
+    /// tolerated.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub results: Vec<u64>,
     /// Calls of the user's own code that were made for it.
@@ -390,9 +407,16 @@ pub struct Block {
     pub kind: BlockKind,
     /// The index of the first task; the block ran `tasks` successive ones.
     pub first_index: u64,
-    /// Tasks done in the whole block, ramp and drain included.
+    /// Tasks done in the whole block, ramp and drain and those that failed included.
     pub tasks: u64,
-    /// The wrapping sum of their checksums.
+    /// How many of them failed, where `job` says `tolerates_errors`. They count as tasks run, and for nothing else:
+    /// not in `tasks_in_window`, `busy_ns`, `service` and `queueing`.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub errors: u64,
+    /// Why the first of those failed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub first_error: Option<Failed>,
+    /// The wrapping sum of the checksums of all others. It is not compared where tasks failed: which ones is not told.
     pub checksum: u64,
     /// The length of the window; under a batch load, the makespan.
     ///
@@ -419,7 +443,8 @@ pub struct Block {
     /// What it takes to pickle what crosses to a worker and back; memory blocks of engines whose tasks cross.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub serialisation: Option<Serialisation>,
-    /// Digests of the results of the user's own code, one a task from `first_index` on; verify blocks only.
+    /// Digests of the results of the user's own code, one a task from `first_index` on, 0 for one that failed; verify
+    /// blocks only.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub results: Vec<u64>,
 }

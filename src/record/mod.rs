@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use score::score;
+pub use score::{FailedTasks, score};
 pub use store::{Recording, StoreError, directory, read, target, write};
 
 use crate::candidate::Candidate;

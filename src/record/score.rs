@@ -1,7 +1,7 @@
 //! What a block says of the objective.
 
 use super::{BlockRecord, CandidateRecord};
-use crate::protocol::Block;
+use crate::protocol::{Block, Failed};
 use crate::workload::Goal;
 
 /// Memory below this is compared as this: the sampling knows no less.
@@ -25,7 +25,29 @@ pub fn score(goal: Goal, block: &Block, memory_bytes: Option<u64>) -> Option<f64
     Some(if score.is_nan() { f64::NEG_INFINITY } else { score })
 }
 
+/// How many tasks of a candidate failed, over all of its blocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FailedTasks<'a> {
+    /// So many failed,
+    pub errors: u64,
+    /// of so many.
+    pub tasks: u64,
+    /// Why the first one did.
+    pub first: Option<&'a Failed>,
+}
+
 impl CandidateRecord {
+    /// The tasks that failed where that is tolerated.
+    #[must_use]
+    pub fn failed_tasks(&self) -> FailedTasks<'_> {
+        let sum = |of: fn(&Block) -> u64| self.blocks.iter().fold(0_u64, |sum, it| sum.saturating_add(of(&it.figures)));
+        FailedTasks {
+            errors: sum(|block| block.errors),
+            tasks: sum(|block| block.tasks),
+            first: self.blocks.iter().find_map(|block| block.figures.first_error.as_ref()),
+        }
+    }
+
     /// What the agent took in the life of this block, as sampled in it, without `baseline_bytes`.
     #[must_use]
     pub fn memory_bytes(&self, incarnation: u32, baseline_bytes: u64) -> Option<u64> {

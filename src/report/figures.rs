@@ -112,6 +112,7 @@ pub(super) const DETAILS: [Sheet; 3] = [
             right("Teardown", 1, |_, row| time(row.teardown_ns)),
             right("Of limit", 0, |_, row| row.limit_share.map_or(none(), percent)),
             right("Stall", 0, |_, row| time(row.longest_stall_ns)),
+            right("Errors", 2, |_, row| row.errors.to_string()),
             left("Results", 0, |_, row| checked(row)),
             right("Blocks", 4, |_, row| row.blocks.to_string()),
             right("Lives", 3, |_, row| row.incarnations.to_string()),
@@ -120,7 +121,7 @@ pub(super) const DETAILS: [Sheet; 3] = [
 ];
 
 /// What the words of [`DETAILS`] mean.
-pub(super) const LEGEND: &str = "Waits and Preempted: voluntary and involuntary context switches. Server: CPU of the embedded server. Pickled and Pickling: bytes that cross to a worker process and back, and the time that it takes. Memory: anonymous and shared, without a no-op agent's; Files: file pages. Stall: the longest that an event loop was late. Results: equal to the reference's.";
+pub(super) const LEGEND: &str = "Waits and Preempted: voluntary and involuntary context switches. Server: CPU of the embedded server. Pickled and Pickling: bytes that cross to a worker process and back, and the time that it takes. Memory: anonymous and shared, without a no-op agent's; Files: file pages. Stall: the longest that an event loop was late. Errors: tasks that failed, as a limit allows. Results: equal to the reference's.";
 
 impl Sheet {
     /// The titles of the columns that are no less important than `rank`.

@@ -166,6 +166,7 @@ fn rows() -> Vec<Row> {
         longest_stall_ns: None,
         serialisation_bytes_per_task: None,
         serialisation_ns_per_task: None,
+        errors: 0,
         checked: Some(true),
     };
     let failed = Status::Failed { reason: "step 1 (http): the server closed the connection\nretry".to_owned() };
@@ -294,6 +295,8 @@ fn candidate_record(row: &Row) -> CandidateRecord {
             kind,
             first_index: 0,
             tasks: 64,
+            errors: 0,
+            first_error: None,
             checksum: 77,
             window_ns: 20_000_000,
             elapsed_ns: 61_000_000,

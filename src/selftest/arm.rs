@@ -109,6 +109,7 @@ impl Bench {
             directory: None,
             server: None,
             task_timeout_ns: PATIENCE_NS / 2,
+            tolerates_errors: false,
         };
         let (link, _) = self.connect(&runtime.program)?;
         let mut arm = Arm { link, candidate: candidate.to_string(), gil: false, job, blocks: 0 };

@@ -227,6 +227,8 @@ mod tests {
             kind: BlockKind::Timed,
             first_index: 0,
             tasks: 10,
+            errors: 0,
+            first_error: None,
             checksum: 0,
             window_ns: 10 * MS,
             elapsed_ns: 12 * MS,

@@ -460,9 +460,11 @@ impl<'a> Course<'a> {
         let baseline_bytes = runtime.and_then(|runtime| runtime.baseline_memory_bytes).unwrap_or(0);
         let memory_bytes = place.memory_bytes(block.incarnation, baseline_bytes);
         let breaks_memory = objective.limits.memory_bytes.zip(memory_bytes).is_some_and(|(most, found)| found > most);
+        let failed = place.failed_tasks();
+        let breaks_errors = objective.limits.errors.is_broken_beyond_doubt(failed.errors, failed.tasks);
         let is_enough = self.slots[slot].samples >= P99_SAMPLES;
         let breaks_p99 = is_enough && objective.limits.p99_ns.is_some_and(|most| p99_ns(place) > Some(most));
-        if breaks_memory || breaks_p99 {
+        if breaks_memory || breaks_p99 || breaks_errors {
             return Outcome::Infeasible;
         }
         match score(objective.goal, &block.figures, memory_bytes) {
@@ -615,7 +617,9 @@ impl<'a> Course<'a> {
     ) -> Result<Taken, Fault> {
         let taken = self.counted(slot, ask, expected)?;
         let figures = &taken.figures;
-        if let Some(reference) = self.references.get(&candidate.runtime) {
+        // Which of its tasks failed is not known, so that of others nothing can be expected.
+        let reference = self.references.get(&candidate.runtime).filter(|_| figures.errors == 0);
+        if let Some(reference) = reference {
             let expected = reference.expected(figures.first_index, figures.tasks);
             if expected != figures.checksum {
                 let message = format!(

@@ -8,7 +8,7 @@ use super::*;
 use crate::candidate::{Engine, RUST, Sizes};
 use crate::record::{Flag, Phase};
 use crate::session::fake::{BUDGET_NS, Fake, Notes, Vice, record, reference};
-use crate::workload::Goal;
+use crate::workload::{ErrorLimit, Goal};
 
 /// A race that is written down.
 struct Script {
@@ -140,6 +140,27 @@ fn one_that_fails_is_out_and_the_others_go_on() {
     assert!(hands.log.contains(&"kill 0".to_owned()) && hands.alive.is_empty());
     assert_eq!(record.rounds[0].order, [2]);
     assert!(notes.contains(&"rust/thread-pool@w2 failed: Checksum".to_owned()), "{notes:?}");
+}
+
+#[test]
+fn tasks_that_fail_are_counted_and_put_out_who_has_too_many() {
+    let errs = |limit| {
+        let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(0, false)]]));
+        // What is left of a block with such tasks has some other checksum.
+        hands.vices = vec![(0, Vice::Errs), (0, Vice::Lies)];
+        hands.rate = Some(|_| 100.0);
+        let mut record = record(None, Goal::Throughput);
+        record.workload.objective.limits.errors = limit;
+        run(&mut hands, &mut race, &mut record);
+        assert_eq!(record.candidates[0].failure, None);
+        let failed = record.candidates[0].failed_tasks();
+        assert!(failed.tasks > 1000 && failed.errors == failed.tasks / 10, "{failed:?}");
+        assert_eq!(failed.first.map(|first| first.message.as_str()), Some("no such page"));
+        race.fed[0].1
+    };
+    assert!(matches!(errs(ErrorLimit::Share(0.2)), Outcome::Score(_)));
+    assert_eq!(errs(ErrorLimit::Share(0.05)), Outcome::Infeasible);
+    assert_eq!(errs(ErrorLimit::Tasks(3)), Outcome::Infeasible);
 }
 
 #[test]

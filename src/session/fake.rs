@@ -23,6 +23,8 @@ pub(super) const BUDGET_NS: u64 = 20_000 * MS;
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Vice {
     Lies,
+    /// A tenth of its tasks fail.
+    Errs,
     Dies,
     Hangs,
     /// Its first round's window passes without a task.
@@ -141,11 +143,14 @@ impl Hands for Fake {
         let tasks = tasks.min(ask.most_tasks.unwrap_or(u64::MAX));
         self.tasks += tasks;
         self.now_ns += ask.window_ns.max(MS);
+        let errs = self.has(slot, Vice::Errs);
         let figures = Block {
             block: 0,
             kind: ask.kind,
             first_index: ask.first_index,
             tasks,
+            errors: if errs { tasks / 10 } else { 0 },
+            first_error: errs.then(|| Failed::new(FailureKind::Task, "no such page", "step 1 (http)")),
             checksum: reference().expected(ask.first_index, tasks) + u64::from(self.has(slot, Vice::Lies)),
             window_ns: ask.window_ns,
             elapsed_ns: ask.window_ns,

@@ -70,6 +70,7 @@ pub(super) fn job(session: &Session, steps: Vec<StepJob>, runtime: &str) -> Job 
         directory: None,
         server: None,
         task_timeout_ns: session.workload.task_timeout_ns,
+        tolerates_errors: session.workload.objective.limits.errors.tolerates(),
     }
 }
 

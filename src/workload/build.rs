@@ -6,8 +6,8 @@ use super::diagnostics::Fault;
 use super::units::{show_duration, show_size};
 use super::walk::Values;
 use super::{
-    Check, Connection, Cpu, Distribution, FileOperation, Goal, Items, Kernel, Limits, Load, Objective, Payload, Python,
-    Step, Work, Workload,
+    Check, Connection, Cpu, Distribution, ErrorLimit, FileOperation, Goal, Items, Kernel, Limits, Load, Objective,
+    Payload, Python, Step, Work, Workload,
 };
 
 /// The time of a `cpu` step that names neither an input nor a time.
@@ -106,8 +106,16 @@ fn objective(values: &Values) -> Option<Objective> {
             _ => Goal::Throughput,
         },
         margin: values.percent("margin").map(|thousandths| thousandths / 100_000.0),
-        limits: Limits { p99_ns: limits.nanos("p99"), memory_bytes: limits.bytes("memory") },
+        limits: Limits { p99_ns: limits.nanos("p99"), memory_bytes: limits.bytes("memory"), errors: errors(&limits)? },
     })
+}
+
+/// A number of tasks, or a share of them.
+fn errors(limits: &Values) -> Option<ErrorLimit> {
+    let tasks = limits.integer("errors").map(ErrorLimit::Tasks);
+    let share = || limits.percent("errors").map(|thousandths| ErrorLimit::Share(thousandths / 100_000.0));
+    // 0 % is 0 tasks: one limit, one way to write it in a record.
+    tasks.or_else(share).map(|limit| if limit.is_none() { ErrorLimit::default() } else { limit })
 }
 
 fn step(values: &Values, faults: &mut Vec<Fault>) -> Option<Step> {

@@ -24,7 +24,7 @@ fn two_lines_are_a_workload() {
         objective: Objective {
             goal: Goal::Throughput,
             margin: None,
-            limits: Limits { p99_ns: None, memory_bytes: None },
+            limits: Limits { p99_ns: None, memory_bytes: None, errors: ErrorLimit::Tasks(0) },
         },
         task_timeout_ns: 30_000 * MS,
         max_calls: None,
@@ -36,6 +36,16 @@ fn two_lines_are_a_workload() {
 fn a_table_without_fields_is_its_defaults() {
     let text = "[load]\n[payload]\n[objective]\n[objective.limits]\n[[step]]\nkind = \"cpu\"\n";
     assert_eq!(workload(text), workload(SHORTEST));
+}
+
+#[test]
+fn failed_tasks_are_limited_by_a_number_or_a_share() {
+    let errors = |text: &str| {
+        let limits = format!("[objective]\nlimits = {{ errors = {text} }}\n[[step]]\nkind = \"cpu\"");
+        workload(&limits).objective.limits.errors
+    };
+    assert_eq!((errors("7"), errors("\"1%\"")), (ErrorLimit::Tasks(7), ErrorLimit::Share(0.01)));
+    assert_eq!((errors("0"), errors("\"0 %\"")), (ErrorLimit::default(), ErrorLimit::default()));
 }
 
 #[test]

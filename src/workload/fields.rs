@@ -91,6 +91,13 @@ pub enum Shape {
         /// The most.
         max_thousandths: u32,
     },
+    /// A whole number of tasks from 0 on, or a percentage of them from 0 % on.
+    Count {
+        /// The most tasks.
+        most: u64,
+        /// The most of a percentage, in thousandths of a percent.
+        max_thousandths: u32,
+    },
     /// A program and its arguments: a list of one or more strings.
     Argv,
     /// An `http://` URL.
@@ -155,6 +162,9 @@ impl Shape {
                 f64::from(min_thousandths) / 1000.0,
                 f64::from(max_thousandths) / 1000.0
             ),
+            Shape::Count { most, max_thousandths } => {
+                format!("a whole number, 0 to {most}, or a percentage, 0% to {}%", f64::from(max_thousandths) / 1000.0)
+            }
             Shape::Argv => "a list of one or more strings, [\"program\", \"argument\"]".to_owned(),
             Shape::Url => "a URL, \"http://host:port/path\"".to_owned(),
             Shape::Address => "an address, \"host:port\"".to_owned(),

@@ -136,6 +136,12 @@ static LIMITS: Table = Table {
             Optional("no limit"),
             "Memory of the candidate's process tree.",
         ),
+        field(
+            "errors",
+            Shape::Count { most: 1_000_000_000_000, max_thousandths: 100_000 },
+            Default("0"),
+            "Tasks that fail, of all that are measured; with 0 the first one is the failure of its candidate.",
+        ),
     ],
     conflicts: &[],
 };

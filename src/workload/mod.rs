@@ -8,6 +8,7 @@ mod build;
 mod defaults_tests;
 mod diagnostics;
 mod distribution;
+mod errors;
 mod fields;
 mod kernel;
 mod language;
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 
 pub use diagnostics::{Diagnostics, Fault};
 pub use distribution::Distribution;
+pub use errors::ErrorLimit;
 pub use fields::{Field, Presence, Shape, Table};
 pub use kernel::{Cpu, Kernel};
 pub use language::{STEPS, WORKLOAD};
@@ -149,7 +151,7 @@ pub enum Goal {
 }
 
 /// Upper limits on a candidate's figures.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// The 99th percentile of the service time.
@@ -158,6 +160,9 @@ pub struct Limits {
     /// Memory of the process tree under load.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub memory_bytes: Option<u64>,
+    /// Tasks that fail; without a limit, none may.
+    #[serde(skip_serializing_if = "ErrorLimit::is_none", default)]
+    pub errors: ErrorLimit,
 }
 
 /// One step of a task.

@@ -17,6 +17,10 @@ pub(super) fn check(shape: Shape, value: &DeValue<'_>) -> Result<Value, Wrong> {
             let number = whole(integer).filter(|number| (min..=max).contains(number));
             number.map(Value::Integer).ok_or_else(|| plain(format!("{} is out of range", shown(&integer.to_string()))))
         }
+        (Shape::Count { most, .. }, DeValue::Integer(_)) => check(Shape::Integer { min: 0, max: most }, value),
+        (Shape::Count { max_thousandths, .. }, DeValue::String(_)) => {
+            check(Shape::Percent { min_thousandths: 0, max_thousandths }, value)
+        }
         (Shape::Text { max_chars, lines }, DeValue::String(text)) => check_text(text, max_chars, lines),
         (Shape::Word(words), DeValue::String(text)) => match words.iter().find(|word| *word == text) {
             Some(word) => Ok(Value::Text((*word).to_owned())),
@@ -92,7 +96,7 @@ fn mismatch(shape: Shape, value: &DeValue<'_>) -> Wrong {
     let help = match shape {
         Shape::Duration { .. } | Shape::Distribution { .. } if number => Some(units::DURATION_HELP),
         Shape::Size { .. } if number => Some(units::SIZE_HELP),
-        Shape::Percent { .. } if number => Some("a percentage has its sign, e.g. \"3%\""),
+        Shape::Percent { .. } | Shape::Count { .. } if number => Some("a percentage has its sign, e.g. \"3%\""),
         Shape::Steps { .. } => Some(super::walk::STEP_HELP),
         Shape::Argv => Some("a command is a list, without a shell: [\"program\", \"argument\"]"),
         _ => None,

@@ -103,7 +103,10 @@ fn shape(shape: Shape) -> Value {
         Shape::Size { .. } => {
             json!({ "type": "string", "pattern": format!("^\\s*{NUMBER}({})\\s*$", units::SIZE_UNITS.join("|")) })
         }
-        Shape::Percent { .. } => json!({ "type": "string", "pattern": format!("^\\s*{NUMBER}%\\s*$") }),
+        Shape::Percent { .. } => percentage(),
+        Shape::Count { most, .. } => {
+            json!({ "anyOf": [{ "type": "integer", "minimum": 0, "maximum": most }, percentage()] })
+        }
         Shape::Argv => json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 }),
         Shape::Url => json!({ "type": "string", "pattern": "^http://" }),
         Shape::Address => json!({ "type": "string", "pattern": "^.+:[0-9]+$" }),
@@ -127,6 +130,10 @@ fn function() -> Value {
 }
 
 const NUMBER: &str = "[0-9]+(\\.[0-9]+)?\\s*";
+
+fn percentage() -> Value {
+    json!({ "type": "string", "pattern": format!("^\\s*{NUMBER}%\\s*$") })
+}
 
 fn duration() -> Value {
     let units = units::DURATION_UNITS.join("|");

@@ -17,6 +17,7 @@ struct Counting {
     most: AtomicU64,
     is_async: bool,
     fail_at: Option<u64>,
+    is_tolerated: bool,
 }
 
 impl Counting {
@@ -80,6 +81,7 @@ fn job(engine: Kind, size: u32) -> Job {
         directory: None,
         server: None,
         task_timeout_ns: u64::MAX,
+        tolerates_errors: false,
     }
 }
 
@@ -96,6 +98,7 @@ fn run(engine: Kind, size: u32, arrival: Arrival, counting: &Arc<Counting>) -> R
             slots: engine.slots(),
             shards: engine.shards(),
             task_timeout_ns: u64::MAX,
+            tolerates_errors: counting.is_tolerated,
             heartbeat: false,
             most_tasks: None,
         };
@@ -136,6 +139,21 @@ fn a_failing_task_is_the_answer_of_its_block() {
         let counting = Arc::new(Counting { fail_at: Some(17), ..Counting::default() });
         let failure = run(engine, 2, Arrival::Batch { tasks: 50 }, &counting).expect_err("task 17 fails");
         assert_eq!(failure.to_string(), "step 1 (test): task 17 fails", "{engine}");
+    }
+}
+
+#[test]
+fn a_tolerated_failure_is_counted_and_its_block_goes_on() {
+    for engine in IN_PROCESS {
+        let window = Arrival::Window { window_ns: 5_000_000, ramp_ns: 0 };
+        for (arrival, least) in [(Arrival::Batch { tasks: 50 }, 50), (window, 1)] {
+            let counting = Arc::new(Counting { fail_at: Some(10), is_tolerated: true, ..Counting::default() });
+            let block = run(engine, 2, arrival, &counting).expect("it is tolerated");
+            assert!(block.tasks >= least && block.errors == 1, "{engine} {}", block.tasks);
+            let message = block.first_error.expect("it is told").to_string();
+            assert_eq!(message, "step 1 (test): task 10 fails", "{engine}");
+            assert_eq!(block.checksum, (10..10 + block.tasks).sum::<u64>() - 10, "{engine}");
+        }
     }
 }
 

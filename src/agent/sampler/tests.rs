@@ -13,6 +13,7 @@ fn settings(arrival: Arrival, slots: u32) -> Settings {
         slots,
         shards: slots,
         task_timeout_ns: u64::MAX,
+        tolerates_errors: false,
         heartbeat: false,
         most_tasks: None,
     }
@@ -198,6 +199,40 @@ fn a_task_over_its_timeout_has_failed() {
     sampler.ended_at(Lane::own(0), GO_NS, GO_NS, GO_NS + 2_000_000, Ok(0));
     let failure = sampler.finish(0, BlockKind::Timed, Usage::default()).expect_err("too late");
     assert_eq!(failure.message, "a task took 2.0 ms, longer than task_timeout (1.0 ms)");
+}
+
+#[test]
+fn a_tolerated_failure_counts_as_a_task_and_for_nothing_else() {
+    let arrival = Arrival::Window { window_ns: 1000, ramp_ns: 0 };
+    let limits = Settings { tolerates_errors: true, task_timeout_ns: 150, ..settings(arrival, 1) };
+    let sampler = Sampler::new(limits, GO_NS);
+    let failure = Failed::new(FailureKind::Task, "no", "");
+    let mut now = GO_NS;
+    while let Some(index) = sampler.next() {
+        sampler.begun_at(Lane::own(0), now);
+        // Of each ten tasks one fails, and one takes longer than it may.
+        let (took_ns, outcome) = match index % 10 {
+            3 => (100, Err(failure.clone())),
+            7 => (200, Ok(1)),
+            _ => (100, Ok(1)),
+        };
+        sampler.ended_at(Lane::own(0), now, now, now + took_ns, outcome);
+        now += took_ns;
+    }
+    let block = sampler.finish(0, BlockKind::Timed, Usage::default()).expect("it goes on");
+    assert_eq!((block.tasks, block.errors, block.checksum, block.elapsed_ns), (9, 2, 7, 1000));
+    assert_eq!(block.first_error, Some(failure));
+    assert!((block.tasks_in_window - 7.0).abs() < 1e-9, "{}", block.tasks_in_window);
+    assert_eq!((block.busy_ns, block.service.decode().expect("a histogram").len()), (700, 7));
+}
+
+#[test]
+fn a_worker_that_dies_is_not_tolerated() {
+    let limits = Settings { tolerates_errors: true, ..settings(Arrival::Batch { tasks: 9 }, 1) };
+    let sampler = Sampler::new(limits, GO_NS);
+    let failure = Failed::new(FailureKind::Worker, "it died", "worker 0");
+    sampler.ended_at(Lane::own(0), GO_NS, GO_NS, GO_NS + 1, Err(failure.clone()));
+    assert_eq!(sampler.finish(0, BlockKind::Timed, Usage::default()), Err(failure));
 }
 
 #[test]

@@ -138,6 +138,8 @@ impl Synthetic {
             kind,
             first_index: 0,
             tasks,
+            errors: 0,
+            first_error: None,
             checksum: 0,
             window_ns: WINDOW_NS,
             elapsed_ns: WINDOW_NS,

@@ -124,6 +124,8 @@ class Job(NamedTuple):
     task_timeout_ns: int
     directory: Optional[str] = None
     server: Optional[Server] = None
+    #: Whether a task that fails is counted, and its block goes on.
+    tolerates_errors: bool = False
 
     def text(self) -> str:
         """The job as JSON, for a worker that reads it with `parse`."""

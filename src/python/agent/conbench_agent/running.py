@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from time import monotonic_ns
-from typing import Dict, Optional, Union
+from typing import Dict, Optional, Union, cast
 
 from . import engines, leftovers, meter, steps
 from .agent import gil
@@ -35,9 +35,10 @@ class Running:
         connection is open.
         """
         self._prepare(0)
-        self._sample(Batch(1), _FIRST)
+        first = self._sample(Batch(1), _FIRST)
         startup_ns = monotonic_ns() - received_ns
-        first_task_ns = self._mean_service_ns
+        # What is known of a first task that failed is when it was over.
+        first_task_ns = first["elapsed_ns"] if "errors" in first else self._mean_service_ns
         self._prepare(None)
         self._engine.warm()
         self._sample(Batch(self._engine.slots), _FIRST)
@@ -103,6 +104,7 @@ class Running:
             task_timeout_ns=self._job.task_timeout_ns,
             heartbeat=go.kind == "memory",
             most_tasks=go.most_tasks,
+            tolerates_errors=self._job.tolerates_errors,
             keep=arrival.tasks if verifies and isinstance(arrival, Batch) else VARIANTS if serialises else 0,
         )
         # Asking workers costs this process CPU time, which lies outside of its own two readings.
@@ -115,7 +117,12 @@ class Running:
         figures = sampler.finish(go.block, go.kind, usage)
         self._mean_service_ns = sampler.mean_service_ns
         if verifies:
-            figures["results"] = [task.verified(index, result) for index, result in sorted(sampler.kept.items())]
+            kept = sampler.kept
+            indices = range(go.first_index, go.first_index + len(kept))
+            if self._job.tolerates_errors:
+                # A task that failed has no result: 0 stands in its place.
+                indices = range(go.first_index, go.first_index + cast(int, figures["tasks"]))
+            figures["results"] = [task.verified(index, kept[index]) if index in kept else 0 for index in indices]
         if serialises and sampler.kept:
             from .user.pickling import cost
 

@@ -13,7 +13,7 @@ import sys
 import threading
 from array import array
 from itertools import compress, count
-from operator import sub
+from operator import itemgetter, sub
 from time import monotonic_ns
 from typing import Callable, Dict, Iterable, NamedTuple, Optional, Tuple, Union
 
@@ -78,6 +78,8 @@ class Settings(NamedTuple):
     most_tasks: Optional[int] = None
     #: Of so many tasks, from the first on, what they hand back is kept.
     keep: int = 0
+    #: Whether a task that fails is counted, and the block goes on.
+    tolerates_errors: bool = False
 
 
 class Sampler:
@@ -141,6 +143,8 @@ class Sampler:
         if lane is None:
             log = self._logs[(slot if shard is None else shard) % len(self._logs)]
             kind = KeepingLane if self._settings.keep else Lane
+            if self._settings.tolerates_errors:
+                kind = TolerantLane
             lane = self._lanes.setdefault(slot, kind(self, log))
         return lane
 
@@ -202,6 +206,10 @@ class Sampler:
             "busy_ns": totals.busy_ns,
             "usage": usage._asdict(),
         }
+        errors = [error for log in self._logs if (error := log.first_error) is not None]
+        if errors:
+            figures["errors"] = sum(log.errors for log in self._logs)
+            figures["first_error"] = min(errors, key=itemgetter(0))[1].to_frame()["failed"]
         if self._settings.heartbeat and self._longest_stall_ns > 0:
             figures["longest_stall_ns"] = self._longest_stall_ns
         return figures
@@ -330,10 +338,40 @@ class KeepingLane(Lane):
         super().end(index, submitted_ns, begin_ns, end_ns, done)
 
 
+class TolerantLane(KeepingLane):
+    """A lane that counts tasks that failed, and those that took too long."""
+
+    __slots__ = ()
+
+    def end(self, index: int, submitted_ns: int, begin_ns: int, end_ns: int, done: Done) -> None:
+        """A task ended at `end_ns`, or failed then."""
+        sampler, failure = self._sampler, done[1]
+        if end_ns - begin_ns > sampler._settings.task_timeout_ns and not isinstance(failure, Failure):
+            failure = _late(end_ns - begin_ns, sampler._settings.task_timeout_ns)
+        if not isinstance(failure, Failure):
+            super().end(index, submitted_ns, begin_ns, end_ns, done)
+            return
+        self._log.note_error(begin_ns, end_ns, failure)
+        if end_ns >= sampler._watch_ns:
+            # Too late or not, it is counted already.
+            sampler._note_end(self, end_ns, end_ns)
+
+
 class _Log:
     """The tasks of one shard: their times, and totals of those that are folded."""
 
-    __slots__ = ("checksum", "end", "first_begin_ns", "last_begin_ns", "last_end_ns", "rows", "tasks", "totals")
+    __slots__ = (
+        "checksum",
+        "end",
+        "errors",
+        "first_begin_ns",
+        "first_error",
+        "last_begin_ns",
+        "last_end_ns",
+        "rows",
+        "tasks",
+        "totals",
+    )
 
     def __init__(self) -> None:
         #: For each task, when it was submitted, began and ended; to the garbage collector, all of it is nothing.
@@ -341,11 +379,24 @@ class _Log:
         #: Where the next row begins.
         self.end = 0
         self.checksum = 0
-        #: Of the tasks that are folded.
+        #: Of the tasks that are folded, and of those that failed.
         self.tasks = 0
+        self.errors = 0
+        #: The first failure, and when its task ended.
+        self.first_error: Optional[Tuple[int, Failure]] = None
         self.first_begin_ns = NEVER_NS
         self.last_begin_ns = self.last_end_ns = 0
         self.totals = _Totals()
+
+    def note_error(self, begin_ns: int, end_ns: int, failure: Failure) -> None:
+        """A task failed: it is one more task, without times that count."""
+        self.tasks += 1
+        self.errors += 1
+        if self.first_error is None:
+            self.first_error = end_ns, failure
+        self.first_begin_ns = min(self.first_begin_ns, begin_ns)
+        self.last_begin_ns = max(self.last_begin_ns, begin_ns)
+        self.last_end_ns = max(self.last_end_ns, end_ns)
 
     def grow(self) -> None:
         """Makes room for twice as many rows."""

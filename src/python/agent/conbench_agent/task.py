@@ -10,7 +10,7 @@ import hashlib
 import zlib
 from typing import Any, Callable, Coroutine, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
 
-from .protocol import Payload
+from .protocol import Failure, Payload
 
 #: Distinct inputs of a step: task i uses variant i % VARIANTS, and so repeats its checksum.
 VARIANTS = 16
@@ -23,7 +23,7 @@ MODULUS = 1 << 64
 
 _NOTHING: Tuple[object, ...] = ()
 
-#: A checksum below `MODULUS`, and what was handed back or None.
+#: A checksum below `MODULUS`, and what was handed back or None; or, where that is tolerated, why the task failed.
 Done = Tuple[int, object]
 #: What crosses to whoever runs a task: the payload's bytes or None, and the items of its `python` steps.
 Given = Tuple[Optional[bytes], Tuple[object, ...]]
@@ -114,9 +114,16 @@ class Task:
     blocking: Callable[[int, Any], Done]
     #: The same on an event loop.
     asynchronous: Callable[[int, Any], Coroutine[Any, Any, Done]]
+    #: The digest of the output in what came back; whoever receives a result adds it to the task's checksum.
+    received: Callable[[object], int]
 
-    def __init__(self, steps: Sequence[Step], payload: Payload, seed: Optional[int]) -> None:
-        """With the payload's inputs made from `seed`; None is the task of a worker, whose inputs come to it."""
+    def __init__(
+        self, steps: Sequence[Step], payload: Payload, seed: Optional[int], tolerates_errors: bool = False
+    ) -> None:
+        """With the payload's inputs made from `seed`; None is the task of a worker, whose inputs come to it.
+
+        With `tolerates_errors`, a task that fails does not raise: it hands back its Failure, with the checksum 0.
+        """
         self.segments = _segments(steps)
         self._steps = list(steps)
         # The place of each step's item and result among those that cross; None for a step that exchanges nothing.
@@ -133,6 +140,11 @@ class Task:
         self.given, self.blocking, self.asynchronous = self._given, self._blocking, self._asynchronous
         if len(steps) == 1 and not payload.input_bytes and not payload.output_bytes:
             self.given, self.blocking, self.asynchronous = _alone(steps[0])
+        self.received = _received
+        self._tolerates_errors = tolerates_errors
+        if tolerates_errors:
+            self.blocking, self.asynchronous = _tolerant(self.blocking), self.tolerant(self.asynchronous)
+            self.received = _received_if_any
 
     def given_to_segment(self, number: int, given: object, with_payload: bool) -> Optional[Given]:
         """The part of `given` that one segment needs, in the same form, and the payload if that crosses with it."""
@@ -164,12 +176,11 @@ class Task:
         """The payload's output, or None."""
         return bytes([index % VARIANTS + 1]) * self._output_bytes if self._output_bytes else None
 
-    def received(self, result: object) -> int:
-        """The digest of the output in what came back; whoever receives a result adds it to the task's checksum."""
-        if result is None:
-            return 0
-        output = cast(Result, result)[0]
-        return 0 if output is None else digest(output)
+    def tolerant(
+        self, perform: Callable[[int, Any], Coroutine[Any, Any, Done]]
+    ) -> Callable[[int, Any], Coroutine[Any, Any, Done]]:
+        """An engine's own way to perform a task; where errors are tolerated it hands back the task's Failure."""
+        return _tolerant_async(perform) if self._tolerates_errors else perform
 
     def reference(self, index: int) -> List[int]:
         """The checksums of task `index`: one a step, and the payload's last."""
@@ -258,6 +269,46 @@ async def _run_async(steps: _Steps, index: int, given: Any) -> Done:
             added, result = await step.asynchronous(index, given[1][place])
             checksum, results = checksum + added, (*results, result)
     return checksum % MODULUS, results
+
+
+def _received(result: object) -> int:
+    if result is None:
+        return 0
+    output = cast(Result, result)[0]
+    return 0 if output is None else digest(output)
+
+
+def _received_if_any(result: object) -> int:
+    return 0 if isinstance(result, Failure) else _received(result)
+
+
+def _tolerant(perform: Callable[[int, Any], Done]) -> Callable[[int, Any], Done]:
+    def perform_or_fail(index: int, given: Any) -> Done:
+        try:
+            return perform(index, given)
+        except Failure as failure:
+            return _failed(failure)
+
+    return perform_or_fail
+
+
+def _tolerant_async(
+    perform: Callable[[int, Any], Coroutine[Any, Any, Done]],
+) -> Callable[[int, Any], Coroutine[Any, Any, Done]]:
+    async def perform_or_fail(index: int, given: Any) -> Done:
+        try:
+            return await perform(index, given)
+        except Failure as failure:
+            return _failed(failure)
+
+    return perform_or_fail
+
+
+def _failed(failure: Failure) -> Done:
+    """A task that failed by itself. Set-up, workers that die and the like are no task's own fault."""
+    if failure.kind != "task":
+        raise failure
+    return 0, failure
 
 
 def _alone(

@@ -61,7 +61,7 @@ class _Worker:
         if self._is_new:
             task = self.prepare(index)
             ran = self.run(index, given)
-            if task.exchanging:
+            if task.exchanging and not isinstance(ran[3], Failure):
                 _check_results(index, cast(Result, ran[3])[1])
             return ran
         task = cast(Task, self._made)

@@ -31,7 +31,7 @@ class WithProcesses(AsyncioTasks):
             raise self._pool.failure(0, error) from error
         self._pool.look()
         super().__init__(task, job.candidate.sizes.concurrency)
-        self._perform = self._in_segments
+        self._perform = task.tolerant(self._in_segments)
 
     def warm(self) -> None:
         """Starts the rest of the workers."""

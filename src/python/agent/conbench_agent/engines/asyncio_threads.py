@@ -21,7 +21,7 @@ class WithThreads(AsyncioTasks):
     def __init__(self, job: Job, task: Task) -> None:
         """Makes the loop, and the pool, which starts its threads as they are wanted."""
         super().__init__(task, job.candidate.sizes.concurrency)
-        self._perform = self._in_segments
+        self._perform = task.tolerant(self._in_segments)
         self._workers = job.candidate.sizes.workers or 1
         self._pool = ThreadPoolExecutor(self._workers)
 

@@ -61,7 +61,7 @@ def build(job: Job, place: Place) -> Task:
     needs them. Failure if a step cannot be set up; it names the step.
     """
     steps = [_make(number, job, step_job, place) for number, step_job in enumerate(job.steps, 1)]
-    return Task(steps, job.payload, None if place.is_worker else job.seed)
+    return Task(steps, job.payload, None if place.is_worker else job.seed, job.tolerates_errors)
 
 
 def label(number: int, step_job: StepJob) -> str:

@@ -54,6 +54,7 @@ class UserStep(Step):
         setup = description.get("setup")
         self._setup = setup and loader.function(setup, "setup")
         self._setup_lock = threading.Lock()
+        self._tolerates_errors = job.tolerates_errors
 
     def item(self, index: int) -> object:
         """The item of task `index`: they are used in turns."""
@@ -137,6 +138,7 @@ class UserStep(Step):
                 judge=self._judge if self._check is not None else None,
                 compares=self._compares,
                 most_calls=most_calls,
+                tolerates_errors=self._tolerates_errors,
             )
 
     def _judge(self, index: int, item: object, result: object) -> None:

@@ -12,6 +12,7 @@ import statistics
 import time
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from ..protocol import Failure
 from ..task import Verified
 from .values import Incomparable, digest
 
@@ -29,6 +30,7 @@ class _Call(NamedTuple):
     took_ns: int
     incomparable: Optional[Incomparable] = None
     mutates: bool = False
+    failed: bool = False
 
 
 def observe(
@@ -38,11 +40,13 @@ def observe(
     judge: Optional[Callable[[int, object, object], None]],
     compares: bool,
     most_calls: Optional[int] = None,
+    tolerates_errors: bool = False,
 ) -> Verified:
     """Calls a function on each item, and on each once more; at least once, and no more once the budget is spent.
 
     The first pass has half of the budget, and as many of the `most_calls` as it needs. `judge` sees each result of it.
-    Digests are 0 for what is not, or cannot be, compared; of each kind of note the first is told.
+    Digests are 0 for what is not, or cannot be, compared, and for a call that failed where that is tolerated; of each
+    kind of note the first is told.
     """
     most = math.inf if most_calls is None else most_calls
     begin_ns = time.monotonic_ns()
@@ -51,7 +55,13 @@ def observe(
         if first and (len(first) >= most or time.monotonic_ns() - begin_ns >= budget_ns // 2):
             break
         before = _digest_of_item(item)
-        result, took_ns = _timed(call, item)
+        try:
+            result, took_ns = _timed(call, item)
+        except Failure as failure:
+            if not tolerates_errors or failure.kind != "task":
+                raise
+            first.append(_Call(None, 0, failed=True))
+            continue
         after = None if before is None else _digest_of_item(item)
         if judge is not None:
             judge(index, item, result)
@@ -62,11 +72,16 @@ def observe(
         if calls >= most or time.monotonic_ns() - begin_ns >= budget_ns:
             break
         # An item that was changed is another item now.
-        if earlier.mutates:
+        if earlier.mutates or earlier.failed:
             second.append(None)
-        else:
+            continue
+        calls += 1
+        try:
             second.append(_call(*_timed(call, item), compares))
-            calls += 1
+        except Failure as failure:
+            if not tolerates_errors or failure.kind != "task":
+                raise
+            second.append(None)
     return Verified([each.digest or 0 for each in first], _notes(first, second), calls)
 
 
