@@ -1,0 +1,122 @@
+//! `cpu-wait`: tasks that compute and wait, in a ladder of sizes up to and beyond the knee.
+
+use super::arm::{Arm, Bench, Cores, Fault, LOOP, Runtime, SHA256, wait};
+use super::rounds::median;
+use super::{Finding, theory};
+use crate::candidate::Engine;
+use crate::protocol::Block;
+
+/// Fewer than for other laws: a window is long, and a ladder has many of them.
+const ROUNDS: usize = 5;
+
+/// Where the knee is meant to be: a ladder to four times that is still of a size that every host runs.
+const KNEE: f64 = 20.0;
+
+/// A window begins with all tasks at the start of their wait, and the cores idle: little beside so many tasks.
+const TASKS_IN_A_WINDOW: f64 = 50.0;
+
+/// Away from the knee by a factor of two.
+const AWAY: (f64, f64) = (0.95, 1.03);
+
+/// Near it tasks wait for each other by chance, which an asymptotic bound leaves out: it takes each task to
+/// find a core free as long as there are enough cores on average.
+const NEAR: (f64, f64) = (0.85, 1.03);
+
+/// One step of a ladder of which each size is twice the one before.
+const ONE_STEP: (f64, f64) = (0.5, 2.0);
+
+/// A computation that lets go of a global interpreter lock where there is one, after a wait.
+pub(super) fn cpu_wait(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), Fault> {
+    let engines = [Engine::ThreadPool, Engine::TokioMultiThread, Engine::ThreadPoolExecutor];
+    // What an interpreter spends on a task holds its lock, and must be little beside the task.
+    let (kernel, cpu_ns) = if runtime.is_interpreted() { (SHA256, 2e6) } else { (LOOP, 1e6) };
+    let knee = KNEE.max(2.0 * f64::from(bench.usable_cpus));
+    let wait_ns = cpu_ns * (knee / f64::from(bench.usable_cpus) - 1.0);
+    let compute = runtime.cpu(kernel, cpu_ns);
+    let sizes: Vec<u32> = (0..).map(|step| 1 << step).take_while(|size| f64::from(*size) <= 4.0 * knee).collect();
+    for engine in engines.into_iter().filter(|engine| runtime.offers(*engine)) {
+        let steps = vec![wait(wait_ns as u64), compute.clone()];
+        let arms = sizes.iter().map(|size| bench.arm(runtime, engine, *size, steps.clone()));
+        let mut arms = arms.collect::<Result<Vec<Arm>, Fault>>()?;
+        let mut host = bench.cores(runtime, std::slice::from_ref(&compute))?;
+        let window_ns = (TASKS_IN_A_WINDOW * (cpu_ns + wait_ns)) as u64;
+        let rounds = (0..ROUNDS).map(|_| round(&mut arms, &mut host, window_ns));
+        let ladder = Ladder::of(&sizes, &rounds.collect::<Result<Vec<Round>, Fault>>()?);
+        ladder.show(&arms, engine, show);
+    }
+    Ok(())
+}
+
+/// One window of each size, and what theory takes.
+struct Round {
+    rates: Vec<f64>,
+    usable_cores: f64,
+    cpu_ns: f64,
+    wait_ns: f64,
+}
+
+fn round(arms: &mut [Arm], host: &mut Cores, window_ns: u64) -> Result<Round, Fault> {
+    let usable_cores = host.usable()?;
+    let blocks = arms.iter_mut().map(|arm| arm.window(window_ns)).collect::<Result<Vec<Block>, Fault>>()?;
+    let rates: Vec<f64> = blocks.iter().map(Block::throughput_per_s).collect();
+    // With one in flight: what waiting costs of CPU is part of what a task computes.
+    let cpu_ns = blocks.first().map_or(f64::NAN, |one| one.usage.cpu_ns() as f64 / one.tasks as f64);
+    let wait_ns = rates.first().map_or(f64::NAN, |rate| 1e9 / rate - cpu_ns);
+    Ok(Round { rates, usable_cores, cpu_ns, wait_ns })
+}
+
+/// What rounds gave, by medians over them.
+struct Ladder {
+    sizes: Vec<u32>,
+    /// Of each size, what theory says and what was measured, per second.
+    bounds: Vec<f64>,
+    rates: Vec<f64>,
+    usable_cores: f64,
+    cpu_ns: f64,
+    wait_ns: f64,
+}
+
+impl Ladder {
+    fn of(sizes: &[u32], rounds: &[Round]) -> Ladder {
+        let over = |figure: &dyn Fn(&Round) -> f64| median(&rounds.iter().map(figure).collect::<Vec<f64>>());
+        let bound = |round: &Round, size| theory::cpu_wait(size, round.cpu_ns, round.wait_ns, round.usable_cores);
+        let bounds: Vec<f64> = sizes.iter().map(|size| over(&|round| bound(round, *size))).collect();
+        let ratios = sizes.iter().enumerate().map(|(at, size)| over(&|round| round.rates[at] / bound(round, *size)));
+        Ladder {
+            rates: bounds.iter().zip(ratios).map(|(bound, ratio)| bound * ratio).collect(),
+            bounds,
+            sizes: sizes.to_vec(),
+            usable_cores: over(&|round| round.usable_cores),
+            cpu_ns: over(&|round| round.cpu_ns),
+            wait_ns: over(&|round| round.wait_ns),
+        }
+    }
+
+    fn show(&self, arms: &[Arm], engine: Engine, show: &mut dyn FnMut(Finding)) {
+        let crossing = theory::crossing(self.cpu_ns, self.wait_ns, self.usable_cores);
+        let (cpu_ms, wait_ms) = (self.cpu_ns / 1e6, self.wait_ns / 1e6);
+        let from = format!("{cpu_ms:.2} ms CPU, {wait_ms:.1} ms wait, {:.2} usable cores", self.usable_cores);
+        for (at, arm) in arms.iter().enumerate() {
+            let away = f64::from(self.sizes[at]) / crossing;
+            show(Finding {
+                law: "cpu-wait",
+                what: arm.candidate.clone(),
+                theory: self.bounds[at],
+                measured: self.rates[at],
+                unit: "/s",
+                tolerance: Some(if away > 0.5 && away < 2.0 { NEAR } else { AWAY }),
+                from: from.clone(),
+            });
+        }
+        let knee = |rates| theory::knee(&self.sizes, rates).map_or(f64::NAN, f64::from);
+        show(Finding {
+            law: "cpu-wait",
+            what: format!("knee of {engine}"),
+            theory: knee(&self.bounds),
+            measured: knee(&self.rates),
+            unit: "in flight",
+            tolerance: Some(ONE_STEP),
+            from: format!("lines cross at {crossing:.1}, within 5 % of the best"),
+        });
+    }
+}
