@@ -1,6 +1,6 @@
 //! `cpu-wait`: tasks that compute and wait, in a ladder of sizes up to and beyond the knee.
 
-use super::arm::{Arm, Bench, Cores, Fault, LOOP, Runtime, SHA256, wait};
+use super::arm::{Arm, Bench, Fault, LOOP, Runtime, SHA256, at_once, wait};
 use super::rounds::median;
 use super::{Finding, theory};
 use crate::candidate::Engine;
@@ -38,7 +38,8 @@ pub(super) fn cpu_wait(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMu
         let steps = vec![wait(wait_ns as u64), compute.clone()];
         let arms = sizes.iter().map(|size| bench.arm(runtime, engine, *size, steps.clone()));
         let mut arms = arms.collect::<Result<Vec<Arm>, Fault>>()?;
-        let mut host = bench.cores(runtime, std::slice::from_ref(&compute))?;
+        let host = (0..bench.usable_cpus).map(|_| bench.arm(runtime, Engine::Sequential, 1, vec![compute.clone()]));
+        let mut host = Host(host.collect::<Result<Vec<Arm>, Fault>>()?);
         let window_ns = (TASKS_IN_A_WINDOW * (cpu_ns + wait_ns)) as u64;
         let rounds = (0..ROUNDS).map(|_| round(&mut arms, &mut host, window_ns));
         let ladder = Ladder::of(&sizes, &rounds.collect::<Result<Vec<Round>, Fault>>()?);
@@ -47,22 +48,60 @@ pub(super) fn cpu_wait(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMu
     Ok(())
 }
 
+/// As many processes as there are usable CPUs, each of which only computes: what they reach together is what the
+/// cores give.
+struct Host(Vec<Arm>);
+
+impl Host {
+    const WINDOW_NS: u64 = 100_000_000;
+
+    /// The CPU time of a computation that runs alone.
+    fn alone_ns(&mut self) -> Result<f64, Fault> {
+        self.0.first_mut().map_or(Ok(f64::NAN), |arm| Ok(cpu_of_a_task(&arm.window(Self::WINDOW_NS)?)))
+    }
+
+    /// How many computations the cores end in a second, now.
+    fn capacity_per_s(&mut self) -> Result<f64, Fault> {
+        Ok(at_once(&mut self.0, Self::WINDOW_NS)?.iter().map(Block::throughput_per_s).sum())
+    }
+}
+
+fn cpu_of_a_task(block: &Block) -> f64 {
+    block.usage.cpu_ns() as f64 / block.tasks as f64
+}
+
 /// One window of each size, and what theory takes.
 struct Round {
     rates: Vec<f64>,
-    usable_cores: f64,
+    /// While each size ran.
+    usable_cores: Vec<f64>,
     cpu_ns: f64,
     wait_ns: f64,
 }
 
-fn round(arms: &mut [Arm], host: &mut Cores, window_ns: u64) -> Result<Round, Fault> {
-    let usable_cores = host.usable()?;
-    let blocks = arms.iter_mut().map(|arm| arm.window(window_ns)).collect::<Result<Vec<Block>, Fault>>()?;
+/// Each window lies between two looks at the host: what other programs take of it changes within a round.
+fn round(arms: &mut [Arm], host: &mut Host, window_ns: u64) -> Result<Round, Fault> {
+    let alone_ns = host.alone_ns()?;
+    let (mut blocks, mut usable_cores) = (Vec::new(), Vec::new());
+    let mut before = host.capacity_per_s()?;
+    for arm in arms {
+        blocks.push(arm.window(window_ns)?);
+        let after = host.capacity_per_s()?;
+        usable_cores.push((before + after) / 2.0 * alone_ns / 1e9);
+        before = after;
+    }
     let rates: Vec<f64> = blocks.iter().map(Block::throughput_per_s).collect();
     // With one in flight: what waiting costs of CPU is part of what a task computes.
-    let cpu_ns = blocks.first().map_or(f64::NAN, |one| one.usage.cpu_ns() as f64 / one.tasks as f64);
+    let cpu_ns = blocks.first().map_or(f64::NAN, cpu_of_a_task);
     let wait_ns = rates.first().map_or(f64::NAN, |rate| 1e9 / rate - cpu_ns);
     Ok(Round { rates, usable_cores, cpu_ns, wait_ns })
+}
+
+impl Round {
+    /// What theory says of the size at this place of the ladder.
+    fn bound(&self, at: usize, size: u32) -> f64 {
+        theory::cpu_wait(size, self.cpu_ns, self.wait_ns, self.usable_cores[at])
+    }
 }
 
 /// What rounds gave, by medians over them.
@@ -79,14 +118,14 @@ struct Ladder {
 impl Ladder {
     fn of(sizes: &[u32], rounds: &[Round]) -> Ladder {
         let over = |figure: &dyn Fn(&Round) -> f64| median(&rounds.iter().map(figure).collect::<Vec<f64>>());
-        let bound = |round: &Round, size| theory::cpu_wait(size, round.cpu_ns, round.wait_ns, round.usable_cores);
-        let bounds: Vec<f64> = sizes.iter().map(|size| over(&|round| bound(round, *size))).collect();
-        let ratios = sizes.iter().enumerate().map(|(at, size)| over(&|round| round.rates[at] / bound(round, *size)));
+        let each = || sizes.iter().copied().enumerate();
+        let bounds: Vec<f64> = each().map(|(at, size)| over(&|round| round.bound(at, size))).collect();
+        let ratios = each().map(|(at, size)| over(&|round| round.rates[at] / round.bound(at, size)));
         Ladder {
             rates: bounds.iter().zip(ratios).map(|(bound, ratio)| bound * ratio).collect(),
             bounds,
             sizes: sizes.to_vec(),
-            usable_cores: over(&|round| round.usable_cores),
+            usable_cores: over(&|round| median(&round.usable_cores)),
             cpu_ns: over(&|round| round.cpu_ns),
             wait_ns: over(&|round| round.wait_ns),
         }

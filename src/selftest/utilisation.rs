@@ -4,10 +4,10 @@ use super::arm::{Arm, Bench, Fault, LOOP, Runtime, at_once, wait};
 use super::rounds::{ROUNDS, median};
 use super::{Finding, theory};
 use crate::candidate::Engine;
-use crate::protocol::{Block, StepJob};
+use crate::protocol::Block;
 
 /// What is spent on waking up for a block and on its figures is little beside the tasks in it.
-const TASKS_IN_A_WINDOW: f64 = 60.0;
+const WINDOW_NS: u64 = 150_000_000;
 
 /// One engine for each way in which CPU time is spent and metered.
 const ENGINES: [Engine; 6] = [
@@ -25,17 +25,18 @@ pub(super) fn utilisation(bench: &mut Bench, runtime: &Runtime, show: &mut dyn F
     let cpu_ns = if runtime.is_interpreted() { 1e7 } else { 2e6 };
     let busy = vec![runtime.cpu(LOOP, cpu_ns)];
     let mix = vec![wait(4 * cpu_ns as u64), runtime.cpu(LOOP, cpu_ns)];
+    // What is named, a window's length, and how many tasks compute at a time at most.
+    let cases = [("computing", busy, WINDOW_NS, bench.usable_cpus), ("waiting 4/5", mix, 2 * WINDOW_NS, 1)];
     for engine in ENGINES.into_iter().filter(|engine| runtime.offers(*engine)) {
-        for (steps, named) in [(&busy, "computing"), (&mix, "waiting 4/5")] {
+        for (named, steps, window_ns, most) in &cases {
             for size in [1, 2] {
                 let arm = bench.arm(runtime, engine, size, steps.clone())?;
-                // The demand of a task that has its core to itself is less than that of one which shares the core
-                // with a neighbour on its other hardware thread: the same number of tasks compute at a time.
-                let alone = arm.computes_one_at_a_time() || named != "computing";
-                let at_a_time = if alone { 1 } else { size.min(bench.usable_cpus) };
+                // A task that has its core to itself needs less than one that shares it with a neighbour on the
+                // core's other hardware thread: as many run beside each other in the reference.
+                let at_a_time = if arm.computes_one_at_a_time() { 1 } else { size.min(*most) };
                 let references = (0..at_a_time).map(|_| bench.arm(runtime, Engine::Sequential, 1, steps.clone()));
                 let references = references.collect::<Result<Vec<Arm>, Fault>>()?;
-                show(finding(arm, references, named, steps, TASKS_IN_A_WINDOW * cpu_ns)?);
+                show(finding(arm, references, named, *window_ns)?);
             }
         }
     }
@@ -43,14 +44,7 @@ pub(super) fn utilisation(bench: &mut Bench, runtime: &Runtime, show: &mut dyn F
 }
 
 /// Holds the usage of `arm` against the demand of the tasks of `references`, in the same rounds.
-fn finding(
-    mut arm: Arm,
-    mut references: Vec<Arm>,
-    named: &str,
-    steps: &[StepJob],
-    window_ns: f64,
-) -> Result<Finding, Fault> {
-    let window_ns = (window_ns * if steps.len() > 1 { 2.0 } else { 1.0 }) as u64;
+fn finding(mut arm: Arm, mut references: Vec<Arm>, named: &str, window_ns: u64) -> Result<Finding, Fault> {
     let (mut theories, mut ratios, mut demands_ns) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let alone = at_once(&mut references, window_ns)?;
