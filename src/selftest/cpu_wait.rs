@@ -42,8 +42,9 @@ pub(super) fn cpu_wait(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMu
         let mut host = Host(host.collect::<Result<Vec<Arm>, Fault>>()?);
         let window_ns = (TASKS_IN_A_WINDOW * (cpu_ns + wait_ns)) as u64;
         let rounds = (0..ROUNDS).map(|_| round(&mut arms, &mut host, window_ns));
-        let ladder = Ladder::of(&sizes, &rounds.collect::<Result<Vec<Round>, Fault>>()?);
-        ladder.show(&arms, engine, show);
+        let rounds = rounds.collect::<Result<Vec<Round>, Fault>>()?;
+        let names: Vec<String> = arms.iter().map(|arm| arm.candidate.clone()).collect();
+        Ladder::of(&sizes, &rounds).findings(&names, engine).into_iter().for_each(&mut *show);
     }
     Ok(())
 }
@@ -106,11 +107,13 @@ impl Round {
 
 /// What rounds gave, by medians over them.
 struct Ladder {
+    /// What follows has one entry for each.
     sizes: Vec<u32>,
-    /// Of each size, what theory says and what was measured, per second.
+    /// What theory says, per second.
     bounds: Vec<f64>,
+    /// What was measured, per second.
     rates: Vec<f64>,
-    usable_cores: f64,
+    usable_cores: Vec<f64>,
     cpu_ns: f64,
     wait_ns: f64,
 }
@@ -125,37 +128,85 @@ impl Ladder {
             rates: bounds.iter().zip(ratios).map(|(bound, ratio)| bound * ratio).collect(),
             bounds,
             sizes: sizes.to_vec(),
-            usable_cores: over(&|round| median(&round.usable_cores)),
+            usable_cores: each().map(|(at, _)| over(&|round| round.usable_cores[at])).collect(),
             cpu_ns: over(&|round| round.cpu_ns),
             wait_ns: over(&|round| round.wait_ns),
         }
     }
 
-    fn show(&self, arms: &[Arm], engine: Engine, show: &mut dyn FnMut(Finding)) {
-        let crossing = theory::crossing(self.cpu_ns, self.wait_ns, self.usable_cores);
+    /// Each size beside its bound, and last the knee. `names` are the candidates, one for each size.
+    fn findings(&self, names: &[String], engine: Engine) -> Vec<Finding> {
+        let crossing = theory::crossing(self.cpu_ns, self.wait_ns, median(&self.usable_cores));
         let (cpu_ms, wait_ms) = (self.cpu_ns / 1e6, self.wait_ns / 1e6);
-        let from = format!("{cpu_ms:.2} ms CPU, {wait_ms:.1} ms wait, {:.2} usable cores", self.usable_cores);
-        for (at, arm) in arms.iter().enumerate() {
-            let away = f64::from(self.sizes[at]) / crossing;
-            show(Finding {
+        let size = |(at, name): (usize, &String)| {
+            let beside_crossing = f64::from(self.sizes[at]) / crossing;
+            Finding {
                 law: "cpu-wait",
-                what: arm.candidate.clone(),
+                what: name.clone(),
                 theory: self.bounds[at],
                 measured: self.rates[at],
                 unit: "/s",
-                tolerance: Some(if away > 0.5 && away < 2.0 { NEAR } else { AWAY }),
-                from: from.clone(),
-            });
-        }
+                tolerance: Some(if (0.5..=2.0).contains(&beside_crossing) { NEAR } else { AWAY }),
+                from: format!("{cpu_ms:.2} ms CPU, {wait_ms:.1} ms wait, {:.2} usable cores", self.usable_cores[at]),
+            }
+        };
         let knee = |rates| theory::knee(&self.sizes, rates).map_or(f64::NAN, f64::from);
-        show(Finding {
+        let knee = Finding {
             law: "cpu-wait",
             what: format!("knee of {engine}"),
             theory: knee(&self.bounds),
             measured: knee(&self.rates),
             unit: "in flight",
             tolerance: Some(ONE_STEP),
-            from: format!("lines cross at {crossing:.1}, within 5 % of the best"),
-        });
+            from: format!("first size within 5 % of the best; the lines cross at {crossing:.1}"),
+        };
+        names.iter().enumerate().map(size).chain([knee]).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZES: [u32; 7] = [1, 2, 4, 8, 16, 32, 64];
+
+    /// Rounds of 1 ms of CPU and 9 ms of wait on two cores, which are `share` as fast in each.
+    fn findings(shares: &[f64], rates: &dyn Fn(f64) -> [f64; 7]) -> Vec<Finding> {
+        let round = |share: &f64| Round {
+            rates: rates(*share).to_vec(),
+            usable_cores: vec![2.0 * share; SIZES.len()],
+            cpu_ns: 1e6,
+            wait_ns: 9e6,
+        };
+        let rounds: Vec<Round> = shares.iter().map(round).collect();
+        let names: Vec<String> = SIZES.iter().map(|size| format!("w{size}")).collect();
+        Ladder::of(&SIZES, &rounds).findings(&names, Engine::ThreadPool)
+    }
+
+    #[test]
+    fn what_others_take_of_the_cores_in_a_round_cancels() {
+        let ideal =
+            |share: f64| [100.0, 200.0, 400.0, 800.0, 1600.0, 2000.0, 2000.0].map(|r: f64| r.min(2000.0 * share));
+        let findings = findings(&[1.0, 0.5, 0.75, 0.9, 1.0], &ideal);
+        assert!(findings.iter().all(|finding| (finding.ratio() - 1.0).abs() < 1e-9), "{findings:?}");
+        assert_eq!(findings.len(), SIZES.len() + 1);
+    }
+
+    #[test]
+    fn only_near_the_knee_may_chance_cost_more() {
+        let measured = |_| [100.0, 198.0, 392.0, 770.0, 1400.0, 1850.0, 1960.0];
+        let findings = findings(&[1.0], &measured);
+        assert!(findings.iter().all(|finding| finding.holds() == Some(true)), "{findings:?}");
+        let near: Vec<&str> =
+            findings.iter().filter(|finding| finding.tolerance == Some(NEAR)).map(|finding| &*finding.what).collect();
+        assert_eq!(near, ["w16", "w32"]);
+        let knee = findings.last().expect("the knee");
+        assert_eq!((knee.theory, knee.measured), (32.0, 64.0));
+    }
+
+    #[test]
+    fn a_knee_two_steps_off_breaks_the_law() {
+        let early = |_| [100.0, 200.0, 400.0, 500.0, 500.0, 500.0, 500.0];
+        assert_eq!(findings(&[1.0], &early).last().and_then(Finding::holds), Some(false));
     }
 }
