@@ -19,8 +19,9 @@ const SLOWEST_NS: u64 = 4_000_000;
 /// A wait and then one or two consumers behind queues.
 pub(super) fn pipeline(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), Fault> {
     for engine in SHARING.into_iter().filter(|engine| runtime.offers(*engine)) {
-        // Alone, with one in flight: what an engine adds to a stage when it hands a task over.
-        let mut arms = vec![bench.arm(runtime, engine, 1, vec![queue(SLOWEST_NS)])?];
+        // The slowest stage as a task of its own, one after another: what the engine adds to its time. (With a hand-over
+        // to the consumer in it, one in flight would pay for two wake-ups that a stage with a backlog does without.)
+        let mut arms = vec![bench.arm(runtime, engine, 1, vec![wait(SLOWEST_NS)])?];
         for stages_ns in PIPELINES {
             let stages = stages_ns.iter().map(|time_ns| queue(*time_ns));
             let steps = std::iter::once(wait(BEFORE_NS)).chain(stages).collect();
