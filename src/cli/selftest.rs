@@ -14,7 +14,8 @@ use crate::session::AgentProgram;
 /// What `selftest` is told.
 #[derive(Args, Clone, Debug)]
 pub(super) struct SelftestArgs {
-    /// Only the laws whose name contains this: wait, cpu, lock, little, amdahl
+    /// Only the laws whose name contains this: wait, cpu, lock, little, amdahl, utilisation, cpu-wait, pipeline,
+    /// makespan, gil-share
     #[arg(default_value = "")]
     law: String,
     #[command(flatten)]
@@ -117,6 +118,6 @@ fn figure(value: f64) -> String {
 fn line(terminal: &Terminal, cells: &[String; 7], from: &str) -> Result<(), Failure> {
     let [law, what, measured, theory, ratio, tolerance, verdict] = cells;
     let mut text = Vec::new();
-    writeln!(text, "{law:<7} {what:<56} {measured:>9}  {theory:<20} {ratio:>6}  {tolerance:<13} {verdict:<7} {from}")?;
+    writeln!(text, "{law:<11} {what:<56} {measured:>9}  {theory:<20} {ratio:>6}  {tolerance:<13} {verdict:<7} {from}")?;
     terminal.print(&String::from_utf8_lossy(&text))
 }

@@ -152,6 +152,13 @@ impl Runtime {
         self.program.runtime == RUST
     }
 
+    /// One SHA-256 of so large an input that it takes `time_ns` on an unloaded core: where there is a global
+    /// interpreter lock it is let go of once, and taken again once.
+    pub(super) fn one_sha256(&self, time_ns: f64) -> StepJob {
+        let input_bytes = (SHA256.input_bytes as f64 * time_ns / self.sha256_ns).round().max(1.0) as u64;
+        StepJob { step: Step::Cpu(Cpu { input_bytes, ..SHA256 }), iterations: 1, draws: Vec::new() }
+    }
+
     /// A step that computes for `time_ns` on an unloaded core.
     pub(super) fn cpu(&self, cpu: Cpu, time_ns: f64) -> StepJob {
         let iteration_ns = if cpu == SHA256 { self.sha256_ns } else { self.loop_ns };
@@ -178,14 +185,20 @@ impl Cores {
             },
             Cores::Measured(arms) => {
                 let alone = arms.first_mut().map_or(Ok(f64::NAN), |arm| arm.rate(WINDOW_NS))?;
-                let together: Vec<Result<f64, Fault>> = std::thread::scope(|scope| {
-                    let running: Vec<_> = arms.iter_mut().map(|arm| scope.spawn(move || arm.rate(WINDOW_NS))).collect();
-                    running.into_iter().map(|thread| thread.join().unwrap_or(Ok(f64::NAN))).collect()
-                });
-                Ok(together.into_iter().sum::<Result<f64, Fault>>()? / alone)
+                let together = at_once(arms, WINDOW_NS)?;
+                Ok(together.iter().map(Block::throughput_per_s).sum::<f64>() / alone)
             }
         }
     }
+}
+
+/// One window of each of `arms`, all at the same time.
+pub(super) fn at_once(arms: &mut [Arm], window_ns: u64) -> Result<Vec<Block>, Fault> {
+    std::thread::scope(|scope| {
+        let running: Vec<_> = arms.iter_mut().map(|arm| scope.spawn(move || arm.window(window_ns))).collect();
+        // A thread that panicked leaves its block out: the figure of it is too low, and no law holds by that.
+        running.into_iter().filter_map(|thread| thread.join().ok()).collect()
+    })
 }
 
 /// A step that waits `time_ns`, always.
@@ -196,6 +209,11 @@ pub(super) fn wait(time_ns: u64) -> StepJob {
 /// A step that waits `time_ns` under the shared lock.
 pub(super) fn lock(time_ns: u64) -> StepJob {
     drawn(Step::Lock { hold: Work::Wait { time: Distribution::Fixed { time_ns } } })
+}
+
+/// A step that hands an item to one consumer, which waits `time_ns` for each.
+pub(super) fn queue(time_ns: u64) -> StepJob {
+    drawn(Step::Queue { capacity: 64, stage: Work::Wait { time: Distribution::Fixed { time_ns } } })
 }
 
 fn drawn(step: Step) -> StepJob {
@@ -225,7 +243,7 @@ pub(super) struct Arm {
     /// The candidate, as written.
     pub(super) candidate: String,
     /// Whether a global interpreter lock is in force where its tasks run.
-    gil: bool,
+    pub(super) gil: bool,
     job: Job,
     blocks: u32,
 }

@@ -1,22 +1,11 @@
-//! The laws, each measured in rounds in which everything that is compared runs once.
-//!
-//! A law lists engines of all runtimes; of a runtime, those are measured that it offers.
+//! The laws of one resource at a time: waits, cores, a lock.
 
 use super::arm::{Arm, Bench, Fault, LOOP, Runtime, SHA256, lock, wait};
+use super::rounds::{ROUNDS, rates};
 use super::{Finding, theory};
 use crate::candidate::{Engine, Model};
 use crate::protocol::{Block, StepJob};
 use crate::stats;
-
-/// A law: measures the engines of a runtime, and shows its findings.
-type Case = fn(&mut Bench, &Runtime, &mut dyn FnMut(Finding)) -> Result<(), Fault>;
-
-/// The laws, by name.
-pub(super) const ALL: [(&str, Case); 5] =
-    [("wait", waits), ("cpu", cpu), ("lock", locks), ("little", little), ("amdahl", amdahl)];
-
-/// Rounds behind each median.
-const ROUNDS: usize = 9;
 
 const WAIT_NS: u64 = 10_000_000;
 
@@ -28,7 +17,7 @@ const MOST_INTERPRETED: u32 = 16;
 const UNDER_A_LOCK: (f64, f64) = (0.8, 1.1);
 
 /// `wait 10ms` under every engine that overlaps waits.
-fn waits(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), Fault> {
+pub(super) fn waits(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), Fault> {
     const WORKERS: &[u32] = &[1, 4, 16, 64];
     const LOOPS: &[u32] = &[1, 16, 64, 1000];
     let cases = [
@@ -80,20 +69,9 @@ fn waits(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) ->
     Ok(())
 }
 
-/// The median rate of each arm over rounds in which each runs one window.
-fn rates(arms: &mut [Arm], window_ns: u64) -> Result<Vec<f64>, Fault> {
-    let mut rates = vec![Vec::with_capacity(ROUNDS); arms.len()];
-    for _ in 0..ROUNDS {
-        for (arm, rates) in arms.iter_mut().zip(&mut rates) {
-            rates.push(arm.rate(window_ns)?);
-        }
-    }
-    Ok(rates.iter().map(|rates| stats::median(rates).unwrap_or(f64::NAN)).collect())
-}
-
 /// Computing 2 ms: workers scale up to the usable cores; one event loop does not, and threads do under a global
 /// interpreter lock only with a computation that lets go of it.
-fn cpu(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), Fault> {
+pub(super) fn cpu(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), Fault> {
     let plain = [
         Engine::ThreadPool,
         Engine::Rayon,
@@ -172,7 +150,7 @@ fn scaling(
 
 /// A lock held for 2 ms of a 10 ms task. Near the knee (4 to 6 in flight) tasks wait for each other by
 /// chance, which the bound leaves out.
-fn locks(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), Fault> {
+pub(super) fn locks(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), Fault> {
     for engine in SHARING.into_iter().filter(|engine| runtime.offers(*engine)) {
         let sizes = [1, 2, 3, 8, 16];
         let mut arms = sizes
@@ -195,8 +173,8 @@ fn locks(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) ->
     Ok(())
 }
 
-/// The engines whose tasks meet at a lock: one for each kind of lock.
-const SHARING: [Engine; 7] = [
+/// The engines whose tasks meet at a lock or a queue: one for each kind of lock.
+pub(super) const SHARING: [Engine; 7] = [
     Engine::ThreadPool,
     Engine::TokioCurrentThread,
     Engine::ProcessPool,
@@ -207,7 +185,7 @@ const SHARING: [Engine; 7] = [
 ];
 
 /// Little's law: tasks in flight are throughput times latency, pooled over 1,000 tasks and more.
-fn little(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), Fault> {
+pub(super) fn little(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), Fault> {
     for engine in SHARING.into_iter().filter(|engine| runtime.offers(*engine)) {
         let mut arm = bench.arm(runtime, engine, 8, vec![wait(8_000_000), lock(2_000_000)])?;
         let mut blocks: Vec<Block> = Vec::new();
@@ -232,7 +210,7 @@ fn little(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -
 }
 
 /// A program of which a share runs on one thread, and the rest under a pool that scales.
-fn amdahl(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), Fault> {
+pub(super) fn amdahl(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), Fault> {
     // What a process pool of an interpreter spends on a task, some 100 us, must be little beside the task.
     let (tasks, task_ns) = if runtime.is_interpreted() { (80, 2e6) } else { (160, 5e5) };
     let steps = vec![runtime.cpu(LOOP, task_ns)];

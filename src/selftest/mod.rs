@@ -12,12 +12,21 @@
 //!   all computations where there is no lock. The usable cores are those that independent interpreters get with the
 //!   same task: code that misses caches and branches shares a core's threads less well than the native loop does.
 //! - `lock` and `little`: not `InterpreterPoolExecutor`, as interpreters share no lock.
+//! - `utilisation` and `cpu-wait`: tasks compute longer, since what an interpreter spends on each of them must be
+//!   little beside that.
+//! - `gil-share`: only where a global interpreter lock is in force.
 //! - `amdahl`: the rest runs on pools that scale, so not on threads under the lock; and tasks take 2 ms and not
 //!   0.5 ms, since to hand one to another process costs an interpreter some 100 us.
 
 mod arm;
 mod cases;
+mod cpu_wait;
+mod gil_share;
+mod makespan;
+mod pipeline;
+mod rounds;
 mod theory;
+mod utilisation;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -28,10 +37,29 @@ pub use arm::Fault;
 
 use crate::session::AgentProgram;
 
+/// A law: measures the engines of a runtime that it offers, in rounds in which everything that is compared runs
+/// once, and shows its findings.
+type Law = fn(&mut arm::Bench, &arm::Runtime, &mut dyn FnMut(Finding)) -> Result<(), Fault>;
+
+/// The laws, by name.
+const LAWS: [(&str, Law); 10] = [
+    ("wait", cases::waits),
+    ("cpu", cases::cpu),
+    ("lock", cases::locks),
+    ("little", cases::little),
+    ("amdahl", cases::amdahl),
+    ("utilisation", utilisation::utilisation),
+    ("cpu-wait", cpu_wait::cpu_wait),
+    ("pipeline", pipeline::pipeline),
+    ("makespan", makespan::makespan),
+    ("gil-share", gil_share::gil_share),
+];
+
 /// One figure beside its theory.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
-    /// The law: `wait`, `cpu`, `lock`, `little`, `amdahl`.
+    /// The law: `wait`, `cpu`, `lock`, `little`, `amdahl`, `utilisation`, `cpu-wait`, `pipeline`, `makespan`,
+    /// `gil-share`.
     pub law: &'static str,
     /// The candidate or composition measured.
     pub what: String,
@@ -80,10 +108,10 @@ pub fn run(
         runtimes.push(bench.runtime(program)?);
     }
     let mut findings = Vec::new();
-    for (name, case) in cases::ALL {
+    for (name, law) in LAWS {
         if name.contains(filter) {
             for runtime in &runtimes {
-                case(&mut bench, runtime, &mut |finding| {
+                law(&mut bench, runtime, &mut |finding| {
                     show(&finding);
                     findings.push(finding);
                 })?;
