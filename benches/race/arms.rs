@@ -98,6 +98,7 @@ pub(crate) fn wait(time_ns: u64) -> StepJob {
 /// A job of these steps under a closed load.
 pub(crate) fn job(candidate: Candidate, steps: Vec<StepJob>) -> Job {
     Job {
+        tolerates_errors: false,
         load: Load::Closed { max_in_flight: candidate.sizes.concurrency() },
         candidate,
         payload: Payload::default(),

@@ -136,6 +136,7 @@ impl Ground {
         let entries = &record.plan.entries;
         let entry = entries.iter().find(|entry| entry.engine == pool).or(entries.first()).ok_or("nothing to run")?;
         let template = Job {
+            tolerates_errors: false,
             candidate: entry.candidate(entry.default_sizes),
             load: record.workload.load,
             payload: record.workload.payload,
