@@ -7,8 +7,10 @@ pub enum Exit {
     Fine,
     /// There is an answer, but a candidate failed.
     CandidateFailed,
-    /// There is no valid answer: nothing could be compared, or the session cannot be believed.
+    /// There is no answer: nothing could be compared, or a law of the self-test does not hold.
     NoAnswer,
+    /// The session cannot be believed, so that no answer is given.
+    Invalid,
     /// Bad input or usage: nothing was run.
     Usage,
     /// Results could not be written.
@@ -21,10 +23,11 @@ pub enum Exit {
 
 impl Exit {
     /// Every code, in its order.
-    pub const ALL: [Exit; 7] = [
+    pub const ALL: [Exit; 8] = [
         Exit::Fine,
         Exit::CandidateFailed,
         Exit::NoAnswer,
+        Exit::Invalid,
         Exit::Usage,
         Exit::Output,
         Exit::Interrupted,
@@ -39,6 +42,7 @@ impl Exit {
             Exit::CandidateFailed => 1,
             Exit::Usage => 2,
             Exit::NoAnswer => 3,
+            Exit::Invalid => 4,
             Exit::Internal => 70,
             Exit::Output => 74,
             Exit::Interrupted => 130,
@@ -52,7 +56,8 @@ impl Exit {
             Exit::Fine => "fine",
             Exit::CandidateFailed => "answered, but a candidate failed",
             Exit::Usage => "bad input or usage, nothing was run",
-            Exit::NoAnswer => "no valid answer",
+            Exit::NoAnswer => "no answer",
+            Exit::Invalid => "an invalid session: the host was too disturbed for an answer",
             Exit::Internal => "a fault of conbench",
             Exit::Output => "results could not be written",
             Exit::Interrupted => "interrupted by a signal",
@@ -81,7 +86,7 @@ mod tests {
     #[test]
     fn the_codes_are_the_documented_ones() {
         let codes: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
-        assert_eq!(codes, [0, 1, 3, 2, 74, 130, 70]);
+        assert_eq!(codes, [0, 1, 3, 4, 2, 74, 130, 70]);
         assert_eq!(Exit::Fine.max(Exit::CandidateFailed).max(Exit::Interrupted), Exit::Interrupted);
     }
 }

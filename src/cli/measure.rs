@@ -213,7 +213,9 @@ pub(super) fn exit(judged: &Judged) -> Exit {
     let answered = groups.iter().any(|group| group.answer.best.is_some() || !group.answer.unresolved.is_empty());
     if judged.record.ending == Ending::Interrupted {
         Exit::Interrupted
-    } else if judged.verdict.validity == Validity::Invalid || !answered {
+    } else if judged.verdict.validity == Validity::Invalid {
+        Exit::Invalid
+    } else if !answered {
         Exit::NoAnswer
     } else if judged.record.candidates.iter().any(|candidate| candidate.failure.is_some()) {
         Exit::CandidateFailed
