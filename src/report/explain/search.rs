@@ -68,8 +68,8 @@ fn outcome(record: &Record, row: &Row) -> String {
         .find(|decision| matches!(decision.conclusion, Conclusion::Champion { candidate } if candidate == row.index));
     let finals = blocks(record, row.index, Phase::Final).count();
     match champion {
-        Some(decision) => format!("champion, after round {}", u64::from(decision.round) + 1),
-        None if finals > 0 => format!("champion, {} in the final", counted(finals, "block")),
+        Some(decision) => format!("chosen after round {}", u64::from(decision.round) + 1),
+        None if finals > 0 => format!("may be as good: {} in the final", counted(finals, "block")),
         None => String::new(),
     }
 }
