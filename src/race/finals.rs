@@ -26,7 +26,7 @@ const DROP_STRICTNESS: f64 = 4.0;
 /// From so many rounds on one that is not simpler, and not better, is dropped though it may be tied.
 const ROUNDS_BEFORE_OPEN_DROP: usize = 10;
 /// Rounds for which a decided race goes on where something simpler may be as good.
-const ROUNDS_FOR_SIMPLER: usize = 28;
+const ROUNDS_FOR_SIMPLER: usize = 55;
 /// The race is over at two looks that agree, this long after its first round.
 const LEAST_NS: u64 = 3_000_000_000;
 /// No race has more rounds: what they do not show, more of them would not.
