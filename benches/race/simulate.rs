@@ -119,14 +119,14 @@ pub(crate) fn run(session: &Session<'_>, noise: &mut Noise<'_>) -> Run {
         }
         for turn in &plan.turns {
             let candidate = race.candidates()[turn.candidate].clone();
-            let begun = elapsed;
             if turn.anew {
                 noise.life(turn.candidate);
                 elapsed += COSTS.start_ns(&candidate, session.alone_ns);
                 starts += 1;
             }
-            elapsed += COSTS.block_ns(&candidate, session, plan.phase);
-            race.took(turn.candidate, (elapsed - begun) as u64);
+            let block_ns = COSTS.block_ns(&candidate, session, plan.phase);
+            elapsed += block_ns;
+            race.took(turn.candidate, block_ns as u64);
             let score = (session.truth)(&candidate).ln() + noise.block(turn.candidate);
             race.feed(turn.candidate, Outcome::Score(score));
         }

@@ -134,7 +134,7 @@ pub struct Race {
     /// Candidates whose agents live.
     resident: BTreeSet<usize>,
     conclusions: Vec<Conclusion>,
-    /// The least that a turn of each candidate took, as far as it was told.
+    /// The least that a block of each candidate took, as far as it was told.
     costs: BTreeMap<usize, u64>,
 }
 
@@ -227,8 +227,8 @@ impl Race {
         }
     }
 
-    /// How long a turn took, with what came before its block; to be told before what the block said. Who is never told
-    /// counts every turn as cheap.
+    /// How long the block of a turn took, ramp and drain included; to be told before what it said. Who is never told
+    /// counts every block as cheap.
     pub fn took(&mut self, candidate: usize, ns: u64) {
         let least = self.costs.entry(candidate).or_insert(ns);
         *least = (*least).min(ns);

@@ -345,9 +345,11 @@ impl<'a> Course<'a> {
                 return (outcomes, Some(Stop::BudgetSpent));
             }
             let placed = Turn { candidate: self.base + turn.candidate, ..*turn };
-            let begun_ns = self.spent_ns();
             let turned = self.turn(number, round.phase, placed);
-            race.took(turn.candidate, self.spent_ns().saturating_sub(begun_ns));
+            let blocks = self.record.candidates.get(placed.candidate).map(|place| &place.blocks);
+            if let Some(block) = blocks.and_then(|blocks| blocks.last()) {
+                race.took(turn.candidate, block.figures.elapsed_ns);
+            }
             match turned {
                 Turned::Fed(outcome @ (Outcome::Score(_) | Outcome::Weak(_))) => {
                     outcomes.push((turn.candidate, outcome));
