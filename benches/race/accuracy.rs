@@ -47,7 +47,7 @@ pub(crate) fn accuracy(options: &Options, kinds: &[Kind]) {
     show(&["rule of thumb", "right within 5 %", "median loss", "worst loss", "worst at"], &rules(&cases));
 }
 
-const HEADER: [&str; 10] = [
+pub(crate) const HEADER: [&str; 10] = [
     "workload",
     "sessions",
     "right (95 % interval)",

@@ -5,7 +5,7 @@
 use conbench::analyze::analyze;
 use conbench::record::{Phase, Record};
 
-use crate::accuracy::{Answer, Judged, NEAR, row};
+use crate::accuracy::{Answer, HEADER, Judged, NEAR, row};
 use crate::live_key::{self, Ground, Key, ROUNDS_OF_BEST};
 use crate::live_workloads::{LIVE, Live};
 use crate::options::Options;
@@ -30,23 +30,11 @@ pub(crate) fn live(options: &Options) -> Result<(), String> {
         let case = (number % chosen.len() as u64) as usize;
         judged.push(session(options, &mut key, chosen[case], case)?);
     }
-    let header = [
-        "workload",
-        "sessions",
-        "right (95 % interval)",
-        "wrong",
-        "unresolved",
-        "time, median s",
-        "time, p90 s",
-        "search, median s",
-        "of exhaustive",
-        "worst loss",
-    ];
     let of = |case: usize| judged.iter().filter(|one| one.case == case).collect::<Vec<_>>();
     let mut rows: Vec<Vec<String>> =
         chosen.iter().enumerate().map(|(case, live)| row(live.name.to_owned(), &of(case))).collect();
     rows.push(row("all".to_owned(), &judged.iter().collect::<Vec<_>>()));
-    show(&header, &rows);
+    show(&HEADER, &rows);
     Ok(())
 }
 

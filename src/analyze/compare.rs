@@ -17,8 +17,7 @@ pub(super) fn contest(record: &Record, candidates: &[usize]) -> Contest {
     let mut rounds: BTreeMap<u32, Vec<(usize, Scored)>> = BTreeMap::new();
     for one in candidates {
         let Some(candidate) = record.candidates.get(*one) else { continue };
-        let runtime = record.calibration.runtime(&candidate.candidate.runtime);
-        let baseline_bytes = runtime.and_then(|runtime| runtime.baseline_memory_bytes).unwrap_or(0);
+        let baseline_bytes = record.calibration.baseline_bytes(&candidate.candidate.runtime);
         for block in timed(candidate).filter(|block| is_of(record, block, Phase::Final)) {
             let memory_bytes = candidate.memory_bytes(block.incarnation, baseline_bytes);
             if let (Some(round), Some(score)) = (block.round, score(goal, &block.figures, memory_bytes)) {

@@ -34,8 +34,7 @@ pub(super) fn timed(candidate: &CandidateRecord) -> impl Iterator<Item = &BlockR
 
 /// Memory that a candidate's tree took in each memory block, without the baseline.
 pub(super) fn memory(record: &Record, candidate: &CandidateRecord) -> Vec<f64> {
-    let runtime = record.calibration.runtime(&candidate.candidate.runtime);
-    let baseline = runtime.and_then(|runtime| runtime.baseline_memory_bytes).unwrap_or(0);
+    let baseline = record.calibration.baseline_bytes(&candidate.candidate.runtime);
     let samples = candidate.blocks.iter().filter_map(|block| block.memory);
     samples.map(|sample| sample.memory_bytes.saturating_sub(baseline) as f64).collect()
 }

@@ -1,7 +1,7 @@
 //! What the candidates of a final scored, and what follows from it: the race stops by it, and the verdict on a
 //! record is made of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::standing::{Difference, Standing, differences, standing};
 use crate::stats::{median, trimmed_mean};
@@ -66,7 +66,7 @@ impl Margins {
 
 /// How many rounds it takes to find two equal candidates equivalent whose blocks have this paired deviation.
 #[must_use]
-pub fn implied_rounds(deviation: f64, margin: f64) -> f64 {
+fn implied_rounds(deviation: f64, margin: f64) -> f64 {
     (ROUNDS_FACTOR * deviation / margin.ln_1p()).powi(2)
 }
 
@@ -123,12 +123,6 @@ impl Contest {
     /// Takes a candidate out, with what it scored.
     pub fn remove(&mut self, candidate: usize) {
         self.scores.remove(&candidate);
-    }
-
-    /// Rounds begun.
-    #[must_use]
-    pub fn rounds(&self) -> usize {
-        self.rounds
     }
 
     /// Everyone who scored.
@@ -189,20 +183,17 @@ impl Contest {
         differences(&rivals.iter().map(|one| self.paired(*one, reference)).collect::<Vec<_>>())
     }
 
-    /// How these rivals stand against `reference`, in their order. `margin` is `ln(1 + m)`.
-    fn stand(&self, rivals: &[usize], reference: usize, margin: f64) -> Vec<Rival> {
-        stand(rivals, self.differences(rivals, reference), margin)
-    }
-
     /// How the contest stands; `simplicity` orders equals. `None` when nobody scored.
     #[must_use]
     pub fn judge<K: Ord>(&self, margins: &Margins, simplicity: impl Fn(usize) -> K) -> Option<Judgement> {
-        let leader = self.leader(&self.survivors())?;
-        let all = |reference: usize| -> Vec<usize> { self.candidates().filter(|one| *one != reference).collect() };
-        let differences = self.differences(&all(leader), leader);
-        let deviation = self.deviation_of(&all(leader), &differences);
+        let survivors = self.survivors();
+        let leader = self.leader(&survivors)?;
+        let others = |reference: usize| -> Vec<usize> { self.candidates().filter(|one| *one != reference).collect() };
+        let all = others(leader);
+        let differences = self.differences(&all, leader);
+        let deviation = deviation(&all, &differences, &survivors);
         let margin = margins.at(deviation);
-        let rivals = stand(&all(leader), differences, margin.ln_1p());
+        let rivals = stand(&all, differences, margin.ln_1p());
         let mut equals: Vec<usize> = rivals
             .iter()
             .filter(|rival| rival.standing == Standing::Tied)
@@ -212,7 +203,8 @@ impl Contest {
         equals.sort_by_key(|one| simplicity(*one));
         let of_leader = confidence(&rivals);
         for best in equals.into_iter().take(SIMPLER) {
-            let rivals = self.stand(&all(best), best, margin.ln_1p());
+            let all = others(best);
+            let rivals = stand(&all, self.differences(&all, best), margin.ln_1p());
             let confidence = confidence(&rivals);
             if confidence >= of_leader {
                 return Some(Judgement { leader, best, confidence, rivals, margin, deviation });
@@ -220,15 +212,13 @@ impl Contest {
         }
         Some(Judgement { leader, best: leader, confidence: of_leader, rivals, margin, deviation })
     }
+}
 
-    /// The median deviation of those who ran to the end.
-    fn deviation_of(&self, rivals: &[usize], differences: &[Option<Difference>]) -> Option<f64> {
-        let survivors: BTreeSet<usize> = self.survivors().into_iter().collect();
-        let of_survivors = rivals.iter().zip(differences).filter(|(one, _)| survivors.contains(one));
-        let deviations: Vec<f64> =
-            of_survivors.filter_map(|(_, difference)| difference.as_ref()?.deviation()).collect();
-        median(&deviations)
-    }
+/// The median deviation of the rivals that ran to the end. Survivors are ascending.
+fn deviation(rivals: &[usize], differences: &[Option<Difference>], survivors: &[usize]) -> Option<f64> {
+    let of_survivors = rivals.iter().zip(differences).filter(|(one, _)| survivors.binary_search(one).is_ok());
+    let deviations: Vec<f64> = of_survivors.filter_map(|(_, difference)| difference.as_ref()?.deviation()).collect();
+    median(&deviations)
 }
 
 /// How rivals stand that differ so from a reference. `margin` is `ln(1 + m)`.

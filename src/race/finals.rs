@@ -157,8 +157,7 @@ impl Finals {
         self.contest.remove(one);
     }
 
-    /// Drops whoever is far behind the leader; of each engine one is kept until the looks, and of the rival models the
-    /// best.
+    /// Drops whoever is far behind the leader, except the best of the models that rival its own.
     fn screen(&mut self, candidates: &[Candidate]) {
         let contenders = self.contenders();
         let Some(leader) = self.contest.leader(&contenders).filter(|leader| !self.weak.contains(leader)) else {
@@ -206,13 +205,9 @@ impl Finals {
 
     /// Who was dropped beside one that led then may be what leaves another one's lead in doubt: it runs again.
     fn bring_back(&mut self, judged: &Judgement) {
-        let among = self.contenders.len().saturating_sub(1).max(1) as f64;
-        let doubtful: Vec<usize> = judged
-            .rivals
-            .iter()
-            .filter(|rival| rival.probability > DROP / among)
-            .map(|rival| rival.candidate)
-            .collect();
+        let doubt = self.doubt();
+        let doubtful: Vec<usize> =
+            judged.rivals.iter().filter(|rival| rival.probability > doubt).map(|rival| rival.candidate).collect();
         for one in doubtful {
             if let Some(entry) = self.dropped.remove(&one) {
                 self.contenders.insert(one, entry);
@@ -224,7 +219,7 @@ impl Finals {
     /// Of two sizes of one engine the larger is out when it is not better, and the smaller when it is worse.
     fn drop_sizes(&mut self, candidates: &[Candidate]) {
         let entries: BTreeSet<usize> = self.contenders.values().copied().collect();
-        let among = self.contenders.len().saturating_sub(1).max(1) as f64;
+        let doubt = self.doubt();
         for entry in entries {
             let mut sizes: Vec<usize> =
                 self.contenders.iter().filter(|(_, of)| **of == entry).map(|(one, _)| *one).collect();
@@ -236,7 +231,7 @@ impl Finals {
                 for rival in self.contest.differences(&larger, smaller).into_iter().zip(&larger) {
                     let (Some(difference), one) = rival else { continue };
                     let probability = difference.probability_above(self.margin);
-                    if probability < DROP / among && !self.weak.contains(one) {
+                    if probability < doubt && !self.weak.contains(one) {
                         self.drop_one(*one, smaller, difference.value, probability);
                         sizes.retain(|size| size != one);
                     }
@@ -253,21 +248,26 @@ impl Finals {
             return;
         }
         let kept = self.best_rival(best, candidates);
-        let among = self.contenders.len().saturating_sub(1).max(1) as f64;
+        let doubt = self.doubt();
         let is_late = self.rounds() >= ROUNDS_BEFORE_OPEN_DROP;
         for rival in &judged.rivals {
             let one = rival.candidate;
             let is_worse = rival.standing == Standing::Worse
-                && rival.difference.is_some_and(|it| it.probability_above(0.0) < 0.5 * DROP / DROP_STRICTNESS / among);
+                && rival.difference.is_some_and(|it| it.probability_above(0.0) < 0.5 * doubt / DROP_STRICTNESS);
             let is_idle = is_late
                 && rival.standing == Standing::Unresolved
                 && simplicity(candidates, one) > simplicity(candidates, best);
-            let is_out = rival.probability < DROP / among && (is_worse || is_idle);
+            let is_out = rival.probability < doubt && (is_worse || is_idle);
             if is_out && Some(one) != kept && self.contenders.contains_key(&one) && !self.weak.contains(&one) {
                 let value = rival.difference.map_or(0.0, |difference| difference.value);
                 self.drop_one(one, best, value, rival.probability);
             }
         }
+    }
+
+    /// The probability below which one of those that are left may be dropped.
+    fn doubt(&self) -> f64 {
+        DROP / self.contenders.len().saturating_sub(1).max(1) as f64
     }
 
     fn drop_one(&mut self, one: usize, leader: usize, difference: f64, probability: f64) {

@@ -4,11 +4,11 @@
 use crate::stats::{AcrossLives, Interval, Trimmed, Variance, across_lives, moderated, t_quantile, t_tail};
 
 /// From so many lives on, what differs between them is known.
-pub const LIVES: usize = 3;
+pub(super) const LIVES: usize = 3;
 
 /// With fewer lives only gross differences count: an estimate below the first figure and an upper bound
 /// below the second (logarithms of a ratio). Starts of one engine differ by a few per cent, not by these.
-pub const GROSS: (f64, f64) = (-0.30, -0.15);
+const GROSS: (f64, f64) = (-0.30, -0.15);
 
 /// What lives differ by, as a standard deviation, while too few have been seen.
 const UNSEEN_LIVES: f64 = 0.03;
@@ -53,7 +53,7 @@ struct Spread {
 /// `None` without any value. Their variances lean on each other (Smyth's moderated variances), those within lives and
 /// those between them apart: three lives alone say little of what lives differ by, those of all rivals say more.
 #[must_use]
-pub fn differences(rivals: &[Vec<Vec<f64>>]) -> Vec<Option<Difference>> {
+pub(super) fn differences(rivals: &[Vec<Vec<f64>>]) -> Vec<Option<Difference>> {
     let all: Vec<Option<AcrossLives>> = rivals.iter().map(|lives| across_lives(lives)).collect();
     let rounds = |at: usize| rivals[at].iter().flatten().filter(|value| value.is_finite()).count();
     let each = |error: &dyn Fn(usize) -> Option<(Trimmed, usize)>| {
@@ -151,7 +151,7 @@ impl Difference {
 /// Whoever it is compared with was chosen by its luck, too, at one of several looks, and there are `rivals` chances to
 /// call an equal one worse: that test is at half of `0.05 / rivals` (Bonferroni), of which one side counts.
 #[must_use]
-pub fn standing(difference: &Difference, margin: f64, rivals: usize) -> Standing {
+pub(super) fn standing(difference: &Difference, margin: f64, rivals: usize) -> Standing {
     let enough = difference.is_of_enough_lives();
     let is_tied = || {
         difference.value.abs() < margin

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use super::standing::LIVES;
 use super::*;
 use crate::candidate::{Engine, RUST, Sizes};
 

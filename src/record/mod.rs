@@ -90,6 +90,12 @@ impl Calibration {
     pub fn runtime(&self, name: &str) -> Option<&RuntimeCalibration> {
         self.runtimes.iter().find(|runtime| runtime.name == name)
     }
+
+    /// Memory of an idle agent of the runtime of this name, 0 where it is not known.
+    #[must_use]
+    pub fn baseline_bytes(&self, name: &str) -> u64 {
+        self.runtime(name).and_then(|runtime| runtime.baseline_memory_bytes).unwrap_or(0)
+    }
 }
 
 /// What was measured of one runtime before its first round.

@@ -24,8 +24,6 @@ const MS: u64 = 1_000_000;
 const WARM_UP_NS: u64 = 10 * MS;
 /// Tasks as long as this need no warm-up but the one that each slot has run: what is cold costs them little.
 const LONG_TASK_NS: u64 = 5 * MS;
-/// The fewest samples by whose 99th percentile a candidate may be put out.
-const P99_SAMPLES: u64 = 1000;
 /// The window of a memory block.
 const MEMORY_NS: u64 = 60 * MS;
 
@@ -110,8 +108,6 @@ struct Slot {
     alive: bool,
     learned: Option<Learned>,
     has_memory: bool,
-    /// Tasks whose service times are known.
-    samples: u64,
     warned_of_parking: bool,
     warned_of_length: bool,
     /// What two turns of each of its threads take, where they share an interpreter lock; else 0.
@@ -442,7 +438,6 @@ impl<'a> Course<'a> {
             self.hands.idle(window.idle_before_ns);
         }
         let taken = self.block(slot, BlockKind::Timed, window_ns, &learned)?;
-        self.slots[slot].samples += taken.figures.service.decode().map_or(0, |service| service.len());
         self.slots[slot].learned = Some(Learned::from_block(&taken.figures, self.slots[slot].turns_ns));
         self.longest = self.longest.max(taken.figures.tasks);
         self.watch.saw_delay(taken.run_delay_share);
@@ -458,19 +453,20 @@ impl<'a> Course<'a> {
         let place = &self.record.candidates[slot];
         let Some(block) = place.blocks.last() else { return Outcome::Failed };
         let objective = self.record.workload.objective;
-        let runtime = self.record.calibration.runtime(&place.candidate.runtime);
-        let baseline_bytes = runtime.and_then(|runtime| runtime.baseline_memory_bytes).unwrap_or(0);
+        let baseline_bytes = self.record.calibration.baseline_bytes(&place.candidate.runtime);
         let memory_bytes = place.memory_bytes(block.incarnation, baseline_bytes);
         let breaks_memory = objective.limits.memory_bytes.zip(memory_bytes).is_some_and(|(most, found)| found > most);
         let failed = place.failed_tasks();
         let breaks_errors = objective.limits.errors.is_broken_beyond_doubt(failed.errors, failed.tasks);
-        let is_enough = self.slots[slot].samples >= P99_SAMPLES;
-        let breaks_p99 = is_enough && objective.limits.p99_ns.is_some_and(|most| p99_ns(place) > Some(most));
+        let looks_at_p99 = objective.goal == Goal::P99 || objective.limits.p99_ns.is_some();
+        // Known from as many samples on as may put a candidate out.
+        let p99_ns = if looks_at_p99 { p99_ns(place) } else { None };
+        let breaks_p99 = objective.limits.p99_ns.is_some_and(|most| p99_ns > Some(most));
         if breaks_memory || breaks_p99 || breaks_errors {
             return Outcome::Infeasible;
         }
         match score(objective.goal, &block.figures, memory_bytes) {
-            Some(score) if objective.goal == Goal::P99 && !is_enough => Outcome::Weak(score),
+            Some(score) if objective.goal == Goal::P99 && p99_ns.is_none() => Outcome::Weak(score),
             Some(score) => Outcome::Score(score),
             None => Outcome::Weak(f64::NEG_INFINITY),
         }
@@ -738,7 +734,7 @@ pub(super) fn turns_of(candidate: &Candidate, born: &Born) -> u64 {
     if shares { turns_ns(candidate.sizes.concurrency()) } else { 0 }
 }
 
-/// The 99th percentile of all the service times of a candidate's timed blocks.
+/// The 99th percentile of all the service times of a candidate's timed blocks; `None` below 1,000 of them.
 fn p99_ns(place: &CandidateRecord) -> Option<u64> {
     let timed = place.blocks.iter().filter(|block| block.figures.kind == BlockKind::Timed);
     let services: Vec<_> = timed.filter_map(|block| block.figures.service.decode().ok()).collect();

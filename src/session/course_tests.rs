@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::candidate::{Engine, RUST, Sizes};
 use crate::record::{Flag, Phase};
-use crate::session::fake::{BUDGET_NS, Fake, Notes, Vice, record, reference};
+use crate::session::fake::{self, BUDGET_NS, Fake, Notes, Vice, record, reference};
 use crate::workload::{ErrorLimit, Goal};
 
 /// A race that is written down.
@@ -65,13 +65,7 @@ impl Racing for Script {
 
 fn run(hands: &mut Fake, race: &mut Script, record: &mut Record) -> (Ending, Vec<String>) {
     let mut notes = Notes::default();
-    let pace = Pace {
-        budget_ns: BUDGET_NS,
-        quota_period_ns: None,
-        task_timeout_ns: 30_000 * MS,
-        load: record.workload.load,
-        goal: Goal::Throughput,
-    };
+    let pace = fake::pace(record);
     let references = HashMap::from([(RUST.to_owned(), reference())]);
     let rules = Rules { pace, references, calls: 0, lost_ns: 0 };
     let (ending, base) = Course::new(hands, &mut notes, record, &mut Saver::new(None), rules).run(race);

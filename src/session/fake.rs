@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use super::blocks::Pace;
 use super::hands::{Ask, Born, Farewell, Hands, Taken};
 use super::link::Fault;
 use super::watch::Moment;
@@ -180,6 +181,17 @@ impl Hands for Fake {
     fn kill(&mut self, slot: usize) {
         self.alive.retain(|alive| *alive != slot);
         self.log.push(format!("kill {slot}"));
+    }
+}
+
+/// The pace of a session of this record, whose tasks may take long.
+pub(super) fn pace(record: &Record) -> Pace {
+    Pace {
+        budget_ns: BUDGET_NS,
+        quota_period_ns: None,
+        task_timeout_ns: 30_000 * MS,
+        load: record.workload.load,
+        goal: record.workload.objective.goal,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::protocol::{FailureKind, Hello, LeftBehind, PROTOCOL, Reference};
 use crate::record::{Phase, Record, RuntimeCalibration};
 use crate::session::blocks::Pace;
 use crate::session::course::Rules as CourseRules;
-use crate::session::fake::{BUDGET_NS, Fake, Notes, Vice, record, reference};
+use crate::session::fake::{self, BUDGET_NS, Fake, Notes, Vice, record, reference};
 use crate::session::saving::Saver;
 use crate::workload::{Check, Python, Step};
 
@@ -78,13 +78,7 @@ fn play(hands: &mut Fake, record: &mut Record, runners: &[Runner], terms: &Terms
     let one = Reference { results, ..reference() };
     let references: HashMap<String, Reference> =
         runners.iter().map(|runner| (runner.name.clone(), one.clone())).collect();
-    let pace = Pace {
-        budget_ns: BUDGET_NS,
-        quota_period_ns: None,
-        task_timeout_ns: 30_000 * MS,
-        load: record.workload.load,
-        goal: Goal::Throughput,
-    };
+    let pace = fake::pace(record);
     let (mut notes, mut saver) = (Notes::default(), Saver::new(None));
     let rules = CourseRules { pace, references, calls: 0, lost_ns: 0 };
     let mut course = Course::new(hands, &mut notes, record, &mut saver, rules);
@@ -161,13 +155,7 @@ fn who_does_not_do_equal_work_does_not_meet() {
 fn each_has_a_fair_share_and_what_one_leaves_is_the_nexts() {
     let (mut hands, mut record) = (hands(two_cores), record(Some(1000), Goal::Throughput));
     hands.now_ns = 2000 * MS;
-    let pace = Pace {
-        budget_ns: BUDGET_NS,
-        quota_period_ns: None,
-        task_timeout_ns: MS,
-        load: record.workload.load,
-        goal: Goal::Throughput,
-    };
+    let pace = Pace { task_timeout_ns: MS, ..fake::pace(&record) };
     let (mut notes, mut saver) = (Notes::default(), Saver::new(None));
     let rules = CourseRules { pace, references: HashMap::new(), calls: 100, lost_ns: 0 };
     let course = Course::new(&mut hands, &mut notes, &mut record, &mut saver, rules);

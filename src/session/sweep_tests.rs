@@ -10,7 +10,7 @@ use crate::race::Rules;
 use crate::record::{Ending, RuntimeCalibration};
 use crate::session::blocks::Pace;
 use crate::session::course::Rules as CourseRules;
-use crate::session::fake::{BUDGET_NS, Fake, Notes, Vice, record};
+use crate::session::fake::{self, BUDGET_NS, Fake, Notes, Vice, record};
 use crate::session::relay::{Runner, Terms, run};
 use crate::session::saving::Saver;
 use crate::workload::{Check, Kernel, Python};
@@ -53,13 +53,7 @@ fn play(hands: &mut Fake, record: &mut Record) -> (Ending, Vec<String>) {
         entry(Engine::TokioProcessPool, &[2]),
     ];
     let runner = Runner { name: RUST.to_owned(), language: Some(RUST.to_owned()), entries, ..Runner::default() };
-    let pace = Pace {
-        budget_ns: BUDGET_NS,
-        quota_period_ns: None,
-        task_timeout_ns: record.workload.task_timeout_ns,
-        load: record.workload.load,
-        goal: record.workload.objective.goal,
-    };
+    let pace = Pace { task_timeout_ns: record.workload.task_timeout_ns, ..fake::pace(record) };
     let (mut notes, mut saver) = (Notes::default(), Saver::new(None));
     let rules = CourseRules { pace, references: HashMap::new(), calls: 0, lost_ns: 0 };
     let mut course = Course::new(hands, &mut notes, record, &mut saver, rules);
