@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import multiprocessing
 import os
 import signal
 import sys
@@ -13,6 +15,9 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
 
 import support
+from conbench_agent import steps
+from conbench_agent.engines.processes import Crew
+from conbench_agent.protocol import Job
 from conbench_agent.user.values import digest
 from support import AgentProcess
 from user_support import FIXTURES
@@ -210,6 +215,25 @@ class Failures(WorkerCase):
                 self.assertIn("was killed by SIGSEGV", failed["message"])
 
         self.each([*EXECUTORS, *POOLS, *PROCESSES], check)
+
+    def test_the_one_that_died_is_named_and_not_the_one_that_its_pool_terminated(self) -> None:
+        def check(case: Case) -> None:
+            of = Job.parse(json.dumps(case.job()))
+            crew = Crew(of, steps.build(of, steps.Place.agent()), 2)
+            self.addCleanup(crew.close)
+            for target, argument in ((os._exit, 7), (time.sleep, 60)):
+                worker = crew.context.Process(target=target, args=(argument,))  # type: ignore[attr-defined]
+                worker.start()
+                if target is time.sleep:
+                    worker.terminate()
+                worker.join()
+                # Who looks at all live children, forgets those that are dead.
+                self.assertNotIn(worker, multiprocessing.active_children())
+            death = crew.find_death()
+            assert death is not None
+            self.assertIn("ended with status 7", death.message)
+
+        self.each(EXECUTORS, check)
 
     def test_a_killed_worker_is_named_and_nothing_hangs(self) -> None:
         def check(case: Case) -> None:

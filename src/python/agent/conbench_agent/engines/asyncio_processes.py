@@ -29,7 +29,6 @@ class WithProcesses(AsyncioTasks):
             self._pool.executor.submit(int).result()
         except Exception as error:
             raise self._pool.failure(0, error) from error
-        self._pool.look()
         super().__init__(task, job.candidate.sizes.concurrency)
         self._perform = task.tolerant(self._in_segments)
 

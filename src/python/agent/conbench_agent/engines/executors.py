@@ -95,7 +95,6 @@ class ExecutorEngine(Engine):
         outstanding = self.outstanding_per_worker * self.slots
         for _ in range(outstanding):
             submit_next()
-        self._submitted()
         for _ in range(outstanding):
             ended.get()
             if failures:
@@ -114,7 +113,6 @@ class ExecutorEngine(Engine):
         index = 0
         try:
             results = self._executor.map(worker.run_item, items(), chunksize=1)
-            self._submitted()
             for index, submitted_ns in submitted:
                 record(index, submitted_ns, next(results)[1])
         except BaseException as error:
@@ -122,6 +120,3 @@ class ExecutorEngine(Engine):
 
     def _lanes(self, sampler: Sampler) -> List[Lane]:
         return [sampler.lane(slot, slot % self.shards) for slot in range(self.slots)]
-
-    def _submitted(self) -> None:
-        """Called when the first tasks of a block are submitted."""

@@ -22,7 +22,7 @@ from .processes import Crew, crossing_failure
 #: Chunks handed to the pool and not back, for each worker.
 OUTSTANDING_PER_WORKER = 3
 #: How long after its end a worker's status may be unknown.
-_LATE_S = 1.0
+_LATE_S = 5.0
 
 
 class MultiprocessingPool(Engine):
@@ -45,7 +45,6 @@ class MultiprocessingPool(Engine):
         except BaseException:
             self._crew.close()
             raise
-        self._crew.look()
 
     def warm(self) -> None:
         """Lets each worker make ahead what its tasks need."""

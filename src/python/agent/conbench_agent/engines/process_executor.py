@@ -16,7 +16,7 @@ from .patience import farewell
 from .processes import Crew, crossing_failure
 
 #: How long after its pool a worker may end that broke it.
-_LATE_S = 1.0
+_LATE_S = 5.0
 
 
 class ProcessPool:
@@ -31,7 +31,6 @@ class ProcessPool:
         self.workers = job.candidate.sizes.workers or 1
         self._task = task
         self._crew = Crew(job, task, self.workers)
-        self._is_warm = False
         try:
             self.executor = ProcessPoolExecutor(
                 self.workers, mp_context=self._crew.context, initializer=worker.start, initargs=(self._crew.hiring,)
@@ -56,13 +55,6 @@ class ProcessPool:
                 call.result()
         except BaseException as error:
             raise self.failure(0, error) from error
-        self.look()
-        self._is_warm = True
-
-    def look(self) -> None:
-        """Takes note of workers that were started with the tasks that were submitted just now."""
-        if not self._is_warm:
-            self._crew.look()
 
     def failure(self, index: int, error: BaseException) -> Failure:
         """Why task `index` came to nothing, of what its future raises."""
@@ -86,7 +78,6 @@ class ProcessPool:
 
     def close(self) -> None:
         """Ends the workers."""
-        self._crew.look()
         farewell(partial(self.executor.shutdown, cancel_futures=True))
         self._crew.close()
 
@@ -135,6 +126,3 @@ class ProcessExecutor(ExecutorEngine):
 
     def _failure(self, index: int, error: BaseException) -> Failure:
         return self._pool.failure(index, error)
-
-    def _submitted(self) -> None:
-        self._pool.look()

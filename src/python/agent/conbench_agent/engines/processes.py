@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from copy import copy
 from functools import partial
 from multiprocessing import forkserver, util
 from time import monotonic, sleep
@@ -62,6 +63,28 @@ def _start_forkserver(context: BaseContext, job: Job) -> None:
             forkserver.ensure_running()
         finally:
             os.chdir(here)
+
+
+def _noting(context: BaseContext, processes: List[BaseProcess]) -> BaseContext:
+    """The same context, which notes each process that it makes.
+
+    Who asks multiprocessing for its live children instead, misses the one that died before the question, and takes a
+    worker that its pool then terminated for the one that died.
+    """
+    make: Callable[..., BaseProcess] = context.Process  # type: ignore[attr-defined]
+
+    def process(*args: object, **options: object) -> BaseProcess:
+        made = make(*args, **options)
+        processes.append(made)
+        return made
+
+    noting = copy(context)
+    vars(noting)["Process"] = process
+    return noting
+
+
+def _started(processes: Sequence[BaseProcess]) -> List[BaseProcess]:
+    return [process for process in processes if process.pid is not None]
 
 
 def unlink_names() -> None:
@@ -125,28 +148,18 @@ class Meeting:
 
 
 class Crew:
-    """The worker processes that a pool starts, and what they share.
-
-    Made before the pool: it tells the workers from other children of this process.
-    """
+    """The worker processes that a pool starts, and what they share."""
 
     def __init__(self, job: Job, task: Task, workers: int) -> None:
         """Failure if the task cannot cross, or the workers cannot share what they must."""
         check_crossing(job, task)
-        self.context = context_of(job)
+        self._workers: List[BaseProcess] = []
+        self.context = _noting(context_of(job), self._workers)
         self._task = task
         self._shared = Shared(job, self.context, workers)
         self.meeting = Meeting(self.context)
         handles = self._shared.handles
         self.hiring = worker.Hiring(job, handles, self.meeting, handles)
-        self._workers: List[BaseProcess] = []
-        self._others = set(multiprocessing.active_children())
-
-    def look(self) -> None:
-        """Takes note of the workers that were started meanwhile."""
-        found = set(multiprocessing.active_children()) - self._others
-        self._others |= found
-        self._workers += sorted(found, key=lambda process: process.pid or 0)
 
     def pids(self) -> List[int]:
         """The workers and the processes that help them."""
@@ -159,7 +172,7 @@ class Crew:
 
     def sentinels(self) -> List[int]:
         """Descriptors that become readable when a worker ends."""
-        return [worker.sentinel for worker in self._workers]
+        return [worker.sentinel for worker in _started(self._workers)]
 
     def find_death(self, patience_s: float = 0.0) -> Optional[Failure]:
         """Which worker died, and how; None if none does within the time.
@@ -178,14 +191,12 @@ class Crew:
 
     def kill(self) -> None:
         """Kills the workers."""
-        self.look()
-        for process in self._workers:
+        for process in _started(self._workers):
             process.kill()
 
     def close(self) -> None:
         """Waits for the workers to end, who were asked to, and ends those that do not; then what they shared."""
-        self.look()
-        end(self._workers)
+        end(_started(self._workers))
         self._shared.close()
         unlink_names()
 
