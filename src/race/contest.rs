@@ -169,10 +169,12 @@ impl Contest {
         for (one, other) in one.iter().zip(other) {
             let (Some(one), Some(other)) = (one, other) else { continue };
             let key = (one.life, other.life);
-            match lives.iter_mut().rev().find(|(life, _)| *life == key) {
-                Some((_, life)) => life.push(one.score - other.score),
-                None => lives.push((key, vec![one.score - other.score])),
-            }
+            let known = lives.iter().rposition(|(life, _)| *life == key);
+            let at = known.unwrap_or_else(|| {
+                lives.push((key, Vec::with_capacity(self.rounds)));
+                lives.len() - 1
+            });
+            lives[at].1.push(one.score - other.score);
         }
         lives.into_iter().map(|(_, life)| life).collect()
     }

@@ -218,16 +218,16 @@ impl Finals {
 
     /// Of two sizes of one engine the larger is out when it is not better, and the smaller when it is worse.
     fn drop_sizes(&mut self, candidates: &[Candidate]) {
-        let entries: BTreeSet<usize> = self.contenders.values().copied().collect();
+        let mut engines: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (one, entry) in &self.contenders {
+            engines.entry(*entry).or_default().push(*one);
+        }
         let doubt = self.doubt();
-        for entry in entries {
-            let mut sizes: Vec<usize> =
-                self.contenders.iter().filter(|(_, of)| **of == entry).map(|(one, _)| *one).collect();
+        for mut sizes in engines.into_values() {
             sizes.sort_by_key(|one| simplicity(candidates, *one));
             let mut kept = 0;
             while kept < sizes.len() {
-                let smaller = sizes[kept];
-                let larger: Vec<usize> = sizes[kept + 1..].to_vec();
+                let (smaller, larger) = (sizes[kept], sizes[kept + 1..].to_vec());
                 for rival in self.contest.differences(&larger, smaller).into_iter().zip(&larger) {
                     let (Some(difference), one) = rival else { continue };
                     let probability = difference.probability_above(self.margin);

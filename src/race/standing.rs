@@ -120,8 +120,19 @@ impl Difference {
     /// The probability that the true difference is above `bound`, by the less certain of its two errors.
     #[must_use]
     pub fn probability_above(&self, bound: f64) -> f64 {
-        let tail = |spread: Spread| t_tail((bound - self.value) / spread.standard_error, spread.degrees_of_freedom);
+        let distance = bound - self.value;
         let Some(within) = self.within else { return 0.5 };
+        let tail = |spread: Spread| t_tail(distance / spread.standard_error, spread.degrees_of_freedom);
+        // The tail of fewer degrees of freedom is the heavier one, and that of the larger error: tails are dear.
+        let is_wider = |one: Spread, other: Spread| {
+            one.standard_error >= other.standard_error && one.degrees_of_freedom <= other.degrees_of_freedom
+        };
+        if is_wider(self.between, within) {
+            return tail(self.between);
+        }
+        if is_wider(within, self.between) {
+            return tail(within);
+        }
         let (within, between) = (tail(within), tail(self.between));
         if (within - 0.5).abs() < (between - 0.5).abs() { within } else { between }
     }

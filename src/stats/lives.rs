@@ -26,7 +26,7 @@ pub struct AcrossLives {
 /// short and unlucky life makes all lives look different.
 #[must_use]
 pub fn across_lives(lives: &[Vec<f64>]) -> Option<AcrossLives> {
-    let all: Vec<f64> = lives.iter().flatten().copied().collect();
+    let all = lives.concat();
     let within = yuen(&all);
     let mean = within.map_or_else(|| trimmed_mean(&all), |within| Some(within.mean))?;
     let centres: Vec<f64> = lives.iter().filter_map(|life| median(life)).collect();

@@ -56,8 +56,9 @@ pub fn t_tail(value: f64, degrees_of_freedom: f64) -> f64 {
 
 /// The values that are numbers, ascending.
 fn sorted(values: &[f64]) -> Vec<f64> {
-    let mut sorted: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
-    sorted.sort_by(f64::total_cmp);
+    let mut sorted = values.to_vec();
+    sorted.retain(|value| value.is_finite());
+    sorted.sort_unstable_by(f64::total_cmp);
     sorted
 }
 
