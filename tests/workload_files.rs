@@ -238,6 +238,21 @@ fn each_bad_line_gets_its_own_message() {
 }
 
 #[test]
+fn what_stands_in_the_wrong_place_is_told_the_right_one() {
+    const STEP: &str = "[[step]]\nkind = \"cpu\"\n";
+    for (text, place) in [
+        (format!("{STEP}[limits]\np99 = \"1ms\""), "it belongs in [objective.limits]"),
+        (format!("{STEP}[objective]\np99 = \"1ms\""), "it belongs in [objective.limits]"),
+        (format!("max_in_flight = 3\n{STEP}"), "it belongs in [load]"),
+        (format!("[load]\ntask_timeout = \"1s\"\n{STEP}"), "it belongs at the top of the file"),
+        (format!("{STEP}max_in_flight = 3"), "it belongs in [load]"),
+    ] {
+        let shown = rendered(&text);
+        assert!(shown.contains(place), "{shown}");
+    }
+}
+
+#[test]
 fn faults_outside_the_steps_have_messages_too() {
     for (top, message) in [
         ("name = \"\"", "`name`: the text is empty"),

@@ -18,6 +18,26 @@ pub struct Table {
     pub conflicts: &'static [(&'static str, &'static str, &'static str)],
 }
 
+impl Table {
+    /// Where a field of this name may stand, in this table or in one below it, as a hint to who wrote it elsewhere.
+    pub(super) fn home_of(&self, name: &str) -> Option<String> {
+        if let Some(field) = self.fields.iter().find(|field| field.name == name) {
+            let is_table = matches!(field.shape, Shape::Table(_));
+            return Some(if is_table { format!("[{name}]") } else { String::new() });
+        }
+        let below = self.fields.iter().filter_map(|field| match field.shape {
+            Shape::Table(table) => Some((field.name, table)),
+            _ => None,
+        });
+        let home = |(outer, table): (&str, &Table)| {
+            let inner = table.home_of(name)?;
+            let path = inner.trim_matches(['[', ']']);
+            Some(if path.is_empty() { format!("[{outer}]") } else { format!("[{outer}.{path}]") })
+        };
+        below.filter_map(home).next()
+    }
+}
+
 /// A field of a table.
 #[derive(Debug)]
 pub struct Field {

@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 use super::diagnostics::{Fault, shown};
 use super::fields::{Field, Presence, Shape, Table};
 use super::scalar;
-use super::{Distribution, Items};
+use super::{Distribution, Items, WORKLOAD};
 use crate::candidate::nearest;
 
 type Span = Range<usize>;
@@ -127,15 +127,20 @@ impl Faults {
         key: &Spanned<std::borrow::Cow<'_, str>>,
     ) -> Option<&'static str> {
         let known: Vec<&'static str> = spec.fields.iter().map(|field| field.name).collect();
-        let near = nearest(key.get_ref(), &known);
+        let home = WORKLOAD.home_of(key.get_ref());
+        let near = nearest(key.get_ref(), &known).filter(|_| home.is_none());
         let place = match spec.name {
             "workload" => "at the top of a workload file".to_owned(),
             kind if is_step => format!("in a step of kind `{kind}`"),
             table => format!("in [{table}]"),
         };
         let message = format!("unknown field `{}` {place}", shown(key.get_ref()));
-        let label =
-            near.map_or_else(|| "not a field of this table".to_owned(), |near| format!("did you mean `{near}`?"));
+        let label = match (near, home.as_deref()) {
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, Some("")) => "it belongs at the top of the file".to_owned(),
+            (None, Some(home)) => format!("it belongs in {home}"),
+            (None, None) => "not a field of this table".to_owned(),
+        };
         let help = format!("the fields here are {}", known.join(", "));
         self.found.push(Fault::at(key.span(), message, label).help(help));
         near
