@@ -226,11 +226,10 @@ fn deviation(rivals: &[usize], differences: &[Option<Difference>], survivors: &[
 /// How rivals stand that differ so from a reference. `margin` is `ln(1 + m)`.
 fn stand(rivals: &[usize], differences: Vec<Option<Difference>>, margin: f64) -> Vec<Rival> {
     let chances = differences.iter().flatten().filter(|one| one.is_of_enough_lives()).count();
-    let rival = |(candidate, difference): (&usize, Option<Difference>)| Rival {
-        candidate: *candidate,
-        standing: difference.map_or(Standing::Unresolved, |one| standing(&one, margin, chances)),
-        probability: difference.map_or(0.5, |one| one.probability_above(margin)),
-        difference,
+    let rival = |(candidate, difference): (&usize, Option<Difference>)| {
+        let judged = difference.map(|one| standing(&one, margin, chances));
+        let (standing, probability) = judged.unwrap_or((Standing::Unresolved, 0.5));
+        Rival { candidate: *candidate, standing, difference, probability }
     };
     rivals.iter().zip(differences).map(rival).collect()
 }

@@ -157,29 +157,29 @@ impl Difference {
     }
 }
 
-/// How a rival stands that differs by this. `margin` is `ln(1 + m)`.
+/// How a rival stands that differs by this, and the probability that it is better by more than the margin, which is
+/// `ln(1 + m)`.
 ///
 /// Whoever it is compared with was chosen by its luck, too, at one of several looks, and there are `rivals` chances to
 /// call an equal one worse: that test is at half of `0.05 / rivals` (Bonferroni), of which one side counts.
 #[must_use]
-pub(super) fn standing(difference: &Difference, margin: f64, rivals: usize) -> Standing {
+pub(super) fn standing(difference: &Difference, margin: f64, rivals: usize) -> (Standing, f64) {
     let enough = difference.is_of_enough_lives();
-    let is_tied = || {
-        difference.value.abs() < margin
-            && difference.probability_above(margin) < 0.05
-            && difference.probability_above(-margin) > 0.95
-    };
+    let is_better = difference.probability_above(margin);
+    let is_tied =
+        || difference.value.abs() < margin && is_better < 0.05 && difference.probability_above(-margin) > 0.95;
     let is_worse = || {
         let strict = 0.0125 / rivals.max(1) as f64;
         difference.value < -margin && difference.probability_above(0.0) < strict
     };
-    if enough && is_tied() {
+    let standing = if enough && is_tied() {
         Standing::Tied
     } else if (enough && is_worse()) || difference.is_gross() {
         Standing::Worse
     } else {
         Standing::Unresolved
-    }
+    };
+    (standing, is_better)
 }
 
 #[cfg(test)]
@@ -194,7 +194,7 @@ mod tests {
 
     /// How one rival stands alone, and with the strictness of so many.
     fn stands(lives: Vec<Vec<f64>>, rivals: usize) -> Standing {
-        differences(&[lives])[0].map_or(Standing::Unresolved, |one| standing(&one, MARGIN, rivals))
+        differences(&[lives])[0].map_or(Standing::Unresolved, |one| standing(&one, MARGIN, rivals).0)
     }
 
     #[test]
