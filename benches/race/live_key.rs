@@ -173,13 +173,14 @@ impl Ground {
         seed: u64,
     ) -> Result<BTreeMap<String, f64>, String> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let window_ns = self.window_ns();
         let mut order: Vec<usize> = (0..candidates.len()).collect();
         let mut heights: Vec<Vec<f64>> = vec![Vec::new(); candidates.len()];
         for _ in 0..rounds {
             order.shuffle(&mut random);
             let mut failed = Vec::new();
             for one in &order {
-                match self.height(&candidates[*one])? {
+                match self.height(&candidates[*one], window_ns)? {
                     Ok(height) => heights[*one].push(height),
                     Err(error) => {
                         say(&format!("{}: left out: {error}", candidates[*one]));
@@ -196,23 +197,35 @@ impl Ground {
             .collect())
     }
 
+    /// One window for all, lest who has the shorter one loses more to its ends: two turns of those that have most in
+    /// flight.
+    fn window_ns(&mut self) -> u64 {
+        let candidates: Vec<Candidate> = self.record.plan.entries.iter().flat_map(engines::rungs).collect();
+        let most = candidates.iter().map(|one| one.sizes.concurrency()).max().unwrap_or(1);
+        let mut window_ns = LONGEST_NS;
+        for one in candidates.iter().filter(|one| one.sizes.concurrency() == most) {
+            let job = Job { candidate: one.clone(), ..self.template.clone() };
+            // Who fails here is told of in its turn.
+            let Ok(rate) = self.stable.arm(&job).and_then(|mut arm| arm.rate(SHORTEST_NS)) else { continue };
+            window_ns = window_ns.min((f64::from(most).mul_add(2.0, 2.0) / rate * 1e9) as u64);
+        }
+        window_ns.max(SHORTEST_NS)
+    }
+
     /// One life of a candidate between two blocks of the reference; the outer error is the reference's.
-    fn height(&mut self, candidate: &Candidate) -> Result<Result<f64, String>, String> {
+    fn height(&mut self, candidate: &Candidate, window_ns: u64) -> Result<Result<f64, String>, String> {
         let job = Job { candidate: candidate.clone(), ..self.template.clone() };
         let mut arm = match self.stable.arm(&job) {
             Ok(arm) => arm,
             Err(error) => return Ok(Err(error)),
         };
-        // The first block warms it, and says how long the next one is to be.
-        let first = match arm.rate(SHORTEST_NS) {
-            Ok(rate) => rate,
-            Err(error) => return Ok(Err(error)),
-        };
-        let tasks = f64::from(candidate.sizes.concurrency()).mul_add(2.0, 2.0);
-        let window_ns = ((tasks / first * 1e9) as u64).clamp(SHORTEST_NS, LONGEST_NS);
-        let before = self.reference.rate(SHORTEST_NS)?.ln();
+        // The first block warms it.
+        if let Err(error) = arm.rate(SHORTEST_NS) {
+            return Ok(Err(error));
+        }
+        let before = self.reference.rate(window_ns)?.ln();
         let rate = arm.rate(window_ns);
-        let after = self.reference.rate(SHORTEST_NS)?.ln();
+        let after = self.reference.rate(window_ns)?.ln();
         Ok(rate.map(|rate| rate.ln() - f64::midpoint(before, after)))
     }
 }

@@ -66,7 +66,7 @@ impl Margins {
 
 /// How many rounds it takes to find two equal candidates equivalent whose blocks have this paired deviation.
 #[must_use]
-fn implied_rounds(deviation: f64, margin: f64) -> f64 {
+pub fn implied_rounds(deviation: f64, margin: f64) -> f64 {
     (ROUNDS_FACTOR * deviation / margin.ln_1p()).powi(2)
 }
 

@@ -35,7 +35,7 @@ use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
-pub use contest::{Contest, Judgement, MOST_CONFIDENCE, Margins, Rival, Scored};
+pub use contest::{Contest, Judgement, MOST_CONFIDENCE, Margins, Rival, Scored, implied_rounds};
 pub use meeting::Meeting;
 pub use standing::{Difference, Standing};
 

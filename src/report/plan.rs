@@ -8,18 +8,21 @@ use super::words::plain;
 use crate::plan::{Entry, Foreseen, Plan};
 use crate::workload::Workload;
 
-const TITLES: [Title; 5] = [
+const TITLES: [Title; 6] = [
     Title { text: "Engine", right: false },
     Title { text: "Model", right: false },
-    Title { text: "Start", right: false },
+    Title { text: "Default", right: false },
     Title { text: "Workers", right: false },
     Title { text: "In flight", right: false },
+    Title { text: "Chunk", right: false },
 ];
 
 /// A plan for a terminal.
 #[must_use]
 pub fn plan_table(workload: &Workload, plan: &Plan, style: Style) -> String {
-    let rows: Vec<(Vec<String>, Paint)> = plan.entries.iter().map(|entry| (cells(entry), Paint::Plain)).collect();
+    let titles = titles(plan);
+    let row = |entry| (cells(entry, titles.len()), Paint::Plain);
+    let rows: Vec<(Vec<String>, Paint)> = plan.entries.iter().map(row).collect();
     let mut text = paint(&plain(&workload.name), Paint::Bold, style.colour) + "\n";
     if !workload.description.is_empty() {
         text.push_str(&grid::paragraph(&plain(&workload.description), style.width));
@@ -28,7 +31,7 @@ pub fn plan_table(workload: &Workload, plan: &Plan, style: Style) -> String {
     if rows.is_empty() {
         text.push_str("nothing to run\n");
     } else {
-        text.push_str(&grid::lines(&TITLES, &rows, style.colour));
+        text.push_str(&grid::lines(titles, &rows, style.colour));
     }
     text.push('\n');
     for left_out in &plan.left_out {
@@ -45,8 +48,9 @@ pub fn plan_table(workload: &Workload, plan: &Plan, style: Style) -> String {
 /// A plan in Markdown.
 #[must_use]
 pub fn plan_markdown(workload: &Workload, plan: &Plan) -> String {
-    let mut text = format!("## {}\n\n{}", escaped(&workload.name), header(&TITLES));
-    text.extend(plan.entries.iter().map(|entry| line(&cells(entry))));
+    let titles = titles(plan);
+    let mut text = format!("## {}\n\n{}", escaped(&workload.name), header(titles));
+    text.extend(plan.entries.iter().map(|entry| line(&cells(entry, titles.len()))));
     text.push('\n');
     for left_out in &plan.left_out {
         text.push_str(&format!("- `{}` left out: {}\n", escaped(&left_out.what), escaped(&left_out.reason)));
@@ -56,14 +60,24 @@ pub fn plan_markdown(workload: &Workload, plan: &Plan) -> String {
     text
 }
 
-fn cells(entry: &Entry) -> Vec<String> {
-    vec![
+/// The columns: chunks are for few engines.
+fn titles(plan: &Plan) -> &'static [Title] {
+    let has_chunks = plan.entries.iter().any(|entry| !entry.chunk.is_empty());
+    if has_chunks { &TITLES } else { &TITLES[..TITLES.len() - 1] }
+}
+
+/// The first so many cells of a row.
+fn cells(entry: &Entry, columns: usize) -> Vec<String> {
+    let default = entry.candidate(entry.default_sizes).short();
+    let cells = [
         format!("{}/{}", plain(&entry.runtime), entry.engine),
         entry.engine.model().to_string(),
-        entry.default_sizes.to_string(),
+        default.split_once('@').map_or("-", |(_, sizes)| sizes).to_owned(),
         ladder(&entry.workers),
         ladder(&entry.in_flight),
-    ]
+        ladder(&entry.chunk),
+    ];
+    cells.into_iter().take(columns).collect()
 }
 
 /// A ladder; a long one by its ends.

@@ -9,7 +9,7 @@ use crate::analyze::{
     Answer, Curve, CurveAxis, CurvePoint, Estimate, Group, HostLimit, LimitKind, Percentiles, Row, RuntimeStanding,
     Scalability, Status, Validity, Verdict,
 };
-use crate::candidate::{Candidate, Engine, RUST, Sizes};
+use crate::candidate::{Candidate, Engine, RUST, Sizes, StartMethod};
 use crate::host::{Facts, FileSystem, ResourceLimits};
 use crate::plan::{Entry, Foreseen, LeftOut, Plan, Settings};
 use crate::protocol::{Block, BlockKind, Failed, FailureKind, Hello, HistogramData, Usage};
@@ -354,6 +354,13 @@ pub(super) fn plan() -> Plan {
                 vec![1, 2, 4],
                 (0..10).map(|power| 1 << power).collect(),
             ),
+            Entry {
+                start_method: Some(StartMethod::Forkserver),
+                default_sizes: Sizes { workers: Some(2), in_flight: None, chunk: Some(1) },
+                chunk: vec![1, 8, 64],
+                runtime: "python3.14".to_owned(),
+                ..entry(candidate(Engine::MultiprocessingPool, Some(2), None), vec![1, 2, 4], Vec::new())
+            },
         ],
         left_out: vec![LeftOut {
             what: "rust/tokio-blocking-pool".to_owned(),
