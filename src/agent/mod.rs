@@ -185,11 +185,14 @@ impl Running {
         Ok(block)
     }
 
-    /// A part of a task's time that spreads evenly over blocks (the golden ratio's multiples), so that the
-    /// edges of windows fall at every phase of tasks that began together.
+    /// A task's time, and a part of it that spreads evenly over blocks (the golden ratio's multiples): by then those
+    /// that began together have ended once, and the edges of windows fall at every phase of their successors.
+    ///
+    /// Tasks that wait inside, for a worker behind an event loop or for a lock, are served in turn: of those that begin
+    /// together the first take much less time than any later one, and a window that saw them would count too many.
     fn ramp_ns(&self, block: u32) -> u64 {
         const GOLDEN: f64 = 0.618_033_988_749_894_9;
-        ((f64::from(block) * GOLDEN).fract() * self.mean_service_ns as f64) as u64
+        ((1.0 + (f64::from(block) * GOLDEN).fract()) * self.mean_service_ns as f64) as u64
     }
 
     fn sample(&mut self, arrival: Arrival, go: Go) -> Result<Block, Failed> {

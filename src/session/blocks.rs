@@ -128,8 +128,8 @@ impl Pace {
         let capped = wanted.min(LONGEST_NS.max(two_tasks)).max(learned.turns_ns);
         let period = self.quota_period_ns.unwrap_or(0);
         let wanted = capped.max(period.saturating_mul(QUOTA_PERIODS));
-        // Before and after the window, every worker is at a task.
-        let share = (self.budget_ns / BUDGET_PART).saturating_sub(two_tasks).max(latency).max(MS);
+        // Before the window every worker does one to two tasks, and after it the one that straddles its end.
+        let share = (self.budget_ns / BUDGET_PART).saturating_sub(latency.saturating_mul(3)).max(latency).max(MS);
         let ns = wanted.min(share);
         let batch = matches!(self.load, Load::Batch { .. });
         Window { ns, idle_before_ns: period, long_tasks: !batch && ns < two_tasks }
@@ -143,9 +143,9 @@ impl Pace {
     /// How long the answer to a block is waited for: what is expected of it, then as long as any task may take.
     pub(super) fn patience_ns(&self, window_ns: u64, learned: &Learned) -> u64 {
         let expected = match self.load {
-            // One task before the window, one that straddles its end, and what lay outside the last window.
+            // Up to two tasks before the window, one that straddles its end, and what lay outside the last window.
             Load::Closed { .. } => {
-                window_ns.saturating_add(learned.latency_ns.saturating_mul(2)).saturating_add(learned.outside_ns)
+                window_ns.saturating_add(learned.latency_ns.saturating_mul(3)).saturating_add(learned.outside_ns)
             }
             Load::Batch { .. } => learned.elapsed_ns.saturating_mul(2),
         };
@@ -158,7 +158,7 @@ impl Pace {
             Load::Batch { tasks, .. } => u64::from(tasks),
             Load::Closed { .. } => {
                 let full = (throughput_per_s * window_ns as f64 / 1e9).ceil() as u64;
-                full.saturating_add(2 * u64::from(concurrency))
+                full.saturating_add(4 * u64::from(concurrency))
             }
         }
     }
@@ -171,7 +171,7 @@ impl Pace {
         if matches!(self.load, Load::Batch { .. }) {
             return None;
         }
-        let tasks = left.checked_sub(2 * u64::from(concurrency) + 1)?;
+        let tasks = left.checked_sub(4 * u64::from(concurrency) + 1)?;
         let longest = (tasks as f64 * 1e9 / learned.throughput_per_s) as u64;
         (longest >= learned.latency_ns.max(MS)).then_some(longest.min(window_ns))
     }
@@ -257,9 +257,9 @@ mod tests {
     #[test]
     fn a_hang_is_noticed_one_timeout_after_the_expected_end() {
         let known = Learned { outside_ns: 30 * MS, ..learned(10 * MS, 100.0) };
-        assert_eq!(pace(20_000 * MS).patience_ns(40 * MS, &known), (40 + 20 + 30 + 30_000) * MS);
+        assert_eq!(pace(20_000 * MS).patience_ns(40 * MS, &known), (40 + 30 + 30 + 30_000) * MS);
         let hasty = Pace { task_timeout_ns: MS, ..pace(20_000 * MS) };
-        assert_eq!(hasty.patience_ns(40 * MS, &known), (40 + 20 + 30 + 5_000) * MS);
+        assert_eq!(hasty.patience_ns(40 * MS, &known), (40 + 30 + 30 + 5_000) * MS);
         let batch = Pace { load: Load::Batch { tasks: 500, max_in_flight: 8 }, ..hasty };
         assert_eq!(batch.patience_ns(0, &Learned { elapsed_ns: 700 * MS, ..known }), (1_400 + 5_000) * MS);
     }

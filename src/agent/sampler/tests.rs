@@ -51,8 +51,50 @@ fn simulate_under(settings: Settings, task_ns: u64, pause_ns: u64) -> Block {
     block
 }
 
+/// Runs slots whose tasks wait in turn for one server, `task_ns` each, all begun together.
+fn simulate_queue(slots: u32, task_ns: u64, window_ns: u64, ramp_ns: u64) -> Block {
+    let sampler = Sampler::new(settings(Arrival::Window { window_ns, ramp_ns }, slots), GO_NS);
+    let mut waiting: std::collections::VecDeque<(u32, u64)> = std::collections::VecDeque::new();
+    let mut now = GO_NS;
+    for slot in 0..slots {
+        waiting.extend(sampler.next().map(|_| (slot, now)));
+        sampler.begun_at(Lane::own(slot), now);
+    }
+    while let Some((slot, begin_ns)) = waiting.pop_front() {
+        now += task_ns;
+        sampler.ended_at(Lane::own(slot), begin_ns, begin_ns, now, Ok(1));
+        if sampler.next().is_some() {
+            sampler.begun_at(Lane::own(slot), now);
+            waiting.push_back((slot, now));
+        }
+    }
+    sampler.finish(3, BlockKind::Timed, Usage::default()).expect("no failure")
+}
+
+/// The mean throughput over ramps from `first` times of a task's time in service on, in shares of the server's.
+fn share_of_server(slots: u32, task_ns: u64, windows: u64, first: f64) -> f64 {
+    let turn_ns = f64::from(slots) * task_ns as f64;
+    let phases = 20;
+    let ramp = |phase: i32| ((first + f64::from(phase) / f64::from(phases)) * turn_ns) as u64;
+    let block = |phase| simulate_queue(slots, task_ns, windows * turn_ns as u64, ramp(phase));
+    (0..phases).map(|phase| block(phase).throughput_per_s()).sum::<f64>() / f64::from(phases) * task_ns as f64 / 1e9
+}
+
+#[test]
+fn what_begins_together_and_is_served_in_turn_counts_too_much_until_it_has_ended() {
+    let early = share_of_server(64, 1_000_000, 2, 0.0);
+    assert!(early > 1.03, "{early}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Tasks that wait for a server within their time count as what it serves, however many wait.
+    #[test]
+    fn throughput_of_a_queue_within_tasks_is_that_of_its_server(slots in 1_u32..65, task_us in 50_u64..2000, windows in 1_u64..4) {
+        let share = share_of_server(slots, task_us * 1000, windows, 1.0);
+        prop_assert!((share - 1.0).abs() < 0.01, "{}", share);
+    }
 
     /// Averaged over the phases that the ramp gives, throughput is slots / (task + pause).
     #[test]

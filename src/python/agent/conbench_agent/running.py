@@ -86,11 +86,13 @@ class Running:
             self._task.prepare(index, loop_only=model == "async+processes")
 
     def _ramp_ns(self, block: int) -> int:
-        """A part of a task's time that spreads evenly over blocks.
+        """A task's time, and a part of it that spreads evenly over blocks.
 
-        So the edges of windows fall at every phase of tasks that began together.
+        By then those that began together have ended once, and the edges of windows fall at every phase of their
+        successors. (Tasks that wait inside, for a worker or a lock, are served in turn: of those that begin together
+        the first take much less time than any later one, and a window that saw them would count too many.)
         """
-        return int(block * _GOLDEN % 1 * self._mean_service_ns)
+        return int((1 + block * _GOLDEN % 1) * self._mean_service_ns)
 
     def _sample(self, arrival: Union[Batch, Window], go: Go) -> Dict[str, object]:
         task, engine = self._task, self._engine
