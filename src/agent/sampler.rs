@@ -2,10 +2,10 @@
 //! into the figures of a block.
 //!
 //! Nothing wakes up for the edges of the window. Tasks are logged with their times; the window begins when
-//! the last slot has begun a task (plus a task's time and a part of it, so that what began together has ended, and edges
-//! fall at any phase of a task), and dispatch goes on at full load until each slot has ended a task after the window's end: then
-//! no task that straddles an edge ran under less than full load. What fell into the window is computed
-//! afterwards.
+//! the last slot has begun a task (plus a task's time and a part of it, so that what began together has
+//! ended, and edges fall at any phase of a task), and dispatch goes on at full load until each slot has
+//! ended a task after the window's end: then no task that straddles an edge ran under less than full load.
+//! What fell into the window is computed afterwards.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};

@@ -410,10 +410,16 @@ impl Candidate {
     /// The candidate without its runtime, as among those of one runtime: `tokio-multi-thread@w2,f64`.
     #[must_use]
     pub fn short(&self) -> String {
+        let details = self.details();
+        if details.is_empty() { self.engine.to_string() } else { format!("{}@{details}", self.engine) }
+    }
+
+    /// How its processes begin, and its sizes: `fork,w2,c16`; empty where it has neither.
+    #[must_use]
+    pub fn details(&self) -> String {
         let method = self.start_method.map(|method| method.to_string());
         let sizes = Some(self.sizes).filter(|sizes| *sizes != Sizes::default()).map(|sizes| sizes.to_string());
-        let parts: Vec<String> = method.into_iter().chain(sizes).collect();
-        if parts.is_empty() { self.engine.to_string() } else { format!("{}@{}", self.engine, parts.join(",")) }
+        method.into_iter().chain(sizes).collect::<Vec<_>>().join(",")
     }
 }
 

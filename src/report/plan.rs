@@ -68,11 +68,11 @@ fn titles(plan: &Plan) -> &'static [Title] {
 
 /// The first so many cells of a row.
 fn cells(entry: &Entry, columns: usize) -> Vec<String> {
-    let default = entry.candidate(entry.default_sizes).short();
+    let default = entry.candidate(entry.default_sizes).details();
     let cells = [
         format!("{}/{}", plain(&entry.runtime), entry.engine),
         entry.engine.model().to_string(),
-        default.split_once('@').map_or("-", |(_, sizes)| sizes).to_owned(),
+        if default.is_empty() { "-".to_owned() } else { default },
         ladder(&entry.workers),
         ladder(&entry.in_flight),
         ladder(&entry.chunk),

@@ -158,7 +158,7 @@ impl Pace {
             Load::Batch { tasks, .. } => u64::from(tasks),
             Load::Closed { .. } => {
                 let full = (throughput_per_s * window_ns as f64 / 1e9).ceil() as u64;
-                full.saturating_add(4 * u64::from(concurrency))
+                full.saturating_add(outside_tasks(concurrency))
             }
         }
     }
@@ -171,10 +171,16 @@ impl Pace {
         if matches!(self.load, Load::Batch { .. }) {
             return None;
         }
-        let tasks = left.checked_sub(4 * u64::from(concurrency) + 1)?;
+        let tasks = left.checked_sub(outside_tasks(concurrency) + 1)?;
         let longest = (tasks as f64 * 1e9 / learned.throughput_per_s) as u64;
         (longest >= learned.latency_ns.max(MS)).then_some(longest.min(window_ns))
     }
+}
+
+/// The most tasks of a block that lie outside its window, at its full load: two turns before it, one that straddles its
+/// end, and one more.
+fn outside_tasks(concurrency: u32) -> u64 {
+    4 * u64::from(concurrency)
 }
 
 /// How long an agent may be silent beyond what is expected of it: longer than any task may take.

@@ -19,22 +19,16 @@ pub struct Table {
 }
 
 impl Table {
-    /// Where a field of this name may stand, in this table or in one below it, as a hint to who wrote it elsewhere.
-    pub(super) fn home_of(&self, name: &str) -> Option<String> {
+    /// The tables, from this one inwards, in which a field of this name may stand: none for this one's own. The last is
+    /// the field itself, where that is a table.
+    pub(super) fn home_of(&self, name: &str) -> Option<Vec<&'static str>> {
         if let Some(field) = self.fields.iter().find(|field| field.name == name) {
-            let is_table = matches!(field.shape, Shape::Table(_));
-            return Some(if is_table { format!("[{name}]") } else { String::new() });
+            return Some(matches!(field.shape, Shape::Table(_)).then_some(field.name).into_iter().collect());
         }
-        let below = self.fields.iter().filter_map(|field| match field.shape {
-            Shape::Table(table) => Some((field.name, table)),
-            _ => None,
-        });
-        let home = |(outer, table): (&str, &Table)| {
-            let inner = table.home_of(name)?;
-            let path = inner.trim_matches(['[', ']']);
-            Some(if path.is_empty() { format!("[{outer}]") } else { format!("[{outer}.{path}]") })
-        };
-        below.filter_map(home).next()
+        self.fields.iter().find_map(|field| {
+            let Shape::Table(table) = field.shape else { return None };
+            Some([vec![field.name], table.home_of(name)?].concat())
+        })
     }
 }
 

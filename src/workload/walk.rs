@@ -137,8 +137,8 @@ impl Faults {
         let message = format!("unknown field `{}` {place}", shown(key.get_ref()));
         let label = match (near, home.as_deref()) {
             (Some(near), _) => format!("did you mean `{near}`?"),
-            (None, Some("")) => "it belongs at the top of the file".to_owned(),
-            (None, Some(home)) => format!("it belongs in {home}"),
+            (None, Some([])) => "it belongs at the top of the file".to_owned(),
+            (None, Some(tables)) => format!("it belongs in [{}]", tables.join(".")),
             (None, None) => "not a field of this table".to_owned(),
         };
         let help = format!("the fields here are {}", known.join(", "));
