@@ -9,12 +9,13 @@ pub mod analyze;
 pub mod candidate;
 pub mod cli;
 pub mod clock;
+pub mod decide;
 pub mod guard;
 pub mod host;
 pub mod plan;
 pub mod protocol;
 pub mod python;
-pub mod race;
+
 pub mod record;
 pub mod report;
 pub mod selftest;

@@ -195,12 +195,12 @@ fn a_record_is_explained_step_by_step() {
     let whole = run(&["explain", sample]);
     assert_eq!((whole.err.as_str(), whole.code), ("", Some(0)));
     let steps = [
-        "Host and validity\n",
-        "\nSearch: the best size of each engine\n",
-        "\nFinal: the engines' best, interleaved\n",
+        "Host\n",
+        "\nThe answer as it became\n",
+        "\nHow each candidate stands\n",
         "\nConclusion\n",
+        "\nSure? ",
         "\nWhy: ",
-        "\nLimit: ",
     ];
     let places: Vec<Option<usize>> = steps.iter().map(|step| whole.out.find(step)).collect();
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}\n{}", whole.out);

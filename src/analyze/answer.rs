@@ -1,110 +1,230 @@
-//! The conclusion for the candidates of one runtime.
+//! The answer of one runtime: the decision, made again from what the record holds.
 
-use super::compare::{self, is_of};
-use super::figures::{Figures, estimate, timed};
+use super::figures::Figures;
+use super::{Alternative, Answer, AsGood, Condition, Estimate, Group, Row, Status, pareto, reasons, scaling};
 use super::limit::{limit, task};
-use super::validity::Judged;
 use super::words::{percent, percent_exactly, time};
-use super::{Answer, Estimate, Group, Row, Status, Validity, pareto, scaling, why};
-use crate::candidate::{Candidate, Model, Simplicity, Sizes};
-use crate::race::{Judgement, MOST_CONFIDENCE, Rival, Standing};
-use crate::record::{FailedTasks, Phase, Record, Warning};
-use crate::stats::Interval;
-use crate::workload::{ErrorLimit, Goal};
-
-/// What the contest of one runtime came to.
-pub(super) struct Contest {
-    /// How it stands: by it a candidate may be named, or not.
-    judged: Judgement,
-    /// What is recommended.
-    pub(super) best: Option<usize>,
-    /// Equivalent to what the judgement names, itself among them, simplest first; one size an engine.
-    pub(super) equals: Vec<usize>,
-    /// Neither tied nor worse; one size an engine.
-    pub(super) unresolved: Vec<usize>,
-    /// Of those, whose engines' search for sizes was cut: what they were measured at may not be their best.
-    pub(super) cut: Vec<usize>,
-    /// The strongest that is worse.
-    runner_up: Option<usize>,
-    /// Sizes of which another one of the same engine stands for it.
-    superseded: Vec<usize>,
-}
-
-impl Contest {
-    /// The candidate that leads.
-    pub(super) fn leader(&self) -> usize {
-        self.judged.leader
-    }
-
-    /// The probability that nobody is better than what the judgement names by more than the margin.
-    pub(super) fn confidence(&self) -> f64 {
-        self.judged.confidence
-    }
-
-    fn rival(&self, one: usize) -> Option<&Rival> {
-        self.judged.rivals.iter().find(|rival| rival.candidate == one)
-    }
-}
+use crate::candidate::{Candidate, Model, Simplicity};
+use crate::decide::{CONFIDENCE, Decide, Finding, Outcome, RULES_VERSION, Standing};
+use crate::protocol::BlockKind;
+use crate::record::{BlockRecord, Ending, ExitReason, FailedTasks, RaceRecord, Record, observation};
+use crate::workload::ErrorLimit;
 
 /// The group of one runtime: its candidates' figures, compared.
-pub(super) fn group(record: &Record, runtime: &str, mut figures: Vec<Figures>, judged: &Judged) -> Group {
+pub(super) fn group(record: &Record, runtime: &str, mut figures: Vec<Figures>, disturbed: &[Condition]) -> Group {
     for one in &mut figures {
         one.row.status = status_alone(record, &one.row);
     }
-    let sound: Vec<Figures> = figures.iter().filter(|one| !is_failed(&one.row)).cloned().collect();
+    let sound: Vec<Figures> =
+        figures.iter().filter(|one| !matches!(one.row.status, Status::Failed { .. })).cloned().collect();
     let task = task(record, &sound);
     let limit = limit(record, &task);
-    let contest = contest(record, &figures, judged);
+    let race = record.races.iter().find(|race| race.runtime == runtime);
+    let found = race.and_then(|race| Some((replay(record, race)?, race))).filter(|(found, race)| {
+        // One candidate beside others that never ran was compared with nothing.
+        found.standings.len() > 1 || race.entries.len() == 1
+    });
     let mut rows: Vec<Row> = figures.into_iter().map(|one| one.row).collect();
     for row in &mut rows {
         let reached = row.throughput_per_s.zip(limit.as_ref());
         let share = reached.map(|(throughput, limit)| throughput.value / limit.throughput_per_s);
         row.limit_share = share.filter(|share| share.is_finite());
-        if let Some(contest) = &contest {
-            place(row, contest);
-        }
+    }
+    let tolerance = record.workload.objective.tolerance();
+    if let Some((found, race)) = &found {
+        place(&mut rows, &placed(found, race), tolerance.ln_1p());
     }
     pareto::mark(&mut rows);
-    let margin = contest.as_ref().map_or(judged.margins.usual, |contest| contest.judged.margin);
-    let deviation = contest.as_ref().and_then(|contest| contest.judged.deviation);
-    let curves = scaling::curves(record, &rows, margin.ln_1p());
+    let curves = scaling::curves(record, &rows, tolerance.ln_1p());
     rows.sort_by(|a, b| order(a).0.cmp(&order(b).0).then(order(b).1.total_cmp(&order(a).1)));
-    let answer = contest.as_ref().map_or_else(no_answer, |contest| answer(record, contest));
-    let why = why::why(
-        record,
-        &why::Evidence {
-            rows: &rows,
-            contest: contest.as_ref(),
-            limit: limit.as_ref(),
-            task,
-            judged,
-            margin: margin.ln_1p(),
-        },
-    );
-    Group { runtime: runtime.to_owned(), answer, why, limit, margin, deviation, rows, curves }
+    let deviation = found.as_ref().map(|(found, _)| found.deviation);
+    let answer = found.map(|(found, race)| {
+        let found = placed(&found, race);
+        let mut answer = answer(record, &rows, &found);
+        answer.reasons = reasons::reasons(record, &rows, &answer, limit.as_ref(), &task);
+        answer.conditions = reasons::conditions(record, &rows, &answer, &found, race, disturbed);
+        answer
+    });
+    Group { runtime: runtime.to_owned(), answer, limit, deviation, rows, curves }
 }
 
-fn no_answer() -> Answer {
-    Answer {
-        best: None,
-        ties: Vec::new(),
-        unresolved: Vec::new(),
-        models: Vec::new(),
-        lead: None,
-        at_cap: false,
-        confidence: None,
+/// The finding with the record's indices instead of the race's.
+fn placed(found: &Finding, race: &RaceRecord) -> Finding {
+    let base = race.first_candidate as usize;
+    let mut found = found.clone();
+    found.named += base;
+    found.may_be_simpler = found.may_be_simpler.map(|one| one + base);
+    for standing in &mut found.standings {
+        standing.candidate += base;
+    }
+    found
+}
+
+/// Feeds the race what it was fed, in the same order, and lets it look where it looked. `None` where nothing could be
+/// compared, or where the record was made under other rules.
+fn replay(record: &Record, race: &RaceRecord) -> Option<Finding> {
+    if race.rules_version != RULES_VERSION {
+        return None;
+    }
+    let base = race.first_candidate as usize;
+    let mut decide = Decide::new(&race.entries, race.rules);
+    let of_race = record.candidates.get(base..)?.iter().take_while(|one| one.candidate.runtime == race.runtime);
+    for one in of_race {
+        decide.enter(&one.candidate)?;
+    }
+    let mut rounds = 0..;
+    for look in &race.looks {
+        for round in rounds.by_ref().take_while(|round| *round <= look.round) {
+            feed(record, race, round, &mut decide);
+            if round == look.round {
+                break;
+            }
+        }
+        decide.look(look.elapsed_ns);
+    }
+    decide.finding()
+}
+
+/// Feeds what one round of a race came to.
+fn feed(record: &Record, race: &RaceRecord, round: u32, decide: &mut Decide) {
+    let base = race.first_candidate as usize;
+    let is_voided = record.rounds.get(round as usize).is_none_or(|round| round.voided);
+    let exits = || record.exits.iter().filter(move |exit| exit.round == round);
+    let within = |index: u32| (index as usize).checked_sub(base);
+    // As the session does: who failed is out at once, the others are told at the round's end.
+    for exit in exits().filter(|exit| exit.reason == ExitReason::Failed) {
+        if let Some(one) = within(exit.candidate) {
+            decide.feed(one, Outcome::Failed);
+        }
+    }
+    if is_voided {
+        return;
+    }
+    let order = record.rounds.get(round as usize).map(|round| round.order.as_slice()).unwrap_or_default();
+    for index in order {
+        let Some(one) = within(*index) else { continue };
+        let is_out = exits().any(|exit| exit.candidate == *index && exit.reason == ExitReason::Infeasible);
+        let outcome = if is_out { Outcome::Infeasible } else { outcome(record, *index as usize, round) };
+        decide.feed(one, outcome);
     }
 }
 
-fn is_failed(row: &Row) -> bool {
-    matches!(row.status, Status::Failed { .. })
+fn outcome(record: &Record, index: usize, round: u32) -> Outcome {
+    let Some(place) = record.candidates.get(index) else { return Outcome::Unknown };
+    let is_it = |block: &&BlockRecord| block.round == Some(round) && block.figures.kind == BlockKind::Timed;
+    let Some(block) = place.blocks.iter().find(is_it) else { return Outcome::Unknown };
+    let memory_bytes = place.memory_bytes(block.incarnation, record.calibration.baseline_bytes(&place.candidate.runtime));
+    observation(record.workload.objective.goal, block, memory_bytes).map_or(Outcome::Unknown, Outcome::Observed)
+}
+
+fn answer(record: &Record, rows: &[Row], found: &Finding) -> Answer {
+    let named = &record.candidates[found.named].candidate;
+    let Candidate { engine, start_method, sizes, .. } = named;
+    Answer {
+        model: named.model(),
+        engine: *engine,
+        start_method: *start_method,
+        workers: sizes.workers,
+        in_flight: sizes.in_flight,
+        chunk: sizes.chunk,
+        candidate: found.named as u32,
+        may_cost: found.loss.exp_m1(),
+        confidence: CONFIDENCE,
+        tried: found.standings.len() as u32,
+        as_good: as_good(record, rows, found),
+        next_model: next_model(record, found),
+        reasons: Vec::new(),
+        conditions: Vec::new(),
+    }
+}
+
+/// What is as good and less simple, one size an engine, simplest first.
+fn as_good(record: &Record, rows: &[Row], found: &Finding) -> Vec<AsGood> {
+    let is_as_good = |row: &&Row| row.status == Status::AsGood;
+    let mut good: Vec<(Simplicity, AsGood)> = rows
+        .iter()
+        .filter(is_as_good)
+        .filter_map(|row| {
+            let standing = found.standings.iter().find(|it| it.candidate == row.index as usize)?;
+            let simplicity = record.candidates[standing.candidate].candidate.simplicity();
+            Some((simplicity, AsGood { candidate: row.index, may_cost: standing.loss.exp_m1() }))
+        })
+        .collect();
+    good.sort_by_key(|(simplicity, _)| *simplicity);
+    good.into_iter().map(|(_, good)| good).collect()
+}
+
+/// The best of each other model, best first.
+fn next_model(record: &Record, found: &Finding) -> Vec<Alternative> {
+    let model = |one: usize| record.candidates[one].candidate.model();
+    let mut best: Vec<&Standing> = Vec::new();
+    for standing in &found.standings {
+        let of = model(standing.candidate);
+        match best.iter_mut().find(|known| model(known.candidate) == of) {
+            Some(known) if known.ratio < standing.ratio => *known = standing,
+            Some(_) => {}
+            None if of == model(found.named) => {}
+            None => best.push(standing),
+        }
+    }
+    best.sort_by(|one, other| other.ratio.total_cmp(&one.ratio));
+    let alternative = |standing: &Standing| Alternative {
+        model: model(standing.candidate),
+        candidate: standing.candidate as u32,
+        ratio: standing.ratio.exp(),
+        low: standing.low.exp(),
+        high: standing.high.exp(),
+    };
+    best.into_iter().map(alternative).collect()
+}
+
+/// Gives each row its status beside the others, and its ratio to what is named. Of an engine one size stands for it:
+/// what is named, else the simplest that is as good, else the best.
+fn place(rows: &mut [Row], found: &Finding, tolerance: f64) {
+    let standing = |row: &Row| found.standings.iter().find(|it| it.candidate == row.index as usize);
+    let mut order: Vec<usize> = (0..rows.len()).filter(|at| standing(&rows[*at]).is_some()).collect();
+    let rank = |row: &Row| {
+        let it = standing(row).copied();
+        let is_named = row.index as usize == found.named;
+        let is_good = it.is_some_and(|it| it.loss <= tolerance);
+        (!is_named, !is_good, if is_good { 0.0 } else { -it.map_or(0.0, |it| it.ratio) })
+    };
+    order.sort_by(|a, b| {
+        let (one, other) = (rank(&rows[*a]), rank(&rows[*b]));
+        let simpler = rows[*a].candidate.simplicity().cmp(&rows[*b].candidate.simplicity());
+        (one.0, one.1).cmp(&(other.0, other.1)).then(one.2.total_cmp(&other.2)).then(simpler)
+    });
+    let mut engines = Vec::new();
+    for at in order {
+        let Some(it) = standing(&rows[at]).copied() else { continue };
+        let row = &mut rows[at];
+        let value = |it: f64| it.exp();
+        row.relative = Some(Estimate { value: value(it.ratio), low: value(it.low), high: value(it.high) })
+            .filter(|ratio| ratio.value.is_finite() && ratio.low.is_finite() && ratio.high.is_finite());
+        if row.status != Status::Superseded {
+            continue;
+        }
+        let engine = (row.candidate.engine, row.candidate.start_method);
+        if engines.contains(&engine) {
+            continue;
+        }
+        engines.push(engine);
+        row.status = match () {
+            () if row.index as usize == found.named => Status::Best,
+            () if it.loss <= tolerance => Status::AsGood,
+            () if it.chance < 1.0 - CONFIDENCE => Status::Worse,
+            () => Status::Open,
+        };
+    }
 }
 
 /// What a candidate is whatever the others are.
 fn status_alone(record: &Record, row: &Row) -> Status {
-    if let Some(failure) = &record.candidates[row.index as usize].failure {
+    let place = &record.candidates[row.index as usize];
+    if let Some(failure) = &place.failure {
         return Status::Failed { reason: failure.to_string() };
     }
+    let is_out = record.exits.iter().any(|exit| exit.candidate == row.index && exit.reason == ExitReason::Infeasible);
     let limits = record.workload.objective.limits;
     if let (Some(p99), Some(most)) = (row.service.p99_ns, limits.p99_ns)
         && p99 > most
@@ -118,9 +238,12 @@ fn status_alone(record: &Record, row: &Row) -> Status {
         let (memory, most) = (bytesize::ByteSize(memory), bytesize::ByteSize(most));
         return Status::Infeasible { reason: format!("memory is {memory}, the limit is {most}") };
     }
-    let failed = record.candidates[row.index as usize].failed_tasks();
+    let failed = place.failed_tasks();
     if limits.errors.is_broken(failed.errors, failed.tasks) {
         return Status::Infeasible { reason: too_many_failed(failed, limits.errors) };
+    }
+    if is_out {
+        return Status::Infeasible { reason: "it broke a limit of the objective in a block".to_owned() };
     }
     Status::Superseded
 }
@@ -136,151 +259,11 @@ fn too_many_failed(failed: FailedTasks<'_>, limit: ErrorLimit) -> String {
     format!("{errors} of {tasks} tasks failed ({share}), the limit is {limit}{first}")
 }
 
-/// Compares those that met in the final. `None` when nobody can be compared.
-fn contest(record: &Record, figures: &[Figures], judged: &Judged) -> Option<Contest> {
-    let eligible = eligible(record, figures);
-    let simplicity = |one: usize| simplicity(record, one);
-    let judgement = match compare::contest(record, &eligible).judge(&judged.margins, simplicity) {
-        Some(judgement) => judgement,
-        // One that was measured alone has nobody to be compared with.
-        None => Judgement {
-            leader: *eligible.first()?,
-            best: *eligible.first()?,
-            confidence: 0.0,
-            rivals: Vec::new(),
-            margin: judged.margins.usual,
-            deviation: None,
-        },
-    };
-    let standing = |rival: &Rival| {
-        // It may be far better at a size that was not measured: no verdict on the engine.
-        if is_cut(record, rival.candidate) && rival.standing != Standing::Tied {
-            Standing::Unresolved
-        } else {
-            rival.standing
-        }
-    };
-    let superseded = superseded(record, &judgement);
-    let of = |wanted: Standing| {
-        let mut found: Vec<&Rival> = judgement.rivals.iter().filter(|rival| standing(rival) == wanted).collect();
-        found.retain(|rival| !superseded.contains(&rival.candidate));
-        found.sort_by_key(|rival| simplicity(rival.candidate));
-        found
-    };
-    let mut equals: Vec<usize> = of(Standing::Tied).iter().map(|rival| rival.candidate).collect();
-    equals.push(judgement.best);
-    equals.sort_by_key(|one| simplicity(*one));
-    let unresolved: Vec<usize> = of(Standing::Unresolved).iter().map(|rival| rival.candidate).collect();
-    let cut: Vec<usize> = unresolved.iter().copied().filter(|one| is_cut(record, *one)).collect();
-    let worse = of(Standing::Worse).into_iter().filter_map(|rival| Some((rival.candidate, rival.difference?.value)));
-    let runner_up = worse.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(one, _)| one);
-    let is_named = judged.validity != Validity::Invalid && !is_open(record, &judgement, &equals, &cut);
-    let best = is_named.then_some(judgement.best);
-    Some(Contest { judged: judgement, best, equals, unresolved, cut, runner_up, superseded })
-}
-
-/// Whether it is open which model is best: rivals of models that are not among the equals may be better beyond the
-/// margin, or at a size that was not measured. Which engine or size of one model it is may be open, and is said.
-fn is_open(record: &Record, judgement: &Judgement, equals: &[usize], cut: &[usize]) -> bool {
-    let model = |one: usize| record.candidates[one].candidate.model();
-    let is_other = |one: usize| !equals.iter().any(|equal| model(*equal) == model(one));
-    let others = judgement.rivals.iter().filter(|rival| is_other(rival.candidate));
-    let may_be_better: f64 = others.map(|rival| rival.probability).sum();
-    may_be_better > 1.0 - MOST_CONFIDENCE + 1e-9 || cut.iter().any(|one| is_other(*one))
-}
-
-/// The sizes for which another size of their engine stands: what is recommended, or else the one that stands best, and
-/// of those the simplest.
-fn superseded(record: &Record, judgement: &Judgement) -> Vec<usize> {
-    let rank = |rival: &Rival| match rival.standing {
-        Standing::Tied => 0,
-        Standing::Unresolved => 1,
-        Standing::Worse => 2,
-    };
-    let engine = |one: usize| {
-        let candidate = &record.candidates[one].candidate;
-        (candidate.engine, candidate.start_method)
-    };
-    let mut kept = vec![engine(judgement.best)];
-    let value = |rival: &Rival| rival.difference.map_or(f64::NEG_INFINITY, |difference| difference.value);
-    let mut rivals: Vec<&Rival> = judgement.rivals.iter().collect();
-    rivals.sort_by(|a, b| {
-        let by_value = value(b).total_cmp(&value(a));
-        let simpler = simplicity(record, a.candidate).cmp(&simplicity(record, b.candidate));
-        rank(a).cmp(&rank(b)).then(if rank(a) == 0 { simpler } else { by_value })
-    });
-    let mut superseded = Vec::new();
-    for rival in rivals {
-        if kept.contains(&engine(rival.candidate)) {
-            superseded.push(rival.candidate);
-        } else {
-            kept.push(engine(rival.candidate));
-        }
-    }
-    superseded
-}
-
-/// Who met in the final and neither failed nor broke a limit. If there was no final, a candidate that was
-/// measured alone.
-fn eligible(record: &Record, figures: &[Figures]) -> Vec<usize> {
-    // A 99th percentile of fewer samples is not compared.
-    let has_samples = |row: &Row| record.workload.objective.goal != Goal::P99 || row.service.p99_ns.is_some();
-    let is_sound = |row: &Row| row.status == Status::Superseded && row.blocks > 0 && has_samples(row);
-    let sound = || figures.iter().filter(|one| is_sound(&one.row));
-    let was_in_final = |index: usize| timed(&record.candidates[index]).any(|block| is_of(record, block, Phase::Final));
-    let finalists: Vec<usize> =
-        sound().map(|one| one.row.index as usize).filter(|index| was_in_final(*index)).collect();
-    match (finalists.is_empty(), sound().count(), sound().next()) {
-        (true, 1, Some(alone)) => vec![alone.row.index as usize],
-        _ => finalists,
-    }
-}
-
-/// Whether the budget ended the search for the best size of this candidate's engine.
-fn is_cut(record: &Record, index: usize) -> bool {
-    let candidate = Candidate { sizes: Sizes::default(), ..record.candidates[index].candidate.clone() };
-    let name = candidate.short();
-    record.warnings.iter().any(|warning| match warning {
-        Warning::SearchCut { runtime, engines } => *runtime == candidate.runtime && engines.contains(&name),
-        _ => false,
-    })
-}
-
-/// The order in which equivalent candidates are named.
-fn simplicity(record: &Record, one: usize) -> Simplicity {
-    record.candidates[one].candidate.simplicity()
-}
-
-/// Gives a row its status, and its ratio to what the judgement names.
-fn place(row: &mut Row, contest: &Contest) {
-    let index = row.index as usize;
-    let reference = contest.judged.best;
-    let is_equal = contest.equals.contains(&index);
-    if contest.best == Some(index) {
-        row.status = Status::Best;
-    } else if row.status == Status::Superseded && !contest.superseded.contains(&index) {
-        let is_unresolved = contest.unresolved.contains(&index) || (contest.best.is_none() && is_equal);
-        if is_unresolved {
-            row.status = Status::Unresolved;
-        } else if is_equal {
-            row.status = Status::Tied;
-        } else if contest.rival(index).is_some() {
-            row.status = Status::Worse;
-        }
-    }
-    row.relative = if index == reference {
-        Some(Estimate { value: 1.0, low: 1.0, high: 1.0 })
-    } else {
-        let difference = contest.rival(index).and_then(|rival| rival.difference);
-        difference.and_then(|difference| estimate(difference.interval(0.95).exp()))
-    };
-}
-
 /// Best first, then by what they reached, then those that are out.
 fn order(row: &Row) -> (u8, f64) {
     let class = match row.status {
         Status::Best => 0,
-        Status::Tied | Status::Unresolved | Status::Worse => 1,
+        Status::AsGood | Status::Open | Status::Worse => 1,
         Status::Superseded => 2,
         Status::Infeasible { .. } => 3,
         Status::Failed { .. } => 4,
@@ -290,43 +273,18 @@ fn order(row: &Row) -> (u8, f64) {
     (class, relative.unwrap_or_else(reached))
 }
 
-fn answer(record: &Record, contest: &Contest) -> Answer {
-    let indices = |of: &[usize]| of.iter().map(|one| *one as u32).collect::<Vec<u32>>();
-    let Some(best) = contest.best else {
-        let mut open: Vec<usize> = contest.equals.iter().chain(&contest.unresolved).copied().collect();
-        open.sort_by_key(|one| simplicity(record, *one));
-        return Answer { unresolved: indices(&open), confidence: Some(contest.confidence()), ..no_answer() };
-    };
-    let ties: Vec<usize> = contest.equals.iter().copied().filter(|one| *one != best).collect();
-    let mut models: Vec<Model> = contest.equals.iter().map(|one| record.candidates[*one].candidate.model()).collect();
+/// The models of an answer and of what is as good, simplest first, each once.
+#[must_use]
+pub fn models(record: &Record, answer: &Answer) -> Vec<Model> {
+    let model = |one: u32| record.candidates.get(one as usize).map(|place| place.candidate.model());
+    let good = answer.as_good.iter().filter_map(|good| model(good.candidate));
+    let mut models: Vec<Model> = std::iter::once(answer.model).chain(good).collect();
     models.sort_unstable();
     models.dedup();
-    let lead = contest.runner_up.and_then(|runner_up| {
-        let Interval { value, low, high } = contest.rival(runner_up)?.difference?.interval(0.95);
-        estimate(Interval { value: -value, low: -high, high: -low }.exp())
-    });
-    Answer {
-        best: Some(best as u32),
-        ties: indices(&ties),
-        unresolved: indices(&contest.unresolved),
-        models,
-        lead,
-        at_cap: is_at_cap(record, best),
-        confidence: Some(contest.confidence()),
-    }
+    models
 }
 
-/// Whether a candidate has the largest size of its ladder.
-fn is_at_cap(record: &Record, index: usize) -> bool {
-    let candidate = &record.candidates[index].candidate;
-    let entry =
-        record.plan.entries.iter().find(|entry| entry.engine == candidate.engine && entry.runtime == candidate.runtime);
-    entry.is_some_and(|entry| {
-        let (ladder, size) = if entry.in_flight.is_empty() {
-            (&entry.workers, candidate.sizes.workers)
-        } else {
-            (&entry.in_flight, candidate.sizes.in_flight)
-        };
-        ladder.len() > 1 && size >= ladder.last().copied()
-    })
+/// Whether a race had all the time that it wanted.
+pub(super) fn is_cut(race: &RaceRecord) -> bool {
+    matches!(race.ending, Ending::BudgetSpent | Ending::CallsSpent | Ending::Interrupted)
 }

@@ -3,8 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::words::time;
-use super::{Estimate, Row, Status};
+use super::{Estimate, Reason, Row, Status};
 use crate::candidate::{Candidate, Model, Sizes};
 use crate::record::{Record, Sweep, SweepPoint};
 use crate::workload::Goal;
@@ -70,7 +69,7 @@ fn crossing(one: &SweepPoint, other: &SweepPoint) -> Option<f64> {
 }
 
 /// Where along the computation of a task the answer of this runtime changes, from its sweep.
-pub(super) fn along_computation(record: &Record, runtime: &str, margin: f64) -> Option<String> {
+pub(super) fn along_computation(record: &Record, runtime: &str, margin: f64) -> Option<Reason> {
     record.sweeps.iter().find_map(|sweep| {
         let of = |one: u32| record.candidates.get(one as usize).map(|place| &place.candidate);
         let (left, right) = (of(sweep.left)?, of(sweep.right)?);
@@ -78,29 +77,13 @@ pub(super) fn along_computation(record: &Record, runtime: &str, margin: f64) -> 
     })
 }
 
-fn swept(sweep: &Sweep, left: Model, right: Model, margin: f64) -> Option<String> {
+fn swept(sweep: &Sweep, left: Model, right: Model, margin: f64) -> Option<Reason> {
     let found = flip(&sweep.points, margin)?;
     let (above, below) = match found.above {
         Side::Left => (left, right),
         Side::Right => (right, left),
     };
-    let (from, to) = found.measured_ns;
-    let at = time(found.at_ns);
-    Some(format!(
-        "{} from {at} of CPU per task, {below} below (measured at {} and {})",
-        win(above),
-        time(from),
-        time(to)
-    ))
-}
-
-/// `threads win`, `async wins`.
-pub(super) fn win(model: Model) -> String {
-    let verb = match model {
-        Model::Threads | Model::Processes | Model::Interpreters => "win",
-        Model::Sequential | Model::Async | Model::AsyncThreads | Model::AsyncProcesses => "wins",
-    };
-    format!("{model} {verb}")
+    Some(Reason::FlipsWithCpu { above, below, at_ns: found.at_ns, measured_ns: found.measured_ns })
 }
 
 /// The throughput of an engine by how many tasks it has in flight, the best where several sizes have as many.
@@ -108,7 +91,7 @@ type Reach = BTreeMap<u32, Estimate>;
 
 /// Where along the sizes that were measured the engine of `best` and one of another model change places: of several
 /// the one that reaches most. Throughput alone is compared, where it is what is wanted.
-pub(super) fn along_sizes(record: &Record, rows: &[Row], best: usize, margin: f64) -> Option<String> {
+pub(super) fn along_sizes(record: &Record, rows: &[Row], best: usize, margin: f64) -> Option<Reason> {
     if record.workload.objective.goal != Goal::Throughput {
         return None;
     }
@@ -138,10 +121,9 @@ pub(super) fn along_sizes(record: &Record, rows: &[Row], best: usize, margin: f6
             Side::Left => (&rival.0, &own.0),
             Side::Right => (&own.0, &rival.0),
         };
-        let has_flight = below.engine.axes().in_flight || above.engine.axes().in_flight;
-        let unit = if has_flight { "in flight" } else { "workers" };
+        let in_flight = below.engine.axes().in_flight || above.engine.axes().in_flight;
         let (low, high) = turn.measured;
-        Some(format!("{} up to {low} {unit}, {} from {high}", win(below.model()), above.model()))
+        Some(Reason::FlipsWithSize { below: below.model(), above: above.model(), low, high, in_flight })
     })
 }
 
@@ -220,12 +202,14 @@ mod tests {
     fn a_flip_is_told_with_what_was_measured() {
         let told = |ratios: &[(f64, f64)]| {
             let sweep = Sweep { axis: SweepAxis::TaskCpu, left: 0, right: 1, points: points(ratios) };
-            swept(&sweep, Model::Processes, Model::Sequential, MARGIN)
+            match swept(&sweep, Model::Processes, Model::Sequential, MARGIN) {
+                Some(Reason::FlipsWithCpu { above, below, measured_ns, .. }) => Some((above, below, measured_ns)),
+                _ => None,
+            }
         };
-        let processes = "processes win from 0.2 ms of CPU per task, sequential below (measured at 0.1 ms and 0.4 ms)";
-        assert_eq!(told(&[(0.5, 0.1), (2.0, 0.1)]).as_deref(), Some(processes));
-        let sequential = "sequential wins from 0.2 ms of CPU per task, processes below (measured at 0.1 ms and 0.4 ms)";
-        assert_eq!(told(&[(2.0, 0.1), (0.5, 0.1)]).as_deref(), Some(sequential));
+        let measured = (1e5, 4e5);
+        assert_eq!(told(&[(0.5, 0.1), (2.0, 0.1)]), Some((Model::Processes, Model::Sequential, measured)));
+        assert_eq!(told(&[(2.0, 0.1), (0.5, 0.1)]), Some((Model::Sequential, Model::Processes, measured)));
         assert_eq!(told(&[(2.0, 0.1), (2.5, 0.1)]), None);
     }
 

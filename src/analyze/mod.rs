@@ -1,40 +1,40 @@
 //! Analysis: a record becomes a verdict. Pure, so a stored record gives the verdict of the live one.
 //!
-//! Engines are compared by the rounds of the final alone, one size each; the rounds of the search give
-//! the figures of the other sizes, and how the work scales.
+//! What is named is the answer of [`crate::decide`], made again from the record's blocks; the figures of each
+//! candidate, how its engine scales and what the host allows stand beside it, and the reasons are data.
 
 mod answer;
 mod compare;
+mod disturbance;
 mod figures;
 mod flip;
 mod limit;
-mod load;
 mod pareto;
+mod reasons;
 mod runtimes;
 mod scaling;
 #[cfg(test)]
 mod tests;
 mod usl;
-mod validity;
-mod why;
 mod words;
 
+pub use answer::models;
 pub use flip::{Flip, Side, flip, side};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::candidate::{Candidate, Model};
+use crate::candidate::{Candidate, Engine, Model, StartMethod};
+use crate::decide::RULES_VERSION;
 use crate::record::Record;
 
-/// The verdict on a record. Total: whatever the record lacks, the answer is then "no clear winner", with
-/// the reason in `why`.
+/// The verdict on a record. Total: whatever the record lacks, a group then has no answer.
 #[must_use]
 pub fn analyze(record: &Record) -> Verdict {
-    let (whole, counted) = (record, record.counted());
+    let counted = record.counted();
     let record = counted.as_ref();
     let all: Vec<figures::Figures> = (0..record.candidates.len()).map(|one| figures::of(record, one)).collect();
-    let judged = validity::judge(record, &all);
+    let disturbed = disturbance::conditions(record, &all);
     let mut runtimes: Vec<&str> = Vec::new();
     for candidate in record.candidates.iter().map(|one| &one.candidate) {
         if !runtimes.contains(&candidate.runtime.as_str()) {
@@ -46,41 +46,28 @@ pub fn analyze(record: &Record) -> Verdict {
         .map(|runtime| {
             let of_runtime: Vec<figures::Figures> =
                 all.iter().filter(|one| one.row.candidate.runtime == runtime).cloned().collect();
-            let mut group = answer::group(record, runtime, of_runtime, &judged);
-            if let Some(sentence) = load::dependence(whole, runtime) {
-                group.why = format!("{}; {sentence}", group.why);
-            }
-            group
+            answer::group(record, runtime, of_runtime, &disturbed)
         })
         .collect();
-    let (validity, validity_reasons) = steadiness(judged, &groups);
-    let margin = groups.iter().map(|group| group.margin).fold(0.0, f64::max);
     let runtimes = runtimes::standings(record, &groups);
-    Verdict { validity, validity_reasons, margin, groups, runtimes }
-}
-
-/// The validity with its reasons, where blocks that differ too much in pairs make a session noisy.
-fn steadiness(judged: validity::Judged, groups: &[Group]) -> (Validity, Vec<String>) {
-    let validity::Judged { mut validity, mut reasons, margins } = judged;
-    let is_widened = |group: &&Group| group.margin > margins.usual;
-    let deviations = groups.iter().filter(is_widened).filter_map(|group| group.deviation);
-    if let (Some(deviation), Validity::Valid) = (deviations.max_by(f64::total_cmp), validity) {
-        validity = Validity::Noisy;
-        reasons.push(validity::unsteady(deviation, &margins));
+    Verdict {
+        rules_version: RULES_VERSION,
+        tolerance: record.workload.objective.tolerance(),
+        is_disturbed: !disturbed.is_empty(),
+        groups,
+        runtimes,
     }
-    (validity, reasons)
 }
 
 /// What a record says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
-    /// Whether the session can be believed.
-    pub validity: Validity,
-    /// Why it is not `valid`; empty when it is.
-    pub validity_reasons: Vec<String>,
-    /// The relative difference below which candidates were taken as equivalent: the margin that the user wrote, or
-    /// 3 %, on a quiet host 2 %; at least 5 % on a noisy one. Of several groups, the largest.
-    pub margin: f64,
+    /// The version of the rules by which the answers were found.
+    pub rules_version: u32,
+    /// What an answer may cost to be `sure`, as a ratio: 0.05 is 5 %.
+    pub tolerance: f64,
+    /// Whether the host was disturbed: its conditions say by what.
+    pub is_disturbed: bool,
     /// One group a runtime; candidates are compared within a runtime.
     pub groups: Vec<Group>,
     /// How the runtimes stand to each other; empty where there is but one.
@@ -100,33 +87,16 @@ pub struct RuntimeStanding {
     pub note: Option<String>,
 }
 
-/// Whether a session can be believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Validity {
-    /// Nothing seen speaks against it.
-    Valid,
-    /// The host was disturbed; the answer stands with a wider margin.
-    Noisy,
-    /// No answer may be given.
-    Invalid,
-}
-
 /// The candidates of one runtime, compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Group {
     /// The runtime.
     pub runtime: String,
-    /// The conclusion.
-    pub answer: Answer,
-    /// Why, from what was measured: one or two sentences.
-    pub why: String,
+    /// What to use; `None` where nothing could be compared.
+    pub answer: Option<Answer>,
     /// The throughput (tasks/s) that this host allows at best for this task, and what sets it.
     pub limit: Option<HostLimit>,
-    /// The relative difference below which its candidates were taken as equivalent.
-    pub margin: f64,
-    /// By how much the difference of two candidates varies from round to round (logarithm); `None` where too little
-    /// ran.
+    /// By how much blocks of one round vary (logarithm); `None` where too little ran.
     pub deviation: Option<f64>,
     /// Every candidate measured, best first; failed ones last.
     pub rows: Vec<Row>,
@@ -134,24 +104,229 @@ pub struct Group {
     pub curves: Vec<Curve>,
 }
 
-/// The conclusion for one runtime. Indices point into the record's `candidates`.
+/// The answer for one runtime: the simplest candidate that nothing tried beats by more than the tolerance, or, where
+/// the time did not suffice for one, the one that may cost least. Candidates are indices into the record's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Answer {
-    /// What is recommended: of a tie the simplest model, the smallest size. `None` is "no clear winner".
-    pub best: Option<u32>,
-    /// What is equivalent to it in practice, simplest first, without `best`.
-    pub ties: Vec<u32>,
-    /// What is neither worse nor tied: the data do not decide.
-    pub unresolved: Vec<u32>,
-    /// The models of `best` and its ties, simplest first, without repetition.
-    pub models: Vec<Model>,
-    /// `best` over the strongest candidate that is neither tied nor unresolved (1.25 is 25 % better).
-    pub lead: Option<Estimate>,
-    /// Whether `best` has the largest size that its caps allow, so that more might be better.
-    pub at_cap: bool,
-    /// The probability that no other candidate is better than `best` by more than the margin, never stated above
-    /// 0.95; `None` where nothing could be compared.
-    pub confidence: Option<f64>,
+    /// The model.
+    pub model: Model,
+    /// The engine.
+    pub engine: Engine,
+    /// How its worker processes begin, where there is a choice.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub start_method: Option<StartMethod>,
+    /// Its workers.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub workers: Option<u32>,
+    /// Its tasks in flight.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub in_flight: Option<u32>,
+    /// Its tasks in a chunk.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub chunk: Option<u32>,
+    /// The candidate.
+    pub candidate: u32,
+    /// By how much the best of all that was considered may be better, at most, as a ratio: 0.03 is 3 %.
+    pub may_cost: f64,
+    /// The probability with which `may_cost` holds.
+    pub confidence: f64,
+    /// How many candidates were measured.
+    pub tried: u32,
+    /// What is as good and less simple, one size an engine, simplest first.
+    pub as_good: Vec<AsGood>,
+    /// The best of each other model, best first.
+    pub next_model: Vec<Alternative>,
+    /// Why, from what was measured.
+    pub reasons: Vec<Reason>,
+    /// What it depends on, and what is not known of it.
+    pub conditions: Vec<Condition>,
+}
+
+/// How sure an answer is, by what it may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Sureness {
+    /// It may cost at most the tolerance.
+    Sure,
+    /// At most three times that.
+    Likely,
+    /// More.
+    Rough,
+}
+
+impl Answer {
+    /// How sure it is, with this tolerance.
+    #[must_use]
+    pub fn sureness(&self, tolerance: f64) -> Sureness {
+        // A rounding error is no doubt.
+        let times = self.may_cost / tolerance - 1e-9;
+        match times {
+            times if times <= 1.0 => Sureness::Sure,
+            times if times <= 3.0 => Sureness::Likely,
+            _ => Sureness::Rough,
+        }
+    }
+}
+
+/// A candidate that is as good as the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AsGood {
+    /// The candidate.
+    pub candidate: u32,
+    /// What it may cost at most, as a ratio.
+    pub may_cost: f64,
+}
+
+/// The best candidate of another model.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Alternative {
+    /// The model.
+    pub model: Model,
+    /// The candidate.
+    pub candidate: u32,
+    /// Its objective over the answer's, more is better.
+    pub ratio: f64,
+    /// The lower end of the 95 % interval.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+}
+
+/// Why an answer is what it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum Reason {
+    /// A task mostly waits.
+    Waits {
+        /// The share of its time.
+        share: f64,
+        /// CPU time of a task.
+        cpu_ns: f64,
+        /// Its service time alone.
+        latency_ns: f64,
+    },
+    /// A task mostly computes.
+    Computes {
+        /// The share of its time.
+        share: f64,
+        /// Cores that can be had.
+        cores: f64,
+        /// What two threads do beside one, where both were measured.
+        two_threads: Option<f64>,
+        /// Whether a global interpreter lock was in force.
+        lock: Option<bool>,
+    },
+    /// A section of each task runs alone.
+    SerialSection {
+        /// Whether it is a lock; else the consumer of a queue.
+        is_lock: bool,
+        /// The time of the section.
+        section_ns: f64,
+        /// A task's service time alone.
+        latency_ns: f64,
+        /// Tasks per second that no engine can exceed.
+        most_per_s: f64,
+    },
+    /// The answer reaches this share of what the host allows.
+    Reaches {
+        /// The share.
+        share: f64,
+        /// What sets the limit.
+        limit: LimitKind,
+        /// Tasks that the answer has in flight.
+        concurrency: u32,
+    },
+    /// What crosses to other processes takes a large part of a task.
+    Pickling {
+        /// Time a task, both ways, at both ends.
+        ns: f64,
+        /// Bytes a task.
+        bytes: f64,
+    },
+    /// A task blocks an event loop.
+    Stalls {
+        /// The engine of the loop.
+        engine: Engine,
+        /// The user's function that does so, where it is known.
+        function: Option<String>,
+        /// The longest that the loop was late.
+        stall_ns: u64,
+    },
+    /// With another computation in a task another model is better.
+    FlipsWithCpu {
+        /// The better model above.
+        above: Model,
+        /// The better model below.
+        below: Model,
+        /// CPU time of a task at which both are equal.
+        at_ns: f64,
+        /// The nearest points that were measured, below and above.
+        measured_ns: (f64, f64),
+    },
+    /// At other sizes another model is better.
+    FlipsWithSize {
+        /// The better model up to `low`.
+        below: Model,
+        /// The better model from `high` on.
+        above: Model,
+        /// The largest size at which the one is better.
+        low: u32,
+        /// The smallest size at which the other is.
+        high: u32,
+        /// Whether sizes are tasks in flight; else workers.
+        in_flight: bool,
+    },
+}
+
+/// What an answer depends on, or what is not known of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "condition", rename_all = "snake_case")]
+pub enum Condition {
+    /// Processes that do not belong to the session used this share of the CPU time.
+    OtherProcesses {
+        /// The share.
+        share: f64,
+    },
+    /// The hypervisor took this share of the CPU time.
+    StolenCpu {
+        /// The share.
+        share: f64,
+    },
+    /// Histograms of the record cannot be read.
+    UnreadableHistograms {
+        /// How many.
+        count: u64,
+    },
+    /// Candidates failed and were not compared.
+    FailedCandidates {
+        /// How many.
+        count: u32,
+    },
+    /// Sizes beside the answer's were not measured.
+    NeighboursNotMeasured {},
+    /// The budget ended before the answer was as good as wished.
+    BudgetSpent {},
+    /// The tasks that may be run ended before that.
+    CallsSpent {},
+    /// The user ended the session before that.
+    Interrupted {},
+    /// Something simpler may be good enough, too.
+    MayBeSimpler {
+        /// The candidate.
+        candidate: u32,
+    },
+    /// The answer has the largest size that was allowed.
+    AtCap {
+        /// The size.
+        size: u32,
+    },
+    /// Limits of the objective could not be checked.
+    UncheckedLimit {
+        /// The limit on the 99th percentile.
+        p99: bool,
+        /// The limit on memory.
+        memory: bool,
+    },
 }
 
 /// How one engine's throughput grows along one of its axes, at the sizes that were measured.
@@ -246,8 +421,7 @@ pub struct Row {
     pub incarnations: u32,
     /// Tasks per second.
     pub throughput_per_s: Option<Estimate>,
-    /// Its objective over that of `best` (without one, of the candidate that leads), paired within
-    /// rounds, more is better (0.8 is 20 % worse).
+    /// Its objective over that of the answer, more is better (0.8 is 20 % worse).
     pub relative: Option<Estimate>,
     /// Service times.
     pub service: Percentiles,
@@ -296,13 +470,13 @@ pub struct Row {
 pub enum Status {
     /// It is recommended.
     Best,
-    /// It is equivalent to the best in practice.
-    Tied,
-    /// It is worse.
+    /// It costs at most the tolerance, too.
+    AsGood,
+    /// It costs more than the tolerance.
     Worse,
-    /// The data do not decide.
-    Unresolved,
-    /// Another size of the same engine was preferred.
+    /// It may or may not.
+    Open,
+    /// Another size of the same engine stands for it.
     Superseded,
     /// It broke a limit of the objective.
     Infeasible {

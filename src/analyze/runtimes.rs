@@ -43,7 +43,7 @@ impl<'a> Runner<'a> {
         let is_calibrated = record.workload.steps.iter().filter_map(Step::cpu).any(|cpu| cpu.time_ns.is_some());
         Runner {
             group,
-            candidate: in_phase.or(group.answer.best.map(|best| best as usize)),
+            candidate: in_phase.or(group.answer.as_ref().map(|answer| answer.candidate as usize)),
             calibration,
             work: calibration.filter(|_| is_calibrated).map(|calibration| calibration.hello.language.as_str()),
         }

@@ -7,11 +7,6 @@ pub(super) fn time(ns: f64) -> String {
     format!("{} {name}", digits(ns / unit))
 }
 
-/// A rate: `500/s`.
-pub(super) fn rate(per_s: f64) -> String {
-    format!("{}/s", digits(per_s))
-}
-
 /// A share: `97 %`.
 pub(super) fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
@@ -41,6 +36,6 @@ mod tests {
         let found: Vec<String> = [41e6, 10.1e6, 0.2e6, 350.0, 2e9, 0.0].into_iter().map(time).collect();
         assert_eq!(found, ["41 ms", "10.1 ms", "0.2 ms", "0.35 us", "2 s", "0 ns"]);
         assert_eq!([percent_exactly(0.001), percent_exactly(0.07)], ["0.1 %", "7 %"]);
-        assert_eq!((rate(500.0), percent(0.966)), ("500/s".to_owned(), "97 %".to_owned()));
+        assert_eq!(percent(0.966), "97 %");
     }
 }

@@ -9,23 +9,12 @@ use crate::candidate::{Engine, Model, RUST, StartMethod};
 use crate::plan::Settings;
 use crate::workload::{self, Code, Items};
 
-/// The time for one workload on one runtime when the user names none.
-const BUDGET: Duration = Duration::from_secs(55);
-/// The time for each further runtime.
-const BUDGET_OF_FURTHER: Duration = Duration::from_secs(30);
-/// The time for all shipped workloads together, on one runtime, when the user names none.
-const BUDGET_OF_ALL: Duration = Duration::from_secs(300);
-/// The time for each further runtime.
-const BUDGET_OF_ALL_FURTHER: Duration = Duration::from_secs(200);
+/// The time for one workload on one runtime when the user names none. It is rarely used up.
+const BUDGET: Duration = Duration::from_secs(20);
 
 /// The time for one workload on so many runtimes when the user names none.
 pub(super) fn usual_budget(runtimes: u32) -> Duration {
-    BUDGET + BUDGET_OF_FURTHER.saturating_mul(runtimes.saturating_sub(1))
-}
-
-/// The time for all shipped workloads together, on so many runtimes, when the user names none.
-pub(super) fn usual_budget_of_all(runtimes: u32) -> Duration {
-    BUDGET_OF_ALL + BUDGET_OF_ALL_FURTHER.saturating_mul(runtimes.saturating_sub(1))
+    BUDGET.saturating_mul(runtimes.max(1))
 }
 
 /// Which interpreters are looked for.
@@ -70,6 +59,13 @@ pub(super) struct Selection {
     seed: u64,
     #[arg(long, value_name = "TIME", value_parser = budget, help = budget_help())]
     pub(super) budget: Option<Duration>,
+    /// What the answer may cost to be sure: nothing tried is better by more than this [default: the workload's
+    /// `tolerance`, or 5%]
+    #[arg(long, value_name = "PERCENT", value_parser = tolerance)]
+    pub(super) tolerance: Option<f64>,
+    /// End with code 1 where a candidate failed, though there is an answer
+    #[arg(long)]
+    pub(super) strict: bool,
     /// Let tasks reach targets beyond this host
     #[arg(long)]
     pub(super) allow_remote: bool,
@@ -88,6 +84,7 @@ impl Selection {
             chunk: self.chunk.clone(),
             budget_ns: u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX),
             seed: self.seed,
+            sweeps: false,
         }
     }
 
@@ -178,20 +175,23 @@ pub(super) struct Saved {
 }
 
 fn budget_help() -> String {
-    let time = humantime::format_duration;
     format!(
-        "How long it may take in all, e.g. 20s or 5m [default: {} a workload and {} more for each further runtime; \
-         for all that are shipped {} and {} more]",
-        time(BUDGET),
-        time(BUDGET_OF_FURTHER),
-        time(BUDGET_OF_ALL),
-        time(BUDGET_OF_ALL_FURTHER)
+        "How long it may take in all, e.g. 10s or 5m [default: {} for each workload and runtime; it is rarely used up]",
+        humantime::format_duration(BUDGET)
     )
 }
 
 fn models_help() -> String {
     let names: Vec<&str> = Model::ALL.iter().map(|model| model.name()).collect();
     format!("Only these models: {}", names.join(", "))
+}
+
+/// A share between 0.1 % and 50 %, as a ratio.
+fn tolerance(text: &str) -> Result<f64, String> {
+    let advice = "write a percentage from 0.1% to 50%, e.g. 5%";
+    let number = text.strip_suffix('%').ok_or_else(|| format!("`%` is missing: {advice}"))?;
+    let percent: f64 = number.trim().parse().map_err(|error| format!("{error}: {advice}"))?;
+    if (0.1..=50.0).contains(&percent) { Ok(percent / 100.0) } else { Err(advice.to_owned()) }
 }
 
 fn budget(text: &str) -> Result<Duration, String> {
@@ -211,10 +211,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_tolerance_is_a_percentage() {
+        assert_eq!((tolerance("5%"), tolerance("0.5 %")), (Ok(0.05), Ok(0.005)));
+        for wrong in ["5", "0%", "60%", "-1%", "x%", "NaN%"] {
+            assert!(tolerance(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn a_further_runtime_gets_time_of_its_own() {
         let seconds: Vec<u64> = (1..4).map(|runtimes| usual_budget(runtimes).as_secs()).collect();
-        assert_eq!(seconds, [55, 85, 115]);
-        let seconds: Vec<u64> = (1..4).map(|runtimes| usual_budget_of_all(runtimes).as_secs()).collect();
-        assert_eq!(seconds, [300, 500, 700]);
+        assert_eq!(seconds, [20, 40, 60]);
     }
 }

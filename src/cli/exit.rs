@@ -5,12 +5,12 @@
 pub enum Exit {
     /// All is well: a question was answered.
     Fine,
-    /// There is an answer, but a candidate failed.
+    /// There is an answer, but a candidate failed, and `--strict` was given.
     CandidateFailed,
+    /// There is an answer, but the host was disturbed: its conditions say what that does to it.
+    Disturbed,
     /// There is no answer: nothing could be compared, or a law of the self-test does not hold.
     NoAnswer,
-    /// The session cannot be believed, so that no answer is given.
-    Invalid,
     /// Bad input or usage: nothing was run.
     Usage,
     /// Results could not be written.
@@ -26,8 +26,8 @@ impl Exit {
     pub const ALL: [Exit; 8] = [
         Exit::Fine,
         Exit::CandidateFailed,
+        Exit::Disturbed,
         Exit::NoAnswer,
-        Exit::Invalid,
         Exit::Usage,
         Exit::Output,
         Exit::Interrupted,
@@ -42,7 +42,7 @@ impl Exit {
             Exit::CandidateFailed => 1,
             Exit::Usage => 2,
             Exit::NoAnswer => 3,
-            Exit::Invalid => 4,
+            Exit::Disturbed => 4,
             Exit::Internal => 70,
             Exit::Output => 74,
             Exit::Interrupted => 130,
@@ -54,10 +54,10 @@ impl Exit {
     pub const fn meaning(self) -> &'static str {
         match self {
             Exit::Fine => "fine",
-            Exit::CandidateFailed => "answered, but a candidate failed",
+            Exit::CandidateFailed => "answered, but a candidate failed (with --strict)",
             Exit::Usage => "bad input or usage, nothing was run",
             Exit::NoAnswer => "no answer",
-            Exit::Invalid => "an invalid session: the host was too disturbed for an answer",
+            Exit::Disturbed => "answered on a disturbed host: the answer says what that does to it",
             Exit::Internal => "a fault of conbench",
             Exit::Output => "results could not be written",
             Exit::Interrupted => "interrupted by a signal",
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn the_codes_are_the_documented_ones() {
         let codes: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
-        assert_eq!(codes, [0, 1, 3, 4, 2, 74, 130, 70]);
+        assert_eq!(codes, [0, 1, 4, 3, 2, 74, 130, 70]);
         assert_eq!(Exit::Fine.max(Exit::CandidateFailed).max(Exit::Interrupted), Exit::Interrupted);
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::args::{self, Format, Selection, Shown};
 use super::progress::Progress;
 use super::{Exit, Failure, Runtimes, Terminal, seams, signals, terminal};
-use crate::analyze::{self, Validity};
+use crate::analyze;
 use crate::host::Facts;
 use crate::plan::{Plan, Settings};
 use crate::record::{self, Ending, Record};
@@ -23,6 +23,8 @@ pub(super) struct Measuring<'a> {
     pub(super) planning: Planning<'a>,
     pub(super) output: Option<PathBuf>,
     pub(super) interrupted: Arc<AtomicBool>,
+    /// Whether to measure, after an answer, how it changes with the task.
+    pub(super) sweeps: bool,
 }
 
 impl<'a> Measuring<'a> {
@@ -38,12 +40,14 @@ impl<'a> Measuring<'a> {
         // Before signals are watched: until then, one ends this program, and with it the interpreter that it asks.
         let planning = Planning::prepare(terminal, selection)?;
         let interrupted = signals::watch().map_err(Failure::Signals)?;
-        Ok(Measuring { terminal, planning, output, interrupted })
+        Ok(Measuring { terminal, planning, output, interrupted, sweeps: false })
     }
 
     /// Measures a workload, behind those that are done.
-    pub(super) fn measure(&self, workload: Workload, budget: Duration, done: &[Judged]) -> Result<Judged, Failure> {
-        let settings = self.planning.settings(budget);
+    pub(super) fn measure(&self, mut workload: Workload, budget: Duration, done: &[Judged]) -> Result<Judged, Failure> {
+        let selection = self.planning.selection;
+        workload.objective.tolerance = selection.tolerance.or(workload.objective.tolerance);
+        let settings = Settings { sweeps: self.sweeps, ..self.planning.settings(budget) };
         let plan = self.planning.plan(&workload, budget)?;
         for note in &plan.notes {
             self.terminal.warn(&format!("{}: {}", report::plain(&workload.name), report::plain(note)));
@@ -61,6 +65,11 @@ impl<'a> Measuring<'a> {
         let measured = seams::measure(session, &mut progress);
         progress.finish();
         Ok(judged(measured.map_err(Failure::Session)?))
+    }
+
+    /// The code that a record ends with.
+    pub(super) fn exit(&self, judged: &Judged) -> Exit {
+        exit(judged, self.planning.selection.strict)
     }
 
     /// Where a record is saved while it grows: a file of its own, if the output holds others already.
@@ -207,17 +216,16 @@ pub(super) fn candidates(shown: Shown) -> View {
     View::Candidates(Candidates { all: shown.all, details: shown.details })
 }
 
-/// The code that a record ends with.
-pub(super) fn exit(judged: &Judged) -> Exit {
-    let groups = &judged.verdict.groups;
-    let answered = groups.iter().any(|group| group.answer.best.is_some() || !group.answer.unresolved.is_empty());
+/// The code that a record ends with. Where failures are errors (`strict`), they are told by it.
+pub(super) fn exit(judged: &Judged, strict: bool) -> Exit {
+    let has_failed = || judged.record.candidates.iter().any(|candidate| candidate.failure.is_some());
     if judged.record.ending == Ending::Interrupted {
         Exit::Interrupted
-    } else if judged.verdict.validity == Validity::Invalid {
-        Exit::Invalid
-    } else if !answered {
+    } else if judged.verdict.groups.iter().all(|group| group.answer.is_none()) {
         Exit::NoAnswer
-    } else if judged.record.candidates.iter().any(|candidate| candidate.failure.is_some()) {
+    } else if judged.verdict.is_disturbed {
+        Exit::Disturbed
+    } else if strict && has_failed() {
         Exit::CandidateFailed
     } else {
         Exit::Fine

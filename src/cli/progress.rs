@@ -59,8 +59,7 @@ impl Observer for Progress {
             Event::Calibrating(what) => self.bar.set_message(format!("calibrating: {}", report::plain(what))),
             Event::Round { number, phase, candidates, elapsed_ns, budget_ns } => {
                 let phase = match phase {
-                    Phase::Search => "searching sizes",
-                    Phase::Final => "comparing",
+                    Phase::Race => "comparing",
                     Phase::Runtimes => "comparing runtimes",
                 };
                 let share = *elapsed_ns as f64 / (*budget_ns).max(1) as f64;
@@ -79,6 +78,17 @@ impl Observer for Progress {
                 self.line(&format!("warning: `{candidate}` failed: {}", report::plain(&failure.to_string())));
             }
             Event::Warning(warning) => self.line(&format!("warning: {}", report::warning(warning))),
+            Event::Answer { candidate, may_cost, tried, elapsed_ns, budget_ns } => {
+                let share = *elapsed_ns as f64 / (*budget_ns).max(1) as f64;
+                self.bar.set_position((share.min(1.0) * STEPS as f64) as u64);
+                self.bar.set_message(format!(
+                    "so far: `{}`, may cost {:.0} % at most, {tried} sizes tried, {} of {}; Ctrl-C takes it",
+                    candidate.short(),
+                    (may_cost * 100.0).ceil(),
+                    report::duration(*elapsed_ns as f64),
+                    report::duration(*budget_ns as f64)
+                ));
+            }
             // The bar says enough.
             Event::Saved(_) => {}
         }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::args::{self, CODE, Format, PythonCode, Saved, Selection};
-use super::measure::{self, Measuring, Planning};
+use super::args::{CODE, Format, PythonCode, Saved, Selection};
+use super::measure::{self, Measuring};
 use super::{Exit, Failure, Terminal, report_failure, seams};
 use crate::report::{self, Exporter, Judged, View};
 use crate::workload::Workload;
@@ -37,18 +37,9 @@ impl RecommendArgs {
         }
     }
 
-    /// The time for all of them.
-    fn budget(&self, workloads: &[Workload], planning: &Planning<'_>) -> Duration {
-        let named = self.selection.budget;
-        let is_all_shipped = self.files.is_empty() && self.code.named().is_none();
-        named.unwrap_or_else(|| {
-            let runtimes = workloads.iter().map(|workload| planning.runtimes_of(workload));
-            if is_all_shipped {
-                args::usual_budget_of_all(runtimes.max().unwrap_or(1))
-            } else {
-                runtimes.map(args::usual_budget).sum()
-            }
-        })
+    /// The time for all of them, where the user named it; else each has its own.
+    fn budget(&self) -> Option<Duration> {
+        self.selection.budget
     }
 }
 
@@ -74,7 +65,7 @@ pub(super) fn run(args: &RecommendArgs, terminal: &Terminal) -> Result<Exit, Fai
     }
     measure::check_output(args.saved.output.as_deref())?;
     let measuring = Measuring::prepare(terminal, &args.selection, args.saved.output.clone())?;
-    let budget = args.budget(&workloads, &measuring.planning);
+    let budget = args.budget();
     let (workloads, mut exit) = runnable(&measuring, workloads, budget)?;
     let exporter = measure::exporter(View::Choice, args.format, terminal);
     let (all, ended) = measure_all(&measuring, workloads, budget, exporter.as_deref());
@@ -99,12 +90,13 @@ pub(super) fn run(args: &RecommendArgs, terminal: &Terminal) -> Result<Exit, Fai
 fn runnable(
     measuring: &Measuring<'_>,
     workloads: Vec<Workload>,
-    budget: Duration,
+    budget: Option<Duration>,
 ) -> Result<(Vec<Workload>, Exit), Failure> {
-    let share = budget / u32::try_from(workloads.len()).unwrap_or(u32::MAX).max(1);
+    let count = u32::try_from(workloads.len()).unwrap_or(u32::MAX).max(1);
     let mut runnable = Vec::new();
     let mut refused = Vec::new();
     for workload in workloads {
+        let share = budget.map_or_else(|| measuring.planning.budget(&workload), |budget| budget / count);
         match measuring.planning.plan(&workload, share) {
             Ok(_) => runnable.push(workload),
             Err(failure) => refused.push(failure.to_string()),
@@ -124,7 +116,7 @@ fn runnable(
 fn measure_all(
     measuring: &Measuring<'_>,
     workloads: Vec<Workload>,
-    budget: Duration,
+    budget: Option<Duration>,
     exporter: Option<&dyn Exporter>,
 ) -> (Vec<Judged>, Exit) {
     let mut spent = Duration::ZERO;
@@ -137,8 +129,11 @@ fn measure_all(
             measuring.terminal.warn(&format!("interrupted: {left} of the workloads were not measured"));
             return (all, exit.max(Exit::Interrupted));
         }
-        // What one workload does not need is shared among those that follow.
-        let share = budget.saturating_sub(spent) / left.max(1);
+        // What one workload does not need of a time that was named is shared among those that follow.
+        let share = match budget {
+            Some(budget) => budget.saturating_sub(spent) / left.max(1),
+            None => measuring.planning.budget(&workload),
+        };
         left -= 1;
         let began = Instant::now();
         let measured = measuring.measure(workload, share, &all);
@@ -154,7 +149,7 @@ fn measure_all(
                 continue;
             }
         };
-        exit = exit.max(measure::exit(&judged));
+        exit = exit.max(measuring.exit(&judged));
         let row = exporter.map(|exporter| {
             let head = if all.is_empty() { exporter.head(&judged) } else { String::new() };
             head + &exporter.row(&judged)

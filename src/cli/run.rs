@@ -67,7 +67,8 @@ pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Exit, Failure> 
     let workload = args.workload(terminal.colour_of_errors())?;
     measure::check_remote(&workload, args.selection.allow_remote)?;
     measure::check_output(args.saved.output.as_deref())?;
-    let measuring = Measuring::prepare(terminal, &args.selection, args.saved.output.clone())?;
+    let prepared = Measuring::prepare(terminal, &args.selection, args.saved.output.clone())?;
+    let measuring = Measuring { sweeps: true, ..prepared };
     let budget = measuring.planning.budget(&workload);
     let judged = measuring.measure(workload, budget, &[])?;
     let all = [judged];
@@ -79,5 +80,5 @@ pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Exit, Failure> 
     let shown = text.and_then(|text| terminal.print(&text));
     measuring.save(&all)?;
     shown?;
-    Ok(measure::exit(&all[0]))
+    Ok(measuring.exit(&all[0]))
 }

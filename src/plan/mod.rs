@@ -42,6 +42,9 @@ pub struct Settings {
     pub budget_ns: u64,
     /// The seed of all inputs, draws and shuffles.
     pub seed: u64,
+    /// Whether to measure, after the answer, how it changes with the computation of a task.
+    #[serde(default)]
+    pub sweeps: bool,
 }
 
 /// What a session will do.

@@ -41,7 +41,7 @@ fn workload(steps: Vec<Step>) -> Workload {
         load: Load::Closed { max_in_flight: 64 },
         steps,
         payload: Payload::default(),
-        objective: Objective { goal: Goal::Throughput, margin: None, limits: Limits::default() },
+        objective: Objective { goal: Goal::Throughput, tolerance: None, limits: Limits::default() },
         task_timeout_ns: SECOND,
         max_calls: None,
     }

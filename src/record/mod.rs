@@ -10,17 +10,18 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use score::{FailedTasks, score};
+pub use score::{FailedTasks, observation, score};
 pub use store::{Recording, StoreError, directory, read, target, write};
 
 use crate::candidate::Candidate;
+use crate::decide::Rules;
 use crate::host::Facts;
-use crate::plan::{LeftOut, Plan, Settings};
+use crate::plan::{Entry, LeftOut, Plan, Settings};
 use crate::protocol::{Block, Failed, Hello, LeftBehind, Note};
 use crate::workload::Workload;
 
 /// The version of the record's format. A file with another one is refused, with a word.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 
 /// All that one session measured for one workload.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -47,8 +48,10 @@ pub struct Record {
     pub candidates: Vec<CandidateRecord>,
     /// Rounds, in their order.
     pub rounds: Vec<Round>,
-    /// What the races concluded as they went, in their order.
-    pub decisions: Vec<Decision>,
+    /// The races, one a runtime, with what an answer is found from beside the blocks.
+    pub races: Vec<RaceRecord>,
+    /// Who went out of a race, in their order.
+    pub exits: Vec<Exit>,
     /// How the answer changes with the task, where that was measured.
     pub sweeps: Vec<Sweep>,
     /// What disturbed the session, from outside evidence.
@@ -114,8 +117,6 @@ pub struct RuntimeCalibration {
     pub checked: bool,
     /// Memory of an agent that holds a no-op candidate.
     pub baseline_memory_bytes: Option<u64>,
-    /// What two threads do beside one; `None` where it was not measured.
-    pub thread_scaling: Option<ThreadScaling>,
     /// What was found while the user's own code ran.
     pub notes: Vec<Note>,
 }
@@ -145,23 +146,9 @@ impl RuntimeCalibration {
             iteration_ns: vec![None],
             checked: true,
             baseline_memory_bytes: None,
-            thread_scaling: None,
             notes: Vec::new(),
         }
     }
-}
-
-/// What two threads do of this workload's tasks beside one thread, measured in pairs of blocks.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ThreadScaling {
-    /// The throughput of two threads over that of one.
-    pub ratio: f64,
-    /// The lower end of its 90 % interval.
-    pub low: f64,
-    /// The upper end.
-    pub high: f64,
-    /// CPU time of a task over its service time, on one thread alone.
-    pub cpu_share_alone: f64,
 }
 
 /// One candidate in the race.
@@ -289,86 +276,60 @@ pub enum Flag {
     },
 }
 
-/// What a race concluded after a round. Candidates are indices into the record's.
+/// A race among the candidates of one runtime. With its blocks and its exits, in their order, it gives the answer
+/// again that the session gave, as long as the rules are the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RaceRecord {
+    /// The runtime.
+    pub runtime: String,
+    /// The version of the rules by which the answer was found.
+    pub rules_version: u32,
+    /// What the race was told.
+    pub rules: Rules,
+    /// The engines that raced: those of the plan that could run.
+    pub entries: Vec<Entry>,
+    /// The place of its first candidate in the record.
+    pub first_candidate: u32,
+    /// When the answer was found anew, in their order.
+    pub looks: Vec<Look>,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+/// The answer at some moment of a race.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Decision {
-    /// The round after which it was concluded: an index into `rounds`.
+pub struct Look {
+    /// The round after which it was found; an index into `rounds`.
     pub round: u32,
-    /// What.
-    #[serde(flatten)]
-    pub conclusion: Conclusion,
+    /// When, on the clock of what is spent.
+    pub elapsed_ns: u64,
+    /// What was named; an index into the record's candidates. `None` before anything could be compared.
+    pub named: Option<u32>,
+    /// What it might cost at most, with 95 % confidence, as a ratio: 0.03 is 3 %.
+    pub may_cost: Option<f64>,
+    /// How many candidates had been measured.
+    pub tried: u32,
 }
 
-/// What a race concluded.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "conclusion", rename_all = "snake_case")]
-pub enum Conclusion {
-    /// The search of an engine ended; this size goes into the final.
-    Champion {
-        /// The candidate.
-        candidate: u32,
-    },
-    /// It was far behind the leader, beyond any doubt, after a few rounds, and is out.
-    Screened {
-        /// The candidate.
-        candidate: u32,
-        /// Who led.
-        leader: u32,
-        /// Its objective over the leader's.
-        ratio: f64,
-    },
-    /// It was found worse than the leader, and is out.
-    Dropped {
-        /// The candidate.
-        candidate: u32,
-        /// Who led.
-        leader: u32,
-        /// Its objective over the leader's.
-        ratio: f64,
-        /// The probability that it is better than the leader by more than the margin.
-        probability: f64,
-    },
-    /// It was dropped, but leaves open whether another one leads: it is in again.
-    Returned {
-        /// The candidate.
-        candidate: u32,
-    },
-    /// It broke a limit of the objective, and is out.
-    Infeasible {
-        /// The candidate.
-        candidate: u32,
-    },
-    /// All that are left were compared.
-    Look {
-        /// Who led.
-        leader: u32,
-        /// The probability that nobody is better than the leader by more than the margin; at most 0.95.
-        confidence: f64,
-        /// How many were left.
-        contenders: u32,
-    },
+/// A candidate that went out of a race.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Exit {
+    /// The round in which it did: an index into `rounds`.
+    pub round: u32,
+    /// The candidate: an index into the record's.
+    pub candidate: u32,
+    /// Why.
+    pub reason: ExitReason,
 }
 
-impl Conclusion {
-    /// The same of candidates whose indices are higher by `base`.
-    #[must_use]
-    pub fn moved_by(self, base: u32) -> Conclusion {
-        let at = |one: u32| one.saturating_add(base);
-        match self {
-            Conclusion::Champion { candidate } => Conclusion::Champion { candidate: at(candidate) },
-            Conclusion::Returned { candidate } => Conclusion::Returned { candidate: at(candidate) },
-            Conclusion::Infeasible { candidate } => Conclusion::Infeasible { candidate: at(candidate) },
-            Conclusion::Screened { candidate, leader, ratio } => {
-                Conclusion::Screened { candidate: at(candidate), leader: at(leader), ratio }
-            }
-            Conclusion::Dropped { candidate, leader, ratio, probability } => {
-                Conclusion::Dropped { candidate: at(candidate), leader: at(leader), ratio, probability }
-            }
-            Conclusion::Look { leader, confidence, contenders } => {
-                Conclusion::Look { leader: at(leader), confidence, contenders }
-            }
-        }
-    }
+/// Why a candidate went out of a race.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExitReason {
+    /// It broke a limit of the objective.
+    Infeasible,
+    /// It failed.
+    Failed,
 }
 
 /// How two candidates compare as the task changes: paired blocks at several points of one axis.
@@ -411,11 +372,9 @@ pub struct SweepPoint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// Searching each engine's best size.
-    Search,
-    /// Comparing the engines' best.
-    Final,
-    /// Comparing those that lead in each runtime: the leader, and the simplest that is tied with it.
+    /// Finding the answer of one runtime.
+    Race,
+    /// Comparing what is named in each runtime.
     Runtimes,
 }
 
@@ -459,21 +418,6 @@ pub enum Warning {
         candidate: Candidate,
         /// The service time of a task.
         task_ns: u64,
-    },
-    /// The budget was spent before the search for sizes had ended.
-    SearchCut {
-        /// The runtime.
-        runtime: String,
-        /// The engines whose search was cut, with the start method where there is a choice: `Process@fork`.
-        engines: Vec<String>,
-    },
-    /// Sizes that libraries give when the user says nothing were not measured: smaller ones gained nothing any more, and
-    /// a block of these would have taken a large part of the budget.
-    DefaultPassed {
-        /// The runtime.
-        runtime: String,
-        /// The candidates, without their runtime.
-        candidates: Vec<String>,
     },
     /// Processes of a candidate outlived it and were killed.
     Leftover {

@@ -1,6 +1,7 @@
 //! What a block says of the objective.
 
 use super::{BlockRecord, CandidateRecord};
+use crate::decide::Observation;
 use crate::protocol::{Block, Failed};
 use crate::workload::Goal;
 
@@ -23,6 +24,18 @@ pub fn score(goal: Goal, block: &Block, memory_bytes: Option<u64>) -> Option<f64
         Goal::Memory => -(memory_bytes?.max(PAGE_BYTES) as f64).ln(),
     };
     Some(if score.is_nan() { f64::NEG_INFINITY } else { score })
+}
+
+/// What one timed block says of its candidate; `None` where [`score`] says nothing.
+#[must_use]
+pub fn observation(goal: Goal, block: &BlockRecord, memory_bytes: Option<u64>) -> Option<Observation> {
+    let figures = &block.figures;
+    Some(Observation {
+        life: block.incarnation,
+        score: score(goal, figures, memory_bytes)?,
+        latency_ns: figures.busy_ns as f64 / figures.tasks_in_window,
+        cpu_ns: figures.usage.cpu_ns() as f64 / figures.tasks as f64,
+    })
 }
 
 /// How many tasks of a candidate failed, over all of its blocks.

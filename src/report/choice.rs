@@ -1,10 +1,9 @@
 //! A row of "Choosing the Right Tool", as data.
 
-use super::Judged;
-use super::sureness::{confidence, sureness};
+use super::{Judged, reasons, sureness};
 use super::units::{NONE, factor, rate};
 use super::words::{listed, names, plain, plus_minus, row};
-use crate::analyze::{Group, Row, Validity};
+use crate::analyze::{Group, Row};
 use crate::candidate::{Model, Sizes};
 
 /// One row: what one runtime should use for one workload.
@@ -12,7 +11,7 @@ pub(super) struct Choice {
     /// The use case, else the workload's name; where there are several runtimes, the runtime on a line below,
     /// and alone in the rows that follow.
     pub(super) use_case: String,
-    /// `threads or async`, `no clear winner`, ..
+    /// The model, or `no answer`.
     pub(super) best: String,
     /// The engine to take.
     pub(super) engine: String,
@@ -22,16 +21,16 @@ pub(super) struct Choice {
     pub(super) throughput: String,
     /// `48.0x sequential`; empty where it is the best itself, or was not measured.
     pub(super) over_sequential: String,
-    /// `2.10x the next`; empty where nothing is worse.
-    pub(super) over_next: String,
-    /// `sure`, `noisy`, `open`, `invalid`.
+    /// `sure`, `likely`, `rough`.
     pub(super) sure: &'static str,
-    /// The probability behind it: `at least 95 %`, `87 %`.
-    pub(super) confidence: Option<String>,
-    /// What is equivalent.
-    pub(super) ties: String,
+    /// What it may cost: `≤ 3 %`.
+    pub(super) may_cost: String,
+    /// What is as good.
+    pub(super) as_good: String,
     /// Why.
     pub(super) why: String,
+    /// What it depends on.
+    pub(super) conditions: String,
 }
 
 /// The rows of a record: one a runtime.
@@ -46,7 +45,7 @@ pub(super) fn choices(judged: &Judged) -> Vec<Choice> {
         }
     }
     if rows.is_empty() {
-        rows.push(Choice::unanswered("nothing measured", "invalid", String::new()));
+        rows.push(Choice::unanswered("nothing was measured".to_owned()));
     }
     if let Some(first) = rows.first_mut() {
         first.use_case = if several { format!("{}\n{}", plain(title), first.use_case) } else { plain(title) };
@@ -55,37 +54,26 @@ pub(super) fn choices(judged: &Judged) -> Vec<Choice> {
 }
 
 fn choice(judged: &Judged, group: &Group) -> Choice {
-    let sure = sureness(judged, group);
-    let why = plain(&group.why);
-    if judged.verdict.validity == Validity::Invalid {
-        return Choice::unanswered("no valid answer", sure, why);
-    }
-    let Some(best) = group.answer.best.and_then(|index| row(group, index)) else {
-        let mut choice = Choice::unanswered("no clear winner", sure, why);
-        choice.ties = listed(&names(group, &group.answer.unresolved), "and");
-        choice.confidence = group.answer.confidence.map(confidence);
-        return choice;
-    };
-    let engine = best.candidate.engine;
+    let why = reasons::why(judged, group);
+    let named = group.answer.as_ref().and_then(|answer| Some((answer, row(group, answer.candidate)?)));
+    let Some((answer, best)) = named else { return Choice::unanswered(why) };
     let sequential = group.rows.iter().find(|row| row.candidate.model() == Model::Sequential);
     let over_sequential = sequential.and_then(gain).map(factor);
-    // Where the sequential loop is all that is worse, once is enough.
-    let over_next =
-        group.answer.lead.map(|lead| factor(lead.value)).filter(|lead| over_sequential.as_ref() != Some(lead));
+    let good: Vec<u32> = answer.as_good.iter().map(|good| good.candidate).collect();
     Choice {
         use_case: String::new(),
-        best: listed(&group.answer.models, "or"),
-        engine: engine.to_string(),
+        best: answer.model.to_string(),
+        engine: answer.engine.to_string(),
         sizes: sizes(best.candidate.sizes),
         throughput: best
             .throughput_per_s
             .map_or(NONE.to_owned(), |found| format!("{} {}", rate(found.value), plus_minus(found))),
         over_sequential: over_sequential.map_or(String::new(), |gain| format!("{gain} sequential")),
-        over_next: over_next.map_or(String::new(), |lead| format!("{lead} the next")),
-        sure,
-        confidence: group.answer.confidence.map(confidence),
-        ties: listed(&names(group, &group.answer.ties), "and"),
+        sure: sureness::word(answer.sureness(judged.verdict.tolerance)),
+        may_cost: sureness::at_most(answer.may_cost),
+        as_good: listed(&names(group, &good), "and"),
         why,
+        conditions: reasons::conditions(judged, answer).join("; "),
     }
 }
 
@@ -109,19 +97,19 @@ fn sizes(sizes: Sizes) -> String {
 }
 
 impl Choice {
-    fn unanswered(best: &str, sure: &'static str, why: String) -> Choice {
+    fn unanswered(why: String) -> Choice {
         Choice {
             use_case: String::new(),
-            best: best.to_owned(),
+            best: "no answer".to_owned(),
             engine: NONE.to_owned(),
             sizes: String::new(),
             throughput: NONE.to_owned(),
             over_sequential: String::new(),
-            over_next: String::new(),
-            sure,
-            confidence: None,
-            ties: String::new(),
+            sure: NONE,
+            may_cost: String::new(),
+            as_good: String::new(),
             why,
+            conditions: String::new(),
         }
     }
 }

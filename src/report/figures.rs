@@ -1,11 +1,10 @@
 //! The columns of a candidate's figures, as data: what stands in a cell, whatever draws it.
 
-use super::Judged;
 use super::grid::Title;
 use super::scaling::{self, SCALING};
 use super::units::{NONE, bytes, count, duration, percent, rate};
 use super::words::{against_best, plus_minus, status};
-use crate::analyze::{Group, Row, Validity};
+use crate::analyze::{Group, Row};
 
 /// One column.
 pub(super) struct Column {
@@ -58,12 +57,8 @@ pub(super) const COSTS: Sheet = Sheet {
     ],
 };
 
-/// The rows of [`COSTS`] among these, if there is a choice: two at least, of figures that differ as they are printed,
-/// in a session that can be believed.
-pub(super) fn choice_of<'a>(judged: &Judged, group: &Group, rows: &[&'a Row]) -> Vec<&'a Row> {
-    if judged.verdict.validity == Validity::Invalid {
-        return Vec::new();
-    }
+/// The rows of [`COSTS`] among these, if there is a choice: two at least, of figures that differ as they are printed.
+pub(super) fn choice_of<'a>(group: &Group, rows: &[&'a Row]) -> Vec<&'a Row> {
     let undominated: Vec<&Row> = rows.iter().copied().filter(|row| row.undominated).collect();
     let figures = |row: &Row| COSTS.cells(0, group, row)[1..4].to_vec();
     let differ = undominated.windows(2).any(|pair| figures(pair[0]) != figures(pair[1]));

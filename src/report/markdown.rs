@@ -3,7 +3,7 @@
 use super::choice::choices;
 use super::figures::{COSTS, DETAILS, LEGEND, MAIN, Sheet, choice_of};
 use super::grid::Title;
-use super::sureness::SURENESS;
+use super::sureness::legend;
 use super::words::{self, DASH, plain};
 use super::{Exporter, Judged, scaling};
 use crate::analyze::{Group, Row};
@@ -31,7 +31,7 @@ impl Exporter for CandidatesMarkdown {
                 text.push_str(&format!("- **{label}** {}\n", escaped(&sentence)));
             }
             text.push_str(&format!("\n{}", sheet(&MAIN, group, &rows)));
-            let choice = choice_of(judged, group, &rows);
+            let choice = choice_of(group, &rows);
             if !choice.is_empty() {
                 text.push_str(&headed(&COSTS, group, &choice));
             }
@@ -63,7 +63,7 @@ pub(super) struct ChoiceMarkdown;
 
 impl Exporter for ChoiceMarkdown {
     fn head(&self, first: &Judged) -> String {
-        let titles = ["Use case", "Best choice", "Engine", "Sizes", "Tasks", "Lead", "How sure", "Tied", "Why"];
+        let titles = ["Use case", "Best choice", "Engine", "Sizes", "Tasks", "Gain", "How sure", "As good", "Why"];
         format!(
             "## Choosing the Right Tool\n\n{}\n\n{}",
             escaped(&words::host(&first.record)),
@@ -73,18 +73,17 @@ impl Exporter for ChoiceMarkdown {
 
     fn row(&self, judged: &Judged) -> String {
         let lines = choices(judged).into_iter().map(|choice| {
-            let lead = [choice.over_sequential, choice.over_next];
-            let lead = lead.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
+            let why = [choice.why, choice.conditions].into_iter().filter(|part| !part.is_empty());
             line(&[
                 choice.use_case,
                 choice.best,
                 choice.engine,
                 choice.sizes,
                 choice.throughput,
-                lead,
-                [Some(choice.sure.to_owned()), choice.confidence].into_iter().flatten().collect::<Vec<_>>().join(", "),
-                choice.ties,
-                choice.why,
+                choice.over_sequential,
+                format!("{} {}", choice.sure, choice.may_cost).trim_end().to_owned(),
+                choice.as_good,
+                why.collect::<Vec<String>>().join("; but "),
             ])
         });
         let runtimes = words::runtimes(judged);
@@ -99,7 +98,8 @@ impl Exporter for ChoiceMarkdown {
     }
 
     fn foot(&self, all: &[Judged]) -> String {
-        let mut text = format!("\n{SURENESS}\n");
+        let tolerance = all.first().map_or(0.0, |judged| judged.verdict.tolerance);
+        let mut text = format!("\n{}\n", legend(tolerance));
         for judged in all {
             let notes = notes(judged);
             if !notes.is_empty() {

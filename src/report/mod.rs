@@ -12,6 +12,7 @@ mod grid;
 mod json;
 mod markdown;
 mod plan;
+mod reasons;
 #[cfg(test)]
 mod sample;
 mod scaling;

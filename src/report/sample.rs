@@ -3,18 +3,19 @@
 
 mod race;
 
-use self::race::{decisions, rounds, sweep};
+use self::race::{race, rounds, sweep};
 use super::{Judged, Style};
 use crate::analyze::{
-    Answer, Curve, CurveAxis, CurvePoint, Estimate, Group, HostLimit, LimitKind, Percentiles, Row, RuntimeStanding,
-    Scalability, Status, Validity, Verdict,
+    Alternative, Answer, AsGood, Condition, Curve, CurveAxis, CurvePoint, Estimate, Group, HostLimit, LimitKind,
+    Percentiles, Reason, Row, RuntimeStanding, Scalability, Status, Verdict,
 };
-use crate::candidate::{Candidate, Engine, RUST, Sizes, StartMethod};
+use crate::candidate::{Candidate, Engine, Model, RUST, Sizes, StartMethod};
+use crate::decide::RULES_VERSION;
 use crate::host::{Facts, FileSystem, ResourceLimits};
 use crate::plan::{Entry, Foreseen, LeftOut, Plan, Settings};
 use crate::protocol::{Block, BlockKind, Failed, FailureKind, Hello, HistogramData, Usage};
 use crate::record::{
-    BlockRecord, Calibration, CandidateRecord, Disturbance, Ending, Incarnation, MemorySample, Record,
+    BlockRecord, Calibration, CandidateRecord, Disturbance, Ending, Exit, ExitReason, Incarnation, MemorySample, Record,
     RuntimeCalibration, Warning,
 };
 use crate::workload::{Connection, Distribution, Goal, Limits, Load, Objective, Payload, Step, Workload};
@@ -29,45 +30,41 @@ pub(super) fn judged() -> Judged {
     Judged { record: record(&rows), verdict: verdict(rows) }
 }
 
-/// The same without an answer: an invalid session.
-pub(super) fn invalid() -> Judged {
+/// The same of which nothing could be compared: it was interrupted in its first round.
+pub(super) fn unanswered() -> Judged {
     let mut judged = judged();
     judged.record.workload.name = "background-jobs".to_owned();
     judged.record.workload.use_case = "Background jobs with events".to_owned();
     judged.record.ending = Ending::Interrupted;
     judged.record.candidates.iter_mut().for_each(|candidate| candidate.failure = None);
-    judged.verdict.validity = Validity::Invalid;
-    judged.verdict.validity_reasons = vec!["other processes took 61 % of the CPUs".to_owned()];
+    judged.verdict.is_disturbed = false;
     judged.verdict.groups.iter_mut().for_each(|group| {
-        group.rows.retain(|row| !matches!(row.status, Status::Failed { .. }));
-        group.why = String::new();
+        group.rows.truncate(1);
+        group.rows.iter_mut().for_each(|row| row.status = Status::Superseded);
+        group.answer = None;
     });
     judged
 }
 
-/// The same undecided between two candidates.
-pub(super) fn undecided() -> Judged {
+/// The same with a rough answer.
+pub(super) fn rough() -> Judged {
     let mut judged = judged();
     judged.record.workload.name = "queue-pipeline".to_owned();
     judged.record.workload.use_case = String::new();
     judged.record.ending = Ending::BudgetSpent;
     judged.record.warnings.clear();
+    judged.verdict.is_disturbed = false;
     for group in &mut judged.verdict.groups {
-        group.answer = Answer {
-            best: None,
-            ties: Vec::new(),
-            unresolved: vec![1, 2],
-            models: Vec::new(),
-            lead: None,
-            at_cap: false,
-            confidence: Some(0.41),
-        };
         group.rows.truncate(3);
-        for row in &mut group.rows {
-            if matches!(row.status, Status::Best | Status::Tied) {
-                row.status = Status::Unresolved;
-            }
-        }
+        group.rows[1].status = Status::Open;
+        let Some(answer) = &mut group.answer else { continue };
+        answer.may_cost = 0.213;
+        answer.as_good.clear();
+        answer.conditions = vec![
+            Condition::NeighboursNotMeasured {},
+            Condition::BudgetSpent {},
+            Condition::MayBeSimpler { candidate: 0 },
+        ];
     }
     judged
 }
@@ -78,7 +75,6 @@ pub(super) fn of_two_runtimes() -> Judged {
     let mut judged = judged();
     let mut group = judged.verdict.groups[0].clone();
     group.runtime = PYTHON.to_owned();
-    group.why = "threads do not help: two threads run 0.97 x as fast as one, the task holds the GIL".to_owned();
     group.rows.truncate(3);
     group.curves.clear();
     let first = judged.record.candidates.len() as u32;
@@ -93,8 +89,14 @@ pub(super) fn of_two_runtimes() -> Judged {
     let mut in_order: Vec<&Row> = group.rows.iter().collect();
     in_order.sort_by_key(|row| row.index);
     judged.record.candidates.extend(in_order.into_iter().map(candidate_record));
-    group.answer.best = Some(first + 1);
-    group.answer.ties = vec![first + 2];
+    if let Some(answer) = &mut group.answer {
+        (answer.candidate, answer.engine) = (first + 1, Engine::ThreadPoolExecutor);
+        (answer.model, answer.workers) = (Model::Threads, Some(64));
+        answer.as_good = vec![AsGood { candidate: first + 2, may_cost: 0.041 }];
+        answer.next_model.iter_mut().for_each(|next| next.candidate += first);
+        answer.reasons = vec![Reason::Computes { share: 0.97, cores: 1.94, two_threads: Some(0.97), lock: Some(true) }];
+        answer.conditions = vec![Condition::FailedCandidates { count: 1 }];
+    }
     let reason = "step 1 (python): ValueError: bad item 3".to_owned();
     let lines = ["  File \"/home/me/shop/scrape.py\", line 12, in parse", "    raise ValueError(item)"];
     judged.record.candidates[first as usize].failure = Some(Failed {
@@ -177,10 +179,10 @@ fn rows() -> Vec<Row> {
     lost.memory_bytes = None;
     lost.startup_ns = None;
     lost.checked = None;
-    let mut tied = figures(candidate(Engine::TokioMultiThread, Some(2), Some(64)), 2, Status::Tied, 2_600.0, 0.994);
-    tied.longest_stall_ns = Some(1_100_000);
-    tied.service.p99_ns = Some(61_200_000);
-    tied.memory_bytes = Some(3_310_000);
+    let mut good = figures(candidate(Engine::TokioMultiThread, Some(2), Some(64)), 2, Status::AsGood, 2_600.0, 0.994);
+    good.longest_stall_ns = Some(1_100_000);
+    good.service.p99_ns = Some(61_200_000);
+    good.memory_bytes = Some(3_310_000);
     let mut alone = figures(candidate(Engine::Sequential, None, None), 0, Status::Worse, 42.3, 0.016_2);
     alone.service.p99_ns = Some(59_000_000);
     alone.memory_bytes = Some(310_000);
@@ -193,28 +195,18 @@ fn rows() -> Vec<Row> {
     lost.undominated = false;
     let mut best = figures(candidate(Engine::ThreadPool, Some(64), None), 1, Status::Best, 2_617.0, 1.0);
     best.relative = estimate(1.0, 0.0);
-    vec![best, tied, alone, other_size(32, 3, 1_310.0), other_size(16, 5, 655.0), lost]
+    vec![best, good, alone, other_size(32, 3, 1_310.0), other_size(16, 5, 655.0), lost]
 }
 
 fn verdict(rows: Vec<Row>) -> Verdict {
     Verdict {
-        validity: Validity::Noisy,
-        validity_reasons: vec!["the hypervisor took 2.3 % of the CPU time".to_owned()],
-        margin: 0.03,
+        rules_version: RULES_VERSION,
+        tolerance: 0.05,
+        is_disturbed: true,
         groups: vec![Group {
             runtime: RUST.to_owned(),
-            answer: Answer {
-                best: Some(1),
-                ties: vec![2],
-                unresolved: Vec::new(),
-                models: vec![crate::candidate::Model::Threads, crate::candidate::Model::Async],
-                lead: estimate(2.03, 0.04),
-                at_cap: true,
-                confidence: Some(0.95),
-            },
-            why: "99.8 % of a task's time is waiting, so what counts is how many tasks wait at once.".to_owned(),
+            answer: Some(answer()),
             limit: Some(HostLimit { throughput_per_s: 2_720.0, set_by: LimitKind::InFlight }),
-            margin: 0.03,
             deviation: Some(0.021),
             rows,
             curves: vec![curve(
@@ -225,6 +217,39 @@ fn verdict(rows: Vec<Row>) -> Verdict {
             )],
         }],
         runtimes: Vec::new(),
+    }
+}
+
+fn answer() -> Answer {
+    let alternative = |model, candidate, ratio: f64, half: f64| Alternative {
+        model,
+        candidate,
+        ratio,
+        low: ratio - half,
+        high: ratio + half,
+    };
+    Answer {
+        model: Model::Threads,
+        engine: Engine::ThreadPool,
+        start_method: None,
+        workers: Some(64),
+        in_flight: None,
+        chunk: None,
+        candidate: 1,
+        may_cost: 0.028,
+        confidence: 0.95,
+        tried: 5,
+        as_good: vec![AsGood { candidate: 2, may_cost: 0.031 }],
+        next_model: vec![alternative(Model::Async, 2, 0.994, 0.021), alternative(Model::Sequential, 0, 0.016_2, 0.000_2)],
+        reasons: vec![
+            Reason::Waits { share: 0.998, cpu_ns: 55_500.0, latency_ns: 23_500_000.0 },
+            Reason::Reaches { share: 0.961, limit: LimitKind::InFlight, concurrency: 64 },
+        ],
+        conditions: vec![
+            Condition::StolenCpu { share: 0.123 },
+            Condition::FailedCandidates { count: 1 },
+            Condition::AtCap { size: 64 },
+        ],
     }
 }
 
@@ -273,7 +298,8 @@ fn record(rows: &[Row]) -> Record {
         },
         candidates,
         rounds: rounds(),
-        decisions: decisions(),
+        races: vec![race()],
+        exits: vec![Exit { round: 0, candidate: 4, reason: ExitReason::Failed }],
         sweeps: vec![sweep()],
         disturbance: Disturbance { steal_share: Some(0.023), ..Disturbance::default() },
         warnings: vec![Warning::NotParked {
@@ -384,7 +410,7 @@ pub(super) fn workload() -> Workload {
             connection: Connection::KeepAlive,
         }],
         payload: Payload::default(),
-        objective: Objective { goal: Goal::Throughput, margin: None, limits: Limits::default() },
+        objective: Objective { goal: Goal::Throughput, tolerance: None, limits: Limits::default() },
         task_timeout_ns: 30_000_000_000,
         max_calls: None,
     }

@@ -1,43 +1,53 @@
-//! How sure an answer is.
+//! How sure an answer is, in words.
 
-use super::Judged;
-use crate::analyze::{Group, Validity};
-
-/// What stands before a probability that is stated no higher.
-pub(super) const AT_LEAST: &str = "at least ";
-/// The largest probability that is stated.
-const SURE: f64 = 0.95;
-
-/// A probability that is never stated above 95 %: `87 %`, `at least 95 %`.
-pub(super) fn confidence(probability: f64) -> String {
-    if probability >= SURE {
-        format!("{AT_LEAST}95 %")
-    } else {
-        // Rounded down: it is not said to be surer than it is.
-        format!("{:.0} %", (probability.max(0.0) * 100.0 + 1e-9).floor())
-    }
-}
+use super::units::percent;
+use crate::analyze::{Answer, Sureness};
 
 /// How sure an answer is, in a word.
-pub(super) fn sureness(judged: &Judged, group: &Group) -> &'static str {
-    match judged.verdict.validity {
-        Validity::Invalid => "invalid",
-        _ if group.answer.best.is_none() || !group.answer.unresolved.is_empty() => "open",
-        Validity::Noisy => "noisy",
-        Validity::Valid => "sure",
+pub(super) fn word(sureness: Sureness) -> &'static str {
+    match sureness {
+        Sureness::Sure => "sure",
+        Sureness::Likely => "likely",
+        Sureness::Rough => "rough",
     }
 }
 
-/// What the words of [`sureness`] mean.
-pub(super) const SURENESS: &str = "Sure: decided beyond the margin on a quiet host; noisy: decided, but the host was disturbed; open: some candidates are undecided; invalid: no answer may be given";
+/// What an answer may cost at most: `≤ 3 %`. Rounded up to what is said: it is not said to be surer than it is.
+pub(super) fn at_most(ratio: f64) -> String {
+    format!("≤ {}", whole(ratio))
+}
+
+/// A ratio in per cent, rounded up.
+fn whole(ratio: f64) -> String {
+    // A hair above a whole number is that number.
+    percent(((ratio * 100.0 - 1e-6).ceil() / 100.0).max(0.0))
+}
+
+/// What the bound says, as a sentence.
+pub(super) fn bound(answer: &Answer) -> String {
+    let all = if answer.tried == 1 { "the one size that was tried".to_owned() } else { format!("{} sizes tried", answer.tried) };
+    match answer.may_cost {
+        cost if cost < 0.005 => format!("nothing tried is faster ({} confidence; {all})", percent(answer.confidence)),
+        cost => format!("nothing tried is more than {} better ({} confidence; {all})", whole(cost), percent(answer.confidence)),
+    }
+}
+
+/// What the words of [`word`] mean.
+pub(super) fn legend(tolerance: f64) -> String {
+    format!(
+        "sure: nothing tried is more than {} better than what is named; likely: not more than {}; rough: it may be more",
+        percent(tolerance),
+        percent(3.0 * tolerance)
+    )
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_probability_is_never_overstated() {
-        let said: Vec<String> = [0.0, 0.41, 0.87, 0.949_9, 0.95, 1.0, f64::NAN].into_iter().map(confidence).collect();
-        assert_eq!(said, ["0 %", "41 %", "87 %", "94 %", "at least 95 %", "at least 95 %", "0 %"]);
+    fn a_bound_is_never_understated() {
+        let said: Vec<String> = [0.0, 0.021, 0.05, 0.050_1, 0.123].into_iter().map(at_most).collect();
+        assert_eq!(said, ["≤ 0 %", "≤ 3 %", "≤ 5 %", "≤ 6 %", "≤ 13 %"]);
     }
 }

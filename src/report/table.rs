@@ -4,7 +4,7 @@ use super::choice::{Choice, choices};
 use super::figures::{COSTS, DETAILS, LEGEND, MAIN, Sheet, choice_of};
 use super::grid::{self, Paint, paint};
 use super::scaling::{SCALING, SPARKLINE};
-use super::sureness::{AT_LEAST, SURENESS};
+use super::sureness::legend;
 use super::words::{self, DASH, plain};
 use super::{Candidates, Exporter, Judged, Style, scaling};
 use crate::analyze::{Group, Row, Status};
@@ -73,7 +73,7 @@ impl CandidatesTable {
         if has_dash(group, &rows) {
             text.push_str(&grid::paragraph(DASH, self.style.width));
         }
-        let choice = choice_of(judged, group, &rows);
+        let choice = choice_of(group, &rows);
         if !choice.is_empty() {
             text.push_str(&self.headed(&COSTS, group, &choice));
         }
@@ -131,8 +131,8 @@ impl CandidatesTable {
 
 fn colour_of(status: &Status) -> Paint {
     match status {
-        Status::Best | Status::Tied => Paint::Good,
-        Status::Worse | Status::Unresolved => Paint::Plain,
+        Status::Best | Status::AsGood => Paint::Good,
+        Status::Worse | Status::Open => Paint::Plain,
         Status::Superseded => Paint::Faint,
         Status::Infeasible { .. } | Status::Failed { .. } => Paint::Bad,
     }
@@ -167,16 +167,16 @@ impl ChoiceTable {
         widths
     }
 
-    fn row_of(&self, judged: &Judged, choice: &Choice) -> String {
+    fn row_of(&self, choice: &Choice) -> String {
         let widths = self.widths();
         let wide = widths.len() > WIDTHS.len();
         // A mix is wider than its column: it is broken where it is joined.
         let name = choice.engine.replace('+', "+\n");
         let engine = if choice.sizes.is_empty() { name } else { format!("{name}\n{}", choice.sizes) };
-        let figures = [&choice.throughput, &choice.over_sequential, &choice.over_next];
+        let figures = [&choice.throughput, &choice.over_sequential];
         let figures: Vec<&str> = figures.into_iter().map(String::as_str).filter(|figure| !figure.is_empty()).collect();
         let mut cells = vec![choice.use_case.clone(), choice.best.clone(), engine, figures.join("\n"), sure(choice)];
-        let beside = remarks(judged, choice);
+        let beside = remarks(choice);
         if wide {
             cells.push(
                 beside
@@ -198,16 +198,14 @@ impl ChoiceTable {
     }
 }
 
-/// How sure, in a word, with the probability below it: `sure`, `≥95 %`.
+/// How sure, in a word, with what it may cost below it: `sure`, `≤ 3 %`.
 fn sure(choice: &Choice) -> String {
-    let figure = choice.confidence.as_ref().map(|it| format!("\n{}", it.replace(AT_LEAST, "≥")));
-    format!("{}{}", choice.sure, figure.unwrap_or_default())
+    format!("{}\n{}", choice.sure, choice.may_cost).trim_end().to_owned()
 }
 
 /// What is said of a row beside its figures.
-fn remarks<'a>(judged: &Judged, choice: &'a Choice) -> Vec<(&'static str, &'a str)> {
-    let tied = if judged.verdict.groups.iter().any(|group| group.answer.best.is_some()) { "Tied:" } else { "Between:" };
-    let all = [(WHY, choice.why.as_str()), (tied, choice.ties.as_str())];
+fn remarks(choice: &Choice) -> Vec<(&'static str, &str)> {
+    let all = [(WHY, choice.why.as_str()), ("As good:", &choice.as_good), ("But:", &choice.conditions)];
     all.into_iter().filter(|(_, text)| !text.is_empty()).collect()
 }
 
@@ -230,7 +228,7 @@ impl Exporter for ChoiceTable {
     fn row(&self, judged: &Judged) -> String {
         let mut text = String::new();
         for choice in choices(judged) {
-            text.push_str(&(self.row_of(judged, &choice) + "\n"));
+            text.push_str(&(self.row_of(&choice) + "\n"));
         }
         let runtimes = words::runtimes(judged);
         if !runtimes.is_empty() {
@@ -241,7 +239,8 @@ impl Exporter for ChoiceTable {
     }
 
     fn foot(&self, all: &[Judged]) -> String {
-        let mut text = grid::paragraph(SURENESS, self.style.width);
+        let tolerance = all.first().map_or(0.0, |judged| judged.verdict.tolerance);
+        let mut text = grid::paragraph(&legend(tolerance), self.style.width);
         for judged in all {
             let notes = brief_notes(judged, self.style);
             if !notes.is_empty() {

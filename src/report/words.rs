@@ -1,9 +1,8 @@
 //! The sentences that every format shares.
 
-use super::Judged;
-use super::sureness::confidence;
+use super::{Judged, reasons, sureness};
 use super::units::{bytes, count, difference, duration, factor, percent, rate};
-use crate::analyze::{Estimate, Group, HostLimit, LimitKind, Row, RuntimeStanding, Status, Validity};
+use crate::analyze::{Answer, Estimate, Group, HostLimit, LimitKind, Row, RuntimeStanding, Status};
 use crate::protocol::Note;
 use crate::record::{Ending, Record, Warning};
 use crate::workload::Goal;
@@ -33,15 +32,6 @@ pub fn warning(warning: &Warning) -> String {
         Warning::LongTasks { candidate, task_ns } => format!(
             "a task of `{candidate}` takes {}, so each block holds only a few: raise --budget for surer figures",
             duration(*task_ns as f64)
-        ),
-        Warning::SearchCut { engines, .. } => format!(
-            "the budget was spent before the best sizes of {} were found: raise --budget, or name fewer with --engines or --workers",
-            listed(engines, "and")
-        ),
-        Warning::DefaultPassed { candidates, .. } => format!(
-            "{}, what the library gives by itself, {} not measured: smaller sizes gained nothing any more, and a block would have taken a large part of the budget",
-            listed(candidates, "and"),
-            if candidates.len() == 1 { "was" } else { "were" }
         ),
         Warning::Leftover { candidate, processes } => format!(
             "{processes} {} of `{candidate}` outlived it and {} killed",
@@ -108,9 +98,9 @@ pub(super) fn listed<T: ToString>(items: &[T], last: &str) -> String {
 pub(super) fn status(status: &Status) -> &'static str {
     match status {
         Status::Best => "best",
-        Status::Tied => "tied",
+        Status::AsGood => "as good",
         Status::Worse => "worse",
-        Status::Unresolved => "undecided",
+        Status::Open => "may be as good",
         Status::Superseded => "other size",
         Status::Infeasible { .. } => "over limit",
         Status::Failed { .. } => "failed",
@@ -139,62 +129,38 @@ pub(super) fn names(group: &Group, indices: &[u32]) -> Vec<String> {
 
 /// The answer of a group, in labelled sentences.
 pub(super) fn answer(judged: &Judged, group: &Group) -> Vec<(&'static str, String)> {
-    let mut said = vec![("Best:", best(judged, group))];
-    if !group.answer.ties.is_empty() {
-        let margin = percent(judged.verdict.margin);
-        said.push((
-            "Tied:",
-            format!("{}: within {margin} of it in practice", listed(&names(group, &group.answer.ties), "and")),
-        ));
+    let Some(answer) = &group.answer else {
+        return vec![("Use:", format!("no answer: {}", reasons::why(judged, group)))];
+    };
+    let mut said = vec![("Use:", named(judged, group, answer))];
+    let word = sureness::word(answer.sureness(judged.verdict.tolerance));
+    said.push(("Sure?", format!("{word}: {}", sureness::bound(answer))));
+    let good: Vec<u32> = answer.as_good.iter().map(|good| good.candidate).collect();
+    if !good.is_empty() {
+        said.push(("As good:", format!("{}, less simple", listed(&names(group, &good), "and"))));
     }
-    if !group.answer.unresolved.is_empty() && group.answer.best.is_some() {
-        let open = listed(&names(group, &group.answer.unresolved), "and");
-        said.push(("Undecided:", format!("{open}: as good or not, the data do not say; raise --budget")));
-    }
-    if let Some(probability) = group.answer.confidence.filter(|_| judged.verdict.validity != Validity::Invalid) {
-        let whom = if group.answer.best.is_some() { "it" } else { "the one that leads" };
-        let (how, margin) = (confidence(probability), percent(judged.verdict.margin));
-        said.push(("Sure:", format!("{how} that no other is better than {whom} by more than {margin}")));
-    }
-    if !group.why.is_empty() {
-        said.push(("Why:", plain(&group.why)));
-    }
-    if group.answer.best.is_some() && group.answer.at_cap {
-        said.push((
-            "Cap:",
-            "it stands at the largest size that `max_in_flight`, the options or the host allow: more might be better still"
-                .to_owned(),
-        ));
-    }
+    said.push(("Why:", reasons::why(judged, group)));
+    said.extend(reasons::conditions(judged, answer).into_iter().map(|condition| ("But:", condition)));
     if let Some(limit) = &group.limit {
         said.push(("Limit:", host_limit(limit, group)));
     }
     said
 }
 
-fn best(judged: &Judged, group: &Group) -> String {
-    if judged.verdict.validity == Validity::Invalid {
-        return "no valid answer".to_owned();
-    }
-    let Some(best) = group.answer.best.and_then(|index| row(group, index)) else {
-        let open = names(group, &group.answer.unresolved);
-        return if open.is_empty() {
-            "no answer: nothing could be compared".to_owned()
-        } else {
-            format!("no clear winner among {}", listed(&open, "and"))
-        };
-    };
-    let mut text = format!("{}, as `{}`", listed(&group.answer.models, "or"), best.candidate.short());
+fn named(judged: &Judged, group: &Group, answer: &Answer) -> String {
+    let Some(best) = row(group, answer.candidate) else { return answer.model.to_string() };
+    let mut text = format!("{}, as `{}`", answer.model, best.candidate.short());
     if let Some(throughput) = best.throughput_per_s {
         text.push_str(&format!(" with {} {}", rate(throughput.value), plus_minus(throughput)));
     }
-    if let Some(lead) = group.answer.lead {
+    if let Some(next) = answer.next_model.first().filter(|next| next.ratio > 0.0) {
         text.push_str(&format!(
-            ", {} the next in {} ({} to {})",
-            factor(lead.value),
+            ", {} the best of {} in {} ({} to {})",
+            factor(1.0 / next.ratio),
+            next.model,
             goal(judged.record.workload.objective.goal),
-            factor(lead.low),
-            factor(lead.high)
+            factor(1.0 / next.high),
+            factor(1.0 / next.low)
         ));
     }
     text
@@ -207,9 +173,9 @@ fn host_limit(limit: &HostLimit, group: &Group) -> String {
         LimitKind::SerialSection => "1 / the section that runs one task at a time",
     };
     let mut text = format!("this host allows at best {} for this task ({set_by})", rate(limit.throughput_per_s));
-    let best = group.answer.best.and_then(|index| row(group, index));
-    if let Some(share) = best.and_then(|row| row.limit_share) {
-        text.push_str(&format!("; the best reaches {}", percent(share)));
+    let named = group.answer.as_ref().and_then(|answer| row(group, answer.candidate));
+    if let Some(share) = named.and_then(|row| row.limit_share) {
+        text.push_str(&format!("; the answer reaches {}", percent(share)));
     }
     text
 }
@@ -230,9 +196,9 @@ pub(super) fn circumstances(judged: &Judged) -> String {
     let objective = &record.workload.objective;
     let rounds = record.rounds.len();
     format!(
-        "goal: {}, margin {}; {rounds} {} in {}, seed {}",
+        "goal: {}, tolerance {}; {rounds} {} in {}, seed {}",
         goal(objective.goal),
-        percent(judged.verdict.margin),
+        percent(judged.verdict.tolerance),
         if rounds == 1 { "round" } else { "rounds" },
         duration(record.elapsed_ns as f64),
         record.settings.seed
@@ -297,25 +263,9 @@ fn standing_of(judged: &Judged, standing: &RuntimeStanding) -> String {
     plain(&format!("`{name}`: {said}"))
 }
 
-/// Whether the session can be believed, and how it ended; nothing where all is well.
+/// What else the reader should know.
 pub(super) fn reservations(judged: &Judged) -> Vec<String> {
-    let mut said = Vec::new();
-    if judged.verdict.validity != Validity::Valid {
-        said.push(validity(judged));
-    }
-    said.extend(ending(&judged.record).map(str::to_owned));
-    said.extend(judged.record.warnings.iter().map(warning));
-    said
-}
-
-/// Whether the session can be believed, and why not.
-pub(super) fn validity(judged: &Judged) -> String {
-    let reasons = judged.verdict.validity_reasons.iter().map(|reason| plain(reason)).collect::<Vec<_>>().join("; ");
-    match judged.verdict.validity {
-        Validity::Valid => "valid: nothing that was seen speaks against it".to_owned(),
-        Validity::Noisy => format!("noisy: {reasons}"),
-        Validity::Invalid => format!("invalid: {reasons}"),
-    }
+    judged.record.warnings.iter().map(warning).collect()
 }
 
 /// How a session ended; `None` where everything was decided.

@@ -12,9 +12,10 @@ use super::watch::{Spent, Watch, again};
 use super::{Event, Observer};
 use crate::candidate::{Candidate, Engine, Model, StartMethod};
 use crate::protocol::{BlockKind, Failed, FailureKind, Reference, VARIANTS};
-use crate::race::{Meeting, Next, Outcome, Race, RoundPlan, Turn};
+use crate::decide::{self, Decide, Finding, Meeting, Next, Outcome, RoundPlan, Turn};
 use crate::record::{
-    BlockRecord, CandidateRecord, Conclusion, Decision, Ending, Incarnation, Phase, Record, Round, Warning, score,
+    BlockRecord, CandidateRecord, Ending, Exit, ExitReason, Flag, Incarnation, Look, Phase, Record, Round, Warning,
+    observation,
 };
 use crate::stats::{merged, percentile};
 use crate::workload::Goal;
@@ -27,46 +28,62 @@ const LONG_TASK_NS: u64 = 5 * MS;
 /// The window of a memory block.
 const MEMORY_NS: u64 = 60 * MS;
 
-/// What the loop needs of a race: [`Race`], or a script in tests.
+/// What the loop needs of a race: [`Decide`], or a script in tests.
 pub(super) trait Racing {
-    fn candidates(&self) -> &[Candidate];
+    /// What its rounds are for.
+    fn phase(&self) -> Phase;
+    fn candidates(&self) -> Vec<Candidate>;
     fn next(&mut self, elapsed_ns: u64) -> Next;
     fn feed(&mut self, candidate: usize, outcome: Outcome);
+    /// Finds the answer of what was fed; whether there was anything new.
+    fn look(&mut self, elapsed_ns: u64) -> bool;
+    fn finding(&self) -> Option<Finding>;
     fn retired(&mut self) -> Vec<usize>;
-    fn conclusions(&mut self) -> Vec<Conclusion>;
-    fn took(&mut self, candidate: usize, ns: u64);
+    fn took(&mut self, candidate: usize, block_ns: u64, start_ns: Option<u64>);
 }
 
-impl Racing for Race {
-    fn candidates(&self) -> &[Candidate] {
-        Race::candidates(self)
+impl Racing for Decide {
+    fn phase(&self) -> Phase {
+        Phase::Race
+    }
+
+    fn candidates(&self) -> Vec<Candidate> {
+        Decide::candidates(self).into_iter().cloned().collect()
     }
 
     fn next(&mut self, elapsed_ns: u64) -> Next {
-        Race::next(self, elapsed_ns)
+        Decide::next(self, elapsed_ns)
     }
 
     fn feed(&mut self, candidate: usize, outcome: Outcome) {
-        Race::feed(self, candidate, outcome);
+        Decide::feed(self, candidate, outcome);
+    }
+
+    fn look(&mut self, elapsed_ns: u64) -> bool {
+        Decide::look(self, elapsed_ns)
+    }
+
+    fn finding(&self) -> Option<Finding> {
+        Decide::finding(self)
     }
 
     fn retired(&mut self) -> Vec<usize> {
-        Race::retired(self)
+        Decide::retired(self)
     }
 
-    fn conclusions(&mut self) -> Vec<Conclusion> {
-        Race::conclusions(self)
-    }
-
-    fn took(&mut self, candidate: usize, ns: u64) {
-        Race::took(self, candidate, ns);
+    fn took(&mut self, candidate: usize, block_ns: u64, start_ns: Option<u64>) {
+        Decide::took(self, candidate, block_ns, start_ns);
     }
 }
 
 /// It is of candidates that are known: its indices are the record's.
 impl Racing for Meeting {
-    fn candidates(&self) -> &[Candidate] {
-        &[]
+    fn phase(&self) -> Phase {
+        Phase::Runtimes
+    }
+
+    fn candidates(&self) -> Vec<Candidate> {
+        Vec::new()
     }
 
     fn next(&mut self, elapsed_ns: u64) -> Next {
@@ -77,15 +94,19 @@ impl Racing for Meeting {
         Meeting::feed(self, candidate, outcome);
     }
 
+    fn look(&mut self, _elapsed_ns: u64) -> bool {
+        false
+    }
+
+    fn finding(&self) -> Option<Finding> {
+        None
+    }
+
     fn retired(&mut self) -> Vec<usize> {
         Vec::new()
     }
 
-    fn conclusions(&mut self) -> Vec<Conclusion> {
-        Vec::new()
-    }
-
-    fn took(&mut self, _candidate: usize, _ns: u64) {}
+    fn took(&mut self, _candidate: usize, _block_ns: u64, _start_ns: Option<u64>) {}
 }
 
 /// Why a race stops before it is over.
@@ -112,6 +133,8 @@ struct Slot {
     warned_of_length: bool,
     /// What two turns of each of its threads take, where they share an interpreter lock; else 0.
     turns_ns: u64,
+    /// What its latest start took, warm-up included, until the race is told.
+    start_ns: Option<u64>,
 }
 
 /// What part of a session the next race is.
@@ -222,7 +245,10 @@ impl<'a> Course<'a> {
 
     fn race(&mut self, race: &mut dyn Racing) -> Ending {
         let ending = self.rounds(race);
-        self.conclude(race);
+        self.look(race);
+        if ending != Ending::Interrupted {
+            self.weigh_leaders(race.finding());
+        }
         for slot in 0..self.slots.len() {
             // Who interrupts does not wait for goodbyes.
             if ending == Ending::Interrupted { self.hands.kill(slot) } else { self.end(slot) }
@@ -237,11 +263,13 @@ impl<'a> Course<'a> {
             }
             let round = match race.next(self.spent_ns()) {
                 Next::Round(round) => round,
-                Next::Over(ending) => return ending,
+                Next::Over(decide::Ending::Decided) => return Ending::Decided,
+                Next::Over(decide::Ending::BudgetSpent) => return Ending::BudgetSpent,
+                Next::Over(decide::Ending::NoCandidate) => return Ending::NoCandidate,
             };
             self.enter(race);
-            self.conclude(race);
             let stopped = self.round(race, &round);
+            self.look(race);
             for candidate in race.retired() {
                 self.end(self.base + candidate);
             }
@@ -257,17 +285,58 @@ impl<'a> Course<'a> {
     /// Gives every candidate that has entered the race its place in the record.
     fn enter(&mut self, race: &dyn Racing) {
         let known = self.slots.len() - self.base;
-        for candidate in race.candidates().iter().skip(known) {
-            self.place(candidate.clone(), None);
+        for candidate in race.candidates().into_iter().skip(known) {
+            self.place(candidate, None);
         }
     }
 
-    /// Keeps what the race concluded from the rounds so far.
-    fn conclude(&mut self, race: &mut dyn Racing) {
+    /// Has the race find its answer so far; keeps it and shows it.
+    fn look(&mut self, race: &mut dyn Racing) {
+        let elapsed_ns = self.spent_ns();
+        if !race.look(elapsed_ns) {
+            return;
+        }
+        let found = race.finding();
         let round = u32::try_from(self.record.rounds.len().saturating_sub(1)).unwrap_or(u32::MAX);
-        let base = u32::try_from(self.base).unwrap_or(u32::MAX);
-        let placed = race.conclusions().into_iter().map(|one| Decision { round, conclusion: one.moved_by(base) });
-        self.record.decisions.extend(placed);
+        let place = |one: usize| u32::try_from(self.base + one).unwrap_or(u32::MAX);
+        let look = Look {
+            round,
+            elapsed_ns,
+            named: found.as_ref().map(|found| place(found.named)),
+            may_cost: found.as_ref().map(|found| found.loss.exp_m1()),
+            tried: found.as_ref().map_or(0, |found| u32::try_from(found.standings.len()).unwrap_or(u32::MAX)),
+        };
+        if let Some(race) = self.record.races.last_mut() {
+            race.looks.push(look);
+        }
+        if let (Some(named), Some(may_cost)) = (look.named, look.may_cost)
+            && let Some(place) = self.record.candidates.get(named as usize)
+        {
+            let budget_ns = self.record.settings.budget_ns;
+            self.observer.observe(&Event::Answer { candidate: &place.candidate, may_cost, tried: look.tried, elapsed_ns, budget_ns });
+        }
+    }
+
+    /// Samples the memory of what is named and of the best of each other model, as far as their agents live: where no
+    /// limit looks at it, it is told all the same, and costs the race nothing.
+    fn weigh_leaders(&mut self, found: Option<Finding>) {
+        let Some(found) = found else { return };
+        let mut order: Vec<(f64, usize)> =
+            found.standings.iter().map(|it| (it.ratio, self.base + it.candidate)).collect();
+        order.sort_by(|one, other| other.0.total_cmp(&one.0));
+        order.insert(0, (0.0, self.base + found.named));
+        let mut models: Vec<Model> = Vec::new();
+        for (_, slot) in order {
+            let Slot { alive, learned, .. } = self.slots[slot];
+            let model = self.record.candidates[slot].candidate.model();
+            let Some(learned) = learned.filter(|_| alive && !models.contains(&model)) else { continue };
+            models.push(model);
+            // What goes wrong here says nothing of the answer.
+            if self.weigh(slot, &learned).is_err() {
+                self.hands.kill(slot);
+                self.slots[slot].alive = false;
+            }
+        }
     }
 
     fn place(&mut self, candidate: Candidate, failure: Option<Failed>) {
@@ -295,11 +364,14 @@ impl<'a> Course<'a> {
             let (begun_ns, calls) = (self.spent_ns(), self.calls);
             let (outcomes, stopped) = self.attempt(race, &round);
             let spent = Spent { ns: self.spent_ns().saturating_sub(begun_ns), calls: self.calls - calls };
-            if stopped.is_none() && !outcomes.is_empty() && self.is_voided(round.phase, spent, repeats) {
+            if stopped.is_none() && !outcomes.is_empty() && self.is_voided(spent, repeats) {
                 round.turns = again(&outcomes, self.record.settings.seed, self.record.rounds.len());
                 continue;
             }
             for (candidate, outcome) in outcomes {
+                if outcome == Outcome::Infeasible {
+                    self.exit(candidate, ExitReason::Infeasible);
+                }
                 race.feed(candidate, outcome);
             }
             return stopped;
@@ -307,13 +379,20 @@ impl<'a> Course<'a> {
         None
     }
 
+    /// Keeps that a candidate of the race went out.
+    fn exit(&mut self, candidate: usize, reason: ExitReason) {
+        let round = u32::try_from(self.record.rounds.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let candidate = u32::try_from(self.base + candidate).unwrap_or(u32::MAX);
+        self.record.exits.push(Exit { round, candidate, reason });
+    }
+
     /// Whether the round that ended was disturbed and is repeated; notes what was seen.
-    fn is_voided(&mut self, phase: Phase, spent: Spent, repeats: u32) -> bool {
+    fn is_voided(&mut self, spent: Spent, repeats: u32) -> bool {
         let (conditions, flags) = self.watch.end_round(self.hands);
         let left_ns = self.leg.deadline_ns.saturating_sub(self.spent_ns());
-        // The search looks for gains that are larger than what disturbs, and decides nothing for good.
-        let decides = phase != Phase::Search;
-        let voided = decides && !flags.is_empty() && self.watch.voids(spent, repeats, left_ns);
+        // What makes all blocks slower alike cancels in the round, and what does not widens the answer's bound.
+        let is_biased = flags.iter().any(|flag| matches!(flag, Flag::Steal { .. } | Flag::Others { .. }));
+        let voided = is_biased && self.watch.voids(spent, repeats, left_ns);
         if let Some(round) = self.record.rounds.last_mut() {
             (round.conditions, round.flags, round.voided) = (conditions, flags, voided);
         }
@@ -326,31 +405,32 @@ impl<'a> Course<'a> {
         let number = u32::try_from(self.record.rounds.len()).unwrap_or(u32::MAX);
         self.observer.observe(&Event::Round {
             number,
-            phase: round.phase,
+            phase: race.phase(),
             candidates: round.turns.len(),
             elapsed_ns: self.spent_ns(),
             budget_ns: self.record.settings.budget_ns,
         });
-        self.record.rounds.push(Round::of(round.phase));
+        self.record.rounds.push(Round::of(race.phase()));
         self.longest = 0;
-        // A search looks for gains that are larger than what this evens out.
-        self.common_ns = if round.phase == Phase::Search { 0 } else { self.common_window(round) };
+        self.common_ns = self.common_window(round);
         self.watch.begin_round(self.hands);
         for turn in &round.turns {
             if self.overspent() {
                 return (outcomes, Some(Stop::BudgetSpent));
             }
             let placed = Turn { candidate: self.base + turn.candidate, ..*turn };
-            let turned = self.turn(number, round.phase, placed);
+            let turned = self.turn(number, placed);
             let blocks = self.record.candidates.get(placed.candidate).map(|place| &place.blocks);
             if let Some(block) = blocks.and_then(|blocks| blocks.last()) {
-                race.took(turn.candidate, block.figures.elapsed_ns);
+                race.took(turn.candidate, block.figures.elapsed_ns, self.slots[placed.candidate].start_ns.take());
             }
             match turned {
-                Turned::Fed(outcome @ (Outcome::Score(_) | Outcome::Weak(_))) => {
-                    outcomes.push((turn.candidate, outcome));
+                Turned::Fed(Outcome::Failed) => {
+                    self.exit(turn.candidate, ExitReason::Failed);
+                    race.feed(turn.candidate, Outcome::Failed);
                 }
-                Turned::Fed(out) => race.feed(turn.candidate, out),
+                // A limit that is broken in a round that is voided does not count.
+                Turned::Fed(outcome) => outcomes.push((turn.candidate, outcome)),
                 Turned::Stopped(stop) => return (outcomes, Some(stop)),
             }
             // Between blocks, not only between rounds: the first round may take seconds.
@@ -367,7 +447,7 @@ impl<'a> Course<'a> {
     /// a trimmed mean would favour whoever has short windows.
     fn common_window(&self, round: &RoundPlan) -> u64 {
         let known = round.turns.iter().filter_map(|turn| self.slots.get(self.base + turn.candidate)?.learned);
-        let mut needs: Vec<u64> = known.map(|learned| self.pace.window(&learned, round.phase).ns).collect();
+        let mut needs: Vec<u64> = known.map(|learned| self.pace.window(&learned).ns).collect();
         needs.sort_unstable();
         needs.get(needs.len() / 2).copied().unwrap_or(0)
     }
@@ -387,9 +467,9 @@ impl<'a> Course<'a> {
         self.hands.elapsed_ns().saturating_sub(self.lost_ns)
     }
 
-    fn turn(&mut self, number: u32, phase: Phase, turn: Turn) -> Turned {
+    fn turn(&mut self, number: u32, turn: Turn) -> Turned {
         let begun_ns = self.hands.elapsed_ns();
-        match self.measure(number, phase, turn) {
+        match self.measure(number, turn) {
             Ok(Ok(outcome)) => Turned::Fed(outcome),
             Ok(Err(stop)) => Turned::Stopped(stop),
             Err(Fault::Interrupted) => Turned::Stopped(Stop::Interrupted),
@@ -408,26 +488,27 @@ impl<'a> Course<'a> {
     }
 
     /// One timed block, with all that must come before it. The inner error is a stop, not a failure.
-    fn measure(&mut self, number: u32, phase: Phase, turn: Turn) -> Result<Result<Outcome, Stop>, Fault> {
+    fn measure(&mut self, number: u32, turn: Turn) -> Result<Result<Outcome, Stop>, Fault> {
         let slot = turn.candidate;
         if turn.anew && self.slots[slot].alive {
             self.end(slot);
         }
-        if !self.slots[slot].alive
-            && let Err(stop) = self.start(slot)?
-        {
-            return Ok(Err(stop));
+        if !self.slots[slot].alive {
+            let begun_ns = self.hands.elapsed_ns();
+            if let Err(stop) = self.start(slot)? {
+                return Ok(Err(stop));
+            }
+            self.slots[slot].start_ns = Some(self.hands.elapsed_ns().saturating_sub(begun_ns));
         }
         let Some(learned) = self.slots[slot].learned else {
             return Err(Fault::new(FailureKind::Protocol, "nothing is known of the candidate's tasks".to_owned()));
         };
-        // What the search passes over is not weighed, unless that is what it looks for.
-        if (phase == Phase::Final || self.watches_memory())
+        if self.watches_memory()
             && let Err(stop) = self.weigh(slot, &learned)?
         {
             return Ok(Err(stop));
         }
-        let window = self.pace.window(&learned, phase);
+        let window = self.pace.window(&learned);
         let wished = window.ns.max(self.common_ns);
         let Some(window_ns) = self.affordable_in(slot, wished, &learned) else { return Ok(Err(Stop::CallsSpent)) };
         if window.long_tasks && !std::mem::replace(&mut self.slots[slot].warned_of_length, true) {
@@ -460,16 +541,15 @@ impl<'a> Course<'a> {
         let breaks_errors = objective.limits.errors.is_broken_beyond_doubt(failed.errors, failed.tasks);
         let looks_at_p99 = objective.goal == Goal::P99 || objective.limits.p99_ns.is_some();
         // Known from as many samples on as may put a candidate out.
-        let p99_ns = if looks_at_p99 { p99_ns(place) } else { None };
+        let p99_ns = if looks_at_p99 { p99_ns(self.record, place) } else { None };
         let breaks_p99 = objective.limits.p99_ns.is_some_and(|most| p99_ns > Some(most));
         if breaks_memory || breaks_p99 || breaks_errors {
             return Outcome::Infeasible;
         }
-        match score(objective.goal, &block.figures, memory_bytes) {
-            Some(score) if objective.goal == Goal::P99 && p99_ns.is_none() => Outcome::Weak(score),
-            Some(score) => Outcome::Score(score),
-            None => Outcome::Weak(f64::NEG_INFINITY),
+        if objective.goal == Goal::P99 && p99_ns.is_none() {
+            return Outcome::Unknown;
         }
+        observation(objective.goal, block, memory_bytes).map_or(Outcome::Unknown, Outcome::Observed)
     }
 
     fn watches_memory(&self) -> bool {
@@ -549,8 +629,7 @@ impl<'a> Course<'a> {
         Ok(Ok(Learned::from_block(&taken.figures, turns_ns)))
     }
 
-    /// Takes a memory block of a candidate that has come as far as the final: once, or once a life where
-    /// the objective looks at memory. To weigh what the search passes over would take longer than its rounds.
+    /// Takes a memory block of a candidate: once, or once a life where the objective looks at memory.
     fn weigh(&mut self, slot: usize, learned: &Learned) -> Result<Result<(), Stop>, Fault> {
         if std::mem::replace(&mut self.slots[slot].has_memory, true) {
             return Ok(Ok(()));
@@ -735,8 +814,12 @@ pub(super) fn turns_of(candidate: &Candidate, born: &Born) -> u64 {
 }
 
 /// The 99th percentile of all the service times of a candidate's timed blocks; `None` below 1,000 of them.
-fn p99_ns(place: &CandidateRecord) -> Option<u64> {
-    let timed = place.blocks.iter().filter(|block| block.figures.kind == BlockKind::Timed);
+fn p99_ns(record: &Record, place: &CandidateRecord) -> Option<u64> {
+    let counts = |block: &&BlockRecord| {
+        let round = block.round.and_then(|round| record.rounds.get(round as usize));
+        block.figures.kind == BlockKind::Timed && round.is_none_or(|round| !round.voided)
+    };
+    let timed = place.blocks.iter().filter(counts);
     let services: Vec<_> = timed.filter_map(|block| block.figures.service.decode().ok()).collect();
     percentile(&merged(&services).ok()??, 0.99)
 }

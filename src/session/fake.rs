@@ -8,6 +8,7 @@ use super::link::Fault;
 use super::watch::Moment;
 use super::{Event, Observer};
 use crate::candidate::Candidate;
+use crate::decide::Rules;
 use crate::host::{Facts, FileSystem, ResourceLimits};
 use crate::plan::{Foreseen, Plan, Settings};
 use crate::protocol::{
@@ -184,6 +185,21 @@ impl Hands for Fake {
     }
 }
 
+/// The rules of a race of the fake hands, whose tasks compute on two cores.
+pub(super) fn rules() -> Rules {
+    Rules {
+        tolerance: 0.05,
+        deadline_ns: BUDGET_NS,
+        budget_ns: BUDGET_NS,
+        seed: 1,
+        is_renewed: false,
+        cores: 2.0,
+        has_lock: false,
+        is_async: true,
+        is_throughput: true,
+    }
+}
+
 /// The pace of a session of this record, whose tasks may take long.
 pub(super) fn pace(record: &Record) -> Pace {
     Pace {
@@ -226,7 +242,7 @@ pub(super) fn record(max_calls: Option<u64>, goal: Goal) -> Record {
             limits: ResourceLimits::default(),
             session_directory: FileSystem { path: String::new(), kind: String::new() },
         },
-        settings: Settings { budget_ns: BUDGET_NS, ..Settings::default() },
+        settings: Settings { budget_ns: BUDGET_NS, sweeps: true, ..Settings::default() },
         workload: Workload {
             name: "test".to_owned(),
             use_case: String::new(),
@@ -234,7 +250,7 @@ pub(super) fn record(max_calls: Option<u64>, goal: Goal) -> Record {
             load,
             steps: vec![Step::Cpu(Cpu { kernel: Kernel::Loop, input_bytes: 64, time_ns: None })],
             payload: Payload::default(),
-            objective: Objective { goal, margin: None, limits: Limits::default() },
+            objective: Objective { goal, tolerance: None, limits: Limits::default() },
             task_timeout_ns: 30_000 * MS,
             max_calls,
         },
@@ -242,7 +258,8 @@ pub(super) fn record(max_calls: Option<u64>, goal: Goal) -> Record {
         calibration: Calibration::default(),
         candidates: Vec::new(),
         rounds: Vec::new(),
-        decisions: Vec::new(),
+        races: Vec::new(),
+        exits: Vec::new(),
         sweeps: Vec::new(),
         disturbance: Disturbance::default(),
         warnings: Vec::new(),

@@ -17,7 +17,6 @@ mod reference;
 mod relay;
 mod resident;
 mod saving;
-mod scaling;
 mod sweep;
 mod trial;
 mod watch;
@@ -33,9 +32,9 @@ use crate::candidate::{Candidate, RUST};
 use crate::clock::now_ns;
 use crate::guard::Guard;
 use crate::host::Facts;
+use crate::decide::Rules;
 use crate::plan::{Entry, Plan, Settings};
 use crate::protocol::{Failed, Job};
-use crate::race::{Margins, Rules};
 use crate::record::{Calibration, Disturbance, Ending, Phase, Record, Warning};
 use crate::workload::{Goal, Step, Workload};
 use blocks::Pace;
@@ -105,6 +104,19 @@ pub enum Event<'a> {
         /// How many candidates run in it.
         candidates: usize,
         /// Time spent, without what was lost to candidates that did not answer.
+        elapsed_ns: u64,
+        /// The budget.
+        budget_ns: u64,
+    },
+    /// The answer so far.
+    Answer {
+        /// What is named.
+        candidate: &'a Candidate,
+        /// What it may cost at most, with 95 % confidence, as a ratio.
+        may_cost: f64,
+        /// How many candidates were measured.
+        tried: u32,
+        /// Time spent.
         elapsed_ns: u64,
         /// The budget.
         budget_ns: u64,
@@ -230,11 +242,16 @@ impl Stage<'_> {
         };
         let settings = &session.settings;
         let rules = Rules {
-            margins: session.workload.objective.margin.map_or(Margins::UNWRITTEN, Margins::fixed),
+            tolerance: session.workload.objective.tolerance(),
+            deadline_ns: settings.budget_ns,
             budget_ns: settings.budget_ns,
             seed: settings.seed,
             // Memory hardly varies within a life.
             is_renewed: session.workload.objective.goal == Goal::Memory,
+            cores: prepared.usable_cores,
+            has_lock: false,
+            is_async: session.workload.steps.iter().all(Step::has_async_form),
+            is_throughput: session.workload.objective.goal == Goal::Throughput,
         };
         let is_equal_work =
             session.workload.steps.iter().all(|step| step.cpu().is_none_or(|cpu| cpu.time_ns.is_none()));
@@ -277,6 +294,7 @@ fn runner(session: &Session, prepared: &PreparedRuntime) -> Runner {
         language: hello.map(|hello| hello.language.clone()),
         entries: session.plan.entries.iter().filter(is_its_own).cloned().collect(),
         methods: methods.unwrap_or_default(),
+        has_lock: hello.is_some_and(|hello| hello.gil == Some(true)),
         broken: prepared.broken.clone(),
     }
 }
@@ -294,7 +312,8 @@ fn blank(session: &Session) -> Record {
         calibration: Calibration::default(),
         candidates: Vec::new(),
         rounds: Vec::new(),
-        decisions: Vec::new(),
+        races: Vec::new(),
+        exits: Vec::new(),
         sweeps: Vec::new(),
         disturbance: Disturbance::default(),
         warnings: Vec::new(),

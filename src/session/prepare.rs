@@ -163,7 +163,6 @@ impl Preparation<'_> {
             iteration_ns: Vec::new(),
             checked: false,
             baseline_memory_bytes: baseline.map(|baseline| baseline.memory_bytes),
-            thread_scaling: None,
             notes: Vec::new(),
         });
         let iterations = self.iterations(&mut agent, &prepared.job, &language)?;

@@ -3,11 +3,11 @@
 use super::course::{Course, Leg, Stop};
 use super::sweep;
 use super::trial::small;
-use crate::candidate::{Candidate, Sizes, StartMethod};
+use crate::candidate::StartMethod;
 use crate::plan::Entry;
 use crate::protocol::Failed;
-use crate::race::{Meeting, Race, Rules};
-use crate::record::{Ending, Warning};
+use crate::decide::{Decide, Meeting, RULES_VERSION, Rules};
+use crate::record::{Ending, RaceRecord};
 use crate::workload::Goal;
 
 /// The part of the budget, and of the calls, that is kept for the comparison of the runtimes.
@@ -24,6 +24,8 @@ pub(super) struct Runner {
     pub entries: Vec<Entry>,
     /// Other ways to begin processes that may be tried where its default fails, after that.
     pub methods: Vec<StartMethod>,
+    /// Whether its threads share a global interpreter lock.
+    pub has_lock: bool,
     /// Why none of its candidates can run.
     pub broken: Option<Failed>,
 }
@@ -93,28 +95,30 @@ fn race(course: &mut Course<'_>, runner: &Runner, terms: &Terms, leg: Leg, sweep
         Ok(entries) => entries,
         Err(stop) => return stopped(stop),
     };
-    match course.thread_scaling(&entries) {
-        Ok(scaling) => {
-            let mut runtimes = course.record.calibration.runtimes.iter_mut();
-            if let Some(calibration) = runtimes.find(|runtime| runtime.name == runner.name) {
-                calibration.thread_scaling = scaling;
-            }
-        }
-        Err(stop) => return stopped(stop),
-    }
-    let mut race = Race::new(&entries, Rules { budget_ns: leg.deadline_ns, ..terms.rules });
+    let rules = Rules {
+        deadline_ns: leg.deadline_ns,
+        budget_ns: leg.deadline_ns.saturating_sub(course.spent_ns()),
+        has_lock: runner.has_lock,
+        ..terms.rules
+    };
+    let first_candidate = u32::try_from(course.record.candidates.len()).unwrap_or(u32::MAX);
+    course.record.races.push(RaceRecord {
+        runtime: runner.name.clone(),
+        rules_version: RULES_VERSION,
+        rules,
+        entries: entries.clone(),
+        first_candidate,
+        looks: Vec::new(),
+        ending: Ending::Running,
+    });
+    let mut race = Decide::new(&entries, rules);
     let (ending, base) = course.run(&mut race);
-    let cut = race.cut_searches().into_iter().filter_map(|entry| entries.get(entry));
-    let engines: Vec<String> = cut.map(|entry| entry.candidate(Sizes::default()).short()).collect();
-    if !engines.is_empty() {
-        course.warn(Warning::SearchCut { runtime: runner.name.clone(), engines });
+    if let Some(race) = course.record.races.last_mut() {
+        race.ending = ending;
     }
-    if let passed @ [_, ..] = race.passed_defaults().as_slice() {
-        let passed = passed.iter().map(Candidate::short).collect();
-        course.warn(Warning::DefaultPassed { runtime: runner.name.clone(), candidates: passed });
-    }
-    let leaders = race.leaders().into_iter().map(|one| base + one).collect();
-    let pair = race.judge().and_then(|judged| sweep::pair(&judged, race.candidates(), base));
+    let Some(found) = race.finding() else { return (ending, Vec::new()) };
+    let leaders = vec![base + found.named];
+    let pair = sweep::pair(&found, &race.candidates(), base).filter(|_| course.record.settings.sweeps);
     if let (Ending::Decided, Some(pair)) = (ending, pair) {
         let deadline_ns = leg.deadline_ns.min(course.spent_ns().saturating_add(sweep_ns));
         if course.sweep(pair, deadline_ns).is_err() {

@@ -18,8 +18,8 @@ use super::course::{Course, Stop, turns_of};
 use super::link::Fault;
 use crate::candidate::{Candidate, Model};
 use crate::protocol::{Block, BlockKind, FailureKind, VARIANTS};
-use crate::race::Judgement;
-use crate::record::{Phase, Record, Sweep, SweepAxis, SweepPoint, score};
+use crate::decide::Finding;
+use crate::record::{Record, Sweep, SweepAxis, SweepPoint, score};
 use crate::stats::yuen;
 use crate::workload::{Goal, Load, Step};
 
@@ -31,7 +31,7 @@ const FACTORS: [f64; 5] = [1.0 / 16.0, 1.0 / 4.0, 1.0, 4.0, 16.0];
 /// Two neighbours between which the better one changes are looked between, if they are this far apart.
 const WIDE: f64 = 4.0;
 /// Rounds of a point.
-const ROUNDS: usize = 6;
+const ROUNDS: usize = 5;
 /// Rounds below which nothing is said.
 const LEAST_ROUNDS: usize = 4;
 /// A task's CPU time at a point: below, the engines alone would be measured; beyond, it would take too long.
@@ -54,16 +54,16 @@ pub(super) struct Pair {
 
 /// The recommended candidate and its strongest rival of another model, of a race whose first candidate has this place
 /// in the record. Mixes are rivals only where nothing else is.
-pub(super) fn pair(judged: &Judgement, candidates: &[Candidate], base: usize) -> Option<Pair> {
-    let model = |one: usize| candidates.get(one).map(Candidate::model);
-    let best = model(judged.best)?;
+pub(super) fn pair(found: &Finding, candidates: &[&Candidate], base: usize) -> Option<Pair> {
+    let model = |one: usize| candidates.get(one).map(|candidate| candidate.model());
+    let named = model(found.named)?;
     let strongest = |is_wanted: &dyn Fn(Model) -> bool| {
-        let rivals = judged.rivals.iter().filter_map(|rival| Some((rival.candidate, rival.difference?)));
-        let met = rivals.filter(|(one, _)| model(*one).is_some_and(|other| other != best && is_wanted(other)));
-        met.max_by(|a, b| a.1.value.total_cmp(&b.1.value)).map(|(one, _)| one)
+        let is_rival = |one: usize| model(one).is_some_and(|other| other != named && is_wanted(other));
+        let rivals = found.standings.iter().filter(|standing| is_rival(standing.candidate));
+        rivals.max_by(|a, b| a.ratio.total_cmp(&b.ratio)).map(|standing| standing.candidate)
     };
     let right = strongest(&is_plain).or_else(|| strongest(&|_| true))?;
-    Some(Pair { left: base + judged.best, right: base + right })
+    Some(Pair { left: base + found.named, right: base + right })
 }
 
 fn is_plain(model: Model) -> bool {
@@ -207,7 +207,7 @@ impl Course<'_> {
             sides.push(side);
         }
         let window_ns = self.common_window_of(sides.iter().map(|side| &side.learned));
-        let idle_ns = self.pace.window(&sides[0].learned, Phase::Final).idle_before_ns;
+        let idle_ns = self.pace.window(&sides[0].learned).idle_before_ns;
         let pair_ns = sides.iter().map(|side| self.block_ns(window_ns, &side.learned)).fold(0, u64::saturating_add);
         let calls = sides
             .iter()
@@ -254,12 +254,12 @@ impl Course<'_> {
 
     /// The window that serves both.
     fn common_window_of<'a>(&self, learned: impl Iterator<Item = &'a Learned>) -> u64 {
-        learned.map(|it| self.pace.window(it, Phase::Final).ns).max().unwrap_or(0)
+        learned.map(|it| self.pace.window(it).ns).max().unwrap_or(0)
     }
 
     /// What a block takes.
     fn block_ns(&self, window_ns: u64, learned: &Learned) -> u64 {
-        let idle_ns = self.pace.window(learned, Phase::Final).idle_before_ns;
+        let idle_ns = self.pace.window(learned).idle_before_ns;
         let busy_ns = match self.pace.load {
             Load::Batch { .. } => learned.elapsed_ns,
             Load::Closed { .. } => window_ns.saturating_add(learned.outside_ns.max(2 * learned.latency_ns)),
@@ -303,7 +303,7 @@ fn own_work(record: &Record, pair: Pair) -> (f64, Option<SweepPoint>) {
         let all = record.candidates.get(one).into_iter().flat_map(|place| &place.blocks);
         let of_final = all.filter_map(|block| {
             let round = block.round?;
-            let counts = record.rounds.get(round as usize).is_some_and(|it| it.phase == Phase::Final && !it.voided);
+            let counts = record.rounds.get(round as usize).is_some_and(|it| it.phase == crate::record::Phase::Race && !it.voided);
             (counts && block.figures.kind == BlockKind::Timed).then_some((round, &block.figures))
         });
         of_final.collect::<BTreeMap<u32, &Block>>()

@@ -6,7 +6,6 @@ use super::*;
 use crate::candidate::{Engine, RUST, Sizes};
 use crate::plan::Entry;
 use crate::protocol::Failed;
-use crate::race::Rules;
 use crate::record::{Ending, RuntimeCalibration};
 use crate::session::blocks::Pace;
 use crate::session::course::Rules as CourseRules;
@@ -57,8 +56,7 @@ fn play(hands: &mut Fake, record: &mut Record) -> (Ending, Vec<String>) {
     let (mut notes, mut saver) = (Notes::default(), Saver::new(None));
     let rules = CourseRules { pace, references: HashMap::new(), calls: 0, lost_ns: 0 };
     let mut course = Course::new(hands, &mut notes, record, &mut saver, rules);
-    let rules = Rules { margins: crate::race::Margins::fixed(0.03), budget_ns: BUDGET_NS, seed: 1, is_renewed: false };
-    let ending = run(&mut course, &[runner], &Terms { rules, is_equal_work: false });
+    let ending = run(&mut course, &[runner], &Terms { rules: fake::rules(), is_equal_work: false });
     assert!(hands.alive.is_empty(), "no agent is left: {:?}", hands.alive);
     (ending, notes.0)
 }
@@ -126,7 +124,7 @@ fn fixed() -> crate::workload::Distribution {
 }
 
 #[test]
-fn it_takes_a_tenth_of_the_budget_at_most_and_nothing_beyond_it() {
+fn it_takes_its_part_of_the_budget_at_most_and_nothing_beyond_it() {
     for spent_ms in [0, 10_000, 14_000, 16_000, 17_000, 18_000, 19_000] {
         let (mut hands, mut record) = (hands(), of_iterations(64, None));
         hands.now_ns = spent_ms * MS;
@@ -160,7 +158,7 @@ fn an_interrupt_ends_it_and_what_was_measured_stays() {
     let (mut calm, mut record) = (hands(), of_iterations(64, None));
     play(&mut calm, &mut record);
     let all = calm.timed;
-    // The last point has seven blocks of either agent, its warm-up among them.
+    // The last point has six blocks of either agent, its warm-up among them.
     let (mut hands, mut record) = (Fake { interrupt_after: Some(all - 3), ..hands() }, of_iterations(64, None));
     assert_eq!(play(&mut hands, &mut record).0, Ending::Interrupted);
     assert_eq!(factors(&record), [1.0 / 16.0, 0.25, 1.0, 4.0]);

@@ -11,8 +11,8 @@
 //! speed. Some hosts always do: on shared cores ± 5 % within half a second is common, and what is measured in pairs
 //! bears it. So drift is flagged where it is beyond its bound and beyond thrice what is usual in this session.
 //!
-//! **Repeating.** A flagged round is voided and repeated whole, at most twice, while voided rounds have taken less than
-//! a quarter of the time (and, where tasks are counted, of the tasks) that this part of the session has. What was
+//! **Repeating.** A round is voided and repeated whole where others or the hypervisor took CPU time: that biases against
+//! whatever uses all cores. At most twice, while voided rounds have taken less than a tenth of the time (and, where tasks are counted, of the tasks) that this part of the session has. What was
 //! repeated often enough, or cannot be repeated any more, counts and keeps its flags.
 
 use std::collections::VecDeque;
@@ -23,7 +23,7 @@ use rand_chacha::rand_core::SeedableRng as _;
 
 use super::hands::Hands;
 use crate::host::meter::{FamilyTime, MachineTime};
-use crate::race::Turn;
+use crate::decide::Turn;
 use crate::record::{Conditions, Flag};
 
 /// The share of CPU time from which on steal or others disturb.
@@ -47,7 +47,7 @@ const STALE_NS: u64 = 50_000_000;
 /// How often a round is repeated at most.
 const REPEATS: u32 = 2;
 /// Voided rounds take at most this part of what a leg may take.
-const VOIDED_PART: u64 = 4;
+const VOIDED_PART: u64 = 10;
 
 /// What the meters show at a moment at which no candidate runs; `None` is what the host does not tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -105,7 +105,7 @@ fn objective(values: &Values) -> Option<Objective> {
             "cpu_per_task" => Goal::CpuPerTask,
             _ => Goal::Throughput,
         },
-        margin: values.percent("margin").map(|thousandths| thousandths / 100_000.0),
+        tolerance: values.percent("tolerance").or(values.percent("margin")).map(|thousandths| thousandths / 100_000.0),
         limits: Limits { p99_ns: limits.nanos("p99"), memory_bytes: limits.bytes("memory"), errors: errors(&limits)? },
     })
 }

@@ -23,7 +23,7 @@ fn two_lines_are_a_workload() {
         payload: Payload { input_bytes: 0, output_bytes: 0 },
         objective: Objective {
             goal: Goal::Throughput,
-            margin: None,
+            tolerance: None,
             limits: Limits { p99_ns: None, memory_bytes: None, errors: ErrorLimit::Tasks(0) },
         },
         task_timeout_ns: 30_000 * MS,

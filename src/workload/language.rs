@@ -110,10 +110,16 @@ static OBJECTIVE: Table = Table {
             "The figure by which candidates are compared.",
         ),
         field(
+            "tolerance",
+            Shape::Percent { min_thousandths: 100, max_thousandths: 50_000 },
+            Optional("5%"),
+            "What the answer may cost to be sure: nothing tried is better by more than this.",
+        ),
+        field(
             "margin",
             Shape::Percent { min_thousandths: 100, max_thousandths: 50_000 },
-            Optional("3%, and 2% on a host on which nothing disturbed"),
-            "Candidates that differ by less are equivalent in practice.",
+            Optional("5%"),
+            "The same as `tolerance`, by its older name.",
         ),
         field("limits", Shape::Table(&LIMITS), Default("{}"), "What a candidate must not exceed."),
     ],

@@ -117,22 +117,23 @@ pub struct Payload {
 pub struct Objective {
     /// The figure that is compared.
     pub goal: Goal,
-    /// The relative difference below which two candidates are equivalent in practice (0.03 is 3 %), where the user
-    /// wrote one. What counts without it is [`DEFAULT_MARGIN`], and less on a quiet host.
+    /// What the answer may cost, as a ratio (0.05 is 5 %), where the user wrote it; else [`DEFAULT_TOLERANCE`].
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub margin: Option<f64>,
+    pub tolerance: Option<f64>,
     /// A candidate over one of these is not feasible.
     pub limits: Limits,
 }
 
-/// The margin where the user wrote none.
-pub const DEFAULT_MARGIN: f64 = 0.03;
+/// What the answer may cost where the user wrote nothing.
+pub const DEFAULT_TOLERANCE: f64 = 0.05;
 
 impl Objective {
-    /// The margin before anything is known of how quiet the host is.
+    /// What the answer may cost: nothing that was tried is better by more than this.
     #[must_use]
-    pub fn margin(&self) -> f64 {
-        self.margin.unwrap_or(DEFAULT_MARGIN)
+    pub fn tolerance(&self) -> f64 {
+        // A record that was made by hand may hold anything.
+        let sound = self.tolerance.filter(|tolerance| (0.0..=1.0).contains(tolerance));
+        sound.unwrap_or(DEFAULT_TOLERANCE)
     }
 }
 

@@ -3,12 +3,13 @@
 use hdrhistogram::Histogram;
 
 use crate::candidate::{Candidate, Engine, RUST, Sizes};
+use crate::decide::{RULES_VERSION, Rules};
 use crate::host::{Facts, FileSystem, ResourceLimits};
 use crate::plan::{Entry, Foreseen, Plan, Settings};
 use crate::protocol::{Block, BlockKind, HistogramData, Serialisation, Usage};
 use crate::record::{
-    BlockRecord, Calibration, CandidateRecord, Disturbance, Ending, Incarnation, MemorySample, Phase, Record, Round,
-    RuntimeCalibration, ThreadScaling,
+    BlockRecord, Calibration, CandidateRecord, Disturbance, Ending, Incarnation, Look, MemorySample, Phase, RaceRecord,
+    Record, Round, RuntimeCalibration,
 };
 use crate::workload::{Cpu, Distribution, Goal, Kernel, Limits, Load, Objective, Payload, Step, Workload};
 
@@ -46,15 +47,31 @@ impl Synthetic {
         self.add_to(RUST, engine, sizes, shape)
     }
 
-    /// Adds a runtime in which two threads scale like this.
-    pub(super) fn add_runtime(&mut self, name: &str, language: &str, gil: Option<bool>, ratio: f64) {
-        let scaling = ThreadScaling { ratio, low: ratio - 0.02, high: ratio + 0.02, cpu_share_alone: 0.99 };
+    /// Adds a runtime.
+    pub(super) fn add_runtime(&mut self, name: &str, language: &str, gil: Option<bool>) {
         let mut runtime = RuntimeCalibration::of_native();
         runtime.name = name.to_owned();
         runtime.hello.language = language.to_owned();
         runtime.hello.gil = gil;
-        runtime.thread_scaling = Some(scaling);
         self.record.calibration.runtimes.push(runtime);
+    }
+
+    /// The record with its races: their engines had just the sizes that were measured, and they looked after each round.
+    pub(super) fn finished(&self) -> Record {
+        let mut record = self.record.clone();
+        record.races.clear();
+        let mut first = 0;
+        while let Some(place) = record.candidates.get(first) {
+            let runtime = place.candidate.runtime.clone();
+            let own: Vec<Candidate> = record.candidates[first..]
+                .iter()
+                .map(|place| place.candidate.clone())
+                .take_while(|candidate| candidate.runtime == runtime)
+                .collect();
+            record.races.push(race(&record, &runtime, &own, first as u32));
+            first += own.len();
+        }
+        record
     }
 
     /// A memory block in which pickling was measured.
@@ -147,12 +164,61 @@ impl Synthetic {
             tasks_in_window: speed * WINDOW_NS as f64 / 1e9,
             service: HistogramData::encode(&service).expect("encodes"),
             queueing: HistogramData::default(),
-            busy_ns: 0,
+            busy_ns: (speed * WINDOW_NS as f64 / 1e9 * shape.service_ns as f64) as u64,
             usage: Usage { user_ns: shape.cpu_ns * tasks, ..Usage::default() },
             longest_stall_ns: None,
             serialisation: None,
             results: Vec::new(),
         }
+    }
+}
+
+fn race(record: &Record, runtime: &str, own: &[Candidate], first_candidate: u32) -> RaceRecord {
+    let mut engines: Vec<Engine> = own.iter().map(|candidate| candidate.engine).collect();
+    engines.dedup();
+    engines.sort_unstable();
+    engines.dedup();
+    let entry = |engine: Engine| {
+        let of_engine = || own.iter().filter(move |candidate| candidate.engine == engine);
+        let ladder = |size: fn(Sizes) -> Option<u32>| {
+            let mut ladder: Vec<u32> = of_engine().filter_map(|candidate| size(candidate.sizes)).collect();
+            ladder.sort_unstable();
+            ladder.dedup();
+            ladder
+        };
+        Entry {
+            runtime: runtime.to_owned(),
+            engine,
+            start_method: None,
+            default_sizes: of_engine().next().map(|candidate| candidate.sizes).unwrap_or_default(),
+            in_flight: ladder(|sizes| sizes.in_flight),
+            workers: ladder(|sizes| sizes.workers),
+            chunk: Vec::new(),
+        }
+    };
+    let is_own = |index: &u32| (first_candidate..first_candidate + own.len() as u32).contains(index);
+    let rounds = record.rounds.iter().enumerate();
+    let rounds = rounds.filter(|(_, round)| round.phase == Phase::Race && round.order.iter().any(|one| is_own(one)));
+    RaceRecord {
+        runtime: runtime.to_owned(),
+        rules_version: RULES_VERSION,
+        rules: Rules {
+            tolerance: record.workload.objective.tolerance(),
+            deadline_ns: 20_000_000_000,
+            budget_ns: 20_000_000_000,
+            seed: 1,
+            is_renewed: false,
+            cores: record.calibration.usable_cores.unwrap_or(2.0),
+            has_lock: record.calibration.runtime(runtime).is_some_and(|it| it.hello.gil == Some(true)),
+            is_async: record.workload.steps.iter().all(Step::has_async_form),
+            is_throughput: record.workload.objective.goal == Goal::Throughput,
+        },
+        entries: engines.into_iter().map(entry).collect(),
+        first_candidate,
+        looks: rounds
+            .map(|(round, _)| Look { round: round as u32, elapsed_ns: 0, named: None, may_cost: None, tried: 0 })
+            .collect(),
+        ending: Ending::Decided,
     }
 }
 
@@ -187,7 +253,7 @@ fn record() -> Record {
             load: Load::Closed { max_in_flight: 64 },
             steps: vec![Step::Cpu(Cpu { kernel: Kernel::Loop, input_bytes: 8, time_ns: Some(2_000_000) })],
             payload: Payload::default(),
-            objective: Objective { goal: Goal::Throughput, margin: None, limits: Limits::default() },
+            objective: Objective { goal: Goal::Throughput, tolerance: None, limits: Limits::default() },
             task_timeout_ns: 1_000_000_000,
             max_calls: None,
         },
@@ -195,7 +261,8 @@ fn record() -> Record {
         calibration: Calibration { usable_cores: None, runtimes: vec![RuntimeCalibration::of_native()] },
         candidates: Vec::new(),
         rounds: Vec::new(),
-        decisions: Vec::new(),
+        races: Vec::new(),
+        exits: Vec::new(),
         sweeps: Vec::new(),
         disturbance: Disturbance::default(),
         warnings: Vec::new(),

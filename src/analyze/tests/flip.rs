@@ -2,8 +2,8 @@
 
 use super::builder::{Shape, Synthetic};
 use super::{NONE, in_flight, workers};
-use crate::analyze::{Group, analyze};
-use crate::candidate::Engine;
+use crate::analyze::{Group, Reason, analyze};
+use crate::candidate::{Engine, Model};
 use crate::record::{Phase, Sweep, SweepAxis, SweepPoint};
 use crate::workload::Goal;
 
@@ -15,7 +15,7 @@ fn swept(ratios: &[f64]) -> Synthetic {
     let processes = session.add(Engine::ProcessPool, workers(2), shape);
     for life in 0..3 {
         for _ in 0..4 {
-            session.round(Phase::Final, life, &[(plain, 500.0), (processes, 960.0)]);
+            session.round(Phase::Race, life, &[(plain, 500.0), (processes, 960.0)]);
         }
     }
     let point = |(at, ratio): (usize, &f64)| SweepPoint {
@@ -31,17 +31,22 @@ fn swept(ratios: &[f64]) -> Synthetic {
 }
 
 fn group(session: &Synthetic) -> Group {
-    analyze(&session.record).groups.remove(0)
+    analyze(&session.finished()).groups.remove(0)
+}
+
+fn flips(session: &Synthetic) -> Vec<Reason> {
+    let reasons = group(session).answer.expect("an answer").reasons;
+    let is_flip = |reason: &Reason| matches!(reason, Reason::FlipsWithCpu { .. } | Reason::FlipsWithSize { .. });
+    reasons.into_iter().filter(is_flip).collect()
 }
 
 #[test]
-fn a_sweep_that_turns_is_told_with_the_reasons() {
-    let why = group(&swept(&[0.5, 2.0, 1.9])).why;
-    let told = "processes win from 0.2 ms of CPU per task, sequential below (measured at 0.1 ms and 0.4 ms)";
-    assert!(why.contains(told), "{why}");
+fn a_sweep_that_turns_is_among_the_reasons() {
+    let found = flips(&swept(&[0.5, 2.0, 1.9]));
+    let [Reason::FlipsWithCpu { above, below, measured_ns, .. }] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((*above, *below, *measured_ns), (Model::Processes, Model::Sequential, (1e5, 4e5)));
     for ratios in [&[1.5, 2.0, 1.9][..], &[0.99, 2.0, 1.9], &[2.0]] {
-        let why = group(&swept(ratios)).why;
-        assert!(!why.contains("win"), "{why}");
+        assert_eq!(flips(&swept(ratios)), []);
     }
 }
 
@@ -49,7 +54,7 @@ fn a_sweep_that_turns_is_told_with_the_reasons() {
 fn a_sweep_of_places_that_are_not_there_says_nothing() {
     let mut session = swept(&[0.5, 2.0]);
     session.record.sweeps[0].right = 99;
-    assert!(!group(&session).why.contains("win"));
+    assert_eq!(flips(&session), []);
 }
 
 /// Threads that stop gaining at 64, and a loop that goes on.
@@ -64,9 +69,9 @@ fn sizes() -> Synthetic {
     for life in 0..3 {
         for _ in 0..4 {
             for ((threads, async_), speeds) in all.into_iter().zip([(1600.0, 1200.0), (5000.0, 4400.0)]) {
-                session.round(Phase::Search, life, &[(threads, speeds.0), (async_, speeds.1)]);
+                session.round(Phase::Race, life, &[(threads, speeds.0), (async_, speeds.1)]);
             }
-            session.round(Phase::Final, life, &[(all[2].0, 6000.0), (all[2].1, 12_000.0)]);
+            session.round(Phase::Race, life, &[(all[2].0, 6000.0), (all[2].1, 12_000.0)]);
         }
     }
     session
@@ -75,8 +80,9 @@ fn sizes() -> Synthetic {
 #[test]
 fn engines_that_change_places_along_the_sizes_are_told() {
     let mut session = sizes();
-    let why = group(&session).why;
-    assert!(why.contains("threads win up to 64 in flight, async from 256"), "{why}");
+    let found = flips(&session);
+    let [Reason::FlipsWithSize { below, above, low, high, in_flight }] = found[..] else { panic!("{found:?}") };
+    assert_eq!((below, above, low, high, in_flight), (Model::Threads, Model::Async, 64, 256, true));
     session.record.workload.objective.goal = Goal::CpuPerTask;
-    assert!(!group(&session).why.contains("in flight, async"), "throughput is not what is wanted");
+    assert_eq!(flips(&session), [], "throughput is not what is wanted");
 }

@@ -18,9 +18,9 @@ fn measured(speeds: &[(Engine, Sizes, f64)]) -> Group {
     session.noise = 0.0;
     for (engine, sizes, speed) in speeds {
         let candidate = session.add(*engine, *sizes, SHAPE);
-        session.round(Phase::Search, 0, &[(candidate, *speed)]);
+        session.round(Phase::Race, 0, &[(candidate, *speed)]);
     }
-    analyze(&session.record).groups.remove(0)
+    analyze(&session.finished()).groups.remove(0)
 }
 
 fn pool(speeds: &[(u32, f64)]) -> Option<Curve> {
@@ -68,11 +68,11 @@ fn one_size_or_a_failed_one_is_no_curve() {
     let mut session = Synthetic::new();
     for workers in [1, 2] {
         let one = session.add(Engine::ThreadPool, Sizes { workers: Some(workers), ..Sizes::default() }, SHAPE);
-        session.round(Phase::Search, 0, &[(one, 100.0)]);
+        session.round(Phase::Race, 0, &[(one, 100.0)]);
     }
-    assert_eq!(analyze(&session.record).groups[0].curves.len(), 1);
+    assert_eq!(analyze(&session.finished()).groups[0].curves.len(), 1);
     session.record.candidates[1].failure = Some(Failed::new(FailureKind::Task, "lost", ""));
-    assert!(analyze(&session.record).groups[0].curves.is_empty());
+    assert!(analyze(&session.finished()).groups[0].curves.is_empty());
 }
 
 #[test]
@@ -81,11 +81,11 @@ fn engines_come_in_the_order_of_the_plan() {
     let mut session = Synthetic::new();
     for (engine, size) in [(Engine::Rayon, 1), (Engine::ThreadPool, 1), (Engine::Rayon, 2), (Engine::ThreadPool, 2)] {
         let one = session.add(engine, workers(size), SHAPE);
-        session.round(Phase::Search, 0, &[(one, 100.0)]);
+        session.round(Phase::Race, 0, &[(one, 100.0)]);
     }
     session.record.plan.entries.reverse();
     let names: Vec<String> =
-        analyze(&session.record).groups.remove(0).curves.into_iter().map(|curve| curve.engine).collect();
+        analyze(&session.finished()).groups.remove(0).curves.into_iter().map(|curve| curve.engine).collect();
     assert_eq!(names, ["thread-pool", "rayon"]);
 }
 
@@ -96,7 +96,7 @@ fn only_what_may_be_chosen_is_undominated() {
     session.noise = 0.0;
     let mut add = |engine, sizes, speed, bytes: u64| {
         let one = session.add(engine, sizes, SHAPE);
-        session.round(Phase::Search, 0, &[(one, speed)]);
+        session.round(Phase::Race, 0, &[(one, speed)]);
         session.memory_block(one, bytes, None);
         one
     };
@@ -107,7 +107,7 @@ fn only_what_may_be_chosen_is_undominated() {
     let infeasible = add(Engine::ThreadPool, pool(8), 800.0, 9 << 20);
     session.record.candidates[failed].failure = Some(Failed::new(FailureKind::Task, "lost", ""));
     session.record.workload.objective.limits.memory_bytes = Some(8 << 20);
-    let group = analyze(&session.record).groups.remove(0);
+    let group = analyze(&session.finished()).groups.remove(0);
     let undominated: Vec<usize> =
         group.rows.iter().filter(|row| row.undominated).map(|row| row.index as usize).collect();
     assert!(undominated.contains(&small) && undominated.contains(&fast), "{undominated:?}");

@@ -4,25 +4,25 @@ use super::{Part, Section, counted};
 use crate::record::{Flag, Phase, Round};
 use crate::report::Judged;
 use crate::report::units::{factor, percent};
-use crate::report::words::{ending, validity};
+use crate::report::words::ending;
+
+/// Rounds that are told one by one.
+const SHOWN: usize = 3;
 
 /// Counts first, then each round that was disturbed, with what of it came from outside.
 pub(super) fn section(judged: &Judged) -> Section {
     let record = &judged.record;
-    let mut parts = vec![Part::said(validity(judged)), Part::said(counts(&record.rounds))];
-    for (at, round) in record.rounds.iter().enumerate() {
-        if round.voided || !round.flags.is_empty() {
-            parts.push(Part::Said(format!("Round {} ({}):", at + 1, phase(round.phase)), disturbed(round)));
-        }
+    let mut parts = vec![Part::said(counts(&record.rounds))];
+    let disturbed_rounds = record.rounds.iter().enumerate().filter(|(_, round)| round.voided || !round.flags.is_empty());
+    for (at, round) in disturbed_rounds.clone().take(SHOWN) {
+        parts.push(Part::Said(format!("Round {} ({}):", at + 1, phase(round.phase)), disturbed(round)));
     }
-    let asked = record.workload.objective.margin.map(|margin| format!(" (asked for: {})", percent(margin)));
-    parts.push(Part::said(format!(
-        "margin: differences below {} count as none{}",
-        percent(judged.verdict.margin),
-        asked.unwrap_or_default()
-    )));
+    let more = disturbed_rounds.count().saturating_sub(SHOWN);
+    if more > 0 {
+        parts.push(Part::said(format!("and {more} more: the record has them")));
+    }
     parts.extend(ending(record).map(|ending| Part::said(ending.to_owned())));
-    Section { heading: "Host and validity".to_owned(), parts }
+    Section { heading: "Host".to_owned(), parts }
 }
 
 fn counts(rounds: &[Round]) -> String {
@@ -56,8 +56,7 @@ fn flag(flag: &Flag) -> String {
 /// A phase in a word.
 fn phase(phase: Phase) -> &'static str {
     match phase {
-        Phase::Search => "search",
-        Phase::Final => "final",
+        Phase::Race => "race",
         Phase::Runtimes => "runtimes",
     }
 }

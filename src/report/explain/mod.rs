@@ -1,23 +1,20 @@
 //! The whole reasoning behind a verdict, in the order in which it happened.
 //!
-//! One file a stage: `conditions` (host and rounds), `search`, `finals` (rounds, what was concluded as it went, the
-//! intervals and what the rule makes of them), `sweep`. Rounds are counted from 1, in the order of the record's.
+//! One file a stage: `conditions` (host and rounds), `race` (how the answer became what it is, and what each candidate
+//! may cost), `sweep`. Rounds are counted from 1, in the order of the record's.
 
 mod conditions;
-mod decisions;
-mod finals;
-mod search;
+mod race;
 mod sweep;
 
 use super::grid::{self, Paint, Title, paint};
-use super::words::{self, plain};
+use super::words;
 use super::{Judged, Style, table};
 use crate::analyze::Group;
-use crate::protocol::BlockKind;
-use crate::record::{BlockRecord, Phase, Record, Round};
+use crate::record::{Phase, Record, Round};
 
-/// Why a record's verdict is what it is: what was seen of the host, then for each runtime the search, the final, what
-/// was concluded as it went, and the conclusion.
+/// Why a record's verdict is what it is: what was seen of the host, then for each runtime how the answer
+/// became what it is, and the conclusion.
 #[must_use]
 pub fn explanation(judged: &Judged, style: Style) -> String {
     let mut text = table::title(judged, style);
@@ -31,17 +28,14 @@ pub fn explanation(judged: &Judged, style: Style) -> String {
             text.push_str(&drawn(&section, style));
         }
     }
-    for section in [between_runtimes(judged), notes(judged)] {
-        text.push_str(&drawn(&section, style));
-    }
+    text.push_str(&drawn(&between_runtimes(judged), style));
     text.push('\n');
     text
 }
 
 /// The stages of one runtime.
 fn sections(judged: &Judged, group: &Group) -> Vec<Section> {
-    let mut sections = vec![search::section(&judged.record, group)];
-    sections.extend(finals::sections(judged, group));
+    let mut sections = race::sections(judged, group);
     sections.push(sweep::section(judged, group));
     let said = words::answer(judged, group).into_iter();
     sections.push(Section {
@@ -58,16 +52,6 @@ fn between_runtimes(judged: &Judged) -> Section {
         parts.insert(0, Part::said(format!("{} of their leaders", rounds_in_words(met))));
     }
     Section { heading: "Runtimes, on the same steps".to_owned(), parts }
-}
-
-/// What the user should know beside the reasoning.
-fn notes(judged: &Judged) -> Section {
-    let warnings = judged.record.warnings.iter().map(|warning| Part::Said("Note:".to_owned(), super::warning(warning)));
-    let left_out = judged.record.left_out().iter().map(|left_out| {
-        let sentence = format!("`{}`: {}", plain(&left_out.what), plain(&left_out.reason));
-        Part::Said("Left out:".to_owned(), sentence)
-    });
-    Section { heading: "Beside that".to_owned(), parts: warnings.chain(left_out).collect() }
 }
 
 /// One stage of the reasoning; without parts, there was none.
@@ -127,21 +111,6 @@ fn name(record: &Record, index: u32) -> String {
 /// Whether a candidate is of this runtime.
 fn is_of(record: &Record, index: u32, runtime: &str) -> bool {
     record.candidates.get(index as usize).is_some_and(|one| one.candidate.runtime == runtime)
-}
-
-/// The timed blocks of a candidate in rounds of this phase that count.
-fn blocks(record: &Record, index: u32, phase: Phase) -> impl Iterator<Item = &BlockRecord> {
-    let all = record.candidates.get(index as usize).map_or(&[][..], |one| &one.blocks);
-    all.iter().filter(move |block| {
-        let round = block.round.and_then(|round| record.rounds.get(round as usize));
-        block.figures.kind == BlockKind::Timed && round.is_some_and(|round| round.phase == phase && !round.voided)
-    })
-}
-
-/// The rounds of this phase in which candidates of this runtime ran.
-fn rounds<'a>(record: &'a Record, runtime: &'a str, phase: Phase) -> impl Iterator<Item = &'a Round> {
-    let ran = move |round: &&Round| round.order.iter().any(|one| is_of(record, *one, runtime));
-    record.rounds.iter().filter(move |round| round.phase == phase).filter(ran)
 }
 
 /// How many rounds these are, and how many of them count.

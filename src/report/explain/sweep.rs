@@ -7,9 +7,9 @@ use crate::report::grid::Paint;
 use crate::report::units::{difference, duration, factor};
 
 /// The sweeps of a runtime's candidates, each with the point at which the answer turns. A side is better where it is by
-/// more than the verdict's margin, with its whole interval.
+/// more than the tolerance, with its whole interval.
 pub(super) fn section(judged: &Judged, group: &Group) -> Section {
-    let (record, margin) = (&judged.record, judged.verdict.margin.ln_1p());
+    let (record, margin) = (&judged.record, judged.verdict.tolerance.ln_1p());
     let own = record.sweeps.iter().filter(|sweep| is_of(record, sweep.left, &group.runtime));
     Section {
         heading: "How it changes with the task".to_owned(),
@@ -75,9 +75,9 @@ fn turn(points: &[SweepPoint], margin: f64, one: &str, other: &str) -> String {
             duration(to.task_cpu_ns)
         ),
         (Some(first), _, _) => {
-            format!("it does not turn: where they differ by more than the margin, {} wins", name(*first))
+            format!("it does not turn: where they differ by more than the tolerance, {} wins", name(*first))
         }
-        _ => "nowhere do they differ by more than the margin, beyond the noise".to_owned(),
+        _ => "nowhere do they differ by more than the tolerance, beyond the noise".to_owned(),
     }
 }
 
@@ -103,9 +103,9 @@ mod tests {
              and b at 4.00 µs"
         );
         assert_eq!(said(&[1.1, 1.2]), "a wins at 1.00 µs to 2.00 µs of CPU per task alike");
-        assert_eq!(said(&[1.005, 0.9, 0.995]), "it does not turn: where they differ by more than the margin, b wins");
+        assert_eq!(said(&[1.005, 0.9, 0.995]), "it does not turn: where they differ by more than the tolerance, b wins");
         assert_eq!(said(&[1.1, 0.9, 1.1]), "it turns more than once: that is no answer");
-        let nowhere = "nowhere do they differ by more than the margin, beyond the noise";
+        let nowhere = "nowhere do they differ by more than the tolerance, beyond the noise";
         assert_eq!((said(&[1.005, 0.995]).as_str(), said(&[f64::NAN]).as_str()), (nowhere, nowhere));
     }
 }

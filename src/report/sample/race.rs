@@ -1,37 +1,55 @@
-//! The rounds of the sample, and what its race concluded.
+//! The rounds of the sample, and what its race found as it went.
 
-use crate::record::{Conclusion, Decision, Flag, Phase, Round, Sweep, SweepAxis, SweepPoint};
+use super::plan;
+use crate::candidate::RUST;
+use crate::decide::{RULES_VERSION, Rules};
+use crate::record::{Ending, Flag, Look, Phase, RaceRecord, Round, Sweep, SweepAxis, SweepPoint};
 
-/// A search, one round of it voided, and a final.
+/// Six rounds, one of them voided.
 pub(super) fn rounds() -> Vec<Round> {
-    let of = |phase, order: &[u32]| Round { order: order.to_vec(), ..Round::of(phase) };
-    let mut rounds = vec![
-        of(Phase::Search, &[0, 5, 3, 2, 4]),
-        of(Phase::Search, &[3, 1]),
-        of(Phase::Search, &[1, 3]),
-        of(Phase::Final, &[1, 0, 2]),
-        of(Phase::Final, &[2, 1]),
-        of(Phase::Final, &[1, 2]),
-    ];
+    let of = |order: &[u32]| Round { order: order.to_vec(), ..Round::of(Phase::Race) };
+    let mut rounds =
+        vec![of(&[0, 5, 3, 2, 4]), of(&[3, 1]), of(&[1, 3]), of(&[1, 0, 2]), of(&[2, 1]), of(&[1, 2])];
     rounds[1].flags = vec![Flag::Steal { share: 0.123 }, Flag::RunDelay { share: 0.08 }];
     rounds[1].voided = true;
     rounds[4].flags = vec![Flag::Drift { ratio: 1.041 }];
     rounds
 }
 
-/// What the race of these rounds concluded.
-pub(super) fn decisions() -> Vec<Decision> {
-    let look = |confidence, contenders| Conclusion::Look { leader: 1, confidence, contenders };
-    let all = [
-        (0, Conclusion::Champion { candidate: 0 }),
-        (2, Conclusion::Champion { candidate: 1 }),
-        (2, Conclusion::Champion { candidate: 2 }),
-        (3, look(0.41, 3)),
-        (3, Conclusion::Screened { candidate: 0, leader: 1, ratio: 0.016_2 }),
-        (4, look(0.87, 2)),
-        (5, look(0.95, 2)),
-    ];
-    all.map(|(round, conclusion)| Decision { round, conclusion }).to_vec()
+/// What the race of these rounds found as it went.
+pub(super) fn race() -> RaceRecord {
+    let look = |round, elapsed_ms: u64, named, may_cost, tried| Look {
+        round,
+        elapsed_ns: elapsed_ms * 1_000_000,
+        named: Some(named),
+        may_cost: Some(may_cost),
+        tried,
+    };
+    RaceRecord {
+        runtime: RUST.to_owned(),
+        rules_version: RULES_VERSION,
+        rules: Rules {
+            tolerance: 0.05,
+            deadline_ns: 20_000_000_000,
+            budget_ns: 19_500_000_000,
+            seed: 1,
+            is_renewed: false,
+            cores: 1.94,
+            has_lock: false,
+            is_async: true,
+            is_throughput: true,
+        },
+        entries: plan().entries.into_iter().filter(|entry| entry.runtime == RUST).collect(),
+        first_candidate: 0,
+        looks: vec![
+            look(0, 740, 3, 1.9, 4),
+            look(2, 1_120, 1, 0.31, 5),
+            look(3, 1_480, 1, 0.12, 6),
+            look(4, 1_830, 1, 0.061, 6),
+            look(5, 2_190, 1, 0.028, 6),
+        ],
+        ending: Ending::Decided,
+    }
 }
 
 /// Async overtakes threads where a task computes more.

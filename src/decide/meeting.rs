@@ -4,13 +4,12 @@ use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
-use super::pace::Pace;
-use super::standing::LIVES;
-use super::{Next, Outcome, RoundPlan, Turn};
-use crate::record::{Ending, Phase};
+use super::{Ending, Next, Outcome, RoundPlan, Turn};
 
 /// Rounds of a meeting, if there is time for them.
-const ROUNDS: u32 = 12;
+const ROUNDS: u32 = 9;
+/// Lives of each candidate in them.
+const LIVES: u32 = 3;
 
 /// A few rounds of the same candidates, in as many lives as a verdict needs.
 ///
@@ -19,7 +18,10 @@ const ROUNDS: u32 = 12;
 pub struct Meeting {
     present: Vec<usize>,
     random: ChaCha8Rng,
-    pace: Pace,
+    budget_ns: u64,
+    /// When it was asked last, and what its rounds took since it began, on average.
+    asked_ns: Option<u64>,
+    round_ns: u64,
     rounds: u32,
     rounds_in_life: u32,
 }
@@ -30,28 +32,30 @@ impl Meeting {
     #[must_use]
     pub fn new(present: Vec<usize>, budget_ns: u64, seed: u64) -> Meeting {
         let random = ChaCha8Rng::seed_from_u64(seed);
-        Meeting { present, random, pace: Pace::new(budget_ns), rounds: 0, rounds_in_life: 0 }
+        Meeting { present, random, budget_ns, asked_ns: None, round_ns: 0, rounds: 0, rounds_in_life: 0 }
     }
 
     /// What comes next, `elapsed_ns` after the session's start.
     pub fn next(&mut self, elapsed_ns: u64) -> Next {
-        self.pace.observe(elapsed_ns);
+        if let Some(asked_ns) = self.asked_ns.replace(elapsed_ns) {
+            self.round_ns = (self.round_ns + elapsed_ns.saturating_sub(asked_ns)) / if self.rounds > 1 { 2 } else { 1 };
+        }
         if self.present.len() < 2 || self.rounds >= ROUNDS {
             return Next::Over(Ending::Decided);
         }
-        if !self.pace.allows(self.present.len(), self.rounds == 0) {
+        if elapsed_ns.saturating_add(self.round_ns) >= self.budget_ns {
             return Next::Over(Ending::BudgetSpent);
         }
-        let foreseen = self.pace.rounds_left(self.present.len()).saturating_add(self.rounds);
-        let of_a_life = (foreseen / LIVES as u32).clamp(1, ROUNDS / LIVES as u32);
+        let left = (self.budget_ns - elapsed_ns).checked_div(self.round_ns).unwrap_or(u64::from(ROUNDS));
+        let foreseen = u32::try_from(left).unwrap_or(ROUNDS).min(ROUNDS).saturating_add(self.rounds);
+        let of_a_life = (foreseen / LIVES).clamp(1, ROUNDS / LIVES);
         let anew = self.rounds == 0 || self.rounds_in_life >= of_a_life;
         self.rounds_in_life = if anew { 1 } else { self.rounds_in_life + 1 };
         self.rounds += 1;
         let mut order = self.present.clone();
         order.shuffle(&mut self.random);
-        self.pace.begin(order.len());
         let turns = order.into_iter().map(|candidate| Turn { candidate, anew }).collect();
-        Next::Round(RoundPlan { phase: Phase::Runtimes, turns })
+        Next::Round(RoundPlan { turns })
     }
 
     /// What the block of a turn said. Who failed is out.
@@ -78,10 +82,9 @@ mod tests {
                 Next::Round(round) => round,
                 Next::Over(ending) => return (rounds, ending),
             };
-            assert_eq!(round.phase, Phase::Runtimes);
             for turn in &round.turns {
                 let failed = Some(turn.candidate) == fails;
-                meeting.feed(turn.candidate, if failed { Outcome::Failed } else { Outcome::Score(0.0) });
+                meeting.feed(turn.candidate, if failed { Outcome::Failed } else { Outcome::Unknown });
             }
             elapsed_ns += round_ns;
             let mut present: Vec<usize> = round.turns.iter().map(|turn| turn.candidate).collect();
@@ -91,12 +94,12 @@ mod tests {
     }
 
     #[test]
-    fn everybody_runs_in_twelve_rounds_of_three_lives() {
+    fn everybody_runs_in_nine_rounds_of_three_lives() {
         let (rounds, ending) = run(100_000 * MS, MS, None);
-        assert_eq!((rounds.len(), ending), (12, Ending::Decided));
+        assert_eq!((rounds.len(), ending), (9, Ending::Decided));
         assert!(rounds.iter().all(|round| round.0 == [3, 7, 9]));
-        let begins: Vec<usize> = (0..12).filter(|round| rounds[*round].1).collect();
-        assert_eq!(begins, [0, 4, 8]);
+        let begins: Vec<usize> = (0..9).filter(|round| rounds[*round].1).collect();
+        assert_eq!(begins, [0, 3, 6]);
     }
 
     #[test]

@@ -1,0 +1,154 @@
+//! Why an answer is what it is, and what it depends on: as data, from what was measured.
+
+use super::limit::Task;
+use super::{Answer, Condition, HostLimit, LimitKind, Reason, Row, Status, answer, flip};
+use crate::candidate::Model;
+use crate::decide::Finding;
+use crate::record::{CandidateRecord, Ending, RaceRecord, Record};
+use crate::workload::{Limits, Step};
+
+/// An event loop that was late by this stalls.
+const STALL_NS: u64 = 5_000_000;
+/// Pickling is named from this share of a task's unloaded time on.
+const EXPENSIVE_PICKLING: f64 = 0.2;
+
+/// The reasons of an answer, the strongest first.
+pub(super) fn reasons(
+    record: &Record,
+    rows: &[Row],
+    answer: &Answer,
+    limit: Option<&HostLimit>,
+    task: &Task,
+) -> Vec<Reason> {
+    let tolerance = record.workload.objective.tolerance().ln_1p();
+    let named = answer.candidate as usize;
+    let runtime = record.candidates.get(named).map_or("", |place| place.candidate.runtime.as_str());
+    let mut reasons: Vec<Reason> = Vec::new();
+    reasons.extend(split(record, rows, answer, limit, task));
+    reasons.extend(reached(rows, answer, limit));
+    reasons.extend(pickling(rows, task));
+    reasons.extend(stall(record, rows));
+    reasons.extend(flip::along_computation(record, runtime, tolerance));
+    reasons.extend(flip::along_sizes(record, rows, named, tolerance));
+    reasons
+}
+
+/// What a task does with its time.
+fn split(record: &Record, rows: &[Row], answer: &Answer, limit: Option<&HostLimit>, task: &Task) -> Option<Reason> {
+    if let (Some(limit), Some(serial), Some(latency_ns)) = (limit, task.serial, task.unloaded_ns)
+        && limit.set_by == LimitKind::SerialSection
+    {
+        let most_per_s = limit.throughput_per_s;
+        return Some(Reason::SerialSection { is_lock: serial.is_lock, section_ns: serial.time_ns, latency_ns, most_per_s });
+    }
+    let (cpu_ns, latency_ns) = (task.cpu_ns?, task.unloaded_ns?);
+    if cpu_ns < 0.5 * latency_ns {
+        return Some(Reason::Waits { share: 1.0 - cpu_ns / latency_ns, cpu_ns, latency_ns });
+    }
+    let share = (cpu_ns / latency_ns).min(1.0);
+    let lock = lock(record, rows);
+    Some(Reason::Computes { share, cores: task.cores, two_threads: two_threads(rows, answer), lock })
+}
+
+/// Whether a global interpreter lock was in force where tasks ran, after all imports.
+fn lock(record: &Record, rows: &[Row]) -> Option<bool> {
+    let name = &rows.first()?.candidate.runtime;
+    let lives = record.candidates.iter().filter(|one| one.candidate.runtime == *name);
+    let seen = lives.flat_map(|one| &one.incarnations).find_map(|life| life.gil);
+    seen.or_else(|| record.calibration.runtime(name)?.hello.gil)
+}
+
+/// What two threads do beside one, or beside a plain loop.
+fn two_threads(rows: &[Row], _answer: &Answer) -> Option<f64> {
+    let relative = |row: &Row| row.relative.map(|relative| relative.value);
+    let of = |size: u32| {
+        let threads = rows.iter().filter(move |row| row.candidate.model() == Model::Threads);
+        threads.filter(move |row| row.candidate.sizes.workers == Some(size)).find_map(relative)
+    };
+    let sequential = rows.iter().find(|row| row.candidate.model() == Model::Sequential).and_then(relative);
+    Some(of(2)? / of(1).or(sequential)?).filter(|ratio| ratio.is_finite())
+}
+
+/// What the answer reaches of the host's limit.
+fn reached(rows: &[Row], answer: &Answer, limit: Option<&HostLimit>) -> Option<Reason> {
+    let row = rows.iter().find(|row| row.index == answer.candidate)?;
+    Some(Reason::Reaches {
+        share: row.limit_share?,
+        limit: limit?.set_by,
+        concurrency: row.candidate.sizes.concurrency(),
+    })
+}
+
+/// What handing tasks to other processes costs, where it is what keeps them from being better.
+fn pickling(rows: &[Row], task: &Task) -> Option<Reason> {
+    let latency_ns = task.unloaded_ns?;
+    let crosses = |row: &&Row| row.status == Status::Worse && row.serialisation_ns_per_task.is_some();
+    let row = rows.iter().find(crosses)?;
+    let (ns, bytes) = (row.serialisation_ns_per_task?, row.serialisation_bytes_per_task?);
+    (ns >= EXPENSIVE_PICKLING * latency_ns).then_some(Reason::Pickling { ns, bytes })
+}
+
+/// The event loop that a task blocked longest, among those that are worse.
+fn stall(record: &Record, rows: &[Row]) -> Option<Reason> {
+    let is_bare_loop = |row: &&Row| row.candidate.model() == Model::Async && row.status == Status::Worse;
+    let stalled = rows.iter().filter(is_bare_loop).filter_map(|row| Some((row, row.longest_stall_ns?)));
+    let (row, stall_ns) = stalled.max_by_key(|(_, stall)| *stall).filter(|(_, stall)| *stall >= STALL_NS)?;
+    let mut blocking = record.workload.steps.iter().filter(|step| !step.has_async_form());
+    let own = blocking.next().filter(|_| blocking.next().is_none()).and_then(Step::python);
+    Some(Reason::Stalls { engine: row.candidate.engine, function: own.map(|own| own.short().to_owned()), stall_ns })
+}
+
+/// What an answer depends on, and what is not known of it.
+pub(super) fn conditions(
+    record: &Record,
+    rows: &[Row],
+    answer: &Answer,
+    found: &Finding,
+    race: &RaceRecord,
+    disturbed: &[Condition],
+) -> Vec<Condition> {
+    let mut conditions = disturbed.to_vec();
+    let of_runtime = |place: &&CandidateRecord| place.candidate.runtime == race.runtime;
+    let failed = record.candidates.iter().filter(of_runtime).filter(|place| place.failure.is_some()).count();
+    if failed > 0 {
+        conditions.push(Condition::FailedCandidates { count: failed as u32 });
+    }
+    if !found.is_settled {
+        conditions.push(Condition::NeighboursNotMeasured {});
+    }
+    match race.ending {
+        Ending::Interrupted | Ending::Running => conditions.push(Condition::Interrupted {}),
+        Ending::CallsSpent => conditions.push(Condition::CallsSpent {}),
+        _ if answer::is_cut(race) && answer.may_cost > race.rules.tolerance => conditions.push(Condition::BudgetSpent {}),
+        _ => {}
+    }
+    if let (Some(simpler), true) = (found.may_be_simpler, answer::is_cut(race)) {
+        conditions.push(Condition::MayBeSimpler { candidate: simpler as u32 });
+    }
+    if let Some(size) = cap(race, &record.candidates[answer.candidate as usize]) {
+        conditions.push(Condition::AtCap { size });
+    }
+    conditions.extend(unchecked(record, rows, answer));
+    conditions
+}
+
+/// The largest size that was allowed, where the answer has it and a larger one might gain.
+fn cap(race: &RaceRecord, place: &CandidateRecord) -> Option<u32> {
+    let candidate = &place.candidate;
+    let entry = race.entries.iter().find(|entry| entry.candidate(candidate.sizes) == *candidate)?;
+    let (ladder, size) = if entry.in_flight.is_empty() {
+        (&entry.workers, candidate.sizes.workers)
+    } else {
+        (&entry.in_flight, candidate.sizes.in_flight)
+    };
+    size.filter(|size| ladder.len() > 1 && ladder.last() == Some(size))
+}
+
+/// Limits that the answer could not be held against.
+fn unchecked(record: &Record, rows: &[Row], answer: &Answer) -> Option<Condition> {
+    let row = rows.iter().find(|row| row.index == answer.candidate)?;
+    let Limits { p99_ns, memory_bytes, errors: _ } = record.workload.objective.limits;
+    let p99 = p99_ns.is_some() && row.service.p99_ns.is_none();
+    let memory = memory_bytes.is_some() && row.memory_bytes.is_none();
+    (p99 || memory).then_some(Condition::UncheckedLimit { p99, memory })
+}

@@ -1,0 +1,180 @@
+//! What is measured next: what can change the answer most, for what it costs.
+
+use super::{Arm, Decide, NEAR_RIVAL, mechanism};
+
+/// Blocks of a round at most.
+const MOST_TURNS: usize = 6;
+/// A block may take this part of the budget.
+const BUDGET_PART: f64 = 16.0;
+/// What a start takes where none was seen.
+const START_NS: f64 = 100e6;
+/// What a block takes beside its tasks.
+const BLOCK_NS: f64 = 15e6;
+/// Turns of tasks in a block.
+const TURNS_OF_TASKS: f64 = 5.0;
+/// The credit of a neighbour that must be measured before its size may be named.
+const NEIGHBOUR: f64 = 0.3;
+
+/// What there is to choose from.
+pub(super) struct Agenda<'a> {
+    decide: &'a mut Decide,
+    left_ns: f64,
+}
+
+impl<'a> Agenda<'a> {
+    pub(super) fn new(decide: &'a mut Decide, elapsed_ns: u64) -> Agenda<'a> {
+        let left_ns = decide.rules.deadline_ns.saturating_sub(elapsed_ns) as f64;
+        Agenda { decide, left_ns }
+    }
+
+    /// The arms of the next round; empty where nothing is left.
+    pub(super) fn choose(&mut self) -> Vec<usize> {
+        if self.decide.view.is_none() {
+            return self.opening();
+        }
+        let firsts = self.firsts();
+        if !firsts.is_empty() {
+            return firsts;
+        }
+        self.by_worth()
+    }
+
+    /// Before anything is known of a task: the simplest candidate, alone.
+    fn opening(&mut self) -> Vec<usize> {
+        let decide = &mut *self.decide;
+        let mut smallest: Vec<usize> = Vec::new();
+        for entry in 0..decide.entries.len() {
+            let allowed = mechanism::allowed(&decide.entries[entry], &decide.broken[entry]);
+            if let (Some(sizes), true) = (allowed.first(), decide.failures[entry] < 2) {
+                smallest.push(decide.arm(entry, *sizes));
+            }
+        }
+        smallest.retain(|arm| !decide.arms[*arm].is_out);
+        smallest.sort_by_key(|arm| decide.arms[*arm].candidate.simplicity());
+        // One that gives no figures twice gives none.
+        smallest.into_iter().find(|arm| decide.arms[*arm].took.1 < 3).into_iter().collect()
+    }
+
+    /// The first sizes of engines that were not measured yet, with the simplest candidate beside them.
+    fn firsts(&mut self) -> Vec<usize> {
+        let Some(task) = self.decide.view.as_ref().map(|view| view.task) else { return Vec::new() };
+        let mut firsts = Vec::new();
+        for entry in 0..self.decide.entries.len() {
+            let is_seen = |decide: &Decide| {
+                decide.arms.iter().any(|arm| arm.entry == entry && (arm.blocks > 0 || arm.took.1 > 2))
+            };
+            let (considered, Some(first)) = self.decide.considered(entry, &task) else { continue };
+            let arm = self.decide.arm(entry, first);
+            if !is_seen(self.decide) && considered.contains(&arm) {
+                firsts.push(arm);
+            }
+        }
+        // Who is too dear is measured at the smallest of its sizes that are not.
+        let mut chosen: Vec<usize> = firsts.into_iter().filter_map(|arm| self.affordable(arm)).collect();
+        if !chosen.is_empty() {
+            let seen = self.decide.view.as_ref().map(|view| view.arms[view.named]);
+            chosen.extend(seen.filter(|arm| !chosen.contains(arm)));
+        }
+        chosen
+    }
+
+    /// The arm, or the largest smaller one of its engine whose block is not too dear.
+    fn affordable(&mut self, arm: usize) -> Option<usize> {
+        if !self.is_too_expensive(arm) {
+            return Some(arm);
+        }
+        let (entry, sizes) = (self.decide.arms[arm].entry, self.decide.arms[arm].candidate.sizes);
+        let mut smaller = mechanism::allowed(&self.decide.entries[entry], &self.decide.broken[entry]);
+        smaller.retain(|one| super::grid::is_at_least(sizes, *one) && *one != sizes);
+        smaller.reverse();
+        let smaller: Vec<usize> = smaller.into_iter().map(|sizes| self.decide.arm(entry, sizes)).collect();
+        smaller.into_iter().find(|arm| !self.is_too_expensive(*arm))
+    }
+
+    /// What narrows the bound of the aim and of what is named most, per second.
+    fn by_worth(&mut self) -> Vec<usize> {
+        let Some(view) = self.decide.view.as_ref() else { return Vec::new() };
+        let targets = if view.aim == view.named { vec![view.aim] } else { vec![view.aim, view.named] };
+        let mut credit = vec![0.0; view.arms.len()];
+        for target in &targets {
+            for (sum, share) in credit.iter_mut().zip(view.losses.credit(*target)) {
+                *sum += share;
+            }
+            credit[*target] += 1.0;
+        }
+        let mut required = Vec::new();
+        for target in targets {
+            let arm = view.arms[target];
+            let entry = self.decide.arms[arm].entry;
+            let limit = view.posterior.mean[target] - self.decide.tolerance();
+            let lost = |other: usize| {
+                view.arms.iter().position(|one| *one == other).is_some_and(|place| view.posterior.mean[place] < limit)
+            };
+            required.extend(self.decide.unsettled(arm, &lost).into_iter().map(|sizes| (entry, sizes)));
+        }
+        // Nothing is good enough while a near rival was measured but once.
+        let named = view.posterior.mean[view.named];
+        for (place, arm) in view.arms.iter().enumerate() {
+            if self.decide.arms[*arm].blocks == 1 && view.posterior.mean[place] > named - NEAR_RIVAL {
+                required.push((self.decide.arms[*arm].entry, self.decide.arms[*arm].candidate.sizes));
+            }
+        }
+        let view_arms = view.arms.clone();
+        let variances: Vec<f64> = view.posterior.deviation.iter().map(|it| it * it).collect();
+        let (sigma, tau) = (self.decide.noise.sigma, self.decide.noise.tau);
+        let mut worth: Vec<(f64, usize)> = Vec::new();
+        for (place, arm) in view_arms.iter().copied().enumerate() {
+            let noise = sigma * sigma + tau * tau;
+            let gain = variances[place].powi(2) / (variances[place] + noise);
+            worth.push((credit[place] * gain / self.cost_ns(arm), arm));
+        }
+        let known_best = worth.iter().map(|(worth, _)| *worth).fold(0.0, f64::max);
+        for (entry, sizes) in required {
+            let arm = self.decide.arm(entry, sizes);
+            let least = NEIGHBOUR * known_best.max(f64::MIN_POSITIVE);
+            match worth.iter_mut().find(|(_, one)| *one == arm) {
+                Some((worth, _)) => *worth = worth.max(least),
+                None => worth.push((least, arm)),
+            }
+        }
+        worth.retain(|(worth, arm)| *worth > 0.0 && !self.decide.arms[*arm].is_out && !self.is_too_expensive(*arm));
+        worth.sort_by(|one, other| other.0.total_cmp(&one.0));
+        // What is worth a fiftieth of the best is left for later.
+        let least = worth.first().map_or(0.0, |(worth, _)| worth / 50.0);
+        let mut chosen: Vec<usize> =
+            worth.iter().filter(|(worth, _)| *worth >= least).take(MOST_TURNS).map(|(_, arm)| *arm).collect();
+        // A block alone has no partner in its round.
+        if let [alone] = chosen.as_slice() {
+            let partner = worth.iter().map(|(_, arm)| *arm).find(|arm| arm != alone);
+            let any = || (0..self.decide.arms.len()).find(|arm| arm != alone && self.decide.arms[*arm].blocks > 0 && !self.decide.arms[*arm].is_out);
+            chosen.extend(partner.or_else(any));
+        }
+        chosen
+    }
+
+    fn is_too_expensive(&self, arm: usize) -> bool {
+        let block_ns = self.block_ns(arm);
+        let is_first = self.decide.view.is_none();
+        !is_first && (block_ns > self.decide.rules.budget_ns as f64 / BUDGET_PART || block_ns > self.left_ns)
+    }
+
+    fn cost_ns(&self, arm: usize) -> f64 {
+        let start_ns = self.decide.starts_ns[self.decide.arms[arm].entry].unwrap_or(START_NS);
+        let most = self.decide.blocks_of_a_life(arm);
+        let is_anew = self.decide.arms[arm].life.is_none_or(|blocks| blocks >= most);
+        self.block_ns(arm) + if is_anew { start_ns } else { 0.0 }
+    }
+
+    /// What a block of this arm takes: as long as those before, or as foreseen.
+    fn block_ns(&self, arm: usize) -> f64 {
+        let Arm { took: (mean, count), entry, candidate, .. } = &self.decide.arms[arm];
+        if *count > 0 {
+            return *mean;
+        }
+        let task = self.decide.task();
+        let latency_ns = task.map_or(0.0, |task| {
+            mechanism::latency_ns(&self.decide.entries[*entry], candidate.sizes, &task, &self.decide.setting())
+        });
+        BLOCK_NS + TURNS_OF_TASKS * latency_ns
+    }
+}

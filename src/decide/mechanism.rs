@@ -1,0 +1,274 @@
+//! What is expected of an arm before its first block, from what a task alone does: the prior by mechanism.
+//!
+//! A task waits and computes. `wide` tasks under way at once on `parallel` cores give at most `wide / latency` and
+//! `parallel / cpu` tasks a second; the expectation is the softened minimum of both. What an engine itself costs is
+//! not known: two offsets an engine, one for each of the two limits, are found from its own blocks. Between sizes of
+//! one engine the deviation from the expectation is a Brownian path over the rungs, anchored at the engine's first
+//! size: narrow where no change is expected, wide where a rung should gain.
+
+use super::grid::{self, Axis};
+use super::matrix::Matrix;
+use crate::candidate::{Engine, Model, Sizes};
+use crate::plan::Entry;
+
+/// How sharp the softened minimum is: at equal limits the expectation is `ln(2) / SHARPNESS` below them.
+const SHARPNESS: f64 = 40.0;
+/// The deviations of an engine's two offsets.
+const LATENCY_OFFSET: f64 = 0.4;
+const CPU_OFFSET: f64 = 0.6;
+/// The deviation of an engine where nothing is expected of it: of goals other than throughput.
+const UNKNOWN_OFFSET: f64 = 1.5;
+/// The deviation of a rung that should change nothing, and what each unit of an expected change adds to it.
+const FLAT_RUNG: f64 = 0.01;
+const STEEP_RUNG: f64 = 0.35;
+/// The deviation of a rung where nothing is expected.
+const UNKNOWN_RUNG: f64 = 0.15;
+/// The deviation of the second thread's gain under a global interpreter lock, which a task holds or releases.
+const LOCK_RUNG: f64 = 0.3;
+/// What each size has of its own.
+const NUGGET: f64 = 0.004;
+
+/// What is known of a task, from blocks of the smallest candidate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Task {
+    /// Service time of a task alone.
+    pub latency_ns: f64,
+    /// CPU time of a task alone.
+    pub cpu_ns: f64,
+}
+
+/// What the candidates of a runtime run on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Setting {
+    /// Cores that can be had.
+    pub cores: f64,
+    /// Whether threads share a global interpreter lock.
+    pub has_lock: bool,
+    /// Whether every step leaves an event loop free.
+    pub is_async: bool,
+    /// Whether tasks per second are what is compared.
+    pub is_throughput: bool,
+}
+
+/// What is expected of some sizes of an engine.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Expected {
+    /// The logarithm of tasks per second.
+    score: f64,
+    /// How much of it the cores limit, from 0 to 1.
+    by_cores: f64,
+}
+
+/// What an engine itself costs a task, by order of magnitude: where a task runs, and where tasks are handed out.
+fn own_ns(engine: Engine) -> (f64, f64) {
+    match engine {
+        Engine::Sequential => (0.0, 0.0),
+        Engine::ThreadPool | Engine::Rayon | Engine::TokioCurrentThread | Engine::TokioMultiThread => (2e3, 1e3),
+        Engine::TokioBlockingPool => (5e3, 5e3),
+        Engine::ThreadPerTask => (10e3, 15e3),
+        Engine::ProcessPool => (10e3, 8e3),
+        Engine::TokioProcessPool => (15e3, 15e3),
+        Engine::ProcessPerTask => (300e3, 400e3),
+        Engine::ThreadPoolExecutor | Engine::Asyncio | Engine::TaskGroup => (10e3, 30e3),
+        Engine::Uvloop => (5e3, 20e3),
+        Engine::Thread => (20e3, 60e3),
+        Engine::ProcessPoolExecutor => (100e3, 150e3),
+        Engine::MultiprocessingPool => (80e3, 100e3),
+        Engine::InterpreterPoolExecutor => (50e3, 100e3),
+        Engine::AsyncioThreads => (30e3, 60e3),
+        Engine::AsyncioProcesses => (100e3, 200e3),
+        Engine::Process => (3e6, 2e6),
+    }
+}
+
+fn expected(engine: Engine, sizes: Sizes, task: &Task, setting: &Setting) -> Expected {
+    if !setting.is_throughput {
+        return Expected { score: 0.0, by_cores: 0.0 };
+    }
+    let workers = sizes.workers.map_or(1.0, f64::from);
+    let in_flight = sizes.in_flight.map_or(f64::INFINITY, f64::from);
+    let (wide, threads) = match engine.model() {
+        Model::Sequential => (1.0, 1.0),
+        Model::Async if !setting.is_async => (workers.min(in_flight), workers),
+        Model::Async => (in_flight, workers),
+        _ if engine.axes().workers => (workers.min(in_flight), workers.min(in_flight)),
+        // A thread or process for each task.
+        _ => (in_flight, in_flight),
+    };
+    let shares_lock = setting.has_lock && matches!(engine.model(), Model::Threads | Model::Async | Model::AsyncThreads);
+    let cores = threads.min(setting.cores).max(1e-3);
+    // Whether a task holds the lock is not known: half way.
+    let parallel = if shares_lock { 1.0_f64.min(cores) + 0.5 * (cores - 1.0).max(0.0) } else { cores };
+    let chunk = sizes.chunk.map_or(1.0, f64::from);
+    let (worker_ns, feeder_ns) = own_ns(engine);
+    let (worker_ns, feeder_ns) = (worker_ns / chunk, feeder_ns / chunk);
+    let by_latency = (wide / (task.latency_ns + worker_ns + feeder_ns)).ln();
+    let by_cores = (parallel / (task.cpu_ns + worker_ns)).ln().min((1.0 / feeder_ns.max(1.0)).ln());
+    let (smaller, distance) = (by_latency.min(by_cores), (by_latency - by_cores).abs());
+    let part = (-SHARPNESS * distance).exp();
+    let share = 1.0 / (1.0 + part);
+    Expected {
+        score: smaller - part.ln_1p() / SHARPNESS + 1e9_f64.ln(),
+        by_cores: {
+            // Where a task alone computes all the time, its latency is what the cores take.
+            let limited = if by_cores < by_latency { share } else { 1.0 - share };
+            limited + (1.0 - limited) * (task.cpu_ns / task.latency_ns).min(1.0)
+        },
+    }
+}
+
+/// The simplest sizes of an entry that are expected to be within 4 % of its best.
+pub(super) fn first(entry: &Entry, allowed: &[Sizes], task: &Task, setting: &Setting) -> Option<Sizes> {
+    let score = |sizes: &Sizes| expected(entry.engine, *sizes, task, setting).score;
+    let best = allowed.iter().map(score).fold(f64::NEG_INFINITY, f64::max);
+    let near = allowed.iter().copied().filter(|sizes| score(sizes) >= best - 0.04);
+    near.min_by_key(|sizes| entry.candidate(*sizes).simplicity())
+}
+
+/// The expected time of a block's tasks under these sizes: how long one is under way.
+pub(super) fn latency_ns(entry: &Entry, sizes: Sizes, task: &Task, setting: &Setting) -> f64 {
+    let expected = expected(entry.engine, sizes, task, &Setting { is_throughput: true, ..*setting });
+    let under_way = f64::from(sizes.concurrency()) * f64::from(sizes.chunk.unwrap_or(1));
+    (under_way / (expected.score - 1e9_f64.ln()).exp()).max(task.latency_ns)
+}
+
+/// The mean and the covariance of some sizes of one engine; `anchor` is where its path begins, `scale` widens it.
+pub(super) fn prior(
+    entry: &Entry,
+    sizes: &[Sizes],
+    anchor: Sizes,
+    scale: f64,
+    task: &Task,
+    setting: &Setting,
+) -> (Vec<f64>, Matrix) {
+    let expected: Vec<Expected> = sizes.iter().map(|one| expected(entry.engine, *one, task, setting)).collect();
+    let paths: Vec<Path> = Axis::ALL.into_iter().filter_map(|axis| Path::new(axis, entry, anchor, task, setting)).collect();
+    let mut covariance = Matrix::zero(sizes.len());
+    let (latency, cpu) =
+        if setting.is_throughput { (LATENCY_OFFSET, CPU_OFFSET) } else { (UNKNOWN_OFFSET, UNKNOWN_OFFSET) };
+    for (row, one) in expected.iter().enumerate() {
+        for (column, other) in expected.iter().enumerate() {
+            let offsets = (1.0 - one.by_cores) * (1.0 - other.by_cores) * latency.powi(2)
+                + one.by_cores * other.by_cores * cpu.powi(2);
+            let shared: f64 = paths.iter().map(|path| path.covariance(sizes[row], sizes[column])).sum();
+            let own = if row == column { NUGGET.powi(2) } else { 0.0 };
+            covariance.add(row, column, (offsets + shared) * scale + own);
+        }
+    }
+    (expected.iter().map(|one| one.score).collect(), covariance)
+}
+
+/// A Brownian path over the rungs of one axis.
+struct Path<'a> {
+    axis: Axis,
+    ladder: &'a [u32],
+    /// The variance from the first rung to each; ascending.
+    variance: Vec<f64>,
+    /// That of the anchor.
+    anchor: f64,
+}
+
+impl<'a> Path<'a> {
+    fn new(axis: Axis, entry: &'a Entry, anchor: Sizes, task: &Task, setting: &Setting) -> Option<Path<'a>> {
+        let ladder = axis.ladder(entry);
+        if ladder.is_empty() {
+            return None;
+        }
+        let score = |size: u32| expected(entry.engine, axis.with(anchor, size), task, setting).score;
+        let mut variance = vec![0.0];
+        for pair in ladder.windows(2) {
+            let doublings = (f64::from(pair[1]) / f64::from(pair[0].max(1))).log2();
+            let gain = (score(pair[1]) - score(pair[0])).abs();
+            let flat = if setting.is_throughput { FLAT_RUNG } else { UNKNOWN_RUNG };
+            let mut deviation = flat * doublings.sqrt() + STEEP_RUNG * gain;
+            let is_second = axis == Axis::Workers && pair[0] == 1;
+            if setting.has_lock && is_second && entry.engine.model() == Model::Threads {
+                deviation = deviation.max(LOCK_RUNG);
+            }
+            variance.push(variance.last().copied().unwrap_or(0.0) + deviation.powi(2));
+        }
+        let mut path = Path { axis, ladder, variance, anchor: 0.0 };
+        path.anchor = path.at(anchor);
+        Some(path)
+    }
+
+    fn at(&self, sizes: Sizes) -> f64 {
+        let size = self.axis.of(sizes).unwrap_or(0);
+        let rung = self.ladder.iter().position(|one| *one >= size).unwrap_or(self.ladder.len() - 1);
+        self.variance[rung]
+    }
+
+    /// Two sizes on the same side of the anchor share the path up to the nearer one.
+    fn covariance(&self, one: Sizes, other: Sizes) -> f64 {
+        let (one, other) = (self.at(one) - self.anchor, self.at(other) - self.anchor);
+        if one * other > 0.0 { one.abs().min(other.abs()) } else { 0.0 }
+    }
+}
+
+/// The sizes of an entry that are allowed: those no larger than ones that broke a limit.
+pub(super) fn allowed(entry: &Entry, broken: &[Sizes]) -> Vec<Sizes> {
+    let is_allowed = |sizes: &Sizes| !broken.iter().any(|one| grid::is_at_least(*sizes, *one));
+    grid::all(entry).into_iter().filter(is_allowed).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::candidate::RUST;
+
+    const SETTING: Setting = Setting { cores: 2.0, has_lock: false, is_async: true, is_throughput: true };
+
+    fn entry(engine: Engine) -> Entry {
+        let ladder = |is_there: bool| if is_there { vec![1, 2, 4, 8, 16, 32, 64] } else { Vec::new() };
+        let axes = engine.axes();
+        Entry {
+            runtime: RUST.to_owned(),
+            engine,
+            start_method: None,
+            default_sizes: Sizes::default(),
+            in_flight: ladder(axes.in_flight),
+            workers: ladder(axes.workers),
+            chunk: if axes.chunk { vec![1, 4, 16, 64] } else { Vec::new() },
+        }
+    }
+
+    fn first_of(engine: Engine, latency_ns: f64, cpu_ns: f64) -> String {
+        let entry = entry(engine);
+        let task = Task { latency_ns, cpu_ns };
+        first(&entry, &allowed(&entry, &[]), &task, &SETTING).expect("there are sizes").to_string()
+    }
+
+    #[test]
+    fn the_first_size_is_the_one_that_theory_names() {
+        assert_eq!(first_of(Engine::ThreadPool, 2e6, 2e6), "w2");
+        assert_eq!(first_of(Engine::ThreadPool, 20e6, 1e4), "w64");
+        assert_eq!(first_of(Engine::TokioCurrentThread, 20e6, 1e4), "f64");
+        // 10 ms of which 1 ms computes: two cores are full with some twenty in flight.
+        assert_eq!(first_of(Engine::ThreadPool, 10e6, 1e6), "w32");
+        assert_eq!(first_of(Engine::TokioMultiThread, 2e6, 2e6), "w2,f2");
+        assert_eq!(first_of(Engine::Sequential, 2e6, 2e6), "");
+    }
+
+    #[test]
+    fn a_size_that_broke_a_limit_rules_out_the_larger_ones() {
+        let entry = entry(Engine::ThreadPool);
+        let broken = Sizes { workers: Some(8), ..Sizes::default() };
+        assert_eq!(allowed(&entry, &[broken]).len(), 3);
+    }
+
+    #[test]
+    fn rungs_that_gain_nothing_are_tight_and_the_prior_is_a_covariance() {
+        let entry = entry(Engine::ThreadPool);
+        let sizes = grid::all(&entry);
+        let task = Task { latency_ns: 2e6, cpu_ns: 2e6 };
+        let anchor = Sizes { workers: Some(2), ..Sizes::default() };
+        let (mean, covariance) = prior(&entry, &sizes, anchor, 1.0, &task, &SETTING);
+        assert!(covariance.cholesky().is_some());
+        let between = |one: usize, other: usize| {
+            (covariance.at(one, one) + covariance.at(other, other) - 2.0 * covariance.at(one, other)).sqrt()
+        };
+        assert!(between(1, 2) < 0.03, "{}", between(1, 2));
+        assert!(between(0, 1) > 0.1, "{}", between(0, 1));
+        assert!(mean[1] - mean[0] > 0.5);
+    }
+}

@@ -1,0 +1,663 @@
+//! The decision: scores of blocks in; what to measure next, when to stop, and the answer out.
+//!
+//! The question is which simple candidate nothing else beats by more than the tolerance. All that was measured of a
+//! runtime goes into one [posterior](posterior), which begins with what is [expected](mechanism) of each size. Joint
+//! draws of it give each candidate's [loss](losses): how far it may be behind the best of all that is considered, the
+//! sizes that were not measured among them. The answer is the simplest candidate whose loss is within the tolerance
+//! with 95 % confidence; before there is one, the simplest among those whose bound is near the least. What is measured
+//! [next](agenda) is what can narrow that bound most for its cost.
+//!
+//! A pure state machine: it knows no clock and no process. The live session drives it, and so does the analysis of a
+//! stored record, block by block and look by look, so both say the same.
+
+mod agenda;
+mod grid;
+mod losses;
+mod matrix;
+mod mechanism;
+mod meeting;
+mod posterior;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use rand::seq::SliceRandom as _;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng as _;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use losses::CONFIDENCE;
+pub use meeting::Meeting;
+
+use self::agenda::Agenda;
+use self::losses::{Losses, Normals};
+use self::mechanism::{Setting, Task};
+use self::posterior::{Deviations, Posterior, Prior, Score};
+use crate::candidate::{Candidate, Sizes};
+use crate::plan::Entry;
+
+/// The version of the rules by which an answer is found. A record that was made under other rules keeps its answer.
+pub const RULES_VERSION: u32 = 1;
+
+/// Blocks that a candidate needs before it is taken for good enough.
+const ENOUGH_BLOCKS: usize = 4;
+/// Blocks of a neighbouring size before it counts as measured.
+const ENOUGH_OF_NEIGHBOUR: usize = 2;
+/// Who is this near (logarithm) is measured more than once before anything is good enough: one block may be anything.
+const NEAR_RIVAL: f64 = 0.5;
+/// While nothing is good enough, what is this near to the least bound is named if it is simpler.
+const NEAR_LEAST: f64 = 0.03;
+/// A simpler candidate with this chance to be good enough is worth waiting for.
+const WORTH_A_CHANCE: f64 = 0.15;
+/// A bound of at most so many tolerances is `likely`, beyond it is `rough`.
+const LIKELY: f64 = 3.0;
+
+/// What a race needs to know beside its entries.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rules {
+    /// What the answer may cost, as a ratio: 0.05 is 5 %.
+    pub tolerance: f64,
+    /// When the race is to end, on the clock of what is spent.
+    pub deadline_ns: u64,
+    /// How long it may take.
+    pub budget_ns: u64,
+    /// The seed of shuffles and draws.
+    pub seed: u64,
+    /// Whether each block begins a life anew: for an objective that hardly varies within one.
+    pub is_renewed: bool,
+    /// Cores that can be had.
+    pub cores: f64,
+    /// Whether threads share a global interpreter lock.
+    pub has_lock: bool,
+    /// Whether every step leaves an event loop free.
+    pub is_async: bool,
+    /// Whether tasks per second are what is compared.
+    pub is_throughput: bool,
+}
+
+/// What comes next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Next {
+    /// Run these blocks, in this order, then ask again.
+    Round(RoundPlan),
+    /// The race is over.
+    Over(Ending),
+}
+
+/// Why a race is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The answer is good enough.
+    Decided,
+    /// The time is spent.
+    BudgetSpent,
+    /// There is nothing that can be measured.
+    NoCandidate,
+}
+
+/// One round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoundPlan {
+    /// Its blocks, in their shuffled order.
+    pub turns: Vec<Turn>,
+}
+
+/// One block of a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// An index into [`Decide::candidates`].
+    pub candidate: usize,
+    /// Whether its agent is started anew before the block.
+    pub anew: bool,
+}
+
+/// What a block said.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Observation {
+    /// The candidate's life, from 0.
+    pub life: u32,
+    /// The natural logarithm of the objective, more is better.
+    pub score: f64,
+    /// The mean service time of a task.
+    pub latency_ns: f64,
+    /// CPU time per task.
+    pub cpu_ns: f64,
+}
+
+/// What a turn came to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Outcome {
+    /// The block ran.
+    Observed(Observation),
+    /// Too few tasks stand behind the block: it counts for nothing.
+    Unknown,
+    /// The candidate broke a limit of the objective and is out.
+    Infeasible,
+    /// The candidate failed and is out.
+    Failed,
+}
+
+/// What a look found: the answer so far. Candidates are indices into [`Decide::candidates`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// What is named.
+    pub named: usize,
+    /// What it may cost at most, with 95 % confidence: `ln(best / named)`. Where neighbouring sizes were not measured it
+    /// is at least what makes an answer rough.
+    pub loss: f64,
+    /// Whether its neighbouring sizes were measured.
+    pub is_settled: bool,
+    /// Whether something simpler may be good enough, too.
+    pub may_be_simpler: Option<usize>,
+    /// Every candidate that was measured and is not out.
+    pub standings: Vec<Standing>,
+    /// By how much blocks of one round vary (logarithm).
+    pub deviation: f64,
+}
+
+/// How a candidate stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Standing {
+    /// The candidate.
+    pub candidate: usize,
+    /// What it may cost at most, with 95 % confidence: `ln(best / candidate)`.
+    pub loss: f64,
+    /// The probability that it costs no more than the tolerance.
+    pub chance: f64,
+    /// `ln(candidate / named)`, and its 95 % interval.
+    pub ratio: f64,
+    /// The interval's lower end.
+    pub low: f64,
+    /// Its upper end.
+    pub high: f64,
+}
+
+/// One size of one entry.
+#[derive(Clone, Debug)]
+struct Arm {
+    entry: usize,
+    candidate: Candidate,
+    /// Its index among the candidates, once it runs.
+    entered: Option<usize>,
+    /// It failed or broke a limit.
+    is_out: bool,
+    /// Blocks that count.
+    blocks: usize,
+    /// What its blocks took on average, ramp and drain included, and how many there were.
+    took: (f64, u32),
+    /// Blocks of its present life; `None` where it does not live.
+    life: Option<u32>,
+}
+
+/// What was seen at the last look.
+#[derive(Clone, Debug)]
+struct View {
+    /// The arms of the posterior, in its order.
+    arms: Vec<usize>,
+    posterior: Posterior,
+    losses: Losses,
+    task: Task,
+    /// Places in `arms`.
+    named: usize,
+    /// The simplest that may be good enough.
+    aim: usize,
+    is_settled: bool,
+    is_qualified: bool,
+}
+
+/// The state of a race among the candidates of one runtime.
+#[derive(Clone, Debug)]
+pub struct Decide {
+    entries: Vec<Entry>,
+    rules: Rules,
+    arms: Vec<Arm>,
+    entered: Vec<usize>,
+    /// What broke a limit, by entry.
+    broken: Vec<Vec<Sizes>>,
+    /// How often an engine failed, by entry.
+    failures: Vec<u32>,
+    /// The least that a start of each entry took, warm-up included.
+    starts_ns: Vec<Option<f64>>,
+    scores: Vec<Score>,
+    /// Lives by candidate and number.
+    lives: BTreeMap<(usize, u32), usize>,
+    /// Service and CPU times by arm.
+    tasks: BTreeMap<usize, Vec<Task>>,
+    rounds: usize,
+    noise: Deviations,
+    normals: Normals,
+    random: ChaCha8Rng,
+    view: Option<View>,
+    /// Who was named at the look before, with what it might cost, and whether it was good enough.
+    before: Option<(usize, f64, bool)>,
+    /// When something was good enough first.
+    qualified_ns: Option<u64>,
+    is_looked_at: bool,
+}
+
+impl Decide {
+    /// A race of these entries, of one runtime.
+    #[must_use]
+    pub fn new(entries: &[Entry], rules: Rules) -> Decide {
+        Decide {
+            entries: entries.to_vec(),
+            rules,
+            arms: Vec::new(),
+            entered: Vec::new(),
+            broken: vec![Vec::new(); entries.len()],
+            failures: vec![0; entries.len()],
+            starts_ns: vec![None; entries.len()],
+            scores: Vec::new(),
+            lives: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            rounds: 0,
+            noise: Deviations::default(),
+            normals: Normals::new(rules.seed),
+            random: ChaCha8Rng::seed_from_u64(rules.seed),
+            view: None,
+            before: None,
+            qualified_ns: None,
+            is_looked_at: true,
+        }
+    }
+
+    /// Every candidate that has entered so far; indices stay.
+    #[must_use]
+    pub fn candidates(&self) -> Vec<&Candidate> {
+        self.entered.iter().map(|arm| &self.arms[*arm].candidate).collect()
+    }
+
+    /// Has a candidate enter, as a stored record says that it did. Returns its index, or `None` where it is of none of
+    /// the entries.
+    pub fn enter(&mut self, candidate: &Candidate) -> Option<usize> {
+        let is_of = |entry: &Entry| entry.candidate(candidate.sizes) == *candidate;
+        let entry = self.entries.iter().position(is_of)?;
+        let arm = self.arm(entry, candidate.sizes);
+        Some(self.entered(arm))
+    }
+
+    /// What comes next, at `elapsed_ns` on the clock of what is spent.
+    pub fn next(&mut self, elapsed_ns: u64) -> Next {
+        self.look(elapsed_ns);
+        if let Some(ending) = self.ending(elapsed_ns) {
+            return Next::Over(ending);
+        }
+        let mut chosen = Agenda::new(self, elapsed_ns).choose();
+        if chosen.is_empty() {
+            return Next::Over(if self.view.is_some() { Ending::Decided } else { Ending::NoCandidate });
+        }
+        chosen.shuffle(&mut self.random);
+        let turns = chosen.into_iter().map(|arm| self.turn(arm)).collect();
+        Next::Round(RoundPlan { turns })
+    }
+
+    /// What a turn of the round that runs came to.
+    pub fn feed(&mut self, candidate: usize, outcome: Outcome) {
+        let Some(arm) = self.entered.get(candidate).copied() else { return };
+        let entry = self.arms[arm].entry;
+        self.is_looked_at = false;
+        match outcome {
+            Outcome::Observed(seen) if seen.score.is_finite() => self.observe(candidate, arm, seen),
+            // A block without a task: the slowest there is.
+            Outcome::Observed(_) | Outcome::Unknown => {}
+            Outcome::Infeasible => {
+                self.arms[arm].is_out = true;
+                self.broken[entry].push(self.arms[arm].candidate.sizes);
+            }
+            Outcome::Failed => {
+                self.arms[arm].is_out = true;
+                self.arms[arm].life = None;
+                self.failures[entry] += 1;
+            }
+        }
+    }
+
+    fn observe(&mut self, candidate: usize, arm: usize, seen: Observation) {
+        let next = self.lives.len();
+        let life = *self.lives.entry((candidate, seen.life)).or_insert(next);
+        self.scores.push(Score { arm, life, round: self.rounds, score: seen.score });
+        self.arms[arm].blocks += 1;
+        if seen.latency_ns.is_finite() && seen.cpu_ns.is_finite() && seen.latency_ns > 0.0 {
+            let task = Task { latency_ns: seen.latency_ns, cpu_ns: seen.cpu_ns.max(1.0) };
+            self.tasks.entry(arm).or_default().push(task);
+        }
+    }
+
+    /// How long the block of a candidate took, ramp and drain included, and the start of its agent, if it was started.
+    pub fn took(&mut self, candidate: usize, block_ns: u64, start_ns: Option<u64>) {
+        let Some(arm) = self.entered.get(candidate).copied() else { return };
+        let (mean, count) = self.arms[arm].took;
+        let weight = f64::from(count.min(3));
+        self.arms[arm].took = ((mean * weight + block_ns as f64) / (weight + 1.0), count + 1);
+        if let Some(start_ns) = start_ns {
+            let known = &mut self.starts_ns[self.arms[arm].entry];
+            *known = Some(known.unwrap_or(f64::INFINITY).min(start_ns as f64));
+        }
+    }
+
+    /// Ends a round: what was fed since the look before becomes part of the posterior, and the answer is found anew.
+    /// Returns whether there was anything new.
+    pub fn look(&mut self, elapsed_ns: u64) -> bool {
+        if std::mem::replace(&mut self.is_looked_at, true) {
+            return false;
+        }
+        self.rounds += 1;
+        let before = self.view.take();
+        self.before = before.map(|view| (view.arms[view.named], view.losses.bound[view.named], view.is_qualified));
+        self.view = self.see();
+        if self.view.as_ref().is_some_and(|view| view.is_qualified) && self.qualified_ns.is_none() {
+            self.qualified_ns = Some(elapsed_ns);
+        }
+        true
+    }
+
+    /// The answer so far; `None` before anything could be compared.
+    #[must_use]
+    pub fn finding(&self) -> Option<Finding> {
+        let view = self.view.as_ref()?;
+        let named = view.arms[view.named];
+        // One unlucky look does not make a bound small.
+        let before = self.before.filter(|(arm, ..)| *arm == named).map_or(0.0, |(_, bound, _)| bound);
+        let bound = view.losses.bound[view.named].max(before);
+        let rough = (LIKELY * self.rules.tolerance).ln_1p() + 1e-4;
+        let measured = (0..view.arms.len()).filter(|place| self.arms[view.arms[*place]].blocks > 0);
+        let standings = measured.filter_map(|place| {
+            let (low, high) = view.losses.between(place, view.named);
+            Some(Standing {
+                candidate: self.arms[view.arms[place]].entered?,
+                loss: view.losses.bound[place],
+                chance: view.losses.chance[place],
+                ratio: view.posterior.mean[place] - view.posterior.mean[view.named],
+                low,
+                high,
+            })
+        });
+        let simpler = (view.aim != view.named).then(|| self.arms[view.arms[view.aim]].entered).flatten();
+        Some(Finding {
+            named: self.arms[named].entered?,
+            loss: if view.is_settled { bound } else { bound.max(rough) },
+            is_settled: view.is_settled,
+            may_be_simpler: simpler,
+            standings: standings.collect(),
+            deviation: view.posterior.noise.sigma,
+        })
+    }
+
+    /// Candidates whose agents may be ended: each is told once a life.
+    pub fn retired(&mut self) -> Vec<usize> {
+        let Some(view) = &self.view else { return Vec::new() };
+        let mut retired = Vec::new();
+        for arm in 0..self.arms.len() {
+            let place = view.arms.iter().position(|one| *one == arm);
+            let may_matter = place.is_some_and(|place| {
+                place == view.named || place == view.aim || view.losses.chance[place] > 0.01 || self.arms[arm].blocks < 2
+            });
+            if self.arms[arm].life.is_some() && !may_matter {
+                self.arms[arm].life = None;
+                retired.extend(self.arms[arm].entered);
+            }
+        }
+        retired
+    }
+
+    fn tolerance(&self) -> f64 {
+        self.rules.tolerance.ln_1p()
+    }
+
+    fn setting(&self) -> Setting {
+        let Rules { cores, has_lock, is_async, is_throughput, .. } = self.rules;
+        Setting { cores, has_lock, is_async, is_throughput }
+    }
+
+    /// The number of an arm, which is new where it was not known.
+    fn arm(&mut self, entry: usize, sizes: Sizes) -> usize {
+        let is_it = |arm: &Arm| arm.entry == entry && arm.candidate.sizes == sizes;
+        self.arms.iter().position(is_it).unwrap_or_else(|| {
+            let candidate = self.entries[entry].candidate(sizes);
+            let arm =
+                Arm { entry, candidate, entered: None, is_out: false, blocks: 0, took: (0.0, 0), life: None };
+            self.arms.push(arm);
+            self.arms.len() - 1
+        })
+    }
+
+    /// A number of an arm that does not depend on when it was first considered.
+    fn name_of(&self, arm: usize) -> u64 {
+        let Arm { entry, candidate, .. } = &self.arms[arm];
+        let size = |size: Option<u32>| u64::from(size.unwrap_or(0));
+        let Sizes { workers, in_flight, chunk } = candidate.sizes;
+        (*entry as u64) << 56 ^ size(workers) << 36 ^ size(in_flight) << 12 ^ size(chunk)
+    }
+
+    fn entered(&mut self, arm: usize) -> usize {
+        if let Some(index) = self.arms[arm].entered {
+            return index;
+        }
+        self.entered.push(arm);
+        self.arms[arm].entered = Some(self.entered.len() - 1);
+        self.entered.len() - 1
+    }
+
+    /// The next block of an arm: in a new life where it has none, or where the present one has given what it can.
+    fn turn(&mut self, arm: usize) -> Turn {
+        let candidate = self.entered(arm);
+        let most = self.blocks_of_a_life(arm);
+        let anew = self.arms[arm].life.is_none_or(|blocks| blocks >= most);
+        self.arms[arm].life = Some(if anew { 1 } else { self.arms[arm].life.unwrap_or(0) + 1 });
+        Turn { candidate, anew }
+    }
+
+    /// How many blocks of a life are worth their time: `sqrt(start / block x sigma^2 / tau^2)`, the optimal allocation
+    /// of two-stage sampling (Cochran 1977, 10.6).
+    fn blocks_of_a_life(&self, arm: usize) -> u32 {
+        if self.rules.is_renewed {
+            return 1;
+        }
+        let block_ns = self.arms[arm].took.0;
+        let Some(start_ns) = self.starts_ns[self.arms[arm].entry].filter(|_| block_ns > 0.0) else { return 2 };
+        let ratio = (self.noise.sigma / self.noise.tau).powi(2);
+        (start_ns / block_ns * ratio).sqrt().round().clamp(2.0, 12.0) as u32
+    }
+
+    /// What is known of a task alone: of the smallest candidate that ran.
+    fn task(&self) -> Option<Task> {
+        let smallest = self.tasks.keys().min_by_key(|arm| {
+            let simplicity = self.arms[**arm].candidate.simplicity();
+            (simplicity.concurrency, simplicity)
+        })?;
+        let of = |figure: fn(&Task) -> f64| {
+            let figures: Vec<f64> = self.tasks[smallest].iter().map(figure).collect();
+            crate::stats::median(&figures)
+        };
+        Some(Task { latency_ns: of(|task| task.latency_ns)?, cpu_ns: of(|task| task.cpu_ns)? })
+    }
+
+    /// The arms of an entry that are considered: its first size, its library's default, what was measured, and the
+    /// neighbours of the best of that. Returns them with the first size.
+    fn considered(&mut self, entry: usize, task: &Task) -> (Vec<usize>, Option<Sizes>) {
+        if self.failures[entry] > 1 {
+            return (Vec::new(), None);
+        }
+        let plan = self.entries[entry].clone();
+        let allowed = mechanism::allowed(&plan, &self.broken[entry]);
+        let Some(first) = mechanism::first(&plan, &allowed, task, &self.setting()) else {
+            return (Vec::new(), None);
+        };
+        let best = self.best_of(entry);
+        let near = best.map(|arm| grid::neighbours(&plan, self.arms[arm].candidate.sizes)).unwrap_or_default();
+        for sizes in [first, plan.default_sizes].iter().chain(&near).filter(|sizes| allowed.contains(sizes)) {
+            self.arm(entry, *sizes);
+        }
+        // Of these, and in this order: so a record that is read again gives the same, whatever the session asked for.
+        let wanted: Vec<Sizes> = [first, plan.default_sizes].into_iter().chain(near).collect();
+        let mut arms: Vec<usize> = (0..self.arms.len()).filter(|arm| self.arms[*arm].entry == entry).collect();
+        arms.retain(|arm| {
+            let Arm { is_out, blocks, candidate, .. } = &self.arms[*arm];
+            let is_considered = *blocks > 0 || wanted.contains(&candidate.sizes);
+            !is_out && is_considered && allowed.contains(&candidate.sizes)
+        });
+        arms.sort_by_key(|arm| self.arms[*arm].candidate.sizes);
+        (arms, Some(first))
+    }
+
+    /// The arm of an entry with the best blocks.
+    fn best_of(&self, entry: usize) -> Option<usize> {
+        let mut best: Option<(f64, usize)> = None;
+        let mut arms: Vec<(usize, &Arm)> = self.arms.iter().enumerate().collect();
+        arms.retain(|(_, arm)| arm.entry == entry && !arm.is_out && arm.blocks > 0);
+        arms.sort_by_key(|(_, arm)| arm.candidate.simplicity());
+        for (number, _) in arms {
+            let scores: Vec<f64> =
+                self.scores.iter().filter(|score| score.arm == number).map(|score| score.score).collect();
+            // Of near equals the smaller: its neighbours are those that matter.
+            let Some(score) = crate::stats::median(&scores) else { continue };
+            if best.is_none_or(|(value, _)| score > value + self.tolerance()) {
+                best = Some((score, number));
+            }
+        }
+        best.map(|(_, arm)| arm)
+    }
+
+    /// The prior of all arms that are considered.
+    fn prior(&mut self, task: &Task) -> Option<(Vec<usize>, Prior)> {
+        let (mut arms, mut prior) = (Vec::new(), Prior::default());
+        for entry in 0..self.entries.len() {
+            let (of_entry, Some(first)) = self.considered(entry, task) else { continue };
+            let sizes: Vec<Sizes> = of_entry.iter().map(|arm| self.arms[*arm].candidate.sizes).collect();
+            let setting = self.setting();
+            let of = |scale| mechanism::prior(&self.entries[entry], &sizes, first, scale, task, &setting);
+            let (means, covariance) = of(1.0);
+            let scale = self.surprise(&of_entry, &means, |at| covariance.at(at, at).sqrt());
+            let covariance = if scale > 1.0 { of(scale).1 } else { covariance };
+            prior.engines.push(covariance);
+            arms.extend(of_entry);
+            prior.mean.extend(means);
+        }
+        (!arms.is_empty()).then_some((arms, prior))
+    }
+
+    /// By how much the prior of an engine is widened: where its blocks are further from what was expected than two of
+    /// its deviations, the expectation is wrong.
+    fn surprise(&self, arms: &[usize], means: &[f64], deviation: impl Fn(usize) -> f64) -> f64 {
+        let seen = |place: usize| {
+            let scores: Vec<f64> =
+                self.scores.iter().filter(|score| score.arm == arms[place]).map(|score| score.score).collect();
+            let far = (crate::stats::median(&scores)? - means[place]) / deviation(place);
+            Some((far / 2.0).powi(2))
+        };
+        (0..arms.len()).filter_map(seen).fold(1.0, f64::max)
+    }
+
+    /// Finds the answer of what was fed.
+    fn see(&mut self) -> Option<View> {
+        let task = self.task()?;
+        let (arms, prior) = self.prior(&task)?;
+        let place_of: BTreeMap<usize, usize> = arms.iter().enumerate().map(|(place, arm)| (*arm, place)).collect();
+        // Lives of arms that are out are none.
+        let mut lives: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut scores = Vec::new();
+        for score in &self.scores {
+            let Some(place) = place_of.get(&score.arm) else { continue };
+            let next = lives.len();
+            let life = *lives.entry(score.life).or_insert(next);
+            scores.push(Score { arm: *place, life, ..*score });
+        }
+        let posterior = Posterior::solve(&prior, &scores, lives.len(), self.noise)?;
+        self.noise = posterior.noise;
+        let blocks: Vec<usize> = arms.iter().map(|arm| self.arms[*arm].blocks).collect();
+        let is_measured = |place: usize| blocks[place] > 0;
+        let measured: Vec<usize> = (0..arms.len()).filter(|place| is_measured(*place)).collect();
+        let top = measured.iter().map(|place| posterior.mean[*place]).fold(f64::NEG_INFINITY, f64::max);
+        let may_matter = |place: usize| posterior.mean[place] + 2.0 * posterior.deviation[place] > top;
+        let counts: Vec<bool> = (0..arms.len()).map(|place| is_measured(place) || may_matter(place)).collect();
+        let names: Vec<u64> = arms.iter().map(|arm| self.name_of(*arm)).collect();
+        let is_seen: Vec<bool> = (0..arms.len()).map(is_measured).collect();
+        let losses =
+            Losses::new(&posterior, &names, &counts, &is_seen, self.tolerance(), &mut self.normals);
+        let simplest = |places: &mut dyn Iterator<Item = usize>| {
+            places.min_by_key(|place| self.arms[arms[*place]].candidate.simplicity())
+        };
+        let is_settled = |place: usize| self.is_settled(arms[place], &|arm| {
+            place_of.get(&arm).is_some_and(|other| posterior.mean[*other] < posterior.mean[place] - self.tolerance())
+        });
+        let has_rival_of_one_block = |place: usize| {
+            let is_near = |other: usize| posterior.mean[other] > posterior.mean[place] - NEAR_RIVAL;
+            measured.iter().any(|other| {
+                is_near(*other) && self.arms[arms[*other]].blocks < ENOUGH_OF_NEIGHBOUR && *other != place
+            })
+        };
+        let is_qualified = |place: usize| {
+            !has_rival_of_one_block(place)
+                && self.arms[arms[place]].blocks >= ENOUGH_BLOCKS
+                && losses.pooled_bound[place] <= self.tolerance()
+                && is_settled(place)
+        };
+        let qualified = simplest(&mut measured.iter().copied().filter(|place| is_qualified(*place)));
+        let least = measured.iter().map(|place| losses.pooled_bound[*place]).fold(f64::INFINITY, f64::min);
+        let near = |place: &usize| losses.pooled_bound[*place] <= least + NEAR_LEAST;
+        let named = qualified.or_else(|| simplest(&mut measured.iter().copied().filter(near)))?;
+        let hopes = |place: &usize| losses.chance[*place] >= WORTH_A_CHANCE && counts[*place];
+        let aim = simplest(&mut (0..arms.len()).filter(hopes)).unwrap_or(named);
+        let is_settled = is_settled(named) && !has_rival_of_one_block(named);
+        let is_qualified = qualified.is_some();
+        Some(View { arms, posterior, losses, task, named, aim, is_settled, is_qualified })
+    }
+
+    /// Whether every neighbouring size of an arm was measured, is out, or lies before a measured one that `lost`.
+    fn is_settled(&self, arm: usize, lost: &dyn Fn(usize) -> bool) -> bool {
+        self.unsettled(arm, lost).is_empty()
+    }
+
+    /// The neighbouring sizes of an arm that are still to be measured.
+    fn unsettled(&self, arm: usize, lost: &dyn Fn(usize) -> bool) -> Vec<Sizes> {
+        let Arm { entry, candidate, .. } = &self.arms[arm];
+        let sizes = candidate.sizes;
+        let mut unsettled = grid::neighbours(&self.entries[*entry], sizes);
+        unsettled.retain(|near| {
+            let is_broken = self.broken[*entry].iter().any(|broken| grid::is_at_least(*near, *broken));
+            let is_upwards = grid::is_at_least(*near, sizes);
+            let settles = self.arms.iter().enumerate().any(|(number, other)| {
+                let is_beyond = if is_upwards {
+                    grid::is_at_least(other.candidate.sizes, *near)
+                } else {
+                    grid::is_at_least(*near, other.candidate.sizes)
+                };
+                let is_it = other.candidate.sizes == *near;
+                other.entry == *entry
+                    && ((is_it && (other.is_out || other.blocks >= ENOUGH_OF_NEIGHBOUR))
+                        || (is_beyond && other.blocks > 0 && lost(number)))
+            });
+            !is_broken && !settles
+        });
+        unsettled
+    }
+
+    /// Why the race is over now, if it is.
+    fn ending(&self, elapsed_ns: u64) -> Option<Ending> {
+        if self.entries.is_empty() {
+            return Some(Ending::NoCandidate);
+        }
+        if elapsed_ns >= self.rules.deadline_ns {
+            return Some(Ending::BudgetSpent);
+        }
+        let view = self.view.as_ref()?;
+        let began_ns = self.rules.deadline_ns.saturating_sub(self.rules.budget_ns);
+        let raced_ns = elapsed_ns.saturating_sub(began_ns);
+        let named = view.arms[view.named];
+        let (before, _, was_qualified) = self.before?;
+        let is_steady = before == named && view.is_settled;
+        if is_steady && view.is_qualified && was_qualified {
+            let qualified_ns = self.qualified_ns.unwrap_or(elapsed_ns).saturating_sub(began_ns);
+            let patience_ns = qualified_ns + qualified_ns / 2 + 1_000_000_000;
+            if view.aim == view.named || raced_ns >= patience_ns {
+                return Some(Ending::Decided);
+            }
+        }
+        // The second half of the time is for those who are far from an answer.
+        let is_near = view.losses.pooled_bound[view.named] <= 2.0 * self.tolerance();
+        (is_steady && is_near && raced_ns >= self.rules.budget_ns / 2).then_some(Ending::Decided)
+    }
+}

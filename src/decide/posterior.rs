@@ -1,0 +1,387 @@
+//! What the blocks say of the arms: one Gaussian model of all of them.
+//!
+//! `y = mean[arm] + life + round + error`, all in natural logarithms of the objective. A life differs from the arm's mean
+//! by N(0, tau^2), a round shifts all of its blocks by N(0, 0.15^2), and an error is sigma times a t distribution of 4
+//! degrees of freedom, by weights `5 / (4 + e^2 / sigma^2)` (the EM weights of the t distribution, Lange, Little and
+//! Taylor 1989). Rounds are eliminated; arms and lives are solved together.
+//!
+//! Two steps, so that a wrong expectation is not taken for noise. The first lets the blocks speak: arms that were
+//! measured are hardly held by their prior. It gives the weights, and `sigma` and `tau` from the residuals and their
+//! effective degrees of freedom (MacKay 1992), with weak priors. Then each measured arm is compared with what the other
+//! sizes of its engine foretell of it (leave-one-out residuals of a Gaussian process, Rasmussen and Williams 2006,
+//! 5.4.2); where they contradict, the arm is let go. The second step solves with that prior.
+
+use super::matrix::{Factor, Matrix};
+
+/// How far a round may shift its blocks.
+const ROUND_SD: f64 = 0.15;
+/// Degrees of freedom of the errors' t distribution.
+const T_FREEDOM: f64 = 4.0;
+/// What is taken for the deviation of errors before any was seen, and how many residuals that is worth.
+const SIGMA: Weak = Weak { value: 0.035, worth: 3.0 };
+/// The same of lives.
+const TAU: Weak = Weak { value: 0.014, worth: 4.0 };
+/// Bounds of both deviations.
+const LEAST_DEVIATION: f64 = 0.003;
+const MOST_DEVIATION: f64 = 1.0;
+/// How far a measured arm may be from its prior in the first step.
+const FREE: f64 = 0.5;
+/// A leave-one-out residual beyond so many deviations contradicts the prior.
+const CONTRADICTION: f64 = 2.0;
+
+struct Weak {
+    value: f64,
+    worth: f64,
+}
+
+impl Weak {
+    /// The deviation of so many residuals with this sum of squares.
+    fn with(&self, squares: f64, freedom: f64) -> f64 {
+        let variance = (self.worth * self.value * self.value + squares) / (self.worth + freedom.max(0.0));
+        variance.sqrt().clamp(LEAST_DEVIATION, MOST_DEVIATION)
+    }
+}
+
+/// A block.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Score {
+    /// The arm.
+    pub arm: usize,
+    /// The arm's life, numbered over all arms.
+    pub life: usize,
+    /// The round.
+    pub round: usize,
+    /// Its score.
+    pub score: f64,
+}
+
+/// By how much blocks and lives vary.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Deviations {
+    /// Of a block, beside others of its round.
+    pub sigma: f64,
+    /// Of a life.
+    pub tau: f64,
+    /// How many residuals `sigma` is known from, its weak prior among them.
+    pub freedom: f64,
+}
+
+impl Default for Deviations {
+    fn default() -> Deviations {
+        Deviations { sigma: SIGMA.value, tau: TAU.value, freedom: SIGMA.worth }
+    }
+}
+
+/// What is known of the arms before any block.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Prior {
+    /// The mean of each arm.
+    pub mean: Vec<f64>,
+    /// The covariance of the arms of each engine, in their order.
+    pub engines: Vec<Matrix>,
+}
+
+impl Prior {
+    /// The inverse of the arms' covariance, each arm with a variance of its own beside it.
+    fn precision(&self, own: &[f64]) -> Option<Matrix> {
+        let mut precision = Matrix::zero(self.mean.len());
+        let mut from = 0;
+        for engine in &self.engines {
+            let inverse = with(engine, &own[from..from + engine.size()]).cholesky()?.inverse();
+            for row in 0..engine.size() {
+                for column in 0..engine.size() {
+                    precision.add(from + row, from + column, inverse.at(row, column));
+                }
+            }
+            from += engine.size();
+        }
+        Some(precision)
+    }
+
+    /// The variance that each measured arm needs beside its prior, so that it does not contradict the arms that were
+    /// measured with this mean and this variance.
+    fn released(&self, measured: &[bool], mean: &[f64], variance: &[f64]) -> Option<Vec<f64>> {
+        let mut own = vec![0.0; self.mean.len()];
+        let mut from = 0;
+        for engine in &self.engines {
+            let places: Vec<usize> = (0..engine.size()).filter(|place| measured[from + place]).collect();
+            let mut seen = Matrix::zero(places.len());
+            for (row, one) in places.iter().enumerate() {
+                for (column, other) in places.iter().enumerate() {
+                    seen.add(row, column, engine.at(*one, *other));
+                }
+                seen.add(row, row, variance[from + one]);
+            }
+            let inverse = seen.cholesky()?.inverse();
+            for (row, one) in places.iter().enumerate() {
+                let pulls = places.iter().enumerate();
+                let pull: f64 =
+                    pulls.map(|(column, other)| inverse.at(row, column) * (mean[from + other] - self.mean[from + other])).sum();
+                let (residual, its_variance) = (pull / inverse.at(row, row), 1.0 / inverse.at(row, row));
+                let beyond = residual * residual - CONTRADICTION.powi(2) * its_variance;
+                own[from + one] = beyond.max(0.0);
+            }
+            from += engine.size();
+        }
+        Some(own)
+    }
+}
+
+/// A matrix with these values added to its diagonal.
+fn with(matrix: &Matrix, diagonal: &[f64]) -> Matrix {
+    let mut sum = matrix.clone();
+    for (at, value) in diagonal.iter().enumerate() {
+        sum.add(at, at, *value);
+    }
+    sum
+}
+
+/// What is known of the arms after these blocks.
+#[derive(Clone, Debug)]
+pub(super) struct Posterior {
+    /// The mean of each arm.
+    pub mean: Vec<f64>,
+    /// Its standard deviation.
+    pub deviation: Vec<f64>,
+    /// The factor of the precision of lives and arms, lives first.
+    factor: Factor,
+    lives: usize,
+    /// How much blocks and lives vary, by these blocks.
+    pub noise: Deviations,
+}
+
+impl Posterior {
+    /// Solves the model, from what was known of the noise. `scores` are grouped by round, `lives` is their number.
+    /// `None` where figures are so extreme that nothing can be solved.
+    pub(super) fn solve(prior: &Prior, scores: &[Score], lives: usize, noise: Deviations) -> Option<Posterior> {
+        let arms = prior.mean.len();
+        let mut measured = vec![false; arms];
+        scores.iter().for_each(|score| measured[score.arm] = true);
+        let free: Vec<f64> = measured.iter().map(|measured| if *measured { FREE * FREE } else { 0.0 }).collect();
+        let precision = prior.precision(&free)?;
+        let mut weights = vec![1.0; scores.len()];
+        let first = System::new(&prior.mean, &precision, scores, lives, noise, &weights).solve()?;
+        for (weight, error) in weights.iter_mut().zip(first.errors(scores, lives, noise, &[])) {
+            *weight = t_weight(error, noise.sigma);
+        }
+        let solved = System::new(&prior.mean, &precision, scores, lives, noise, &weights).solve()?;
+        let covariance = solved.factor.inverse();
+        let errors = solved.errors(scores, lives, noise, &weights);
+        let noise = renewed(&precision, &solved.mean, &covariance, &errors, &weights, scores, noise);
+        let variance: Vec<f64> = (lives..lives + arms).map(|at| covariance.at(at, at).max(0.0)).collect();
+        let own = prior.released(&measured, &solved.mean[lives..], &variance)?;
+        let precision = prior.precision(&own)?;
+        let solved = System::new(&prior.mean, &precision, scores, lives, noise, &weights).solve()?;
+        let deviation = solved.factor.deviations(lives);
+        Some(Posterior { mean: solved.mean[lives..].to_vec(), deviation, factor: solved.factor, lives, noise })
+    }
+
+    /// Overwrites independent standard normals, one an arm, with a joint draw of the arms, `scale` times as far from the
+    /// mean: `sigma` is not known for sure.
+    pub(super) fn draw(&self, normals: &mut [f64], scale: f64) {
+        // The part of the factor that comes after the lives is that of the arms alone.
+        self.factor.solve_transposed(normals, self.lives);
+        for (value, mean) in normals.iter_mut().zip(&self.mean) {
+            *value = mean + scale * *value;
+        }
+    }
+}
+
+/// The weight of an error under the t distribution.
+fn t_weight(error: f64, sigma: f64) -> f64 {
+    (T_FREEDOM + 1.0) / (T_FREEDOM + (error / sigma).powi(2))
+}
+
+/// A linear system of lives and arms.
+struct System {
+    precision: Matrix,
+    right: Vec<f64>,
+}
+
+struct Solved {
+    mean: Vec<f64>,
+    factor: Factor,
+}
+
+impl System {
+    fn new(
+        prior_mean: &[f64],
+        prior: &Matrix,
+        scores: &[Score],
+        lives: usize,
+        noise: Deviations,
+        weights: &[f64],
+    ) -> System {
+        let arms = prior_mean.len();
+        let mut system = System { precision: Matrix::zero(lives + arms), right: vec![0.0; lives + arms] };
+        for life in 0..lives {
+            system.precision.add(life, life, noise.tau.powi(-2));
+        }
+        for row in 0..arms {
+            for column in 0..arms {
+                let precision = prior.at(row, column);
+                system.precision.add(lives + row, lives + column, precision);
+                system.right[lives + row] += precision * prior_mean[column];
+            }
+        }
+        let mut from = 0;
+        for round in scores.chunk_by(|one, other| one.round == other.round) {
+            system.add_round(round, lives, noise.sigma, &weights[from..from + round.len()]);
+            from += round.len();
+        }
+        system
+    }
+
+    /// Adds the blocks of a round, whose shift is eliminated.
+    fn add_round(&mut self, round: &[Score], lives: usize, sigma: f64, weights: &[f64]) {
+        let weight = |at: usize| weights[at] / (sigma * sigma);
+        let total = (0..round.len()).map(weight).sum::<f64>() + ROUND_SD.powi(-2);
+        let shift: f64 = round.iter().enumerate().map(|(at, one)| weight(at) * one.score).sum::<f64>() / total;
+        for (at, one) in round.iter().enumerate() {
+            for place in [one.life, lives + one.arm] {
+                self.right[place] += weight(at) * (one.score - shift);
+            }
+            for (other_at, other) in round.iter().enumerate() {
+                let own = if at == other_at { weight(at) } else { 0.0 };
+                let value = own - weight(at) * weight(other_at) / total;
+                for row in [one.life, lives + one.arm] {
+                    for column in [other.life, lives + other.arm] {
+                        self.precision.add(row, column, value);
+                    }
+                }
+            }
+        }
+    }
+
+    fn solve(&self) -> Option<Solved> {
+        let factor = self.precision.cholesky()?;
+        let mean = factor.solve(&self.right);
+        mean.iter().all(|value| value.is_finite()).then_some(Solved { mean, factor })
+    }
+}
+
+impl Solved {
+    /// What of each block nothing explains. Without weights all count alike.
+    fn errors(&self, scores: &[Score], lives: usize, noise: Deviations, weights: &[f64]) -> Vec<f64> {
+        let weight = |at: usize| weights.get(at).copied().unwrap_or(1.0) / (noise.sigma * noise.sigma);
+        let mut errors: Vec<f64> =
+            scores.iter().map(|one| one.score - self.mean[one.life] - self.mean[lives + one.arm]).collect();
+        let mut from = 0;
+        for round in scores.chunk_by(|one, other| one.round == other.round) {
+            let places = from..from + round.len();
+            let total: f64 = places.clone().map(weight).sum::<f64>() + ROUND_SD.powi(-2);
+            let shift = places.clone().map(|at| weight(at) * errors[at]).sum::<f64>() / total;
+            errors[places].iter_mut().for_each(|error| *error -= shift);
+            from += round.len();
+        }
+        errors
+    }
+}
+
+/// The deviations that these residuals speak for.
+fn renewed(
+    prior: &Matrix,
+    mean: &[f64],
+    covariance: &Matrix,
+    errors: &[f64],
+    weights: &[f64],
+    scores: &[Score],
+    noise: Deviations,
+) -> Deviations {
+    let arms = prior.size();
+    let lives = mean.len() - arms;
+    // How many of the lives and of the arms the blocks determine, instead of their prior.
+    let lives_known = lives as f64 - (0..lives).map(|at| covariance.at(at, at)).sum::<f64>() / noise.tau.powi(2);
+    let kept: f64 = (0..arms)
+        .flat_map(|row| (0..arms).map(move |column| (row, column)))
+        .map(|(row, column)| prior.at(row, column) * covariance.at(lives + row, lives + column))
+        .sum();
+    let rounds = scores.chunk_by(|one, other| one.round == other.round).count() as f64;
+    let freedom = (scores.len() as f64 - lives_known - (arms as f64 - kept) - rounds).max(0.0);
+    let squares: f64 = errors.iter().zip(weights).map(|(error, weight)| weight * error * error).sum();
+    let of_lives: f64 = mean[..lives].iter().map(|life| life * life).sum();
+    Deviations {
+        sigma: SIGMA.with(squares, freedom),
+        tau: TAU.with(of_lives, lives_known),
+        freedom: SIGMA.worth + freedom,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prior(arms: usize, deviation: f64) -> Prior {
+        let mut engine = Matrix::zero(1);
+        engine.add(0, 0, deviation * deviation);
+        Prior { mean: vec![0.0; arms], engines: vec![engine; arms] }
+    }
+
+    /// Rounds of two arms, the second by `gap` better, in one life each, with shifts of rounds and errors.
+    fn rounds(count: usize, gap: f64, error: impl Fn(usize) -> f64) -> Vec<Score> {
+        let shift = |round: usize| ((round * 7919) % 13) as f64 * 0.02;
+        (0..count)
+            .flat_map(|round| {
+                [
+                    Score { arm: 0, life: 0, round, score: 5.0 + shift(round) },
+                    Score { arm: 1, life: 1, round, score: 5.0 + gap + shift(round) + error(round) },
+                ]
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_rounds_share_cancels() {
+        let scores = rounds(12, 0.2, |_| 0.0);
+        let found = Posterior::solve(&prior(2, 10.0), &scores, 2, Deviations::default()).expect("solvable");
+        assert!((found.mean[1] - found.mean[0] - 0.2).abs() < 1e-3, "{:?}", found.mean);
+        assert!(found.noise.sigma < 0.03);
+    }
+
+    #[test]
+    fn one_wild_block_moves_little() {
+        let wild = rounds(12, 0.0, |round| if round == 5 { 2.0 } else { 0.0 });
+        let found = Posterior::solve(&prior(2, 10.0), &wild, 2, Deviations::default()).expect("solvable");
+        assert!((found.mean[1] - found.mean[0]).abs() < 0.03, "{:?}", found.mean);
+    }
+
+    #[test]
+    fn noise_is_found_and_lives_keep_their_own() {
+        let errors = [0.1, -0.1, 0.05, -0.12, 0.08, -0.03];
+        let scores = rounds(24, 0.0, |round| errors[round % errors.len()]);
+        let mut noise = Deviations::default();
+        for _ in 0..6 {
+            noise = Posterior::solve(&prior(2, 10.0), &scores, 2, noise).expect("solvable").noise;
+        }
+        assert!((0.03..0.09).contains(&noise.sigma), "{noise:?}");
+        // Twelve blocks of one life each say little of the next life.
+        let found = Posterior::solve(&prior(2, 10.0), &scores, 2, noise).expect("solvable");
+        assert!(found.deviation[0] > 0.01);
+    }
+
+    #[test]
+    fn a_prior_that_the_blocks_contradict_is_let_go() {
+        // Two sizes of one engine that should be alike, and are not.
+        let mut engine = Matrix::zero(2);
+        for (row, column, value) in [(0, 0, 0.25), (0, 1, 0.25), (1, 0, 0.25), (1, 1, 0.250_1)] {
+            engine.add(row, column, value);
+        }
+        let prior = Prior { mean: vec![5.0; 2], engines: vec![engine] };
+        let found = Posterior::solve(&prior, &rounds(4, 0.69, |_| 0.0), 2, Deviations::default()).expect("solvable");
+        assert!((found.mean[1] - found.mean[0] - 0.69).abs() < 0.05, "{:?}", found.mean);
+        assert!(found.noise.sigma < 0.05, "{:?}", found.noise);
+        // Where they agree, few blocks profit from each other.
+        let alike = Posterior::solve(&prior, &rounds(2, 0.03, |_| 0.0), 2, Deviations::default()).expect("solvable");
+        assert!((alike.mean[1] - alike.mean[0]).abs() < 0.02, "{:?}", alike.mean);
+    }
+
+    #[test]
+    fn extreme_scores_are_solved_or_refused() {
+        let mut scores = rounds(3, 0.0, |_| 0.0);
+        scores[1].score = -1e9;
+        let found = Posterior::solve(&prior(2, 10.0), &scores, 2, Deviations::default());
+        assert!(found.is_none_or(|found| found.mean.iter().all(|mean| mean.is_finite())));
+        scores[1].score = f64::NEG_INFINITY;
+        assert!(Posterior::solve(&prior(2, 10.0), &scores, 2, Deviations::default()).is_none());
+    }
+}

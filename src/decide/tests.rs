@@ -1,0 +1,288 @@
+//! Races of simulated candidates: no clock, no process.
+
+use rand::RngExt as _;
+
+use super::*;
+use crate::candidate::{Engine, Model, RUST};
+
+const MS: u64 = 1_000_000;
+
+fn entry(engine: Engine) -> Entry {
+    let ladder = |is_there: bool| if is_there { vec![1, 2, 4, 8, 16, 32, 64] } else { Vec::new() };
+    let axes = engine.axes();
+    let size = |is_there: bool, size| is_there.then_some(size);
+    Entry {
+        runtime: RUST.to_owned(),
+        engine,
+        start_method: None,
+        default_sizes: Sizes { workers: size(axes.workers, 2), in_flight: size(axes.in_flight, 64), chunk: None },
+        in_flight: ladder(axes.in_flight),
+        workers: if engine == Engine::TokioMultiThread { vec![1, 2, 4] } else { ladder(axes.workers) },
+        chunk: Vec::new(),
+    }
+}
+
+const ENGINES: [Engine; 6] = [
+    Engine::Sequential,
+    Engine::ThreadPool,
+    Engine::Rayon,
+    Engine::TokioCurrentThread,
+    Engine::TokioMultiThread,
+    Engine::ProcessPool,
+];
+
+fn rules(seed: u64) -> Rules {
+    Rules {
+        tolerance: 0.05,
+        deadline_ns: 20_000 * MS,
+        budget_ns: 20_000 * MS,
+        seed,
+        is_renewed: false,
+        cores: 2.0,
+        has_lock: false,
+        is_async: true,
+        is_throughput: true,
+    }
+}
+
+/// What a task of so many ms of waiting and of computing gives under a candidate, in tasks a second; on two cores.
+fn true_rate(candidate: &Candidate, wait_ms: f64, cpu_ms: f64) -> f64 {
+    let own = match candidate.engine {
+        Engine::Sequential | Engine::ThreadPool => 1.0,
+        Engine::ProcessPool => 0.97,
+        Engine::TokioCurrentThread => 0.995,
+        _ => 0.985,
+    };
+    let threads = match candidate.model() {
+        Model::Sequential => 1.0,
+        Model::Async => f64::from(candidate.sizes.workers.unwrap_or(1)),
+        _ => f64::from(candidate.sizes.concurrency()),
+    };
+    let wide = f64::from(candidate.sizes.concurrency());
+    let by_latency = wide / (wait_ms + cpu_ms);
+    let by_cores = threads.min(wide).min(2.0) / cpu_ms;
+    1000.0 * own * by_latency.min(by_cores)
+}
+
+struct Ended {
+    decide: Decide,
+    ending: Ending,
+    elapsed_ns: u64,
+    rounds: Vec<Vec<Turn>>,
+}
+
+/// Runs a race in which blocks of one round vary by `noise`, lives by half of that, and rounds by 10 %.
+fn race(
+    decide: Decide,
+    noise: f64,
+    seed: u64,
+    cpu_ns: f64,
+    outcome: impl Fn(&Candidate) -> Option<f64>,
+) -> Ended {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut normal = move || (0..12).map(|_| random.random_range(-0.5..0.5)).sum::<f64>();
+    let (mut decide, mut elapsed_ns, mut rounds) = (decide, 500 * MS, Vec::new());
+    let mut lives: BTreeMap<usize, (u32, f64)> = BTreeMap::new();
+    loop {
+        let round = match decide.next(elapsed_ns) {
+            Next::Round(round) => round,
+            Next::Over(ending) => return Ended { decide, ending, elapsed_ns, rounds },
+        };
+        let shift = 0.1 * normal();
+        for turn in &round.turns {
+            let candidate = decide.candidates()[turn.candidate].clone();
+            let life = lives.entry(turn.candidate).or_insert((u32::MAX, 0.0));
+            if turn.anew {
+                *life = (life.0.wrapping_add(1), 0.5 * noise * normal());
+                elapsed_ns += 40 * MS;
+            }
+            elapsed_ns += 30 * MS;
+            decide.took(turn.candidate, 30 * MS, turn.anew.then_some(40 * MS));
+            let Some(rate) = outcome(&candidate) else {
+                decide.feed(turn.candidate, Outcome::Failed);
+                continue;
+            };
+            let score = rate.ln() + shift + life.1 + noise * normal();
+            let latency_ns = f64::from(candidate.sizes.concurrency()) / rate * 1e9;
+            let seen = Observation { life: life.0, score, latency_ns, cpu_ns };
+            decide.feed(turn.candidate, Outcome::Observed(seen));
+        }
+        rounds.push(round.turns);
+        assert!(rounds.len() < 2000, "it ends");
+    }
+}
+
+fn named(ended: &Ended) -> String {
+    let found = ended.decide.finding().expect("an answer");
+    ended.decide.candidates()[found.named].short()
+}
+
+fn decide(engines: &[Engine], seed: u64) -> Decide {
+    Decide::new(&engines.iter().map(|engine| entry(*engine)).collect::<Vec<Entry>>(), rules(seed))
+}
+
+#[test]
+fn computation_gets_two_threads_whatever_the_noise_draws() {
+    let named: Vec<String> = (0..20)
+        .map(|seed| {
+            let ended = race(decide(&ENGINES, seed), 0.03, seed, 2e6, |one| Some(true_rate(one, 0.0, 2.0)));
+            assert_eq!(ended.ending, Ending::Decided);
+            named(&ended)
+        })
+        .collect();
+    let threads = named.iter().filter(|name| *name == "thread-pool@w2").count();
+    assert!(threads >= 19, "{named:?}");
+}
+
+#[test]
+fn waits_get_as_many_as_are_allowed() {
+    for seed in 0..10 {
+        let ended = race(decide(&ENGINES, seed), 0.03, seed, 1e4, |one| Some(true_rate(one, 20.0, 0.01)));
+        assert_eq!(named(&ended), "thread-pool@w64");
+        // It may stop by the pooled bound; what it states is wider.
+        assert!(ended.decide.finding().expect("an answer").loss <= 0.10_f64.ln_1p());
+    }
+}
+
+#[test]
+fn wrong_hints_cost_time_and_not_the_answer() {
+    // Blocks say that a task computes for 2 ms, and it waits.
+    for seed in 0..10 {
+        let ended = race(decide(&ENGINES, seed), 0.03, seed, 2e6, |one| Some(true_rate(one, 20.0, 0.01)));
+        let own = ended.decide.candidates()[ended.decide.finding().expect("an answer").named].clone();
+        assert_eq!(own.sizes.concurrency(), 64, "{own}");
+    }
+}
+
+#[test]
+fn a_plain_loop_is_named_where_nothing_helps() {
+    // One core, or a lock around it all.
+    let ended = race(decide(&ENGINES, 1), 0.03, 1, 2e6, |_| Some(500.0));
+    assert_eq!((named(&ended).as_str(), ended.ending), ("sequential", Ending::Decided));
+}
+
+#[test]
+fn the_bound_holds() {
+    let mut broken = Vec::new();
+    for seed in 0..60 {
+        let ended = race(decide(&ENGINES, seed), 0.05, seed, 1e6, |one| Some(true_rate(one, 3.0, 1.0)));
+        let found = ended.decide.finding().expect("an answer");
+        let all = ENGINES.iter().flat_map(|engine| {
+            let entry = entry(*engine);
+            grid::all(&entry).into_iter().map(move |sizes| entry.candidate(sizes)).collect::<Vec<Candidate>>()
+        });
+        let best = all.map(|one| true_rate(&one, 3.0, 1.0)).fold(0.0, f64::max);
+        let own = true_rate(ended.decide.candidates()[found.named], 3.0, 1.0);
+        if (best / own).ln() > found.loss {
+            broken.push((seed, named(&ended), best / own, found.loss));
+        }
+    }
+    assert!(broken.len() <= 6, "{broken:?}");
+}
+
+#[test]
+fn the_first_block_is_the_loops_and_every_engine_runs_in_the_second_round() {
+    let ended = race(decide(&ENGINES, 3), 0.03, 3, 2e6, |one| Some(true_rate(one, 0.0, 2.0)));
+    let name = |turn: &Turn| ended.decide.candidates()[turn.candidate].engine;
+    assert_eq!(ended.rounds[0].iter().map(name).collect::<Vec<Engine>>(), [Engine::Sequential]);
+    let mut second: Vec<Engine> = ended.rounds[1].iter().map(name).collect();
+    second.sort_unstable();
+    assert_eq!(second, ENGINES);
+    assert!(ended.rounds[2..].iter().all(|round| (2..=6).contains(&round.len())));
+}
+
+#[test]
+fn nothing_is_named_for_good_before_its_neighbours_were_measured() {
+    let ended = race(decide(&[Engine::Sequential, Engine::ThreadPool], 5), 0.02, 5, 2e6, |one| {
+        Some(true_rate(one, 0.0, 2.0))
+    });
+    let measured: Vec<String> = ended.decide.candidates().iter().map(|one| one.short()).collect();
+    assert!(ended.decide.finding().expect("an answer").is_settled);
+    assert!(measured.contains(&"thread-pool@w4".to_owned()), "{measured:?}");
+}
+
+#[test]
+fn engines_that_fail_leave_the_race_and_the_others_go_on() {
+    let ended = race(decide(&ENGINES, 7), 0.03, 7, 2e6, |one| {
+        (one.model() != Model::Threads).then(|| true_rate(one, 0.0, 2.0))
+    });
+    assert_eq!(ended.ending, Ending::Decided);
+    let found = ended.decide.finding().expect("an answer");
+    assert!(found.standings.iter().all(|it| ended.decide.candidates()[it.candidate].model() != Model::Threads));
+    // An engine is tried twice at most.
+    let tried = |engine| ended.decide.candidates().iter().filter(|one| one.engine == engine).count();
+    assert!(tried(Engine::ThreadPool) <= 2 && tried(Engine::Rayon) <= 2);
+}
+
+#[test]
+fn a_race_in_which_all_fail_ends() {
+    let ended = race(decide(&ENGINES, 7), 0.03, 7, 2e6, |_| None);
+    assert_eq!(ended.ending, Ending::NoCandidate);
+    assert_eq!(ended.decide.finding(), None);
+    assert_eq!(race(decide(&[], 1), 0.03, 1, 2e6, |_| None).ending, Ending::NoCandidate);
+}
+
+#[test]
+fn one_candidate_alone_is_the_answer() {
+    let ended = race(decide(&[Engine::Sequential], 1), 0.03, 1, 2e6, |_| Some(100.0));
+    assert_eq!((named(&ended).as_str(), ended.ending), ("sequential", Ending::Decided));
+    assert!(ended.elapsed_ns < 2000 * MS, "{}", ended.elapsed_ns);
+}
+
+#[test]
+fn time_that_is_spent_ends_it_with_the_answer_so_far() {
+    let mut rules = rules(1);
+    (rules.deadline_ns, rules.budget_ns) = (900 * MS, 900 * MS);
+    let entries: Vec<Entry> = ENGINES.iter().map(|engine| entry(*engine)).collect();
+    let ended = race(Decide::new(&entries, rules), 0.2, 1, 2e6, |one| Some(true_rate(one, 0.0, 2.0)));
+    assert_eq!(ended.ending, Ending::BudgetSpent);
+    assert!(ended.decide.finding().expect("an answer").loss > 0.0);
+}
+
+#[test]
+fn the_same_feeds_and_looks_give_the_same_finding() {
+    let ended = race(decide(&ENGINES, 9), 0.04, 9, 2e6, |one| Some(true_rate(one, 0.0, 2.0)));
+    let mut again = decide(&ENGINES, 9);
+    // Only what was fed counts: neither what was chosen next nor what blocks took.
+    let mut scores = ended.decide.scores.iter().peekable();
+    let mut round = 0;
+    while scores.peek().is_some() {
+        while let Some(score) = scores.next_if(|score| score.round == round) {
+            let arm = &ended.decide.arms[score.arm];
+            let candidate = again.enter(&arm.candidate).expect("it is of an entry");
+            let (_, life) = ended.decide.lives.iter().find(|(_, life)| **life == score.life).expect("a life").0;
+            let of_arm = ended.decide.scores.iter().filter(|one| one.arm == score.arm);
+            let position = of_arm.take_while(|one| !std::ptr::eq(*one, score)).count();
+            let Task { latency_ns, cpu_ns } = ended.decide.tasks[&score.arm][position];
+            let seen = Observation { life: *life, score: score.score, latency_ns, cpu_ns };
+            again.feed(candidate, Outcome::Observed(seen));
+        }
+        assert!(again.look(0));
+        round += 1;
+    }
+    let (one, other) = (ended.decide.finding().expect("an answer"), again.finding().expect("an answer"));
+    assert_eq!(one, other);
+}
+
+#[test]
+fn a_broken_limit_rules_out_the_larger_sizes() {
+    let mut decide = decide(&[Engine::Sequential, Engine::ThreadPool], 1);
+    let mut elapsed_ns = 0;
+    let mut seen: Vec<u32> = Vec::new();
+    while let Next::Round(round) = decide.next(elapsed_ns) {
+        for turn in round.turns {
+            let candidate = decide.candidates()[turn.candidate].clone();
+            let workers = candidate.sizes.workers.unwrap_or(1);
+            seen.push(workers);
+            decide.took(turn.candidate, 30 * MS, None);
+            let rate = true_rate(&candidate, 20.0, 0.01);
+            let latency_ns = f64::from(workers) / rate * 1e9;
+            let observed = Observation { life: 0, score: rate.ln(), latency_ns, cpu_ns: 1e4 };
+            decide.feed(turn.candidate, if workers > 8 { Outcome::Infeasible } else { Outcome::Observed(observed) });
+        }
+        elapsed_ns += 100 * MS;
+    }
+    let found = decide.finding().expect("an answer");
+    assert_eq!(decide.candidates()[found.named].short(), "thread-pool@w8");
+    assert_eq!(seen.iter().filter(|workers| **workers == 64).count(), 1, "{seen:?}");
+}

@@ -1,0 +1,174 @@
+//! Reasons and conditions of an answer, in words.
+
+use super::Judged;
+use super::units::{bytes, count, duration, factor, percent, rate};
+use super::words::plain;
+use crate::analyze::{Answer, Condition, Group, LimitKind, Reason};
+use crate::candidate::Model;
+
+/// Two threads scale by less than this where a global interpreter lock keeps one of them waiting.
+const HELD: f64 = 1.2;
+/// And by more than this where the task does not hold it.
+const RELEASED: f64 = 1.6;
+
+/// Why the answer is what it is, in sentences joined by semicolons; why there is none, where there is none.
+pub(super) fn why(judged: &Judged, group: &Group) -> String {
+    match &group.answer {
+        Some(answer) => plain(&answer.reasons.iter().map(reason).collect::<Vec<String>>().join("; ")),
+        None => nothing_compared(judged, group),
+    }
+}
+
+/// What the answer depends on, a sentence each.
+pub(super) fn conditions(judged: &Judged, answer: &Answer) -> Vec<String> {
+    answer.conditions.iter().map(|it| plain(&condition(judged, answer, it))).collect()
+}
+
+fn nothing_compared(judged: &Judged, group: &Group) -> String {
+    use crate::analyze::Status;
+    let all = |is: &dyn Fn(&Status) -> bool| !group.rows.is_empty() && group.rows.iter().all(|row| is(&row.status));
+    if all(&|status| matches!(status, Status::Failed { .. })) {
+        return "every candidate failed".to_owned();
+    }
+    if all(&|status| matches!(status, Status::Failed { .. } | Status::Infeasible { .. })) {
+        return "no candidate keeps the limits of the objective".to_owned();
+    }
+    let is_stored_otherwise =
+        judged.record.races.iter().any(|race| race.rules_version != judged.verdict.rules_version);
+    if is_stored_otherwise {
+        return "the record was made under other rules: measure again, or read it with the conbench that made it".to_owned();
+    }
+    match judged.record.workload.objective.goal {
+        crate::workload::Goal::P99 => {
+            "no candidate has the 1000 tasks that a 99th percentile needs; a longer --budget gives more".to_owned()
+        }
+        _ => "fewer than two candidates were measured; a longer --budget, or fewer --engines, lets them".to_owned(),
+    }
+}
+
+fn reason(reason: &Reason) -> String {
+    match reason {
+        Reason::Waits { share, cpu_ns, latency_ns } => format!(
+            "a task is {} waiting ({} CPU of {}), so engines differ by how many they keep in flight",
+            percent(*share),
+            duration(*cpu_ns),
+            duration(*latency_ns)
+        ),
+        Reason::Computes { share, cores, two_threads, lock } => {
+            let threads = two_threads.map(|ratio| format!("{}; ", threads(ratio, *lock))).unwrap_or_default();
+            format!("a task computes {} of its time; {threads}this host gives {} cores", percent(*share), count(*cores))
+        }
+        Reason::SerialSection { is_lock, section_ns, latency_ns, most_per_s } => {
+            let section = if *is_lock { "the lock is held" } else { "the queue's one consumer takes" };
+            format!(
+                "{section} {} of {}: no engine can exceed {}",
+                duration(*section_ns),
+                duration(*latency_ns),
+                rate(*most_per_s)
+            )
+        }
+        Reason::Reaches { share, limit, concurrency } => {
+            let set_by = match limit {
+                LimitKind::InFlight => "`max_in_flight` sets",
+                LimitKind::Cores => "the cores set",
+                LimitKind::SerialSection => "the serial section sets",
+            };
+            format!("{concurrency} in flight reach {} of the limit that {set_by}", percent(*share))
+        }
+        Reason::Pickling { ns, bytes: size } => {
+            format!("processes pay {} a task for pickling {}", duration(*ns), bytes(size.max(0.0) as u64))
+        }
+        Reason::Stalls { engine, function, stall_ns } => {
+            let who = function.as_ref().map_or_else(|| "a task".to_owned(), |function| format!("`{function}`"));
+            format!("{engine} stalls: {who} blocks its loop for {}", duration(*stall_ns as f64))
+        }
+        Reason::FlipsWithCpu { above, below, at_ns, measured_ns: (from, to) } => format!(
+            "{} from {} of CPU per task, {below} below (measured at {} and {})",
+            win(*above),
+            duration(*at_ns),
+            duration(*from),
+            duration(*to)
+        ),
+        Reason::FlipsWithSize { below, above, low, high, in_flight } => {
+            let unit = if *in_flight { "in flight" } else { "workers" };
+            format!("{} up to {low} {unit}, {above} from {high}", win(*below))
+        }
+    }
+}
+
+/// What two threads do beside one, and what that says of the global interpreter lock.
+fn threads(ratio: f64, lock: Option<bool>) -> String {
+    let measured = format!("two threads run {} as fast as one", factor(ratio));
+    match lock {
+        Some(true) if ratio < HELD => format!("threads do not help: {measured}, the task holds the GIL"),
+        Some(true) if ratio < RELEASED => format!("{measured}: the task holds the GIL for a part of its time"),
+        Some(true) => format!("{measured}: the task releases the GIL"),
+        Some(false) => format!("{measured}, without a GIL"),
+        None => measured,
+    }
+}
+
+/// `threads win`, `async wins`.
+fn win(model: Model) -> String {
+    let verb = match model {
+        Model::Threads | Model::Processes | Model::Interpreters => "win",
+        Model::Sequential | Model::Async | Model::AsyncThreads | Model::AsyncProcesses => "wins",
+    };
+    format!("{model} {verb}")
+}
+
+fn condition(judged: &Judged, answer: &Answer, condition: &Condition) -> String {
+    let name = |index: u32| {
+        let place = judged.record.candidates.get(index as usize);
+        place.map_or_else(|| format!("candidate {index}"), |place| format!("`{}`", place.candidate.short()))
+    };
+    match condition {
+        Condition::OtherProcesses { share } => format!(
+            "other processes used {} of the CPU time: {}; end them and measure again",
+            percent(*share),
+            bias(answer)
+        ),
+        Condition::StolenCpu { share } => format!(
+            "the hypervisor took {} of the CPU time: {}; measure again when the machine's neighbours are quiet",
+            percent(*share),
+            bias(answer)
+        ),
+        Condition::UnreadableHistograms { count } => {
+            format!("{count} histograms of the record cannot be read: their times are missing")
+        }
+        Condition::FailedCandidates { count: 1 } => "one candidate failed and was not compared".to_owned(),
+        Condition::FailedCandidates { count } => format!("{count} candidates failed and were not compared"),
+        Condition::NeighboursNotMeasured {} => {
+            "the sizes beside it were not all measured: a longer --budget measures them".to_owned()
+        }
+        Condition::BudgetSpent {} => "the budget ended before the answer was sure: a longer --budget narrows it".to_owned(),
+        Condition::CallsSpent {} => {
+            "the tasks that `max_calls` allows were spent before the answer was sure: raise it in the workload file".to_owned()
+        }
+        Condition::Interrupted {} => "interrupted: it is the best answer until then".to_owned(),
+        Condition::MayBeSimpler { candidate } => {
+            format!("{} is simpler and may be good enough: a longer --budget may tell", name(*candidate))
+        }
+        Condition::AtCap { size } => format!(
+            "{size} is the largest size that `max_in_flight`, the options or the host allow: more might be better still"
+        ),
+        Condition::UncheckedLimit { p99, memory } => {
+            let figure = match (p99, memory) {
+                (true, true) => "p99 and memory",
+                (true, false) => "p99",
+                _ => "memory",
+            };
+            format!("the limit on {figure} could not be checked: too little was measured")
+        }
+    }
+}
+
+/// What others on the cores do to the answer.
+fn bias(answer: &Answer) -> &'static str {
+    let uses_one = answer.workers.or(answer.in_flight).unwrap_or(1) == 1;
+    if uses_one {
+        "with idle cores, whatever uses several of them would gain more"
+    } else {
+        "with idle cores it would gain more"
+    }
+}
