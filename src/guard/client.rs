@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
+use super::CHILD;
 use super::wire::{Reply, Request, Status, Wiring, receive, send};
 
 /// How long a guard may take to answer. Killing a tree is the slowest thing that it does.
@@ -33,7 +34,7 @@ pub struct Guard {
 enum Process {
     /// Started here.
     Own(std::process::Child),
-    /// Started by a guard.
+    /// Started elsewhere.
     Nested(OwnedFd),
 }
 
@@ -79,6 +80,36 @@ impl Guard {
         Guard::greet(ours, Process::Nested(child.handle), &program, child.pid)
     }
 
+    /// A guard below this one around a process that is there before it. `begin` has another process below this
+    /// one make a child, and then become the given program, with the child's number as its last argument and the
+    /// given socket as its standard input.
+    ///
+    /// # Errors
+    /// When `begin` fails, or no guard comes of it; what did come of it then ends.
+    pub fn around(
+        &self,
+        begin: impl FnOnce(&[&OsStr], BorrowedFd<'_>) -> io::Result<()>,
+    ) -> io::Result<(Guard, Child)> {
+        let (ours, theirs) = pair()?;
+        begin(&[self.program.as_os_str(), OsStr::new("guard"), OsStr::new(CHILD)], theirs.as_fd())?;
+        drop(theirs);
+        let (reply, descriptors) = packet(ours.as_fd(), PATIENCE)?;
+        match (reply, <[OwnedFd; 2]>::try_from(descriptors)) {
+            (Reply::Around { guard, child }, Ok([of_guard, of_child])) => {
+                let guard = Guard {
+                    socket: Some(ours),
+                    process: Process::Nested(of_guard),
+                    program: self.program.clone(),
+                    pid: guard,
+                    directory: None,
+                    ended: Vec::new(),
+                };
+                Ok((guard, Child { pid: child, handle: of_child }))
+            }
+            (other, _) => Err(unexpected(other)),
+        }
+    }
+
     fn greet(socket: OwnedFd, process: Process, program: &Path, pid: u32) -> io::Result<Guard> {
         let socket = Some(socket);
         let mut guard = Guard { socket, process, program: program.to_owned(), pid, directory: None, ended: Vec::new() };
@@ -117,7 +148,8 @@ impl Guard {
         let argv = argv.iter().map(|argument| text(argument)).collect::<io::Result<Vec<String>>>()?;
         let env = env.iter().map(|(name, value)| Ok((text(name)?, text(value)?))).collect::<io::Result<_>>()?;
         self.send(&Request::Start { argv, env, wiring }, descriptors)?;
-        match self.reply(PATIENCE)? {
+        let (reply, descriptors) = self.reply(PATIENCE)?;
+        match (reply, descriptors.into_iter().next()) {
             (Reply::Started { pid }, Some(handle)) => Ok(Child { pid, handle }),
             (other, _) => Err(unexpected(other)),
         }
@@ -131,7 +163,7 @@ impl Guard {
                 return Some(*status);
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.packet(left) {
+            match self.socket().and_then(|socket| packet(socket, left)) {
                 Ok((Reply::Ended { pid, status }, _)) => self.ended.push((pid, status)),
                 // The caller asks about an end of which nothing more can be learnt.
                 Ok(_) | Err(_) => return None,
@@ -221,24 +253,13 @@ impl Guard {
     }
 
     /// The answer to a request; what was told in between is kept.
-    fn reply(&mut self, patience: Duration) -> io::Result<(Reply, Option<OwnedFd>)> {
+    fn reply(&mut self, patience: Duration) -> io::Result<(Reply, Vec<OwnedFd>)> {
         let deadline = Instant::now() + patience;
         loop {
-            match self.packet(deadline.saturating_duration_since(Instant::now()))? {
+            match packet(self.socket()?, deadline.saturating_duration_since(Instant::now()))? {
                 (Reply::Ended { pid, status }, _) => self.ended.push((pid, status)),
                 other => return Ok(other),
             }
-        }
-    }
-
-    fn packet(&self, patience: Duration) -> io::Result<(Reply, Option<OwnedFd>)> {
-        let socket = self.socket()?;
-        if !readable(socket, patience)? {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "the guard does not answer"));
-        }
-        match receive(socket)? {
-            Some((reply, descriptors)) => Ok((reply, descriptors.into_iter().next())),
-            None => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the guard has ended")),
         }
     }
 
@@ -255,6 +276,14 @@ impl Drop for Guard {
         // Who wants to know calls `close`.
         let _ = self.shut();
     }
+}
+
+/// The next packet of the guard at the other end of `socket`.
+fn packet(socket: BorrowedFd<'_>, patience: Duration) -> io::Result<(Reply, Vec<OwnedFd>)> {
+    if !readable(socket, patience)? {
+        return Err(io::Error::new(io::ErrorKind::TimedOut, "the guard does not answer"));
+    }
+    receive(socket)?.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "the guard has ended"))
 }
 
 fn pair() -> io::Result<(OwnedFd, OwnedFd)> {

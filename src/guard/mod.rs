@@ -17,16 +17,29 @@ mod wire;
 use std::process::ExitCode;
 
 pub use client::{Child, Guard};
-pub use wire::{Status, Wiring};
+pub use wire::{Status, Wiring, send};
+
+/// The argument after the verb that says that a child is there before the guard; its number follows.
+const CHILD: &str = "--child";
 
 /// The hidden verb `guard`: serves the socket on standard input. An argument after the verb is the
-/// directory in which the session's own directory is made.
+/// directory in which the session's own directory is made; or it is `--child`, and the next one the number of a
+/// child that this process had before it became a guard.
 ///
 /// What fails is told over the socket; the exit code only says that something did.
 #[must_use]
 pub fn main() -> ExitCode {
-    let parent = std::env::args_os().nth(2).map(std::path::PathBuf::from);
-    match serve::serve(parent.as_deref()) {
+    let mut arguments = std::env::args_os().skip(2);
+    let duty = match arguments.next() {
+        None => serve::Duty::Agent,
+        Some(word) if word == CHILD => {
+            let number = arguments.next().and_then(|number| number.to_str()?.parse().ok());
+            let Some(child) = number.and_then(rustix::process::Pid::from_raw) else { return ExitCode::FAILURE };
+            serve::Duty::Child(child)
+        }
+        Some(parent) => serve::Duty::Session(parent.into()),
+    };
+    match serve::serve(&duty) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_told_over_the_socket) => ExitCode::FAILURE,
     }

@@ -10,22 +10,34 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Signal, getpid, set_child_subreaper};
+use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, set_child_subreaper};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 
 use super::wire::{Reply, Request, Status, receive, send};
 use super::{spawn, tree};
 use crate::protocol::REPLIES_FD;
 
+/// What a guard is there for.
+pub(super) enum Duty {
+    /// A session, whose directory it makes in this one.
+    Session(PathBuf),
+    /// An agent, which it will be asked to start.
+    Agent,
+    /// An agent that was there before it: a child of this process.
+    Child(Pid),
+}
+
 /// Serves the socket on standard input until it closes, then ends everything below and removes the
-/// directory that it made in `parent`.
-pub(super) fn serve(parent: Option<&Path>) -> io::Result<()> {
+/// directory that it made.
+pub(super) fn serve(duty: &Duty) -> io::Result<()> {
     let socket = take_socket()?;
-    let (mut guard, children_ended) = match Serving::set_up(socket.try_clone()?, parent) {
+    let (mut guard, children_ended) = match Serving::set_up(socket.try_clone()?, duty) {
         Ok(ready) => ready,
         Err(error) => {
-            send(&socket, &Reply::Failed { message: error.to_string() }, &[])?;
-            return Err(error);
+            let told = send(&socket, &Reply::Failed { message: error.to_string() }, &[]);
+            // A child may have been there before this.
+            tree::kill_all(Duration::ZERO, &mut |_, _| {})?;
+            return told.and(Err(error));
         }
     };
     drop(socket);
@@ -67,7 +79,7 @@ struct Serving {
 }
 
 impl Serving {
-    fn set_up(socket: OwnedFd, parent: Option<&Path>) -> io::Result<(Serving, UnixStream)> {
+    fn set_up(socket: OwnedFd, duty: &Duty) -> io::Result<(Serving, UnixStream)> {
         let reserved = reserve_agent_descriptors()?;
         // Handlers, not SIG_IGN: a handler is reset in what is started from here, an ignored signal is not.
         let ignored = Arc::new(AtomicBool::new(false));
@@ -78,12 +90,31 @@ impl Serving {
         children_ended.set_nonblocking(true)?;
         signal_hook::low_level::pipe::register(SIGCHLD, notify)?;
         set_child_subreaper(Some(getpid()))?;
-        let directory = parent.map(make_directory).transpose()?;
-        send(&socket, &Reply::Up { directory: directory.clone() }, &[])?;
-        Ok((Serving { socket, started: BTreeSet::new(), directory, _reserved: reserved }, children_ended))
+        let mut serving = Serving { socket, started: BTreeSet::new(), directory: None, _reserved: reserved };
+        if let Duty::Child(child) = duty {
+            serving.take_in(*child)?;
+        } else {
+            if let Duty::Session(parent) = duty {
+                serving.directory = Some(make_directory(parent)?);
+            }
+            send(&serving.socket, &Reply::Up { directory: serving.directory.clone() }, &[])?;
+        }
+        Ok((serving, children_ended))
+    }
+
+    /// Takes the child that was there before for one that was started here.
+    fn take_in(&mut self, child: Pid) -> io::Result<()> {
+        // Nobody has reaped it yet, so the number is still its own.
+        let handles = [pidfd_open(getpid(), PidfdFlags::empty())?, pidfd_open(child, PidfdFlags::empty())?];
+        let number = |pid: Pid| pid.as_raw_nonzero().get().unsigned_abs();
+        self.started.insert(number(child));
+        let reply = Reply::Around { guard: number(getpid()), child: number(child) };
+        send(&self.socket, &reply, &handles.each_ref().map(OwnedFd::as_fd))
     }
 
     fn run(&mut self, mut children_ended: UnixStream) -> io::Result<()> {
+        // A child that was there before may have ended before its end was listened for.
+        self.reap()?;
         loop {
             let mut watched = [PollFd::new(&self.socket, PollFlags::IN), PollFd::new(&children_ended, PollFlags::IN)];
             match poll(&mut watched, None) {

@@ -12,7 +12,7 @@ use rustix::net::{
 use serde::{Deserialize, Serialize};
 
 /// The most descriptors that one packet carries.
-const MOST_DESCRIPTORS: usize = 3;
+const MOST_DESCRIPTORS: usize = 4;
 /// The largest packet. Argument lists and environments are a few hundred bytes; the kernel's default socket buffer holds it.
 const LARGEST_PACKET: usize = 128 * 1024;
 
@@ -36,6 +36,8 @@ pub(super) enum Request {
 pub(super) enum Reply {
     /// Its first packet, unasked: it stands, with the session's directory if it was to make one.
     Up { directory: Option<PathBuf> },
+    /// Its first packet, unasked, where its child was there before it: both numbers; the pidfds of both are attached.
+    Around { guard: u32, child: u32 },
     /// To `start`; a pidfd is attached.
     Started { pid: u32 },
     /// To `stop` and `continue`.
@@ -83,8 +85,11 @@ impl std::fmt::Display for Status {
     }
 }
 
-/// Sends one packet.
-pub(super) fn send<T: Serialize>(socket: impl AsFd, message: &T, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+/// Sends one packet: a message as JSON, with these descriptors.
+///
+/// # Errors
+/// When it is too long, or the other end is gone.
+pub fn send<T: Serialize>(socket: impl AsFd, message: &T, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
     let bytes = serde_json::to_vec(message)?;
     if bytes.len() > LARGEST_PACKET {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the message is longer than a packet"));
