@@ -17,11 +17,20 @@ if TYPE_CHECKING:
 
 
 def main(arguments: List[str]) -> None:
-    """`main.py` is an agent; `main.py hello` only prints what an agent says of itself."""
+    """`main.py` is an agent; `main.py hello` only prints what an agent says of itself; `main.py parent` forks them."""
     if arguments == ["hello"]:
         sys.stdout.write(json.dumps({"hello": hello()}) + "\n")
         return
     _open_standard_streams()
+    if arguments == ["parent"]:
+        from . import parent
+
+        # No life is to see it among its arguments, nor to hand it on to the processes that it starts.
+        del sys.argv[1:]
+        del getattr(sys, "orig_argv", [None])[-1]
+        _flush_standard_streams()
+        # Returns in a life alone, at the place where it would be if it had begun here.
+        parent.serve(hello)
     try:
         channel = Channel()
     except OSError as error:

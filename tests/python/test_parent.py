@@ -1,0 +1,129 @@
+"""The parent of agents: what it imports, what it refuses, and what a life of it is told."""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import gc
+import json
+import multiprocessing
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import unittest
+from typing import List, Tuple
+
+from conbench_agent import engines, parent
+from support import AGENT
+
+IMPORTS = """
+import json, sys, threading
+before = set(sys.modules)
+from conbench_agent import parent
+parent._import_all()
+print(json.dumps([sorted(set(sys.modules) - before), parent._threads(), threading.active_count()]))
+"""
+
+
+class Imports(unittest.TestCase):
+    def test_a_parent_has_the_engines_and_no_step_and_nothing_of_others(self) -> None:
+        run = subprocess.run(
+            [sys.executable, "-c", IMPORTS], cwd=AGENT.parent, capture_output=True, check=True, text=True
+        )
+        names, *threads = json.loads(run.stdout)
+        self.assertEqual((run.stderr, threads), ("", [1, 1]))
+        self.assertLessEqual(set(engines.modules()), set(names))
+        self.assertIn("conbench_agent.running", names)
+        self.assertNotIn("uvloop", names)
+        kinds = {"cpu", "http", "tcp", "file", "command", "queue", "event", "lock", "user", "wait", "sleep"}
+        self.assertEqual({name.rpartition(".")[2] for name in names if ".steps." in name} & kinds, set())
+
+    def test_nothing_was_started_that_lives_would_share(self) -> None:
+        script = (
+            IMPORTS + "from multiprocessing import forkserver, resource_tracker as t\n"
+            "print(t._resource_tracker._pid, t._resource_tracker._fd, forkserver._forkserver._forkserver_pid)"
+        )
+        run = subprocess.run([sys.executable, "-c", script], cwd=AGENT.parent, capture_output=True, check=True)
+        self.assertEqual(run.stdout.splitlines()[1], b"None None None")
+
+
+class Requests(unittest.TestCase):
+    def test_a_request_has_four_descriptors_that_programs_do_not_inherit(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with ours, theirs, open(os.devnull, "rb") as null:
+            rights = array.array("i", [null.fileno()] * 4)
+            packet = json.dumps({"fork": {"guard": ["/bin/guard", "guard"]}}).encode()
+            ours.sendmsg([packet], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+            request, descriptors = parent._receive(theirs)
+            self.assertEqual((request, len(descriptors)), (["/bin/guard", "guard"], 4))
+            self.assertFalse(any(os.get_inheritable(descriptor) for descriptor in descriptors))
+            for descriptor in descriptors:
+                os.close(descriptor)
+            ours.close()
+            self.assertEqual(parent._receive(theirs), (None, []))
+
+    def test_without_its_socket_it_ends_with_the_reason(self) -> None:
+        run = subprocess.run([sys.executable, str(AGENT), "parent"], capture_output=True, stdin=subprocess.DEVNULL)
+        self.assertNotEqual(run.returncode, 0)
+        self.assertEqual(run.stdout, b"")
+
+    def test_who_has_threads_is_no_parent(self) -> None:
+        script = (
+            "import threading, time\n"
+            "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+            "from conbench_agent import parent\n"
+            "try: parent.serve(lambda: None)\n"
+            "except parent.Unfit as unfit: print(unfit)"
+        )
+        run = subprocess.run([sys.executable, "-c", script], cwd=AGENT.parent, capture_output=True, check=True)
+        self.assertIn(b"has started a thread", run.stdout)
+
+
+class Lives(unittest.TestCase):
+    def fork(self) -> Tuple[int, List[object]]:
+        """Forks a life whose guard ends with its socket, and returns its number and what it says of itself."""
+        guards_socket, ours = socket.socketpair()
+        pipes = [os.pipe() for _ in range(3)]
+        (requests, _), (answers, replies), (_, output) = pipes
+        # Above those that a life puts in their places, as they are in a parent.
+        above = [guards_socket.fileno(), requests, replies, output]
+        descriptors = [fcntl.fcntl(one, fcntl.F_DUPFD_CLOEXEC, 10) for one in above]
+        # The process of the test stands for the parent: what it forks must not return into the test's runner.
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                gc.disable()
+                if parent._is_forked(["/bin/sh", "-c", "cat; wait", "guard"], descriptors, parent._binder()):
+                    facts = [os.getpgid(0) == os.getpid(), gc.isenabled(), random.random(), os.getppid()]
+                    key = multiprocessing.current_process().authkey.hex()
+                    os.write(4, json.dumps([os.getpid(), *facts, key]).encode())
+                    signal.pause()
+                status = 0
+            finally:
+                os._exit(status)
+        guards_socket.close()
+        os.waitpid(child, 0)
+        for one in (*descriptors, replies):
+            os.close(one)
+        life, *facts = json.loads(os.read(answers, 1 << 16))
+        # The guard's end is that of its life.
+        ours.close()
+        self.assertEqual(os.read(answers, 1), b"")
+        for one in {end for pipe in pipes for end in pipe} - {replies}:
+            os.close(one)
+        return life, facts
+
+    def test_a_life_has_a_group_a_guard_and_luck_of_its_own_and_ends_with_its_guard(self) -> None:
+        (one, facts), (other, others_facts) = self.fork(), self.fork()
+        self.assertNotEqual(one, other)
+        self.assertEqual(facts[:2], [True, True])
+        for mine, others in zip(facts[2:], others_facts[2:]):
+            self.assertNotEqual(mine, others)
+
+
+if __name__ == "__main__":
+    unittest.main()
