@@ -28,6 +28,7 @@ fn agent(script: &str) -> Bench {
         runtime: "shell".to_owned(),
         program: "/bin/sh".into(),
         arguments: vec!["-c".into(), script.into()],
+        parent_argument: None,
         environment: vec![("CAUSE".into(), "a cause".into())],
     };
     let link = Link::start(&mut guard, &program, Arc::clone(&interrupted)).expect("starts");

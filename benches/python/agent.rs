@@ -74,6 +74,7 @@ impl<'a> Bench<'a> {
             runtime: self.interpreter.name.clone(),
             program: self.interpreter.path.clone(),
             arguments: self.interpreter.arguments(),
+            parent_argument: None,
             environment: self.interpreter.environment(),
         };
         let interrupted = Arc::new(AtomicBool::new(false));

@@ -45,6 +45,7 @@ impl Stable {
             runtime: interpreter.name.clone(),
             program: interpreter.path.clone(),
             arguments: interpreter.arguments(),
+            parent_argument: None,
             environment: interpreter.environment(),
         })
     }

@@ -63,6 +63,7 @@ pub(super) fn of(record: &Record, index: usize) -> Figures {
     };
     let server: Option<u64> = blocks.iter().filter_map(|block| block.server_cpu_ns).reduce(u64::saturating_add);
     let lives = &candidate.incarnations;
+    let cold_lives = || lives.iter().filter(|life| !life.warm);
     let middle = |times: Vec<f64>| median(&times).map(|time| time.round() as u64);
     let row = Row {
         index: index as u32,
@@ -74,8 +75,8 @@ pub(super) fn of(record: &Record, index: usize) -> Figures {
         relative: None,
         service: percentiles(service.as_ref()),
         queueing: percentiles(queueing.as_ref()),
-        boot_ns: middle(lives.iter().map(|life| life.boot_ns as f64).collect()),
-        startup_ns: middle(lives.iter().map(|life| life.startup_ns as f64).collect()),
+        boot_ns: middle(cold_lives().map(|life| life.boot_ns as f64).collect()),
+        startup_ns: middle(cold_lives().map(|life| life.startup_ns as f64).collect()),
         teardown_ns: middle(lives.iter().filter_map(|life| life.teardown_ns).map(|time| time as f64).collect()),
         cpu_user_ns_per_task: per_task(&|usage| usage.user_ns),
         cpu_system_ns_per_task: per_task(&|usage| usage.system_ns),

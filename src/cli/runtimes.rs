@@ -137,6 +137,7 @@ pub(super) fn agent(interpreter: &Interpreter) -> AgentProgram {
         runtime: interpreter.name.clone(),
         program: interpreter.path.clone(),
         arguments: interpreter.arguments(),
+        parent_argument: interpreter.parent_argument(),
         environment: interpreter.environment(),
     }
 }

@@ -29,6 +29,9 @@ pub const DEFAULT: &str = "python3";
 /// How long an interpreter may take to say its `hello`: a cold start from a slow disk fits.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The argument with which the agent's main file is a parent.
+const PARENT: &str = "parent";
+
 /// What an agent finds in its environment beside what the user has there: one seed of hashes for all, or sets
 /// of strings would have another order in every process.
 const ENVIRONMENT: [(&str, &str); 1] = [("PYTHONHASHSEED", "0")];
@@ -53,6 +56,14 @@ impl Interpreter {
     #[must_use]
     pub fn arguments(&self) -> Vec<OsString> {
         vec![self.main.clone().into_os_string()]
+    }
+
+    /// The further argument with which it is a parent of agents; `None` for an implementation whose lives are never
+    /// forks.
+    #[must_use]
+    pub fn parent_argument(&self) -> Option<OsString> {
+        let is_cpython = self.hello.implementation.as_deref().is_none_or(|implementation| implementation == "CPython");
+        is_cpython.then(|| PARENT.into())
     }
 
     /// What is set in the agent's environment, beside the user's.

@@ -167,7 +167,7 @@ pub struct CandidateRecord {
 /// One life of an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Incarnation {
-    /// From the process's start to `hello`.
+    /// From the process's start to `hello`; of a warm life, from the fork.
     pub boot_ns: u64,
     /// From `job` to the first task done.
     pub startup_ns: u64,
@@ -180,6 +180,9 @@ pub struct Incarnation {
     /// Whether a global interpreter lock was in force where its tasks ran, after all imports.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub gil: Option<bool>,
+    /// Whether it began as a fork of an agent that had imported all that is its own.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub warm: bool,
 }
 
 /// A block with its place in the session.

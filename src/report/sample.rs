@@ -355,6 +355,7 @@ fn candidate_record(row: &Row) -> CandidateRecord {
             teardown_ns: Some(640_000),
             parked_cpu_share: 0.0001,
             gil: None,
+            warm: false,
         }],
         blocks: timed.chain([block(BlockKind::Memory, None, Some(memory))]).collect(),
         failure,

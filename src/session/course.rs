@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::blocks::{Learned, Pace, turns_ns};
-use super::hands::{Ask, Born, Farewell, Hands, PARKED_SHARE, Taken};
+use super::hands::{Ask, Beginning, Born, Farewell, Hands, PARKED_SHARE, Taken};
 use super::link::Fault;
 use super::saving::Saver;
 use super::watch::{Spent, Watch, again};
@@ -282,6 +282,16 @@ impl<'a> Course<'a> {
         }
     }
 
+    /// Begins a cold life of a candidate in the place of its warm one. What goes wrong says nothing of the answer.
+    fn restarted_cold(&mut self, slot: usize) -> Option<Learned> {
+        self.end(slot);
+        if !matches!(self.start(slot, Beginning::Cold), Ok(Ok(()))) {
+            self.hands.kill(slot);
+            self.slots[slot].alive = false;
+        }
+        self.slots[slot].learned.filter(|_| self.slots[slot].alive)
+    }
+
     /// Gives every candidate that has entered the race its place in the record.
     fn enter(&mut self, race: &dyn Racing) {
         let known = self.slots.len() - self.base;
@@ -331,6 +341,10 @@ impl<'a> Course<'a> {
             let model = self.record.candidates[slot].candidate.model();
             let Some(learned) = learned.filter(|_| alive && !models.contains(&model)) else { continue };
             models.push(model);
+            let is_warm = self.record.candidates[slot].incarnations.last().is_some_and(|life| life.warm);
+            // What is named is worth a life for it.
+            let learned = if is_warm && slot == self.base + found.named { self.restarted_cold(slot) } else { Some(learned) };
+            let Some(learned) = learned else { continue };
             // What goes wrong here says nothing of the answer.
             if self.weigh(slot, &learned).is_err() {
                 self.hands.kill(slot);
@@ -495,7 +509,8 @@ impl<'a> Course<'a> {
         }
         if !self.slots[slot].alive {
             let begun_ns = self.hands.elapsed_ns();
-            if let Err(stop) = self.start(slot)? {
+            let beginning = self.beginning(slot);
+            if let Err(stop) = self.start(slot, beginning)? {
                 return Ok(Err(stop));
             }
             self.slots[slot].start_ns = Some(self.hands.elapsed_ns().saturating_sub(begun_ns));
@@ -553,15 +568,23 @@ impl<'a> Course<'a> {
     }
 
     fn watches_memory(&self) -> bool {
-        let objective = self.record.workload.objective;
-        objective.goal == Goal::Memory || objective.limits.memory_bytes.is_some()
+        self.record.workload.objective.looks_at_memory()
+    }
+
+    /// How a life of this candidate is to begin: cold if it will be weighed, or if no life of its engine was cold yet.
+    fn beginning(&self, slot: usize) -> Beginning {
+        let candidate = &self.record.candidates[slot].candidate;
+        let is_kin = |other: &Candidate| (&other.runtime, other.engine) == (&candidate.runtime, candidate.engine);
+        let kin = self.record.candidates.iter().filter(|place| is_kin(&place.candidate));
+        let is_known = kin.flat_map(|place| &place.incarnations).any(|life| !life.warm);
+        if is_known && !self.watches_memory() { Beginning::Warm } else { Beginning::Cold }
     }
 
     /// A new incarnation: started and warmed up. Every block's checksum is compared, this one's too.
-    fn start(&mut self, slot: usize) -> Result<Result<(), Stop>, Fault> {
+    fn start(&mut self, slot: usize, beginning: Beginning) -> Result<Result<(), Stop>, Fault> {
         let candidate = self.record.candidates[slot].candidate.clone();
         let concurrency = candidate.sizes.concurrency();
-        let born = match self.bear(slot, &candidate, None)? {
+        let born = match self.bear(slot, &candidate, None, beginning)? {
             Ok(born) => born,
             Err(stop) => return Ok(Err(stop)),
         };
@@ -573,6 +596,7 @@ impl<'a> Course<'a> {
             teardown_ns: None,
             parked_cpu_share: 0.0,
             gil: born.ready.gil,
+            warm: born.beginning == Beginning::Warm,
         });
         if self.watches_memory() {
             self.slots[slot].has_memory = false;
@@ -601,6 +625,7 @@ impl<'a> Course<'a> {
         slot: usize,
         candidate: &Candidate,
         iterations: Option<&[u64]>,
+        beginning: Beginning,
     ) -> Result<Result<Born, Stop>, Fault> {
         // An agent's first task, and one for each in flight.
         let first_tasks = u64::from(candidate.sizes.concurrency()) + 1;
@@ -609,7 +634,7 @@ impl<'a> Course<'a> {
         }
         // One that fails in its set-up may have run them, too.
         self.calls += first_tasks;
-        let born = self.hands.start(slot, candidate, iterations)?;
+        let born = self.hands.start(slot, candidate, iterations, beginning)?;
         self.watch_lock(candidate, &born);
         Ok(Ok(born))
     }
@@ -629,8 +654,12 @@ impl<'a> Course<'a> {
         Ok(Ok(Learned::from_block(&taken.figures, turns_ns)))
     }
 
-    /// Takes a memory block of a candidate: once, or once a life where the objective looks at memory.
+    /// Takes a memory block of a candidate: once, or once a life where the objective looks at memory. A life that began
+    /// warm is not weighed, since it shares its parent's pages.
     fn weigh(&mut self, slot: usize, learned: &Learned) -> Result<Result<(), Stop>, Fault> {
+        if self.record.candidates[slot].incarnations.last().is_some_and(|life| life.warm) {
+            return Ok(Ok(()));
+        }
         if std::mem::replace(&mut self.slots[slot].has_memory, true) {
             return Ok(Ok(()));
         }

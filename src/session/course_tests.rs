@@ -109,6 +109,23 @@ fn a_life_is_warmed_and_timed_in_this_order() {
 }
 
 #[test]
+fn an_engine_begins_cold_once_and_who_is_weighed_does_too() {
+    let rounds: &[&[(usize, bool)]] = &[&[(0, false), (1, false)], &[(0, true), (1, true)], &[(1, true)]];
+    let warm = |goal| {
+        let (mut hands, mut race) = (Fake { forks: true, ..Fake::default() }, Script::new(rounds));
+        let mut record = record(None, goal);
+        run(&mut hands, &mut race, &mut record);
+        assert!(hands.alive.is_empty());
+        let lives = |place: usize| record.candidates[place].incarnations.iter().map(|life| life.warm).collect();
+        [lives(0), lives(1)]
+    };
+    // Both are of one engine.
+    let once: [Vec<bool>; 2] = [vec![false, true], vec![true, true, true]];
+    assert_eq!(warm(Goal::Throughput), once);
+    assert_eq!(warm(Goal::Memory), [vec![false, false], vec![false, false, false]]);
+}
+
+#[test]
 fn candidates_of_a_round_draw_the_same_tasks() {
     let rounds: &[&[(usize, bool)]] = &[&[(1, false), (0, false)], &[(0, false), (1, false)], &[(1, false)]];
     let (mut hands, mut race) = (Fake::default(), Script::new(rounds));

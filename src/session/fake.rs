@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::blocks::Pace;
-use super::hands::{Ask, Born, Farewell, Hands, Taken};
+use super::hands::{Ask, Beginning, Born, Farewell, Hands, Taken};
 use super::link::Fault;
 use super::watch::Moment;
 use super::{Event, Observer};
@@ -63,6 +63,10 @@ pub(super) struct Fake {
     pub scaled: Vec<(usize, Vec<u64>)>,
     /// Whether the hypervisor took half of the time before each reading of the meters; then it rests.
     pub stolen: VecDeque<bool>,
+    /// Whether its agents can begin warm.
+    pub forks: bool,
+    /// The slots of those that did.
+    pub warm: Vec<usize>,
     /// The last reading.
     pub shown: Moment,
 }
@@ -106,7 +110,13 @@ impl Hands for Fake {
         self.shown
     }
 
-    fn start(&mut self, slot: usize, candidate: &Candidate, iterations: Option<&[u64]>) -> Result<Born, Fault> {
+    fn start(
+        &mut self,
+        slot: usize,
+        candidate: &Candidate,
+        iterations: Option<&[u64]>,
+        beginning: Beginning,
+    ) -> Result<Born, Fault> {
         assert!(!self.alive.contains(&slot), "one agent a slot");
         if let Some((_, failed)) = self.fails.iter().find(|(name, _)| candidate.to_string().starts_with(name)) {
             return Err(Fault::Failed(failed.clone()));
@@ -116,7 +126,10 @@ impl Hands for Fake {
         self.log.push(format!("start {slot}"));
         self.scaled.extend(iterations.map(|iterations| (slot, iterations.to_vec())));
         let first_task_ns = if self.first_task_ns == 0 { MS } else { self.first_task_ns };
-        Ok(Born { boot_ns: MS, ready: Ready { startup_ns: 2 * MS, first_task_ns, pids: vec![1], gil: self.gil } })
+        let beginning = if self.forks { beginning } else { Beginning::Cold };
+        self.warm.extend((beginning == Beginning::Warm).then_some(slot));
+        let ready = Ready { startup_ns: 2 * MS, first_task_ns, pids: vec![1], gil: self.gil };
+        Ok(Born { boot_ns: MS, beginning, ready })
     }
 
     fn block(&mut self, slot: usize, ask: Ask) -> Result<Taken, Fault> {

@@ -39,11 +39,23 @@ pub(super) struct Taken {
     pub parked_cpu_share: f64,
 }
 
+/// How a life begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beginning {
+    /// As a new process: what its start-up costs, and what memory it takes, is seen in these alone. So must a life
+    /// begin whose environment has to be there before anything is imported.
+    Cold,
+    /// As a fork of a parent, where the runtime has one; else cold.
+    Warm,
+}
+
 /// A new incarnation.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Born {
-    /// From the process's start to `hello`.
+    /// From the process's start, or the fork's, to `hello`.
     pub boot_ns: u64,
+    /// How it really began.
+    pub beginning: Beginning,
     /// The agent's answer to its job.
     pub ready: Ready,
 }
@@ -72,7 +84,13 @@ pub(super) trait Hands {
     fn moment(&mut self) -> Moment;
     /// Starts an agent in an empty slot and has it become `candidate`. `iterations` are those of each step's kernel,
     /// where they are not the workload's own.
-    fn start(&mut self, slot: usize, candidate: &Candidate, iterations: Option<&[u64]>) -> Result<Born, Fault>;
+    fn start(
+        &mut self,
+        slot: usize,
+        candidate: &Candidate,
+        iterations: Option<&[u64]>,
+        beginning: Beginning,
+    ) -> Result<Born, Fault>;
     /// Runs one block of the agent in `slot`.
     fn block(&mut self, slot: usize, ask: Ask) -> Result<Taken, Fault>;
     /// Ends the agent in `slot` in peace, if it can be.

@@ -12,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::AgentProgram;
+use super::parent::Parent;
 use crate::clock::now_ns;
 use crate::guard::{Child, Guard, Wiring};
 use crate::protocol::{Failed, FailureKind, Reply, Request};
@@ -76,20 +77,30 @@ impl Link {
     /// When the guard or the program cannot be started.
     pub fn start(root: &mut Guard, agent: &AgentProgram, interrupted: Arc<AtomicBool>) -> io::Result<Link> {
         let mut guard = root.nested()?;
-        let (theirs_requests, requests) = pipe()?;
-        let (replies, theirs_replies) = pipe()?;
-        let (output, theirs_output) = pipe()?;
-        for ours in [&requests, &replies, &output] {
-            rustix::io::ioctl_fionbio(ours, true)?;
-        }
+        let (ours, theirs) = pipes()?;
         let arguments = agent.arguments.iter().map(OsString::as_os_str);
         let argv: Vec<&OsStr> = std::iter::once(agent.program.as_os_str()).chain(arguments).collect();
         let environment: Vec<(&OsStr, &OsStr)> =
             agent.environment.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str())).collect();
         let started_ns = now_ns();
-        let theirs = [theirs_requests.as_fd(), theirs_replies.as_fd(), theirs_output.as_fd()];
-        let child = guard.spawn(&argv, &environment, Wiring::Agent, &theirs)?;
-        Ok(Link {
+        let child = guard.spawn(&argv, &environment, Wiring::Agent, &theirs.each_ref().map(OwnedFd::as_fd))?;
+        Ok(Link::of(guard, child, started_ns, ours, interrupted))
+    }
+
+    /// Begins an agent as a fork of `parent`, under a guard of its own below `root`.
+    ///
+    /// # Errors
+    /// When the parent does not fork, or the guard cannot be started.
+    pub fn fork(root: &Guard, parent: &Parent, interrupted: Arc<AtomicBool>) -> io::Result<Link> {
+        let (ours, theirs) = pipes()?;
+        let started_ns = now_ns();
+        let (guard, child) = root.around(|program, socket| parent.fork(program, socket, &theirs))?;
+        Ok(Link::of(guard, child, started_ns, ours, interrupted))
+    }
+
+    fn of(guard: Guard, child: Child, started_ns: u64, pipes: [OwnedFd; 3], interrupted: Arc<AtomicBool>) -> Link {
+        let [requests, replies, output] = pipes;
+        Link {
             guard,
             child,
             started_ns,
@@ -103,10 +114,10 @@ impl Link {
             replies_closed: false,
             output_closed: false,
             interrupted,
-        })
+        }
     }
 
-    /// When its process was started.
+    /// When its process was started, or its parent asked to fork.
     #[must_use]
     pub fn started_ns(&self) -> u64 {
         self.started_ns
@@ -338,6 +349,13 @@ fn escaped(bytes: &[u8]) -> String {
         .collect()
 }
 
-fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?)
+/// An agent's pipes (requests, replies, output): our ends, then its own.
+fn pipes() -> io::Result<([OwnedFd; 3], [OwnedFd; 3])> {
+    let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
+    let ((their_requests, requests), (replies, their_replies), (output, their_output)) = (pipe()?, pipe()?, pipe()?);
+    let ours = [requests, replies, output];
+    for end in &ours {
+        rustix::io::ioctl_fionbio(end, true)?;
+    }
+    Ok((ours, [their_requests, their_replies, their_output]))
 }

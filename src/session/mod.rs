@@ -12,6 +12,7 @@ mod fake;
 mod hands;
 pub mod link;
 mod meters;
+pub mod parent;
 mod prepare;
 mod reference;
 mod relay;
@@ -41,6 +42,7 @@ use blocks::Pace;
 use course::Course;
 use embedded::Embedded;
 use link::Fault;
+use parent::Parents;
 use prepare::PreparedRuntime;
 use relay::Runner;
 use resident::{Nursery, Residents};
@@ -55,6 +57,8 @@ pub struct AgentProgram {
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
+    /// The further argument with which it is a parent, of which its lives are forks; `None` if it cannot be one.
+    pub parent_argument: Option<OsString>,
     /// What its environment has beside this process's own.
     pub environment: Vec<(OsString, OsString)>,
 }
@@ -67,6 +71,7 @@ impl AgentProgram {
             runtime: RUST.to_owned(),
             program: program.to_owned(),
             arguments: vec!["agent".into()],
+            parent_argument: None,
             environment: Vec::new(),
         }
     }
@@ -186,6 +191,9 @@ pub fn run_with(program: &Path, session: Session, observer: &mut dyn Observer) -
         guard,
         program: program.to_owned(),
         agents: session.agents.clone(),
+        parents: Parents::default(),
+        // A fork shares its parent's pages, and has them for less.
+        is_cold: session.workload.objective.looks_at_memory(),
         interrupted: Arc::clone(&session.interrupted),
     };
     let stage = Stage { session: &session, observer, record: &mut record, saver: &mut saver, began_ns };

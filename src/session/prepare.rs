@@ -4,9 +4,10 @@
 use std::collections::HashMap;
 use std::mem::discriminant;
 
+use super::hands::Beginning;
 use super::link::{Fault, Link, out_of_turn};
 use super::reference::{self, Referred, Terms};
-use super::resident::Nursery;
+use super::resident::{Life, Nursery};
 use super::{Event, Observer, Session, meters};
 use crate::candidate::{Candidate, Engine, Sizes};
 use crate::protocol::{
@@ -132,7 +133,7 @@ struct Preparation<'a> {
 impl Preparation<'_> {
     /// What the native agent measures, whatever runtimes there are: it is of the machine.
     fn cores(&mut self) -> Result<f64, Fault> {
-        let (mut agent, ..) = self.nursery.native()?;
+        let mut agent = self.nursery.native()?.link;
         self.observer.observe(&Event::Calibrating("the cores that can be had"));
         let target = Target::Cores { loops: self.session.host.usable_cpus() };
         match measure(&mut agent, target, self.budget_ns)? {
@@ -153,7 +154,7 @@ impl Preparation<'_> {
     }
 
     fn learn(&mut self, prepared: &mut PreparedRuntime) -> Result<(), Fault> {
-        let (mut agent, hello, _) = self.nursery.agent(&prepared.name)?;
+        let Life { link: mut agent, hello, .. } = self.nursery.agent(&prepared.name, Beginning::Cold)?;
         let baseline = meters::memory_below(agent.guard().pid());
         let language = hello.language.clone();
         let calibration = prepared.calibration.insert(RuntimeCalibration {

@@ -2,6 +2,7 @@
 
 use super::Session;
 use super::blocks::grace_ns;
+use super::hands::Beginning;
 use super::link::{Fault, Link, out_of_turn};
 use super::resident::Nursery;
 use crate::clock::now_ns;
@@ -80,7 +81,7 @@ pub(super) fn make(nursery: &mut Nursery, mut first: Link, job: &Job, terms: &Te
     };
     drop(first);
     referred.ran(job, &one);
-    let (mut second, ..) = nursery.agent(&job.candidate.runtime)?;
+    let mut second = nursery.agent(&job.candidate.runtime, Beginning::Warm)?.link;
     // The second need not call more than the first had time for.
     let again = Terms { most_calls: if one.calls > 0 { Some(one.calls) } else { terms.most_calls }, ..*terms };
     let begun_ns = now_ns();

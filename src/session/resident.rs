@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::blocks::grace_ns;
-use super::hands::{Ask, Born, Farewell, Hands, PARKED_SHARE, Taken};
+use super::hands::{Ask, Beginning, Born, Farewell, Hands, PARKED_SHARE, Taken};
 use super::link::{Fault, Link, Ticks, out_of_turn};
+use super::parent::Parents;
 use super::watch::Moment;
 use super::{AgentProgram, meters};
 use crate::candidate::{Candidate, Model, RUST};
@@ -44,34 +45,65 @@ pub(super) struct Nursery {
     pub program: PathBuf,
     /// The agents of the session's runtimes.
     pub agents: Vec<AgentProgram>,
+    /// Their parents, where they have some.
+    pub parents: Parents,
+    /// Whether every life begins cold.
+    pub is_cold: bool,
     /// Set when the user interrupts.
     pub interrupted: Arc<AtomicBool>,
 }
 
+/// An agent that has said hello.
+pub(super) struct Life {
+    pub link: Link,
+    pub hello: Hello,
+    /// From its beginning to its hello.
+    pub boot_ns: u64,
+    /// How it really began.
+    pub beginning: Beginning,
+}
+
 impl Nursery {
     /// Starts the native agent and hears its hello, whatever runtimes are measured.
-    pub(super) fn native(&mut self) -> Result<(Link, Hello, u64), Fault> {
+    pub(super) fn native(&mut self) -> Result<Life, Fault> {
         let native = AgentProgram::native(&self.program);
-        self.start(&native)
+        self.start_cold(&native)
     }
 
-    /// Starts an agent of this runtime and hears its hello. Returns it with the time from its start.
-    pub(super) fn agent(&mut self, runtime: &str) -> Result<(Link, Hello, u64), Fault> {
+    /// Starts an agent of this runtime and hears its hello.
+    pub(super) fn agent(&mut self, runtime: &str, beginning: Beginning) -> Result<Life, Fault> {
         match self.agents.iter().find(|agent| agent.runtime == runtime) {
-            Some(agent) => self.start(&agent.clone()),
+            Some(agent) => self.start(&agent.clone(), beginning),
             None if runtime == RUST => self.native(),
             None => Err(Fault::new(FailureKind::Setup, format!("no agent of the runtime `{runtime}` is known"))),
         }
     }
 
-    fn start(&mut self, agent: &AgentProgram) -> Result<(Link, Hello, u64), Fault> {
-        let mut link = Link::start(&mut self.guard, agent, Arc::clone(&self.interrupted))
+    fn start(&mut self, agent: &AgentProgram, beginning: Beginning) -> Result<Life, Fault> {
+        if beginning == Beginning::Warm && !self.is_cold {
+            let forked = self.parents.fork(&mut self.guard, agent, &self.interrupted);
+            // What is wrong with the agent is what a cold one says.
+            if let Some(Ok(life)) = forked.map(|link| Life::hear(link, Beginning::Warm)) {
+                return Ok(life);
+            }
+        }
+        self.start_cold(agent)
+    }
+
+    fn start_cold(&mut self, agent: &AgentProgram) -> Result<Life, Fault> {
+        let link = Link::start(&mut self.guard, agent, Arc::clone(&self.interrupted))
             .map_err(|error| Fault::new(FailureKind::Setup, format!("cannot start the agent: {error}")))?;
+        Life::hear(link, Beginning::Cold)
+    }
+}
+
+impl Life {
+    fn hear(mut link: Link, beginning: Beginning) -> Result<Life, Fault> {
         let doing = "at its start";
         match link.exchange(None, HELLO_NS, doing, None)? {
             Reply::Hello(hello) if hello.protocol == PROTOCOL => {
                 let boot_ns = now_ns() - link.started_ns();
-                Ok((link, hello, boot_ns))
+                Ok(Life { link, hello, boot_ns, beginning })
             }
             Reply::Hello(hello) => {
                 let message = format!(
@@ -214,7 +246,13 @@ impl Hands for Residents {
         std::thread::sleep(Duration::from_nanos(ns));
     }
 
-    fn start(&mut self, slot: usize, candidate: &Candidate, iterations: Option<&[u64]>) -> Result<Born, Fault> {
+    fn start(
+        &mut self,
+        slot: usize,
+        candidate: &Candidate,
+        iterations: Option<&[u64]>,
+        beginning: Beginning,
+    ) -> Result<Born, Fault> {
         self.settle();
         let has_cpus = self.has_cpus(candidate);
         let Some(job) = self.jobs.get(&candidate.runtime) else {
@@ -224,7 +262,7 @@ impl Hands for Residents {
         for (step, iterations) in job.steps.iter_mut().zip(iterations.unwrap_or_default()) {
             step.iterations = *iterations;
         }
-        let (mut link, _, boot_ns) = self.nursery.agent(&candidate.runtime)?;
+        let Life { mut link, boot_ns, beginning, .. } = self.nursery.agent(&candidate.runtime, beginning)?;
         let patience_ns = set_up_ns(candidate).saturating_add(grace_ns(job.task_timeout_ns));
         let doing = "while it was set up";
         match link.exchange(Some(&Request::Job(Box::new(job))), patience_ns, doing, None)? {
@@ -232,7 +270,7 @@ impl Hands for Residents {
                 self.agents
                     .insert(slot, Resident { link, pids: ready.pids.clone(), parked: Parked::default(), has_cpus });
                 self.settling = Some((slot, now_ns()));
-                Ok(Born { boot_ns, ready })
+                Ok(Born { boot_ns, beginning, ready })
             }
             other => Err(out_of_turn(&other, doing)),
         }

@@ -15,6 +15,7 @@ use rand_chacha::rand_core::SeedableRng as _;
 use super::Event;
 use super::blocks::Learned;
 use super::course::{Course, Stop, turns_of};
+use super::hands::Beginning;
 use super::link::Fault;
 use crate::candidate::{Candidate, Model};
 use crate::protocol::{Block, BlockKind, FailureKind, VARIANTS};
@@ -240,7 +241,7 @@ impl Course<'_> {
 
     /// An agent of this candidate with so many iterations, warm; `None` when the tasks that are left do not allow it.
     fn scaled_side(&mut self, slot: usize, candidate: Candidate, iterations: &[u64]) -> Result<Option<Side>, Fault> {
-        let Ok(born) = self.bear(slot, &candidate, Some(iterations))? else { return Ok(None) };
+        let Ok(born) = self.bear(slot, &candidate, Some(iterations), Beginning::Warm)? else { return Ok(None) };
         let workers = candidate.sizes.concurrency();
         let learned = Learned::from_first_task(born.ready.first_task_ns, workers, self.record.workload.load);
         let window_ns = self.pace.untimed(WARM_UP_NS, learned.latency_ns.min(WARM_UP_NS));

@@ -2,7 +2,7 @@
 
 use super::blocks::grace_ns;
 use super::course::{Course, Stop};
-use super::hands::Ask;
+use super::hands::{Ask, Beginning};
 use super::link::Fault;
 use crate::candidate::{Candidate, Sizes, StartMethod};
 use crate::plan::Entry;
@@ -81,7 +81,7 @@ impl Course<'_> {
 
     /// Where the tasks that are left do not allow it, nothing is found: the race says so.
     fn verify(&mut self, candidate: &Candidate) -> Result<(), Fault> {
-        let Ok(born) = self.bear(SLOT, candidate, None)? else { return Ok(()) };
+        let Ok(born) = self.bear(SLOT, candidate, None, Beginning::Warm)? else { return Ok(()) };
         let results = self.references.get(&candidate.runtime).map_or(0, |reference| reference.results.len() as u64);
         // A small part of what may be called: there are other engines, and there is something to measure.
         let tasks = results.max(1).min((self.calls_left() / 16).max(1));

@@ -135,6 +135,12 @@ impl Objective {
         let sound = self.tolerance.filter(|tolerance| (0.0..=1.0).contains(tolerance));
         sound.unwrap_or(DEFAULT_TOLERANCE)
     }
+
+    /// Whether memory is compared, or limited.
+    #[must_use]
+    pub fn looks_at_memory(&self) -> bool {
+        self.goal == Goal::Memory || self.limits.memory_bytes.is_some()
+    }
 }
 
 /// The figure by which candidates are compared.

@@ -141,6 +141,7 @@ impl Synthetic {
                 teardown_ns: Some(4_000_000),
                 parked_cpu_share: 0.0,
                 gil: None,
+                warm: false,
             });
         }
         candidate.blocks.push(BlockRecord { round, incarnation, at_ns: 0, server_cpu_ns: None, memory, figures });
