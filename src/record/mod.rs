@@ -180,7 +180,7 @@ pub struct Incarnation {
     /// Whether a global interpreter lock was in force where its tasks ran, after all imports.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub gil: Option<bool>,
-    /// Whether it began as a fork of an agent that had imported all that is its own.
+    /// Whether it began as a fork of an agent that had no job yet.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub warm: bool,
 }

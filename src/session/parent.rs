@@ -1,4 +1,4 @@
-//! Warm parents: agents that have imported all that is theirs, and become nobody; a life is then a fork of one.
+//! Warm parents: agents that have imported what all of them do, and become nobody; a life is then a fork of one.
 //!
 //! A parent runs below the session's guard, imports nothing of the user's, and has one thread. For each life it is
 //! sent the life's pipes and the socket of a guard. It forks a child, which forks the life and then becomes that guard:
@@ -24,8 +24,8 @@ use crate::guard::{self, Guard, Wiring};
 
 /// Parents of a runtime, at most: their lives differ in where things lie in memory.
 const MOST: usize = 3;
-/// A further parent is started when those that are there have had so many lives each: it costs as much as a life that
-/// boots anew.
+/// A further parent is started when those that are there have had so many lives each: it costs about as much as the boot
+/// of a life.
 const LIVES_EACH: usize = 4;
 /// How long a parent may take to import what is its own.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,54 +1,31 @@
-"""A warm parent: it has imported what agents need, and forks a life whenever it is asked to.
+"""A warm parent: it has imported what every agent imports before its job, and forks a life whenever it is asked to.
 
-Nothing of the user's is imported here, nor anything that does not come with Python: what a life imports of these is its
-own. Requests come as packets, one a life, with four descriptors: the socket of the life's guard, and the agent's
-requests, replies and output.
+What a life finds must be what a new process would find, the collector's heap too: with asyncio and multiprocessing
+imported here for all, full collections made tasks with many containers a fifth dearer under the engines that need
+neither; with `gc.freeze` they became a fifth cheaper than they are. So nothing is imported here for the parent's own
+sake but small modules in C, and nothing is collected.
+
+Requests come as packets, one a life, with four descriptors: the socket of the life's guard, and the agent's requests,
+replies and output.
 """
 
 from __future__ import annotations
 
+import _socket
 import array
 import gc
 import json
 import os
-import random
-import signal
-import socket
-import sys
 import threading
 from contextlib import suppress
 from importlib import import_module
-from typing import Callable, Iterable, List, NoReturn, Optional, Tuple
+from typing import Any, Callable, Iterable, List, NoReturn, Optional, Tuple
 
-from . import engines
 from .protocol import REPLIES_FD, REQUESTS_FD
-
-#: What engines, and the modules that they use, import of the standard library, some of it only at work.
-_LIBRARY = [
-    "asyncio",
-    "concurrent.futures",
-    "concurrent.futures.process",
-    "concurrent.futures.thread",
-    "ctypes",
-    "multiprocessing",
-    "multiprocessing.connection",
-    "multiprocessing.forkserver",
-    "multiprocessing.pool",
-    "multiprocessing.popen_fork",
-    "multiprocessing.popen_forkserver",
-    "multiprocessing.popen_spawn_posix",
-    "multiprocessing.queues",
-    "multiprocessing.resource_tracker",
-    "multiprocessing.spawn",
-    "multiprocessing.synchronize",
-    "queue",
-]
-#: And what they, and the user's code, need of this package. Not the kinds of steps: a fork server imports those that
-#: its agent has imported.
-_PACKAGE = ["calibrate", "running", "user.loading", "user.traceback", "user.values"]
 
 _PACKET_BYTES = 1 << 16
 _PR_SET_PDEATHSIG = 1
+_SIGKILL = 9
 
 #: Has the kernel kill this process when its parent ends.
 _Bind = Callable[[], object]
@@ -61,21 +38,20 @@ class Unfit(Exception):
 def serve(warm_up: Callable[[], object]) -> None:
     """Forks lives until the requests end, and with them this process. Returns in a life alone, which is an agent.
 
-    `warm_up` is called once everything is imported. Unfit if a fork would not be what a new process is.
+    `warm_up` is called once, here. Unfit if a fork would not be what a new process is.
     """
-    _import_all()
+    from . import running  # noqa: F401
+
     warm_up()
     if _threads() != 1:
         raise Unfit("something that Python imports by itself has started a thread")
     bind = _binder()
-    # Not `gc.freeze`: the collections of a life, and of its forked workers, would pass over what is here now, and those
-    # of a new process would not. This keeps this process itself from touching the pages that lives share with it.
-    gc.collect()
+    # The next collection is the life's.
     gc.disable()
     for descriptor in (REQUESTS_FD, REPLIES_FD):
         # A guard that held the socket too would hide that this process is gone.
         os.set_inheritable(descriptor, False)
-    control = socket.socket(fileno=REQUESTS_FD)
+    control = _socket.socket(fileno=REQUESTS_FD)
     control.send(b"ready")
     while True:
         request, descriptors = _receive(control)
@@ -89,13 +65,6 @@ def serve(warm_up: Callable[[], object]) -> None:
             os.close(descriptor)
 
 
-def _import_all() -> None:
-    for name in (*_LIBRARY, *engines.modules(), *(f"{__package__}.{name}" for name in _PACKAGE)):
-        # A build may lack some of them; the lives that need one say so.
-        with suppress(ImportError):
-            import_module(name)
-
-
 def _threads() -> int:
     """The threads of this process, whoever started them."""
     return len(os.listdir("/proc/self/task"))
@@ -103,21 +72,20 @@ def _threads() -> int:
 
 def _binder() -> _Bind:
     try:
-        import ctypes
-
-        prctl = ctypes.CDLL(None).prctl
+        # What `ctypes` stands on: that itself is far more than this needs, and would be part of each life.
+        library: Any = import_module("_ctypes")
+        prctl, call = library.dlsym(library.dlopen(None, os.RTLD_NOW), "prctl"), library.call_function
     except (ImportError, AttributeError, OSError):
-        # The life's guard, and the guard above it, do without.
+        # A life whose guard is killed then ends with its requests, or by the guard above.
         return lambda: None
-    prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
-    return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    return lambda: call(prctl, (_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0))
 
 
-def _receive(control: socket.socket) -> Tuple[Optional[List[str]], List[int]]:
+def _receive(control: _socket.socket) -> Tuple[Optional[List[str]], List[int]]:
     """The next request: the guard's program, and four descriptors; None at the end."""
-    space = socket.CMSG_LEN(4 * array.array("i").itemsize)
+    space = _socket.CMSG_LEN(4 * array.array("i").itemsize)
     # (`socket.recv_fds` would let programs that lives start inherit the descriptors.)
-    packet, ancillary, _, _ = control.recvmsg(_PACKET_BYTES, space, socket.MSG_CMSG_CLOEXEC)
+    packet, ancillary, _, _ = control.recvmsg(_PACKET_BYTES, space, _socket.MSG_CMSG_CLOEXEC)
     descriptors = array.array("i")
     for _, _, data in ancillary:
         descriptors.frombytes(data)
@@ -175,11 +143,6 @@ def _become_agent(guards_socket: int, pipes: Iterable[int]) -> None:
     for descriptor in (guards_socket, requests, replies, output):
         os.close(descriptor)
     gc.enable()
-    random.seed()
     if threading.main_thread().native_id != os.getpid():
         # CPython 3.9 does not see to it.
         vars(threading.main_thread())["_native_id"] = os.getpid()
-    multiprocessing = sys.modules.get("multiprocessing")
-    if multiprocessing is not None:
-        # Lives do not share the key by which processes of one program know each other.
-        multiprocessing.current_process().authkey = os.urandom(32)

@@ -62,12 +62,6 @@ def build(job: Job, task: Task) -> Engine:
     return engine
 
 
-def modules() -> List[str]:
-    """The modules of the engines that this interpreter offers."""
-    made_by = (offer.made_by for name, offer in _OFFERS.items() if _why_absent(name) is None)
-    return sorted({__name__ + "." + place.partition(":")[0] for place in made_by})
-
-
 def model(name: str) -> str:
     """The concurrency model of an engine."""
     return _OFFERS[name].model
