@@ -117,6 +117,13 @@ fn outcome(record: &Record, index: usize, round: u32) -> Outcome {
     observation(record.workload.objective.goal, block, memory_bytes).map_or(Outcome::Unknown, Outcome::Observed)
 }
 
+/// The ratio of this logarithm. Beyond any ratio that is measured it is cut: a record that was made by hand may hold
+/// anything, and JSON knows no infinity.
+fn ratio(logarithm: f64) -> f64 {
+    const LARGEST: f64 = 20.0;
+    logarithm.clamp(-LARGEST, LARGEST).exp()
+}
+
 fn answer(record: &Record, rows: &[Row], found: &Finding) -> Answer {
     let named = &record.candidates[found.named].candidate;
     let Candidate { engine, start_method, sizes, .. } = named;
@@ -128,7 +135,7 @@ fn answer(record: &Record, rows: &[Row], found: &Finding) -> Answer {
         in_flight: sizes.in_flight,
         chunk: sizes.chunk,
         candidate: found.named as u32,
-        may_cost: found.loss.exp_m1(),
+        may_cost: ratio(found.loss) - 1.0,
         confidence: CONFIDENCE,
         tried: found.standings.len() as u32,
         as_good: as_good(record, rows, found),
@@ -147,7 +154,7 @@ fn as_good(record: &Record, rows: &[Row], found: &Finding) -> Vec<AsGood> {
         .filter_map(|row| {
             let standing = found.standings.iter().find(|it| it.candidate == row.index as usize)?;
             let simplicity = record.candidates[standing.candidate].candidate.simplicity();
-            Some((simplicity, AsGood { candidate: row.index, may_cost: standing.loss.exp_m1() }))
+            Some((simplicity, AsGood { candidate: row.index, may_cost: ratio(standing.loss) - 1.0 }))
         })
         .collect();
     good.sort_by_key(|(simplicity, _)| *simplicity);
@@ -171,9 +178,9 @@ fn next_model(record: &Record, found: &Finding) -> Vec<Alternative> {
     let alternative = |standing: &Standing| Alternative {
         model: model(standing.candidate),
         candidate: standing.candidate as u32,
-        ratio: standing.ratio.exp(),
-        low: standing.low.exp(),
-        high: standing.high.exp(),
+        ratio: ratio(standing.ratio),
+        low: ratio(standing.low),
+        high: ratio(standing.high),
     };
     best.into_iter().map(alternative).collect()
 }
@@ -198,9 +205,7 @@ fn place(rows: &mut [Row], found: &Finding, tolerance: f64) {
     for at in order {
         let Some(it) = standing(&rows[at]).copied() else { continue };
         let row = &mut rows[at];
-        let value = |it: f64| it.exp();
-        row.relative = Some(Estimate { value: value(it.ratio), low: value(it.low), high: value(it.high) })
-            .filter(|ratio| ratio.value.is_finite() && ratio.low.is_finite() && ratio.high.is_finite());
+        row.relative = Some(Estimate { value: ratio(it.ratio), low: ratio(it.low), high: ratio(it.high) });
         if row.status != Status::Superseded {
             continue;
         }

@@ -11,7 +11,7 @@ const DISTURBED: f64 = 0.10;
 /// What disturbed the session beyond bearing; empty where nothing did.
 pub(super) fn conditions(record: &Record, figures: &[Figures]) -> Vec<Condition> {
     let disturbance = &record.disturbance;
-    let beyond = |share: Option<f64>| share.filter(|share| *share > DISTURBED);
+    let beyond = |share: Option<f64>| share.filter(|share| share.is_finite() && *share > DISTURBED);
     let unreadable: usize = figures.iter().map(|one| one.unreadable).sum();
     let steal = beyond(disturbance.steal_share).map(|share| Condition::StolenCpu { share });
     let others = beyond(disturbance.others_share).map(|share| Condition::OtherProcesses { share });

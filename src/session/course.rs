@@ -313,7 +313,7 @@ impl<'a> Course<'a> {
             round,
             elapsed_ns,
             named: found.as_ref().map(|found| place(found.named)),
-            may_cost: found.as_ref().map(|found| found.loss.exp_m1()),
+            may_cost: found.as_ref().map(|found| found.loss.min(20.0).exp_m1()),
             tried: found.as_ref().map_or(0, |found| u32::try_from(found.standings.len()).unwrap_or(u32::MAX)),
         };
         if let Some(race) = self.record.races.last_mut() {

@@ -26,7 +26,7 @@ use crate::workload::{Goal, Load, Step};
 
 const MS: u64 = 1_000_000;
 /// The part of the session's budget that all sweeps together may take, and of the tasks where they are counted.
-pub(super) const PART: u64 = 10;
+pub(super) const PART: u64 = 8;
 /// How many times the workload's own computation, in the order in which they are measured: short tasks take least.
 const FACTORS: [f64; 5] = [1.0 / 16.0, 1.0 / 4.0, 1.0, 4.0, 16.0];
 /// Two neighbours between which the better one changes are looked between, if they are this far apart.
