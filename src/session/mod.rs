@@ -18,6 +18,8 @@ mod reference;
 mod relay;
 mod resident;
 mod saving;
+#[doc(hidden)]
+pub mod simulated;
 mod sweep;
 mod trial;
 mod watch;
@@ -248,19 +250,7 @@ impl Stage<'_> {
             Err(Fault::Interrupted) => return Ok((Ending::Interrupted, nursery.guard)),
             Err(Fault::Failed(failed)) => return Err(SessionError::Prepare(failed)),
         };
-        let settings = &session.settings;
-        let rules = Rules {
-            tolerance: session.workload.objective.tolerance(),
-            deadline_ns: settings.budget_ns,
-            budget_ns: settings.budget_ns,
-            seed: settings.seed,
-            // Memory hardly varies within a life.
-            is_renewed: session.workload.objective.goal == Goal::Memory,
-            cores: prepared.usable_cores,
-            has_lock: false,
-            is_async: session.workload.steps.iter().all(Step::has_async_form),
-            is_throughput: session.workload.objective.goal == Goal::Throughput,
-        };
+        let rules = rules(session, prepared.usable_cores);
         let is_equal_work =
             session.workload.steps.iter().all(|step| step.cpu().is_none_or(|cpu| cpu.time_ns.is_none()));
         record.calibration.usable_cores = Some(prepared.usable_cores);
@@ -277,6 +267,23 @@ impl Stage<'_> {
         let mut course = Course::new(&mut residents, observer, record, saver, rules_of_course);
         let ending = relay::run(&mut course, &runners, &relay::Terms { rules, is_equal_work });
         Ok((ending, residents.into_guard()))
+    }
+}
+
+/// What the races of a session have in common.
+fn rules(session: &Session, usable_cores: f64) -> Rules {
+    let (settings, workload) = (&session.settings, &session.workload);
+    Rules {
+        tolerance: workload.objective.tolerance(),
+        deadline_ns: settings.budget_ns,
+        budget_ns: settings.budget_ns,
+        seed: settings.seed,
+        // Memory hardly varies within a life.
+        is_renewed: workload.objective.goal == Goal::Memory,
+        cores: usable_cores,
+        has_lock: false,
+        is_async: workload.steps.iter().all(Step::has_async_form),
+        is_throughput: workload.objective.goal == Goal::Throughput,
     }
 }
 

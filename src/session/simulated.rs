@@ -1,0 +1,214 @@
+//! Sessions whose engines are computed: the loop of a real session over hands that start nothing, on a clock that only
+//! starts, blocks and pauses move. For benchmarks of what a session finds, and how soon.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::course::{self, Course};
+use super::hands::{Ask, Born, Farewell, Hands, Taken};
+use super::link::Fault;
+use super::relay::{self, Runner};
+use super::saving::Saver;
+use super::watch::Moment;
+use super::{Event, Observer, Session, blank, pace, rules, runtimes};
+use crate::candidate::Candidate;
+use crate::host::{Facts, FileSystem, ResourceLimits};
+use crate::plan::{Entry, Foreseen, Plan, Settings};
+use crate::protocol::{Block, BlockKind, HistogramData, Ready, Usage};
+use crate::record::{MemorySample, Record};
+use crate::workload::Workload;
+
+/// What is simulated.
+pub struct Simulation {
+    /// The workload: what is compared, and whether an event loop can run it.
+    pub workload: Workload,
+    /// The budget and the seed.
+    pub settings: Settings,
+    /// The engines that race, with the sizes that may be tried.
+    pub entries: Vec<Entry>,
+    /// What preparation found of the cores.
+    pub usable_cores: f64,
+    /// Whether threads share a global interpreter lock.
+    pub has_lock: bool,
+    /// How long preparation took.
+    pub prepared_ns: u64,
+}
+
+/// The engines of a simulation. A slot holds one agent at a time.
+pub trait Engines {
+    /// A new agent of this candidate.
+    fn start(&mut self, slot: usize, candidate: &Candidate, now_ns: u64) -> Started;
+    /// A block of the agent in this slot.
+    fn block(&mut self, slot: usize, candidate: &Candidate, window_ns: u64, now_ns: u64) -> Ran;
+}
+
+/// What a start is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// From the process's start until its first tasks are done.
+    pub ready_ns: u64,
+    /// The service time of its first task.
+    pub first_task_ns: u64,
+}
+
+/// What a block is like.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ran {
+    /// Tasks per second within the window.
+    pub per_s: f64,
+    /// The mean service time of a task.
+    pub latency_ns: f64,
+    /// CPU time of a task.
+    pub cpu_ns: f64,
+    /// Ramp and drain.
+    pub outside_ns: u64,
+    /// What passes before the block begins.
+    pub gap_ns: u64,
+}
+
+/// Runs a session, and returns its record.
+#[must_use]
+pub fn run(simulation: &Simulation, engines: &mut dyn Engines) -> Record {
+    let plan = Plan {
+        entries: simulation.entries.clone(),
+        left_out: Vec::new(),
+        foreseen: Foreseen::default(),
+        notes: Vec::new(),
+    };
+    let session = Session {
+        workload: simulation.workload.clone(),
+        settings: simulation.settings.clone(),
+        host: host(),
+        plan,
+        agents: Vec::new(),
+        output: None,
+        interrupted: Arc::new(AtomicBool::new(false)),
+    };
+    let mut record = blank(&session);
+    record.calibration.usable_cores = Some(simulation.usable_cores);
+    let runner = |name: &str| Runner {
+        name: name.to_owned(),
+        entries: session.plan.entries.iter().filter(|entry| entry.runtime == name).cloned().collect(),
+        has_lock: simulation.has_lock,
+        ..Runner::default()
+    };
+    let runners: Vec<Runner> = runtimes(&session.plan).into_iter().map(runner).collect();
+    let mut hands = Computed {
+        engines,
+        now_ns: simulation.prepared_ns,
+        agents: BTreeMap::new(),
+        has_lock: simulation.has_lock,
+    };
+    let rules_of_course =
+        course::Rules { pace: pace(&session), references: Default::default(), calls: 0, lost_ns: 0 };
+    let (mut saver, mut nobody) = (Saver::new(None), Nobody);
+    let mut course = Course::new(&mut hands, &mut nobody, &mut record, &mut saver, rules_of_course);
+    let terms = relay::Terms { rules: rules(&session, simulation.usable_cores), is_equal_work: false };
+    let ending = relay::run(&mut course, &runners, &terms);
+    record.ending = ending;
+    record.elapsed_ns = hands.now_ns;
+    record
+}
+
+struct Nobody;
+
+impl Observer for Nobody {
+    fn observe(&mut self, _event: &Event<'_>) {}
+}
+
+struct Computed<'a> {
+    engines: &'a mut dyn Engines,
+    now_ns: u64,
+    agents: BTreeMap<usize, Candidate>,
+    has_lock: bool,
+}
+
+impl Hands for Computed<'_> {
+    fn elapsed_ns(&self) -> u64 {
+        self.now_ns
+    }
+
+    fn interrupted(&self) -> bool {
+        false
+    }
+
+    fn idle(&mut self, ns: u64) {
+        self.now_ns += ns;
+    }
+
+    fn moment(&mut self) -> Moment {
+        Moment { at_ns: self.now_ns, ..Moment::default() }
+    }
+
+    fn start(&mut self, slot: usize, candidate: &Candidate, _iterations: Option<&[u64]>) -> Result<Born, Fault> {
+        let Started { ready_ns, first_task_ns } = self.engines.start(slot, candidate, self.now_ns);
+        self.now_ns += ready_ns;
+        self.agents.insert(slot, candidate.clone());
+        let gil = self.has_lock.then_some(true);
+        Ok(Born { boot_ns: 0, ready: Ready { startup_ns: ready_ns, first_task_ns, pids: Vec::new(), gil } })
+    }
+
+    fn block(&mut self, slot: usize, ask: Ask) -> Result<Taken, Fault> {
+        let Some(candidate) = self.agents.get(&slot) else { return Err(Fault::Interrupted) };
+        let ran = self.engines.block(slot, candidate, ask.window_ns, self.now_ns);
+        let at_ns = self.now_ns + ran.gap_ns;
+        let elapsed_ns = ask.window_ns + ran.outside_ns;
+        self.now_ns = at_ns + elapsed_ns;
+        let tasks_in_window = ran.per_s * ask.window_ns as f64 / 1e9;
+        let tasks = (ran.per_s * elapsed_ns as f64 / 1e9).ceil().max(1.0);
+        let figures = Block {
+            block: 0,
+            kind: ask.kind,
+            first_index: ask.first_index,
+            tasks: tasks as u64,
+            errors: 0,
+            first_error: None,
+            checksum: 0,
+            window_ns: ask.window_ns,
+            elapsed_ns,
+            resume_ns: 0,
+            tasks_in_window,
+            service: HistogramData::default(),
+            queueing: HistogramData::default(),
+            busy_ns: (ran.latency_ns * tasks_in_window) as u64,
+            usage: Usage { user_ns: (ran.cpu_ns * tasks) as u64, ..Usage::default() },
+            longest_stall_ns: None,
+            serialisation: None,
+            results: Vec::new(),
+        };
+        let memory = (ask.kind == BlockKind::Memory).then(MemorySample::default);
+        Ok(Taken { at_ns, figures, memory, server_cpu_ns: None, run_delay_share: None, parked_cpu_share: 0.0 })
+    }
+
+    fn end(&mut self, slot: usize) -> Farewell {
+        self.agents.remove(&slot);
+        Farewell { teardown_ns: Some(0), ..Farewell::default() }
+    }
+
+    fn kill(&mut self, slot: usize) {
+        self.agents.remove(&slot);
+    }
+}
+
+/// A host with two cores of which nothing is known.
+fn host() -> Facts {
+    let unknown = String::new;
+    Facts {
+        os: unknown(),
+        kernel: unknown(),
+        cpu: unknown(),
+        cpus_online: 2,
+        cpus_affinity: 2,
+        cpu_quota: None,
+        memory_total_bytes: 0,
+        memory_available_bytes: 0,
+        memory_limit_bytes: None,
+        clock_source: None,
+        governor: None,
+        virtual_machine: None,
+        load_average: 0.0,
+        limits: ResourceLimits::default(),
+        session_directory: FileSystem { path: unknown(), kind: unknown() },
+    }
+}
