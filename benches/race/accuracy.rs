@@ -1,160 +1,94 @@
-//! How often a race names the right one, beside rules of thumb.
+//! How often a session's answer is right, and what it takes, beside rules of thumb.
+//!
+//! Sessions come in pairs: the same workload and kind of noise, other seeds.
 
-use crate::engines;
-use crate::key::{Case, cases};
+use conbench::candidate::{Candidate, RUST};
+
+use crate::cases::{Case, cases};
+use crate::costs::Costs;
 use crate::noise::Kind;
 use crate::options::Options;
 use crate::rules::RULES;
-use crate::show::{percent, quantile, say, share, share_with_interval, show};
-use crate::simulate::{Run, Session, exhaustive_ns, run};
+use crate::show::{percent, quantile, say, share, show};
+use crate::simulate::{Found, session};
+use crate::tally::{HEADER, Session, row};
 
-/// What is named is right when it does so much of the best's throughput at least.
-pub(crate) const NEAR: f64 = 0.05;
-/// The budget of a session, as `recommend` has it for one runtime.
-const BUDGET_S: f64 = 55.0;
-
-/// What a session said, beside the key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
-    Right,
-    Wrong,
-    Unresolved,
-}
-
-/// A session that was judged.
-pub(crate) struct Judged {
-    pub(crate) case: usize,
-    pub(crate) kind: usize,
-    pub(crate) answer: Answer,
-    pub(crate) seconds: f64,
-    pub(crate) search_seconds: f64,
-    /// The time as a share of what all rungs of all engines would take.
-    pub(crate) of_exhaustive: f64,
-    /// What is lost by what was named, or by the leader where nothing was.
-    pub(crate) loss: f64,
-}
-
-/// Runs the key's workloads under all kinds of noise, 400 sessions unless told otherwise.
-pub(crate) fn accuracy(options: &Options, kinds: &[Kind]) {
+/// Runs so many sessions, one and another half of them of each pair.
+pub(crate) fn accuracy(options: &Options, kinds: &[Kind]) -> Result<(), String> {
+    let costs = Costs::read()?;
     let cases = cases(&options.filter);
-    if cases.is_empty() || kinds.is_empty() {
-        return say("no workload, or no noise");
+    if cases.is_empty() {
+        return Err("there is no such workload".to_owned());
     }
-    let sessions = options.sessions.unwrap_or(400);
-    let judged: Vec<Judged> = (0..sessions).map(|number| session(options, &cases, kinds, number)).collect();
-    show(&HEADER, &by_case(&cases, &judged));
-    show(&HEADER, &by_kind(kinds, &judged));
-    show(&["rule of thumb", "right within 5 %", "median loss", "worst loss", "worst at"], &rules(&cases));
-}
-
-pub(crate) const HEADER: [&str; 10] = [
-    "workload",
-    "sessions",
-    "right (95 % interval)",
-    "wrong",
-    "unresolved",
-    "time, median s",
-    "time, p90 s",
-    "search, median s",
-    "of exhaustive",
-    "worst loss",
-];
-
-fn session(options: &Options, cases: &[Case], kinds: &[Kind], number: u64) -> Judged {
-    let case_index = (number % cases.len() as u64) as usize;
-    // Each workload meets each kind of noise.
-    let kind_index = ((number / cases.len() as u64 + case_index as u64) % kinds.len() as u64) as usize;
-    let (case, kind) = (&cases[case_index], &kinds[kind_index]);
-    let seed = options.seed.wrapping_add(number);
-    let truth = |one: &_| case.truth(one);
-    let session = Session {
-        entries: &case.entries,
-        margin: options.margin,
-        budget_ns: options.budget_ns(BUDGET_S),
-        seed,
-        truth: &truth,
-        alone_ns: 1e3 * case.task.alone(),
+    let mut sessions: Vec<(usize, usize, Session)> = Vec::new();
+    for pair in 0..options.sessions(126).div_ceil(2) {
+        let at = (pair % cases.len() as u64) as usize;
+        // Each workload meets each kind of noise.
+        let kind = ((pair / cases.len() as u64 * 5 + at as u64) % kinds.len() as u64) as usize;
+        for second in 0..2 {
+            let seed = options.seed.wrapping_add(2 * pair + second);
+            let case = &cases[at];
+            let truth = |one: &Candidate| case.truth(one);
+            let found = session(&case.task, &case.entries, &truth, &costs, kinds[kind].begin(seed), seed);
+            if options.each {
+                tell(case, &kinds[kind], seed, &found);
+            }
+            sessions.push((at, kind, judged(case, found)));
+        }
+    }
+    let rows_of = |is_wanted: &dyn Fn(usize, usize) -> bool| -> Vec<&Session> {
+        sessions.iter().filter(|(case, kind, _)| is_wanted(*case, *kind)).map(|(.., session)| session).collect()
     };
-    let run = run(&session, &mut kind.begin(options.paired, seed));
-    let rungs: Vec<_> = case.entries.iter().flat_map(engines::rungs).collect();
-    let exhaustive = exhaustive_ns(&rungs, &session, run.final_rounds.max(1));
-    let judged = judge(case, &run);
-    if options.each {
-        tell(number, case, kind, &run, judged.0);
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for (at, case) in cases.iter().enumerate() {
+        rows.push(row(title(case), &rows_of(&|one, _| one == at)));
     }
-    Judged {
-        case: case_index,
-        kind: kind_index,
-        answer: judged.0,
-        seconds: run.elapsed_ns as f64 / 1e9,
-        search_seconds: run.search_ns as f64 / 1e9,
-        of_exhaustive: run.elapsed_ns as f64 / exhaustive,
-        loss: judged.1,
-    }
+    show(&HEADER, &rows);
+    let rows: Vec<Vec<String>> =
+        kinds.iter().enumerate().map(|(at, kind)| row(kind.name.clone(), &rows_of(&|_, one| one == at))).collect();
+    show(&HEADER, &rows);
+    show(
+        &HEADER,
+        &[
+            row("native".to_owned(), &rows_of(&|case, _| cases[case].runtime == RUST)),
+            row("CPython".to_owned(), &rows_of(&|case, _| cases[case].runtime != RUST)),
+            row("all".to_owned(), &rows_of(&|_, _| true)),
+        ],
+    );
+    show(&["rule of thumb", "right within 5 %", "median loss", "worst loss", "worst at"], &rules(&cases));
+    Ok(())
 }
 
-fn judge(case: &Case, run: &Run) -> (Answer, f64) {
-    let loss = |index: usize| case.loss(run.candidate(index));
-    match (run.named.best, run.named.leader) {
-        (Some(best), _) if loss(best) <= NEAR => (Answer::Right, loss(best)),
-        (Some(best), _) => (Answer::Wrong, loss(best)),
-        (None, leader) => (Answer::Unresolved, leader.map_or(f64::NAN, loss)),
-    }
+fn title(case: &Case) -> String {
+    let short = |one: Option<&Candidate>| one.map_or_else(String::new, Candidate::short);
+    let theory = if case.agrees_with_theory() { "" } else { " [NOT AS THEORY SAYS]" };
+    format!("{}: best {}, simplest {}{theory}", case.name, short(case.best()), short(case.simplest(0.05)))
 }
 
-fn tell(number: u64, case: &Case, kind: &Kind, run: &Run, answer: Answer) {
-    let named = run.named.best.or(run.named.leader).map(|one| run.candidate(one));
-    let name = named.map_or_else(|| "nobody".to_owned(), conbench::candidate::Candidate::short);
-    let loss = named.map_or(f64::NAN, |one| case.loss(one));
+fn judged(case: &Case, found: Found) -> Session {
+    let loss = found.named.as_ref().map(|named| case.loss(named));
+    Session { named: found.named, loss, may_cost: found.may_cost, is_sure: found.is_sure, seconds: found.seconds }
+}
+
+fn tell(case: &Case, kind: &Kind, seed: u64, found: &Found) {
+    let named = found.named.as_ref().map_or_else(|| "nothing".to_owned(), Candidate::short);
+    let loss = found.named.as_ref().map_or(f64::NAN, |named| case.loss(named));
+    let verdict = match () {
+        () if loss > found.may_cost + 1e-9 => "DISHONEST ",
+        () if loss > 0.05 => "wrong ",
+        () => "",
+    };
+    let starts: usize = found.record.candidates.iter().map(|one| one.incarnations.len()).sum();
     say(&format!(
-        "{number} {}, {}: {answer:?} {name} ({} lost), confidence {:.2}, {:.1} s, {} rounds of a final, {} starts, {:?}",
+        "{seed} {}, {}: {verdict}{named}, loses {}, may cost {}, {:.1} s, {:?}, {} rounds, {starts} starts",
         case.name,
         kind.name,
         percent(loss),
-        run.named.confidence,
-        run.elapsed_ns as f64 / 1e9,
-        run.final_rounds,
-        run.starts,
-        run.ending,
+        percent(found.may_cost),
+        found.seconds,
+        found.record.ending,
+        found.record.rounds.len(),
     ));
-}
-
-/// The rows of a table like [`HEADER`], of sessions of one kind.
-pub(crate) fn row(name: String, judged: &[&Judged]) -> Vec<String> {
-    let all = judged.len();
-    let count = |answer: Answer| judged.iter().filter(|one| one.answer == answer).count();
-    let of = |figure: fn(&Judged) -> f64| -> Vec<f64> { judged.iter().map(|one| figure(one)).collect() };
-    let seconds = of(|one| one.seconds);
-    vec![
-        name,
-        all.to_string(),
-        share_with_interval(count(Answer::Right), all),
-        share(count(Answer::Wrong), all),
-        share(count(Answer::Unresolved), all),
-        format!("{:.1}", quantile(&seconds, 0.5)),
-        format!("{:.1}", quantile(&seconds, 0.9)),
-        format!("{:.1}", quantile(&of(|one| one.search_seconds), 0.5)),
-        percent(quantile(&of(|one| one.of_exhaustive), 0.5)),
-        percent(of(|one| one.loss).into_iter().fold(0.0, f64::max)),
-    ]
-}
-
-fn by_case(cases: &[Case], judged: &[Judged]) -> Vec<Vec<String>> {
-    let of_case = |index: usize, case: &Case| {
-        let theory = if case.agrees_with_theory() { "" } else { " [NOT AS THEORY SAYS]" };
-        let name = format!("{} -> {}{theory}", case.name, case.winner.short());
-        row(name, &judged.iter().filter(|one| one.case == index).collect::<Vec<_>>())
-    };
-    let mut rows: Vec<Vec<String>> = cases.iter().enumerate().map(|(index, case)| of_case(index, case)).collect();
-    rows.push(row("all".to_owned(), &judged.iter().collect::<Vec<_>>()));
-    rows
-}
-
-fn by_kind(kinds: &[Kind], judged: &[Judged]) -> Vec<Vec<String>> {
-    let of_kind = |index: usize, kind: &Kind| {
-        row(kind.name.clone(), &judged.iter().filter(|one| one.kind == index).collect::<Vec<_>>())
-    };
-    kinds.iter().enumerate().map(|(index, kind)| of_kind(index, kind)).collect()
 }
 
 /// What rules of thumb lose on the same workloads.
@@ -164,7 +98,7 @@ fn rules(cases: &[Case]) -> Vec<Vec<String>> {
         let worst = cases.iter().zip(&losses).max_by(|a, b| a.1.total_cmp(b.1));
         vec![
             rule.name.to_owned(),
-            share(losses.iter().filter(|loss| **loss <= NEAR).count(), losses.len()),
+            share(losses.iter().filter(|loss| **loss <= 0.05).count(), losses.len()),
             percent(quantile(&losses, 0.5)),
             worst.map_or_else(String::new, |(_, loss)| percent(*loss)),
             worst.map_or_else(String::new, |(case, _)| format!("{}: {}", case.name, (rule.names)(case).short())),

@@ -1,17 +1,15 @@
 //! Real agents: each holds one candidate and runs a block when it is asked.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use conbench::candidate::{Candidate, RUST};
+use conbench::candidate::RUST;
 use conbench::guard::Guard;
-use conbench::protocol::{BlockKind, Calibrate, Calibrated, Go, Job, Reply, Request, StepJob, Target, draw_table};
+use conbench::protocol::{BlockKind, Go, Job, Reply, Request};
 use conbench::python::{self, Found};
 use conbench::session::AgentProgram;
 use conbench::session::link::{Fault, Link};
-use conbench::workload::{Cpu, Distribution, Kernel, Load, Payload, Step};
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_conbench");
 const MINUTE_NS: u64 = 60_000_000_000;
@@ -20,14 +18,13 @@ const MINUTE_NS: u64 = 60_000_000_000;
 pub(crate) struct Stable {
     guard: Guard,
     found: Found,
-    iteration_ns: BTreeMap<(String, String), f64>,
 }
 
 impl Stable {
     pub(crate) fn open() -> Result<Stable, String> {
         let guard = Guard::start(Path::new(PROGRAM), &std::env::temp_dir()).map_err(|error| error.to_string())?;
         let named: Vec<PathBuf> = std::env::var_os("CONBENCH_PYTHON").map(PathBuf::from).into_iter().collect();
-        Ok(Stable { guard, found: python::find(&named), iteration_ns: BTreeMap::new() })
+        Ok(Stable { guard, found: python::find(&named) })
     }
 
     /// The name of the interpreter, if there is one.
@@ -67,47 +64,6 @@ impl Stable {
             Ok(Reply::Ready(_)) => Ok(Arm { link, name: job.candidate.to_string(), blocks: 0 }),
             other => Err(format!("{}: {}", job.candidate, unexpected(other))),
         }
-    }
-
-    /// A step that computes for so long on a core that does nothing else.
-    pub(crate) fn cpu(&mut self, runtime: &str, kernel: Kernel, time_ns: f64) -> Result<StepJob, String> {
-        let cpu = Cpu { kernel, input_bytes: 4096, time_ns: None };
-        let key = (runtime.to_owned(), format!("{kernel:?}"));
-        let known = self.iteration_ns.get(&key).copied();
-        let iteration_ns = match known {
-            Some(known) => known,
-            None => {
-                let request = Request::Calibrate(Calibrate { target: Target::Iteration(cpu), budget_ns: 300_000_000 });
-                match self.connect(runtime)?.exchange(Some(&request), MINUTE_NS, "calibrating", None) {
-                    Ok(Reply::Calibrated(Calibrated::Iteration { best_ns })) => best_ns,
-                    other => return Err(unexpected(other)),
-                }
-            }
-        };
-        self.iteration_ns.insert(key, iteration_ns);
-        let iterations = (time_ns / iteration_ns).round().max(1.0) as u64;
-        Ok(StepJob { step: Step::Cpu(cpu), iterations, draws: Vec::new() })
-    }
-}
-
-/// A step that waits so long.
-pub(crate) fn wait(time_ns: u64) -> StepJob {
-    let distribution = Distribution::Fixed { time_ns };
-    StepJob { step: Step::Wait { time: distribution }, iterations: 1, draws: vec![draw_table(distribution, 1, 0)] }
-}
-
-/// A job of these steps under a closed load.
-pub(crate) fn job(candidate: Candidate, steps: Vec<StepJob>) -> Job {
-    Job {
-        tolerates_errors: false,
-        load: Load::Closed { max_in_flight: candidate.sizes.concurrency() },
-        candidate,
-        payload: Payload::default(),
-        steps,
-        seed: 1,
-        directory: None,
-        server: None,
-        task_timeout_ns: MINUTE_NS / 2,
     }
 }
 

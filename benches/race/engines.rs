@@ -77,17 +77,6 @@ pub(crate) fn grid(entry: &Entry) -> Vec<Candidate> {
     all
 }
 
-/// What a search without method would measure of an entry: every rung of each axis, the others at their defaults.
-pub(crate) fn rungs(entry: &Entry) -> Vec<Candidate> {
-    let default = entry.default_sizes;
-    let differs = |one: &Candidate| {
-        usize::from(one.sizes.workers != default.workers)
-            + usize::from(one.sizes.in_flight != default.in_flight)
-            + usize::from(one.sizes.chunk != default.chunk)
-    };
-    grid(entry).into_iter().filter(|one| differs(one) <= 1).collect()
-}
-
 /// An entry of this candidate alone: nothing is searched.
 pub(crate) fn fixed(candidate: &Candidate) -> Entry {
     let only = |size: Option<u32>| size.into_iter().collect();

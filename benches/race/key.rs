@@ -1,115 +1,138 @@
-//! The answer key: workloads whose best model theory knows.
+//! The key of the live workloads: every size of every engine, measured without a race.
+//!
+//! Each candidate runs in a few rounds, in a freshly shuffled order, each time in a life of its own and between two
+//! blocks of a reference agent that stays: what it does is told against those. Those that may be the best run again, in
+//! more rounds. Who of so many seems best is so by its luck, too, so the best is chosen by every other of these rounds
+//! and valued by the rest.
 
-use conbench::candidate::{Candidate, Model, RUST};
-use conbench::plan::Entry;
+use std::collections::BTreeMap;
+use std::path::Path;
 
-use crate::engines::{self, PYTHON};
-use crate::model::{Task, throughput};
+use conbench::candidate::Candidate;
+use conbench::clock::now_ns;
+use conbench::stats::trimmed_mean;
+use serde::{Deserialize, Serialize};
 
-/// A workload of the key.
-pub(crate) struct Case {
-    pub(crate) name: &'static str,
-    pub(crate) runtime: &'static str,
-    pub(crate) task: Task,
-    /// The models that theory expects among the best.
-    pub(crate) expected: &'static [Model],
-    pub(crate) entries: Vec<Entry>,
-    /// The highest throughput of all candidates.
-    pub(crate) best: f64,
-    /// The simplest of those within 1 % of it.
-    pub(crate) winner: Candidate,
+use crate::ground::Ground;
+use crate::load::Load;
+use crate::options::Options;
+use crate::show::{say, show};
+use crate::workloads::{LIVE, Live};
+
+/// Rounds of all.
+const ROUNDS: usize = 2;
+/// Rounds of those that may be the best.
+const ROUNDS_OF_BEST: usize = 12;
+/// Those that come within this of the best, as a logarithm, may be it; at most so many.
+const MAY_BE_BEST: (f64, usize) = (0.2, 20);
+
+/// What was measured of one workload: the logarithms of throughputs over the reference's, by round.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Measured {
+    /// The workload file; another one makes this worthless.
+    file: String,
+    /// How long it took.
+    seconds: f64,
+    /// Of all candidates.
+    all: BTreeMap<String, Vec<f64>>,
+    /// Of those that may be the best.
+    finalists: BTreeMap<String, Vec<f64>>,
 }
 
-impl Case {
-    fn new(name: &'static str, runtime: &'static str, expected: &'static [Model], task: Task) -> Option<Case> {
-        let entries = engines::entries(runtime, &task);
-        let all: Vec<(f64, Candidate)> =
-            entries.iter().flat_map(engines::grid).map(|one| (throughput(&task, &one), one)).collect();
-        let best = all.iter().map(|(rate, _)| *rate).fold(0.0, f64::max);
-        let equals = all.into_iter().filter(|(rate, _)| *rate >= 0.99 * best).map(|(_, one)| one);
-        let winner = equals.min_by_key(|one| (one.model(), one.sizes.concurrency(), one.sizes.workers))?;
-        Some(Case { name, runtime, task, expected, entries, best, winner })
+impl Measured {
+    /// The best by the one half of the rounds.
+    pub(crate) fn best(&self) -> Option<&str> {
+        let of = |heights: &[f64]| half(heights, 0).unwrap_or(f64::NEG_INFINITY);
+        let best = self.finalists.iter().max_by(|one, other| of(one.1).total_cmp(&of(other.1)));
+        best.map(|(name, _)| name.as_str())
     }
 
-    /// The throughput of a candidate, per second.
-    pub(crate) fn truth(&self, candidate: &Candidate) -> f64 {
-        throughput(&self.task, candidate)
-    }
-
-    /// What is lost by taking this candidate, as a share of the best throughput.
-    pub(crate) fn loss(&self, candidate: &Candidate) -> f64 {
-        1.0 - self.truth(candidate) / self.best
-    }
-
-    /// Whether one of the expected models really is within 5 % of the best here.
-    pub(crate) fn agrees_with_theory(&self) -> bool {
-        let all = self.entries.iter().flat_map(engines::grid);
-        all.filter(|one| self.expected.contains(&one.model())).any(|one| self.loss(&one) <= 0.05)
+    /// By how much the best is better than this candidate, as a ratio, by the other half.
+    pub(crate) fn loss(&self, name: &str) -> Option<f64> {
+        let best = self.finalists.get(self.best()?)?;
+        let gap = match self.finalists.get(name) {
+            Some(one) => half(best, 1)? - half(one, 1)?,
+            None => trimmed_mean(best)? - trimmed_mean(self.all.get(name)?)?,
+        };
+        Some(gap.exp_m1().max(0.0))
     }
 }
 
-/// All workloads whose name contains `filter`.
-pub(crate) fn cases(filter: &str) -> Vec<Case> {
-    native().into_iter().chain(python()).flatten().filter(|case| case.name.contains(filter)).collect()
+/// The mean of every other height.
+fn half(heights: &[f64], from: usize) -> Option<f64> {
+    trimmed_mean(&heights.iter().skip(from).step_by(2).copied().collect::<Vec<_>>())
 }
 
-fn native() -> Vec<Option<Case>> {
-    use Model::{Async, AsyncThreads, Processes, Sequential, Threads};
-    let of = |name, expected, task| Case::new(name, RUST, expected, task);
-    let task = Task::NOTHING;
-    vec![
-        of("native: cpu 2 ms", &[Threads], Task { compute: 2000.0, ..task }),
-        of("native: cpu 50 us", &[Threads], Task { compute: 50.0, payload: 4096.0, ..task }),
-        of("native: cpu 40 ms", &[Threads, Processes], Task { compute: 40_000.0, ..task }),
-        of("native: tiny, 0.1 us", &[Sequential], Task { compute: 0.1, ..task }),
-        of("native: wait 10 ms", &[Async, Threads], Task { wait: 10_000.0, is_async: true, ..task }),
-        of(
-            "native: wait, 8 allowed",
-            &[Async, Threads],
-            Task { wait: 10_000.0, is_async: true, max_in_flight: 8, ..task },
-        ),
-        of("native: wait that blocks", &[Threads], Task { wait: 5000.0, compute: 50.0, ..task }),
-        of(
-            "native: wait 8 ms + cpu 1 ms",
-            &[Async, Threads],
-            Task { wait: 8000.0, compute: 1000.0, is_async: true, ..task },
-        ),
-        of("native: wait 100 us + cpu 20 us", &[Async], Task { wait: 100.0, compute: 20.0, is_async: true, ..task }),
-        of("native: lock 100 us + cpu 40 us", &[Async], Task { locked: 100.0, compute: 40.0, is_async: true, ..task }),
-        of(
-            "native: queue 5 us + cpu 30 us",
-            &[Threads, Async],
-            Task { locked: 5.0, compute: 30.0, is_async: true, ..task },
-        ),
-        of(
-            "native: cpu 500 us, 1 MiB",
-            &[Threads, AsyncThreads],
-            Task { compute: 500.0, payload: 1_048_576.0, ..task },
-        ),
-    ]
+/// A key as it is stored.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Key {
+    /// Whether another process computed meanwhile.
+    pub(crate) is_loaded: bool,
+    workloads: BTreeMap<String, Measured>,
 }
 
-fn python() -> Vec<Option<Case>> {
-    use Model::{Async, AsyncThreads, Processes, Sequential, Threads};
-    let of = |name, expected, task| Case::new(name, PYTHON, expected, task);
-    let task = Task::NOTHING;
-    vec![
-        of("CPython: cpu 2 ms", &[Processes], Task { compute: 2000.0, ..task }),
-        of("CPython: cpu 2 ms, released", &[Threads], Task { released: 2000.0, payload: 262_144.0, ..task }),
-        of("CPython: cpu 40 ms", &[Processes], Task { compute: 40_000.0, ..task }),
-        of("CPython: tiny, 5 us", &[Sequential], Task { compute: 5.0, ..task }),
-        of("CPython: wait 10 ms", &[Threads, Async], Task { wait: 10_000.0, is_async: true, ..task }),
-        of("CPython: wait 1 ms, 32 KiB", &[Async], Task { wait: 1000.0, payload: 32_768.0, is_async: true, ..task }),
-        of("CPython: wait that blocks", &[Threads], Task { wait: 10_000.0, compute: 20.0, ..task }),
-        of(
-            "CPython: wait 8 ms + cpu 1 ms",
-            &[Processes, AsyncThreads],
-            Task { wait: 8000.0, compute: 1000.0, is_async: true, ..task },
-        ),
-        of(
-            "CPython: cpu 3 ms, 4 MiB",
-            &[Sequential, Async, Threads],
-            Task { compute: 3000.0, payload: 4_194_304.0, ..task },
-        ),
-    ]
+impl Key {
+    /// The key of this file; empty if there is none.
+    pub(crate) fn read(path: &Path, is_loaded: bool) -> Result<Key, String> {
+        let Ok(text) = std::fs::read_to_string(path) else { return Ok(Key { is_loaded, ..Key::default() }) };
+        let key: Key = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        let words = if key.is_loaded { "with" } else { "without" };
+        let is_it = key.is_loaded == is_loaded;
+        is_it.then_some(key).ok_or_else(|| format!("{}: this key was made {words} `--load`", path.display()))
+    }
+
+    fn write(&self, path: &Path) -> Result<(), String> {
+        let text = serde_json::to_string_pretty(self).map_err(|error| error.to_string())?;
+        std::fs::write(path, text + "\n").map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    /// What is known of this workload.
+    pub(crate) fn of(&self, live: &Live) -> Option<&Measured> {
+        self.workloads.get(live.name).filter(|known| known.file == live.file())
+    }
+}
+
+/// Measures what the key lacks.
+pub(crate) fn make(options: &Options) -> Result<(), String> {
+    let path = options.file()?;
+    let mut key = Key::read(&path, options.is_loaded)?;
+    let _load = Load::start(options.is_loaded)?;
+    let mut rows = Vec::new();
+    for live in LIVE.iter().filter(|live| options.wants(live.name)) {
+        if key.of(live).is_none() {
+            let measured = exhaustive(live, options)?;
+            key.workloads.insert(live.name.to_owned(), measured);
+            key.write(&path)?;
+            say(&format!("{}: written", live.name));
+        }
+        let Some(known) = key.of(live) else { continue };
+        let near = known.all.keys().filter(|name| known.loss(name).is_some_and(|loss| loss <= 0.05)).count();
+        rows.push(vec![
+            live.name.to_owned(),
+            known.best().unwrap_or_default().to_owned(),
+            format!("{near} of {}", known.all.len()),
+            format!("{:.0}", known.seconds),
+        ]);
+    }
+    show(&["workload", "best", "within 5 %", "seconds"], &rows);
+    Ok(())
+}
+
+fn exhaustive(live: &Live, options: &Options) -> Result<Measured, String> {
+    let begin_ns = now_ns();
+    let mut ground = Ground::survey(live)?;
+    let candidates = ground.candidates();
+    let all = ground.measure(&candidates, ROUNDS, options.seed)?;
+    let height = |one: &Candidate| all.get(&one.short()).and_then(|it| trimmed_mean(it)).unwrap_or(f64::NEG_INFINITY);
+    let mut best = candidates.clone();
+    best.sort_by(|one, other| height(other).total_cmp(&height(one)));
+    let top = best.first().map_or(0.0, height);
+    let (near, most) = MAY_BE_BEST;
+    best.retain(|one| height(one) >= top - near);
+    best.truncate(most);
+    let finalists = ground.measure(&best, options.rounds.unwrap_or(ROUNDS_OF_BEST), options.seed ^ 1)?;
+    let seconds = ((now_ns() - begin_ns) as f64 / 1e8).round() / 10.0;
+    Ok(Measured { file: live.file(), seconds, all, finalists })
 }

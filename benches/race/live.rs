@@ -1,127 +1,145 @@
-//! The real program on real workloads, beside the key.
-//!
-//!     cargo bench --bench race -- live --sessions 100
+//! Sessions of the real program on real workloads, beside the key.
 
-use conbench::analyze::{Group, analyze};
-use conbench::race::implied_rounds;
-use conbench::record::{Phase, Record};
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
-use crate::accuracy::{Answer, HEADER, Judged, NEAR, row};
-use crate::live_key::{self, Ground, Key, ROUNDS_OF_BEST};
-use crate::live_workloads::{LIVE, Live};
+use conbench::analyze::{Sureness, Verdict};
+use conbench::candidate::Candidate;
+use conbench::clock::now_ns;
+use serde::{Deserialize, Serialize};
+
+use crate::arms::{PROGRAM, Stable};
+use crate::ground;
+use crate::key::{Key, Measured};
+use crate::load::Load;
 use crate::options::Options;
-use crate::show::{percent, quantile, say, share, show};
+use crate::show::{percent, say, show};
+use crate::tally::{HEADER, Session, row};
+use crate::workloads::{LIVE, Live};
 
-/// The budget of a session.
-const BUDGET_S: f64 = 55.0;
+/// What one session said; one line of the file of results.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Said {
+    workload: String,
+    seed: u64,
+    named: Option<Candidate>,
+    may_cost: f64,
+    is_sure: bool,
+    seconds: f64,
+}
 
-/// Runs the workloads in turn, 100 sessions unless told otherwise.
+/// Runs so many sessions of each workload that the key has, ten unless told otherwise; those that are in the file of
+/// results already are not run again.
 pub(crate) fn live(options: &Options) -> Result<(), String> {
-    let mut key = live_key::read()?;
-    let chosen: Vec<&Live> = LIVE
-        .iter()
-        .filter(|live| live.name.contains(&options.filter))
-        .filter(|live| key.get(live.name).is_some_and(|known| known.file == live.file()))
-        .collect();
+    let path = options.file()?;
+    let key = Key::read(&path, options.is_loaded)?;
+    let results = path.with_extension("sessions.jsonl");
+    let chosen: Vec<(&Live, &Measured)> =
+        LIVE.iter().filter(|live| options.wants(live.name)).filter_map(|live| Some((live, key.of(live)?))).collect();
     if chosen.is_empty() {
         return Err("the key has none of these workloads: run `key` first".to_owned());
     }
-    let (mut judged, mut paces) = (Vec::new(), Vec::new());
-    for number in 0..options.sessions.unwrap_or(100) {
-        let case = (number % chosen.len() as u64) as usize;
-        let (session, pace) = session(options, &mut key, chosen[case], case)?;
-        judged.push(session);
-        paces.extend(pace);
+    let mut said = read(&results)?;
+    let stable = Stable::open()?;
+    let _load = Load::start(options.is_loaded)?;
+    for number in 0..options.sessions.unwrap_or(10) {
+        let seed = options.seed.wrapping_add(number);
+        for (live, known) in &chosen {
+            let name = (live.name.to_owned(), seed);
+            if said.contains_key(&name) {
+                continue;
+            }
+            let one = session(live, &ground::runtime(live, &stable)?, seed)?;
+            append(&results, &one)?;
+            tell(&one, known);
+            said.insert(name, one);
+        }
     }
-    let of = |case: usize| judged.iter().filter(|one| one.case == case).collect::<Vec<_>>();
-    let mut rows: Vec<Vec<String>> =
-        chosen.iter().enumerate().map(|(case, live)| row(live.name.to_owned(), &of(case))).collect();
-    rows.push(row("all".to_owned(), &judged.iter().collect::<Vec<_>>()));
+    let mut groups: BTreeMap<bool, Vec<Session>> = BTreeMap::new();
+    let mut rows = Vec::new();
+    for (live, known) in &chosen {
+        let of_it = said.values().filter(|one| one.workload == live.name);
+        let sessions: Vec<Session> = of_it.map(|one| judged(one, known)).collect();
+        let title = format!("{}: best {}", live.name, known.best().unwrap_or_default());
+        rows.push(row(title, &sessions.iter().collect::<Vec<_>>()));
+        // An odd one has no partner.
+        let even = sessions.len() - sessions.len() % 2;
+        groups.entry(live.is_python).or_default().extend_from_slice(&sessions[..even]);
+    }
+    for (is_python, sessions) in &groups {
+        let title = if *is_python { "CPython" } else { "native" };
+        rows.push(row(title.to_owned(), &sessions.iter().collect::<Vec<_>>()));
+    }
+    rows.push(row("all".to_owned(), &groups.values().flatten().collect::<Vec<_>>()));
     show(&HEADER, &rows);
-    let deviations: Vec<f64> = paces.iter().map(|pace| pace.deviation).collect();
-    say(&format!(
-        "{} sessions ran at most 1.5 x the rounds that their deviation implies, taken as {LOOKS_ROUNDS} where it implies \
-         fewer (deviation {} in the median, {} at p90)",
-        share(paces.iter().filter(|pace| pace.is_met()).count(), paces.len()),
-        percent(quantile(&deviations, 0.5)),
-        percent(quantile(&deviations, 0.9)),
-    ));
     Ok(())
 }
 
-/// No race is shorter than three looks.
-const LOOKS_ROUNDS: f64 = 10.0;
-
-/// How many rounds a final ran, beside what its noise asks for.
-struct Pace {
-    deviation: f64,
-    implied: f64,
-    rounds: f64,
-}
-
-impl Pace {
-    fn of(record: &Record, group: &Group) -> Option<Pace> {
-        let deviation = group.deviation?;
-        let finals = record.rounds.iter().filter(|round| round.phase == Phase::Final && !round.voided);
-        Some(Pace { deviation, implied: implied_rounds(deviation, group.margin), rounds: finals.count() as f64 })
-    }
-
-    fn is_met(&self) -> bool {
-        self.rounds <= 1.5 * self.implied.max(LOOKS_ROUNDS)
+fn judged(said: &Said, known: &Measured) -> Session {
+    let loss = said.named.as_ref().and_then(|named| known.loss(&named.short()));
+    Session {
+        named: said.named.clone(),
+        loss,
+        may_cost: said.may_cost,
+        is_sure: said.is_sure,
+        seconds: said.seconds,
     }
 }
 
-fn session(options: &Options, key: &mut Key, live: &Live, case: usize) -> Result<(Judged, Option<Pace>), String> {
-    let budget = format!("{}ms", options.budget_ns(BUDGET_S) / 1_000_000);
-    let runtime = live_key::runtime(live, &crate::arms::Stable::open()?)?;
-    let record = live_key::session(live, &runtime, "recommend", &budget)?;
-    let verdict = analyze(&record);
-    let group = verdict.groups.first();
-    let pace = group.and_then(|group| Pace::of(&record, group));
-    let best = group.and_then(|group| group.answer.best);
-    let best = best.and_then(|best| record.candidates.get(best as usize)).map(|one| one.candidate.clone());
-    let known = key.get_mut(live.name).ok_or("the key lost a workload")?;
-    let (mut answer, mut loss) = (Answer::Unresolved, f64::NAN);
-    if let Some(best) = &best {
-        if known.loss(&best.short()).is_none() {
-            // Sizes that no axis alone has: measured now, beside the key's best.
-            say(&format!("{}: {} is measured for the key", live.name, best.short()));
-            let more = Ground::survey(live)?.measure(std::slice::from_ref(best), ROUNDS_OF_BEST, options.seed)?;
-            known.candidates.extend(more);
-            let changed = key.clone();
-            live_key::write(&changed)?;
-        }
-        loss = key.get(live.name).and_then(|known| known.loss(&best.short())).unwrap_or(f64::NAN);
-        answer = if loss <= NEAR { Answer::Right } else { Answer::Wrong };
-    }
-    let seconds = record.elapsed_ns as f64 / 1e9;
-    if options.each {
-        let name = best.map_or_else(|| "nobody".to_owned(), |one| one.short());
-        say(&format!(
-            "{}: {answer:?} {name} ({} lost), {seconds:.1} s, {:?}, {}",
-            live.name,
-            percent(loss),
-            record.ending,
-            pace.as_ref().map_or_else(String::new, |pace| format!(
-                "{} of {:.1} rounds at {}",
-                pace.rounds,
-                pace.implied,
-                percent(pace.deviation)
-            )),
-        ));
-    }
-    let exhaustive = key.get(live.name).map_or(f64::NAN, |known| known.seconds);
-    let search_seconds = search_seconds(&record);
-    let of_exhaustive = seconds / exhaustive;
-    Ok((Judged { case, kind: 0, answer, seconds, search_seconds, of_exhaustive, loss }, pace))
+fn tell(said: &Said, known: &Measured) {
+    let name = said.named.as_ref().map_or_else(|| "nothing".to_owned(), Candidate::short);
+    let loss = known.loss(&name).map_or_else(|| "what the key does not know".to_owned(), percent);
+    let (may_cost, seconds) = (percent(said.may_cost), said.seconds);
+    say(&format!("{} {}: {name}, loses {loss}, may cost {may_cost}, {seconds:.1} s", said.workload, said.seed));
 }
 
-/// When the last block of the search ended.
-fn search_seconds(record: &Record) -> f64 {
-    let is_search = |round: Option<u32>| {
-        let round = round.and_then(|round| record.rounds.get(round as usize));
-        round.is_some_and(|round| round.phase == Phase::Search)
+/// Runs the program as a user does.
+fn session(live: &Live, runtime: &str, seed: u64) -> Result<Said, String> {
+    let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let file = directory.path().join("workload.toml");
+    std::fs::write(&file, live.file()).map_err(|error| error.to_string())?;
+    let mut program = Command::new(PROGRAM);
+    program.args(["--quiet", "recommend"]).arg(&file).args(["--runtimes", runtime, "--format", "json"]);
+    let begun_ns = now_ns();
+    let run = program.args(["--seed", &seed.to_string()]).stdin(Stdio::null()).output();
+    let run = run.map_err(|error| format!("{PROGRAM}: {error}"))?;
+    let seconds = (now_ns() - begun_ns) as f64 / 1e9;
+    let because = |error: String| format!("{}: {error}; {}", live.name, String::from_utf8_lossy(&run.stderr).trim());
+    let document: serde_json::Value =
+        serde_json::from_slice(&run.stdout).map_err(|error| because(error.to_string()))?;
+    let record = document.pointer("/records/0").ok_or_else(|| because("no record".to_owned()))?;
+    let verdict = Verdict::deserialize(&record["verdict"]).map_err(|error| because(error.to_string()))?;
+    let answer = verdict.groups.first().and_then(|group| group.answer.as_ref());
+    let place = answer.map(|answer| &record["candidates"][answer.candidate as usize]["candidate"]);
+    let named = place.map(Candidate::deserialize).transpose().map_err(|error| because(error.to_string()))?;
+    Ok(Said {
+        workload: live.name.to_owned(),
+        seed,
+        named,
+        // JSON has no infinity.
+        may_cost: answer.map_or(1e9, |answer| answer.may_cost),
+        is_sure: answer.is_some_and(|answer| answer.sureness(verdict.tolerance) == Sureness::Sure),
+        seconds,
+    })
+}
+
+/// The results of a file, by workload and seed; none if there is no file.
+fn read(path: &Path) -> Result<BTreeMap<(String, u64), Said>, String> {
+    let Ok(text) = std::fs::read_to_string(path) else { return Ok(BTreeMap::new()) };
+    let line = |line: &str| -> Result<((String, u64), Said), String> {
+        let said: Said = serde_json::from_str(line).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(((said.workload.clone(), said.seed), said))
     };
-    let blocks = record.candidates.iter().flat_map(|one| &one.blocks).filter(|block| is_search(block.round));
-    blocks.map(|block| block.at_ns + block.figures.elapsed_ns).max().unwrap_or(0) as f64 / 1e9
+    text.lines().map(line).collect()
+}
+
+fn append(path: &Path, said: &Said) -> Result<(), String> {
+    let because = |error: std::io::Error| format!("{}: {error}", path.display());
+    let text = serde_json::to_string(said).map_err(|error| error.to_string())?;
+    let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(because)?;
+    writeln!(file, "{text}").map_err(because)
 }

@@ -1,47 +1,39 @@
-//! `cargo bench --bench race`: how often a race names the right one, and how long it takes.
+//! `cargo bench --bench race -- VERB`: how often an answer is right, how soon, and how honest its bound is.
 //!
-//!     cargo bench --bench race                    # all that is simulated: traces, sim, pairs, calibration, times, speed
-//!     cargo bench --bench race -- sim             # the answer key under all kinds of noise, beside rules of thumb
-//!     cargo bench --bench race -- pairs           # equals, and one that is 5 % slower
-//!     cargo bench --bench race -- calibration     # stated confidences, of races ended at any time
-//!     cargo bench --bench race -- times           # time to an answer
-//!     cargo bench --bench race -- speed           # the race alone
-//!     cargo bench --bench race -- traces          # what the recorded noise is like
+//! Simulated: the loop and the analysis of a real session, over engines that are computed and a clock that they move.
 //!
-//! On this machine, while nothing else runs on it:
+//!     accuracy [SESSIONS]             # 21 workloads under eleven kinds of noise, beside rules of thumb
+//!     aa [SESSIONS]                   # two equal candidates
+//!     times                           # what the decision itself takes a round
+//!     costs RECORD.. > benches/race/costs.toml   # what starts and blocks cost, as `conbench run --output` stored it
 //!
-//!     cargo bench --bench race -- record          # writes the traces, some four minutes
-//!     cargo bench --bench race -- key             # all sizes of the live workloads, into key.json
-//!     cargo bench --bench race -- live            # sessions of the program, beside the key
-//!     cargo bench --bench race -- live-aa         # races of two equal agents
-//!     cargo bench --bench race -- live-plus5      # races of two agents, one with 5 % more work
+//! On this machine, while nothing else runs on it. What is there already is kept, so both can be stopped and taken up:
 //!
-//! Options: `--sessions N` of each table, `--seed N`, `--margin 0.03`, `--budget SECONDS` of a session, `--paired 0.02` to
-//! scale all noise, `--filter WORD` of workloads, `--each` to tell every session.
+//!     key FILE [--workloads a,b] [--rounds N] [--load]   # all sizes of all engines, an hour or two
+//!     live FILE [--sessions N] [--load]                  # sessions of the program, beside that key
 //!
-//! A simulated session is the real race against blocks that are computed: what theory says of the candidate (`model`),
-//! noise of a recorded trace or made (`noise`), and times of blocks and starts (`simulate`). Its time is that of the
-//! race: what comes before its first round (calibration, some 2 s) is not in it.
+//! With `--seed N`, `--filter WORD` of workloads, and `--each` to tell every session. A simulated session has no sweep.
 
+mod aa;
 mod accuracy;
 mod arms;
+mod cases;
+mod costs;
 mod engines;
-mod errors;
+mod ground;
 mod key;
 mod live;
-mod live_key;
-mod live_pairs;
-mod live_workloads;
+mod load;
 mod model;
-mod named;
 mod noise;
 mod options;
-mod record;
 mod rules;
 mod show;
 mod simulate;
+mod tally;
 mod times;
 mod traces;
+mod workloads;
 
 use std::process::ExitCode;
 
@@ -65,33 +57,23 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), String> {
-    let recorded = traces::read_all()?;
-    let traces = || {
-        let header = ["trace", "rounds x arms", "paired deviation", "between lives", "drift"];
-        show::show(&header, &traces::table(&recorded));
-    };
-    let kinds = Kind::all(recorded.clone());
-    match options.part.as_str() {
-        "" => {
-            traces();
-            accuracy::accuracy(options, &kinds);
-            errors::pairs(options, &kinds);
-            errors::calibration(options, &kinds);
-            times::answers(options, &kinds);
-            times::speed(options);
+    let kinds = || traces::read_all().map(Kind::all);
+    match options.verb.as_str() {
+        "accuracy" => accuracy::accuracy(options, &kinds()?),
+        "aa" => aa::aa(options, &kinds()?),
+        "times" => {
+            times::times(options);
+            Ok(())
         }
-        "traces" => traces(),
-        "sim" => accuracy::accuracy(options, &kinds),
-        "pairs" => errors::pairs(options, &kinds),
-        "calibration" => errors::calibration(options, &kinds),
-        "times" => times::answers(options, &kinds),
-        "speed" => times::speed(options),
-        "record" => record::record(options)?,
-        "key" => live_key::make(options)?,
-        "live" => live::live(options)?,
-        "live-aa" => live_pairs::pairs(options, false)?,
-        "live-plus5" => live_pairs::pairs(options, true)?,
-        other => return Err(format!("unknown part `{other}`")),
+        "costs" => costs::costs(&options.words),
+        "key" => key::make(options),
+        "live" => live::live(options),
+        load::VERB => load::compute(),
+        "" => {
+            times::times(options);
+            aa::aa(options, &kinds()?)?;
+            accuracy::accuracy(options, &kinds()?)
+        }
+        other => Err(format!("unknown verb `{other}`")),
     }
-    Ok(())
 }

@@ -1,7 +1,7 @@
-//! The noise that a simulated block has on top of the truth: from traces of real machines, or synthetic.
+//! The noise that a simulated block has on top of the truth: from traces of real machines, or made.
 //!
-//! All of it is in natural logarithms. A block's noise is the round's drift, which all share, and a deviation of its
-//! own, whose centre is another one in each life of an agent.
+//! All of it is in natural logarithms. A block's noise is the drift of the host, which blocks near in time share, and a
+//! deviation of its own, whose centre is another one in each life of an agent.
 
 use std::collections::BTreeMap;
 
@@ -11,62 +11,65 @@ use rand_chacha::rand_core::SeedableRng as _;
 
 use crate::traces::Trace;
 
+/// For how long a shared host remembers its speed.
+const MEMORY_NS: f64 = 250e6;
+/// What a round of a trace took when it was recorded.
+const ROUND_OF_TRACE_NS: u64 = 150_000_000;
+
 /// Made noise.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Synthetic {
-    /// The standard deviation of the difference of two blocks of one round, without spikes and lives.
-    pub(crate) paired: f64,
-    /// The standard deviation between lives, as a share of `paired`.
-    pub(crate) lives: f64,
+pub(crate) struct Made {
+    /// The deviation of the host's drift.
+    drift: f64,
+    /// The deviation of a block's own noise.
+    own: f64,
+    /// Whether that has heavy tails: a t distribution of three degrees of freedom, of the same middle.
+    is_heavy: bool,
+    /// The deviation between lives.
+    lives: f64,
     /// The probability that a block is disturbed.
-    pub(crate) spikes: f64,
-    /// How unequally engines feel drift and noise: each by a factor `exp(u)`, `u` uniform up to this on either side.
-    pub(crate) unequal: f64,
+    spikes: f64,
+    /// How unequally candidates feel the drift: each by a factor `exp(u)`, `u` uniform up to this on either side.
+    unequal: f64,
 }
 
 /// Where noise comes from.
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
     Trace(Trace),
-    Synthetic(Synthetic),
+    Made(Made),
 }
 
 /// A kind of noise.
 #[derive(Clone, Debug)]
 pub(crate) struct Kind {
     pub(crate) name: String,
-    pub(crate) source: Source,
+    source: Source,
 }
 
 impl Kind {
-    /// Every kind: the traces, then four that are made.
+    /// Every kind: those that are made, then the traces.
     pub(crate) fn all(traces: Vec<Trace>) -> Vec<Kind> {
-        let usual = Synthetic { paired: 0.02, lives: 0.3, spikes: 0.0, unequal: 0.0 };
+        let usual = Made { drift: 0.05, own: 0.03, is_heavy: false, lives: 0.01, spikes: 0.0, unequal: 0.0 };
         let made = [
-            ("made: even", usual),
-            ("made: spikes", Synthetic { spikes: 0.03, ..usual }),
-            ("made: lives differ", Synthetic { lives: 1.0, ..usual }),
-            ("made: unequal", Synthetic { unequal: 0.3, ..usual }),
+            ("made: usual", usual),
+            ("made: quiet", Made { drift: 0.02, own: 0.012, ..usual }),
+            ("made: heavy tails", Made { is_heavy: true, spikes: 0.03, ..usual }),
+            ("made: lives differ", Made { lives: 0.03, ..usual }),
+            ("made: unequal", Made { unequal: 0.5, ..usual }),
+            ("made: noisy", Made { drift: 0.1, own: 0.06, is_heavy: true, lives: 0.02, ..usual }),
         ];
-        let of_traces = traces.into_iter().map(|trace| Kind { name: trace.name(), source: Source::Trace(trace) });
-        let made = made.map(|(name, made)| Kind { name: name.to_owned(), source: Source::Synthetic(made) });
-        of_traces.chain(made).collect()
+        let made = made.map(|(name, made)| Kind { name: name.to_owned(), source: Source::Made(made) });
+        let of_trace = |trace: Trace| Kind { name: format!("trace: {}", trace.workload), source: Source::Trace(trace) };
+        made.into_iter().chain(traces.into_iter().map(of_trace)).collect()
     }
 
-    /// The paired deviation that it has by itself.
-    pub(crate) fn paired(&self) -> f64 {
-        match &self.source {
-            Source::Trace(trace) => trace.paired_deviation,
-            Source::Synthetic(made) => made.paired,
-        }
-    }
-
-    /// This noise, beginning anywhere, scaled to `paired` if that is given.
-    pub(crate) fn begin(&self, paired: Option<f64>, seed: u64) -> Noise<'_> {
+    /// This noise, beginning anywhere.
+    pub(crate) fn begin(&self, seed: u64) -> Noise<'_> {
         let mut random = ChaCha8Rng::seed_from_u64(seed ^ 0xC0FF_EE00);
-        let scale = paired.map_or(1.0, |wished| wished / self.paired().max(1e-6));
-        let row = random.next_u32() as usize;
-        Noise { source: &self.source, random, scale, row, drift: 0.0, lives: BTreeMap::new(), feels: BTreeMap::new() }
+        let first_row = random.next_u32() as usize;
+        let drift = normal(&mut random);
+        Noise { source: &self.source, random, first_row, drift, at_ns: 0, lives: BTreeMap::new(), feels: BTreeMap::new() }
     }
 }
 
@@ -79,66 +82,64 @@ enum Life {
     Made { deviation: f64 },
 }
 
-/// Noise that goes on from round to round.
+/// Noise that goes on with the clock.
 #[derive(Clone, Debug)]
 pub(crate) struct Noise<'a> {
     source: &'a Source,
     random: ChaCha8Rng,
-    scale: f64,
-    row: usize,
+    first_row: usize,
+    /// The host's drift, as a standard normal.
     drift: f64,
+    at_ns: u64,
     lives: BTreeMap<usize, Life>,
-    /// How strongly each candidate feels drift and noise.
+    /// How strongly each candidate feels the drift.
     feels: BTreeMap<usize, f64>,
 }
 
 impl Noise<'_> {
-    /// A round begins.
-    pub(crate) fn round(&mut self) {
-        self.drift = match self.source {
-            Source::Trace(trace) => {
-                self.row = (self.row + 1) % trace.drift.len().max(1);
-                trace.drift.get(self.row).copied().unwrap_or(0.0)
-            }
-            Source::Synthetic(_) => 0.9 * self.drift + 0.02 * normal(&mut self.random),
-        };
-    }
-
-    /// The agent of `candidate` begins anew.
-    pub(crate) fn life(&mut self, candidate: usize) {
+    /// The agent in `slot` begins anew.
+    pub(crate) fn life(&mut self, slot: usize) {
         let life = match self.source {
             Source::Trace(trace) => Life::Recorded {
                 life: self.random.next_u32() as usize % trace.lives.len().max(1),
                 at: self.random.next_u32() as usize,
             },
-            Source::Synthetic(made) => {
-                Life::Made { deviation: made.lives * made.paired * self.scale * normal(&mut self.random) }
-            }
+            Source::Made(made) => Life::Made { deviation: made.lives * normal(&mut self.random) },
         };
-        self.lives.insert(candidate, life);
+        self.lives.insert(slot, life);
     }
 
-    /// The noise of the block of `candidate` in this round.
-    pub(crate) fn block(&mut self, candidate: usize) -> f64 {
-        let (drift, scale, random) = (self.drift, self.scale, &mut self.random);
-        match (self.source, self.lives.get_mut(&candidate)) {
+    /// The noise of a block of the agent in `slot` whose middle is at `now_ns`.
+    pub(crate) fn block(&mut self, slot: usize, now_ns: u64) -> f64 {
+        let passed_ns = now_ns.saturating_sub(std::mem::replace(&mut self.at_ns, now_ns)) as f64;
+        let random = &mut self.random;
+        match (self.source, self.lives.get_mut(&slot)) {
             (Source::Trace(trace), Some(Life::Recorded { life, at })) => {
-                *at += 1;
+                let row = self.first_row + (now_ns / ROUND_OF_TRACE_NS) as usize;
+                let drift = trace.drift.get(row % trace.drift.len().max(1)).copied().unwrap_or(0.0);
                 let recorded = trace.lives.get(*life).map_or(&[][..], Vec::as_slice);
-                drift + scale * recorded.get(*at % recorded.len().max(1)).copied().unwrap_or(0.0)
+                *at += 1;
+                drift + recorded.get(*at % recorded.len().max(1)).copied().unwrap_or(0.0)
             }
-            (Source::Synthetic(made), Some(Life::Made { deviation })) => {
+            (Source::Made(made), Some(Life::Made { deviation })) => {
+                // An Ornstein-Uhlenbeck process.
+                let kept = (-passed_ns / MEMORY_NS).exp();
+                self.drift = kept * self.drift + (1.0 - kept * kept).sqrt() * normal(random);
                 let span = made.unequal;
-                let feels =
-                    *self.feels.entry(candidate).or_insert_with(|| (span * (2.0 * uniform(random) - 1.0)).exp());
-                // The difference of two blocks has both deviations.
-                let own = scale * made.paired / std::f64::consts::SQRT_2 * normal(random);
+                let feels = *self.feels.entry(slot).or_insert_with(|| (span * (2.0 * uniform(random) - 1.0)).exp());
+                let own = if made.is_heavy { heavy(random) } else { normal(random) };
                 let spike = if uniform(random) < made.spikes { 0.15 * uniform(random).ln() } else { 0.0 };
-                feels * (drift + own) + deviation.to_owned() + spike
+                feels * made.drift * self.drift + made.own * own + *deviation + spike
             }
-            _ => drift,
+            _ => 0.0,
         }
     }
+}
+
+/// A draw of a t distribution of three degrees of freedom.
+fn heavy(random: &mut ChaCha8Rng) -> f64 {
+    let squares: f64 = (0..3).map(|_| normal(random).powi(2)).sum();
+    normal(random) / (squares / 3.0).sqrt()
 }
 
 /// Above 0, below 1.

@@ -1,63 +1,66 @@
-//! What the command line asks for: a part of the bench, and how much of it.
+//! What the bench is told.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
-/// The options of all parts; each part reads those that mean something to it.
-#[derive(Clone, Debug, PartialEq)]
+/// The words of the command line.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
-    /// The part: `sim`, `speed`, `record`, ..
-    pub(crate) part: String,
-    /// Sessions in all; `None` is the part's own number.
+    pub(crate) verb: String,
+    /// What follows the verb.
+    pub(crate) words: Vec<String>,
     pub(crate) sessions: Option<u64>,
-    /// The first seed.
+    pub(crate) rounds: Option<usize>,
     pub(crate) seed: u64,
-    /// The margin of practical equivalence that races are given.
-    pub(crate) margin: f64,
-    /// The budget of one session in seconds; `None` is the part's own.
-    pub(crate) budget_s: Option<f64>,
-    /// Noise of every kind is scaled to this paired deviation (a share, 0.02 is 2 %); `None` leaves it as it is.
-    pub(crate) paired: Option<f64>,
-    /// Only what has this in its name.
+    /// Workloads whose names contain this.
     pub(crate) filter: String,
-    /// Whether every session is told, and not the sums alone.
+    /// Workloads of these names; none is all.
+    pub(crate) workloads: Vec<String>,
+    /// Whether another process computes meanwhile.
+    pub(crate) is_loaded: bool,
+    /// Tell each session, and not the sums alone.
     pub(crate) each: bool,
 }
 
 impl Options {
-    /// Reads `PART [--sessions N] [--seed N] [--margin X] [--budget S] [--paired X] [--filter WORD] [--each]`.
+    /// Reads `VERB [WORD..] [--sessions N] [--rounds N] [--seed N] [--filter WORD] [--workloads a,b] [--load] [--each]`.
     pub(crate) fn read(arguments: &[String]) -> Result<Options, String> {
-        let mut options = Options {
-            part: String::new(),
-            sessions: None,
-            seed: 1,
-            margin: 0.03,
-            budget_s: None,
-            paired: None,
-            filter: String::new(),
-            each: false,
-        };
+        let mut options = Options { seed: 1, ..Options::default() };
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
             match argument.as_str() {
                 // `cargo bench` says so itself.
                 "--bench" => {}
                 "--sessions" => options.sessions = Some(value(argument, rest.next())?),
+                "--rounds" => options.rounds = Some(value(argument, rest.next())?),
                 "--seed" => options.seed = value(argument, rest.next())?,
-                "--margin" => options.margin = value(argument, rest.next())?,
-                "--budget" => options.budget_s = Some(value(argument, rest.next())?),
-                "--paired" => options.paired = Some(value(argument, rest.next())?),
                 "--filter" => options.filter = value(argument, rest.next())?,
+                "--workloads" => {
+                    let names: String = value(argument, rest.next())?;
+                    options.workloads = names.split(',').map(str::to_owned).collect();
+                }
+                "--load" => options.is_loaded = true,
                 "--each" => options.each = true,
-                part if !part.starts_with('-') && options.part.is_empty() => options.part = part.to_owned(),
-                other => return Err(format!("unknown option `{other}`")),
+                other if other.starts_with('-') => return Err(format!("unknown option `{other}`")),
+                verb if options.verb.is_empty() => options.verb = verb.to_owned(),
+                word => options.words.push(word.to_owned()),
             }
         }
         Ok(options)
     }
 
-    /// The budget of one session, or `usual_s`.
-    pub(crate) fn budget_ns(&self, usual_s: f64) -> u64 {
-        (self.budget_s.unwrap_or(usual_s).max(0.0) * 1e9) as u64
+    /// How many sessions: `--sessions`, or the word after the verb, or `usual`.
+    pub(crate) fn sessions(&self, usual: u64) -> u64 {
+        self.sessions.or_else(|| self.words.first()?.parse().ok()).unwrap_or(usual)
+    }
+
+    /// The file after the verb.
+    pub(crate) fn file(&self) -> Result<PathBuf, String> {
+        self.words.first().map(PathBuf::from).ok_or_else(|| format!("`{}` needs a file", self.verb))
+    }
+
+    pub(crate) fn wants(&self, workload: &str) -> bool {
+        workload.contains(&self.filter) && (self.workloads.is_empty() || self.workloads.iter().any(|one| one == workload))
     }
 }
 

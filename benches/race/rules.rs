@@ -3,7 +3,7 @@
 use conbench::candidate::{Candidate, Engine, RUST, Sizes, StartMethod};
 use conbench::plan::Entry;
 
-use crate::key::Case;
+use crate::cases::Case;
 use crate::model::{CORES, Task};
 
 /// Above this share of computation a task counts as computing, below the rest of it as waiting; between as a mix.

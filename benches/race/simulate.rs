@@ -1,149 +1,122 @@
-//! A race against blocks that are computed: truth, noise, and a clock that blocks and starts move.
+//! A session of a simulated workload: the real loop and the real analysis; throughputs of theory, times as measured,
+//! and noise.
 
-use conbench::candidate::{Candidate, Model, RUST};
-use conbench::plan::Entry;
-use conbench::race::{Next, Outcome, Race};
-use conbench::record::{Ending, Phase};
+use conbench::analyze::{Status, Sureness, analyze};
+use conbench::candidate::{Candidate, RUST};
+use conbench::plan::{Entry, Settings};
+use conbench::record::Record;
+use conbench::session::simulated::{self, Engines, Ran, Simulation, Started};
+use conbench::workload::{
+    Cpu, Distribution, FileOperation, Goal, Kernel, Limits, Load, Objective, Payload, Step, Work, Workload,
+};
 
-use crate::named::{Named, named, rules};
-use crate::noise::Noise;
+use crate::costs::Costs;
+use crate::model::{CORES, Says, Task};
+use crate::noise::{Noise, uniform};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng as _;
 
-const MS: f64 = 1e6;
-/// No window is shorter, or without need longer (`session::blocks`).
-const SHORTEST_NS: f64 = 10.0 * MS;
-const LONGEST_NS: f64 = 100.0 * MS;
-/// A window holds so many tasks at least (`session::blocks`).
-const ENOUGH_TASKS: f64 = 4.0;
-/// A window is at most this part of the budget (`session::blocks`).
-const BUDGET_PART: f64 = 20.0;
-/// How long a thread keeps the GIL (CPython's switch interval); two turns of each belong in a window.
-const TURN_NS: f64 = 5.0 * MS;
-/// Ramp and drain, in latencies: of what waits (all begin, all end), of what shares cores (records of
-/// `parallel-computation`: 4 to 7).
-const OUTSIDE_OF_WAITS: f64 = 2.0;
-const OUTSIDE_OF_CPU: f64 = 4.0;
+/// The budget of a session, as `recommend` has it for one runtime.
+const BUDGET_NS: u64 = 20_000_000_000;
 
-/// Times that a session spends beside blocks. Medians of records of `parallel-computation` on two cores:
-/// `boot_ns + startup_ns` of the incarnations, and from the end of a block to the next one's `at_ns`.
-pub(crate) struct Costs {
-    /// Between two blocks.
-    pub(crate) gap_ns: f64,
-    /// A start of a native agent, and of each of its worker processes.
-    pub(crate) native_ns: (f64, f64),
-    /// A start of an interpreter, and of each of its worker processes.
-    pub(crate) python_ns: (f64, f64),
+/// What a session found.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    /// What it named.
+    pub(crate) named: Option<Candidate>,
+    /// What that may cost, as it says.
+    pub(crate) may_cost: f64,
+    pub(crate) is_sure: bool,
+    pub(crate) seconds: f64,
+    pub(crate) worse: usize,
+    pub(crate) record: Record,
 }
 
-/// Without anything but boot and startup.
-pub(crate) const COSTS: Costs =
-    Costs { gap_ns: 4.0 * MS, native_ns: (21.0 * MS, 1.0 * MS), python_ns: (65.0 * MS, 4.0 * MS) };
-
-impl Costs {
-    /// What a start of this candidate takes, with its first task.
-    pub(crate) fn start_ns(&self, candidate: &Candidate, alone_ns: f64) -> f64 {
-        let (agent, worker) = if candidate.runtime == RUST { self.native_ns } else { self.python_ns };
-        let has_processes = matches!(candidate.model(), Model::Processes | Model::AsyncProcesses | Model::Interpreters);
-        let workers = candidate.sizes.workers.filter(|_| has_processes).unwrap_or(0);
-        // The first worker costs more: the pool itself, and what it forks from.
-        let pool = if workers > 0 { 0.5 * agent } else { 0.0 };
-        agent + pool + worker * f64::from(workers) + alone_ns
-    }
-
-    /// What a block of this candidate takes.
-    fn block_ns(&self, candidate: &Candidate, session: &Session<'_>, phase: Phase) -> f64 {
-        let per_s = (session.truth)(candidate);
-        let in_flight = f64::from(candidate.sizes.concurrency());
-        // Little's law.
-        let latency = in_flight / per_s * 1e9;
-        let is_crowded = latency > 1.5 * session.alone_ns;
-        let outside = match in_flight {
-            one if one <= 1.0 => latency,
-            _ if is_crowded => OUTSIDE_OF_CPU * latency,
-            _ => OUTSIDE_OF_WAITS * latency,
-        };
-        let asked = if phase == Phase::Search { outside / 4.0 } else { outside };
-        let wanted = SHORTEST_NS.max(2.0 * latency).max(ENOUGH_TASKS / per_s * 1e9).max(asked.min(LONGEST_NS));
-        let has_gil = candidate.runtime != RUST && candidate.model() == Model::Threads && is_crowded;
-        let turns = if has_gil { 2.0 * f64::from(candidate.sizes.concurrency()) * TURN_NS } else { 0.0 };
-        let share = (session.budget_ns as f64 / BUDGET_PART - 2.0 * latency).max(latency);
-        self.gap_ns + wanted.min(LONGEST_NS.max(2.0 * latency)).max(turns).min(share) + outside
-    }
-}
-
-/// What is raced.
-pub(crate) struct Session<'a> {
-    pub(crate) entries: &'a [Entry],
-    pub(crate) margin: f64,
-    pub(crate) budget_ns: u64,
-    pub(crate) seed: u64,
-    /// Tasks a second.
-    pub(crate) truth: &'a dyn Fn(&Candidate) -> f64,
-    /// The time of one task alone.
-    pub(crate) alone_ns: f64,
-}
-
-/// What came of it.
-pub(crate) struct Run {
-    pub(crate) race: Race,
-    pub(crate) ending: Ending,
-    pub(crate) named: Named,
-    /// Simulated time.
-    pub(crate) elapsed_ns: u64,
-    /// Of it in the search.
-    pub(crate) search_ns: u64,
-    /// Rounds of the final.
-    pub(crate) final_rounds: u32,
-    /// Starts.
-    pub(crate) starts: u32,
-}
-
-impl Run {
-    /// The candidate of an index.
-    pub(crate) fn candidate(&self, index: usize) -> &Candidate {
-        &self.race.candidates()[index]
-    }
-}
-
-/// Runs a race to its end.
-pub(crate) fn run(session: &Session<'_>, noise: &mut Noise<'_>) -> Run {
-    let mut race = Race::new(session.entries, rules(session.margin, session.budget_ns, session.seed));
-    let (mut elapsed, mut search, mut final_rounds, mut starts) = (0.0, 0.0, 0, 0);
-    let ending = loop {
-        let plan = match race.next(elapsed as u64) {
-            Next::Round(plan) => plan,
-            Next::Over(ending) => break ending,
-        };
-        noise.round();
-        if plan.phase == Phase::Final {
-            final_rounds += 1;
-        }
-        for turn in &plan.turns {
-            let candidate = race.candidates()[turn.candidate].clone();
-            if turn.anew {
-                noise.life(turn.candidate);
-                elapsed += COSTS.start_ns(&candidate, session.alone_ns);
-                starts += 1;
-            }
-            let block_ns = COSTS.block_ns(&candidate, session, plan.phase);
-            elapsed += block_ns;
-            race.took(turn.candidate, block_ns as u64);
-            let score = (session.truth)(&candidate).ln() + noise.block(turn.candidate);
-            race.feed(turn.candidate, Outcome::Score(score));
-        }
-        race.retired();
-        if plan.phase == Phase::Search {
-            search = elapsed;
-        }
+/// Runs a session of these entries; `says` is what is true of a candidate.
+pub(crate) fn session(
+    task: &Task,
+    entries: &[Entry],
+    says: &dyn Fn(&Candidate) -> Says,
+    costs: &Costs,
+    noise: Noise<'_>,
+    seed: u64,
+) -> Found {
+    let runtime = entries.first().map_or(RUST, |entry| entry.runtime.as_str());
+    // What loops beside each other get of the cores, by half a second's measure.
+    let usable_cores = f64::from(CORES) * (1.0 - 0.1 * uniform(&mut ChaCha8Rng::seed_from_u64(seed)));
+    let simulation = Simulation {
+        workload: workload(task),
+        settings: Settings { budget_ns: BUDGET_NS, seed, ..Settings::default() },
+        entries: entries.to_vec(),
+        usable_cores,
+        has_lock: runtime != RUST,
+        prepared_ns: costs.prepared_ns(runtime),
     };
-    let named = named(&race, ending);
-    Run { race, ending, named, elapsed_ns: elapsed as u64, search_ns: search as u64, final_rounds, starts }
+    let record = simulated::run(&simulation, &mut Computed { task, says, costs, noise });
+    let verdict = analyze(&record);
+    let group = verdict.groups.first();
+    let answer = group.and_then(|group| group.answer.as_ref());
+    let place = answer.and_then(|answer| record.candidates.get(answer.candidate as usize));
+    Found {
+        named: place.map(|place| place.candidate.clone()),
+        may_cost: answer.map_or(f64::INFINITY, |answer| answer.may_cost),
+        is_sure: answer.is_some_and(|answer| answer.sureness(verdict.tolerance) == Sureness::Sure),
+        seconds: record.elapsed_ns as f64 / 1e9,
+        worse: group.map_or(0, |group| group.rows.iter().filter(|row| row.status == Status::Worse).count()),
+        record,
+    }
 }
 
-/// How long it takes to run each of these candidates for so many rounds, in three lives.
-pub(crate) fn exhaustive_ns(candidates: &[Candidate], session: &Session<'_>, rounds: u32) -> f64 {
-    let of = |candidate: &Candidate| {
-        let block = COSTS.block_ns(candidate, session, Phase::Final);
-        f64::from(rounds) * block + 3.0 * COSTS.start_ns(candidate, session.alone_ns)
-    };
-    candidates.iter().map(of).sum()
+struct Computed<'a> {
+    task: &'a Task,
+    says: &'a dyn Fn(&Candidate) -> Says,
+    costs: &'a Costs,
+    noise: Noise<'a>,
+}
+
+impl Engines for Computed<'_> {
+    fn start(&mut self, slot: usize, candidate: &Candidate, _now_ns: u64) -> Started {
+        self.noise.life(slot);
+        let latency_ns = 1e3 * (self.says)(candidate).latency;
+        let first_ns = 1e3 * self.task.alone();
+        Started { ready_ns: self.costs.start_ns(candidate, first_ns + latency_ns), first_task_ns: first_ns as u64 }
+    }
+
+    fn block(&mut self, slot: usize, candidate: &Candidate, window_ns: u64, now_ns: u64) -> Ran {
+        let Says { per_s, latency, cpu } = (self.says)(candidate);
+        let noise = self.noise.block(slot, now_ns + window_ns / 2).exp();
+        let latency_ns = 1e3 * latency / noise;
+        Ran {
+            per_s: per_s * noise,
+            latency_ns,
+            cpu_ns: 1e3 * cpu,
+            outside_ns: self.costs.outside_ns(candidate, latency_ns),
+            gap_ns: (1e6 * self.costs.gap_ms) as u64,
+        }
+    }
+}
+
+/// A workload with steps like this task's: a session asks whether an event loop can run them.
+fn workload(task: &Task) -> Workload {
+    let ns = |us: f64| (1e3 * us) as u64;
+    let wait = Distribution::Fixed { time_ns: ns(task.wait) };
+    let file = Step::File { operation: FileOperation::Read, size_bytes: 0, fsync: false };
+    let waits = if task.is_async { Step::Wait { time: wait } } else { file };
+    let cpu = Cpu { kernel: Kernel::Loop, input_bytes: 64, time_ns: Some(ns(task.cpu())) };
+    let mut steps = Vec::new();
+    steps.extend((task.cpu() > 0.0).then_some(Step::Cpu(cpu)));
+    steps.extend((task.wait > 0.0).then_some(waits));
+    let hold = Work::Wait { time: Distribution::Fixed { time_ns: ns(task.locked) } };
+    steps.extend((task.locked > 0.0).then_some(Step::Lock { hold }));
+    Workload {
+        name: "simulated".to_owned(),
+        use_case: String::new(),
+        description: String::new(),
+        load: Load::Closed { max_in_flight: task.max_in_flight },
+        steps,
+        payload: Payload::default(),
+        objective: Objective { goal: Goal::Throughput, tolerance: None, limits: Limits::default() },
+        task_timeout_ns: 30_000_000_000,
+        max_calls: None,
+    }
 }

@@ -1,0 +1,151 @@
+//! What is needed to run any candidate of a live workload, without a session.
+
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+
+use conbench::candidate::{Candidate, Engine, RUST};
+use conbench::protocol::{Job, StepJob, draw_table};
+use conbench::record::{self, Record};
+use rand::seq::SliceRandom as _;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng as _;
+
+use crate::arms::{Arm, PROGRAM, Stable};
+use crate::engines;
+use crate::show::say;
+use crate::workloads::Live;
+
+const SHORTEST_NS: u64 = 25_000_000;
+const LONGEST_NS: u64 = 1_000_000_000;
+/// What finds sizes and iterations: one short session.
+const SURVEY: &str = "6s";
+
+/// What is needed to run any candidate of a workload.
+pub(crate) struct Ground {
+    stable: Stable,
+    record: Record,
+    template: Job,
+    reference: Arm,
+}
+
+impl Ground {
+    /// Finds iterations and ladders by a short session, and starts the reference.
+    pub(crate) fn survey(live: &Live) -> Result<Ground, String> {
+        let mut stable = Stable::open()?;
+        let runtime = runtime(live, &stable)?;
+        let record = session(live, &runtime)?;
+        let calibration = record.calibration.runtime(&runtime).ok_or("the runtime was not calibrated")?;
+        let steps = record.workload.steps.iter().zip(&calibration.iterations).zip(0_u64..);
+        let steps = steps.map(|((step, iterations), number)| StepJob {
+            step: step.clone(),
+            iterations: *iterations,
+            draws: step.distributions().into_iter().map(|it| draw_table(it, record.settings.seed, number)).collect(),
+        });
+        let pool = if runtime == RUST { Engine::ThreadPool } else { Engine::ThreadPoolExecutor };
+        let entries = &record.plan.entries;
+        let entry = entries.iter().find(|entry| entry.engine == pool).or(entries.first()).ok_or("nothing to run")?;
+        let template = Job {
+            tolerates_errors: false,
+            candidate: entry.candidate(entry.default_sizes),
+            load: record.workload.load,
+            payload: record.workload.payload,
+            steps: steps.collect(),
+            seed: record.settings.seed,
+            directory: None,
+            server: None,
+            task_timeout_ns: record.workload.task_timeout_ns,
+        };
+        let reference = stable.arm(&template)?;
+        Ok(Ground { stable, record, template, reference })
+    }
+
+    /// Every size of every engine.
+    pub(crate) fn candidates(&self) -> Vec<Candidate> {
+        self.record.plan.entries.iter().flat_map(engines::grid).collect()
+    }
+
+    /// The logarithms of each candidate's throughput over the reference's, by round. Who fails is left out, with a
+    /// word.
+    pub(crate) fn measure(
+        &mut self,
+        candidates: &[Candidate],
+        rounds: usize,
+        seed: u64,
+    ) -> Result<BTreeMap<String, Vec<f64>>, String> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let window_ns = self.window_ns();
+        let mut order: Vec<usize> = (0..candidates.len()).collect();
+        let mut heights: Vec<Vec<f64>> = vec![Vec::new(); candidates.len()];
+        for _ in 0..rounds {
+            order.shuffle(&mut random);
+            let mut failed = Vec::new();
+            for one in &order {
+                match self.height(&candidates[*one], window_ns)? {
+                    Ok(height) => heights[*one].push((height * 1e4).round() / 1e4),
+                    Err(error) => {
+                        say(&format!("{}: left out: {error}", candidates[*one]));
+                        failed.push(*one);
+                    }
+                }
+            }
+            order.retain(|one| !failed.contains(one));
+        }
+        let named = candidates.iter().map(Candidate::short).zip(heights);
+        Ok(named.filter(|(_, heights)| heights.len() == rounds).collect())
+    }
+
+    /// One window for all, lest who has the shorter one loses more to its ends: two turns of those that have most in
+    /// flight.
+    fn window_ns(&mut self) -> u64 {
+        let candidates = self.candidates();
+        let most = candidates.iter().map(|one| one.sizes.concurrency()).max().unwrap_or(1);
+        let mut window_ns = LONGEST_NS;
+        for one in candidates.iter().filter(|one| one.sizes.concurrency() == most) {
+            let job = Job { candidate: one.clone(), ..self.template.clone() };
+            // Who fails here is told of in its turn.
+            let Ok(rate) = self.stable.arm(&job).and_then(|mut arm| arm.rate(SHORTEST_NS)) else { continue };
+            window_ns = window_ns.min((f64::from(most).mul_add(2.0, 2.0) / rate * 1e9) as u64);
+        }
+        window_ns.max(SHORTEST_NS)
+    }
+
+    /// One life of a candidate between two blocks of the reference; the outer error is the reference's.
+    fn height(&mut self, candidate: &Candidate, window_ns: u64) -> Result<Result<f64, String>, String> {
+        let job = Job { candidate: candidate.clone(), ..self.template.clone() };
+        let mut arm = match self.stable.arm(&job) {
+            Ok(arm) => arm,
+            Err(error) => return Ok(Err(error)),
+        };
+        // The first block warms it.
+        if let Err(error) = arm.rate(SHORTEST_NS) {
+            return Ok(Err(error));
+        }
+        let before = self.reference.rate(window_ns)?.ln();
+        let rate = arm.rate(window_ns);
+        let after = self.reference.rate(window_ns)?.ln();
+        Ok(rate.map(|rate| rate.ln() - f64::midpoint(before, after)))
+    }
+}
+
+/// The runtime that this workload is for.
+pub(crate) fn runtime(live: &Live, stable: &Stable) -> Result<String, String> {
+    if live.is_python {
+        stable.python().ok_or_else(|| "there is no interpreter".to_owned())
+    } else {
+        Ok(RUST.to_owned())
+    }
+}
+
+/// Runs the program on this workload, and reads its record.
+fn session(live: &Live, runtime: &str) -> Result<Record, String> {
+    let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let (file, output) = (directory.path().join("workload.toml"), directory.path().join("record.json"));
+    std::fs::write(&file, live.file()).map_err(|error| error.to_string())?;
+    let mut program = Command::new(PROGRAM);
+    program.args(["--quiet", "run"]).arg(&file).args(["--runtimes", runtime, "--budget", SURVEY]);
+    let run = program.arg("--output").arg(&output).stdout(Stdio::null()).stderr(Stdio::piped()).output();
+    let run = run.map_err(|error| error.to_string())?;
+    let recording = record::read(&output)
+        .map_err(|error| format!("{}: {error}; {}", live.name, String::from_utf8_lossy(&run.stderr).trim()))?;
+    recording.records.into_iter().next().ok_or_else(|| format!("{}: an empty recording", live.name))
+}
