@@ -3,6 +3,7 @@
 //! Sessions come in pairs: the same workload and kind of noise, other seeds.
 
 use conbench::candidate::{Candidate, RUST};
+use conbench::record::Record;
 
 use crate::cases::{Case, cases};
 use crate::costs::Costs;
@@ -32,6 +33,9 @@ pub(crate) fn accuracy(options: &Options, kinds: &[Kind]) -> Result<(), String> 
             let found = session(&case.task, &case.entries, &truth, &costs, kinds[kind].begin(seed), seed);
             if options.each {
                 tell(case, &kinds[kind], seed, &found);
+            }
+            if options.looks {
+                tell_looks(case, &found.record);
             }
             sessions.push((at, kind, judged(case, found)));
         }
@@ -89,6 +93,27 @@ fn tell(case: &Case, kind: &Kind, seed: u64, found: &Found) {
         found.record.ending,
         found.record.rounds.len(),
     ));
+}
+
+/// What each look found, and what the blocks before it took.
+fn tell_looks(case: &Case, record: &Record) {
+    let candidates = &record.candidates;
+    for look in record.races.iter().flat_map(|race| &race.looks) {
+        let named = look.named.and_then(|one| candidates.get(one as usize)).map(|one| &one.candidate);
+        let name = named.map_or_else(|| "nothing".to_owned(), Candidate::short);
+        let blocks = candidates.iter().flat_map(|one| one.blocks.iter().map(move |block| (&one.candidate, block)));
+        let of_round: Vec<String> = blocks
+            .filter(|(_, block)| block.round == Some(look.round))
+            .map(|(one, block)| format!("{} {:.0} ms", one.short(), block.figures.elapsed_ns as f64 / 1e6))
+            .collect();
+        say(&format!(
+            "    {:.1} s: {name}, loses {}, may cost {} after {}",
+            look.elapsed_ns as f64 / 1e9,
+            percent(named.map_or(f64::NAN, |named| case.loss(named))),
+            percent(look.may_cost.unwrap_or(f64::NAN)),
+            of_round.join(", "),
+        ));
+    }
 }
 
 /// What rules of thumb lose on the same workloads.

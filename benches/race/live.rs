@@ -81,13 +81,7 @@ pub(crate) fn live(options: &Options) -> Result<(), String> {
 
 fn judged(said: &Said, known: &Measured) -> Session {
     let loss = said.named.as_ref().and_then(|named| known.loss(&named.short()));
-    Session {
-        named: said.named.clone(),
-        loss,
-        may_cost: said.may_cost,
-        is_sure: said.is_sure,
-        seconds: said.seconds,
-    }
+    Session { named: said.named.clone(), loss, may_cost: said.may_cost, is_sure: said.is_sure, seconds: said.seconds }
 }
 
 fn tell(said: &Said, known: &Measured) {

@@ -12,7 +12,8 @@
 //!     key FILE [--workloads a,b] [--rounds N] [--load]   # all sizes of all engines, an hour or two
 //!     live FILE [--sessions N] [--load]                  # sessions of the program, beside that key
 //!
-//! With `--seed N`, `--filter WORD` of workloads, and `--each` to tell every session. A simulated session has no sweep.
+//! With `--seed N`, `--filter WORD` of workloads, `--noise WORD` of its kinds, `--each` to tell every session and `--looks` to tell each of its
+//! looks, too. A simulated session has no sweep.
 
 mod aa;
 mod accuracy;
@@ -57,7 +58,11 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), String> {
-    let kinds = || traces::read_all().map(Kind::all);
+    let kinds = || {
+        let mut kinds = Kind::all(traces::read_all()?);
+        kinds.retain(|kind| kind.name.contains(&options.noise));
+        if kinds.is_empty() { Err("there is no such noise".to_owned()) } else { Ok(kinds) }
+    };
     match options.verb.as_str() {
         "accuracy" => accuracy::accuracy(options, &kinds()?),
         "aa" => aa::aa(options, &kinds()?),

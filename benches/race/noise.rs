@@ -69,7 +69,15 @@ impl Kind {
         let mut random = ChaCha8Rng::seed_from_u64(seed ^ 0xC0FF_EE00);
         let first_row = random.next_u32() as usize;
         let drift = normal(&mut random);
-        Noise { source: &self.source, random, first_row, drift, at_ns: 0, lives: BTreeMap::new(), feels: BTreeMap::new() }
+        Noise {
+            source: &self.source,
+            random,
+            first_row,
+            drift,
+            at_ns: 0,
+            lives: BTreeMap::new(),
+            feels: BTreeMap::new(),
+        }
     }
 }
 

@@ -14,16 +14,20 @@ pub(crate) struct Options {
     pub(crate) seed: u64,
     /// Workloads whose names contain this.
     pub(crate) filter: String,
+    /// Kinds of noise whose names contain this.
+    pub(crate) noise: String,
     /// Workloads of these names; none is all.
     pub(crate) workloads: Vec<String>,
     /// Whether another process computes meanwhile.
     pub(crate) is_loaded: bool,
     /// Tell each session, and not the sums alone.
     pub(crate) each: bool,
+    /// And each of its looks.
+    pub(crate) looks: bool,
 }
 
 impl Options {
-    /// Reads `VERB [WORD..] [--sessions N] [--rounds N] [--seed N] [--filter WORD] [--workloads a,b] [--load] [--each]`.
+    /// Reads `VERB [WORD..]` and the options, in any order.
     pub(crate) fn read(arguments: &[String]) -> Result<Options, String> {
         let mut options = Options { seed: 1, ..Options::default() };
         let mut rest = arguments.iter();
@@ -35,12 +39,14 @@ impl Options {
                 "--rounds" => options.rounds = Some(value(argument, rest.next())?),
                 "--seed" => options.seed = value(argument, rest.next())?,
                 "--filter" => options.filter = value(argument, rest.next())?,
+                "--noise" => options.noise = value(argument, rest.next())?,
                 "--workloads" => {
                     let names: String = value(argument, rest.next())?;
                     options.workloads = names.split(',').map(str::to_owned).collect();
                 }
                 "--load" => options.is_loaded = true,
                 "--each" => options.each = true,
+                "--looks" => (options.each, options.looks) = (true, true),
                 other if other.starts_with('-') => return Err(format!("unknown option `{other}`")),
                 verb if options.verb.is_empty() => options.verb = verb.to_owned(),
                 word => options.words.push(word.to_owned()),
@@ -60,7 +66,8 @@ impl Options {
     }
 
     pub(crate) fn wants(&self, workload: &str) -> bool {
-        workload.contains(&self.filter) && (self.workloads.is_empty() || self.workloads.iter().any(|one| one == workload))
+        workload.contains(&self.filter)
+            && (self.workloads.is_empty() || self.workloads.iter().any(|one| one == workload))
     }
 }
 

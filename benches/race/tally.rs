@@ -39,10 +39,8 @@ pub(crate) fn row(name: String, sessions: &[&Session]) -> Vec<String> {
     let all = sessions.len();
     let seconds: Vec<f64> = sessions.iter().map(|one| one.seconds).collect();
     let losses: Vec<f64> = sessions.iter().filter_map(|one| one.loss).collect();
-    let pairs: Vec<(&Candidate, &Candidate)> = sessions
-        .chunks_exact(2)
-        .filter_map(|pair| pair[0].named.as_ref().zip(pair[1].named.as_ref()))
-        .collect();
+    let pairs: Vec<(&Candidate, &Candidate)> =
+        sessions.chunks_exact(2).filter_map(|pair| pair[0].named.as_ref().zip(pair[1].named.as_ref())).collect();
     let alike: Vec<&(&Candidate, &Candidate)> = pairs.iter().filter(|(a, b)| a.model() == b.model()).collect();
     let of_size = alike.iter().filter(|(a, b)| is_near(a, b)).count();
     vec![

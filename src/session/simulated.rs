@@ -94,14 +94,9 @@ pub fn run(simulation: &Simulation, engines: &mut dyn Engines) -> Record {
         ..Runner::default()
     };
     let runners: Vec<Runner> = runtimes(&session.plan).into_iter().map(runner).collect();
-    let mut hands = Computed {
-        engines,
-        now_ns: simulation.prepared_ns,
-        agents: BTreeMap::new(),
-        has_lock: simulation.has_lock,
-    };
-    let rules_of_course =
-        course::Rules { pace: pace(&session), references: Default::default(), calls: 0, lost_ns: 0 };
+    let mut hands =
+        Computed { engines, now_ns: simulation.prepared_ns, agents: BTreeMap::new(), has_lock: simulation.has_lock };
+    let rules_of_course = course::Rules { pace: pace(&session), references: Default::default(), calls: 0, lost_ns: 0 };
     let (mut saver, mut nobody) = (Saver::new(None), Nobody);
     let mut course = Course::new(&mut hands, &mut nobody, &mut record, &mut saver, rules_of_course);
     let terms = relay::Terms { rules: rules(&session, simulation.usable_cores), is_equal_work: false };
