@@ -17,6 +17,8 @@ use crate::workloads::Live;
 
 const SHORTEST_NS: u64 = 25_000_000;
 const LONGEST_NS: u64 = 1_000_000_000;
+/// The tasks a second of a block in which none ended.
+const LEAST_PER_S: f64 = 0.01;
 /// What finds sizes and iterations: one short session.
 const SURVEY: &str = "6s";
 
@@ -120,10 +122,11 @@ impl Ground {
         if let Err(error) = arm.rate(SHORTEST_NS) {
             return Ok(Err(error));
         }
-        let before = self.reference.rate(window_ns)?.ln();
+        let before = self.reference.rate(window_ns)?.max(LEAST_PER_S).ln();
         let rate = arm.rate(window_ns);
-        let after = self.reference.rate(window_ns)?.ln();
-        Ok(rate.map(|rate| rate.ln() - f64::midpoint(before, after)))
+        let after = self.reference.rate(window_ns)?.max(LEAST_PER_S).ln();
+        // A block without a task has no logarithm, and JSON no infinity.
+        Ok(rate.map(|rate| rate.max(LEAST_PER_S).ln() - f64::midpoint(before, after)))
     }
 }
 
