@@ -4,6 +4,8 @@ use super::{Arm, Decide, NEAR_RIVAL, mechanism};
 
 /// Blocks of a round at most.
 const MOST_TURNS: usize = 6;
+/// Blocks of a round at least, as far as there are candidates.
+const LEAST_TURNS: usize = 4;
 /// A block may take this part of the budget.
 const BUDGET_PART: f64 = 16.0;
 /// What a start takes where none was seen.
@@ -143,11 +145,12 @@ impl<'a> Agenda<'a> {
         let least = worth.first().map_or(0.0, |(worth, _)| worth / 50.0);
         let mut chosen: Vec<usize> =
             worth.iter().filter(|(worth, _)| *worth >= least).take(MOST_TURNS).map(|(_, arm)| *arm).collect();
-        // A block alone has no partner in its round.
-        if let [alone] = chosen.as_slice() {
-            let partner = worth.iter().map(|(_, arm)| *arm).find(|arm| arm != alone);
-            let any = || (0..self.decide.arms.len()).find(|arm| arm != alone && self.decide.arms[*arm].blocks > 0 && !self.decide.arms[*arm].is_out);
-            chosen.extend(partner.or_else(any));
+        // What rounds share is known from several blocks: few of them would hang an engine's level on one another's.
+        let others = worth.iter().map(|(_, arm)| *arm).filter(|arm| self.decide.arms[*arm].blocks > 0);
+        for arm in others {
+            if chosen.len() < LEAST_TURNS && !chosen.contains(&arm) {
+                chosen.push(arm);
+            }
         }
         chosen
     }

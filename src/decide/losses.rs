@@ -76,7 +76,7 @@ const SLAB_SHARE: f64 = 0.2;
 /// The losses of the arms of one posterior, in its order.
 #[derive(Clone, Debug)]
 pub(super) struct Losses {
-    /// The loss that each arm has at most, with [`CONFIDENCE`]: `ln(best / arm)`. This is what is stated.
+    /// The loss that each arm has at most, with [`CONFIDENCE`]: `ln(best / arm)`.
     pub bound: Vec<f64>,
     /// The same where arms near the top are taken for equals as far as their blocks allow it: by this a race stops. The
     /// best of many equals is always some noise above each of them, so that `bound` needs long to fall.
@@ -131,6 +131,12 @@ impl Losses {
             losses.chance.push(within as f64 / DRAWS as f64);
         }
         losses
+    }
+
+    /// What an arm may cost, as it is printed: between the two bounds. In simulated sessions the wider one holds in
+    /// 99.5 %, the pooled one in too few.
+    pub(super) fn stated(&self, arm: usize) -> f64 {
+        0.3 * self.bound[arm] + 0.7 * self.pooled_bound[arm]
     }
 
     /// The draws, with those arms drawn together that may be equals: an empirical Bayes shrinkage to their weighted mean

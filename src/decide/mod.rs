@@ -51,6 +51,15 @@ const NEAR_RIVAL: f64 = 0.5;
 const NEAR_LEAST: f64 = 0.03;
 /// A simpler candidate with this chance to be good enough is worth waiting for.
 const WORTH_A_CHANCE: f64 = 0.15;
+/// What is good enough may cost at most this part of the tolerance, pooled: looks vary.
+const QUALIFIED: f64 = 0.9;
+/// No bound is stated below this (logarithm): what lives of all sorts differ by is not seen in a few of them.
+const LEAST_LOSS: f64 = 0.02;
+/// Lives that a candidate needs before it is taken for good enough: one may be lucky.
+const ENOUGH_LIVES: usize = 2;
+/// A library's default that was not measured is considered where its tasks take no longer than so many times those of
+/// the engine's first size: beyond, it only queues, and its blocks are expensive.
+const DEFAULT_LATENCY: f64 = 3.0;
 /// A bound of at most so many tolerances is `likely`, beyond it is `rough`.
 const LIKELY: f64 = 3.0;
 
@@ -346,7 +355,7 @@ impl Decide {
         }
         self.rounds += 1;
         let before = self.view.take();
-        self.before = before.map(|view| (view.arms[view.named], view.losses.bound[view.named], view.is_qualified));
+        self.before = before.map(|view| (view.arms[view.named], view.losses.stated(view.named), view.is_qualified));
         self.view = self.see();
         if self.view.as_ref().is_some_and(|view| view.is_qualified) && self.qualified_ns.is_none() {
             self.qualified_ns = Some(elapsed_ns);
@@ -361,14 +370,14 @@ impl Decide {
         let named = view.arms[view.named];
         // One unlucky look does not make a bound small.
         let before = self.before.filter(|(arm, ..)| *arm == named).map_or(0.0, |(_, bound, _)| bound);
-        let bound = view.losses.bound[view.named].max(before);
+        let bound = view.losses.stated(view.named).max(before).max(LEAST_LOSS);
         let rough = (LIKELY * self.rules.tolerance).ln_1p() + 1e-4;
         let measured = (0..view.arms.len()).filter(|place| self.arms[view.arms[*place]].blocks > 0);
         let standings = measured.filter_map(|place| {
             let (low, high) = view.losses.between(place, view.named);
             Some(Standing {
                 candidate: self.arms[view.arms[place]].entered?,
-                loss: view.losses.bound[place],
+                loss: view.losses.stated(place),
                 chance: view.losses.chance[place],
                 ratio: view.posterior.mean[place] - view.posterior.mean[view.named],
                 low,
@@ -441,6 +450,12 @@ impl Decide {
         self.entered.len() - 1
     }
 
+    /// How many lives of an arm were measured.
+    fn lives_of(&self, arm: usize) -> usize {
+        let Some(candidate) = self.arms[arm].entered else { return 0 };
+        self.lives.range((candidate, 0)..=(candidate, u32::MAX)).count()
+    }
+
     /// The next block of an arm: in a new life where it has none, or where the present one has given what it can.
     fn turn(&mut self, arm: usize) -> Turn {
         let candidate = self.entered(arm);
@@ -459,7 +474,7 @@ impl Decide {
         let block_ns = self.arms[arm].took.0;
         let Some(start_ns) = self.starts_ns[self.arms[arm].entry].filter(|_| block_ns > 0.0) else { return 2 };
         let ratio = (self.noise.sigma / self.noise.tau).powi(2);
-        (start_ns / block_ns * ratio).sqrt().round().clamp(2.0, 12.0) as u32
+        (start_ns / block_ns * ratio).sqrt().round().clamp(2.0, 8.0) as u32
     }
 
     /// What is known of a task alone: of the smallest candidate that ran.
@@ -488,11 +503,15 @@ impl Decide {
         };
         let best = self.best_of(entry);
         let near = best.map(|arm| grid::neighbours(&plan, self.arms[arm].candidate.sizes)).unwrap_or_default();
-        for sizes in [first, plan.default_sizes].iter().chain(&near).filter(|sizes| allowed.contains(sizes)) {
+        let setting = self.setting();
+        let latency_ns = |sizes: Sizes| mechanism::latency_ns(&plan, sizes, task, &setting);
+        let is_near = latency_ns(plan.default_sizes) <= DEFAULT_LATENCY * latency_ns(first);
+        let default = if is_near { plan.default_sizes } else { first };
+        for sizes in [first, default].iter().chain(&near).filter(|sizes| allowed.contains(sizes)) {
             self.arm(entry, *sizes);
         }
         // Of these, and in this order: so a record that is read again gives the same, whatever the session asked for.
-        let wanted: Vec<Sizes> = [first, plan.default_sizes].into_iter().chain(near).collect();
+        let wanted: Vec<Sizes> = [first, default].into_iter().chain(near).collect();
         let mut arms: Vec<usize> = (0..self.arms.len()).filter(|arm| self.arms[*arm].entry == entry).collect();
         arms.retain(|arm| {
             let Arm { is_out, blocks, candidate, .. } = &self.arms[*arm];
@@ -592,7 +611,8 @@ impl Decide {
         let is_qualified = |place: usize| {
             !has_rival_of_one_block(place)
                 && self.arms[arms[place]].blocks >= ENOUGH_BLOCKS
-                && losses.pooled_bound[place] <= self.tolerance()
+                && self.lives_of(arms[place]) >= ENOUGH_LIVES
+                && losses.pooled_bound[place] <= QUALIFIED * self.tolerance()
                 && is_settled(place)
         };
         let qualified = simplest(&mut measured.iter().copied().filter(|place| is_qualified(*place)));

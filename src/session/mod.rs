@@ -250,7 +250,7 @@ impl Stage<'_> {
             Err(Fault::Interrupted) => return Ok((Ending::Interrupted, nursery.guard)),
             Err(Fault::Failed(failed)) => return Err(SessionError::Prepare(failed)),
         };
-        let rules = rules(session, prepared.usable_cores);
+        let rules = rules(session);
         let is_equal_work =
             session.workload.steps.iter().all(|step| step.cpu().is_none_or(|cpu| cpu.time_ns.is_none()));
         record.calibration.usable_cores = Some(prepared.usable_cores);
@@ -271,7 +271,7 @@ impl Stage<'_> {
 }
 
 /// What the races of a session have in common.
-fn rules(session: &Session, usable_cores: f64) -> Rules {
+fn rules(session: &Session) -> Rules {
     let (settings, workload) = (&session.settings, &session.workload);
     Rules {
         tolerance: workload.objective.tolerance(),
@@ -280,9 +280,12 @@ fn rules(session: &Session, usable_cores: f64) -> Rules {
         seed: settings.seed,
         // Memory hardly varies within a life.
         is_renewed: workload.objective.goal == Goal::Memory,
-        cores: usable_cores,
+        // Those that are measured are fewer while others run: an expectation that takes one of two cores for all there is
+        // would be wrong for as long as it matters. Blocks tell what can be had.
+        cores: session.host.cpu_quota.as_ref().map_or(f64::INFINITY, |quota| quota.cores).min(f64::from(session.host.usable_cpus())),
         has_lock: false,
-        is_async: workload.steps.iter().all(Step::has_async_form),
+        // Computation keeps a loop busy, and lets waits overlap all the same.
+        is_async: workload.steps.iter().all(|step| step.has_async_form() || step.cpu().is_some()),
         is_throughput: workload.objective.goal == Goal::Throughput,
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::course::{self, Course};
-use super::hands::{Ask, Born, Farewell, Hands, Taken};
+use super::hands::{Ask, Beginning, Born, Farewell, Hands, Taken};
 use super::link::Fault;
 use super::relay::{self, Runner};
 use super::saving::Saver;
@@ -99,7 +99,7 @@ pub fn run(simulation: &Simulation, engines: &mut dyn Engines) -> Record {
     let rules_of_course = course::Rules { pace: pace(&session), references: Default::default(), calls: 0, lost_ns: 0 };
     let (mut saver, mut nobody) = (Saver::new(None), Nobody);
     let mut course = Course::new(&mut hands, &mut nobody, &mut record, &mut saver, rules_of_course);
-    let terms = relay::Terms { rules: rules(&session, simulation.usable_cores), is_equal_work: false };
+    let terms = relay::Terms { rules: rules(&session), is_equal_work: false };
     let ending = relay::run(&mut course, &runners, &terms);
     record.ending = ending;
     record.elapsed_ns = hands.now_ns;
@@ -136,12 +136,12 @@ impl Hands for Computed<'_> {
         Moment { at_ns: self.now_ns, ..Moment::default() }
     }
 
-    fn start(&mut self, slot: usize, candidate: &Candidate, _iterations: Option<&[u64]>) -> Result<Born, Fault> {
+    fn start(&mut self, slot: usize, candidate: &Candidate, _iterations: Option<&[u64]>, _beginning: Beginning) -> Result<Born, Fault> {
         let Started { ready_ns, first_task_ns } = self.engines.start(slot, candidate, self.now_ns);
         self.now_ns += ready_ns;
         self.agents.insert(slot, candidate.clone());
         let gil = self.has_lock.then_some(true);
-        Ok(Born { boot_ns: 0, ready: Ready { startup_ns: ready_ns, first_task_ns, pids: Vec::new(), gil } })
+        Ok(Born { boot_ns: 0, beginning: Beginning::Cold, ready: Ready { startup_ns: ready_ns, first_task_ns, pids: Vec::new(), gil } })
     }
 
     fn block(&mut self, slot: usize, ask: Ask) -> Result<Taken, Fault> {

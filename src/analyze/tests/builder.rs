@@ -211,7 +211,7 @@ fn race(record: &Record, runtime: &str, own: &[Candidate], first_candidate: u32)
             is_renewed: false,
             cores: record.calibration.usable_cores.unwrap_or(2.0),
             has_lock: record.calibration.runtime(runtime).is_some_and(|it| it.hello.gil == Some(true)),
-            is_async: record.workload.steps.iter().all(Step::has_async_form),
+            is_async: record.workload.steps.iter().all(|step| step.has_async_form() || step.cpu().is_some()),
             is_throughput: record.workload.objective.goal == Goal::Throughput,
         },
         entries: engines.into_iter().map(entry).collect(),
