@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import heapq
 import itertools
 import random
 import threading
@@ -71,6 +72,57 @@ def simulate(settings: Settings, task_ns: int, pause_ns: int = 0) -> Dict[str, A
     return block
 
 
+TASK_NS = 2_000_000
+
+
+def cores_shown(slots: int, stops_at_the_end: bool = False, turns: Optional[int] = None) -> float:
+    """The cores that windows of two turns show of tasks that share two cores evenly, each as long as `TASK_NS` or half.
+
+    That is their mean throughput, times the computation of a task. No slot `stops_at_the_end` of the window, as the
+    sampler has it; a limit may allow so many `turns` of tasks.
+    """
+    generator, turn_ns, blocks = random.Random(slots), TASK_NS * max(slots, 2) // 2, max(2048 // slots, 60)
+    shown = 0.0
+    for block in range(blocks):
+        arrival = Window(2 * turn_ns, int((1 + block * 0.618_033_988_749_895 % 1) * turn_ns))
+        most = None if turns is None else turns * slots
+        sampler = Sampler(settings(arrival, slots)._replace(most_tasks=most), GO_NS)
+        now = float(GO_NS)
+        #: The computation that each core has done for each task of those in flight, and at which each task ends.
+        running: List[Tuple[float, int, int]] = []
+        done, idle = 0.0, list(range(slots))
+        while True:
+            for slot in idle:
+                is_over = stops_at_the_end and sampler._window is not None and now >= sampler._window[1]
+                if not is_over and sampler.next() is not None:
+                    sampler.lane(slot).begun_at(int(now))
+                    heapq.heappush(running, (done + generator.uniform(0.5, 1.5) * TASK_NS, slot, int(now)))
+            if not running:
+                break
+            sharing = max(len(running) / 2, 1.0)
+            ends_at, slot, begin_ns = heapq.heappop(running)
+            now += (ends_at - done) * sharing
+            done, idle = ends_at, [slot]
+            sampler.lane(slot).end(0, begin_ns, begin_ns, int(now), DONE)
+        shown += throughput_per_s(finish(sampler)) * TASK_NS / 1e9
+    return shown / blocks
+
+
+class Sharing(unittest.TestCase):
+    def test_tasks_that_share_cores_show_as_many_as_there_are(self) -> None:
+        for slots in (2, 4, 16, 64):
+            self.assertAlmostEqual(cores_shown(slots) / 2, 1, delta=0.01, msg=f"{slots} in flight")
+
+    def test_straddlers_that_end_under_a_falling_load_count_too_much(self) -> None:
+        for slots in (8, 16, 64):
+            self.assertGreater(cores_shown(slots, stops_at_the_end=True) / 2, 1.015, f"{slots} in flight")
+
+    def test_a_window_that_a_limit_cuts_holds_no_straddler_that_ended_under_a_falling_load(self) -> None:
+        # Cut where the last task begins, it would show 1.018 and 1.020 times the cores.
+        for slots in (16, 64):
+            self.assertAlmostEqual(cores_shown(slots, turns=4) / 2, 1, delta=0.01, msg=f"{slots} in flight")
+
+
 class Throughput(unittest.TestCase):
     def setUp(self) -> None:
         self.random = random.Random(11)
@@ -126,6 +178,15 @@ class Windows(unittest.TestCase):
         sampler.lane(0).end(0, GO_NS, GO_NS, GO_NS + 120, DONE)
         self.assertIsNotNone(sampler.next(), "slot 1 still straddles the end")
         sampler.lane(1).end(1, GO_NS, GO_NS + 10, GO_NS + 400, DONE)
+        self.assertIsNone(sampler.next())
+
+    def test_dispatch_goes_on_until_the_last_straddler_ended_however_long_tasks_are(self) -> None:
+        sampler = Sampler(settings(Window(1_000_000), 2), GO_NS)
+        sampler.lane(0).begun_at(GO_NS)
+        sampler.lane(1).begun_at(GO_NS)
+        sampler.lane(0).end(0, GO_NS, GO_NS, GO_NS + 500_000_000, DONE)
+        self.assertIsNotNone(sampler.next(), "slot 1 still straddles the end")
+        sampler.lane(1).end(1, GO_NS, GO_NS, GO_NS + 900_000_000, DONE)
         self.assertIsNone(sampler.next())
 
     def test_a_slot_without_work_does_not_hold_the_block_for_ever(self) -> None:

@@ -1,6 +1,7 @@
 //! The sampler under simulated time: tasks with known times, no clock.
 
 use proptest::prelude::*;
+use rand::SeedableRng as _;
 
 use super::*;
 
@@ -84,6 +85,86 @@ fn share_of_server(slots: u32, task_ns: u64, windows: u64, first: f64) -> f64 {
 fn what_begins_together_and_is_served_in_turn_counts_too_much_until_it_has_ended() {
     let early = share_of_server(64, 1_000_000, 2, 0.0);
     assert!(early > 1.03, "{early}");
+}
+
+/// How a block ends that [`simulate_sharing`] runs.
+#[derive(Clone, Copy, PartialEq)]
+enum End {
+    /// When the sampler says so.
+    Straddlers,
+    /// No slot begins a task after the window, which is what the sampler must not do.
+    Window,
+    /// When so many turns of tasks are begun.
+    Turns(u64),
+}
+
+/// Runs slots whose tasks share two cores evenly, each of half to one and a half times `TASK_NS` of computation.
+fn simulate_sharing(slots: u32, seed: u64, end: End) -> Block {
+    let turn_ns = TASK_NS * f64::from(slots).max(2.0) / 2.0;
+    let ramp_ns = ((1.0 + (seed as f64 * 0.618_033_988_749_894_9).fract()) * turn_ns) as u64;
+    let window = Arrival::Window { window_ns: 2 * turn_ns as u64, ramp_ns };
+    let most_tasks = if let End::Turns(turns) = end { Some(turns * u64::from(slots)) } else { None };
+    let sampler = Sampler::new(Settings { most_tasks, ..settings(window, slots) }, GO_NS);
+    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    // What each task in flight has begun at, and still needs.
+    let mut running: Vec<Option<(u64, f64)>> = vec![None; slots as usize];
+    let mut now = GO_NS as f64;
+    loop {
+        for (slot, task) in (0..).zip(&mut running) {
+            let is_over = end == End::Window && sampler.window().is_some_and(|(_, end_ns)| now as u64 >= end_ns);
+            if task.is_none() && !is_over && sampler.next().is_some() {
+                sampler.begun_at(Lane::own(slot), now as u64);
+                *task = Some((now as u64, random.random_range(0.5..1.5) * TASK_NS));
+            }
+        }
+        let Some(next_ns) = running.iter().flatten().map(|task| task.1).min_by(f64::total_cmp) else { break };
+        now += next_ns * (running.iter().flatten().count() as f64 / 2.0).max(1.0);
+        for (slot, task) in (0..).zip(&mut running) {
+            if let Some((begin_ns, left_ns)) = task {
+                *left_ns -= next_ns;
+                if *left_ns <= 0.0 {
+                    sampler.ended_at(Lane::own(slot), *begin_ns, *begin_ns, now as u64, Ok(1));
+                    *task = None;
+                }
+            }
+        }
+    }
+    sampler.finish(3, BlockKind::Timed, Usage::default()).expect("no failure")
+}
+
+const TASK_NS: f64 = 2e6;
+
+/// The cores that blocks of shared cores show: their mean throughput, times the computation of a task.
+fn cores_shown(slots: u32, end: End) -> f64 {
+    // As many tasks of many slots as of few.
+    let blocks = u64::from(4096 / slots).max(100);
+    let rate = |seed| simulate_sharing(slots, seed, end).throughput_per_s();
+    (0..blocks).map(rate).sum::<f64>() / blocks as f64 * TASK_NS / 1e9
+}
+
+#[test]
+fn tasks_that_share_cores_show_as_many_as_there_are() {
+    for slots in [2, 4, 16, 64] {
+        let cores = cores_shown(slots, End::Straddlers);
+        assert!((cores / 2.0 - 1.0).abs() < 0.01, "{slots} in flight: {cores}");
+    }
+}
+
+#[test]
+fn straddlers_that_end_under_a_falling_load_count_too_much() {
+    for slots in [8, 16, 64] {
+        let cores = cores_shown(slots, End::Window);
+        assert!(cores / 2.0 > 1.015, "{slots} in flight: {cores}");
+    }
+}
+
+#[test]
+fn a_window_that_a_limit_cuts_holds_no_straddler_that_ended_under_a_falling_load() {
+    // Cut where the last task begins, it would show 1.02 times the cores.
+    for slots in [16, 64] {
+        let cores = cores_shown(slots, End::Turns(4));
+        assert!((cores / 2.0 - 1.0).abs() < 0.01, "{slots} in flight: {cores}");
+    }
 }
 
 proptest! {
@@ -186,6 +267,18 @@ fn dispatch_goes_on_until_each_slot_ended_a_task_after_the_window() {
     sampler.ended_at(Lane::own(0), GO_NS, GO_NS, GO_NS + 120, Ok(0));
     assert!(sampler.next().is_some(), "slot 1 still straddles the end");
     sampler.ended_at(Lane::own(1), GO_NS, GO_NS + 10, GO_NS + 400, Ok(0));
+    assert!(sampler.next().is_none());
+}
+
+#[test]
+fn dispatch_goes_on_until_the_last_straddler_ended_however_long_tasks_are() {
+    let window = Arrival::Window { window_ns: 1_000_000, ramp_ns: 0 };
+    let sampler = Sampler::new(settings(window, 2), GO_NS);
+    sampler.begun_at(Lane::own(0), GO_NS);
+    sampler.begun_at(Lane::own(1), GO_NS);
+    sampler.ended_at(Lane::own(0), GO_NS, GO_NS, GO_NS + 500_000_000, Ok(0));
+    assert!(sampler.next().is_some(), "slot 1 still straddles the end");
+    sampler.ended_at(Lane::own(1), GO_NS, GO_NS, GO_NS + 900_000_000, Ok(0));
     assert!(sampler.next().is_none());
 }
 
