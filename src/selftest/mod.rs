@@ -13,7 +13,8 @@
 //!   same task: code that misses caches and branches shares a core's threads less well than the native loop does.
 //! - `lock` and `little`: not `InterpreterPoolExecutor`, as interpreters share no lock.
 //! - `utilisation` and `cpu-wait`: tasks compute longer, since what an interpreter spends on each of them must be
-//!   little beside that.
+//!   little beside that. (Not where `utilisation` holds the cores that a window shows against those that are used, by
+//!   one and the same CPU time a task.)
 //! - `gil-share`: only where a global interpreter lock is in force.
 //! - `amdahl`: the rest runs on pools that scale, so not on threads under the lock; and tasks take 2 ms and not
 //!   0.5 ms, since to hand one to another process costs an interpreter some 100 us.
