@@ -8,8 +8,8 @@ use crate::model::{CORES, Task};
 /// The runtime of the simulated interpreter.
 pub(crate) const PYTHON: &str = "python3.11";
 
-/// Tasks as long as this, in microseconds, are not handed over in chunks.
-const LONG_FOR_CHUNKS: f64 = 2000.0;
+/// A chunk takes no longer than this, in microseconds.
+const LONGEST_CHUNK: f64 = 32_000.0;
 
 /// The entries of a runtime for this task.
 pub(crate) fn entries(runtime: &str, task: &Task) -> Vec<Entry> {
@@ -34,6 +34,10 @@ fn ladder(largest: u32, also: u32) -> Vec<u32> {
     sizes
 }
 
+fn chunks(most: u32) -> Vec<u32> {
+    [1, 4, 16, 64].into_iter().filter(|size| *size <= most.max(1)).collect()
+}
+
 fn entry(runtime: &str, engine: Engine, task: &Task) -> Entry {
     let axes = engine.axes();
     let allowed = task.max_in_flight;
@@ -45,7 +49,7 @@ fn entry(runtime: &str, engine: Engine, task: &Task) -> Entry {
     }
     .min(allowed);
     let most_workers = if engine == Engine::TokioMultiThread { allowed.min(2 * CORES) } else { allowed };
-    let most_in_chunk = if task.alone() >= LONG_FOR_CHUNKS { 1 } else { 64.min(allowed) };
+    let most_in_chunk = allowed.min((LONGEST_CHUNK / task.alone()) as u32);
     Entry {
         runtime: runtime.to_owned(),
         engine,
@@ -57,7 +61,7 @@ fn entry(runtime: &str, engine: Engine, task: &Task) -> Entry {
         },
         in_flight: if axes.in_flight { ladder(allowed, 1) } else { Vec::new() },
         workers: if axes.workers { ladder(most_workers, default_workers) } else { Vec::new() },
-        chunk: if axes.chunk { ladder(most_in_chunk, 1) } else { Vec::new() },
+        chunk: if axes.chunk { chunks(most_in_chunk) } else { Vec::new() },
     }
 }
 

@@ -111,7 +111,7 @@ pub enum Engine {
     /// `asyncio` tasks on uvloop.
     #[serde(rename = "uvloop")]
     Uvloop,
-    /// `concurrent.futures.ProcessPoolExecutor`.
+    /// `concurrent.futures.ProcessPoolExecutor`: `submit`, or `map` over a batch; chunks as `map(chunksize=)` makes them.
     #[serde(rename = "ProcessPoolExecutor")]
     ProcessPoolExecutor,
     /// `multiprocessing.Pool`: `imap_unordered`, or `map` over a batch.
@@ -301,7 +301,7 @@ impl Engine {
             | Engine::AsyncioThreads
             | Engine::AsyncioProcesses => (true, true),
         };
-        Axes { workers, in_flight, chunk: matches!(self, Engine::MultiprocessingPool) }
+        Axes { workers, in_flight, chunk: matches!(self, Engine::ProcessPoolExecutor | Engine::MultiprocessingPool) }
     }
 
     /// Whether its worker processes can begin in several ways: see [`StartMethod`].

@@ -11,8 +11,9 @@ use crate::workload::{Goal, Step, Workload};
 const PYTHON: &str = "python";
 /// The largest number of tasks in a chunk.
 const MOST_IN_CHUNK: u32 = 64;
-/// Tasks as long as this gain less than a margin by being handed over in chunks.
-const LONG_FOR_CHUNKS_NS: f64 = 2_000_000.0;
+/// A chunk takes no longer than this, as far as is known: several of them are under way for each worker, a block lasts
+/// as long as they do, and what handing over costs a task is little beside a chunk of a few milliseconds.
+const LONGEST_CHUNK_NS: f64 = 32_000_000.0;
 
 /// Plans a session of this workload on this host, for these runtimes.
 ///
@@ -196,8 +197,8 @@ impl Context<'_> {
         let allowed = caps::of_workload(self.workload.load).largest;
         // How long the user's own code takes is not known.
         let is_known = self.workload.steps.iter().all(|step| step.python().is_none());
-        let is_long = is_known && foresee::nominal_task_ns(self.workload) >= LONG_FOR_CHUNKS_NS;
-        ladder::geometric(if is_long { 1 } else { MOST_IN_CHUNK.min(allowed) }, 1)
+        let short = (LONGEST_CHUNK_NS / foresee::nominal_task_ns(self.workload)) as u32;
+        ladder::coarse(MOST_IN_CHUNK.min(allowed).min(if is_known { short } else { MOST_IN_CHUNK }))
     }
 
     /// The ladder of one axis; empty when no size that was asked for is possible.

@@ -13,6 +13,11 @@ pub(super) fn geometric(largest: u32, also: u32) -> Vec<u32> {
     sizes
 }
 
+/// The sizes 1, 4, 16, .. up to `largest`.
+pub(super) fn coarse(largest: u32) -> Vec<u32> {
+    std::iter::successors(Some(1_u32), |size| size.checked_mul(4)).take_while(|size| *size <= largest.max(1)).collect()
+}
+
 /// Sizes that the user asked for, ascending, each once: those that are possible, and the others with the
 /// reason.
 pub(super) fn asked(sizes: &[u32], cap: &Cap) -> (Vec<u32>, Vec<(u32, String)>) {
@@ -50,6 +55,9 @@ mod tests {
         assert_eq!(geometric(64, 2), [1, 2, 4, 8, 16, 32, 64]);
         assert_eq!(geometric(12, 3), [1, 2, 3, 4, 8, 12]);
         assert_eq!(geometric(0, 0), [1]);
+        assert_eq!(coarse(64), [1, 4, 16, 64]);
+        assert_eq!(coarse(63), [1, 4, 16]);
+        assert_eq!(coarse(0), [1]);
         assert_eq!(*geometric(u32::MAX, 1).last().expect("never empty"), u32::MAX);
     }
 

@@ -384,16 +384,23 @@ fn a_cpython_is_planned_by_what_it_says_of_itself() {
     assert_eq!(of(Engine::ThreadPoolExecutor).default_sizes.workers, Some(7));
     let pool = of(Engine::MultiprocessingPool);
     assert_eq!((pool.start_method, pool.default_sizes.workers), (Some(StartMethod::Fork), Some(3)));
-    assert_eq!((pool.default_sizes.chunk, &pool.chunk[..]), (Some(1), &[1, 2, 4, 8, 16, 32, 64][..]));
+    assert_eq!((pool.default_sizes.chunk, &pool.chunk[..]), (Some(1), &[1, 4, 16][..]));
+    assert_eq!(of(Engine::ProcessPoolExecutor).chunk, pool.chunk);
     assert_eq!(of(Engine::Thread).start_method, None);
 }
 
 #[test]
 fn chunks_are_searched_where_they_may_matter() {
-    let only = Settings { engines: vec![Engine::MultiprocessingPool], ..settings() };
-    let chunks = |step: Step| plan(&workload(vec![step]), &only, &facts(), &[cpython()]).entries[0].chunk.clone();
-    assert_eq!(chunks(Step::Cpu(CPU)), [1]);
-    assert_eq!(chunks(own_code(true, false)).len(), 7, "how long it takes is not known");
+    for engine in [Engine::ProcessPoolExecutor, Engine::MultiprocessingPool] {
+        let only = Settings { engines: vec![engine], ..settings() };
+        let chunks = |step: Step| plan(&workload(vec![step]), &only, &facts(), &[cpython()]).entries[0].chunk.clone();
+        let wait = |time_ns| chunks(Step::Wait { time: fixed(time_ns) });
+        assert_eq!(wait(100_000), [1, 4, 16, 64]);
+        assert_eq!(wait(2_000_000), [1, 4, 16]);
+        assert_eq!(wait(8_000_000), [1, 4]);
+        assert_eq!(wait(20_000_000), [1]);
+        assert_eq!(chunks(own_code(true, false)), [1, 4, 16, 64], "how long it takes is not known");
+    }
 }
 
 #[test]

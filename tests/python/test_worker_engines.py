@@ -10,14 +10,18 @@ import sys
 import threading
 import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
 
 import support
-from conbench_agent import steps
+from conbench_agent import steps, worker
+from conbench_agent.engines.executors import ExecutorEngine
 from conbench_agent.engines.processes import Crew
+from conbench_agent.meter import Usage
 from conbench_agent.protocol import Job
+from conbench_agent.sampler import Sampler, Settings, Window
 from conbench_agent.user.values import digest
 from support import AgentProcess
 from user_support import FIXTURES
@@ -52,10 +56,11 @@ def python(function: str, **fields: Any) -> Dict[str, Any]:
 THREADS = [Case("ThreadPoolExecutor", {"workers": 3}), Case("Thread", {"in_flight": 3})]
 METHODS = ["fork", "spawn", "forkserver"]
 EXECUTORS = [Case("ProcessPoolExecutor", {"workers": 2}, method) for method in METHODS]
+CHUNKS = [Case("ProcessPoolExecutor", {"workers": 2, "chunk": 3}, method) for method in METHODS[:2]]
 POOLS = [Case("multiprocessing.Pool", {"workers": 2, "chunk": 3}, method) for method in METHODS]
 PROCESSES = [Case("Process", {"in_flight": 2}, method) for method in METHODS]
 INTERPRETERS = [Case("InterpreterPoolExecutor", {"workers": 2})] if sys.version_info >= (3, 14) else []
-EVERY = [*THREADS, *EXECUTORS, *POOLS, *PROCESSES, *INTERPRETERS]
+EVERY = [*THREADS, *EXECUTORS, *CHUNKS, *POOLS, *PROCESSES, *INTERPRETERS]
 
 
 def of_session(agent: int) -> Set[int]:
@@ -73,7 +78,7 @@ def of_session(agent: int) -> Set[int]:
 class WorkerCase(unittest.TestCase):
     def each(self, cases: List[Case], check: Callable[[Case], None]) -> None:
         for case in cases:
-            with self.subTest(engine=case.engine, start_method=case.start_method):
+            with self.subTest(engine=case.engine, start_method=case.start_method, **case.sizes):
                 check(case)
 
     def check_nothing_survives(self, agent: int) -> None:
@@ -179,6 +184,37 @@ class Course(WorkerCase):
         self.each(EVERY, check)
 
 
+class Recording(ThreadPoolExecutor):
+    """Notes how many tasks each call holds."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.held: List[int] = []
+
+    def submit(self, call: Any, /, *arguments: Any, **named: Any) -> Any:
+        self.held.append(len(arguments[0]) if call is worker.run_chunk else 1)
+        return super().submit(call, *arguments, **named)
+
+
+class Chunks(unittest.TestCase):
+    def test_a_call_holds_a_chunk_and_what_is_left_at_the_end(self) -> None:
+        job = Job.parse(json.dumps(support.job([CPU], engine="ProcessPoolExecutor")))
+        task = steps.build(job, steps.Place.agent())
+        mine = worker._worker
+        self.addCleanup(setattr, worker, "_worker", mine)
+        worker._worker = worker._Worker(task)
+        for chunk, held in (1, [1] * 7), (3, [3, 3, 1]), (64, [7]):
+            with self.subTest(chunk=chunk), Recording() as executor:
+                engine = ExecutorEngine(executor, task, 1, chunk)
+                settings = Settings(Window(10**12), 5, 1, 1, 10**12, most_tasks=7, keep=20)
+                sampler = Sampler(settings, time.monotonic_ns())
+                engine.run(sampler)
+                block = sampler.finish(1, "timed", Usage())
+                expected = sum(sum(task.reference(index)) for index in range(5, 12))
+                self.assertEqual((block["tasks"], block["checksum"]), (7, expected % 2**64))
+                self.assertEqual(executor.held, held)
+
+
 class Failures(WorkerCase):
     def fails(self, case: Case, step: Dict[str, Any], **fields: Any) -> Dict[str, Any]:
         """The failure of a job, or else of its first block; nothing survives it."""
@@ -253,7 +289,7 @@ class Failures(WorkerCase):
                 self.assertEqual(one.end(), 1)
                 self.check_nothing_survives(one.process.pid)
 
-        self.each([*EXECUTORS, *POOLS, *PROCESSES], check)
+        self.each([*EXECUTORS, *CHUNKS[:1], *POOLS, *PROCESSES], check)
 
     def test_an_idle_worker_that_was_killed_is_found_in_the_next_block(self) -> None:
         def check(case: Case) -> None:
@@ -265,10 +301,10 @@ class Failures(WorkerCase):
                 self.assertEqual((failed["kind"], "SIGKILL" in failed["message"]), ("worker", True), failed)
                 self.assertEqual(one.end(), 1)
 
-        self.each([*EXECUTORS[:1], *POOLS[:1]], check)
+        self.each([*EXECUTORS[:1], *CHUNKS[:1], *POOLS[:1]], check)
 
     def test_what_cannot_cross_is_named(self) -> None:
-        cases = [*EXECUTORS[:1], *POOLS[:1], *PROCESSES[:1], *INTERPRETERS]
+        cases = [*EXECUTORS[:1], *CHUNKS[:1], *POOLS[:1], *PROCESSES[:1], *INTERPRETERS]
 
         def check(case: Case) -> None:
             failed = self.fails(case, python("unpicklable:task", items={"named": "unpicklable:items"}))
@@ -288,7 +324,7 @@ class Failures(WorkerCase):
             self.assertEqual(failed["kind"], "task")
             self.assertIn("cannot hand back", failed["message"])
 
-        self.each([*EXECUTORS[:1], *POOLS[:1], *PROCESSES[:1], *INTERPRETERS], check)
+        self.each([*EXECUTORS[:1], *CHUNKS[:1], *POOLS[:1], *PROCESSES[:1], *INTERPRETERS], check)
 
     def test_a_worker_that_cannot_be_made_says_why(self) -> None:
         def check(case: Case) -> None:

@@ -8,7 +8,7 @@ the reason.
 from __future__ import annotations
 
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Sequence, Tuple, Union, cast
+from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
 
 from . import steps
 from .meter import Usage, usage
@@ -127,6 +127,11 @@ def run_item(item: Tuple[int, object]) -> RanItem:
     """Runs a task, for whoever maps over (index, given)."""
     index, given = item
     return index, run(index, given)
+
+
+def run_chunk(items: List[Tuple[int, object]]) -> List[RanItem]:
+    """Runs a chunk of tasks, as a pool's `map` lets a worker run one: what it hands back crosses in one message."""
+    return [run_item(item) for item in items]
 
 
 def run_segment(number: int, index: int, given: object, with_payload: bool) -> Ran:

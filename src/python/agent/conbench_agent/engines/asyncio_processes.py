@@ -28,7 +28,7 @@ class WithProcesses(AsyncioTasks):
             # Any call starts the workers: under `fork` all of them, else the first.
             self._pool.executor.submit(int).result()
         except Exception as error:
-            raise self._pool.failure(0, error) from error
+            raise self._pool.failure([0], error) from error
         super().__init__(task, job.candidate.sizes.concurrency)
         self._perform = task.tolerant(self._in_segments)
 
@@ -82,5 +82,5 @@ class WithProcesses(AsyncioTasks):
                 self._pool.executor, worker.run_segment, number, index, handed, carries_payload
             )
         except Exception as error:
-            raise self._pool.failure(index, error) from error
+            raise self._pool.failure([index], error) from error
         return checksum, cast(Result, handed_back)

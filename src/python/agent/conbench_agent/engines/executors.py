@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from concurrent.futures import Executor, Future
 from functools import partial
+from itertools import islice
 from queue import SimpleQueue
 from time import monotonic_ns
-from typing import Callable, Iterator, List, Tuple
+from typing import Any, Callable, Iterable, Iterator, List, Tuple
 
 from .. import worker
 from ..protocol import Failure
@@ -35,14 +36,15 @@ class ExecutorEngine(Engine):
     """Submits tasks to an executor whose workers were started by `worker.start`."""
 
     crosses = True
-    #: Tasks kept submitted under a closed load, for each worker.
+    #: Calls kept submitted under a closed load, for each worker: tasks, or chunks of them.
     outstanding_per_worker = 2
 
-    def __init__(self, executor: Executor, task: Task, workers: int) -> None:
-        """For an executor of so many workers."""
+    def __init__(self, executor: Executor, task: Task, workers: int, chunk: int = 1) -> None:
+        """For an executor of so many workers, which are handed so many tasks at once."""
         self.slots = workers
         self._executor = executor
         self._task = task
+        self._chunk = chunk
 
     def run(self, sampler: Sampler) -> None:
         """Runs one block."""
@@ -51,16 +53,23 @@ class ExecutorEngine(Engine):
         else:
             self._map(sampler)
 
-    def _failure(self, index: int, error: BaseException) -> Failure:
-        """Why task `index` came to nothing, of what its future raises."""
+    def _failure(self, under_way: Iterable[int], error: BaseException) -> Failure:
+        """Why one of the tasks that were handed over together came to nothing, of what their future raises."""
         raise NotImplementedError
 
+    def _submit(self, indices: List[int]) -> Future[Any]:
+        """Hands a worker a task, or a chunk of tasks in one call, as the executor's `map` does it."""
+        given = self._task.given
+        if self._chunk == 1:
+            return self._executor.submit(worker.run, indices[0], given(indices[0]))
+        return self._executor.submit(worker.run_chunk, [(index, given(index)) for index in indices])
+
     def _keep_submitted(self, sampler: Sampler) -> None:
-        """Submits a task for each that ends, in the callback of its future.
+        """Submits a task for each that ends, or a chunk for each, in the callback of its future.
 
         So no other thread need be woken for it: `wait` and a loop in the main thread cost the workers 3 to 10 %.
         """
-        submit, given, take = self._executor.submit, self._task.given, sampler.next
+        submit, take, chunk = self._submit, sampler.next, self._chunk
         record = recorder(self._lanes(sampler), self._task)
         ended: SimpleQueue[None] = SimpleQueue()
 
@@ -69,29 +78,37 @@ class ExecutorEngine(Engine):
             if index is None:
                 ended.put(None)
                 return
+            indices = [index]
+            if chunk > 1:
+                indices += islice(iter(take, None), chunk - 1)
             submitted_ns = monotonic_ns()
             try:
-                future = submit(worker.run, index, given(index))
+                future = submit(indices)
             except BaseException as error:
-                fail(index, error)
+                fail(indices, error)
             else:
-                future.add_done_callback(partial(note, index, submitted_ns))
+                future.add_done_callback(partial(note, indices, submitted_ns))
 
-        def note(index: int, submitted_ns: int, future: Future[worker.RanInSlot]) -> None:
+        def note(indices: List[int], submitted_ns: int, future: Future[Any]) -> None:
             try:
-                record(index, submitted_ns, future.result())
+                ran = future.result()
+                if chunk == 1:
+                    record(indices[0], submitted_ns, ran)
+                else:
+                    for index, ran_in_slot in ran:
+                        record(index, submitted_ns, ran_in_slot)
             except BaseException as error:
                 # (Nothing is submitted here: an executor that breaks calls back while it holds its own lock.)
-                fail(index, error)
+                fail(indices, error)
             else:
                 submit_next()
 
-        def fail(index: int, error: BaseException) -> None:
-            failures.append((index, error))
+        def fail(indices: List[int], error: BaseException) -> None:
+            failures.append((indices, error))
             sampler.stopped = True
             ended.put(None)
 
-        failures: List[Tuple[int, BaseException]] = []
+        failures: List[Tuple[List[int], BaseException]] = []
         outstanding = self.outstanding_per_worker * self.slots
         for _ in range(outstanding):
             submit_next()
@@ -110,13 +127,15 @@ class ExecutorEngine(Engine):
                 yield index, self._task.given(index)
 
         record = recorder(self._lanes(sampler), self._task)
-        index = 0
+        done = 0
         try:
-            results = self._executor.map(worker.run_item, items(), chunksize=1)
+            results = self._executor.map(worker.run_item, items(), chunksize=self._chunk)
             for index, submitted_ns in submitted:
                 record(index, submitted_ns, next(results)[1])
+                done += 1
         except BaseException as error:
-            raise self._failure(index, error) from error
+            # Results come in order, those of a chunk together.
+            raise self._failure([index for index, _ in submitted[done : done + self._chunk]], error) from error
 
     def _lanes(self, sampler: Sampler) -> List[Lane]:
         return [sampler.lane(slot, slot % self.shards) for slot in range(self.slots)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import Any, Callable
+from typing import Any, Callable, Iterable
 
 from .. import steps, worker
 from ..protocol import Failure, Job
@@ -53,14 +53,14 @@ class InterpreterPool(ExecutorEngine):
             for call in calls:
                 call.result()
         except BaseException as error:
-            raise self._failure(0, error) from error
+            raise self._failure([0], error) from error
 
     def close(self) -> None:
         """Ends the interpreters, but for one that is still in a call of the user's."""
         farewell(partial(self._executor.shutdown, cancel_futures=True))
 
-    def _failure(self, index: int, error: BaseException) -> Failure:
-        failure = crossing_failure(self._task, [index], error)
+    def _failure(self, under_way: Iterable[int], error: BaseException) -> Failure:
+        failure = crossing_failure(self._task, under_way, error)
         refusal = _REFUSAL.search(failure.message)
         if refusal is None:
             return failure

@@ -1,11 +1,11 @@
-"""`ProcessPoolExecutor`: `submit`, with a backlog for the workers; `map` over a batch."""
+"""`ProcessPoolExecutor`: `submit` of a task or a chunk, with a backlog for the workers; `map` over a batch."""
 
 from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from typing import List
+from typing import Iterable, List
 
 from .. import worker
 from ..meter import Usage
@@ -54,12 +54,12 @@ class ProcessPool:
             for call in calls:
                 call.result()
         except BaseException as error:
-            raise self.failure(0, error) from error
+            raise self.failure([0], error) from error
 
-    def failure(self, index: int, error: BaseException) -> Failure:
-        """Why task `index` came to nothing, of what its future raises."""
+    def failure(self, under_way: Iterable[int], error: BaseException) -> Failure:
+        """Why one of the tasks that were handed over together came to nothing, of what their future raises."""
         if not isinstance(error, BrokenProcessPool):
-            return crossing_failure(self._task, [index], error)
+            return crossing_failure(self._task, under_way, error)
         if error.__cause__ is not None:
             # What came back could not be read: no worker died of it, but the pool is at its end.
             reason = str(error.__cause__).strip().strip("'").strip().rpartition("\n")[2]
@@ -102,7 +102,7 @@ class ProcessExecutor(ExecutorEngine):
     def __init__(self, job: Job, task: Task) -> None:
         """Makes the pool."""
         self._pool = ProcessPool(job, task)
-        super().__init__(self._pool.executor, task, self._pool.workers)
+        super().__init__(self._pool.executor, task, self._pool.workers, job.candidate.sizes.chunk or 1)
 
     def warm(self) -> None:
         """Starts the rest of the workers."""
@@ -124,5 +124,5 @@ class ProcessExecutor(ExecutorEngine):
         """Ends the workers without a word."""
         self._pool.abandon()
 
-    def _failure(self, index: int, error: BaseException) -> Failure:
-        return self._pool.failure(index, error)
+    def _failure(self, under_way: Iterable[int], error: BaseException) -> Failure:
+        return self._pool.failure(under_way, error)
