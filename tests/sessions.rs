@@ -216,7 +216,8 @@ fn worker_does(what: &str, head: &str, cause: &str) {
         "--runtimes",
         "rust",
     ];
-    let ran = room.run(&[["run", &file, "--budget", "4s", "--strict", "--format", "json"].as_slice(), &engines].concat());
+    let ran =
+        room.run(&[["run", &file, "--budget", "4s", "--strict", "--format", "json"].as_slice(), &engines].concat());
     let record = ran.record();
     for (engine, failure) in failures(&record) {
         assert_eq!(failure.is_null(), engine != "process-pool", "{engine}: {failure}");

@@ -1,9 +1,9 @@
 //! The answer of one runtime: the decision, made again from what the record holds.
 
 use super::figures::Figures;
-use super::{Alternative, Answer, AsGood, Condition, Estimate, Group, Row, Status, pareto, reasons, scaling};
 use super::limit::{limit, task};
 use super::words::{percent, percent_exactly, time};
+use super::{Alternative, Answer, AsGood, Condition, Estimate, Group, Row, Status, pareto, reasons, scaling};
 use crate::candidate::{Candidate, Model, Simplicity};
 use crate::decide::{CONFIDENCE, Decide, Finding, Outcome, RULES_VERSION, Standing};
 use crate::protocol::BlockKind;
@@ -113,7 +113,8 @@ fn outcome(record: &Record, index: usize, round: u32) -> Outcome {
     let Some(place) = record.candidates.get(index) else { return Outcome::Unknown };
     let is_it = |block: &&BlockRecord| block.round == Some(round) && block.figures.kind == BlockKind::Timed;
     let Some(block) = place.blocks.iter().find(is_it) else { return Outcome::Unknown };
-    let memory_bytes = place.memory_bytes(block.incarnation, record.calibration.baseline_bytes(&place.candidate.runtime));
+    let memory_bytes =
+        place.memory_bytes(block.incarnation, record.calibration.baseline_bytes(&place.candidate.runtime));
     observation(record.workload.objective.goal, block, memory_bytes).map_or(Outcome::Unknown, Outcome::Observed)
 }
 

@@ -39,7 +39,12 @@ fn split(record: &Record, rows: &[Row], answer: &Answer, limit: Option<&HostLimi
         && limit.set_by == LimitKind::SerialSection
     {
         let most_per_s = limit.throughput_per_s;
-        return Some(Reason::SerialSection { is_lock: serial.is_lock, section_ns: serial.time_ns, latency_ns, most_per_s });
+        return Some(Reason::SerialSection {
+            is_lock: serial.is_lock,
+            section_ns: serial.time_ns,
+            latency_ns,
+            most_per_s,
+        });
     }
     let (cpu_ns, latency_ns) = (task.cpu_ns?, task.unloaded_ns?);
     if cpu_ns < 0.5 * latency_ns {
@@ -119,7 +124,9 @@ pub(super) fn conditions(
     match race.ending {
         Ending::Interrupted | Ending::Running => conditions.push(Condition::Interrupted {}),
         Ending::CallsSpent => conditions.push(Condition::CallsSpent {}),
-        _ if answer::is_cut(race) && answer.may_cost > race.rules.tolerance => conditions.push(Condition::BudgetSpent {}),
+        _ if answer::is_cut(race) && answer.may_cost > race.rules.tolerance => {
+            conditions.push(Condition::BudgetSpent {})
+        }
         _ => {}
     }
     if let (Some(simpler), true) = (found.may_be_simpler, answer::is_cut(race)) {

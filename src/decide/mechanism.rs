@@ -142,7 +142,8 @@ pub(super) fn prior(
     setting: &Setting,
 ) -> (Vec<f64>, Matrix) {
     let expected: Vec<Expected> = sizes.iter().map(|one| expected(entry.engine, *one, task, setting)).collect();
-    let paths: Vec<Path> = Axis::ALL.into_iter().filter_map(|axis| Path::new(axis, entry, anchor, task, setting)).collect();
+    let paths: Vec<Path> =
+        Axis::ALL.into_iter().filter_map(|axis| Path::new(axis, entry, anchor, task, setting)).collect();
     let mut covariance = Matrix::zero(sizes.len());
     let (latency, cpu) =
         if setting.is_throughput { (LATENCY_OFFSET, CPU_OFFSET) } else { (UNKNOWN_OFFSET, UNKNOWN_OFFSET) };

@@ -1,11 +1,11 @@
 //! The decision: scores of blocks in; what to measure next, when to stop, and the answer out.
 //!
 //! The question is which simple candidate nothing else beats by more than the tolerance. All that was measured of a
-//! runtime goes into one [posterior](posterior), which begins with what is [expected](mechanism) of each size. Joint
-//! draws of it give each candidate's [loss](losses): how far it may be behind the best of all that is considered, the
+//! runtime goes into one posterior (`posterior`), which begins with what is expected (`mechanism`) of each size. Joint
+//! draws of it give each candidate's loss (`losses`): how far it may be behind the best of all that is considered, the
 //! sizes that were not measured among them. The answer is the simplest candidate whose loss is within the tolerance
 //! with 95 % confidence; before there is one, the simplest among those whose bound is near the least. What is measured
-//! [next](agenda) is what can narrow that bound most for its cost.
+//! next (`agenda`) is what can narrow that bound most for its cost.
 //!
 //! A pure state machine: it knows no clock and no process. The live session drives it, and so does the analysis of a
 //! stored record, block by block and look by look, so both say the same.
@@ -402,7 +402,10 @@ impl Decide {
         for arm in 0..self.arms.len() {
             let place = view.arms.iter().position(|one| *one == arm);
             let may_matter = place.is_some_and(|place| {
-                place == view.named || place == view.aim || view.losses.chance[place] > 0.01 || self.arms[arm].blocks < 2
+                place == view.named
+                    || place == view.aim
+                    || view.losses.chance[place] > 0.01
+                    || self.arms[arm].blocks < 2
             });
             if self.arms[arm].life.is_some() && !may_matter {
                 self.arms[arm].life = None;
@@ -426,8 +429,7 @@ impl Decide {
         let is_it = |arm: &Arm| arm.entry == entry && arm.candidate.sizes == sizes;
         self.arms.iter().position(is_it).unwrap_or_else(|| {
             let candidate = self.entries[entry].candidate(sizes);
-            let arm =
-                Arm { entry, candidate, entered: None, is_out: false, blocks: 0, took: (0.0, 0), life: None };
+            let arm = Arm { entry, candidate, entered: None, is_out: false, blocks: 0, took: (0.0, 0), life: None };
             self.arms.push(arm);
             self.arms.len() - 1
         })
@@ -594,19 +596,22 @@ impl Decide {
         let counts: Vec<bool> = (0..arms.len()).map(|place| is_measured(place) || may_matter(place)).collect();
         let names: Vec<u64> = arms.iter().map(|arm| self.name_of(*arm)).collect();
         let is_seen: Vec<bool> = (0..arms.len()).map(is_measured).collect();
-        let losses =
-            Losses::new(&posterior, &names, &counts, &is_seen, self.tolerance(), &mut self.normals);
+        let losses = Losses::new(&posterior, &names, &counts, &is_seen, self.tolerance(), &mut self.normals);
         let simplest = |places: &mut dyn Iterator<Item = usize>| {
             places.min_by_key(|place| self.arms[arms[*place]].candidate.simplicity())
         };
-        let is_settled = |place: usize| self.is_settled(arms[place], &|arm| {
-            place_of.get(&arm).is_some_and(|other| posterior.mean[*other] < posterior.mean[place] - self.tolerance())
-        });
+        let is_settled = |place: usize| {
+            self.is_settled(arms[place], &|arm| {
+                place_of
+                    .get(&arm)
+                    .is_some_and(|other| posterior.mean[*other] < posterior.mean[place] - self.tolerance())
+            })
+        };
         let has_rival_of_one_block = |place: usize| {
             let is_near = |other: usize| posterior.mean[other] > posterior.mean[place] - NEAR_RIVAL;
-            measured.iter().any(|other| {
-                is_near(*other) && self.arms[arms[*other]].blocks < ENOUGH_OF_NEIGHBOUR && *other != place
-            })
+            measured
+                .iter()
+                .any(|other| is_near(*other) && self.arms[arms[*other]].blocks < ENOUGH_OF_NEIGHBOUR && *other != place)
         };
         let is_qualified = |place: usize| {
             !has_rival_of_one_block(place)

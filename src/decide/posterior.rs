@@ -115,8 +115,9 @@ impl Prior {
             let inverse = seen.cholesky()?.inverse();
             for (row, one) in places.iter().enumerate() {
                 let pulls = places.iter().enumerate();
-                let pull: f64 =
-                    pulls.map(|(column, other)| inverse.at(row, column) * (mean[from + other] - self.mean[from + other])).sum();
+                let pull: f64 = pulls
+                    .map(|(column, other)| inverse.at(row, column) * (mean[from + other] - self.mean[from + other]))
+                    .sum();
                 let (residual, its_variance) = (pull / inverse.at(row, row), 1.0 / inverse.at(row, row));
                 let beyond = residual * residual - CONTRADICTION.powi(2) * its_variance;
                 own[from + one] = beyond.max(0.0);
@@ -218,10 +219,10 @@ impl System {
             system.precision.add(life, life, noise.tau.powi(-2));
         }
         for row in 0..arms {
-            for column in 0..arms {
+            for (column, mean) in prior_mean.iter().enumerate() {
                 let precision = prior.at(row, column);
                 system.precision.add(lives + row, lives + column, precision);
-                system.right[lives + row] += precision * prior_mean[column];
+                system.right[lives + row] += precision * mean;
             }
         }
         let mut from = 0;

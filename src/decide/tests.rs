@@ -72,13 +72,7 @@ struct Ended {
 }
 
 /// Runs a race in which blocks of one round vary by `noise`, lives by half of that, and rounds by 10 %.
-fn race(
-    decide: Decide,
-    noise: f64,
-    seed: u64,
-    cpu_ns: f64,
-    outcome: impl Fn(&Candidate) -> Option<f64>,
-) -> Ended {
+fn race(decide: Decide, noise: f64, seed: u64, cpu_ns: f64, outcome: impl Fn(&Candidate) -> Option<f64>) -> Ended {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut normal = move || (0..12).map(|_| random.random_range(-0.5..0.5)).sum::<f64>();
     let (mut decide, mut elapsed_ns, mut rounds) = (decide, 500 * MS, Vec::new());
@@ -193,9 +187,8 @@ fn the_first_block_is_the_loops_and_every_engine_runs_in_the_second_round() {
 
 #[test]
 fn nothing_is_named_for_good_before_its_neighbours_were_measured() {
-    let ended = race(decide(&[Engine::Sequential, Engine::ThreadPool], 5), 0.02, 5, 2e6, |one| {
-        Some(true_rate(one, 0.0, 2.0))
-    });
+    let ended =
+        race(decide(&[Engine::Sequential, Engine::ThreadPool], 5), 0.02, 5, 2e6, |one| Some(true_rate(one, 0.0, 2.0)));
     let measured: Vec<String> = ended.decide.candidates().iter().map(|one| one.short()).collect();
     assert!(ended.decide.finding().expect("an answer").is_settled);
     assert!(measured.contains(&"thread-pool@w4".to_owned()), "{measured:?}");

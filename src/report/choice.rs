@@ -1,8 +1,8 @@
 //! A row of "Choosing the Right Tool", as data.
 
-use super::{Judged, reasons, sureness};
 use super::units::{NONE, factor, rate};
 use super::words::{listed, names, plain, plus_minus, row};
+use super::{Judged, reasons, sureness};
 use crate::analyze::{Group, Row};
 use crate::candidate::{Model, Sizes};
 

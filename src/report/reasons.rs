@@ -33,10 +33,10 @@ fn nothing_compared(judged: &Judged, group: &Group) -> String {
     if all(&|status| matches!(status, Status::Failed { .. } | Status::Infeasible { .. })) {
         return "no candidate keeps the limits of the objective".to_owned();
     }
-    let is_stored_otherwise =
-        judged.record.races.iter().any(|race| race.rules_version != judged.verdict.rules_version);
+    let is_stored_otherwise = judged.record.races.iter().any(|race| race.rules_version != judged.verdict.rules_version);
     if is_stored_otherwise {
-        return "the record was made under other rules: measure again, or read it with the conbench that made it".to_owned();
+        return "the record was made under other rules: measure again, or read it with the conbench that made it"
+            .to_owned();
     }
     match judged.record.workload.objective.goal {
         crate::workload::Goal::P99 => {
@@ -141,9 +141,12 @@ fn condition(judged: &Judged, answer: &Answer, condition: &Condition) -> String 
         Condition::NeighboursNotMeasured {} => {
             "the sizes beside it were not all measured: a longer --budget measures them".to_owned()
         }
-        Condition::BudgetSpent {} => "the budget ended before the answer was sure: a longer --budget narrows it".to_owned(),
+        Condition::BudgetSpent {} => {
+            "the budget ended before the answer was sure: a longer --budget narrows it".to_owned()
+        }
         Condition::CallsSpent {} => {
-            "the tasks that `max_calls` allows were spent before the answer was sure: raise it in the workload file".to_owned()
+            "the tasks that `max_calls` allows were spent before the answer was sure: raise it in the workload file"
+                .to_owned()
         }
         Condition::Interrupted {} => "interrupted: it is the best answer until then".to_owned(),
         Condition::MayBeSimpler { candidate } => {

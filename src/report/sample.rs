@@ -15,8 +15,8 @@ use crate::host::{Facts, FileSystem, ResourceLimits};
 use crate::plan::{Entry, Foreseen, LeftOut, Plan, Settings};
 use crate::protocol::{Block, BlockKind, Failed, FailureKind, Hello, HistogramData, Usage};
 use crate::record::{
-    BlockRecord, Calibration, CandidateRecord, Disturbance, Ending, Exit, ExitReason, Incarnation, MemorySample, Record,
-    RuntimeCalibration, Warning,
+    BlockRecord, Calibration, CandidateRecord, Disturbance, Ending, Exit, ExitReason, Incarnation, MemorySample,
+    Record, RuntimeCalibration, Warning,
 };
 use crate::workload::{Connection, Distribution, Goal, Limits, Load, Objective, Payload, Step, Workload};
 
@@ -240,7 +240,10 @@ fn answer() -> Answer {
         confidence: 0.95,
         tried: 5,
         as_good: vec![AsGood { candidate: 2, may_cost: 0.031 }],
-        next_model: vec![alternative(Model::Async, 2, 0.994, 0.021), alternative(Model::Sequential, 0, 0.016_2, 0.000_2)],
+        next_model: vec![
+            alternative(Model::Async, 2, 0.994, 0.021),
+            alternative(Model::Sequential, 0, 0.016_2, 0.000_2),
+        ],
         reasons: vec![
             Reason::Waits { share: 0.998, cpu_ns: 55_500.0, latency_ns: 23_500_000.0 },
             Reason::Reaches { share: 0.961, limit: LimitKind::InFlight, concurrency: 64 },

@@ -25,10 +25,18 @@ fn whole(ratio: f64) -> String {
 
 /// What the bound says, as a sentence.
 pub(super) fn bound(answer: &Answer) -> String {
-    let all = if answer.tried == 1 { "the one size that was tried".to_owned() } else { format!("{} sizes tried", answer.tried) };
+    let all = if answer.tried == 1 {
+        "the one size that was tried".to_owned()
+    } else {
+        format!("{} sizes tried", answer.tried)
+    };
     match answer.may_cost {
         cost if cost < 0.005 => format!("nothing tried is faster ({} confidence; {all})", percent(answer.confidence)),
-        cost => format!("nothing tried is more than {} better ({} confidence; {all})", whole(cost), percent(answer.confidence)),
+        cost => format!(
+            "nothing tried is more than {} better ({} confidence; {all})",
+            whole(cost),
+            percent(answer.confidence)
+        ),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The sentences that every format shares.
 
-use super::{Judged, reasons, sureness};
 use super::units::{bytes, count, difference, duration, factor, percent, rate};
+use super::{Judged, reasons, sureness};
 use crate::analyze::{Answer, Estimate, Group, HostLimit, LimitKind, Row, RuntimeStanding, Status};
 use crate::protocol::Note;
 use crate::record::{Ending, Record, Warning};

@@ -11,8 +11,8 @@ use super::saving::Saver;
 use super::watch::{Spent, Watch, again};
 use super::{Event, Observer};
 use crate::candidate::{Candidate, Engine, Model, StartMethod};
-use crate::protocol::{BlockKind, Failed, FailureKind, Reference, VARIANTS};
 use crate::decide::{self, Decide, Finding, Meeting, Next, Outcome, RoundPlan, Turn};
+use crate::protocol::{BlockKind, Failed, FailureKind, Reference, VARIANTS};
 use crate::record::{
     BlockRecord, CandidateRecord, Ending, Exit, ExitReason, Flag, Incarnation, Look, Phase, Record, Round, Warning,
     observation,
@@ -323,7 +323,13 @@ impl<'a> Course<'a> {
             && let Some(place) = self.record.candidates.get(named as usize)
         {
             let budget_ns = self.record.settings.budget_ns;
-            self.observer.observe(&Event::Answer { candidate: &place.candidate, may_cost, tried: look.tried, elapsed_ns, budget_ns });
+            self.observer.observe(&Event::Answer {
+                candidate: &place.candidate,
+                may_cost,
+                tried: look.tried,
+                elapsed_ns,
+                budget_ns,
+            });
         }
     }
 
@@ -343,7 +349,8 @@ impl<'a> Course<'a> {
             models.push(model);
             let is_warm = self.record.candidates[slot].incarnations.last().is_some_and(|life| life.warm);
             // What is named is worth a life for it.
-            let learned = if is_warm && slot == self.base + found.named { self.restarted_cold(slot) } else { Some(learned) };
+            let learned =
+                if is_warm && slot == self.base + found.named { self.restarted_cold(slot) } else { Some(learned) };
             let Some(learned) = learned else { continue };
             // What goes wrong here says nothing of the answer.
             if self.weigh(slot, &learned).is_err() {

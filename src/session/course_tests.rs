@@ -116,7 +116,8 @@ fn an_engine_begins_cold_once_and_who_is_weighed_does_too() {
         let mut record = record(None, goal);
         run(&mut hands, &mut race, &mut record);
         assert!(hands.alive.is_empty());
-        let lives = |place: usize| record.candidates[place].incarnations.iter().map(|life| life.warm).collect::<Vec<bool>>();
+        let lives =
+            |place: usize| record.candidates[place].incarnations.iter().map(|life| life.warm).collect::<Vec<bool>>();
         [lives(0), lives(1)]
     };
     // Both are of one engine.

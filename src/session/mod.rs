@@ -33,9 +33,9 @@ use std::time::SystemTime;
 
 use crate::candidate::{Candidate, RUST};
 use crate::clock::now_ns;
+use crate::decide::Rules;
 use crate::guard::Guard;
 use crate::host::Facts;
-use crate::decide::Rules;
 use crate::plan::{Entry, Plan, Settings};
 use crate::protocol::{Failed, Job};
 use crate::record::{Calibration, Disturbance, Ending, Phase, Record, Warning};
@@ -282,7 +282,12 @@ fn rules(session: &Session) -> Rules {
         is_renewed: workload.objective.goal == Goal::Memory,
         // Those that are measured are fewer while others run: an expectation that takes one of two cores for all there is
         // would be wrong for as long as it matters. Blocks tell what can be had.
-        cores: session.host.cpu_quota.as_ref().map_or(f64::INFINITY, |quota| quota.cores).min(f64::from(session.host.usable_cpus())),
+        cores: session
+            .host
+            .cpu_quota
+            .as_ref()
+            .map_or(f64::INFINITY, |quota| quota.cores)
+            .min(f64::from(session.host.usable_cpus())),
         has_lock: false,
         // Computation keeps a loop busy, and lets waits overlap all the same.
         is_async: workload.steps.iter().all(|step| step.has_async_form() || step.cpu().is_some()),

@@ -4,9 +4,9 @@ use super::course::{Course, Leg, Stop};
 use super::sweep;
 use super::trial::small;
 use crate::candidate::StartMethod;
+use crate::decide::{Decide, Meeting, RULES_VERSION, Rules};
 use crate::plan::Entry;
 use crate::protocol::Failed;
-use crate::decide::{Decide, Meeting, RULES_VERSION, Rules};
 use crate::record::{Ending, RaceRecord};
 use crate::workload::Goal;
 

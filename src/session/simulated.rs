@@ -136,12 +136,22 @@ impl Hands for Computed<'_> {
         Moment { at_ns: self.now_ns, ..Moment::default() }
     }
 
-    fn start(&mut self, slot: usize, candidate: &Candidate, _iterations: Option<&[u64]>, _beginning: Beginning) -> Result<Born, Fault> {
+    fn start(
+        &mut self,
+        slot: usize,
+        candidate: &Candidate,
+        _iterations: Option<&[u64]>,
+        _beginning: Beginning,
+    ) -> Result<Born, Fault> {
         let Started { ready_ns, first_task_ns } = self.engines.start(slot, candidate, self.now_ns);
         self.now_ns += ready_ns;
         self.agents.insert(slot, candidate.clone());
         let gil = self.has_lock.then_some(true);
-        Ok(Born { boot_ns: 0, beginning: Beginning::Cold, ready: Ready { startup_ns: ready_ns, first_task_ns, pids: Vec::new(), gil } })
+        Ok(Born {
+            boot_ns: 0,
+            beginning: Beginning::Cold,
+            ready: Ready { startup_ns: ready_ns, first_task_ns, pids: Vec::new(), gil },
+        })
     }
 
     fn block(&mut self, slot: usize, ask: Ask) -> Result<Taken, Fault> {

@@ -18,8 +18,8 @@ use super::course::{Course, Stop, turns_of};
 use super::hands::Beginning;
 use super::link::Fault;
 use crate::candidate::{Candidate, Model};
-use crate::protocol::{Block, BlockKind, FailureKind, VARIANTS};
 use crate::decide::Finding;
+use crate::protocol::{Block, BlockKind, FailureKind, VARIANTS};
 use crate::record::{Record, Sweep, SweepAxis, SweepPoint, score};
 use crate::stats::yuen;
 use crate::workload::{Goal, Load, Step};
@@ -304,7 +304,10 @@ fn own_work(record: &Record, pair: Pair) -> (f64, Option<SweepPoint>) {
         let all = record.candidates.get(one).into_iter().flat_map(|place| &place.blocks);
         let of_final = all.filter_map(|block| {
             let round = block.round?;
-            let counts = record.rounds.get(round as usize).is_some_and(|it| it.phase == crate::record::Phase::Race && !it.voided);
+            let counts = record
+                .rounds
+                .get(round as usize)
+                .is_some_and(|it| it.phase == crate::record::Phase::Race && !it.voided);
             (counts && block.figures.kind == BlockKind::Timed).then_some((round, &block.figures))
         });
         of_final.collect::<BTreeMap<u32, &Block>>()

@@ -22,8 +22,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
 use super::hands::Hands;
-use crate::host::meter::{FamilyTime, MachineTime};
 use crate::decide::Turn;
+use crate::host::meter::{FamilyTime, MachineTime};
 use crate::record::{Conditions, Flag};
 
 /// The share of CPU time from which on steal or others disturb.

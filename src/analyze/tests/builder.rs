@@ -199,7 +199,7 @@ fn race(record: &Record, runtime: &str, own: &[Candidate], first_candidate: u32)
     };
     let is_own = |index: &u32| (first_candidate..first_candidate + own.len() as u32).contains(index);
     let rounds = record.rounds.iter().enumerate();
-    let rounds = rounds.filter(|(_, round)| round.phase == Phase::Race && round.order.iter().any(|one| is_own(one)));
+    let rounds = rounds.filter(|(_, round)| round.phase == Phase::Race && round.order.iter().any(is_own));
     RaceRecord {
         runtime: runtime.to_owned(),
         rules_version: RULES_VERSION,

@@ -13,7 +13,8 @@ const SHOWN: usize = 3;
 pub(super) fn section(judged: &Judged) -> Section {
     let record = &judged.record;
     let mut parts = vec![Part::said(counts(&record.rounds))];
-    let disturbed_rounds = record.rounds.iter().enumerate().filter(|(_, round)| round.voided || !round.flags.is_empty());
+    let disturbed_rounds =
+        record.rounds.iter().enumerate().filter(|(_, round)| round.voided || !round.flags.is_empty());
     for (at, round) in disturbed_rounds.clone().take(SHOWN) {
         parts.push(Part::Said(format!("Round {} ({}):", at + 1, phase(round.phase)), disturbed(round)));
     }

@@ -76,13 +76,8 @@ fn exits(judged: &Judged, race: &RaceRecord) -> Section {
 }
 
 fn standings(group: &Group) -> Section {
-    let titles = vec![
-        left("Candidate"),
-        right("Blocks"),
-        right("Against it"),
-        right("95 % interval"),
-        left("Standing"),
-    ];
+    let titles =
+        vec![left("Candidate"), right("Blocks"), right("Against it"), right("95 % interval"), left("Standing")];
     let mut rows: Vec<&Row> = group.rows.iter().filter(|row| row.relative.is_some()).collect();
     rows.sort_by_key(|row| row.status == Status::Superseded);
     let hidden = rows.len().saturating_sub(CANDIDATES);

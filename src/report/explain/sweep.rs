@@ -103,7 +103,10 @@ mod tests {
              and b at 4.00 µs"
         );
         assert_eq!(said(&[1.1, 1.2]), "a wins at 1.00 µs to 2.00 µs of CPU per task alike");
-        assert_eq!(said(&[1.005, 0.9, 0.995]), "it does not turn: where they differ by more than the tolerance, b wins");
+        assert_eq!(
+            said(&[1.005, 0.9, 0.995]),
+            "it does not turn: where they differ by more than the tolerance, b wins"
+        );
         assert_eq!(said(&[1.1, 0.9, 1.1]), "it turns more than once: that is no answer");
         let nowhere = "nowhere do they differ by more than the tolerance, beyond the noise";
         assert_eq!((said(&[1.005, 0.995]).as_str(), said(&[f64::NAN]).as_str()), (nowhere, nowhere));

@@ -8,8 +8,7 @@ use crate::record::{Ending, Flag, Look, Phase, RaceRecord, Round, Sweep, SweepAx
 /// Six rounds, one of them voided.
 pub(super) fn rounds() -> Vec<Round> {
     let of = |order: &[u32]| Round { order: order.to_vec(), ..Round::of(Phase::Race) };
-    let mut rounds =
-        vec![of(&[0, 5, 3, 2, 4]), of(&[3, 1]), of(&[1, 3]), of(&[1, 0, 2]), of(&[2, 1]), of(&[1, 2])];
+    let mut rounds = vec![of(&[0, 5, 3, 2, 4]), of(&[3, 1]), of(&[1, 3]), of(&[1, 0, 2]), of(&[2, 1]), of(&[1, 2])];
     rounds[1].flags = vec![Flag::Steal { share: 0.123 }, Flag::RunDelay { share: 0.08 }];
     rounds[1].voided = true;
     rounds[4].flags = vec![Flag::Drift { ratio: 1.041 }];
