@@ -154,10 +154,10 @@ fn a_port_in_use_is_named() {
 #[test]
 fn the_help_names_the_budgets_that_hold() {
     let help = run(&["run", "--help"]).out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(help.contains("[default: 55s a workload and 30s more for each further runtime; for all that are shipped 5m and 3m 20s more]"), "{help}");
+    assert!(help.contains("[default: 20s for each workload and runtime; it is rarely used up]"), "{help}");
     let planned = run(&["plan", "web-scraping", "--format", "json", "--runtimes", "rust"]).out;
     let value: serde_json::Value = serde_json::from_str(&planned).expect("JSON");
-    assert_eq!(value["settings"]["budget_ns"], 55_000_000_000_u64);
+    assert_eq!(value["settings"]["budget_ns"], 20_000_000_000_u64);
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn a_record_that_is_none_is_refused() {
     };
     assert!(text("not json").contains("is not a conbench record: expected"));
     assert!(text("{\"format_version\": 999}").contains("has record format 999"));
-    assert!(text("{\"format_version\": 3}").contains("missing field `records`"));
+    assert!(text("{\"format_version\": 4}").contains("missing field `records`"));
 }
 
 #[test]
@@ -242,7 +242,7 @@ fn a_plan_in_json_is_json_alone() {
     let ran = run(&["plan", "web-scraping", "--format", "json", "--runtimes", "rust"]);
     assert_eq!((ran.err.as_str(), ran.code), ("", Some(0)));
     let value: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON and nothing else");
-    assert_eq!(value["format_version"], 3);
+    assert_eq!(value["format_version"], 4);
     assert_eq!(value["workload"]["name"], "web-scraping");
     assert_eq!(value["settings"]["seed"], 1);
 }

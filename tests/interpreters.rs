@@ -176,10 +176,10 @@ fn a_further_runtime_gets_more_time() {
         let plan: Value = serde_json::from_str(&ran.out).expect("JSON alone");
         plan["settings"]["budget_ns"].as_u64().expect("a number") / 1_000_000_000
     };
-    assert_eq!(budget(&["--runtimes", "rust"]), 55);
-    assert_eq!(budget(&["--python", &python]), 85);
-    assert_eq!(budget(&["--python", &python, "--python", &further]), 115);
-    assert_eq!(budget(&["--python", &python, "--runtimes", "python"]), 55);
+    assert_eq!(budget(&["--runtimes", "rust"]), 20);
+    assert_eq!(budget(&["--python", &python]), 40);
+    assert_eq!(budget(&["--python", &python, "--python", &further]), 60);
+    assert_eq!(budget(&["--python", &python, "--runtimes", "python"]), 20);
     assert_eq!(budget(&["--python", &python, "--budget", "20s"]), 20);
 }
 

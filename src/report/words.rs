@@ -263,9 +263,12 @@ fn standing_of(judged: &Judged, standing: &RuntimeStanding) -> String {
     plain(&format!("`{name}`: {said}"))
 }
 
-/// What else the reader should know.
+/// What else the reader should know. How a race ended stands among the conditions of its answer, if it has one.
 pub(super) fn reservations(judged: &Judged) -> Vec<String> {
-    judged.record.warnings.iter().map(warning).collect()
+    let is_told = judged.verdict.groups.iter().any(|group| group.answer.is_some());
+    let is_unfinished = judged.record.ending == Ending::Running;
+    let ending = ending(&judged.record).filter(|_| is_unfinished || !is_told);
+    ending.map(str::to_owned).into_iter().chain(judged.record.warnings.iter().map(warning)).collect()
 }
 
 /// How a session ended; `None` where everything was decided.
