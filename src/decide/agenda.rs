@@ -1,19 +1,13 @@
 //! What is measured next: what can change the answer most, for what it costs.
 
-use super::{Arm, Decide, NEAR_RIVAL, mechanism};
+use super::{BLOCK_NS, BUDGET_PART, Decide, NEAR_RIVAL, mechanism};
 
 /// Blocks of a round at most.
 const MOST_TURNS: usize = 6;
 /// Blocks of a round at least, as far as there are candidates.
 const LEAST_TURNS: usize = 4;
-/// A block may take this part of the budget.
-const BUDGET_PART: f64 = 16.0;
 /// What a start takes where none was seen.
 const START_NS: f64 = 100e6;
-/// What a block takes beside its tasks.
-const BLOCK_NS: f64 = 15e6;
-/// Turns of tasks in a block.
-const TURNS_OF_TASKS: f64 = 5.0;
 /// The credit of a neighbour that must be measured before its size may be named.
 const NEIGHBOUR: f64 = 0.3;
 
@@ -170,14 +164,10 @@ impl<'a> Agenda<'a> {
 
     /// What a block of this arm takes: as long as those before, or as foreseen.
     fn block_ns(&self, arm: usize) -> f64 {
-        let Arm { took: (mean, count), entry, candidate, .. } = &self.decide.arms[arm];
-        if *count > 0 {
-            return *mean;
+        let (mean, count) = self.decide.arms[arm].took;
+        if count > 0 {
+            return mean;
         }
-        let task = self.decide.task();
-        let latency_ns = task.map_or(0.0, |task| {
-            mechanism::latency_ns(&self.decide.entries[*entry], candidate.sizes, &task, &self.decide.setting())
-        });
-        BLOCK_NS + TURNS_OF_TASKS * latency_ns
+        self.decide.task().map_or(BLOCK_NS, |task| self.decide.expected_block_ns(arm, &task))
     }
 }

@@ -91,6 +91,8 @@ fn expected(engine: Engine, sizes: Sizes, task: &Task, setting: &Setting) -> Exp
         Model::Sequential => (1.0, 1.0),
         Model::Async if !setting.is_async => (workers.min(in_flight), workers),
         Model::Async => (in_flight, workers),
+        // What waits stays on the loop; the workers compute.
+        Model::AsyncThreads | Model::AsyncProcesses if setting.is_async => (in_flight, workers.min(in_flight)),
         _ if engine.axes().workers => (workers.min(in_flight), workers.min(in_flight)),
         // A thread or process for each task.
         _ => (in_flight, in_flight),

@@ -51,6 +51,11 @@ const NEAR_RIVAL: f64 = 0.5;
 const NEAR_LEAST: f64 = 0.03;
 /// A simpler candidate with this chance to be good enough is worth waiting for.
 const WORTH_A_CHANCE: f64 = 0.15;
+/// A block may take this part of the budget.
+const BUDGET_PART: f64 = 16.0;
+/// What a block takes beside its tasks, and how many turns of tasks it has.
+const BLOCK_NS: f64 = 15e6;
+const TURNS_OF_TASKS: f64 = 5.0;
 /// What is good enough may cost at most this part of the tolerance, pooled: looks vary.
 const QUALIFIED: f64 = 0.9;
 /// No bound is stated below this (logarithm): what lives of all sorts differ by is not seen in a few of them.
@@ -452,6 +457,18 @@ impl Decide {
         self.entered.len() - 1
     }
 
+    /// What a block of an arm that was not measured is expected to take.
+    fn expected_block_ns(&self, arm: usize, task: &Task) -> f64 {
+        let Arm { entry, candidate, .. } = &self.arms[arm];
+        let setting = self.setting();
+        BLOCK_NS + TURNS_OF_TASKS * mechanism::latency_ns(&self.entries[*entry], candidate.sizes, task, &setting)
+    }
+
+    /// Whether a block of an arm that was not measured would take too much of the time.
+    fn is_out_of_reach(&self, arm: usize, task: &Task) -> bool {
+        self.arms[arm].blocks == 0 && self.expected_block_ns(arm, task) > self.rules.budget_ns as f64 / BUDGET_PART
+    }
+
     /// How many lives of an arm were measured.
     fn lives_of(&self, arm: usize) -> usize {
         let Some(candidate) = self.arms[arm].entered else { return 0 };
@@ -593,7 +610,10 @@ impl Decide {
         let measured: Vec<usize> = (0..arms.len()).filter(|place| is_measured(*place)).collect();
         let top = measured.iter().map(|place| posterior.mean[*place]).fold(f64::NEG_INFINITY, f64::max);
         let may_matter = |place: usize| posterior.mean[place] + 2.0 * posterior.deviation[place] > top;
-        let counts: Vec<bool> = (0..arms.len()).map(|place| is_measured(place) || may_matter(place)).collect();
+        // What cannot be measured in the time that there is would hold the bound up for ever: it is not considered.
+        let is_in_reach = |place: usize| !self.is_out_of_reach(arms[place], &task);
+        let counts: Vec<bool> =
+            (0..arms.len()).map(|place| is_measured(place) || (may_matter(place) && is_in_reach(place))).collect();
         let names: Vec<u64> = arms.iter().map(|arm| self.name_of(*arm)).collect();
         let is_seen: Vec<bool> = (0..arms.len()).map(is_measured).collect();
         let losses = Losses::new(&posterior, &names, &counts, &is_seen, self.tolerance(), &mut self.normals);
