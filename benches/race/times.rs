@@ -46,6 +46,7 @@ fn rounds(arms: u32, seed: u64) -> Vec<f64> {
         has_lock: false,
         is_async: true,
         is_throughput: true,
+        serial_ns: 0.0,
     };
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut decide = Decide::new(&entries, rules);

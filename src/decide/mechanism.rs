@@ -48,6 +48,8 @@ pub(super) struct Setting {
     pub is_async: bool,
     /// Whether tasks per second are what is compared.
     pub is_throughput: bool,
+    /// The longest section of a task that only one runs at a time; 0 where there is none.
+    pub serial_ns: f64,
 }
 
 /// What is expected of some sizes of an engine.
@@ -105,7 +107,10 @@ fn expected(engine: Engine, sizes: Sizes, task: &Task, setting: &Setting) -> Exp
     let (worker_ns, feeder_ns) = own_ns(engine);
     let (worker_ns, feeder_ns) = (worker_ns / chunk, feeder_ns / chunk);
     let by_latency = (wide / (task.latency_ns + worker_ns + feeder_ns)).ln();
-    let by_cores = (parallel / (task.cpu_ns + worker_ns)).ln().min((1.0 / feeder_ns.max(1.0)).ln());
+    let by_cores = (parallel / (task.cpu_ns + worker_ns))
+        .ln()
+        .min((1.0 / feeder_ns.max(1.0)).ln())
+        .min((1.0 / setting.serial_ns.max(1.0)).ln());
     let (smaller, distance) = (by_latency.min(by_cores), (by_latency - by_cores).abs());
     let part = (-SHARPNESS * distance).exp();
     let share = 1.0 / (1.0 + part);
@@ -219,7 +224,8 @@ mod tests {
     use super::*;
     use crate::candidate::RUST;
 
-    const SETTING: Setting = Setting { cores: 2.0, has_lock: false, is_async: true, is_throughput: true };
+    const SETTING: Setting =
+        Setting { cores: 2.0, has_lock: false, is_async: true, is_throughput: true, serial_ns: 0.0 };
 
     fn entry(engine: Engine) -> Entry {
         let ladder = |is_there: bool| if is_there { vec![1, 2, 4, 8, 16, 32, 64] } else { Vec::new() };
@@ -250,6 +256,15 @@ mod tests {
         assert_eq!(first_of(Engine::ThreadPool, 10e6, 1e6), "w32");
         assert_eq!(first_of(Engine::TokioMultiThread, 2e6, 2e6), "w2,f2");
         assert_eq!(first_of(Engine::Sequential, 2e6, 2e6), "");
+    }
+
+    #[test]
+    fn a_section_that_runs_alone_is_a_limit() {
+        // 8 ms outside a lock and 2 ms inside it: five in flight reach what the lock allows.
+        let (entry, task) = (entry(Engine::ThreadPool), Task { latency_ns: 10e6, cpu_ns: 5e4 });
+        let setting = Setting { serial_ns: 2e6, ..SETTING };
+        let found = first(&entry, &allowed(&entry, &[]), &task, &setting).expect("there are sizes");
+        assert_eq!(found.to_string(), "w8");
     }
 
     #[test]

@@ -90,6 +90,9 @@ pub struct Rules {
     pub is_async: bool,
     /// Whether tasks per second are what is compared.
     pub is_throughput: bool,
+    /// The longest section of a task that only one runs at a time, as the workload says; 0 where there is none.
+    #[serde(default)]
+    pub serial_ns: f64,
 }
 
 /// What comes next.
@@ -425,8 +428,8 @@ impl Decide {
     }
 
     fn setting(&self) -> Setting {
-        let Rules { cores, has_lock, is_async, is_throughput, .. } = self.rules;
-        Setting { cores, has_lock, is_async, is_throughput }
+        let Rules { cores, has_lock, is_async, is_throughput, serial_ns, .. } = self.rules;
+        Setting { cores, has_lock, is_async, is_throughput, serial_ns }
     }
 
     /// The number of an arm, which is new where it was not known.

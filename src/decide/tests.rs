@@ -42,6 +42,7 @@ fn rules(seed: u64) -> Rules {
         has_lock: false,
         is_async: true,
         is_throughput: true,
+        serial_ns: 0.0,
     }
 }
 

@@ -210,6 +210,7 @@ pub(super) fn rules() -> Rules {
         has_lock: false,
         is_async: true,
         is_throughput: true,
+        serial_ns: 0.0,
     }
 }
 

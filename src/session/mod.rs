@@ -39,7 +39,7 @@ use crate::host::Facts;
 use crate::plan::{Entry, Plan, Settings};
 use crate::protocol::{Failed, Job};
 use crate::record::{Calibration, Disturbance, Ending, Phase, Record, Warning};
-use crate::workload::{Goal, Step, Workload};
+use crate::workload::{Goal, Step, Work, Workload};
 use blocks::Pace;
 use course::Course;
 use embedded::Embedded;
@@ -292,6 +292,18 @@ fn rules(session: &Session) -> Rules {
         // Computation keeps a loop busy, and lets waits overlap all the same.
         is_async: workload.steps.iter().all(|step| step.has_async_form() || step.cpu().is_some()),
         is_throughput: workload.objective.goal == Goal::Throughput,
+        serial_ns: workload.steps.iter().map(serial_ns).fold(0.0, f64::max),
+    }
+}
+
+/// How long a step keeps what only one task may have at a time, where the workload says so.
+fn serial_ns(step: &Step) -> f64 {
+    match step {
+        Step::Lock { hold: Work::Wait { time } } | Step::Queue { stage: Work::Wait { time }, .. } => time.mean_ns(),
+        Step::Lock { hold: Work::Cpu(cpu) } | Step::Queue { stage: Work::Cpu(cpu), .. } => {
+            cpu.time_ns.map_or(0.0, |time| time as f64)
+        }
+        _ => 0.0,
     }
 }
 

@@ -213,6 +213,7 @@ fn race(record: &Record, runtime: &str, own: &[Candidate], first_candidate: u32)
             has_lock: record.calibration.runtime(runtime).is_some_and(|it| it.hello.gil == Some(true)),
             is_async: record.workload.steps.iter().all(|step| step.has_async_form() || step.cpu().is_some()),
             is_throughput: record.workload.objective.goal == Goal::Throughput,
+            serial_ns: 0.0,
         },
         entries: engines.into_iter().map(entry).collect(),
         first_candidate,

@@ -37,6 +37,7 @@ pub(super) fn race() -> RaceRecord {
             has_lock: false,
             is_async: true,
             is_throughput: true,
+            serial_ns: 0.0,
         },
         entries: plan().entries.into_iter().filter(|entry| entry.runtime == RUST).collect(),
         first_candidate: 0,
