@@ -25,6 +25,12 @@ const MS: u64 = 1_000_000;
 const WARM_UP_NS: u64 = 10 * MS;
 /// Tasks as long as this need no warm-up but the one that each slot has run: what is cold costs them little.
 const LONG_TASK_NS: u64 = 5 * MS;
+/// Tasks whose time under load is so many times that of the first one queue for something.
+const QUEUES: f64 = 1.4;
+/// A queue is filled by blocks of so many turns of its tasks, at most so many of them, until their time grows by less.
+const TURNS_TO_FILL: u64 = 3;
+const FILLS: usize = 3;
+const FILLED: f64 = 1.1;
 /// So many times its window is what a block should have had, if it was too short.
 const SHORT: u64 = 2;
 /// The window of a memory block.
@@ -625,16 +631,46 @@ impl<'a> Course<'a> {
         // Whether its threads wait for each other is known from its life before, or from a first block.
         let is_known = before == turns_ns;
         let learned = Learned::from_first_task(born.ready.first_task_ns, concurrency, self.record.workload.load);
-        if learned.latency_ns > LONG_TASK_NS && is_known {
-            let turns_ns = self.slots[slot].learned.map_or(0, |learned| learned.turns_ns);
-            self.slots[slot].learned = Some(Learned { turns_ns, ..learned });
+        let before = self.slots[slot].learned.unwrap_or(learned);
+        let queues = |seen: &Learned| seen.latency_ns as f64 > QUEUES * learned.latency_ns as f64;
+        if learned.latency_ns > LONG_TASK_NS && is_known && !queues(&before) {
+            self.slots[slot].learned = Some(Learned { turns_ns: before.turns_ns, ..learned });
             return Ok(Ok(()));
         }
-        match self.warm_up(slot, &candidate, &learned, turns_ns)? {
-            Ok(learned) => self.slots[slot].learned = Some(learned),
+        let mut seen = match self.warm_up(slot, &candidate, &learned, turns_ns)? {
+            Ok(seen) => seen,
             Err(stop) => return Ok(Err(stop)),
+        };
+        for _ in 0..FILLS {
+            if !queues(&seen) {
+                break;
+            }
+            let known_ns = seen.latency_ns;
+            match self.fill_queue(slot, &candidate, &seen, turns_ns)? {
+                Ok(filled) => seen = filled,
+                Err(stop) => return Ok(Err(stop)),
+            }
+            if seen.latency_ns as f64 <= FILLED * known_ns as f64 {
+                break;
+            }
         }
+        self.slots[slot].learned = Some(seen);
         Ok(Ok(()))
+    }
+
+    /// Runs an untimed block of some turns of tasks that queue for something (a lock, a core): at first the queue is short,
+    /// and tasks end sooner than they will. Whether it is run depends on warm-ups alone, never on a block that counts.
+    fn fill_queue(
+        &mut self,
+        slot: usize,
+        candidate: &Candidate,
+        learned: &Learned,
+        turns_ns: u64,
+    ) -> Result<Result<Learned, Stop>, Fault> {
+        let wished = self.pace.untimed(learned.latency_ns.saturating_mul(TURNS_TO_FILL), learned.latency_ns);
+        let Some(window_ns) = self.affordable(candidate, wished, learned) else { return Ok(Err(Stop::CallsSpent)) };
+        let taken = self.block_of(slot, candidate, BlockKind::Timed, window_ns, learned)?;
+        Ok(Ok(Learned::from_block(&taken.figures, turns_ns)))
     }
 
     /// Starts an agent, and counts the tasks that it runs by itself.
