@@ -244,7 +244,12 @@ class Failures(WorkerCase):
         def check(case: Case) -> None:
             failed = self.fails(case, python("faults:exits"))
             self.assertEqual(failed["kind"], "worker")
-            self.assertIn("ended with status 7", failed["message"])
+            # Under a fork server the status comes once, over a pipe. The pool's own thread and the agent both ask for
+            # it, and who comes second finds the pipe empty (`Popen.poll` of `popen_forkserver` takes no lock): then
+            # the agent says that it does not know.
+            ends = "ended with status 7"
+            unknown = case.start_method == "forkserver" and "how is not known" in failed["message"]
+            self.assertTrue(unknown or ends in failed["message"], failed)
             if case.start_method == "fork":
                 failed = self.fails(case, python("faults:crashes"))
                 self.assertEqual(failed["kind"], "worker")
