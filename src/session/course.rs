@@ -631,9 +631,11 @@ impl<'a> Course<'a> {
         // Whether its threads wait for each other is known from its life before, or from a first block.
         let is_known = before == turns_ns;
         let learned = Learned::from_first_task(born.ready.first_task_ns, concurrency, self.record.workload.load);
+        // Before its first life nothing is known of its queue, unless it has one task at a time.
+        let has_known_queue = self.slots[slot].learned.is_some() || concurrency == 1;
         let before = self.slots[slot].learned.unwrap_or(learned);
         let queues = |seen: &Learned| seen.latency_ns as f64 > QUEUES * learned.latency_ns as f64;
-        if learned.latency_ns > LONG_TASK_NS && is_known && !queues(&before) {
+        if learned.latency_ns > LONG_TASK_NS && is_known && has_known_queue && !queues(&before) {
             self.slots[slot].learned = Some(Learned { turns_ns: before.turns_ns, ..learned });
             return Ok(Ok(()));
         }
