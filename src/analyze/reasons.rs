@@ -24,7 +24,7 @@ pub(super) fn reasons(
     let named = answer.candidate as usize;
     let runtime = record.candidates.get(named).map_or("", |place| place.candidate.runtime.as_str());
     let mut reasons: Vec<Reason> = Vec::new();
-    reasons.extend(split(record, rows, answer, limit, task));
+    reasons.extend(split(record, rows, limit, task));
     reasons.extend(reached(rows, answer, limit));
     reasons.extend(pickling(rows, task));
     reasons.extend(stall(record, rows));
@@ -34,7 +34,7 @@ pub(super) fn reasons(
 }
 
 /// What a task does with its time.
-fn split(record: &Record, rows: &[Row], answer: &Answer, limit: Option<&HostLimit>, task: &Task) -> Option<Reason> {
+fn split(record: &Record, rows: &[Row], limit: Option<&HostLimit>, task: &Task) -> Option<Reason> {
     if let (Some(limit), Some(serial), Some(latency_ns)) = (limit, task.serial, task.unloaded_ns)
         && limit.set_by == LimitKind::SerialSection
     {
@@ -52,7 +52,7 @@ fn split(record: &Record, rows: &[Row], answer: &Answer, limit: Option<&HostLimi
     }
     let share = (cpu_ns / latency_ns).min(1.0);
     let lock = lock(record, rows);
-    Some(Reason::Computes { share, cores: task.cores, two_threads: two_threads(rows, answer), lock })
+    Some(Reason::Computes { share, cores: task.cores, two_threads: two_threads(rows), lock })
 }
 
 /// Whether a global interpreter lock was in force where tasks ran, after all imports.
@@ -64,7 +64,7 @@ fn lock(record: &Record, rows: &[Row]) -> Option<bool> {
 }
 
 /// What two threads do beside one, or beside a plain loop.
-fn two_threads(rows: &[Row], _answer: &Answer) -> Option<f64> {
+fn two_threads(rows: &[Row]) -> Option<f64> {
     let relative = |row: &Row| row.relative.map(|relative| relative.value);
     let of = |size: u32| {
         let threads = rows.iter().filter(move |row| row.candidate.model() == Model::Threads);
