@@ -24,7 +24,9 @@ use crate::protocol::{Block, BlockKind, Failed, FailureKind, HistogramData, Usag
 /// No time yet.
 const UNSET: u64 = u64::MAX;
 
-/// A slot is waited for as long as so many windows, or tasks.
+/// A slot that is left without work is waited for at least so long after the last one that was not.
+const LEAST_PATIENCE_NS: u64 = 50_000_000;
+/// All slots together are waited for as long as so many windows, or tasks.
 const PATIENCE: u64 = 4;
 
 /// Logged tasks of one shard after which the log is folded into its totals.
@@ -99,6 +101,8 @@ pub struct Sampler {
     not_drained: AtomicU32,
     /// The longest task that ended after the window.
     longest_late_ns: AtomicU64,
+    /// When a slot was last heard of: it began its first task, or drained.
+    news_ns: AtomicU64,
     slots: Box<[SlotState]>,
     shards: Box<[CachePadded<Mutex<Log>>]>,
     longest_stall_ns: AtomicU64,
@@ -154,6 +158,7 @@ impl Sampler {
             not_begun: AtomicU32::new(slots),
             not_drained: AtomicU32::new(slots),
             longest_late_ns: AtomicU64::new(0),
+            news_ns: AtomicU64::new(go_ns),
             slots: (0..slots).map(|_| SlotState::default()).collect(),
             shards: (0..settings.shards.max(1)).map(|_| CachePadded::default()).collect(),
             longest_stall_ns: AtomicU64::new(0),
@@ -203,6 +208,7 @@ impl Sampler {
         if self.slots[lane.slot as usize].begun.swap(true, Ordering::Relaxed) {
             return;
         }
+        self.news_ns.fetch_max(begin_ns, Ordering::Relaxed);
         if self.not_begun.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.open_window(begin_ns);
         }
@@ -276,9 +282,9 @@ impl Sampler {
         let start_ns = self.window_start_ns.load(Ordering::Relaxed);
         // An engine may leave a slot without work for long (a pool that prefers busy workers): neither the
         // begin nor the end of the window waits for it forever.
-        let patience_ns = window_ns.max(50_000_000).saturating_mul(PATIENCE);
+        let patience_ns = window_ns.max(LEAST_PATIENCE_NS);
         if start_ns == UNSET {
-            if end_ns > self.go_ns.saturating_add(patience_ns) {
+            if self.waits_no_more(end_ns, self.go_ns, patience_ns, 0) {
                 self.open_window(end_ns);
             }
             return;
@@ -290,12 +296,25 @@ impl Sampler {
         // Tasks may be much longer than the window, and a straddler of theirs is no slot without work.
         let took_ns = end_ns.saturating_sub(begin_ns);
         let longest_ns = self.longest_late_ns.fetch_max(took_ns, Ordering::Relaxed).max(took_ns);
-        let patience_ns = patience_ns.max(longest_ns.saturating_mul(PATIENCE));
+        let waits_no_more = self.waits_no_more(end_ns, window_end_ns, patience_ns, longest_ns);
         let first_after = !self.slots[lane.slot as usize].drained.swap(true, Ordering::Relaxed);
         let last = first_after && self.not_drained.fetch_sub(1, Ordering::Relaxed) == 1;
-        if last || end_ns > window_end_ns.saturating_add(patience_ns) {
+        if first_after {
+            self.news_ns.fetch_max(end_ns, Ordering::Relaxed);
+        }
+        if last || waits_no_more {
             self.stopped.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Whether slots that were not heard of since `from_ns` are waited for no more: a window, or some of its longest
+    /// tasks, after the last one that was heard of, and some windows in all.
+    fn waits_no_more(&self, now_ns: u64, from_ns: u64, patience_ns: u64, longest_ns: u64) -> bool {
+        let news_ns = self.news_ns.load(Ordering::Relaxed).max(from_ns);
+        let for_tasks_ns = longest_ns.saturating_mul(PATIENCE);
+        let one_ns = news_ns.saturating_add(patience_ns.max(for_tasks_ns));
+        let all_ns = from_ns.saturating_add(patience_ns.saturating_mul(PATIENCE).max(for_tasks_ns));
+        now_ns > one_ns.min(all_ns)
     }
 
     /// Something failed: dispatch stops, and the block's answer is this failure (the first one).

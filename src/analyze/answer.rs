@@ -10,6 +10,9 @@ use crate::protocol::BlockKind;
 use crate::record::{BlockRecord, Ending, ExitReason, FailedTasks, RaceRecord, Record, observation};
 use crate::workload::ErrorLimit;
 
+/// Below this chance to be good enough a candidate is called worse: lucky first blocks must not condemn an equal.
+const TO_BE_WORSE: f64 = 0.01;
+
 /// The group of one runtime: its candidates' figures, compared.
 pub(super) fn group(record: &Record, runtime: &str, mut figures: Vec<Figures>, disturbed: &[Condition]) -> Group {
     for one in &mut figures {
@@ -218,7 +221,7 @@ fn place(rows: &mut [Row], found: &Finding, tolerance: f64) {
         row.status = match () {
             () if row.index as usize == found.named => Status::Best,
             () if it.loss <= tolerance => Status::AsGood,
-            () if it.chance < 1.0 - CONFIDENCE => Status::Worse,
+            () if it.chance < TO_BE_WORSE => Status::Worse,
             () => Status::Open,
         };
     }

@@ -135,8 +135,8 @@ impl<'a> Agenda<'a> {
         }
         worth.retain(|(worth, arm)| *worth > 0.0 && !self.decide.arms[*arm].is_out && !self.is_too_expensive(*arm));
         worth.sort_by(|one, other| other.0.total_cmp(&one.0));
-        // What is worth a fiftieth of the best is left for later.
-        let least = worth.first().map_or(0.0, |(worth, _)| worth / 50.0);
+        // What is worth an eighth of the best is left for later: an expensive block must not ride along in each round.
+        let least = worth.first().map_or(0.0, |(worth, _)| worth / 8.0);
         let mut chosen: Vec<usize> =
             worth.iter().filter(|(worth, _)| *worth >= least).take(MOST_TURNS).map(|(_, arm)| *arm).collect();
         // What rounds share is known from several blocks: few of them would hang an engine's level on one another's.

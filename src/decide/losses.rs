@@ -136,7 +136,7 @@ impl Losses {
     /// What an arm may cost, as it is printed: between the two bounds. In simulated sessions the wider one holds in
     /// 99.5 %, this mean in 98 %.
     pub(super) fn stated(&self, arm: usize) -> f64 {
-        0.3 * self.bound[arm] + 0.7 * self.pooled_bound[arm]
+        0.4 * self.bound[arm] + 0.6 * self.pooled_bound[arm]
     }
 
     /// The draws, with those arms drawn together that may be equals: an empirical Bayes shrinkage to their weighted mean

@@ -116,12 +116,12 @@ impl Pace {
         let tasks = if self.goal == Goal::P99 { ENOUGH_FOR_A_TAIL } else { ENOUGH_TASKS };
         let enough = if learned.throughput_per_s > 0.0 { (tasks * 1e9 / learned.throughput_per_s) as u64 } else { 0 };
         let two_tasks = latency.saturating_mul(2);
-        // Tasks of a long tail make the drain long; a window as long as the rest wastes no more than half.
+        // Tasks of a long tail make the drain long: not much more than half of a block is spent outside its window.
         let wanted = SHORTEST_NS
             .max(learned.resume_ns.saturating_mul(20))
             .max(two_tasks)
             .max(enough)
-            .max(learned.outside_ns.min(LONGEST_NS));
+            .max((learned.outside_ns / 2).min(LONGEST_NS));
         let capped = wanted.min(LONGEST_NS.max(two_tasks)).max(learned.turns_ns);
         let period = self.quota_period_ns.unwrap_or(0);
         let wanted = capped.max(period.saturating_mul(QUOTA_PERIODS));
@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(tail.window(&learned(10 * MS, 100.0)).ns, 100 * MS);
         let slow_start = Learned { resume_ns: MS, ..learned(50_000, 20_000.0) };
         assert_eq!(pace.window(&slow_start).ns, 25 * MS);
-        let long_tail = Learned { outside_ns: 40 * MS, ..learned(5 * MS, 3_000.0) };
+        let long_tail = Learned { outside_ns: 80 * MS, ..learned(5 * MS, 3_000.0) };
         assert_eq!(pace.window(&long_tail).ns, 40 * MS);
         let in_turns = Learned { turns_ns: turns_ns(16), ..learned(MS, 900.0) };
         assert_eq!(pace.window(&in_turns).ns, 160 * MS);

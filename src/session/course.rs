@@ -22,7 +22,7 @@ use crate::workload::Goal;
 
 const MS: u64 = 1_000_000;
 /// The window of the block by which a new incarnation is warmed up.
-const WARM_UP_NS: u64 = 10 * MS;
+const WARM_UP_NS: u64 = 5 * MS;
 /// Tasks as long as this need no warm-up but the one that each slot has run: what is cold costs them little.
 const LONG_TASK_NS: u64 = 5 * MS;
 /// Tasks whose time under load is so many times that of the first one queue for something.
@@ -632,32 +632,42 @@ impl<'a> Course<'a> {
         let is_known = before == turns_ns;
         let learned = Learned::from_first_task(born.ready.first_task_ns, concurrency, self.record.workload.load);
         // Before its first life nothing is known of its queue, unless it has one task at a time.
-        let has_known_queue = self.slots[slot].learned.is_some() || concurrency == 1;
-        let before = self.slots[slot].learned.unwrap_or(learned);
+        let earlier = self.slots[slot].learned;
+        let has_known_queue = earlier.is_some() || concurrency == 1;
+        let before = earlier.unwrap_or(learned);
         let queues = |seen: &Learned| seen.latency_ns as f64 > QUEUES * learned.latency_ns as f64;
         if learned.latency_ns > LONG_TASK_NS && is_known && has_known_queue && !queues(&before) {
             self.slots[slot].learned = Some(Learned { turns_ns: before.turns_ns, ..learned });
             return Ok(Ok(()));
         }
-        let mut seen = match self.warm_up(slot, &candidate, &learned, turns_ns)? {
-            Ok(seen) => seen,
-            Err(stop) => return Ok(Err(stop)),
+        let warmed = if is_known && queues(&before) {
+            self.fill_queue(slot, &candidate, &before, turns_ns)?
+        } else {
+            self.warm_up_to_full(slot, &candidate, &learned, turns_ns)?
         };
+        Ok(warmed.map(|seen| self.slots[slot].learned = Some(seen)))
+    }
+
+    /// Warms up a life whose queue is not known: after a first block, its queue is filled until its tasks take no longer.
+    fn warm_up_to_full(
+        &mut self,
+        slot: usize,
+        candidate: &Candidate,
+        learned: &Learned,
+        turns_ns: u64,
+    ) -> Result<Result<Learned, Stop>, Fault> {
+        let mut warmed = self.warm_up(slot, candidate, learned, turns_ns)?;
         for _ in 0..FILLS {
-            if !queues(&seen) {
+            let Ok(seen) = warmed else { break };
+            if seen.latency_ns as f64 <= QUEUES * learned.latency_ns as f64 {
                 break;
             }
-            let known_ns = seen.latency_ns;
-            match self.fill_queue(slot, &candidate, &seen, turns_ns)? {
-                Ok(filled) => seen = filled,
-                Err(stop) => return Ok(Err(stop)),
-            }
-            if seen.latency_ns as f64 <= FILLED * known_ns as f64 {
+            warmed = self.fill_queue(slot, candidate, &seen, turns_ns)?;
+            if warmed.as_ref().is_ok_and(|filled| filled.latency_ns as f64 <= FILLED * seen.latency_ns as f64) {
                 break;
             }
         }
-        self.slots[slot].learned = Some(seen);
-        Ok(Ok(()))
+        Ok(warmed)
     }
 
     /// Runs an untimed block of some turns of tasks that queue for something (a lock, a core): at first the queue is short,

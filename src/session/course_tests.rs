@@ -343,8 +343,8 @@ fn voided_rounds_take_no_more_than_a_tenth_of_the_time_or_of_the_tasks() {
 
 #[test]
 fn the_tasks_of_a_block_that_failed_are_counted() {
-    // 1 + 1 in its set-up; in its warm-up 10 of one millisecond, and twice one that straddles an edge.
-    let failing = 2 + 10 + 2;
+    // 1 + 1 in its set-up; in its warm-up those of one millisecond, and twice one that straddles an edge.
+    let failing = 2 + WARM_UP_NS / MS + 2;
     for (max_calls, begun) in [(failing + 1, false), (failing + 100, true)] {
         let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false), (1, false)]]));
         hands.vices = vec![(0, Vice::Dies)];
@@ -353,6 +353,19 @@ fn the_tasks_of_a_block_that_failed_are_counted() {
         assert!(record.candidates[0].failure.is_some());
         assert_eq!(hands.log.contains(&"start 1".to_owned()), begun, "{max_calls}: {:?}", hands.log);
     }
+}
+
+#[test]
+fn the_queue_of_a_life_is_filled_before_its_first_block_counts() {
+    let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(1, false)], &[(1, true)]]));
+    hands.vices = vec![(1, Vice::Queues)];
+    let mut record = record(None, Goal::Throughput);
+    run(&mut hands, &mut race, &mut record);
+    // Two, four and eight milliseconds a task, and eight again: it is full. The next life knows it before.
+    let lives: Vec<usize> = hands.log.split(|line| line == "start 1").map(<[String]>::len).collect();
+    assert_eq!(lives, [0, 4 + 1 + 1, 1 + 1 + 1], "{:?}", hands.log);
+    let turns = hands.windows[hands.windows.len() - 2];
+    assert_eq!(turns, TURNS_TO_FILL * 8 * MS);
 }
 
 #[test]

@@ -197,6 +197,16 @@ class Windows(unittest.TestCase):
             now += 100_000
             self.assertLess(now, GO_NS + 10_000_000_000, "the block never ends")
         self.assertAlmostEqual(throughput_per_s(finish(sampler)) / 10_000, 1, delta=1e-9)
+        self.assertLessEqual(now, GO_NS + 2 * 50_000_000 + 2_000_000, "a window's patience at each end")
+
+    def test_the_window_waits_for_slots_as_long_as_one_after_another_begins(self) -> None:
+        sampler, now = Sampler(settings(Window(1_000_000), 4), GO_NS), GO_NS
+        while (index := sampler.next()) is not None:
+            for slot in range(1 + min((now - GO_NS) // 40_000_000, 3)):
+                sampler.lane(slot).begun_at(now)
+            sampler.lane(0).end(index, now, now, now + 100_000, DONE)
+            now += 100_000
+        self.assertEqual(sampler._window, (GO_NS + 120_000_000, GO_NS + 121_000_000))
 
     def test_a_slot_that_goes_without_work_does_not_hold_it_either(self) -> None:
         sampler, now = Sampler(settings(Window(1_000_000), 2), GO_NS), GO_NS

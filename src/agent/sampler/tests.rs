@@ -295,6 +295,22 @@ fn a_slot_without_work_does_not_hold_the_block_for_ever() {
     }
     let block = sampler.finish(0, BlockKind::Timed, Usage::default()).expect("no failure");
     assert!((block.throughput_per_s() / 10_000.0 - 1.0).abs() < 1e-9);
+    assert!(now <= GO_NS + 2 * 50_000_000 + 2_000_000, "a window's patience at each end");
+}
+
+#[test]
+fn the_window_waits_for_slots_as_long_as_one_after_another_begins() {
+    let window = Arrival::Window { window_ns: 1_000_000, ramp_ns: 0 };
+    let sampler = Sampler::new(settings(window, 4), GO_NS);
+    let mut now = GO_NS;
+    while sampler.next().is_some() {
+        for slot in 0..=((now - GO_NS) / 40_000_000).min(3) {
+            sampler.begun_at(Lane::own(slot as u32), now);
+        }
+        sampler.ended_at(Lane::own(0), now, now, now + 100_000, Ok(0));
+        now += 100_000;
+    }
+    assert_eq!(sampler.window(), Some((GO_NS + 120_000_000, GO_NS + 121_000_000)));
 }
 
 #[test]

@@ -30,9 +30,10 @@ from .task import MODULUS, Done
 LOG_CAPACITY = 1 << 16
 #: A time that never comes.
 NEVER_NS = (1 << 63) - 1
-#: A slot is waited for as long as so many windows (of at least 50 ms), or tasks.
+#: A slot that is left without work is waited for at least so long after the last one that was not.
+_LEAST_PATIENCE_NS = 50_000_000
+#: All slots together are waited for as long as so many windows, or tasks.
 _PATIENCE = 4
-_PATIENCE_LEAST_NS = 50_000_000
 
 #: A row of a log: when a task was submitted, began and ended.
 _write_row = struct.Struct("3q").pack_into
@@ -121,8 +122,12 @@ class Sampler:
         #: Ends of tasks from this time on are watched: one may be late, the window may open late, or close.
         self._watch_ns = go_ns + settings.task_timeout_ns
         self._patience_ns = 0
+        #: The longest task that ended after the window.
+        self._longest_late_ns = 0
+        #: When a slot was last heard of: it began its first task, or drained.
+        self._news_ns = go_ns
         if isinstance(arrival, Window):
-            self._patience_ns = max(arrival.window_ns, _PATIENCE_LEAST_NS) * _PATIENCE
+            self._patience_ns = max(arrival.window_ns, _LEAST_PATIENCE_NS)
             self._watch_ns = min(self._watch_ns, go_ns + self._patience_ns)
 
     def next(self) -> Optional[int]:
@@ -224,6 +229,7 @@ class Sampler:
             self._not_begun -= 1
             # Worker processes are heard of in the order in which their first tasks end.
             self._all_begun_ns = max(self._all_begun_ns, begin_ns)
+            self._news_ns = max(self._news_ns, begin_ns)
             if self._not_begun == 0:
                 self._open_window(self._all_begun_ns)
 
@@ -245,16 +251,28 @@ class Sampler:
             self.fail(_late(end_ns - begin_ns, self._settings.task_timeout_ns))
         with self._lock:
             if self._window is None:
-                if end_ns > self._go_ns + self._patience_ns:
+                if self._waits_no_more(end_ns, self._go_ns):
                     self._open_window(end_ns)
             elif end_ns >= self._window[1]:
                 # Tasks may be much longer than the window, and a straddler of theirs is no slot without work.
-                self._patience_ns = max(self._patience_ns, (end_ns - begin_ns) * _PATIENCE)
+                self._longest_late_ns = max(self._longest_late_ns, end_ns - begin_ns)
+                waits_no_more = self._waits_no_more(end_ns, self._window[1])
                 if not lane.drained:
                     lane.drained = True
                     self._not_drained -= 1
-                if self._not_drained == 0 or end_ns > self._window[1] + self._patience_ns:
+                    self._news_ns = max(self._news_ns, end_ns)
+                if self._not_drained == 0 or waits_no_more:
                     self.stopped = True
+
+    def _waits_no_more(self, now_ns: int, from_ns: int) -> bool:
+        """Whether slots that were not heard of since `from_ns` are waited for no more.
+
+        A window, or some of its longest tasks, after the last one that was heard of, and some windows in all.
+        """
+        for_tasks_ns = self._longest_late_ns * _PATIENCE
+        one_ns = max(self._news_ns, from_ns) + max(self._patience_ns, for_tasks_ns)
+        all_ns = from_ns + max(self._patience_ns * _PATIENCE, for_tasks_ns)
+        return now_ns > min(one_ns, all_ns)
 
     def _may_fold(self, end_ns: int) -> bool:
         """Whether tasks that ended by now may be counted already.
