@@ -91,15 +91,23 @@ fn tell(said: &Said, known: &Measured) {
     say(&format!("{} {}: {name}, loses {loss}, may cost {may_cost}, {seconds:.1} s", said.workload, said.seed));
 }
 
+/// What the program said of a workload.
+pub(crate) struct Told {
+    record: serde_json::Value,
+    pub(crate) verdict: Verdict,
+    pub(crate) seconds: f64,
+}
+
 /// Runs the program as a user does.
-fn session(live: &Live, runtime: &str, seed: u64) -> Result<Said, String> {
+pub(crate) fn recommend(live: &Live, runtime: &str, seed: u64, options: &[&str]) -> Result<Told, String> {
     let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
     let file = directory.path().join("workload.toml");
     std::fs::write(&file, live.file()).map_err(|error| error.to_string())?;
     let mut program = Command::new(PROGRAM);
     program.args(["--quiet", "recommend"]).arg(&file).args(["--runtimes", runtime, "--format", "json"]);
+    program.args(["--seed", &seed.to_string()]).args(options);
     let begun_ns = now_ns();
-    let run = program.args(["--seed", &seed.to_string()]).stdin(Stdio::null()).output();
+    let run = program.stdin(Stdio::null()).output();
     let run = run.map_err(|error| format!("{PROGRAM}: {error}"))?;
     let seconds = (now_ns() - begun_ns) as f64 / 1e9;
     let because = |error: String| format!("{}: {error}; {}", live.name, String::from_utf8_lossy(&run.stderr).trim());
@@ -107,13 +115,18 @@ fn session(live: &Live, runtime: &str, seed: u64) -> Result<Said, String> {
         serde_json::from_slice(&run.stdout).map_err(|error| because(error.to_string()))?;
     let record = document.pointer("/records/0").ok_or_else(|| because("no record".to_owned()))?;
     let verdict = Verdict::deserialize(&record["verdict"]).map_err(|error| because(error.to_string()))?;
+    Ok(Told { record: record.clone(), verdict, seconds })
+}
+
+fn session(live: &Live, runtime: &str, seed: u64) -> Result<Said, String> {
+    let Told { record, verdict, seconds } = recommend(live, runtime, seed, &[])?;
     let answer = verdict.groups.first().and_then(|group| group.answer.as_ref());
     let place = answer.map(|answer| &record["candidates"][answer.candidate as usize]["candidate"]);
-    let named = place.map(Candidate::deserialize).transpose().map_err(|error| because(error.to_string()))?;
+    let named = place.map(Candidate::deserialize).transpose();
     Ok(Said {
         workload: live.name.to_owned(),
         seed,
-        named,
+        named: named.map_err(|error| format!("{}: {error}", live.name))?,
         // JSON has no infinity.
         may_cost: answer.map_or(1e9, |answer| answer.may_cost),
         is_sure: answer.is_some_and(|answer| answer.sureness(verdict.tolerance) == Sureness::Sure),

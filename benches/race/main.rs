@@ -11,6 +11,7 @@
 //!
 //!     key FILE [--workloads a,b] [--rounds N] [--load]   # all sizes of all engines, an hour or two
 //!     live FILE [--sessions N] [--load]                  # sessions of the program, beside that key
+//!     equals FILE [--sessions N] [--load]                # sessions of two equal candidates
 //!
 //! With `--seed N`, `--filter WORD` of workloads, `--noise WORD` of its kinds, `--each` to tell every session and `--looks` to tell each of its
 //! looks, too. A simulated session has no sweep.
@@ -21,6 +22,7 @@ mod arms;
 mod cases;
 mod costs;
 mod engines;
+mod equals;
 mod ground;
 mod key;
 mod live;
@@ -73,6 +75,7 @@ fn run(options: &Options) -> Result<(), String> {
         "costs" => costs::costs(&options.words),
         "key" => key::make(options),
         "live" => live::live(options),
+        "equals" => equals::equals(options),
         load::VERB => load::compute(),
         "" => {
             times::times(options);
