@@ -196,7 +196,7 @@ fn hanging(bench: &Bench) -> (Link, Vec<u32>) {
     let pids = bench.room.path().join("pids");
     let _ = std::fs::remove_file(&pids);
     let job = job_of(Engine::Sequential, None, vec![code(bench.room.path(), "runaway:hang")]);
-    let fault = link.exchange(Some(&Request::Job(Box::new(job))), 300_000_000, "in a test", None);
+    let fault = link.exchange(Some(&Request::Job(Box::new(job))), 300_000_000_u64, "in a test", None);
     let mut noted: Vec<u32> = Vec::new();
     while noted.len() < 2 {
         noted = read_to_string(&pids).unwrap_or_default().lines().flat_map(str::parse).collect();

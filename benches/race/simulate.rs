@@ -118,5 +118,6 @@ fn workload(task: &Task) -> Workload {
         objective: Objective { goal: Goal::Throughput, tolerance: None, limits: Limits::default() },
         task_timeout_ns: 30_000_000_000,
         max_calls: None,
+        resources: Default::default(),
     }
 }

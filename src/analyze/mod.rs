@@ -297,6 +297,17 @@ pub enum Condition {
         /// How many.
         count: u64,
     },
+    /// Candidates failed beside others that were parked, and worked alone: one agent lived at a time.
+    OneAgentAtATime {},
+    /// Processes that begin in one way failed, and those that begin in another worked.
+    StartMethodReplaced {
+        /// The way that failed.
+        method: StartMethod,
+        /// The way that worked.
+        by: StartMethod,
+        /// Whether it hung.
+        hung: bool,
+    },
     /// Candidates failed and were not compared.
     FailedCandidates {
         /// How many.

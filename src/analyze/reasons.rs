@@ -4,7 +4,8 @@ use super::limit::Task;
 use super::{Answer, Condition, HostLimit, LimitKind, Reason, Row, Status, answer, flip};
 use crate::candidate::Model;
 use crate::decide::Finding;
-use crate::record::{CandidateRecord, Ending, RaceRecord, Record};
+use crate::protocol::FailureKind;
+use crate::record::{CandidateRecord, Ending, RaceRecord, Record, Warning};
 use crate::workload::{Limits, Step};
 
 /// An event loop that was late by this stalls.
@@ -114,6 +115,10 @@ pub(super) fn conditions(
 ) -> Vec<Condition> {
     let mut conditions = disturbed.to_vec();
     let of_runtime = |place: &&CandidateRecord| place.candidate.runtime == race.runtime;
+    conditions.extend(record.warnings.iter().filter_map(|warning| replaced(warning, &race.runtime)));
+    if record.warnings.iter().any(|warning| matches!(warning, Warning::Exclusive { .. })) {
+        conditions.push(Condition::OneAgentAtATime {});
+    }
     let failed = record.candidates.iter().filter(of_runtime).filter(|place| place.failure.is_some()).count();
     if failed > 0 {
         conditions.push(Condition::FailedCandidates { count: failed as u32 });
@@ -137,6 +142,13 @@ pub(super) fn conditions(
     }
     conditions.extend(unchecked(record, rows, answer));
     conditions
+}
+
+/// What a warning says of how this runtime's processes begin.
+fn replaced(warning: &Warning, runtime: &str) -> Option<Condition> {
+    let Warning::Replaced { candidate, by, failure } = warning else { return None };
+    let method = candidate.start_method.filter(|_| candidate.runtime == runtime)?;
+    Some(Condition::StartMethodReplaced { method, by: *by, hung: failure.kind == FailureKind::Hang })
 }
 
 /// The largest size that was allowed, where the answer has it and a larger one might gain.

@@ -62,6 +62,8 @@ const QUALIFIED: f64 = 0.9;
 const LEAST_LOSS: f64 = 0.02;
 /// Lives that a candidate needs before it is taken for good enough: one may be lucky.
 const ENOUGH_LIVES: usize = 2;
+/// An engine that failed at so many sizes, each smaller than the one before, is out.
+const MOST_FAILURES: u32 = 5;
 /// A library's default that was not measured is considered where its tasks take no longer than so many times those of
 /// the engine's first size: beyond, it only queues, and its blocks are expensive.
 const DEFAULT_LATENCY: f64 = 3.0;
@@ -232,7 +234,7 @@ pub struct Decide {
     rules: Rules,
     arms: Vec<Arm>,
     entered: Vec<usize>,
-    /// What broke a limit, by entry.
+    /// What broke a limit or failed, by entry.
     broken: Vec<Vec<Sizes>>,
     /// How often an engine failed, by entry.
     failures: Vec<u32>,
@@ -328,6 +330,8 @@ impl Decide {
                 self.arms[arm].is_out = true;
                 self.arms[arm].life = None;
                 self.failures[entry] += 1;
+                // What is too large for something fails where a smaller size may work.
+                self.broken[entry].push(self.arms[arm].candidate.sizes);
             }
         }
     }
@@ -515,7 +519,7 @@ impl Decide {
     /// The arms of an entry that are considered: its first size, its library's default, what was measured, and the
     /// neighbours of the best of that. Returns them with the first size.
     fn considered(&mut self, entry: usize, task: &Task) -> (Vec<usize>, Option<Sizes>) {
-        if self.failures[entry] > 1 {
+        if self.failures[entry] >= MOST_FAILURES {
             return (Vec::new(), None);
         }
         let plan = self.entries[entry].clone();

@@ -280,3 +280,12 @@ fn a_broken_limit_rules_out_the_larger_sizes() {
     assert_eq!(decide.candidates()[found.named].short(), "thread-pool@w8");
     assert_eq!(seen.iter().filter(|workers| **workers == 64).count(), 1, "{seen:?}");
 }
+
+#[test]
+fn what_fails_at_large_sizes_is_measured_at_smaller_ones() {
+    let decide = Decide::new(&[entry(Engine::Sequential), entry(Engine::ThreadPool)], rules(5));
+    let capped = |one: &Candidate| (one.sizes.concurrency() <= 16).then(|| true_rate(one, 6.0, 0.05));
+    let ended = race(decide, 0.02, 5, 5e4, capped);
+    assert_eq!(ended.ending, Ending::Decided);
+    assert_eq!(named(&ended), "thread-pool@w16");
+}

@@ -44,6 +44,7 @@ fn workload(steps: Vec<Step>) -> Workload {
         objective: Objective { goal: Goal::Throughput, tolerance: None, limits: Limits::default() },
         task_timeout_ns: SECOND,
         max_calls: None,
+        resources: Default::default(),
     }
 }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use score::{FailedTasks, observation, score};
 pub use store::{Recording, StoreError, directory, read, target, write};
 
-use crate::candidate::Candidate;
+use crate::candidate::{Candidate, StartMethod};
 use crate::decide::Rules;
 use crate::host::Facts;
 use crate::plan::{Entry, LeftOut, Plan, Settings};
@@ -441,6 +441,22 @@ pub enum Warning {
     GilEnabled {
         /// The runtime.
         runtime: String,
+    },
+    /// No agent lived beside another from then on: each block began a life.
+    Exclusive {
+        /// Who failed beside others that were parked, and worked alone.
+        candidate: Candidate,
+        /// How it failed.
+        failure: Failed,
+    },
+    /// What failed under one way to begin processes worked under another, which all engines of the runtime then had.
+    Replaced {
+        /// Who failed.
+        candidate: Candidate,
+        /// The way that worked.
+        by: StartMethod,
+        /// How it failed.
+        failure: Failed,
     },
     /// What an agent found while it ran the user's own code.
     Found {

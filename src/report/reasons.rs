@@ -5,6 +5,7 @@ use super::units::{bytes, count, duration, factor, percent, rate};
 use super::words::plain;
 use crate::analyze::{Answer, Condition, Group, LimitKind, Reason};
 use crate::candidate::Model;
+use crate::candidate::StartMethod;
 
 /// Two threads scale by less than this where a global interpreter lock keeps one of them waiting.
 const HELD: f64 = 1.2;
@@ -135,6 +136,18 @@ fn condition(judged: &Judged, answer: &Answer, condition: &Condition) -> String 
         ),
         Condition::UnreadableHistograms { count } => {
             format!("{count} histograms of the record cannot be read: their times are missing")
+        }
+        Condition::OneAgentAtATime {} => {
+            "tasks share something that there is little of, so that parked agents made others fail: one agent lived at a time"
+                .to_owned()
+        }
+        Condition::StartMethodReplaced { method, by, hung } => {
+            let how = if *hung { "hang" } else { "fail" };
+            let copied = match method {
+                StartMethod::Fork => " (a fork copies locks and open files as they are at that moment)",
+                StartMethod::Spawn | StartMethod::Forkserver => "",
+            };
+            format!("processes under `{method}` {how}{copied}, so that all of them began by `{by}`")
         }
         Condition::FailedCandidates { count: 1 } => "one candidate failed and was not compared".to_owned(),
         Condition::FailedCandidates { count } => format!("{count} candidates failed and were not compared"),

@@ -417,6 +417,7 @@ pub(super) fn workload() -> Workload {
         objective: Objective { goal: Goal::Throughput, tolerance: None, limits: Limits::default() },
         task_timeout_ns: 30_000_000_000,
         max_calls: None,
+        resources: Default::default(),
     }
 }
 

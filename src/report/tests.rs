@@ -51,7 +51,7 @@ fn an_explanation_is_short() {
 #[test]
 fn every_reason_and_condition_has_its_words() {
     use crate::analyze::{Condition, LimitKind, Reason};
-    use crate::candidate::{Engine, Model};
+    use crate::candidate::{Engine, Model, StartMethod};
     let mut judged = judged();
     let answer = judged.verdict.groups[0].answer.as_mut().expect("an answer");
     let computes = |two_threads, lock| Reason::Computes { share: 0.99, cores: 1.95, two_threads, lock };
@@ -73,6 +73,8 @@ fn every_reason_and_condition_has_its_words() {
         Condition::OtherProcesses { share: 0.38 },
         Condition::StolenCpu { share: 0.12 },
         Condition::UnreadableHistograms { count: 2 },
+        Condition::OneAgentAtATime {},
+        Condition::StartMethodReplaced { method: StartMethod::Fork, by: StartMethod::Spawn, hung: true },
         Condition::FailedCandidates { count: 2 },
         Condition::NeighboursNotMeasured {},
         Condition::BudgetSpent {},

@@ -55,6 +55,14 @@ pub fn warning(warning: &Warning) -> String {
         Warning::GilEnabled { runtime } => format!(
             "`{runtime}` is built to run without a global interpreter lock, but one is in force: an import turned it on again; set PYTHON_GIL=0 to refuse that"
         ),
+        Warning::Exclusive { candidate, failure } => format!(
+            "`{candidate}` failed while other agents were parked, and works alone ({}): they hold something that there is little of, so from then on one agent lived at a time, and each block began a life; `[resources] exclusive = true` says so beforehand",
+            plain(&failure.to_string())
+        ),
+        Warning::Replaced { candidate, by, failure } => format!(
+            "`{candidate}` failed, and `{by}` works in its place, for every engine with processes: {}",
+            plain(&failure.to_string())
+        ),
         Warning::Found { runtime, note } => format!("{runtime}: {}", found(note)),
         Warning::Other { message } => plain(message),
     }

@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::blocks::{Learned, Pace, turns_ns};
 use super::hands::{Ask, Beginning, Born, Farewell, Hands, PARKED_SHARE, Taken};
+use super::hang::{Patience, Slowest};
 use super::link::Fault;
 use super::saving::Saver;
 use super::watch::{Spent, Watch, again};
@@ -33,6 +34,8 @@ const FILLS: usize = 3;
 const FILLED: f64 = 1.1;
 /// So many times its window is what a block should have had, if it was too short.
 const SHORT: u64 = 2;
+/// How long after agents have ended whoever they were connected to may take to notice.
+const RELEASE_NS: u64 = 20 * MS;
 /// The window of a memory block.
 const MEMORY_NS: u64 = 60 * MS;
 
@@ -177,6 +180,14 @@ pub(super) struct Course<'a> {
     told: BTreeSet<Kind>,
     /// Time that went to agents which did not answer. One that hangs is out, and the others keep their budget.
     pub(super) lost_ns: u64,
+    /// The slowest task and start so far.
+    pub(super) slowest: Slowest,
+    /// Whether no agent may live beside another: each block then begins a life.
+    is_exclusive: bool,
+    /// Ways to begin processes under which an engine of this runtime hung, or did what it does not elsewhere.
+    pub(super) bad_methods: Vec<(String, StartMethod)>,
+    /// What candidates of so much in flight said that failed though no other agent lived: larger ones say the same.
+    failed_alone: Vec<(String, u32)>,
     slots: Vec<Slot>,
     /// The index of the round's first task, the same for all, so that they draw the same tasks.
     pub(super) first_index: u64,
@@ -195,6 +206,10 @@ pub(super) struct Rules {
     pub calls: u64,
     /// Time that was lost before to agents which did not answer.
     pub lost_ns: u64,
+    /// What the references took.
+    pub slowest: Slowest,
+    /// Whether no agent may live beside another.
+    pub is_exclusive: bool,
 }
 
 impl<'a> Course<'a> {
@@ -205,7 +220,7 @@ impl<'a> Course<'a> {
         saver: &'a mut Saver,
         rules: Rules,
     ) -> Course<'a> {
-        let Rules { pace, references, calls, lost_ns } = rules;
+        let Rules { pace, references, calls, lost_ns, slowest, is_exclusive } = rules;
         // All of the session, unless it is told otherwise.
         let most_calls = record.workload.max_calls.unwrap_or(u64::MAX);
         let leg = Leg { deadline_ns: pace.budget_ns, budget_ns: pace.budget_ns, most_calls };
@@ -223,6 +238,10 @@ impl<'a> Course<'a> {
             base: 0,
             told: BTreeSet::new(),
             lost_ns,
+            slowest,
+            is_exclusive,
+            bad_methods: Vec::new(),
+            failed_alone: Vec::new(),
             slots: Vec::new(),
             first_index: 0,
             longest: 0,
@@ -294,8 +313,7 @@ impl<'a> Course<'a> {
     fn restarted_cold(&mut self, slot: usize) -> Option<Learned> {
         self.end(slot);
         if !matches!(self.start(slot, Beginning::Cold), Ok(Ok(()))) {
-            self.hands.kill(slot);
-            self.slots[slot].alive = false;
+            self.kill(slot);
         }
         self.slots[slot].learned.filter(|_| self.slots[slot].alive)
     }
@@ -362,8 +380,7 @@ impl<'a> Course<'a> {
             let Some(learned) = learned else { continue };
             // What goes wrong here says nothing of the answer.
             if self.weigh(slot, &learned).is_err() {
-                self.hands.kill(slot);
-                self.slots[slot].alive = false;
+                self.kill(slot);
             }
         }
     }
@@ -498,13 +515,19 @@ impl<'a> Course<'a> {
 
     fn turn(&mut self, number: u32, turn: Turn) -> Turned {
         let begun_ns = self.hands.elapsed_ns();
-        match self.measure(number, turn) {
+        let mut measured = self.measure(number, turn);
+        if let Err(Fault::Failed(failure)) = &measured
+            && self.may_be_ours(turn.candidate, failure)
+        {
+            let failure = failure.clone();
+            measured = self.measure_alone(number, turn, failure);
+        }
+        match measured {
             Ok(Ok(outcome)) => Turned::Fed(outcome),
             Ok(Err(stop)) => Turned::Stopped(stop),
             Err(Fault::Interrupted) => Turned::Stopped(Stop::Interrupted),
             Err(Fault::Failed(failure)) => {
-                self.hands.kill(turn.candidate);
-                self.slots[turn.candidate].alive = false;
+                self.kill(turn.candidate);
                 if failure.kind == FailureKind::Hang {
                     self.lost_ns += self.hands.elapsed_ns().saturating_sub(begun_ns);
                 }
@@ -516,9 +539,63 @@ impl<'a> Course<'a> {
         }
     }
 
+    /// Whether a failure may come of other agents that live, and hold what there is a limited number of.
+    fn may_be_ours(&self, slot: usize, failure: &Failed) -> bool {
+        let others = (0..self.slots.len()).any(|other| other != slot && self.slots[other].alive);
+        let concurrency = self.record.candidates[slot].candidate.sizes.concurrency();
+        let is_known = |known: &(String, u32)| known.0 == failure.message && known.1 <= concurrency;
+        others
+            && !matches!(failure.kind, FailureKind::Checksum | FailureKind::Protocol)
+            && !self.failed_alone.iter().any(is_known)
+    }
+
+    /// Measures a candidate that failed once more, while no other agent lives. If it works then, none will live beside
+    /// another from now on.
+    fn measure_alone(&mut self, number: u32, turn: Turn, failure: Failed) -> Result<Result<Outcome, Stop>, Fault> {
+        let begun_ns = self.hands.elapsed_ns();
+        self.kill(turn.candidate);
+        for slot in 0..self.slots.len() {
+            self.end(slot);
+        }
+        // Whoever they were connected to must notice that they are gone.
+        self.hands.idle(RELEASE_NS);
+        let measured = self.measure(number, Turn { anew: true, ..turn });
+        if let Err(Fault::Failed(failure)) = &measured {
+            let concurrency = self.record.candidates[turn.candidate].candidate.sizes.concurrency();
+            self.failed_alone.push((failure.message.clone(), concurrency));
+        }
+        let measured = measured?;
+        if measured.is_ok() {
+            self.is_exclusive = true;
+            if failure.kind == FailureKind::Hang {
+                self.lost_ns += self.hands.elapsed_ns().saturating_sub(begun_ns);
+            }
+            let candidate = self.record.candidates[turn.candidate].candidate.clone();
+            self.warn(Warning::Exclusive { candidate, failure });
+        }
+        Ok(measured)
+    }
+
+    /// Where no agent may live beside another, ends those that do.
+    fn make_room(&mut self, slot: usize) {
+        let others: Vec<usize> =
+            (0..self.slots.len()).filter(|other| *other != slot && self.slots[*other].alive).collect();
+        if !self.is_exclusive || others.is_empty() {
+            return;
+        }
+        others.into_iter().for_each(|other| self.end(other));
+        self.hands.idle(RELEASE_NS);
+    }
+
+    fn kill(&mut self, slot: usize) {
+        self.hands.kill(slot);
+        self.slots[slot].alive = false;
+    }
+
     /// One timed block, with all that must come before it. The inner error is a stop, not a failure.
     fn measure(&mut self, number: u32, turn: Turn) -> Result<Result<Outcome, Stop>, Fault> {
         let slot = turn.candidate;
+        self.make_room(slot);
         if turn.anew && self.slots[slot].alive {
             self.end(slot);
         }
@@ -701,7 +778,9 @@ impl<'a> Course<'a> {
         }
         // One that fails in its set-up may have run them, too.
         self.calls += first_tasks;
-        let born = self.hands.start(slot, candidate, iterations, beginning)?;
+        let idle_ns = self.slowest.idle_in_start_ns(candidate.sizes.concurrency());
+        let born = self.hands.start(slot, candidate, iterations, beginning, idle_ns)?;
+        self.slowest.saw(born.ready.first_task_ns, born.boot_ns.saturating_add(born.ready.startup_ns));
         self.watch_lock(candidate, &born);
         Ok(Ok(born))
     }
@@ -773,11 +852,12 @@ impl<'a> Course<'a> {
 
     /// What a block is asked for, and about how many tasks it will run.
     fn ask(&self, candidate: &Candidate, kind: BlockKind, window_ns: u64, learned: &Learned) -> (Ask, u64) {
-        let patience_ns = self.pace.patience_ns(window_ns, learned);
+        let whole_ns = self.pace.patience_ns(window_ns, learned);
+        let patience = Patience { whole_ns, idle_ns: self.slowest.idle_in_block_ns(candidate.sizes.concurrency()) };
         let expected = self.pace.calls(window_ns, learned.throughput_per_s, candidate.sizes.concurrency());
         // What is expected is foresight; whoever sets `max_calls` may pay for each.
         let most_tasks = self.record.workload.max_calls.map(|_| self.calls_left());
-        (Ask { kind, window_ns, first_index: self.first_index, most_tasks, patience_ns }, expected)
+        (Ask { kind, window_ns, first_index: self.first_index, most_tasks, patience }, expected)
     }
 
     /// Runs what is asked, counts its tasks (about `expected`) and compares their checksum.

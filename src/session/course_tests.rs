@@ -75,7 +75,7 @@ fn run(hands: &mut Fake, race: &mut Script, record: &mut Record) -> (Ending, Vec
     let mut notes = Notes::default();
     let pace = fake::pace(record);
     let references = HashMap::from([(RUST.to_owned(), reference())]);
-    let rules = Rules { pace, references, calls: 0, lost_ns: 0 };
+    let rules = Rules { pace, references, calls: 0, lost_ns: 0, slowest: Default::default(), is_exclusive: false };
     let (ending, base) = Course::new(hands, &mut notes, record, &mut Saver::new(None), rules).run(race);
     assert_eq!(base, 0);
     (ending, notes.0)
@@ -366,6 +366,48 @@ fn the_queue_of_a_life_is_filled_before_its_first_block_counts() {
     assert_eq!(lives, [0, 4 + 1 + 1, 1 + 1 + 1], "{:?}", hands.log);
     let turns = hands.windows[hands.windows.len() - 2];
     assert_eq!(turns, TURNS_TO_FILL * 8 * MS);
+}
+
+/// The most agents that lived at once in a part of the log.
+fn most_alive(log: &[String]) -> usize {
+    let (mut alive, mut most) = (0_usize, 0);
+    for line in log {
+        match line.split_once(' ').map_or("", |(word, _)| word) {
+            "start" => alive += 1,
+            "end" | "kill" => alive = alive.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(alive);
+    }
+    most
+}
+
+#[test]
+fn who_fails_beside_others_alone_is_not_charged_with_it() {
+    let round: &[(usize, bool)] = &[(0, false), (1, false)];
+    let (mut hands, mut race) = (Fake::default(), Script::new(&[round, round, round]));
+    hands.vices = vec![(0, Vice::Crowded), (1, Vice::Crowded)];
+    let mut record = record(None, Goal::Throughput);
+    run(&mut hands, &mut race, &mut record);
+    assert!(record.candidates.iter().all(|place| place.failure.is_none()));
+    assert_eq!(race.fed.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Observed(_))).count(), 6);
+    let told: Vec<_> = record.warnings.iter().filter(|it| matches!(it, Warning::Exclusive { .. })).collect();
+    assert_eq!(told.len(), 1, "{:?}", record.warnings);
+    let found = hands.log.iter().position(|line| line.starts_with("kill")).expect("one failed");
+    assert_eq!(most_alive(&hands.log[found + 2..]), 1, "{:?}", hands.log);
+}
+
+#[test]
+fn who_fails_alone_too_has_failed_and_larger_ones_are_not_asked_twice() {
+    let round: &[(usize, bool)] = &[(0, false), (1, false), (2, false)];
+    let (mut hands, mut race) = (Fake::default(), Script::new(&[round]));
+    hands.vices = vec![(1, Vice::Dies), (2, Vice::Dies)];
+    let mut record = record(None, Goal::Throughput);
+    run(&mut hands, &mut race, &mut record);
+    let starts = |slot| hands.log.iter().filter(|line| **line == format!("start {slot}")).count();
+    assert_eq!((starts(1), starts(2)), (2, 1), "{:?}", hands.log);
+    assert!(record.candidates[1].failure.is_some() && record.candidates[2].failure.is_some());
+    assert!(!record.warnings.iter().any(|it| matches!(it, Warning::Exclusive { .. })));
 }
 
 #[test]

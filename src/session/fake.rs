@@ -37,6 +37,8 @@ pub(super) enum Vice {
     Leaves,
     /// Its tasks queue for something: in each block of a life they take twice as long as before, up to eight times.
     Queues,
+    /// It fails while another agent lives.
+    Crowded,
 }
 
 #[derive(Default)]
@@ -126,6 +128,7 @@ impl Hands for Fake {
         candidate: &Candidate,
         iterations: Option<&[u64]>,
         beginning: Beginning,
+        _idle_ns: Option<u64>,
     ) -> Result<Born, Fault> {
         assert!(!self.alive.contains(&slot), "one agent a slot");
         if let Some((_, failed)) = self.fails.iter().find(|(name, _)| candidate.to_string().starts_with(name)) {
@@ -150,6 +153,9 @@ impl Hands for Fake {
         self.log.push(format!("{:?} {slot} from {}", ask.kind, ask.first_index).to_lowercase());
         if ask.kind == BlockKind::Timed {
             self.timed += 1;
+            if self.has(slot, Vice::Crowded) && self.alive.len() > 1 {
+                return Err(Fault::new(FailureKind::Task, "no connection is free".to_owned()));
+            }
             if self.has(slot, Vice::Dies) {
                 return Err(Fault::new(FailureKind::Agent, "the agent ended with signal 9".to_owned()));
             }
@@ -277,6 +283,7 @@ pub(super) fn record(max_calls: Option<u64>, goal: Goal) -> Record {
             objective: Objective { goal, tolerance: None, limits: Limits::default() },
             task_timeout_ns: 30_000 * MS,
             max_calls,
+            resources: Default::default(),
         },
         plan: Plan { entries: Vec::new(), left_out: Vec::new(), foreseen: Foreseen::default(), notes: Vec::new() },
         calibration: Calibration::default(),

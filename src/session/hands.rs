@@ -4,6 +4,7 @@ use crate::candidate::Candidate;
 use crate::protocol::{Block, BlockKind, LeftBehind, Ready};
 use crate::record::MemorySample;
 
+use super::hang::Patience;
 use super::link::Fault;
 use super::watch::Moment;
 
@@ -19,7 +20,7 @@ pub(super) struct Ask {
     /// The most tasks that it may run, where they are counted.
     pub most_tasks: Option<u64>,
     /// How long its answer is waited for.
-    pub patience_ns: u64,
+    pub patience: Patience,
 }
 
 /// What a block gave.
@@ -83,13 +84,14 @@ pub(super) trait Hands {
     /// Reads the host's meters. No candidate runs meanwhile.
     fn moment(&mut self) -> Moment;
     /// Starts an agent in an empty slot and has it become `candidate`. `iterations` are those of each step's kernel,
-    /// where they are not the workload's own.
+    /// where they are not the workload's own; `idle_ns` is how long it may do nothing meanwhile.
     fn start(
         &mut self,
         slot: usize,
         candidate: &Candidate,
         iterations: Option<&[u64]>,
         beginning: Beginning,
+        idle_ns: Option<u64>,
     ) -> Result<Born, Fault>;
     /// Runs one block of the agent in `slot`.
     fn block(&mut self, slot: usize, ask: Ask) -> Result<Taken, Fault>;

@@ -10,11 +10,14 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::AgentProgram;
+use super::hang::{IdleWatch, Patience, places};
 use super::parent::Parent;
 use crate::clock::now_ns;
 use crate::guard::{Child, Guard, Wiring};
+use crate::host::meter;
 use crate::protocol::{Failed, FailureKind, Reply, Request};
 
 /// The longest frame that is read.
@@ -25,6 +28,10 @@ const TAIL_BYTES: usize = 8 << 10;
 const TAIL_LINES: usize = 10;
 /// How often an interrupt is looked for.
 const TICK_NS: u64 = 50_000_000;
+/// How long a process may take to write where it stands.
+const DUMP_NS: u64 = 150_000_000;
+/// So many of an agent's processes are asked where they stand.
+const DUMPS: usize = 4;
 /// How long the end of an agent that closed its pipe is waited for.
 const END_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -68,7 +75,12 @@ pub struct Link {
     replies_closed: bool,
     output_closed: bool,
     interrupted: Arc<AtomicBool>,
+    /// Whether its processes write where they stand when they are sent [`DUMP`].
+    dumps: bool,
 }
+
+/// What has a Python agent's processes write where their threads stand; who does not know it ignores it.
+const DUMP: Signal = Signal::URG;
 
 impl Link {
     /// Starts an agent, under a guard of its own below `root`.
@@ -114,7 +126,13 @@ impl Link {
             replies_closed: false,
             output_closed: false,
             interrupted,
+            dumps: false,
         }
+    }
+
+    /// From now on its processes are asked where they stand when they hang.
+    pub(super) fn asks_for_dumps(&mut self) {
+        self.dumps = true;
     }
 
     /// When its process was started, or its parent asked to fork.
@@ -137,18 +155,19 @@ impl Link {
         if ended { killed } else { killed.saturating_sub(1) }
     }
 
-    /// Sends `request`, if any, and waits until `patience_ns` from now for the answer. `doing` says what the agent
-    /// is at, for messages.
+    /// Sends `request`, if any, and waits as long as `patience` allows for the answer. `doing` says what the agent is
+    /// at, for messages.
     ///
     /// # Errors
     /// The agent's own `failed`; its end; no answer in time; a line that is no frame; an interrupt.
     pub fn exchange(
         &mut self,
         request: Option<&Request>,
-        patience_ns: u64,
+        patience: impl Into<Patience>,
         doing: &str,
         mut ticks: Option<Ticks<'_>>,
     ) -> Result<Reply, Fault> {
+        let Patience { whole_ns, idle_ns } = patience.into();
         if let Some(request) = request {
             let line = serde_json::to_vec(request)
                 .map_err(|error| Fault::new(FailureKind::Protocol, format!("cannot write a request: {error}")))?;
@@ -156,7 +175,8 @@ impl Link {
             self.outgoing.push_back(b'\n');
         }
         let begun = now_ns();
-        let deadline = begun.saturating_add(patience_ns);
+        let deadline = begun.saturating_add(whole_ns);
+        let mut idle = idle_ns.map(|idle_ns| IdleWatch::begin(self.guard.pid(), idle_ns));
         let mut next_tick = ticks.as_ref().map_or(u64::MAX, |ticks| begun.saturating_add(ticks.every_ns));
         loop {
             if let Some(line) = self.line()? {
@@ -167,7 +187,10 @@ impl Link {
             }
             let now = now_ns();
             if now >= deadline {
-                return Err(self.hang(patience_ns, doing));
+                return Err(self.hang(now - begun, doing, false));
+            }
+            if idle.as_mut().is_some_and(IdleWatch::is_over) {
+                return Err(self.hang(now_ns() - begun, doing, true));
             }
             if let Some(ticks) = &mut ticks
                 && now >= next_tick
@@ -175,7 +198,8 @@ impl Link {
                 (ticks.call)();
                 next_tick = now_ns().saturating_add(ticks.every_ns);
             }
-            let wake = deadline.min(next_tick).min(now.saturating_add(TICK_NS));
+            let next_look = idle.as_ref().map_or(u64::MAX, IdleWatch::next_ns);
+            let wake = deadline.min(next_tick).min(next_look).min(now.saturating_add(TICK_NS));
             if self.pump(wake.saturating_sub(now_ns())).map_err(|error| broken(doing, &error))? {
                 return Err(self.end_of(doing));
             }
@@ -301,18 +325,69 @@ impl Link {
         Fault::new(FailureKind::Agent, format!("{how} {doing}{}", self.last_words()))
     }
 
-    fn hang(&mut self, patience_ns: u64, doing: &str) -> Fault {
-        let state = procfs::process::Process::new(self.child.pid as i32)
+    /// That it hangs: it took too long, or did nothing for too long.
+    fn hang(&mut self, waited_ns: u64, doing: &str, is_idle: bool) -> Fault {
+        let waited = humantime::format_duration(Duration::from_millis(waited_ns / 100_000_000 * 100));
+        let what = if is_idle { "no answer, and no CPU used" } else { "no answer" };
+        // Asking where it stands clears them.
+        let words = self.last_words();
+        let at = self.stands().unwrap_or_else(|| self.state());
+        let message = format!("{what} within {waited} {doing}{at}{words}");
+        Fault::new(FailureKind::Hang, message)
+    }
+
+    /// What the agent's own process is at.
+    fn state(&self) -> String {
+        procfs::process::Process::new(self.child.pid as i32)
             .and_then(|process| process.stat())
             .and_then(|stat| stat.state().map(|state| (state, stat.utime + stat.stime)))
             .map(|(state, ticks)| {
                 let cpu = ticks as f64 / procfs::ticks_per_second() as f64;
                 format!("; the agent is {state:?} and has used {cpu:.2} s of CPU time in its life").to_lowercase()
             })
-            .unwrap_or_default();
-        let waited = humantime::format_duration(Duration::from_millis(patience_ns / 1_000_000));
-        let message = format!("no answer within {waited} {doing}{state}{}", self.last_words());
-        Fault::new(FailureKind::Hang, message)
+            .unwrap_or_default()
+    }
+
+    /// Where its processes stand in code that is not the agent's, the workers before the agent itself.
+    fn stands(&mut self) -> Option<String> {
+        if !self.dumps {
+            return None;
+        }
+        let root = self.guard.pid();
+        let mut pids: Vec<u32> = meter::tree(root).into_iter().filter(|pid| *pid != root).collect();
+        pids.retain(|pid| *pid != self.child.pid);
+        pids.truncate(DUMPS);
+        let mut workers = Vec::new();
+        for pid in pids {
+            workers.extend(self.dump(pid));
+        }
+        workers.dedup();
+        let own = self.dump(self.child.pid);
+        let of_workers = workers.first().map(|place| format!("; a worker stands in {place}"));
+        let of_agent = own.iter().find(|place| !workers.contains(place));
+        let of_agent = of_agent.map(|place| format!("; a thread beside it is in {place}"));
+        let both = of_workers.unwrap_or_default() + &of_agent.unwrap_or_default();
+        (!both.is_empty()).then_some(both)
+    }
+
+    /// Has one of its processes write where its threads stand.
+    fn dump(&mut self, pid: u32) -> Vec<String> {
+        self.tail.clear();
+        let Some(process) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Vec::new() };
+        if kill_process(process, DUMP).is_err() {
+            return Vec::new();
+        }
+        let until = now_ns().saturating_add(DUMP_NS);
+        while now_ns() < until {
+            // What it answers now comes too late, and a broken pipe is told elsewhere.
+            if self.output_closed || self.pump(until.saturating_sub(now_ns()).min(TICK_NS)).is_err() {
+                break;
+            }
+        }
+        let (front, back) = self.tail.as_slices();
+        let text = String::from_utf8_lossy(&[front, back].concat()).into_owned();
+        self.tail.clear();
+        places(&text).iter().map(|place| escaped(place.as_bytes())).collect()
     }
 
     /// The last lines of its output, made harmless for a terminal.

@@ -10,6 +10,7 @@ mod embedded;
 #[cfg(test)]
 mod fake;
 mod hands;
+pub mod hang;
 pub mod link;
 mod meters;
 pub mod parent;
@@ -254,7 +255,7 @@ impl Stage<'_> {
         let is_equal_work =
             session.workload.steps.iter().all(|step| step.cpu().is_none_or(|cpu| cpu.time_ns.is_none()));
         record.calibration.usable_cores = Some(prepared.usable_cores);
-        let (calls, lost_ns) = (prepared.calls, prepared.lost_ns);
+        let (calls, lost_ns, slowest) = (prepared.calls, prepared.lost_ns, prepared.slowest);
         let (mut runners, mut jobs, mut references) = (Vec::new(), HashMap::new(), HashMap::new());
         for runtime in prepared.runtimes {
             runners.push(runner(session, &runtime));
@@ -263,7 +264,14 @@ impl Stage<'_> {
             references.extend(runtime.reference.map(|reference| (runtime.name, reference)));
         }
         let mut residents = Residents::new(nursery, jobs, began_ns);
-        let rules_of_course = course::Rules { pace: pace(session), references, calls, lost_ns };
+        let rules_of_course = course::Rules {
+            pace: pace(session),
+            references,
+            calls,
+            lost_ns,
+            slowest,
+            is_exclusive: session.workload.resources.exclusive,
+        };
         let mut course = Course::new(&mut residents, observer, record, saver, rules_of_course);
         let ending = relay::run(&mut course, &runners, &relay::Terms { rules, is_equal_work });
         Ok((ending, residents.into_guard()))

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::mem::discriminant;
 
 use super::hands::Beginning;
+use super::hang::Slowest;
 use super::link::{Fault, Link, out_of_turn};
 use super::reference::{self, Referred, Terms};
 use super::resident::{Life, Nursery};
@@ -28,6 +29,8 @@ pub(super) struct Prepared {
     pub calls: u64,
     /// Time that went to agents which did not answer: the budget does not pay for it.
     pub lost_ns: u64,
+    /// The slowest task and start of the references.
+    pub slowest: Slowest,
 }
 
 /// What was learnt of one runtime.
@@ -98,11 +101,12 @@ pub(super) fn prepare(
         languages: HashMap::new(),
         calls: 0,
         lost_ns: 0,
+        slowest: Slowest::default(),
     };
     let usable_cores = preparation.cores()?;
     let runtimes = jobs.into_iter().map(|job| preparation.runtime(job)).collect::<Result<_, Fault>>()?;
-    let Preparation { calls, lost_ns, .. } = preparation;
-    Ok(Prepared { usable_cores, runtimes, calls, lost_ns })
+    let Preparation { calls, lost_ns, slowest, .. } = preparation;
+    Ok(Prepared { usable_cores, runtimes, calls, lost_ns, slowest })
 }
 
 /// What one calibration may take: a tenth of the session for all, at most.
@@ -128,6 +132,7 @@ struct Preparation<'a> {
     languages: HashMap<String, Iterations>,
     calls: u64,
     lost_ns: u64,
+    slowest: Slowest,
 }
 
 impl Preparation<'_> {
@@ -175,6 +180,7 @@ impl Preparation<'_> {
         let referred = reference::make(self.nursery, agent, &prepared.job, &self.terms)?;
         self.calls = self.calls.saturating_add(referred.calls);
         self.lost_ns += referred.lost_ns;
+        self.slowest.saw(referred.slowest.task_ns, referred.slowest.start_ns);
         self.take(prepared, referred);
         Ok(())
     }

@@ -3,6 +3,7 @@
 use super::Session;
 use super::blocks::grace_ns;
 use super::hands::Beginning;
+use super::hang::Slowest;
 use super::link::{Fault, Link, out_of_turn};
 use super::resident::Nursery;
 use crate::clock::now_ns;
@@ -59,6 +60,8 @@ pub(super) struct Referred {
     pub calls: u64,
     /// Time that went to an agent which did not answer.
     pub lost_ns: u64,
+    /// What a task of the user's own code took on average, and the whole of it.
+    pub slowest: Slowest,
 }
 
 /// Has `first`, and an agent that is started for it, make the reference of this job.
@@ -81,6 +84,10 @@ pub(super) fn make(nursery: &mut Nursery, mut first: Link, job: &Job, terms: &Te
     };
     drop(first);
     referred.ran(job, &one);
+    if one.calls > 0 {
+        let took_ns = now_ns().saturating_sub(begun_ns);
+        referred.slowest.saw(took_ns / one.calls, took_ns);
+    }
     let mut second = nursery.agent(&job.candidate.runtime, Beginning::Warm)?.link;
     // The second need not call more than the first had time for.
     let again = Terms { most_calls: if one.calls > 0 { Some(one.calls) } else { terms.most_calls }, ..*terms };

@@ -80,7 +80,8 @@ fn play(hands: &mut Fake, record: &mut Record, runners: &[Runner], terms: &Terms
         runners.iter().map(|runner| (runner.name.clone(), one.clone())).collect();
     let pace = fake::pace(record);
     let (mut notes, mut saver) = (Notes::default(), Saver::new(None));
-    let rules = CourseRules { pace, references, calls: 0, lost_ns: 0 };
+    let rules =
+        CourseRules { pace, references, calls: 0, lost_ns: 0, slowest: Default::default(), is_exclusive: false };
     let mut course = Course::new(hands, &mut notes, record, &mut saver, rules);
     let ending = run(&mut course, runners, terms);
     (ending, notes.0)
@@ -157,7 +158,14 @@ fn each_has_a_fair_share_and_what_one_leaves_is_the_nexts() {
     hands.now_ns = 2000 * MS;
     let pace = Pace { task_timeout_ns: MS, ..fake::pace(&record) };
     let (mut notes, mut saver) = (Notes::default(), Saver::new(None));
-    let rules = CourseRules { pace, references: HashMap::new(), calls: 100, lost_ns: 0 };
+    let rules = CourseRules {
+        pace,
+        references: HashMap::new(),
+        calls: 100,
+        lost_ns: 0,
+        slowest: Default::default(),
+        is_exclusive: false,
+    };
     let course = Course::new(&mut hands, &mut notes, &mut record, &mut saver, rules);
     let alone = share(&course, BUDGET_NS, 0.0, 1);
     assert_eq!((alone.deadline_ns, alone.budget_ns, alone.most_calls), (20_000 * MS, 18_000 * MS, 1000));
@@ -256,9 +264,38 @@ fn what_says_the_same_under_the_next_start_method_is_not_asked_again() {
     };
     let runner = runner(RUST, &[Engine::Sequential, Engine::Process]);
     assert_eq!(failures_of(runner.clone(), FailureKind::Setup), 2);
-    assert_eq!(failures_of(runner.clone(), FailureKind::Task), 1);
+    assert_eq!(failures_of(runner.clone(), FailureKind::Task), 2);
     let chosen = Runner { methods: Vec::new(), ..runner };
     assert_eq!(failures_of(chosen, FailureKind::Setup), 1);
+}
+
+#[test]
+fn a_start_method_that_hangs_is_left_by_every_engine() {
+    let engines = [Engine::Sequential, Engine::ProcessPoolExecutor, Engine::Process, Engine::MultiprocessingPool];
+    let (mut hands, mut record) = (hands(two_cores), of_code());
+    // The first engine is lucky.
+    hands.fails = vec![("rust/Process@fork,", Failed::new(FailureKind::Hang, "no answer", ""))];
+    assert_eq!(play(&mut hands, &mut record, &[runner(RUST, &engines)], &terms()).0, Ending::Decided);
+    assert_eq!(failures(&record), [("rust/Process@fork,f2".to_owned(), FailureKind::Hang)]);
+    let raced = record.rounds.iter().flat_map(|round| &round.order).map(|place| &record.candidates[*place as usize]);
+    let methods: Vec<_> = raced.filter_map(|place| place.candidate.start_method).collect();
+    assert!(!methods.is_empty() && methods.iter().all(|method| *method == StartMethod::Forkserver), "{methods:?}");
+    let replaced = record.warnings.iter().find_map(|warning| match warning {
+        Warning::Replaced { candidate, by, .. } => Some((candidate.engine, *by)),
+        _ => None,
+    });
+    assert_eq!(replaced, Some((Engine::Process, StartMethod::Forkserver)));
+}
+
+#[test]
+fn where_all_start_methods_hang_each_is_tried_once() {
+    let engines = [Engine::Sequential, Engine::ProcessPoolExecutor, Engine::Process, Engine::MultiprocessingPool];
+    let (mut hands, mut record) = (hands(two_cores), of_code());
+    let hangs = |name| (name, Failed::new(FailureKind::Hang, "no answer", ""));
+    hands.fails = vec![hangs("rust/Process"), hangs("rust/multiprocessing")];
+    assert_eq!(play(&mut hands, &mut record, &[runner(RUST, &engines)], &terms()).0, Ending::Decided);
+    let tried = failures(&record).len();
+    assert_eq!(tried, 2 + 2, "fork and forkserver say the same, and the others are not tried: {:?}", failures(&record));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::blocks::grace_ns;
 use super::hands::{Ask, Beginning, Born, Farewell, Hands, PARKED_SHARE, Taken};
+use super::hang::Patience;
 use super::link::{Fault, Link, Ticks, out_of_turn};
 use super::parent::Parents;
 use super::watch::Moment;
@@ -103,6 +104,10 @@ impl Life {
         match link.exchange(None, HELLO_NS, doing, None)? {
             Reply::Hello(hello) if hello.protocol == PROTOCOL => {
                 let boot_ns = now_ns() - link.started_ns();
+                // An interpreter can tell where its threads stand.
+                if hello.gil.is_some() {
+                    link.asks_for_dumps();
+                }
                 Ok(Life { link, hello, boot_ns, beginning })
             }
             Reply::Hello(hello) => {
@@ -252,6 +257,7 @@ impl Hands for Residents {
         candidate: &Candidate,
         iterations: Option<&[u64]>,
         beginning: Beginning,
+        idle_ns: Option<u64>,
     ) -> Result<Born, Fault> {
         self.settle();
         let has_cpus = self.has_cpus(candidate);
@@ -263,9 +269,9 @@ impl Hands for Residents {
             step.iterations = *iterations;
         }
         let Life { mut link, boot_ns, beginning, .. } = self.nursery.agent(&candidate.runtime, beginning)?;
-        let patience_ns = set_up_ns(candidate).saturating_add(grace_ns(job.task_timeout_ns));
+        let whole_ns = set_up_ns(candidate).saturating_add(grace_ns(job.task_timeout_ns));
         let doing = "while it was set up";
-        match link.exchange(Some(&Request::Job(Box::new(job))), patience_ns, doing, None)? {
+        match link.exchange(Some(&Request::Job(Box::new(job))), Patience { whole_ns, idle_ns }, doing, None)? {
             Reply::Ready(ready) => {
                 self.agents
                     .insert(slot, Resident { link, pids: ready.pids.clone(), parked: Parked::default(), has_cpus });
@@ -349,7 +355,7 @@ impl Resident {
             BlockKind::Verify => "in a verify block",
         };
         if ask.kind != BlockKind::Memory {
-            return Ok((self.link.exchange(Some(&request), ask.patience_ns, doing, None)?, None));
+            return Ok((self.link.exchange(Some(&request), ask.patience, doing, None)?, None));
         }
         let root = self.link.guard().pid();
         let mut most: Option<MemorySample> = None;
@@ -358,7 +364,7 @@ impl Resident {
             most = Some(most.filter(|most| most.memory_bytes >= now.memory_bytes).unwrap_or(now));
         };
         let ticks = Ticks { every_ns: ask.window_ns / (MEMORY_SAMPLES + 1), call: &mut sample };
-        let reply = self.link.exchange(Some(&request), ask.patience_ns, doing, Some(ticks))?;
+        let reply = self.link.exchange(Some(&request), ask.patience, doing, Some(ticks))?;
         Ok((reply, most))
     }
 

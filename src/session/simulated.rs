@@ -96,7 +96,14 @@ pub fn run(simulation: &Simulation, engines: &mut dyn Engines) -> Record {
     let runners: Vec<Runner> = runtimes(&session.plan).into_iter().map(runner).collect();
     let mut hands =
         Computed { engines, now_ns: simulation.prepared_ns, agents: BTreeMap::new(), has_lock: simulation.has_lock };
-    let rules_of_course = course::Rules { pace: pace(&session), references: Default::default(), calls: 0, lost_ns: 0 };
+    let rules_of_course = course::Rules {
+        pace: pace(&session),
+        references: Default::default(),
+        calls: 0,
+        lost_ns: 0,
+        slowest: Default::default(),
+        is_exclusive: false,
+    };
     let (mut saver, mut nobody) = (Saver::new(None), Nobody);
     let mut course = Course::new(&mut hands, &mut nobody, &mut record, &mut saver, rules_of_course);
     let terms = relay::Terms { rules: rules(&session), is_equal_work: false };
@@ -142,6 +149,7 @@ impl Hands for Computed<'_> {
         candidate: &Candidate,
         _iterations: Option<&[u64]>,
         _beginning: Beginning,
+        _idle_ns: Option<u64>,
     ) -> Result<Born, Fault> {
         let Started { ready_ns, first_task_ns } = self.engines.start(slot, candidate, self.now_ns);
         self.now_ns += ready_ns;

@@ -54,7 +54,14 @@ fn play(hands: &mut Fake, record: &mut Record) -> (Ending, Vec<String>) {
     let runner = Runner { name: RUST.to_owned(), language: Some(RUST.to_owned()), entries, ..Runner::default() };
     let pace = Pace { task_timeout_ns: record.workload.task_timeout_ns, ..fake::pace(record) };
     let (mut notes, mut saver) = (Notes::default(), Saver::new(None));
-    let rules = CourseRules { pace, references: HashMap::new(), calls: 0, lost_ns: 0 };
+    let rules = CourseRules {
+        pace,
+        references: HashMap::new(),
+        calls: 0,
+        lost_ns: 0,
+        slowest: Default::default(),
+        is_exclusive: false,
+    };
     let mut course = Course::new(hands, &mut notes, record, &mut saver, rules);
     let ending = run(&mut course, &[runner], &Terms { rules: fake::rules(), is_equal_work: false });
     assert!(hands.alive.is_empty(), "no agent is left: {:?}", hands.alive);

@@ -3,10 +3,12 @@
 use super::blocks::grace_ns;
 use super::course::{Course, Stop};
 use super::hands::{Ask, Beginning};
+use super::hang::Patience;
 use super::link::Fault;
 use crate::candidate::{Candidate, Sizes, StartMethod};
 use crate::plan::Entry;
 use crate::protocol::{Block, BlockKind, Failed, FailureKind, Reference};
+use crate::record::Warning;
 
 /// Workers and tasks in flight of a trial.
 const SMALL: u32 = 2;
@@ -28,32 +30,77 @@ pub(super) fn small(entry: &Entry) -> Candidate {
 impl Course<'_> {
     /// Tries each of these entries, and returns those that can run. What cannot has its place in the record, with
     /// the reason; where `methods` (the runtime's, its default first) has another way to begin processes, that is
-    /// tried in the default's place.
+    /// tried in its place, by every engine of the runtime.
     pub(super) fn try_out(&mut self, entries: &[Entry], methods: &[StartMethod]) -> Result<Vec<Entry>, Stop> {
         let mut sound = Vec::new();
         for entry in entries {
             sound.extend(self.first_sound(entry, methods)?);
         }
-        Ok(sound)
+        // Who came through before it was known that a way hangs may hang later.
+        let mut kept = Vec::new();
+        for entry in sound {
+            if self.is_bad(&entry, methods) {
+                kept.extend(self.first_sound(&entry, methods)?);
+            } else {
+                kept.push(entry);
+            }
+        }
+        Ok(kept)
     }
 
     /// The entry, or the first of those in its place, that can run.
     fn first_sound(&mut self, entry: &Entry, methods: &[StartMethod]) -> Result<Option<Entry>, Stop> {
         let mut entry = entry.clone();
-        let mut heard: Option<String> = None;
+        let mut heard: Vec<(Candidate, Failed)> = Vec::new();
         loop {
+            let next = next_method(&entry, methods);
+            if self.is_bad(&entry, methods) {
+                let Some(method) = next else {
+                    let message = "processes hang or fail under every start method, as another engine's do";
+                    self.refuse(small(&entry), Failed::new(FailureKind::Hang, message, ""));
+                    return Ok(None);
+                };
+                entry.start_method = Some(method);
+                continue;
+            }
             let candidate = small(&entry);
-            let Err(failed) = self.try_once(&candidate)? else { return Ok(Some(entry)) };
-            let is_new = heard.as_ref() != Some(&failed.message);
-            let next = next_method(&entry, methods).filter(|_| is_new && may_lie_in_the_start(failed.kind));
-            heard = Some(failed.message.clone());
+            let Err(failed) = self.try_once(&candidate)? else {
+                self.replace(heard, &entry, methods);
+                return Ok(Some(entry));
+            };
+            let is_new = heard.iter().all(|(_, heard)| heard.message != failed.message);
+            if failed.kind == FailureKind::Hang {
+                self.mark_bad(method_of(&entry, methods), &entry.runtime);
+            }
+            heard.push((candidate.clone(), failed.clone()));
             self.refuse(candidate, failed);
             self.tell_failure();
-            match next {
+            match next.filter(|_| is_new) {
                 Some(method) => entry.start_method = Some(method),
                 None => return Ok(None),
             }
         }
+    }
+
+    /// What failed in these ways to begin processes works in that of this entry: no engine begins them otherwise.
+    fn replace(&mut self, failed: Vec<(Candidate, Failed)>, entry: &Entry, methods: &[StartMethod]) {
+        for (candidate, _) in &failed {
+            self.mark_bad(candidate.start_method, &entry.runtime);
+        }
+        if let (Some((candidate, failure)), Some(by)) = (failed.into_iter().next(), method_of(entry, methods)) {
+            self.warn(Warning::Replaced { candidate, by, failure });
+        }
+    }
+
+    /// Whether processes of this entry begin in a way that is known to be bad.
+    fn is_bad(&self, entry: &Entry, methods: &[StartMethod]) -> bool {
+        let Some(method) = method_of(entry, methods) else { return false };
+        self.bad_methods.contains(&(entry.runtime.clone(), method))
+    }
+
+    fn mark_bad(&mut self, method: Option<StartMethod>, runtime: &str) {
+        let bad = method.map(|method| (runtime.to_owned(), method));
+        self.bad_methods.extend(bad.filter(|bad| !self.bad_methods.contains(bad)));
     }
 
     /// Starts a candidate and has it run one block that is not timed.
@@ -94,9 +141,13 @@ impl Course<'_> {
             window_ns: 0,
             first_index: 0,
             most_tasks: Some(tasks),
-            patience_ns: expected_ns.saturating_add(grace_ns(self.pace.task_timeout_ns)),
+            patience: Patience {
+                whole_ns: expected_ns.saturating_add(grace_ns(self.pace.task_timeout_ns)),
+                idle_ns: self.slowest.idle_in_block_ns(SMALL),
+            },
         };
         let taken = self.checked(SLOT, candidate, ask, tasks)?;
+        self.slowest.saw(slowest_ns(&taken.figures), 0);
         let place = self.place_of_code();
         match self.references.get(&candidate.runtime) {
             Some(reference) => {
@@ -119,12 +170,15 @@ impl Course<'_> {
     }
 }
 
-/// Whether another way to begin processes may help: not where a task or its result is at fault.
-fn may_lie_in_the_start(kind: FailureKind) -> bool {
-    match kind {
-        FailureKind::Setup | FailureKind::Worker | FailureKind::Agent | FailureKind::Hang => true,
-        FailureKind::Task | FailureKind::Checksum | FailureKind::Protocol => false,
-    }
+/// The slowest task of a block; 0 where that is not known.
+fn slowest_ns(block: &Block) -> u64 {
+    block.service.decode().map_or(0, |service| service.max())
+}
+
+/// How the processes of this entry begin; `None` where it has none, or who chose the ways gets no other.
+fn method_of(entry: &Entry, methods: &[StartMethod]) -> Option<StartMethod> {
+    let default = methods.first().copied()?;
+    entry.engine.has_start_method().then(|| entry.start_method.unwrap_or(default))
 }
 
 /// The way to begin processes that comes after that of this entry.

@@ -7,7 +7,7 @@ use super::units::{show_duration, show_size};
 use super::walk::Values;
 use super::{
     Check, Connection, Cpu, Distribution, ErrorLimit, FileOperation, Goal, Items, Kernel, Limits, Load, Objective,
-    Payload, Python, Step, Work, Workload,
+    Payload, Python, Resources, Step, Work, Workload,
 };
 
 /// The time of a `cpu` step that names neither an input nor a time.
@@ -31,6 +31,7 @@ pub(super) fn workload(values: &Values, stem: &str, faults: &mut Vec<Fault>) -> 
         objective: objective?,
         task_timeout_ns: values.nanos("task_timeout")?,
         max_calls: values.integer("max_calls"),
+        resources: values.table("resources").and_then(|table| resources(&table))?,
     };
     check_timeout(&workload, values, faults);
     check_calls(&workload, values, faults);
@@ -94,6 +95,10 @@ fn load(values: &Values, faults: &mut Vec<Fault>) -> Option<Load> {
 
 fn payload(values: &Values) -> Option<Payload> {
     Some(Payload { input_bytes: values.bytes("input")?, output_bytes: values.bytes("output")? })
+}
+
+fn resources(values: &Values) -> Option<Resources> {
+    Some(Resources { exclusive: values.flag("exclusive")? })
 }
 
 fn objective(values: &Values) -> Option<Objective> {

@@ -43,6 +43,7 @@ pub static WORKLOAD: Table = Table {
         ),
         field("load", Shape::Table(&LOAD), Default("{}"), "How tasks arrive."),
         field("payload", Shape::Table(&PAYLOAD), Default("{}"), "Bytes that cross to a task's worker and back."),
+        field("resources", Shape::Table(&RESOURCES), Default("{}"), "What tasks need that there is little of."),
         field(
             "task_timeout",
             Shape::Duration { min_ns: MS, max_ns: MAX_NS },
@@ -84,6 +85,18 @@ static LOAD: Table = Table {
             "How many tasks a batch has; a batch needs it, nothing else takes it.",
         ),
     ],
+    conflicts: &[],
+};
+
+static RESOURCES: Table = Table {
+    name: "resources",
+    doc: "What tasks need that there is little of, beside this host.",
+    fields: &[field(
+        "exclusive",
+        Shape::Flag,
+        Default("false"),
+        "Whether candidates must not hold it at once (connections to a server that has few): one agent lives at a time.",
+    )],
     conflicts: &[],
 };
 

@@ -60,6 +60,25 @@ pub struct Workload {
     /// At most so many tasks in the whole session, for tasks that reach something costly.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub max_calls: Option<u64>,
+    /// What tasks need that there is little of.
+    #[serde(skip_serializing_if = "Resources::is_none", default)]
+    pub resources: Resources,
+}
+
+/// What tasks need that there is little of, beside the host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Resources {
+    /// Whether candidates must not hold it at once: one agent lives at a time, and each block begins a life.
+    pub exclusive: bool,
+}
+
+impl Resources {
+    /// Whether there is nothing to heed.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        !self.exclusive
+    }
 }
 
 impl Workload {

@@ -258,6 +258,7 @@ fn record() -> Record {
             objective: Objective { goal: Goal::Throughput, tolerance: None, limits: Limits::default() },
             task_timeout_ns: 1_000_000_000,
             max_calls: None,
+            resources: Default::default(),
         },
         plan: Plan { entries: Vec::new(), left_out: Vec::new(), foreseen: Foreseen::default(), notes: Vec::new() },
         calibration: Calibration { usable_cores: None, runtimes: vec![RuntimeCalibration::of_native()] },

@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Dict, List, Optional
 
-from . import engines
+from . import engines, standing
 from .protocol import PROTOCOL, Bye, Calibrate, Channel, Failure, Go, Job, Reference, parse
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def main(arguments: List[str]) -> None:
         sys.stdout.write(json.dumps({"hello": hello()}) + "\n")
         return
     _open_standard_streams()
+    standing.tell_when_asked()
     if arguments == ["parent"]:
         from . import parent
 

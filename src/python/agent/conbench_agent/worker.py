@@ -10,7 +10,7 @@ from __future__ import annotations
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
 
-from . import steps
+from . import standing, steps
 from .meter import Usage, usage
 from .protocol import Failure, Job
 from .task import Result, Task
@@ -108,6 +108,7 @@ def start(hiring: Hiring) -> None:
     """The initializer of pools."""
     # (Under InterpreterPoolExecutor, a function that named nothing of this module would run outside of it.)
     global _worker
+    standing.tell_when_asked()
     try:
         slot = hiring.slots.claim()
         task = steps.build(hiring.job, steps.Place.worker(slot, hiring.shared))
@@ -149,6 +150,7 @@ def run_only(
 ) -> None:
     """The life of a process that is made for one task. `work` is the task, or the job that describes it."""
     ran: Union[Ran, Failure]
+    standing.tell_when_asked()
     try:
         if isinstance(work, Job):
             work = steps.build(work, steps.Place.worker(slot, shared))
