@@ -156,7 +156,8 @@ fn place(line: &str) -> Option<String> {
     let is_standard = path.contains("/lib/python3") && !path.contains("site-packages");
     // The agent is a package beside the file that runs it, and lies in a folder of its own.
     let is_agent = path.contains("/conbench_agent/") || (path.contains("conbench") && path.ends_with("/main.py"));
-    if is_standard || is_agent || path.starts_with('<') {
+    // What is being torn down has frames without a line.
+    if is_standard || is_agent || path.starts_with('<') || number.parse::<u32>().is_err() {
         return None;
     }
     let file = path.rsplit('/').next().unwrap_or(path);

@@ -1,0 +1,140 @@
+//! Programs of the kinds that users bring, by the real binary and real interpreters: what the session does about them,
+//! and what the record says. Nothing is said about durations or winners.
+
+mod common;
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use common::pythons;
+use serde_json::Value;
+
+/// The user's code of these tests.
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/python");
+
+/// The record of a session that races these engines on a workload file's text.
+fn record(python: &Path, text: &str, args: &[&str], environment: &[(&str, &Path)]) -> Value {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("load.toml");
+    std::fs::write(&file, text).expect("written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_conbench"));
+    command.arg("recommend").arg(&file).args(["--format", "json", "--python"]).arg(python).args(args);
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR")).envs(environment.iter().copied());
+    let ran = command.stdin(Stdio::null()).output().expect("the binary starts");
+    let mut all: Value = serde_json::from_slice(&ran.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&ran.stderr)));
+    all["records"][0].take()
+}
+
+fn code(function: &str, more: &str) -> String {
+    format!("{more}[[step]]\nkind = \"python\"\npath = \"{FIXTURES}\"\nfunction = \"{function}\"\nitems = [1, 2, 3]\n")
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// The conditions of the answer of the first runtime, by kind.
+fn conditions(record: &Value) -> Vec<&str> {
+    list(&record["verdict"]["groups"][0]["answer"]["conditions"])
+        .iter()
+        .filter_map(|it| it["condition"].as_str())
+        .collect()
+}
+
+fn failures(record: &Value) -> Vec<&Value> {
+    list(&record["candidates"]).iter().map(|it| &it["failure"]).filter(|it| !it.is_null()).collect()
+}
+
+fn python() -> Option<PathBuf> {
+    pythons::newest_of_all().map(|python| python.executable.clone())
+}
+
+#[test]
+fn a_lock_that_a_fork_copied_costs_one_hang_and_every_engine_begins_its_processes_otherwise() {
+    let Some(python) = python() else { return };
+    let engines = ["--engines", "sequential,ProcessPoolExecutor,multiprocessing.Pool", "--budget", "5s"];
+    let record = record(&python, &code("held:step", ""), &engines, &[]);
+    if record["candidates"]
+        .as_array()
+        .is_some_and(|all| !all.iter().any(|it| it["candidate"]["start_method"] == "fork"))
+    {
+        // From 3.14 on, fork is no default.
+        return;
+    }
+    let [failure] = failures(&record)[..] else { panic!("one hang: {:?}", failures(&record)) };
+    assert_eq!(failure["kind"], "hang", "{failure}");
+    let message = failure["message"].as_str().expect("a message");
+    assert!(message.contains("no CPU used") && message.contains("`step` (held.py:"), "{message}");
+    let raced = list(&record["candidates"]).iter().filter(|it| !list(&it["blocks"]).is_empty());
+    let methods: Vec<&Value> = raced.map(|it| &it["candidate"]["start_method"]).filter(|it| !it.is_null()).collect();
+    assert!(!methods.is_empty() && methods.iter().all(|method| *method != "fork"), "{methods:?}");
+    assert!(list(&record["warnings"]).iter().any(|it| it["warning"] == "replaced"), "{}", record["warnings"]);
+    assert!(conditions(&record).contains(&"start_method_replaced"), "{:?}", conditions(&record));
+}
+
+/// A server that takes so many connections.
+struct Capped {
+    child: Child,
+    socket: PathBuf,
+    _room: tempfile::TempDir,
+}
+
+impl Capped {
+    fn start(python: &Path, count: u32) -> Capped {
+        let room = tempfile::tempdir().expect("a directory");
+        let socket = room.path().join("socket");
+        let mut command = Command::new(python);
+        command.arg(Path::new(FIXTURES).join("capped.py")).arg(&socket).arg(count.to_string());
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the server starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("it is ready");
+        assert_eq!(line, "ready\n");
+        Capped { child, socket, _room: room }
+    }
+}
+
+impl Drop for Capped {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const THREADS: [&str; 8] = [
+    "--engines",
+    "sequential,ThreadPoolExecutor,Thread,asyncio+ThreadPoolExecutor",
+    "--workers",
+    "2",
+    "--in-flight",
+    "2",
+    "--budget",
+    "4s",
+];
+
+#[test]
+fn connections_that_parked_agents_hold_take_nobody_out() {
+    let Some(python) = python() else { return };
+    // The plain loop's and one pool's: a third agent is one too many.
+    let server = Capped::start(&python, 3);
+    let record = record(&python, &code("capped:ask", ""), &THREADS, &[("CAPPED", &server.socket)]);
+    assert!(failures(&record).is_empty(), "{:?}", failures(&record));
+    let told: Vec<&Value> = list(&record["warnings"]).iter().filter(|it| it["warning"] == "exclusive").collect();
+    assert_eq!(told.len(), 1, "{}", record["warnings"]);
+    assert!(told[0]["failure"]["message"].as_str().is_some_and(|it| it.contains("no connection is free")));
+    assert!(conditions(&record).contains(&"one_agent_at_a_time"), "{:?}", conditions(&record));
+    let raced = list(&record["candidates"]).iter().filter(|it| !list(&it["blocks"]).is_empty()).count();
+    assert_eq!(raced, 4);
+}
+
+#[test]
+fn what_is_said_beforehand_need_not_be_found() {
+    let Some(python) = python() else { return };
+    let server = Capped::start(&python, 2);
+    let text = code("capped:ask", "[resources]\nexclusive = true\n");
+    let record = record(&python, &text, &THREADS, &[("CAPPED", &server.socket)]);
+    assert!(failures(&record).is_empty(), "{:?}", failures(&record));
+    assert!(!list(&record["warnings"]).iter().any(|it| it["warning"] == "exclusive"), "{}", record["warnings"]);
+    assert_eq!(record["workload"]["resources"]["exclusive"], true);
+}
