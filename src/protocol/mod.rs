@@ -288,6 +288,9 @@ pub struct Reference {
     /// tolerated.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub results: Vec<u64>,
+    /// How many different items its tasks have: task i uses item i % items. 0 where they take none.
+    #[serde(default)]
+    pub items: u64,
     /// Calls of the user's own code that were made for it.
     #[serde(default)]
     pub calls: u64,

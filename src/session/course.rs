@@ -290,9 +290,10 @@ impl<'a> Course<'a> {
             }
             let round = match race.next(self.spent_ns()) {
                 Next::Round(round) => round,
-                Next::Over(decide::Ending::Decided) => return Ending::Decided,
-                Next::Over(decide::Ending::BudgetSpent) => return Ending::BudgetSpent,
-                Next::Over(decide::Ending::NoCandidate) => return Ending::NoCandidate,
+                Next::Over(ending) => match self.over(race, ending) {
+                    Some(ending) => return ending,
+                    None => continue,
+                },
             };
             self.enter(race);
             let stopped = self.round(race, &round);
@@ -307,6 +308,47 @@ impl<'a> Course<'a> {
                 None => {}
             }
         }
+    }
+
+    /// How a race that is over ended; `None` where what it names gives wrong results, and is out.
+    fn over(&mut self, race: &mut dyn Racing, ending: decide::Ending) -> Option<Ending> {
+        let named = race.finding().map(|found| found.named).filter(|_| race.phase() == Phase::Race);
+        if let Some(named) = named {
+            match self.confirm(self.base + named) {
+                Ok(true) => {}
+                Ok(false) => {
+                    // In a round of its own, so that the record tells it in its place.
+                    self.record.rounds.push(Round::of(race.phase()));
+                    self.exit(named, ExitReason::Failed);
+                    race.feed(named, Outcome::Failed);
+                    self.look(race);
+                    return None;
+                }
+                Err(_) => return Some(Ending::Interrupted),
+            }
+        }
+        Some(match ending {
+            decide::Ending::Decided => Ending::Decided,
+            decide::Ending::BudgetSpent => Ending::BudgetSpent,
+            decide::Ending::NoCandidate => Ending::NoCandidate,
+        })
+    }
+
+    /// The agent of a candidate that may have ended, alive; `None` where it cannot be.
+    pub(super) fn alive(&mut self, slot: usize) -> Result<Option<Learned>, Fault> {
+        self.make_room(slot);
+        if !self.slots[slot].alive && self.start(slot, Beginning::Warm)?.is_err() {
+            return Ok(None);
+        }
+        Ok(self.slots[slot].learned)
+    }
+
+    /// Takes a candidate out that failed.
+    pub(super) fn put_out(&mut self, slot: usize, failure: Failed) {
+        self.kill(slot);
+        let place = &mut self.record.candidates[slot];
+        place.failure = Some(failure.clone());
+        self.observer.observe(&Event::Failed { candidate: &place.candidate, failure: &failure });
     }
 
     /// Begins a cold life of a candidate in the place of its warm one. What goes wrong says nothing of the answer.
@@ -527,13 +569,10 @@ impl<'a> Course<'a> {
             Ok(Err(stop)) => Turned::Stopped(stop),
             Err(Fault::Interrupted) => Turned::Stopped(Stop::Interrupted),
             Err(Fault::Failed(failure)) => {
-                self.kill(turn.candidate);
                 if failure.kind == FailureKind::Hang {
                     self.lost_ns += self.hands.elapsed_ns().saturating_sub(begun_ns);
                 }
-                let place = &mut self.record.candidates[turn.candidate];
-                place.failure = Some(failure.clone());
-                self.observer.observe(&Event::Failed { candidate: &place.candidate, failure: &failure });
+                self.put_out(turn.candidate, failure);
                 Turned::Fed(Outcome::Failed)
             }
         }

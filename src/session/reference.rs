@@ -247,7 +247,7 @@ mod tests {
 
     fn results(results: &[u64]) -> Reference {
         let tables = vec![vec![0; 16]; 2];
-        Reference { tables, results: results.to_vec(), calls: results.len() as u64, notes: Vec::new() }
+        Reference { tables, results: results.to_vec(), calls: results.len() as u64, ..Reference::default() }
     }
 
     fn agree(check: Check, one: &[u64], other: &[u64], notes: &[Note]) -> Result<Vec<u64>, String> {

@@ -309,7 +309,24 @@ fn who_gives_other_results_is_out_with_the_items_number() {
     let failure = record.candidates.iter().find_map(|place| place.failure.clone()).expect("one failed");
     assert!(failure.message.starts_with("the result for item 1 is not the one"), "{failure}");
     assert_eq!(failure.place, "step 1 (python)");
-    assert!(hands.log.iter().filter(|line| line.starts_with("verify")).count() == 3, "{:?}", hands.log);
+    let trials = hands.log.iter().filter(|line| line.starts_with(&format!("verify {}", usize::MAX))).count();
+    assert_eq!(trials, 3, "{:?}", hands.log);
+}
+
+#[test]
+fn what_is_wrong_with_many_in_flight_alone_is_found_before_it_is_named() {
+    let mut runner = runner(RUST, &[Engine::Sequential, Engine::ThreadPoolExecutor]);
+    runner.entries[1].workers = vec![1, 2, 4, 8];
+    let (mut hands, mut record) = (hands(|one| f64::from(one.sizes.concurrency())), of_code());
+    hands.results = vec![
+        ("rust/sequential", vec![5, 6, 7]),
+        ("rust/ThreadPoolExecutor@w8", vec![5, 6, 9]),
+        ("rust/ThreadPool", vec![5, 6, 7]),
+    ];
+    assert_eq!(play(&mut hands, &mut record, &[runner], &terms()).0, Ending::Decided);
+    assert_eq!(failures(&record), [("rust/ThreadPoolExecutor@w8".to_owned(), FailureKind::Checksum)]);
+    let named = record.races[0].looks.last().and_then(|look| look.named).expect("an answer");
+    assert_eq!(record.candidates[named as usize].candidate.to_string(), "rust/ThreadPoolExecutor@w4");
 }
 
 #[test]

@@ -193,15 +193,76 @@ fn next_method(entry: &Entry, methods: &[StartMethod]) -> Option<StartMethod> {
 /// What is wrong with the results of a block whose first task is task 0. Where tasks may fail, those of the two runs
 /// need not be the same ones: a result is compared where both have one.
 fn differs(reference: &Reference, block: &Block, place: String, tolerant: bool) -> Option<Failed> {
-    let expected = reference.results.get(..block.tasks as usize).unwrap_or(&reference.results);
-    if block.results.len() < expected.len() {
+    let known = reference.results.len();
+    if known == 0 {
+        return None;
+    }
+    if block.results.len() < known.min(block.tasks as usize) {
         let message = format!("it gave {} results of {} tasks", block.results.len(), block.tasks);
         return Some(Failed::new(FailureKind::Protocol, message, place));
     }
+    // Beyond the first items the reference knows only those that come round again.
+    let items = if reference.items == 0 { usize::MAX } else { reference.items as usize };
     let differ = |(one, other): (&u64, &u64)| one != other && !(tolerant && (*one == 0 || *other == 0));
-    let item = expected.iter().zip(&block.results).position(differ)?;
+    let expected = |task: usize| reference.results.get(task % items);
+    let mut results = block.results.iter().enumerate();
+    let task =
+        results.find_map(|(task, result)| expected(task).is_some_and(|it| differ((it, result))).then_some(task))?;
     let message = format!(
-        "the result for item {item} is not the one of a sequential run: make it depend on the item alone, not on what ran before or beside it, or name a function of your own in `check`"
+        "the result for item {} is not the one of a sequential run: make it depend on the item alone, not on what ran before or beside it, or name a function of your own in `check`",
+        task % items
     );
     Some(Failed::new(FailureKind::Checksum, message, place))
+}
+
+/// How long what is about to be named runs once more, for its results alone.
+const CONFIRM_NS: f64 = 0.5e9;
+/// The most tasks that it runs for it: an agent keeps what they hand back.
+const MOST_CONFIRMED: u64 = 1_024;
+
+impl Course<'_> {
+    /// Has what is named run once more with as many in flight as it has, and compares the results: what is wrong only
+    /// then (a directory or an environment that tasks change) was not seen with two. Returns whether it may be named.
+    pub(super) fn confirm(&mut self, slot: usize) -> Result<bool, Stop> {
+        let candidate = self.record.candidates[slot].candidate.clone();
+        let Some(tasks) = self.tasks_to_confirm(slot, &candidate) else { return Ok(true) };
+        match self.results_hold(slot, &candidate, tasks) {
+            Ok(()) => Ok(true),
+            Err(Fault::Interrupted) => Err(Stop::Interrupted),
+            Err(Fault::Failed(failed)) => {
+                self.put_out(slot, failed);
+                Ok(false)
+            }
+        }
+    }
+
+    /// How many tasks are enough; `None` where there is nothing to compare, or nothing new.
+    fn tasks_to_confirm(&self, slot: usize, candidate: &Candidate) -> Option<u64> {
+        let known = self.references.get(&candidate.runtime)?.results.len() as u64;
+        let learned = self.learned(slot)?;
+        let wished = (learned.throughput_per_s * CONFIRM_NS / 1e9) as u64;
+        let tasks = wished.clamp(known.max(1), MOST_CONFIRMED.max(known)).min(self.calls_left() / 4);
+        let is_new = known > 0 && candidate.sizes.concurrency() > SMALL && tasks > 0;
+        is_new.then_some(tasks)
+    }
+
+    fn results_hold(&mut self, slot: usize, candidate: &Candidate, tasks: u64) -> Result<(), Fault> {
+        let Some(learned) = self.alive(slot)? else { return Ok(()) };
+        let batch_ns = (tasks as f64 / learned.throughput_per_s.max(1e-3) * 1e9) as u64;
+        let whole_ns = batch_ns.saturating_mul(2).saturating_add(grace_ns(self.pace.task_timeout_ns));
+        let idle_ns = self.slowest.idle_in_block_ns(candidate.sizes.concurrency());
+        let ask = Ask {
+            kind: BlockKind::Verify,
+            window_ns: 0,
+            first_index: 0,
+            most_tasks: Some(tasks),
+            patience: Patience { whole_ns, idle_ns },
+        };
+        let taken = self.checked(slot, candidate, ask, tasks)?;
+        let place = self.place_of_code();
+        let tolerant = self.record.workload.objective.limits.errors.tolerates();
+        let reference = self.references.get(&candidate.runtime);
+        let wrong = reference.and_then(|reference| differs(reference, &taken.figures, place, tolerant));
+        wrong.map_or(Ok(()), |it| Err(Fault::Failed(it)))
+    }
 }

@@ -31,7 +31,13 @@ def reference(request: Reference) -> Dict[str, object]:
     found = task.verify(VARIANTS, request.budget_ns, request.most_calls)
     task.close()
     tables = [list(table) for table in zip(*rows)]
-    return {"tables": tables, "results": found.digests, "calls": found.calls, "notes": found.notes}
+    return {
+        "tables": tables,
+        "results": found.digests,
+        "items": task.distinct,
+        "calls": found.calls,
+        "notes": found.notes,
+    }
 
 
 def _iteration_ns(cpu: Cpu, budget_ns: int) -> float:
