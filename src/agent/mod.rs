@@ -170,7 +170,7 @@ impl Running {
         let pids = std::iter::once(std::process::id()).chain(self.engine.pids()).collect();
         // What is known of a first task that failed is when it was over.
         let first_task_ns = if first.errors == 0 { Sampler::mean_service_ns(&first) } else { first.elapsed_ns };
-        Ok(Ready { startup_ns, first_task_ns, pids, gil: None })
+        Ok(Ready { startup_ns, first_task_ns, pids, gil: None, library_threads: 0 })
     }
 
     fn block(&mut self, go: Go) -> Result<Block, Failed> {

@@ -308,6 +308,11 @@ pub enum Condition {
         /// Whether it hung.
         hung: bool,
     },
+    /// Libraries of a task compute with threads of their own, beside those of the candidate.
+    LibraryThreads {
+        /// How many compute in one task, the task's own thread among them.
+        count: u32,
+    },
     /// Candidates failed and were not compared.
     FailedCandidates {
         /// How many.

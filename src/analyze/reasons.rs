@@ -119,6 +119,7 @@ pub(super) fn conditions(
     if record.warnings.iter().any(|warning| matches!(warning, Warning::Exclusive { .. })) {
         conditions.push(Condition::OneAgentAtATime {});
     }
+    conditions.extend(library_threads(record, &race.runtime));
     let failed = record.candidates.iter().filter(of_runtime).filter(|place| place.failure.is_some()).count();
     if failed > 0 {
         conditions.push(Condition::FailedCandidates { count: failed as u32 });
@@ -142,6 +143,15 @@ pub(super) fn conditions(
     }
     conditions.extend(unchecked(record, rows, answer));
     conditions
+}
+
+/// The threads that libraries have in a task, as a plain loop shows them: it has none of its own.
+fn library_threads(record: &Record, runtime: &str) -> Option<Condition> {
+    let is_plain =
+        |place: &&CandidateRecord| place.candidate.runtime == runtime && place.candidate.model() == Model::Sequential;
+    let lives = record.candidates.iter().filter(is_plain).flat_map(|place| &place.incarnations);
+    let most = lives.map(|life| life.library_threads).max().filter(|most| *most > 0)?;
+    Some(Condition::LibraryThreads { count: most + 1 })
 }
 
 /// What a warning says of how this runtime's processes begin.

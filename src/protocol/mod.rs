@@ -365,6 +365,9 @@ pub struct Ready {
     /// Whether a global interpreter lock is in force where tasks run, now that all is imported.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub gil: Option<bool>,
+    /// Threads of the agent's process that the interpreter did not start: those of libraries that compute with several.
+    #[serde(default)]
+    pub library_threads: u32,
 }
 
 /// Run one block.

@@ -183,6 +183,14 @@ pub struct Incarnation {
     /// Whether it began as a fork of an agent that had no job yet.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub warm: bool,
+    /// Threads that libraries had started in it by the time of its first tasks.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub library_threads: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A block with its place in the session.

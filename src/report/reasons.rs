@@ -149,6 +149,9 @@ fn condition(judged: &Judged, answer: &Answer, condition: &Condition) -> String 
             };
             format!("processes under `{method}` {how}{copied}, so that all of them began by `{by}`")
         }
+        Condition::LibraryThreads { count } => format!(
+            "a library computes with {count} threads in each task, beside those of the candidate: set `OMP_NUM_THREADS=1` and `OPENBLAS_NUM_THREADS=1` (or what it heeds) and measure again, since several workers may then do more"
+        ),
         Condition::FailedCandidates { count: 1 } => "one candidate failed and was not compared".to_owned(),
         Condition::FailedCandidates { count } => format!("{count} candidates failed and were not compared"),
         Condition::NeighboursNotMeasured {} => {

@@ -359,6 +359,7 @@ fn candidate_record(row: &Row) -> CandidateRecord {
             parked_cpu_share: 0.0001,
             gil: None,
             warm: false,
+            library_threads: 0,
         }],
         blocks: timed.chain([block(BlockKind::Memory, None, Some(memory))]).collect(),
         failure,

@@ -75,6 +75,7 @@ fn every_reason_and_condition_has_its_words() {
         Condition::UnreadableHistograms { count: 2 },
         Condition::OneAgentAtATime {},
         Condition::StartMethodReplaced { method: StartMethod::Fork, by: StartMethod::Spawn, hung: true },
+        Condition::LibraryThreads { count: 2 },
         Condition::FailedCandidates { count: 2 },
         Condition::NeighboursNotMeasured {},
         Condition::BudgetSpent {},

@@ -738,6 +738,7 @@ impl<'a> Course<'a> {
             parked_cpu_share: 0.0,
             gil: born.ready.gil,
             warm: born.beginning == Beginning::Warm,
+            library_threads: born.ready.library_threads,
         });
         if self.watches_memory() {
             self.slots[slot].has_memory = false;

@@ -141,7 +141,7 @@ impl Hands for Fake {
         let first_task_ns = if self.first_task_ns == 0 { MS } else { self.first_task_ns };
         let beginning = if self.forks { beginning } else { Beginning::Cold };
         self.warm.extend((beginning == Beginning::Warm).then_some(slot));
-        let ready = Ready { startup_ns: 2 * MS, first_task_ns, pids: vec![1], gil: self.gil };
+        let ready = Ready { startup_ns: 2 * MS, first_task_ns, pids: vec![1], gil: self.gil, library_threads: 0 };
         Ok(Born { boot_ns: MS, beginning, ready })
     }
 

@@ -142,6 +142,7 @@ impl Synthetic {
                 parked_cpu_share: 0.0,
                 gil: None,
                 warm: false,
+                library_threads: 0,
             });
         }
         candidate.blocks.push(BlockRecord { round, incarnation, at_ns: 0, server_cpu_ns: None, memory, figures });

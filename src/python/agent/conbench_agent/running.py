@@ -49,6 +49,7 @@ class Running:
             "first_task_ns": first_task_ns,
             "pids": [os.getpid(), *self._engine.pids()],
             "gil": gil(),
+            "library_threads": leftovers.library_threads(),
         }
 
     def block(self, go: Go) -> Dict[str, object]:
