@@ -36,6 +36,8 @@ const FILLED: f64 = 1.1;
 const SHORT: u64 = 2;
 /// How long after agents have ended whoever they were connected to may take to notice.
 const RELEASE_NS: u64 = 20 * MS;
+/// And how long at most.
+pub(super) const SURE_RELEASE_NS: u64 = 200 * MS;
 /// The window of a memory block.
 const MEMORY_NS: u64 = 60 * MS;
 
@@ -336,7 +338,7 @@ impl<'a> Course<'a> {
 
     /// The agent of a candidate that may have ended, alive; `None` where it cannot be.
     pub(super) fn alive(&mut self, slot: usize) -> Result<Option<Learned>, Fault> {
-        self.make_room(slot);
+        self.make_room(slot, false);
         if !self.slots[slot].alive && self.start(slot, Beginning::Warm)?.is_err() {
             return Ok(None);
         }
@@ -578,12 +580,13 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Whether a failure may come of other agents that live, and hold what there is a limited number of.
+    /// Whether a failure may come of other agents that live, and hold what there is a limited number of, or of one that
+    /// has ended, which whoever it was connected to has not noticed yet.
     fn may_be_ours(&self, slot: usize, failure: &Failed) -> bool {
         let others = (0..self.slots.len()).any(|other| other != slot && self.slots[other].alive);
         let concurrency = self.record.candidates[slot].candidate.sizes.concurrency();
         let is_known = |known: &(String, u32)| known.0 == failure.message && known.1 <= concurrency;
-        others
+        (others || self.is_exclusive)
             && !matches!(failure.kind, FailureKind::Checksum | FailureKind::Protocol)
             && !self.failed_alone.iter().any(is_known)
     }
@@ -596,16 +599,14 @@ impl<'a> Course<'a> {
         for slot in 0..self.slots.len() {
             self.end(slot);
         }
-        // Whoever they were connected to must notice that they are gone.
-        self.hands.idle(RELEASE_NS);
+        self.hands.idle(SURE_RELEASE_NS);
         let measured = self.measure(number, Turn { anew: true, ..turn });
         if let Err(Fault::Failed(failure)) = &measured {
             let concurrency = self.record.candidates[turn.candidate].candidate.sizes.concurrency();
             self.failed_alone.push((failure.message.clone(), concurrency));
         }
         let measured = measured?;
-        if measured.is_ok() {
-            self.is_exclusive = true;
+        if measured.is_ok() && !std::mem::replace(&mut self.is_exclusive, true) {
             if failure.kind == FailureKind::Hang {
                 self.lost_ns += self.hands.elapsed_ns().saturating_sub(begun_ns);
             }
@@ -615,15 +616,15 @@ impl<'a> Course<'a> {
         Ok(measured)
     }
 
-    /// Where no agent may live beside another, ends those that do.
-    fn make_room(&mut self, slot: usize) {
-        let others: Vec<usize> =
-            (0..self.slots.len()).filter(|other| *other != slot && self.slots[*other].alive).collect();
-        if !self.is_exclusive || others.is_empty() {
-            return;
+    /// Ends the agent of a candidate that is to begin anew; where no agent may live beside another, the others, too.
+    fn make_room(&mut self, slot: usize, anew: bool) {
+        let is_in_the_way = |other: usize| if other == slot { anew } else { self.is_exclusive };
+        let ending: Vec<usize> =
+            (0..self.slots.len()).filter(|other| self.slots[*other].alive && is_in_the_way(*other)).collect();
+        ending.iter().for_each(|other| self.end(*other));
+        if self.is_exclusive && !ending.is_empty() {
+            self.hands.idle(RELEASE_NS);
         }
-        others.into_iter().for_each(|other| self.end(other));
-        self.hands.idle(RELEASE_NS);
     }
 
     fn kill(&mut self, slot: usize) {
@@ -634,10 +635,7 @@ impl<'a> Course<'a> {
     /// One timed block, with all that must come before it. The inner error is a stop, not a failure.
     fn measure(&mut self, number: u32, turn: Turn) -> Result<Result<Outcome, Stop>, Fault> {
         let slot = turn.candidate;
-        self.make_room(slot);
-        if turn.anew && self.slots[slot].alive {
-            self.end(slot);
-        }
+        self.make_room(slot, turn.anew);
         if !self.slots[slot].alive {
             let begun_ns = self.hands.elapsed_ns();
             let beginning = self.beginning(slot);

@@ -1,7 +1,7 @@
 //! Feasibility before speed: each engine runs the user's own code once, small, before any is measured.
 
 use super::blocks::grace_ns;
-use super::course::{Course, Stop};
+use super::course::{Course, SURE_RELEASE_NS, Stop};
 use super::hands::{Ask, Beginning};
 use super::hang::Patience;
 use super::link::Fault;
@@ -64,7 +64,7 @@ impl Course<'_> {
                 continue;
             }
             let candidate = small(&entry);
-            let Err(failed) = self.try_once(&candidate)? else {
+            let Err(failed) = self.try_twice(&candidate)? else {
                 self.replace(heard, &entry, methods);
                 return Ok(Some(entry));
             };
@@ -101,6 +101,18 @@ impl Course<'_> {
     fn mark_bad(&mut self, method: Option<StartMethod>, runtime: &str) {
         let bad = method.map(|method| (runtime.to_owned(), method));
         self.bad_methods.extend(bad.filter(|bad| !self.bad_methods.contains(bad)));
+    }
+
+    /// Tries a candidate, and once more if its tasks fail: whoever the agent before it was connected to may not have
+    /// noticed yet that it is gone.
+    fn try_twice(&mut self, candidate: &Candidate) -> Result<Result<(), Failed>, Stop> {
+        match self.try_once(candidate)? {
+            Err(failed) if failed.kind == FailureKind::Task => {
+                self.hands.idle(SURE_RELEASE_NS);
+                self.try_once(candidate)
+            }
+            tried => Ok(tried),
+        }
     }
 
     /// Starts a candidate and has it run one block that is not timed.
