@@ -79,6 +79,9 @@ fn found(note: &Note) -> String {
                 plain(reason)
             )
         }
+        Note::ErrorCannotCross { type_name, reason, breaks_pool } => {
+            format!("{} ({})", plain(&reasons::error_cannot_cross(type_name, *breaks_pool)), plain(reason))
+        }
     }
 }
 

@@ -165,6 +165,7 @@ impl Preparation<'_> {
             checked: false,
             baseline_memory_bytes: baseline.map(|baseline| baseline.memory_bytes),
             notes: Vec::new(),
+            serialisation: None,
         });
         let iterations = self.iterations(&mut agent, &prepared.job, &language)?;
         for (step, (iterations, _)) in prepared.job.steps.iter_mut().zip(&iterations) {
@@ -198,6 +199,7 @@ impl Preparation<'_> {
         let mut codes = self.session.workload.steps.iter().filter_map(|step| step.python());
         if let Some(calibration) = &mut prepared.calibration {
             calibration.notes = referred.notes;
+            calibration.serialisation = referred.serialisation;
             calibration.checked = prepared.reference.is_some() && codes.all(|python| is_compared(&python.check));
         }
     }

@@ -6,7 +6,9 @@ use super::hands::Beginning;
 use super::link::{Fault, Link, out_of_turn};
 use super::resident::Nursery;
 use crate::clock::now_ns;
-use crate::protocol::{Failed, FailureKind, Job, MakeReference, Note, Reference, Reply, Request, StepJob, VARIANTS};
+use crate::protocol::{
+    Failed, FailureKind, Job, MakeReference, Note, Reference, Reply, Request, Serialisation, StepJob, VARIANTS,
+};
 use crate::workload::{Check, Python};
 
 const MS: u64 = 1_000_000;
@@ -55,6 +57,8 @@ pub(super) struct Referred {
     pub broken: Option<Failed>,
     /// What was found while the user's own code ran, each thing once.
     pub notes: Vec<Note>,
+    /// What pickling of the user's own code takes.
+    pub serialisation: Option<Serialisation>,
     /// Tasks run for it.
     pub calls: u64,
     /// Time that went to an agent which did not answer.
@@ -102,6 +106,7 @@ impl Referred {
     fn ran(&mut self, job: &Job, reference: &Reference) {
         let variants = if runs_variants(job) { VARIANTS } else { 0 };
         self.calls = self.calls.saturating_add(reference.calls.max(variants));
+        self.serialisation = self.serialisation.or(reference.serialisation);
         for note in &reference.notes {
             let is_known = self.notes.iter().any(|known| match (known, note) {
                 // Times differ from run to run.
@@ -240,7 +245,7 @@ mod tests {
 
     fn results(results: &[u64]) -> Reference {
         let tables = vec![vec![0; 16]; 2];
-        Reference { tables, results: results.to_vec(), calls: results.len() as u64, notes: Vec::new() }
+        Reference { tables, results: results.to_vec(), calls: results.len() as u64, ..Reference::default() }
     }
 
     fn agree(check: Check, one: &[u64], other: &[u64], notes: &[Note]) -> Result<Vec<u64>, String> {

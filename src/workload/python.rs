@@ -11,7 +11,7 @@ use super::{Diagnostics, Workload, parse, scalar};
 /// A function of the user's own, in Python. At least one of its two forms is there.
 ///
 /// Functions are named as in `shop.scrape:fetch_and_parse`: a module, and in it a name or a path of names.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Python {
     /// A `def`: called by sequential, threads, processes and mixes.
@@ -45,10 +45,11 @@ pub enum Items {
 }
 
 /// How results of the user's own code are checked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Check {
     /// By value: every candidate's must be those of a sequential run.
+    #[default]
     Results,
     /// Not at all.
     None,

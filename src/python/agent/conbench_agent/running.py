@@ -126,11 +126,13 @@ class Running:
                 indices = range(go.first_index, go.first_index + cast(int, figures["tasks"]))
             figures["results"] = [task.verified(index, kept[index]) if index in kept else 0 for index in indices]
         if serialises and sampler.kept:
-            from .user.pickling import cost
+            from .user.pickling import price
 
-            crossed = [(task.given(index), result) for index, result in sampler.kept.items()]
-            bytes_per_task, ns_per_task = cost(crossed)
-            figures["serialisation"] = {"bytes_per_task": bytes_per_task, "ns_per_task": ns_per_task}
+            given = [task.given(index) for index in sampler.kept] if engine.pickles_given else []
+            callables = task.callables if engine.pickles_given else []
+            figures["serialisation"] = price(callables, given, list(sampler.kept.values())).body(
+                min(engine.tasks_per_message, sampler.tasks or engine.tasks_per_message)
+            )
         return figures
 
 

@@ -76,7 +76,7 @@ class WithProcesses(AsyncioTasks):
         return checksum % MODULUS, None if output is None and not results else (output, results)
 
     async def _in_worker(self, number: int, index: int, given: object, carries_payload: bool) -> Tuple[int, Result]:
-        handed = self._task.given_to_segment(number, given, carries_payload)
+        handed = self._task.handed_to_segment(number, given, carries_payload)
         try:
             _, _, checksum, handed_back = await self._loop.run_in_executor(
                 self._pool.executor, worker.run_segment, number, index, handed, carries_payload

@@ -21,6 +21,10 @@ class Engine:
     shards = 1
     #: Whether what tasks are given and hand back crosses to another process or interpreter, by pickling.
     crosses = False
+    #: Whether what tasks are given is pickled for it: a forked process inherits that, and pickles what it hands back.
+    pickles_given = True
+    #: Tasks that cross together: what all of them are called with (the user's callable) is pickled once for them.
+    tasks_per_message = 1
 
     def warm(self) -> None:
         """Starts the workers that the first task left unstarted; called once, after it."""

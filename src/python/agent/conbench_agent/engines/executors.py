@@ -44,7 +44,7 @@ class ExecutorEngine(Engine):
         self.slots = workers
         self._executor = executor
         self._task = task
-        self._chunk = chunk
+        self._chunk = self.tasks_per_message = chunk
 
     def run(self, sampler: Sampler) -> None:
         """Runs one block."""
@@ -59,10 +59,10 @@ class ExecutorEngine(Engine):
 
     def _submit(self, indices: List[int]) -> Future[Any]:
         """Hands a worker a task, or a chunk of tasks in one call, as the executor's `map` does it."""
-        given = self._task.given
+        handed = self._task.handed
         if self._chunk == 1:
-            return self._executor.submit(worker.run, indices[0], given(indices[0]))
-        return self._executor.submit(worker.run_chunk, [(index, given(index)) for index in indices])
+            return self._executor.submit(worker.run, indices[0], handed(indices[0]))
+        return self._executor.submit(worker.run_chunk, [(index, handed(index)) for index in indices])
 
     def _keep_submitted(self, sampler: Sampler) -> None:
         """Submits a task for each that ends, or a chunk for each, in the callback of its future.
@@ -124,7 +124,7 @@ class ExecutorEngine(Engine):
         def items() -> Iterator[Tuple[int, object]]:
             for index in iter(sampler.next, None):
                 submitted.append((index, monotonic_ns()))
-                yield index, self._task.given(index)
+                yield index, self._task.handed(index)
 
         record = recorder(self._lanes(sampler), self._task)
         done = 0

@@ -37,7 +37,7 @@ class MultiprocessingPool(Engine):
     def __init__(self, job: Job, task: Task) -> None:
         """Starts the workers, before any thread of this process."""
         self.slots = job.candidate.sizes.workers or 1
-        self._chunk = job.candidate.sizes.chunk or 1
+        self._chunk = self.tasks_per_message = job.candidate.sizes.chunk or 1
         self._task = task
         self._crew = Crew(job, task, self.slots)
         try:
@@ -99,7 +99,7 @@ class MultiprocessingPool(Engine):
 
     def _imap(self, sampler: Sampler, room: SimpleQueue[None]) -> None:
         """Hands out a chunk for each that comes back."""
-        take, given, chunk = sampler.next, self._task.given, self._chunk
+        take, handed, chunk = sampler.next, self._task.handed, self._chunk
         submitted: Dict[int, int] = {}
 
         def items() -> Iterator[Tuple[int, object]]:
@@ -110,7 +110,7 @@ class MultiprocessingPool(Engine):
                     if index is None:
                         return
                     submitted[index] = monotonic_ns()
-                    yield index, given(index)
+                    yield index, handed(index)
 
         record = recorder([sampler.lane(slot, 0) for slot in range(self.slots)], self._task)
         try:
@@ -124,7 +124,7 @@ class MultiprocessingPool(Engine):
     def _map(self, sampler: Sampler) -> None:
         """Maps over all tasks of a batch."""
         indices = list(iter(sampler.next, None))
-        items = [(index, self._task.given(index)) for index in indices]
+        items = [(index, self._task.handed(index)) for index in indices]
         submitted_ns = monotonic_ns()
         try:
             results = self._pool.map(worker.run_item, items, self._chunk)

@@ -37,13 +37,14 @@ class ProcessPerTask(Engine):
 
     def __init__(self, job: Job, task: Task) -> None:
         """Starts no worker yet; Failure if tasks cannot cross."""
-        check_crossing(job, task)
         self.slots = job.candidate.sizes.concurrency
         self._job = job
         self._task = task
         # Every context has a Process, but its type is not BaseContext's.
         self._context: Any = context_of(job)
         self._is_fork = self._context.get_start_method() == "fork"
+        self.pickles_given = not self._is_fork
+        check_crossing(job, task, self.pickles_given)
         self._are_own_children = self._context.get_start_method() != "forkserver"
         self._shared = Shared(job, self._context, self.slots)
         self._told = self._context.Queue()
@@ -107,8 +108,8 @@ class ProcessPerTask(Engine):
 
     def _start(self, slot: int, index: int) -> None:
         submitted_ns = monotonic_ns()
-        given = self._task.given(index)
-        arguments = self._work(slot, index), slot, self._shared.handles, index, given, self._told, not self._is_warm
+        handed = self._task.handed(index)
+        arguments = self._work(slot, index), slot, self._shared.handles, index, handed, self._told, not self._is_warm
         process = self._context.Process(target=worker.run_only, args=arguments)
         try:
             process.start()

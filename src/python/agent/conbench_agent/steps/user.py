@@ -9,11 +9,11 @@ from __future__ import annotations
 import sys
 import threading
 from types import CoroutineType, TracebackType
-from typing import TYPE_CHECKING, Any, Callable, List, Optional, Type, cast
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple, Type, cast
 
 from ..protocol import Failure, Job, StepJob
 from ..task import Done, Step, Verified
-from ..user.loading import Loader
+from ..user.loading import Loader, has_name
 from ..user.structure import brief
 from ..user.traceback import describe, frames
 from . import Place, label
@@ -36,12 +36,13 @@ class UserStep(Step):
         loader = Loader(description["path"], self.where)
         #: The blocking function and its name, or None.
         self.function_name: Optional[str] = description.get("function")
-        self.function = self.function_name and loader.function(self.function_name, "function")
+        if self.function_name is not None:
+            self.function = loader.function(self.function_name, "function")
         async_name = description.get("async_function")
         self._async_function = async_name and loader.async_function(async_name, "async_function")
-        if not self.function and not self._async_function:
+        if self.function is None and self._async_function is None:
             raise Failure("setup", "it names neither a `function` nor an `async_function`", self.where)
-        self.is_async = bool(self._async_function)
+        self.is_async = self._async_function is not None
         items = description.get("items")
         self._has_items = items is not None
         self._items: List[object] = [None]
@@ -55,20 +56,33 @@ class UserStep(Step):
         self._setup = setup and loader.function(setup, "setup")
         self._setup_lock = threading.Lock()
         self._tolerates_errors = job.tolerates_errors
+        self.carries = self.function is not None and not has_name(self.function)
+        self._is_carried = self.carries and place.is_worker
+        #: What a task calls, with what it is given or without.
+        self._call, self._takes_given = self.function, self._has_items
+        if self._is_carried:
+            self._call, self._takes_given = self._call_carried, True
+        self._in_worker = place.is_worker
+        #: What was found of errors that a worker hands back, by their class.
+        self._refused: Dict[type, Optional[Dict[str, object]]] = {}
 
     def item(self, index: int) -> object:
         """The item of task `index`: they are used in turns."""
         return self._items[index % len(self._items)]
 
+    def carried(self, item: object) -> object:
+        """The item, and before it the user's callable where that is pickled whole: once in what crosses together."""
+        return (self.function, item) if self.carries else item
+
     def blocking(self, index: int, item: object) -> Done:
         """Calls the function. Results have no checksum: they are compared by value, outside the timed blocks."""
         if self._setup is not None:
             self.prepare(None)
-        function = self.function
-        if function is None:
+        call = self._call
+        if call is None:
             raise Failure("setup", NO_BLOCKING_FORM, self.where)
         try:
-            result = function(item) if self._has_items else function()
+            result = call(item) if self._takes_given else call()
         except BaseException as error:
             raise self._failed(error, item) from None
         if type(result) is CoroutineType:
@@ -141,6 +155,11 @@ class UserStep(Step):
                 tolerates_errors=self._tolerates_errors,
             )
 
+    def _call_carried(self, carried: Tuple[Callable[..., object], object]) -> object:
+        """Calls what crossed, as a pool's worker does: what it finds under the same name here is another object."""
+        function, item = carried
+        return function(item) if self._has_items else function()
+
     def _judge(self, index: int, item: object, result: object) -> None:
         """Asks the user's check, which is called as the function was, and with the result after that."""
         check = cast(Callable[..., object], self._check)
@@ -154,14 +173,29 @@ class UserStep(Step):
         if is_wrong:
             raise Failure("checksum", f"`check` refuses {which}, {brief(result)}", self.where)
 
-    def _failed(self, error: BaseException, item: object) -> Failure:
+    def _failed(self, error: BaseException, item: Any) -> Failure:
+        if self._is_carried:
+            _, item = item
         failure = self._failure("task", describe(error), error)
         if isinstance(error, TypeError) and not failure.traceback:
             called = f"one item, {brief(item)}" if self._has_items else "no argument, as there are no `items`"
             failure = Failure("task", f"{failure.message} (it is called with {called})", self.where)
         elif isinstance(error, SystemExit):
             failure = self._failure("task", f"{failure.message} (it would end the program)", error)
+        if self._in_worker and isinstance(error, Exception):
+            failure.note = self._note_of(error)
+            if failure.note is not None and not self._tolerates_errors:
+                failure.message += f"; {_refusal(error, failure.note)}"
         return failure
+
+    def _note_of(self, error: Exception) -> Optional[Dict[str, object]]:
+        """What a pool's own way to hand back this error comes to, tried once a class. (Ours hands back its words.)"""
+        kind = type(error)
+        if kind not in self._refused:
+            from ..user.pickling import refused
+
+            self._refused[kind] = refused(error)
+        return self._refused[kind]
 
     def _failure(self, kind: str, message: str, error: BaseException) -> Failure:
         return Failure(kind, message, self.where, frames(error) or None)
@@ -214,6 +248,17 @@ def _items(loader: Loader, items: Any) -> List[object]:
     if "named" in items:
         return loader.items(items["named"])
     return loader.checked(items["listed"], "`items`")
+
+
+def _refusal(error: Exception, note: Dict[str, Any]) -> str:
+    """What the note about an error means, and what to do."""
+    name, found = type(error).__name__, note["error_cannot_cross"]
+    if not found["breaks_pool"]:
+        return f"a real pool hands back a pickling error in the place of `{name}` ({found['reason']})"
+    return (
+        f"the first `{name}` ends (ProcessPoolExecutor) or hangs (multiprocessing.Pool) a real pool: pickle cannot make it "
+        "again; define `__reduce__`, or pass all arguments to `super().__init__`"
+    )
 
 
 def _is_cancellation(error: BaseException) -> bool:

@@ -10,6 +10,7 @@ import functools
 import importlib
 import os
 import sys
+import types
 from types import ModuleType
 from typing import Callable, List, NoReturn, Optional, Set, cast
 
@@ -203,6 +204,14 @@ def starts_processes(name: str) -> str:
         f"{name.partition(':')[0]} starts processes when it is imported, and under `spawn` and `forkserver` every "
         'worker imports it again: put what starts them under `if __name__ == "__main__":`, or into `setup`'
     )
+
+
+def has_name(function: object) -> bool:
+    """Whether pickle hands this over by its name: functions and classes, not methods of objects, nor other callables."""
+    if isinstance(function, types.BuiltinFunctionType):
+        # `math.sqrt` belongs to its module, `[].append` to a list.
+        return isinstance(function.__self__, (types.ModuleType, type(None)))
+    return isinstance(function, (types.FunctionType, type))
 
 
 def is_coroutine_function(function: object) -> bool:
