@@ -579,11 +579,14 @@ impl std::ops::Add for Usage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ended {
-    /// How long it took to take the pool down.
+    /// How long it took to take the pool down, the user's own teardown included.
     pub teardown_ns: u64,
     /// What tasks began and did not end.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub left_behind: Vec<LeftBehind>,
+    /// Why the user's own teardown failed: the first that did.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub failed_teardown: Option<Failed>,
 }
 
 /// What tasks began and did not end, of one kind and name.

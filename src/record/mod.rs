@@ -440,6 +440,13 @@ pub enum Warning {
         /// What, by name.
         left_behind: Vec<LeftBehind>,
     },
+    /// The user's own teardown failed when a candidate ended; its figures were taken before.
+    FailedTeardown {
+        /// The candidate.
+        candidate: Candidate,
+        /// Why.
+        failure: Failed,
+    },
     /// A runtime that was built to run without a global interpreter lock has it in force: an import turned
     /// it on again.
     GilEnabled {

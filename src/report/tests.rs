@@ -253,6 +253,14 @@ fn every_warning_says_what_to_know() {
             candidate: sample::candidate(crate::candidate::Engine::ThreadPoolExecutor, Some(2), None),
             left_behind: vec![LeftBehind { kind: "thread".to_owned(), name: "pinger".to_owned(), count: 3 }],
         },
+        Warning::FailedTeardown {
+            candidate: sample::candidate(crate::candidate::Engine::ThreadPoolExecutor, Some(2), None),
+            failure: crate::protocol::Failed::new(
+                crate::protocol::FailureKind::Setup,
+                "`teardown` raised OSError: gone",
+                "step 1 (python)",
+            ),
+        },
         Warning::GilEnabled { runtime: "python3.13t".to_owned() },
         found(Note::Mutates { item: 3 }),
         found(Note::SecondPassFaster { first_ns: 5_000_000, second_ns: 900 }),

@@ -872,7 +872,10 @@ impl<'a> Course<'a> {
 
     /// Says what a candidate's tasks left behind: of each engine once, since each of its sizes and lives does so.
     pub(super) fn watch_leavings(&mut self, candidate: Candidate, farewell: Farewell) {
-        let Farewell { leftover: processes, left_behind, .. } = farewell;
+        let Farewell { leftover: processes, left_behind, failed_teardown, .. } = farewell;
+        if let Some(failure) = failed_teardown {
+            self.watch_teardown(&candidate, failure);
+        }
         let kind = (candidate.runtime.clone(), candidate.engine, candidate.start_method);
         if (processes == 0 && left_behind.is_empty()) || !self.told.insert(kind) {
             return;
@@ -882,6 +885,14 @@ impl<'a> Course<'a> {
         }
         if !left_behind.is_empty() {
             self.warn(Warning::LeftBehind { candidate, left_behind });
+        }
+    }
+
+    /// Says that the user's own teardown failed, each failure once: it is the same code in each candidate.
+    fn watch_teardown(&mut self, candidate: &Candidate, failure: Failed) {
+        let is_same = |warning: &Warning| matches!(warning, Warning::FailedTeardown { failure: told, .. } if told.message == failure.message);
+        if !self.record.warnings.iter().any(is_same) {
+            self.warn(Warning::FailedTeardown { candidate: candidate.clone(), failure });
         }
     }
 

@@ -200,7 +200,7 @@ impl Hands for Fake {
         let left = LeftBehind { kind: "thread".to_owned(), name: "poller".to_owned(), count: 2 };
         let leaves = self.has(slot, Vice::Leaves);
         let left_behind = if leaves { vec![left] } else { Vec::new() };
-        Farewell { teardown_ns: Some(5), leftover: u32::from(leaves), left_behind }
+        Farewell { teardown_ns: Some(5), leftover: u32::from(leaves), left_behind, ..Farewell::default() }
     }
 
     fn kill(&mut self, slot: usize) {

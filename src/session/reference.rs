@@ -226,7 +226,7 @@ mod tests {
 
     fn python(check: Check) -> Step {
         let function = Some("shop.scrape:fetch".to_owned());
-        Step::Python(Python { function, async_function: None, setup: None, items: None, path: "/".to_owned(), check })
+        Step::Python(Python { function, path: "/".to_owned(), check, ..Python::default() })
     }
 
     fn job(steps: Vec<Step>) -> Job {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import unittest
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from conbench_agent.user.values import digest
 from support import AgentProcess, job
@@ -18,7 +18,7 @@ def described(
     engine: str, function: str, start_method: Optional[str] = None, chunk: Optional[int] = None, **fields: Any
 ) -> Dict[str, Any]:
     """A job of one function on listed items, with one worker."""
-    step = {"kind": "python", "path": str(FIXTURES), "check": "results", "function": function}
+    step: Dict[str, Any] = {"kind": "python", "path": str(FIXTURES), "check": "results", "function": function}
     step["items"] = {"listed": list(range(6))}
     sizes = {"in_flight": 1} if engine in ("Process", "Thread") else {"workers": 1}
     if engine == "asyncio+ProcessPoolExecutor":
@@ -43,7 +43,7 @@ class Callables(unittest.TestCase):
 
     def test_a_pool_makes_a_copy_for_each_task_or_chunk(self) -> None:
         of_copies = [digest((number, True)) for number in range(1, 4)]
-        engines = [("ProcessPoolExecutor", 1), ("asyncio+ProcessPoolExecutor", None)]
+        engines: List[Tuple[str, Optional[int]]] = [("ProcessPoolExecutor", 1), ("asyncio+ProcessPoolExecutor", None)]
         engines += [("ProcessPoolExecutor", 3), ("multiprocessing.Pool", 3), ("multiprocessing.Pool", 1)]
         if sys.version_info >= (3, 14):
             engines.append(("InterpreterPoolExecutor", None))
@@ -117,8 +117,8 @@ class Callables(unittest.TestCase):
 
 class WithoutAName(unittest.TestCase):
     def test_a_pool_says_what_its_user_would_hear(self) -> None:
-        engines = [("ProcessPoolExecutor", None), ("multiprocessing.Pool", None), ("Process", "spawn")]
-        engines.append(("asyncio+ProcessPoolExecutor", None))
+        pools = ["ProcessPoolExecutor", "multiprocessing.Pool", "asyncio+ProcessPoolExecutor"]
+        engines: List[Tuple[str, Optional[str]]] = [*((pool, None) for pool in pools), ("Process", "spawn")]
         for engine, method in engines:
             for function in "carried:closure", "carried:a_lambda":
                 with self.subTest(engine=engine, function=function), AgentProcess() as one:
@@ -129,8 +129,8 @@ class WithoutAName(unittest.TestCase):
                     self.assertNotIn(" at 0x", failed["message"])
 
     def test_everything_else_runs_it(self) -> None:
-        engines = [("sequential", None), ("ThreadPoolExecutor", None), ("Thread", None), ("asyncio", None)]
-        engines += [("asyncio+ThreadPoolExecutor", None), ("Process", "fork")]
+        inside = ["sequential", "ThreadPoolExecutor", "Thread", "asyncio", "asyncio+ThreadPoolExecutor"]
+        engines: List[Tuple[str, Optional[str]]] = [*((engine, None) for engine in inside), ("Process", "fork")]
         for engine, method in engines:
             for function in "carried:closure", "carried:a_lambda":
                 with self.subTest(engine=engine, function=function), AgentProcess() as one:
@@ -171,8 +171,9 @@ class Errors(unittest.TestCase):
             failed = one.ask("go", {**GO, "most_tasks": 4})["failed"]
         self.assertEqual(
             failed["message"],
-            "unpicklable.Refused: 503: busy; the first `Refused` ends (ProcessPoolExecutor) or hangs (multiprocessing.Pool) "
-            "a real pool: pickle cannot make it again; define `__reduce__`, or pass all arguments to `super().__init__`",
+            "unpicklable.Refused: 503: busy; the first `Refused` ends (ProcessPoolExecutor) or hangs "
+            "(multiprocessing.Pool) a real pool: pickle cannot make it again; define `__reduce__`, or pass all "
+            "arguments to `super().__init__`",
         )
 
     def test_others_and_those_that_stay_in_the_process_are_none_of_it(self) -> None:

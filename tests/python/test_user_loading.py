@@ -142,7 +142,8 @@ class NotFound(FixtureCase):
         ]:
             message = self.message(f"wrong_async:{name}")
             self.assertTrue(message.startswith(f"`function` wrong_async:{name} {hint}"), message)
-        self.assertIn("write it as `def`", self.message("wrong_async:afetch", field="setup"))
+        self.assertIn("name it in `async_setup`", self.message("wrong_async:afetch", field="setup"))
+        self.assertIn("write it as `def`", self.message("wrong_async:afetch", field="setup_thread"))
 
     def test_an_async_function_that_is_not(self) -> None:
         loader = Loader(str(FIXTURES), WHERE)

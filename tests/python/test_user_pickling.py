@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
 import subprocess
@@ -65,11 +66,16 @@ class CanCross(FixtureCase):
     def test_functions_without_a_name_in_the_words_of_python(self) -> None:
         for name, says in [
             ("a_lambda", "a lambda has no name by which another process could find it"),
-            ("a_local_function", "the function `inner` is defined inside `_make`, where another process cannot find it"),
+            (
+                "a_local_function",
+                "the function `inner` is defined inside `_make`, where another process cannot find it",
+            ),
         ]:
             message = self.message(function=f"unpicklable:{name}")
             self.assertTrue(message.startswith(f"`function` unpicklable:{name}: {says} ("), message)
-            self.assertRegex(message, r"Error: Can't pickle (local object )?['<](function )?(<lambda>|_make\.<locals>\.inner)")
+            self.assertRegex(
+                message, r"Error: Can't pickle (local object )?['<](function )?(<lambda>|_make\.<locals>\.inner)"
+            )
             self.assertTrue(message.endswith(f"; {ON_TOP}"), message)
             self.assertNotIn("0x", message)
 
@@ -235,8 +241,10 @@ class Explain(unittest.TestCase):
 
 class Prices(unittest.TestCase):
     def test_bytes_and_time_of_each_part(self) -> None:
-        found = price([len, "y" * 500], ["x" * 1000, "x" * 3000], [None, "z" * 100])
-        assert found.callable and found.item and found.result
+        found = price([functools.partial(len, "y" * 500)], ["x" * 1000, "x" * 3000], [None, "z" * 100])
+        assert found.callable
+        assert found.item
+        assert found.result
         self.assertTrue(500 < found.callable.bytes < 600, found)
         self.assertTrue(2000 < found.item.bytes < 2200, found)
         self.assertTrue(50 < found.result.bytes < 100, found)

@@ -43,6 +43,9 @@ def reference(request: Reference) -> Dict[str, object]:
         given = [task.given(index) for index in range(min(_PRICED, max(task.distinct, 1)))]
         results = [(None, results) for results in found.results[:_PRICED]]
         body["serialisation"] = price(task.callables, given, results).body()
+    # How that fails, if it does, is told by the candidates.
+    task.leave_thread()
+    task.leave()
     task.close()
     return body
 

@@ -207,7 +207,11 @@ _STEPS: Dict[str, Tuple[str, str]] = {
     "queue": ("capacity stage", ""),
     "event": ("round_trips", ""),
     "command": ("argv expect_status", ""),
-    "python": ("path check", "function async_function setup items"),
+    "python": (
+        "path check",
+        "function async_function items star pass_state setup setup_thread async_setup teardown teardown_thread "
+        "async_teardown",
+    ),
 }
 
 

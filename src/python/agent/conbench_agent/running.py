@@ -10,7 +10,7 @@ from . import engines, leftovers, meter, steps
 from .agent import gil
 from .protocol import Go, Job
 from .sampler import Batch, Sampler, Settings, Window
-from .task import VARIANTS
+from .task import VARIANTS, first_failure
 
 #: The golden ratio's multiples spread evenly.
 _GOLDEN = 0.618_033_988_749_894_9
@@ -67,13 +67,18 @@ class Running:
     def close(self, received_ns: int) -> Dict[str, object]:
         """The body of `bye`: ends the workers, and finds what the user's code left behind."""
         ours = self._engine.pids()
+        failed = self._engine.leave()
         left = self._engine.left_behind()
         self._engine.close()
+        failed = first_failure([failed, self._task.leave()])
         self._task.close()
-        teardown_ns = monotonic_ns() - received_ns
+        body: Dict[str, object] = {"teardown_ns": monotonic_ns() - received_ns}
         left += leftovers.threads_beyond(self._threads)
         left += leftovers.children_beyond(ours)
-        return {"teardown_ns": teardown_ns, "left_behind": left}
+        body["left_behind"] = left
+        if failed is not None:
+            body["failed_teardown"] = failed.to_frame()["failed"]
+        return body
 
     def abandon(self) -> None:
         """Ends the workers: nobody asks them any more."""

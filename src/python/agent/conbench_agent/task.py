@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from typing import Any, Callable, Coroutine, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
+from contextlib import suppress
+from typing import Any, Callable, Coroutine, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
 
 from .protocol import Failure, Payload
 
@@ -59,6 +60,8 @@ class Step:
     function: Optional[Callable[..., object]] = None
     #: Whether that crosses to workers with each item or chunk, since it has no name by which they could find it.
     carries = False
+    #: Whether the user's code tears down what it set up.
+    tears_down = False
 
     def item(self, index: int) -> object:
         """What task `index` hands to this step; nothing but for steps that exchange."""
@@ -99,6 +102,24 @@ class Step:
 
         For every variant, or just for task `index`. Called once for `index` and then once for all, or for all alone.
         """
+
+    def enter_thread(self) -> None:
+        """Makes ahead what the user's code needs of the calling thread, which is to run tasks; once is enough."""
+
+    async def enter_loop(self) -> None:
+        """The same for the running loop."""
+
+    def leave(self) -> Optional[Failure]:
+        """Has the user's code tear down what it set up in this process; why that failed."""
+        return None
+
+    def leave_thread(self) -> Optional[Failure]:
+        """The same of this thread."""
+        return None
+
+    async def leave_loop(self) -> Optional[Failure]:
+        """The same of the running loop."""
+        return None
 
     def settle(self) -> None:
         """Lets the effects of a block settle after its end (writeback of files), outside every window."""
@@ -161,7 +182,7 @@ class Task:
             self.received = _received_if_any
 
     def handed_to_segment(self, number: int, given: object, with_payload: bool) -> Optional[Given]:
-        """What of `given` crosses to a worker for one segment, in the form of `handed`; the payload if that does too."""
+        """What of `given` crosses to a worker for one segment, as `handed` has it; the payload if that does too."""
         if given is None:
             return None
         payload, items = cast(Given, given)
@@ -239,6 +260,40 @@ class Task:
         for step in self._steps:
             if step.is_async or not loop_only:
                 step.prepare(index)
+
+    @property
+    def tears_down(self) -> bool:
+        """Whether the user's code tears down what it set up."""
+        return any(step.tears_down for step in self.exchanging)
+
+    def enter_thread(self, loop_only: bool = False) -> None:
+        """Makes ahead what tasks need of this thread, or those steps alone that stay on the loop of a mixed engine."""
+        for step in self.exchanging:
+            if step.is_async or not loop_only:
+                step.enter_thread()
+
+    def enter_pool_thread(self) -> None:
+        """The same in the initializer of a pool, which must not fail: the first task says what did."""
+        with suppress(Failure):
+            self.enter_thread()
+
+    async def enter_loop(self) -> None:
+        """Makes ahead what tasks need of the running loop."""
+        for step in self.exchanging:
+            if step.is_async:
+                await step.enter_loop()
+
+    def leave(self) -> Optional[Failure]:
+        """Has the user's code tear down what it set up in this process; the first that failed."""
+        return first_failure([step.leave() for step in self.exchanging])
+
+    def leave_thread(self) -> Optional[Failure]:
+        """The same of this thread."""
+        return first_failure([step.leave_thread() for step in self.exchanging])
+
+    async def leave_loop(self) -> Optional[Failure]:
+        """The same of the running loop."""
+        return first_failure([await step.leave_loop() for step in self.exchanging])
 
     def settle(self) -> None:
         """Lets the effects of a block settle."""
@@ -364,6 +419,11 @@ def _alone(
         return checksum, (None, (result,))
 
     return given, blocking, asynchronous
+
+
+def first_failure(failures: Iterable[Optional[Failure]]) -> Optional[Failure]:
+    """The first of those that are one."""
+    return next((failure for failure in failures if failure is not None), None)
 
 
 def pattern(length: int, seed: int) -> bytes:

@@ -10,8 +10,8 @@ from typing import List, Optional, Tuple, cast
 
 from .. import worker
 from ..meter import Usage
-from ..protocol import Job
-from ..task import MODULUS, Done, Result, Task
+from ..protocol import Failure, Job
+from ..task import MODULUS, Done, Result, Task, first_failure
 from .asyncio_tasks import AsyncioTasks
 from .process_executor import ProcessPool
 
@@ -20,6 +20,7 @@ class WithProcesses(AsyncioTasks):
     """Moves what blocks to the worker processes of a pool."""
 
     crosses = True
+    moves_blocking = True
 
     def __init__(self, job: Job, task: Task) -> None:
         """Makes the pool, and then the loop: a process that is forked inherits none."""
@@ -43,6 +44,10 @@ class WithProcesses(AsyncioTasks):
     def workers_usage(self) -> Usage:
         """What these processes used so far."""
         return self._pool.usage()
+
+    def leave(self) -> Optional[Failure]:
+        """Tears down the loop and each worker."""
+        return first_failure([super().leave(), self._pool.leave()])
 
     def close(self) -> None:
         """Ends the loop and the workers."""

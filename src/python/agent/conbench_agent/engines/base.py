@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Dict, List
+from typing import Dict, List, Optional
 
 from .. import leftovers
 from ..meter import Usage
+from ..protocol import Failure
 from ..sampler import Sampler
 
 
@@ -47,6 +48,13 @@ class Engine:
     def left_behind(self) -> List[Dict[str, object]]:
         """What tasks left on an event loop, as entries of the frame `bye`; asked before `close`."""
         return []
+
+    def leave(self) -> Optional[Failure]:
+        """Has the user's code tear down what it set up where tasks run, but for this process; the first that failed.
+
+        Called once, before all else that ends the engine.
+        """
+        return None
 
     def close(self) -> None:
         """Ends the workers."""

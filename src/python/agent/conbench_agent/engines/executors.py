@@ -10,13 +10,35 @@ from functools import partial
 from itertools import islice
 from queue import SimpleQueue
 from time import monotonic_ns
-from typing import Any, Callable, Iterable, Iterator, List, Tuple
+from typing import Any, Callable, Iterable, Iterator, List, Optional, Tuple
 
 from .. import worker
 from ..protocol import Failure
 from ..sampler import Lane, Sampler
-from ..task import Task
+from ..task import Task, first_failure
 from .base import Engine
+from .patience import Patience
+
+
+def leave_workers(
+    executor: Executor, task: Task, workers: int, hold: Callable[[int, Callable[[], None]], None]
+) -> Optional[Failure]:
+    """Has the user's code tear down each worker of an executor; the first that failed. `hold` is of their meeting."""
+    if not task.tears_down:
+        return None
+
+    def look() -> None:
+        for call in calls:
+            if call.done():
+                call.result()
+
+    patience = Patience(look)
+    try:
+        calls = [executor.submit(worker.leave) for _ in range(workers)]
+        hold(workers, patience)
+        return first_failure([call.result(patience.left_s()) for call in calls])
+    except BaseException as error:
+        return Failure.of(error)
 
 
 def recorder(lanes: List[Lane], task: Task) -> Callable[[int, int, worker.RanInSlot], None]:

@@ -7,17 +7,20 @@ import threading
 from multiprocessing import connection
 from queue import SimpleQueue
 from time import monotonic_ns
-from typing import Callable, Dict, Iterator, List, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from .. import worker
 from ..meter import Usage
 from ..protocol import Failure, Job
 from ..sampler import Sampler
-from ..task import Task
+from ..task import Task, first_failure
 from .base import Engine
 from .executors import recorder
-from .patience import farewell
+from .patience import Patience, farewell
 from .processes import Crew, crossing_failure
+
+if TYPE_CHECKING:
+    from multiprocessing.pool import ApplyResult
 
 #: Chunks handed to the pool and not back, for each worker.
 OUTSTANDING_PER_WORKER = 3
@@ -49,16 +52,7 @@ class MultiprocessingPool(Engine):
     def warm(self) -> None:
         """Lets each worker make ahead what its tasks need."""
         calls = [self._pool.apply_async(worker.get_ready) for _ in range(self.slots)]
-
-        def look() -> None:
-            died = self._crew.find_death()
-            if died is not None:
-                raise died
-            for call in calls:
-                if call.ready():
-                    call.get()
-
-        self._crew.meeting.hold(self.slots, look)
+        self._crew.meeting.hold(self.slots, lambda: self._look(calls))
         self._watched(lambda: [call.get() for call in calls])
 
     def run(self, sampler: Sampler) -> None:
@@ -86,6 +80,18 @@ class MultiprocessingPool(Engine):
         """What these processes used so far."""
         return self._crew.usage()
 
+    def leave(self) -> Optional[Failure]:
+        """Tears down each worker."""
+        if not self._task.tears_down:
+            return None
+        try:
+            calls = [self._pool.apply_async(worker.leave) for _ in range(self.slots)]
+            patience = Patience(lambda: self._look(calls))
+            self._crew.meeting.hold(self.slots, patience)
+            return first_failure([call.get(patience.left_s()) for call in calls])
+        except BaseException as error:
+            return Failure.of(error)
+
     def close(self) -> None:
         """Ends the workers."""
         # A worker that died may have held the lock of the tasks' pipe, for which `terminate` would wait for ever.
@@ -96,6 +102,15 @@ class MultiprocessingPool(Engine):
         """Ends the workers without a word."""
         self._crew.kill()
         self.close()
+
+    def _look(self, calls: Iterable[ApplyResult[Any]]) -> None:
+        """Raises if a worker died, or one of these calls did."""
+        died = self._crew.find_death()
+        if died is not None:
+            raise died
+        for call in calls:
+            if call.ready():
+                call.get()
 
     def _imap(self, sampler: Sampler, room: SimpleQueue[None]) -> None:
         """Hands out a chunk for each that comes back."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 from contextlib import suppress
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Union, cast
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Union, cast
 
 from .. import leftovers, meter, steps, worker
 from ..meter import Usage
@@ -55,6 +55,8 @@ class ProcessPerTask(Engine):
         self._is_warm = False
         #: What processes used that are some other process's children.
         self._used = Usage()
+        #: The first teardown that failed.
+        self._left: Optional[Failure] = None
 
     def warm(self) -> None:
         """Starts nothing: each task starts its own process."""
@@ -78,6 +80,7 @@ class ProcessPerTask(Engine):
             started = self._alive.pop(told.slot)
             started.process.join()
             free.append(told.slot)
+            self._left = self._left or told.left
             if isinstance(told.ran, Failure):
                 raise told.ran
             record(started.task, started.submitted_ns, (told.slot, *told.ran))
@@ -90,6 +93,10 @@ class ProcessPerTask(Engine):
     def workers_usage(self) -> Usage:
         """What live processes used so far, and those that ended as children of another."""
         return meter.live(self.pids()).plus(self._used)
+
+    def leave(self) -> Optional[Failure]:
+        """Each process was torn down when its task ended."""
+        return self._left
 
     def close(self) -> None:
         """Ends what is left of a block that failed."""

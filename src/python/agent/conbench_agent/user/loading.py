@@ -58,7 +58,8 @@ class Loader:
         found = self._callable(name, field)
         flags = _code_flags(found)
         if is_coroutine_function(found):
-            hint = "name it in `async_function`" if field == "function" else "write it as `def`"
+            has_async_form = field in ("function", "setup", "teardown")
+            hint = f"name it in `async_{field}`" if has_async_form else "write it as `def`"
             self._fail(f"`{field}` {name} is async, so that a call runs nothing of it: {hint}")
         if flags & _ASYNC_GENERATOR:
             self._fail(f"`{field}` {name} is an async generator, so that a call runs nothing of it: gather and return")
@@ -76,7 +77,8 @@ class Loader:
             self._fail(f"`{field}` {name} is an async generator, which cannot be awaited: gather and return")
         # What a decorator made of an async function mostly gives a coroutine too.
         if not is_coroutine_function(found) and not is_coroutine_function(_undecorated(found)):
-            self._fail(f"`{field}` {name} is not a coroutine function: write `async def`, or name it in `function`")
+            blocking = field.replace("async_", "")
+            self._fail(f"`{field}` {name} is not a coroutine function: write `async def`, or name it in `{blocking}`")
         return found
 
     def items(self, name: str) -> List[object]:
@@ -207,7 +209,7 @@ def starts_processes(name: str) -> str:
 
 
 def has_name(function: object) -> bool:
-    """Whether pickle hands this over by its name: functions and classes, not methods of objects, nor other callables."""
+    """Whether pickle hands this over by its name: functions and classes, no methods of objects or other callables."""
     if isinstance(function, types.BuiltinFunctionType):
         # `math.sqrt` belongs to its module, `[].append` to a list.
         return isinstance(function.__self__, (types.ModuleType, type(None)))

@@ -27,8 +27,8 @@ ITEMS_TRIED = 16
 #: What to do about parts that cannot be pickled, by what they are parts of.
 FOR_FUNCTIONS = "a process pool hands a function over by name: write it with `def`, at the top level of its module"
 FOR_CALLABLES = (
-    "a process pool pickles what it calls, with all that this holds: name a function written with `def`, and make what it "
-    "needs in `setup`"
+    "a process pool pickles what it calls, with all that this holds: name a function written with `def`, and make what "
+    "it needs in `setup`"
 )
 FOR_ITEMS = (
     "a process pool hands each item over by pickling: pass an identifier (a path, a URL, a key) instead, or make it "
@@ -134,9 +134,7 @@ class Price(NamedTuple):
         return body
 
 
-def price(
-    callables: Sequence[Callable[..., object]], given: Sequence[object], results: Sequence[object]
-) -> Price:
+def price(callables: Sequence[Callable[..., object]], given: Sequence[object], results: Sequence[object]) -> Price:
     """What it takes to hand over these callables, and of so many tasks what they are given and what they hand back."""
     return Price(_pickled(callables, 1), _pickled(given, len(given)), _pickled(results, len(results)))
 
@@ -257,10 +255,8 @@ def _reason(culprit: _Culprit) -> str:
             return f"a lambda has no name by which another process could find it ({_own_words(error)})"
         if "<locals>" in name:
             owner = name.partition(".<locals>")[0]
-            return (
-                f"the {kind} `{value.__name__}` is defined inside `{owner}`, where another process cannot find it "
-                f"({_own_words(error)})"
-            )
+            where = f"the {kind} `{value.__name__}` is defined inside `{owner}`, where another process cannot find it"
+            return where if is_class else f"{where} ({_own_words(error)})"
         if module == "__main__":
             return f"the {kind} `{name}` belongs to `__main__`, which is another program in a worker process"
         if "not the same object" in str(error):
