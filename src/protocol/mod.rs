@@ -258,6 +258,9 @@ pub struct StepJob {
     /// One table of durations (ns) for each of [`Step::distributions`]; task `i` uses entry `i % length`.
     /// Tables are [`DRAWS`] long; a process made for one task is handed that task's draw alone.
     pub draws: Vec<Vec<u64>>,
+    /// How many items are read of the step's iterable: see [`Reference::items`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub items: Option<u64>,
 }
 
 /// Where the embedded server listens: loopback ports.
@@ -298,6 +301,10 @@ pub struct Reference {
     /// a step has no blocking form of the user's own code.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub serialisation: Option<Serialisation>,
+    /// For each step how many items were read of its iterable, `None` where every agent finds the same; empty where all
+    /// do. Other agents are told it, so that all use the same items.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub items: Vec<Option<u64>>,
 }
 
 /// What an agent found while it ran the user's own code.
@@ -330,6 +337,11 @@ pub enum Note {
         type_name: String,
         /// Why.
         reason: String,
+    },
+    /// Items are used again and again, though their iterable may have more: it is not read to its end.
+    ItemsRepeat {
+        /// How many were read.
+        items: u64,
     },
     /// An error that a task raised cannot be handed back by a worker process as it is. (Agents hand back its words.)
     ErrorCannotCross {

@@ -266,6 +266,7 @@ fn every_warning_says_what_to_know() {
         found(Note::SecondPassFaster { first_ns: 5_000_000, second_ns: 900 }),
         found(Note::Unstable { item: 0 }),
         found(Note::Incomparable { item: 0, type_name: "socket".to_owned(), reason: "it has no value".to_owned() }),
+        found(Note::ItemsRepeat { items: 10_000 }),
         found(Note::ErrorCannotCross {
             type_name: "shop.Refused".to_owned(),
             reason: "TypeError: missing `reason`".to_owned(),

@@ -83,6 +83,9 @@ fn found(note: &Note) -> String {
                 plain(reason)
             )
         }
+        Note::ItemsRepeat { items } => {
+            format!("the first {items} items are used again and again: `items` is not read to its end")
+        }
         Note::ErrorCannotCross { type_name, reason, breaks_pool } => {
             format!("{} ({})", plain(&reasons::error_cannot_cross(type_name, *breaks_pool)), plain(reason))
         }

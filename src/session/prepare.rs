@@ -50,6 +50,7 @@ pub(super) fn draw(session: &Session) -> Vec<StepJob> {
     steps
         .map(|(step, number)| StepJob {
             step: step.clone(),
+            items: None,
             iterations: 1,
             draws: step
                 .distributions()
@@ -176,6 +177,7 @@ impl Preparation<'_> {
         let referred = reference::make(self.nursery, agent, &prepared.job, &self.terms)?;
         self.calls = self.calls.saturating_add(referred.calls);
         self.lost_ns += referred.lost_ns;
+        prepared.job = reference::with_items(prepared.job.clone(), &referred.items);
         self.take(prepared, referred);
         Ok(())
     }
@@ -208,7 +210,7 @@ impl Preparation<'_> {
     fn found(&mut self, runtime: &str, note: &Note) {
         let is_same = |other: &Note| match (note, other) {
             // Times differ from run to run.
-            (Note::SecondPassFaster { .. }, _) => discriminant(note) == discriminant(other),
+            (Note::SecondPassFaster { .. } | Note::ItemsRepeat { .. }, _) => discriminant(note) == discriminant(other),
             _ => note == other,
         };
         let is_known = |warning: &Warning| matches!(warning, Warning::Found { note, .. } if is_same(note));

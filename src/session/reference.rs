@@ -57,6 +57,8 @@ pub(super) struct Referred {
     pub broken: Option<Failed>,
     /// What was found while the user's own code ran, each thing once.
     pub notes: Vec<Note>,
+    /// For each step how many items are read of its iterable: see [`with_items`].
+    pub items: Vec<Option<u64>>,
     /// What pickling of the user's own code takes.
     pub serialisation: Option<Serialisation>,
     /// Tasks run for it.
@@ -85,6 +87,8 @@ pub(super) fn make(nursery: &mut Nursery, mut first: Link, job: &Job, terms: &Te
     };
     drop(first);
     referred.ran(job, &one);
+    referred.items.clone_from(&one.items);
+    let job = &with_items(job.clone(), &one.items);
     let mut second = nursery.agent(&job.candidate.runtime, Beginning::Warm)?.link;
     // The second need not call more than the first had time for.
     let again = Terms { most_calls: if one.calls > 0 { Some(one.calls) } else { terms.most_calls }, ..*terms };
@@ -99,6 +103,15 @@ pub(super) fn make(nursery: &mut Nursery, mut first: Link, job: &Job, terms: &Te
         Err(message) => referred.unchecked = Some(message),
     }
     Ok(referred)
+}
+
+/// The job with the numbers of items that a reference found: however fast an iterable is in another agent, all use the
+/// same items.
+pub(super) fn with_items(mut job: Job, items: &[Option<u64>]) -> Job {
+    for (step, items) in job.steps.iter_mut().zip(items) {
+        step.items = *items;
+    }
+    job
 }
 
 impl Referred {
@@ -234,7 +247,10 @@ mod tests {
             candidate: Candidate::new("python3.11", Engine::Sequential, Sizes::default()),
             load: Load::Closed { max_in_flight: 4 },
             payload: Payload::default(),
-            steps: steps.into_iter().map(|step| StepJob { step, iterations: 1, draws: Vec::new() }).collect(),
+            steps: steps
+                .into_iter()
+                .map(|step| StepJob { step, iterations: 1, draws: Vec::new(), items: None })
+                .collect(),
             seed: 1,
             directory: None,
             server: None,

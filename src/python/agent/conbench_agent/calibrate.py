@@ -37,6 +37,8 @@ def reference(request: Reference) -> Dict[str, object]:
         "calls": found.calls,
         "notes": found.notes,
     }
+    if any(task.items_read):
+        body["items"] = task.items_read
     if task.exchanging and len(task.callables) == len(task.exchanging):
         from .user.pickling import price
 

@@ -112,6 +112,8 @@ class StepJob(NamedTuple):
     iterations: int
     #: One table of durations (ns) for each distribution of the step; task i uses entry i % length.
     draws: List[List[int]]
+    #: How many items are read of the step's iterable, where an agent found that out.
+    items: Optional[int] = None
 
 
 class Server(NamedTuple):

@@ -40,6 +40,7 @@ class Running:
         # What is known of a first task that failed is when it was over.
         first_task_ns = first["elapsed_ns"] if "errors" in first else self._mean_service_ns
         self._prepare(None)
+        self._task.read_items()
         self._engine.warm()
         self._sample(Batch(self._engine.slots), _FIRST)
         self._task.settle()

@@ -62,6 +62,8 @@ class Step:
     carries = False
     #: Whether the user's code tears down what it set up.
     tears_down = False
+    #: How many items are read of an iterable whose end is not known to every agent alike; None for any other.
+    items_read: Optional[int] = None
 
     def item(self, index: int) -> object:
         """What task `index` hands to this step; nothing but for steps that exchange."""
@@ -120,6 +122,9 @@ class Step:
     async def leave_loop(self) -> Optional[Failure]:
         """The same of the running loop."""
         return None
+
+    def read_items(self) -> None:
+        """Reads all items that tasks will use, outside every window."""
 
     def settle(self) -> None:
         """Lets the effects of a block settle after its end (writeback of files), outside every window."""
@@ -260,6 +265,16 @@ class Task:
         for step in self._steps:
             if step.is_async or not loop_only:
                 step.prepare(index)
+
+    @property
+    def items_read(self) -> List[Optional[int]]:
+        """For each step, how many items are read of its iterable."""
+        return [step.items_read for step in self._steps]
+
+    def read_items(self) -> None:
+        """Reads all items that tasks will use."""
+        for step in self.exchanging:
+            step.read_items()
 
     @property
     def tears_down(self) -> bool:

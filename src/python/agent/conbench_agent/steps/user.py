@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, 
 
 from ..protocol import Failure, Job, StepJob
 from ..task import Done, Step, Verified
+from ..user.items import Items, Reading
 from ..user.loading import Loader, has_name
 from ..user.setups import SetUps
 from ..user.structure import brief
@@ -45,10 +46,14 @@ class UserStep(Step):
         self.is_async = self._async_function is not None
         items = description.get("items")
         self._has_items = items is not None
-        self._items: List[object] = [None]
+        self._items: Optional[Items] = None
+        self._read: List[object] = [None]
         if items is not None and not place.is_worker:
-            self._items = _items(loader, items)
-        self.distinct = len(self._items)
+            reading = Reading(step_job.items, job.load.tasks)
+            named = "named" in items
+            self._items = loader.items(items["named"], reading) if named else loader.listed(items["listed"])
+            self._read, self.items_read = self._items.read, self._items.told
+        self.distinct = self._items.count if self._items else 1
         check = description["check"]
         self._compares = check == "results"
         self._check = loader.function(check["function"], "check") if isinstance(check, dict) else None
@@ -74,7 +79,16 @@ class UserStep(Step):
 
     def item(self, index: int) -> object:
         """The item of task `index`: they are used in turns."""
-        return self._items[index % len(self._items)]
+        try:
+            return self._read[index % self.distinct]
+        except IndexError:
+            return self._read_item(index)
+
+    def read_items(self) -> None:
+        """Reads all items that tasks will use."""
+        if self._items is not None:
+            self._items.read_all()
+            self.distinct = self._items.count
 
     def carried(self, item: object) -> object:
         """The item, and before it the user's callable where that is pickled whole: once in what crosses together."""
@@ -170,15 +184,25 @@ class UserStep(Step):
 
         with _Caller(self) as call:
             self.prepare(None)
-            return observe(
+            found = observe(
                 call,
-                self._items[: max(tasks, 1)],
+                [self.item(index) for index in range(min(max(tasks, 1), self.distinct))],
                 budget_ns,
                 judge=self._judge if self._check is not None else None,
                 compares=self._compares,
                 most_calls=most_calls,
                 tolerates_errors=self._tolerates_errors,
             )
+        if self._items is not None and self._items.may_have_more:
+            found.notes.append({"items_repeat": {"items": self._items.count}})
+        return found
+
+    def _read_item(self, index: int) -> object:
+        items = cast(Items, self._items)
+        item = items[index]
+        # At the end of an iterable it is known how many there are.
+        self.distinct = items.count
+        return item
 
     def _call_carried(self, carried: Tuple[Callable[..., object], object]) -> object:
         """Calls what crossed, as a pool's worker does: what it finds under the same name here is another object."""
@@ -302,13 +326,6 @@ class _Caller:
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         asyncio.set_event_loop(None)
         self._loop.close()
-
-
-def _items(loader: Loader, items: Any) -> List[object]:
-    """The items that a step describes: {"named": "module:name"}, or {"listed": [..]}."""
-    if "named" in items:
-        return loader.items(items["named"])
-    return loader.checked(items["listed"], "`items`")
 
 
 def _refusal(error: Exception, note: Dict[str, Any]) -> str:

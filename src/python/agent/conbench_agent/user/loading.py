@@ -12,14 +12,12 @@ import os
 import sys
 import types
 from types import ModuleType
-from typing import Callable, List, NoReturn, Optional, Set, cast
+from typing import Callable, Iterable, List, NoReturn, Optional, Set, cast
 
 from ..protocol import Failure
+from .items import Items, Reading
 from .traceback import describe, frames
 from .watch import ProcessWatch
-
-#: Items beyond these are left out: a workload of an endless iterable is one of its first so many.
-MOST_ITEMS = 100_000
 
 # Flags of code objects (`inspect.CO_*`): what a call gives instead of running the body.
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200
@@ -81,14 +79,14 @@ class Loader:
             self._fail(f"`{field}` {name} is not a coroutine function: write `async def`, or name it in `{blocking}`")
         return found
 
-    def items(self, name: str) -> List[object]:
+    def items(self, name: str, reading: Reading) -> Items:
         """The items of the iterable that `name` names, or of the one that it gives when it is called."""
         found = self.load(name, "items")
         if isinstance(found, (str, bytes)):
             self._fail(f"`items` {name} is of type {type(found).__name__}, one item for each letter: name a list")
         try:
             if _is_iterable(found):
-                return self.checked(found, f"`items` {name}")
+                return self._read(found, f"`items` {name}", reading)
             if not callable(found):
                 self._fail(f"`items` {name} is of type {type(found).__name__}: name an iterable, or what gives one")
             given = self.function(name, "items")()
@@ -98,19 +96,18 @@ class Loader:
             self._fail_raised(f"`items` {name} raised {describe(error)}", error)
         if not _is_iterable(given) or isinstance(given, (str, bytes)):
             self._fail(f"`items` {name} gave a value of type {type(given).__name__}: let it give an iterable")
-        return self.checked(given, f"`items` {name}")
+        return self._read(given, f"`items` {name}", reading)
 
-    def checked(self, given: object, what: str) -> List[object]:
-        """The items of an iterable: the first 100,000, and one at least; `what` names it in messages."""
-        items: List[object] = []
-        try:
-            for item in given:  # type: ignore[attr-defined]
-                items.append(item)
-                if len(items) == MOST_ITEMS:
-                    break
-        except BaseException as error:
-            self._fail_raised(f"{what} raised at item {len(items)}: {describe(error)}", error)
-        if not items:
+    def listed(self, items: List[object]) -> Items:
+        """The items that a step lists itself."""
+        return self._read(items, "`items`", Reading())
+
+    def _read(self, given: object, what: str, reading: Reading) -> Items:
+        def fail(error: BaseException, number: int) -> NoReturn:
+            self._fail_raised(f"{what} raised at item {number}: {describe(error)}", error)
+
+        items = Items(cast(Iterable[object], given), reading, fail)
+        if not items.read:
             self._fail(f"{what} is empty: give one item at least, or leave `items` out")
         return items
 
