@@ -213,6 +213,32 @@ mod tests {
     }
 
     #[test]
+    fn what_set_ups_and_items_need_is_asked_for() {
+        let step =
+            |fields: &str| parse("mine.toml", &format!("name = \"mine\"\n[[step]]\nkind = \"python\"\n{fields}"));
+        let blocking = "function = \"shop:fetch\"\n";
+        let on_loop = "async_function = \"shop:afetch\"\n";
+        for (fields, needed) in [
+            (format!("{blocking}async_setup = \"shop:aopen\""), "`async_setup` belongs to a loop"),
+            (format!("{blocking}async_teardown = \"shop:aclose\""), "`async_teardown` belongs to a loop"),
+            (format!("{blocking}pass_state = true"), "`pass_state` passes on what a set-up gives"),
+            (format!("{blocking}{on_loop}pass_state = true\nasync_setup = \"shop:aopen\""), "`pass_state` passes on"),
+            (format!("{blocking}star = true"), "`star` spreads items, and there are none"),
+        ] {
+            let wrong = step(&fields).expect_err(&fields).to_string();
+            assert!(wrong.contains(needed), "{fields}: {wrong}");
+        }
+        for fields in [
+            format!("{on_loop}pass_state = true\nasync_setup = \"shop:aopen\""),
+            format!("{blocking}{on_loop}pass_state = true\nsetup_thread = \"shop:open\""),
+            format!("{blocking}star = true\nitems = [[1, 2]]"),
+            format!("{blocking}teardown = \"shop:close\""),
+        ] {
+            assert!(step(&fields).is_ok(), "{fields}: {:?}", step(&fields));
+        }
+    }
+
+    #[test]
     fn an_async_form_alone_is_enough() {
         let code = Code { async_function: Some("shop:afetch".to_owned()), ..Code::default() };
         assert_eq!(code.workload(Path::new("/here")).expect("a workload").name, "afetch");
