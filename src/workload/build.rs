@@ -239,7 +239,7 @@ fn check_set_ups(values: &Values, faults: &mut Vec<Fault>) {
     }
     let blocking = is_given("setup") || is_given("setup_thread");
     // Each form has to have a state of its own to be called with.
-    let is_passed = (blocking || !is_given("function")) && (blocking || is_given("async_setup"));
+    let is_passed = blocking || (!is_given("function") && is_given("async_setup"));
     if values.flag("pass_state") == Some(true) && !is_passed {
         let fault =
             Fault::at(values.place("pass_state"), "`pass_state` passes on what a set-up gives, and there is none", "");
