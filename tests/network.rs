@@ -41,7 +41,7 @@ fn job(step: Step, server: Option<ServerAddress>, timeout_ns: u64) -> Job {
         candidate: Candidate::new("rust", Engine::Sequential, Sizes::default()),
         load: Load::Closed { max_in_flight: 4 },
         payload: Payload::default(),
-        steps: vec![StepJob { step, iterations: 1, draws }],
+        steps: vec![StepJob { step, iterations: 1, draws, items: None }],
         seed: 1,
         directory: None,
         server,

@@ -139,11 +139,10 @@ fn job_of(engine: Engine, start_method: Option<StartMethod>, steps: Vec<Step>) -
 fn code(directory: &Path, function: &str) -> Step {
     Step::Python(UserCode {
         function: Some(function.to_owned()),
-        async_function: None,
-        setup: None,
         items: Some(Items::Listed(vec![serde_json::json!(1), serde_json::json!(2)])),
         path: directory.to_str().expect("UTF-8").to_owned(),
         check: Check::Results,
+        ..UserCode::default()
     })
 }
 

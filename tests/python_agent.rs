@@ -35,11 +35,9 @@ fn kernel(kernel: Kernel) -> Cpu {
 fn user_code(function: &str) -> UserCode {
     UserCode {
         function: Some(function.to_owned()),
-        async_function: None,
-        setup: None,
-        items: None,
         path: FIXTURES.to_owned(),
         check: Check::Results,
+        ..UserCode::default()
     }
 }
 

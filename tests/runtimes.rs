@@ -34,11 +34,9 @@ fn workload(text: &str) -> Workload {
 fn of_code() -> Workload {
     let python = Python {
         function: Some("shop:fetch".to_owned()),
-        async_function: None,
-        setup: None,
-        items: None,
         path: "/".to_owned(),
         check: Check::Results,
+        ..Python::default()
     };
     Workload { steps: vec![Step::Python(python)], ..workload(COMPUTES) }
 }

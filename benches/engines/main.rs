@@ -114,7 +114,7 @@ pub(crate) fn job(engine: Kind, size: u32, step: &Step, iterations: u64) -> Job 
         candidate: Candidate::new(RUST, engine, sizes),
         load: Load::Closed { max_in_flight: 64 },
         payload: Payload::default(),
-        steps: vec![StepJob { step: step.clone(), iterations, draws: draws.collect() }],
+        steps: vec![StepJob { step: step.clone(), iterations, draws: draws.collect(), items: None }],
         seed: 1,
         directory: None,
         server: None,

@@ -55,7 +55,7 @@ impl<'a> Bench<'a> {
             candidate: Candidate { start_method, ..Candidate::new(&self.interpreter.name, engine, sizes) },
             load,
             payload: Payload::default(),
-            steps: vec![StepJob { draws: draws.collect(), step, iterations }],
+            steps: vec![StepJob { draws: draws.collect(), step, iterations, items: None }],
             seed: 1,
             directory: None,
             server: None,

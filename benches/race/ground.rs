@@ -40,6 +40,7 @@ impl Ground {
         let steps = record.workload.steps.iter().zip(&calibration.iterations).zip(0_u64..);
         let steps = steps.map(|((step, iterations), number)| StepJob {
             step: step.clone(),
+            items: None,
             iterations: *iterations,
             draws: step.distributions().into_iter().map(|it| draw_table(it, record.settings.seed, number)).collect(),
         });

@@ -122,7 +122,11 @@ fn answer(request: Request, received_ns: u64, candidate: &mut Option<Running>) -
         },
         Request::Bye {} => {
             drop(candidate.take());
-            Ok(Reply::Bye(Ended { teardown_ns: now_ns() - received_ns, left_behind: Vec::new() }))
+            Ok(Reply::Bye(Ended {
+                teardown_ns: now_ns() - received_ns,
+                left_behind: Vec::new(),
+                failed_teardown: None,
+            }))
         }
     }
 }

@@ -436,6 +436,7 @@ impl Sampler {
             tasks,
             errors,
             first_error: first_error.map(|(_, failure)| failure),
+            notes: Vec::new(),
             checksum,
             window_ns,
             elapsed_ns,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 
 use super::{Estimate, Percentiles, Row, Status};
+use crate::candidate::{Candidate, Engine, Model, StartMethod};
 use crate::protocol::{BlockKind, FailureKind, HistogramData, Serialisation, Usage};
 use crate::record::{BlockRecord, CandidateRecord, Record};
 use crate::stats::{Interval, interval_across_lives, median, merged, percentile};
@@ -90,18 +91,31 @@ pub(super) fn of(record: &Record, index: usize) -> Figures {
         limit_share: None,
         undominated: false,
         longest_stall_ns: candidate.blocks.iter().filter_map(|block| block.figures.longest_stall_ns).max(),
-        serialisation_bytes_per_task: serialised(candidate, |it| it.bytes_per_task),
-        serialisation_ns_per_task: serialised(candidate, |it| it.ns_per_task),
+        serialisation_bytes_per_task: serialised(record, candidate, |it| it.bytes_per_task),
+        serialisation_ns_per_task: serialised(record, candidate, |it| it.ns_per_task),
         errors: candidate.failed_tasks().errors,
         checked: checked(record, candidate),
     };
     Figures { row, mean_service_ns: service.map(|all| all.mean()), unreadable: unreadable + unreadable_too }
 }
 
-/// The median over the blocks in which pickling was measured.
-fn serialised(candidate: &CandidateRecord, figure: impl Fn(Serialisation) -> f64) -> Option<f64> {
-    let measured = candidate.blocks.iter().filter_map(|block| block.figures.serialisation);
-    median(&measured.map(figure).collect::<Vec<f64>>())
+/// The median over the blocks in which pickling was measured; else what it takes by the parts that the reference knows.
+fn serialised(record: &Record, place: &CandidateRecord, figure: impl Fn(Serialisation) -> f64) -> Option<f64> {
+    let measured: Vec<f64> = place.blocks.iter().filter_map(|block| block.figures.serialisation).map(&figure).collect();
+    median(&measured).or_else(|| pickled(record, &place.candidate).map(figure))
+}
+
+/// What a candidate pickles of the user's own code, by what its parts take once; `None` where nothing crosses, or
+/// where that is not known.
+pub(super) fn pickled(record: &Record, candidate: &Candidate) -> Option<Serialisation> {
+    if !matches!(candidate.model(), Model::Processes | Model::Interpreters | Model::AsyncProcesses) {
+        return None;
+    }
+    let parts = record.calibration.runtime(&candidate.runtime)?.serialisation?;
+    // A forked process inherits what it is to do.
+    let inherits = candidate.engine == Engine::Process && candidate.start_method == Some(StartMethod::Fork);
+    let parts = if inherits { Serialisation { callable: None, item: None, ..parts } } else { parts };
+    Some(parts.shared_by(candidate.sizes.chunk.unwrap_or(1)))
 }
 
 fn checked(record: &Record, candidate: &CandidateRecord) -> Option<bool> {

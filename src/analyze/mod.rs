@@ -243,6 +243,20 @@ pub enum Reason {
         /// Bytes a task.
         bytes: f64,
     },
+    /// The object that the user's callable belongs to crosses to other processes with each task, or chunk, and takes so
+    /// long that this decides.
+    CallableCrosses {
+        /// The callable, without its module and object.
+        function: String,
+        /// Its bytes, once.
+        bytes: f64,
+        /// Time to pickle it and to make it again, once.
+        ns: f64,
+        /// Tasks with which it crosses once.
+        tasks: u32,
+        /// The service time of so many tasks alone.
+        work_ns: f64,
+    },
     /// A task blocks an event loop.
     Stalls {
         /// The engine of the loop.
@@ -342,6 +356,13 @@ pub enum Condition {
         p99: bool,
         /// The limit on memory.
         memory: bool,
+    },
+    /// An error that tasks raise ends, or hangs, a pool of processes that hands it back as it is.
+    ErrorCannotCross {
+        /// The error's class.
+        type_name: String,
+        /// Whether it does; else a pickling error comes back in its place.
+        breaks_pool: bool,
     },
 }
 

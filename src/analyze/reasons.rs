@@ -1,10 +1,10 @@
 //! Why an answer is what it is, and what it depends on: as data, from what was measured.
 
 use super::limit::Task;
-use super::{Answer, Condition, HostLimit, LimitKind, Reason, Row, Status, answer, flip};
-use crate::candidate::Model;
+use super::{Answer, Condition, HostLimit, LimitKind, Reason, Row, Status, answer, figures, flip};
+use crate::candidate::{Candidate, Model};
 use crate::decide::Finding;
-use crate::protocol::FailureKind;
+use crate::protocol::{FailureKind, Note};
 use crate::record::{CandidateRecord, Ending, RaceRecord, Record, Warning};
 use crate::workload::{Limits, Step};
 
@@ -12,6 +12,10 @@ use crate::workload::{Limits, Step};
 const STALL_NS: u64 = 5_000_000;
 /// Pickling is named from this share of a task's unloaded time on.
 const EXPENSIVE_PICKLING: f64 = 0.2;
+/// And the user's own callable, pickled with each task or chunk, from this share on.
+const EXPENSIVE_CALLABLE: f64 = 0.1;
+/// Two threads that run faster than this beside one can do without processes.
+const THREADS_HELP: f64 = 1.6;
 
 /// The reasons of an answer, the strongest first.
 pub(super) fn reasons(
@@ -27,7 +31,7 @@ pub(super) fn reasons(
     let mut reasons: Vec<Reason> = Vec::new();
     reasons.extend(split(record, rows, limit, task));
     reasons.extend(reached(rows, answer, limit));
-    reasons.extend(pickling(rows, task));
+    reasons.extend(callable(record, rows, answer, task).or_else(|| pickling(rows, task)));
     reasons.extend(stall(record, rows));
     reasons.extend(flip::along_computation(record, runtime, tolerance));
     reasons.extend(flip::along_sizes(record, rows, named, tolerance));
@@ -94,6 +98,35 @@ fn pickling(rows: &[Row], task: &Task) -> Option<Reason> {
     (ns >= EXPENSIVE_PICKLING * latency_ns).then_some(Reason::Pickling { ns, bytes })
 }
 
+/// What keeps processes from being the answer, though a task computes and holds the lock: the object that its callable
+/// belongs to crosses with each task, or chunk.
+fn callable(record: &Record, rows: &[Row], answer: &Answer, task: &Task) -> Option<Reason> {
+    let (cpu_ns, latency_ns) = (task.cpu_ns?, task.unloaded_ns?);
+    let computes = cpu_ns >= 0.5 * latency_ns;
+    let is_held = lock(record, rows) == Some(true) && two_threads(rows).is_none_or(|ratio| ratio < THREADS_HELP);
+    if crosses(answer.model) || !computes || !is_held {
+        return None;
+    }
+    // The best first.
+    let mut worse = rows.iter().filter(|row| crosses(row.candidate.model()) && row.throughput_per_s.is_some());
+    let (candidate, parts) = worse.find_map(|row| Some((&row.candidate, carried(record, &row.candidate)?)))?;
+    let tasks = candidate.sizes.chunk.unwrap_or(1).max(1);
+    let work_ns = latency_ns * f64::from(tasks);
+    let is_relevant = parts.ns >= EXPENSIVE_CALLABLE * work_ns;
+    let function = record.workload.steps.iter().filter_map(Step::python).find_map(|own| own.function.as_deref())?;
+    let function = function.rsplit([':', '.']).next().unwrap_or_default().to_owned();
+    is_relevant.then_some(Reason::CallableCrosses { function, bytes: parts.bytes, ns: parts.ns, tasks, work_ns })
+}
+
+/// What pickling the callable itself takes, where a candidate does so.
+fn carried(record: &Record, candidate: &Candidate) -> Option<crate::protocol::Pickled> {
+    figures::pickled(record, candidate)?.callable
+}
+
+fn crosses(model: Model) -> bool {
+    matches!(model, Model::Processes | Model::Interpreters | Model::AsyncProcesses)
+}
+
 /// The event loop that a task blocked longest, among those that are worse.
 fn stall(record: &Record, rows: &[Row]) -> Option<Reason> {
     let is_bare_loop = |row: &&Row| row.candidate.model() == Model::Async && row.status == Status::Worse;
@@ -142,6 +175,7 @@ pub(super) fn conditions(
         conditions.push(Condition::AtCap { size });
     }
     conditions.extend(unchecked(record, rows, answer));
+    conditions.extend(errors(record, &race.runtime));
     conditions
 }
 
@@ -159,6 +193,24 @@ fn replaced(warning: &Warning, runtime: &str) -> Option<Condition> {
     let Warning::Replaced { candidate, by, failure } = warning else { return None };
     let method = candidate.start_method.filter(|_| candidate.runtime == runtime)?;
     Some(Condition::StartMethodReplaced { method, by: *by, hung: failure.kind == FailureKind::Hang })
+}
+
+/// Errors that a real pool of processes does not survive, where such a pool was measured: ours hand back an error's words.
+fn errors(record: &Record, runtime: &str) -> Vec<Condition> {
+    let is_pool = |place: &&CandidateRecord| {
+        let model = place.candidate.model();
+        place.candidate.runtime == runtime && matches!(model, Model::Processes | Model::AsyncProcesses)
+    };
+    if !record.candidates.iter().filter(is_pool).any(|place| !place.blocks.is_empty()) {
+        return Vec::new();
+    }
+    let found = record.warnings.iter().filter_map(|warning| match warning {
+        Warning::Found { note: Note::ErrorCannotCross { type_name, breaks_pool, .. }, .. } => {
+            Some(Condition::ErrorCannotCross { type_name: type_name.clone(), breaks_pool: *breaks_pool })
+        }
+        _ => None,
+    });
+    found.collect()
 }
 
 /// The largest size that was allowed, where the answer has it and a larger one might gain.

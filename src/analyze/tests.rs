@@ -9,9 +9,9 @@ use proptest::prelude::*;
 use self::builder::{Shape, Synthetic, waiting_step};
 use super::*;
 use crate::candidate::{Engine, Sizes};
-use crate::protocol::{Failed, FailureKind, HistogramData};
-use crate::record::Phase;
-use crate::workload::{Cpu, Distribution, ErrorLimit, Goal, Kernel, Limits, Step, Work};
+use crate::protocol::{Failed, FailureKind, HistogramData, Note, Pickled, Serialisation};
+use crate::record::{Phase, Warning};
+use crate::workload::{Cpu, Distribution, ErrorLimit, Goal, Kernel, Limits, Python, Step, Work};
 
 const fn workers(size: u32) -> Sizes {
     Sizes { workers: Some(size), in_flight: None, chunk: None }
@@ -418,6 +418,65 @@ fn pickling_that_is_expensive_is_a_reason() {
     let answer = group.answer.expect("an answer");
     assert_eq!(answer.model, Model::Sequential);
     assert!(answer.reasons.contains(&Reason::Pickling { ns: 900_000.0, bytes: 2_000_000.0 }));
+}
+
+/// A pool that is slower than a loop, since its callable takes as long as given.
+fn with_callable(ns: f64, threads: f64) -> Record {
+    let mut session = beside_python(threads, true);
+    let pool = session.record.candidates.len() - 1;
+    for block in &mut session.record.candidates[pool].blocks {
+        block.figures.tasks_in_window /= 4.0;
+    }
+    let mut record = session.finished();
+    let small = Some(Pickled { bytes: 5.0, ns: 900.0 });
+    let callable = Some(Pickled { bytes: 1.1e6, ns });
+    let parts = Serialisation { callable, item: small, result: small, ..Serialisation::default() };
+    record.calibration.runtimes[1].serialisation = Some(parts.shared_by(1));
+    record.workload.steps =
+        vec![Step::Python(Python { function: Some("crossing:big.score".to_owned()), ..Python::default() })];
+    record
+}
+
+fn reasons_of_python(record: &Record) -> Vec<Reason> {
+    analyze(record).groups.remove(1).answer.expect("an answer").reasons
+}
+
+#[test]
+fn an_object_that_crosses_with_its_method_is_a_reason() {
+    let reasons = reasons_of_python(&with_callable(9e5, 0.97));
+    let found = reasons.iter().find_map(|reason| match reason {
+        Reason::CallableCrosses { function, bytes, ns, tasks, .. } => Some((function.as_str(), *bytes, *ns, *tasks)),
+        _ => None,
+    });
+    assert_eq!(found, Some(("score", 1.1e6, 9e5, 1)), "{reasons:?}");
+    assert!(!reasons.iter().any(|reason| matches!(reason, Reason::Pickling { .. })), "it is told once: {reasons:?}");
+    let is_told = |record: &Record| {
+        reasons_of_python(record).iter().any(|reason| matches!(reason, Reason::CallableCrosses { .. }))
+    };
+    // A name takes no time worth a word; with threads that help, processes are not missed.
+    assert!(!is_told(&with_callable(2e3, 0.97)));
+    assert!(!is_told(&with_callable(9e5, 1.9)));
+}
+
+#[test]
+fn a_chunk_shares_its_callable() {
+    let callable = Some(Pickled { bytes: 1000.0, ns: 400.0 });
+    let item = Some(Pickled { bytes: 10.0, ns: 4.0 });
+    let parts = Serialisation { callable, item, result: item, ..Serialisation::default() };
+    let (alone, shared) = (parts.shared_by(1), parts.shared_by(4));
+    assert_eq!((alone.bytes_per_task, alone.ns_per_task), (1020.0, 408.0));
+    assert_eq!((shared.bytes_per_task, shared.ns_per_task, shared.tasks_per_callable), (270.0, 108.0, 4));
+}
+
+#[test]
+fn an_error_that_no_real_pool_survives_is_a_condition_where_pools_ran() {
+    let mut session = beside_python(0.97, true);
+    let (type_name, reason) = ("shop.Refused".to_owned(), "TypeError".to_owned());
+    let note = Note::ErrorCannotCross { type_name: type_name.clone(), reason, breaks_pool: true };
+    session.record.warnings.push(Warning::Found { runtime: "python3.11".to_owned(), note });
+    let mut groups = analyze(&session.finished()).groups;
+    let condition = Condition::ErrorCannotCross { type_name, breaks_pool: true };
+    assert!(groups.remove(1).answer.expect("an answer").conditions.contains(&condition));
 }
 
 #[test]

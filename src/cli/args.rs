@@ -112,9 +112,30 @@ pub(super) struct PythonCode {
     /// What it is called with, one after another: an iterable, a function that gives one, or a list of JSON
     #[arg(long, value_name = "MODULE:NAME|JSON", value_parser = workload::items, requires = FUNCTION)]
     items: Option<Items>,
-    /// What is called once in each worker, outside what is measured
+    /// What is called once in each process that runs tasks, outside what is measured
     #[arg(long, value_name = "MODULE:NAME", value_parser = workload::function_name, requires = FUNCTION)]
     setup: Option<String>,
+    /// What is called once in each thread that runs tasks
+    #[arg(long, value_name = "MODULE:NAME", value_parser = workload::function_name, requires = FUNCTION)]
+    setup_thread: Option<String>,
+    /// What is awaited once on the running loop
+    #[arg(long, value_name = "MODULE:NAME", value_parser = workload::function_name, requires = FUNCTION)]
+    async_setup: Option<String>,
+    /// What is called when such a process ends in peace
+    #[arg(long, value_name = "MODULE:NAME", value_parser = workload::function_name, requires = FUNCTION)]
+    teardown: Option<String>,
+    /// What is called when such a thread ends in peace
+    #[arg(long, value_name = "MODULE:NAME", value_parser = workload::function_name, requires = FUNCTION)]
+    teardown_thread: Option<String>,
+    /// What is awaited when such a loop ends in peace
+    #[arg(long, value_name = "MODULE:NAME", value_parser = workload::function_name, requires = FUNCTION)]
+    async_teardown: Option<String>,
+    /// Pass what the nearest set-up gives to the function, as its first argument
+    #[arg(long, requires = FUNCTION)]
+    pass_state: bool,
+    /// Spread items that are tuples, lists or dictionaries over the function's parameters
+    #[arg(long, requires = "items")]
+    star: bool,
 }
 
 /// The name of the group of [`PythonCode`].
@@ -132,6 +153,13 @@ impl PythonCode {
             function: self.python_function.clone(),
             async_function: self.python_async_function.clone(),
             setup: self.setup.clone(),
+            setup_thread: self.setup_thread.clone(),
+            async_setup: self.async_setup.clone(),
+            teardown: self.teardown.clone(),
+            teardown_thread: self.teardown_thread.clone(),
+            async_teardown: self.async_teardown.clone(),
+            pass_state: self.pass_state,
+            star: self.star,
             items: self.items.clone(),
         })
     }

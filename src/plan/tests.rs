@@ -354,10 +354,9 @@ fn own_code(function: bool, async_function: bool) -> Step {
     Step::Python(Python {
         function: function.then(|| "shop:fetch".to_owned()),
         async_function: async_function.then(|| "shop:afetch".to_owned()),
-        setup: None,
-        items: None,
         path: "/home/me".to_owned(),
         check: Check::Results,
+        ..Python::default()
     })
 }
 

@@ -258,6 +258,9 @@ pub struct StepJob {
     /// One table of durations (ns) for each of [`Step::distributions`]; task `i` uses entry `i % length`.
     /// Tables are [`DRAWS`] long; a process made for one task is handed that task's draw alone.
     pub draws: Vec<Vec<u64>>,
+    /// How many items are read of the step's iterable: see [`Reference::items`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub items: Option<u64>,
 }
 
 /// Where the embedded server listens: loopback ports.
@@ -278,7 +281,7 @@ pub struct ServerAddress {
 /// A task's checksum is the wrapping sum of its steps' checksums; a block's is the wrapping sum of
 /// its tasks'. The user's own code adds nothing to it: digesting each result would charge tasks for work
 /// that is not theirs. Its results are compared in `verify` blocks.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reference {
     /// One table a step, and one last for the payload.
@@ -288,15 +291,23 @@ pub struct Reference {
     /// tolerated.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub results: Vec<u64>,
-    /// How many different items its tasks have: task i uses item i % items. 0 where they take none.
+    /// How many different items its tasks have: task i uses item i % distinct. 0 where they take none.
     #[serde(default)]
-    pub items: u64,
+    pub distinct: u64,
     /// Calls of the user's own code that were made for it.
     #[serde(default)]
     pub calls: u64,
     /// What was found while the user's own code ran.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub notes: Vec<Note>,
+    /// What it takes to pickle the user's callables, items and results, whether or not a candidate does so; `None` where
+    /// a step has no blocking form of the user's own code.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub serialisation: Option<Serialisation>,
+    /// For each step how many items were read of its iterable, `None` where every agent finds the same; empty where all
+    /// do. Other agents are told it, so that all use the same items.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub items: Vec<Option<u64>>,
 }
 
 /// What an agent found while it ran the user's own code.
@@ -329,6 +340,22 @@ pub enum Note {
         type_name: String,
         /// Why.
         reason: String,
+    },
+    /// Items are used again and again, though their iterable may have more: it is not read to its end.
+    ItemsRepeat {
+        /// How many were read.
+        items: u64,
+    },
+    /// An error that a task raised cannot be handed back by a worker process as it is. (Agents hand back its words.)
+    ErrorCannotCross {
+        /// The error's class.
+        #[serde(rename = "type")]
+        type_name: String,
+        /// Why.
+        reason: String,
+        /// Whether it is pickled and cannot be made again: a `ProcessPoolExecutor` breaks of it, and a
+        /// `multiprocessing.Pool` waits for ever. Else a pickling error comes back in its place.
+        breaks_pool: bool,
     },
 }
 
@@ -422,6 +449,9 @@ pub struct Block {
     /// Why the first of those failed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub first_error: Option<Failed>,
+    /// What was found of the errors of those, each thing once.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub notes: Vec<Note>,
     /// The wrapping sum of the checksums of all others. It is not compared where tasks failed: which ones is not told.
     pub checksum: u64,
     /// The length of the window; under a batch load, the makespan.
@@ -459,10 +489,54 @@ pub struct Block {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Serialisation {
-    /// Bytes of a task, both ways.
+    /// Bytes of a task, both ways, with its part of the callable.
     pub bytes_per_task: f64,
-    /// Time of a task, both ways, at both ends.
+    /// Time of a task, both ways, at both ends, with its part of the callable.
     pub ns_per_task: f64,
+    /// What is called, pickled once: a function takes the bytes of its name, a method those of its object.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub callable: Option<Pickled>,
+    /// What a task is given.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub item: Option<Pickled>,
+    /// What a task hands back.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub result: Option<Pickled>,
+    /// Tasks that share one pickled callable: those of a chunk.
+    #[serde(default = "one")]
+    pub tasks_per_callable: u32,
+}
+
+/// What it takes to pickle something and to make it again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pickled {
+    /// Bytes.
+    pub bytes: f64,
+    /// Time, at both ends.
+    pub ns: f64,
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl Serialisation {
+    /// The same parts, where so many tasks share one pickled callable.
+    #[must_use]
+    pub fn shared_by(self, tasks_per_callable: u32) -> Serialisation {
+        let tasks = f64::from(tasks_per_callable.max(1));
+        let of_task = |figure: fn(Pickled) -> f64| {
+            let both_ways: f64 = self.item.into_iter().chain(self.result).map(figure).sum();
+            both_ways + self.callable.map_or(0.0, |callable| figure(callable) / tasks)
+        };
+        Serialisation {
+            bytes_per_task: of_task(|part| part.bytes),
+            ns_per_task: of_task(|part| part.ns),
+            tasks_per_callable: tasks_per_callable.max(1),
+            ..self
+        }
+    }
 }
 
 impl Block {
@@ -523,11 +597,14 @@ impl std::ops::Add for Usage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ended {
-    /// How long it took to take the pool down.
+    /// How long it took to take the pool down, the user's own teardown included.
     pub teardown_ns: u64,
     /// What tasks began and did not end.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub left_behind: Vec<LeftBehind>,
+    /// Why the user's own teardown failed: the first that did.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub failed_teardown: Option<Failed>,
 }
 
 /// What tasks began and did not end, of one kind and name.

@@ -17,7 +17,7 @@ use crate::candidate::{Candidate, StartMethod};
 use crate::decide::Rules;
 use crate::host::Facts;
 use crate::plan::{Entry, LeftOut, Plan, Settings};
-use crate::protocol::{Block, Failed, Hello, LeftBehind, Note};
+use crate::protocol::{Block, Failed, Hello, LeftBehind, Note, Serialisation};
 use crate::workload::Workload;
 
 /// The version of the record's format. A file with another one is refused, with a word.
@@ -119,6 +119,9 @@ pub struct RuntimeCalibration {
     pub baseline_memory_bytes: Option<u64>,
     /// What was found while the user's own code ran.
     pub notes: Vec<Note>,
+    /// What it takes to pickle the user's callables, items and results, once each.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub serialisation: Option<Serialisation>,
 }
 
 #[cfg(test)]
@@ -147,6 +150,7 @@ impl RuntimeCalibration {
             checked: true,
             baseline_memory_bytes: None,
             notes: Vec::new(),
+            serialisation: None,
         }
     }
 }
@@ -443,6 +447,13 @@ pub enum Warning {
         candidate: Candidate,
         /// What, by name.
         left_behind: Vec<LeftBehind>,
+    },
+    /// The user's own teardown failed when a candidate ended; its figures were taken before.
+    FailedTeardown {
+        /// The candidate.
+        candidate: Candidate,
+        /// Why.
+        failure: Failed,
     },
     /// A runtime that was built to run without a global interpreter lock has it in force: an import turned
     /// it on again.

@@ -79,6 +79,15 @@ fn reason(reason: &Reason) -> String {
         Reason::Pickling { ns, bytes: size } => {
             format!("processes pay {} a task for pickling {}", duration(*ns), bytes(size.max(0.0) as u64))
         }
+        Reason::CallableCrosses { function, bytes: size, ns, tasks, work_ns } => {
+            let with = if *tasks > 1 { "chunk" } else { "task" };
+            format!(
+                "`{function}` drags an object of {} along with each {with}: hand it over once, by an initializer (`setup`), since pickling it takes {} beside {} of work",
+                bytes(size.max(0.0) as u64),
+                duration(*ns),
+                duration(*work_ns)
+            )
+        }
         Reason::Stalls { engine, function, stall_ns } => {
             let who = function.as_ref().map_or_else(|| "a task".to_owned(), |function| format!("`{function}`"));
             format!("{engine} stalls: {who} blocks its loop for {}", duration(*stall_ns as f64))
@@ -179,6 +188,21 @@ fn condition(judged: &Judged, answer: &Answer, condition: &Condition) -> String 
             };
             format!("the limit on {figure} could not be checked: too little was measured")
         }
+        Condition::ErrorCannotCross { type_name, breaks_pool } => error_cannot_cross(type_name, *breaks_pool),
+    }
+}
+
+/// What an error does to a real pool that cannot hand it back as it is.
+pub(super) fn error_cannot_cross(type_name: &str, breaks_pool: bool) -> String {
+    let name = type_name.rsplit('.').next().unwrap_or_default();
+    if breaks_pool {
+        format!(
+            "the first `{name}` ends (ProcessPoolExecutor) or hangs (multiprocessing.Pool) a real pool: pickle cannot make it again; define `__reduce__`, or pass all arguments to `super().__init__`"
+        )
+    } else {
+        format!(
+            "a real pool of processes hands back a pickling error in the place of `{name}`: let it hold plain data, or define `__reduce__`"
+        )
     }
 }
 

@@ -65,6 +65,7 @@ fn every_reason_and_condition_has_its_words() {
         Reason::SerialSection { is_lock: true, section_ns: 2e6, latency_ns: 1e7, most_per_s: 500.0 },
         Reason::Reaches { share: 0.97, limit: LimitKind::Cores, concurrency: 2 },
         Reason::Pickling { ns: 9e5, bytes: 2e6 },
+        Reason::CallableCrosses { function: "score".to_owned(), bytes: 1.1e6, ns: 1.8e7, tasks: 5, work_ns: 2.3e7 },
         Reason::Stalls { engine: Engine::Asyncio, function: Some("parse".to_owned()), stall_ns: 41_000_000 },
         Reason::FlipsWithCpu { above: Model::Processes, below: Model::Sequential, at_ns: 2e5, measured_ns: (1e5, 4e5) },
         Reason::FlipsWithSize { below: Model::Threads, above: Model::Async, low: 64, high: 256, in_flight: true },
@@ -84,6 +85,8 @@ fn every_reason_and_condition_has_its_words() {
         Condition::MayBeSimpler { candidate: 0 },
         Condition::AtCap { size: 64 },
         Condition::UncheckedLimit { p99: true, memory: false },
+        Condition::ErrorCannotCross { type_name: "refusing.Refused".to_owned(), breaks_pool: true },
+        Condition::ErrorCannotCross { type_name: "shop.Locked".to_owned(), breaks_pool: false },
     ];
     let (answer, group) = (judged.verdict.groups[0].answer.clone().expect("an answer"), &judged.verdict.groups[0]);
     let mut lines: Vec<String> = super::reasons::why(&judged, group).split("; ").map(str::to_owned).collect();
@@ -253,11 +256,25 @@ fn every_warning_says_what_to_know() {
             candidate: sample::candidate(crate::candidate::Engine::ThreadPoolExecutor, Some(2), None),
             left_behind: vec![LeftBehind { kind: "thread".to_owned(), name: "pinger".to_owned(), count: 3 }],
         },
+        Warning::FailedTeardown {
+            candidate: sample::candidate(crate::candidate::Engine::ThreadPoolExecutor, Some(2), None),
+            failure: crate::protocol::Failed::new(
+                crate::protocol::FailureKind::Setup,
+                "`teardown` raised OSError: gone",
+                "step 1 (python)",
+            ),
+        },
         Warning::GilEnabled { runtime: "python3.13t".to_owned() },
         found(Note::Mutates { item: 3 }),
         found(Note::SecondPassFaster { first_ns: 5_000_000, second_ns: 900 }),
         found(Note::Unstable { item: 0 }),
         found(Note::Incomparable { item: 0, type_name: "socket".to_owned(), reason: "it has no value".to_owned() }),
+        found(Note::ItemsRepeat { items: 10_000 }),
+        found(Note::ErrorCannotCross {
+            type_name: "shop.Refused".to_owned(),
+            reason: "TypeError: missing `reason`".to_owned(),
+            breaks_pool: true,
+        }),
         Warning::Other { message: "seen; do this".to_owned() },
     ];
     let texts: Vec<String> = warnings.iter().map(super::warning).collect();

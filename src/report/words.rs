@@ -52,6 +52,10 @@ pub fn warning(warning: &Warning) -> String {
             let what = listed(&what.collect::<Vec<String>>(), "and");
             format!("tasks of `{candidate}` left behind {what}: end what a task begins")
         }
+        Warning::FailedTeardown { candidate, failure } => format!(
+            "when `{candidate}` ended, {}: its figures are those of before, but what it holds may be left open",
+            plain(&failure.message)
+        ),
         Warning::GilEnabled { runtime } => format!(
             "`{runtime}` is built to run without a global interpreter lock, but one is in force: an import turned it on again; set PYTHON_GIL=0 to refuse that"
         ),
@@ -86,6 +90,12 @@ fn found(note: &Note) -> String {
                 plain(type_name),
                 plain(reason)
             )
+        }
+        Note::ItemsRepeat { items } => {
+            format!("the first {items} items are used again and again: `items` is not read to its end")
+        }
+        Note::ErrorCannotCross { type_name, reason, breaks_pool } => {
+            format!("{} ({})", plain(&reasons::error_cannot_cross(type_name, *breaks_pool)), plain(reason))
         }
     }
 }

@@ -156,14 +156,14 @@ impl Runtime {
     /// interpreter lock it is let go of once, and taken again once.
     pub(super) fn one_sha256(&self, time_ns: f64) -> StepJob {
         let input_bytes = (SHA256.input_bytes as f64 * time_ns / self.sha256_ns).round().max(1.0) as u64;
-        StepJob { step: Step::Cpu(Cpu { input_bytes, ..SHA256 }), iterations: 1, draws: Vec::new() }
+        StepJob { step: Step::Cpu(Cpu { input_bytes, ..SHA256 }), iterations: 1, draws: Vec::new(), items: None }
     }
 
     /// A step that computes for `time_ns` on an unloaded core.
     pub(super) fn cpu(&self, cpu: Cpu, time_ns: f64) -> StepJob {
         let iteration_ns = if cpu == SHA256 { self.sha256_ns } else { self.loop_ns };
         let iterations = (time_ns / iteration_ns).round().max(1.0) as u64;
-        StepJob { step: Step::Cpu(cpu), iterations, draws: Vec::new() }
+        StepJob { step: Step::Cpu(cpu), iterations, draws: Vec::new(), items: None }
     }
 }
 
@@ -218,7 +218,7 @@ pub(super) fn queue(time_ns: u64) -> StepJob {
 
 fn drawn(step: Step) -> StepJob {
     let draws = step.distributions().into_iter().map(|distribution| draw_table(distribution, 1, 0)).collect();
-    StepJob { step, iterations: 1, draws }
+    StepJob { step, iterations: 1, draws, items: None }
 }
 
 fn calibrate(link: &mut Link, target: Target, budget_ns: u64) -> Result<Calibrated, Fault> {

@@ -232,6 +232,7 @@ mod tests {
             tasks: 10,
             errors: 0,
             first_error: None,
+            notes: Vec::new(),
             checksum: 0,
             window_ns: 10 * MS,
             elapsed_ns: 12 * MS,

@@ -13,7 +13,7 @@ use super::watch::{Spent, Watch, again};
 use super::{Event, Observer};
 use crate::candidate::{Candidate, Engine, Model, StartMethod};
 use crate::decide::{self, Decide, Finding, Meeting, Next, Outcome, RoundPlan, Turn};
-use crate::protocol::{BlockKind, Failed, FailureKind, Reference, VARIANTS};
+use crate::protocol::{BlockKind, Failed, FailureKind, Note, Reference, VARIANTS};
 use crate::record::{
     BlockRecord, CandidateRecord, Ending, Exit, ExitReason, Flag, Incarnation, Look, Phase, Record, Round, Warning,
     observation,
@@ -885,7 +885,7 @@ impl<'a> Course<'a> {
         learned: &Learned,
     ) -> Result<Taken, Fault> {
         let (ask, expected) = self.ask(candidate, kind, window_ns, learned);
-        self.counted(slot, ask, expected)
+        self.counted(slot, candidate, ask, expected)
     }
 
     /// What a block is asked for, and about how many tasks it will run.
@@ -906,7 +906,7 @@ impl<'a> Course<'a> {
         ask: Ask,
         expected: u64,
     ) -> Result<Taken, Fault> {
-        let taken = self.counted(slot, ask, expected)?;
+        let taken = self.counted(slot, candidate, ask, expected)?;
         let figures = &taken.figures;
         // Which of its tasks failed is not known, so that of others nothing can be expected.
         let reference = self.references.get(&candidate.runtime).filter(|_| figures.errors == 0);
@@ -924,10 +924,11 @@ impl<'a> Course<'a> {
     }
 
     /// Runs what is asked and counts its tasks (about `expected`).
-    fn counted(&mut self, slot: usize, ask: Ask, expected: u64) -> Result<Taken, Fault> {
+    fn counted(&mut self, slot: usize, candidate: &Candidate, ask: Ask, expected: u64) -> Result<Taken, Fault> {
         match self.hands.block(slot, ask) {
             Ok(taken) => {
                 self.calls += taken.figures.tasks;
+                self.found(&candidate.runtime, &taken.figures.notes);
                 Ok(taken)
             }
             Err(fault) => {
@@ -989,7 +990,10 @@ impl<'a> Course<'a> {
 
     /// Says what a candidate's tasks left behind: of each engine once, since each of its sizes and lives does so.
     pub(super) fn watch_leavings(&mut self, candidate: Candidate, farewell: Farewell) {
-        let Farewell { leftover: processes, left_behind, .. } = farewell;
+        let Farewell { leftover: processes, left_behind, failed_teardown, .. } = farewell;
+        if let Some(failure) = failed_teardown {
+            self.watch_teardown(&candidate, failure);
+        }
         let kind = (candidate.runtime.clone(), candidate.engine, candidate.start_method);
         if (processes == 0 && left_behind.is_empty()) || !self.told.insert(kind) {
             return;
@@ -999,6 +1003,31 @@ impl<'a> Course<'a> {
         }
         if !left_behind.is_empty() {
             self.warn(Warning::LeftBehind { candidate, left_behind });
+        }
+    }
+
+    /// Says that the user's own teardown failed, each failure once: it is the same code in each candidate.
+    fn watch_teardown(&mut self, candidate: &Candidate, failure: Failed) {
+        let is_same = |warning: &Warning| matches!(warning, Warning::FailedTeardown { failure: told, .. } if told.message == failure.message);
+        if !self.record.warnings.iter().any(is_same) {
+            self.warn(Warning::FailedTeardown { candidate: candidate.clone(), failure });
+        }
+    }
+
+    /// Says what an agent found of the user's own code, each thing once: it is the same code under every runtime.
+    fn found(&mut self, runtime: &str, notes: &[Note]) {
+        for note in notes {
+            let is_same = |other: &Note| match (note, other) {
+                // A class fails in the same way whatever its instance, in words of its interpreter's own.
+                (Note::ErrorCannotCross { type_name: one, .. }, Note::ErrorCannotCross { type_name: other, .. }) => {
+                    one == other
+                }
+                _ => note == other,
+            };
+            let is_told = |warning: &Warning| matches!(warning, Warning::Found { note, .. } if is_same(note));
+            if !self.record.warnings.iter().any(is_told) {
+                self.warn(Warning::Found { runtime: runtime.to_owned(), note: note.clone() });
+            }
         }
     }
 

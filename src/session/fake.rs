@@ -182,6 +182,7 @@ impl Hands for Fake {
             tasks,
             errors: if errs { tasks / 10 } else { 0 },
             first_error: errs.then(|| Failed::new(FailureKind::Task, "no such page", "step 1 (http)")),
+            notes: Vec::new(),
             checksum: reference().expected(ask.first_index, tasks) + u64::from(self.has(slot, Vice::Lies)),
             window_ns: ask.window_ns,
             elapsed_ns: ask.window_ns,
@@ -205,7 +206,7 @@ impl Hands for Fake {
         let left = LeftBehind { kind: "thread".to_owned(), name: "poller".to_owned(), count: 2 };
         let leaves = self.has(slot, Vice::Leaves);
         let left_behind = if leaves { vec![left] } else { Vec::new() };
-        Farewell { teardown_ns: Some(5), leftover: u32::from(leaves), left_behind }
+        Farewell { teardown_ns: Some(5), leftover: u32::from(leaves), left_behind, ..Farewell::default() }
     }
 
     fn kill(&mut self, slot: usize) {

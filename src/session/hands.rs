@@ -1,7 +1,7 @@
 //! The measuring seam: what the session's loop needs of agents. Live agents stand behind it, or a fake in tests.
 
 use crate::candidate::Candidate;
-use crate::protocol::{Block, BlockKind, LeftBehind, Ready};
+use crate::protocol::{Block, BlockKind, Failed, LeftBehind, Ready};
 use crate::record::MemorySample;
 
 use super::hang::Patience;
@@ -70,6 +70,8 @@ pub(super) struct Farewell {
     pub leftover: u32,
     /// What its tasks began and did not end, as it says.
     pub left_behind: Vec<LeftBehind>,
+    /// Why the user's own teardown failed.
+    pub failed_teardown: Option<Failed>,
 }
 
 /// Starts, runs and ends agents. A slot is a candidate's index in the record, or a spare number of a candidate that

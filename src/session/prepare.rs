@@ -53,6 +53,7 @@ pub(super) fn draw(session: &Session) -> Vec<StepJob> {
     steps
         .map(|(step, number)| StepJob {
             step: step.clone(),
+            items: None,
             iterations: 1,
             draws: step
                 .distributions()
@@ -170,6 +171,7 @@ impl Preparation<'_> {
             checked: false,
             baseline_memory_bytes: baseline.map(|baseline| baseline.memory_bytes),
             notes: Vec::new(),
+            serialisation: None,
         });
         let iterations = self.iterations(&mut agent, &prepared.job, &language)?;
         for (step, (iterations, _)) in prepared.job.steps.iter_mut().zip(&iterations) {
@@ -181,6 +183,7 @@ impl Preparation<'_> {
         self.calls = self.calls.saturating_add(referred.calls);
         self.lost_ns += referred.lost_ns;
         self.slowest.saw(referred.slowest.task_ns, referred.slowest.start_ns);
+        prepared.job = reference::with_items(prepared.job.clone(), &referred.items);
         self.take(prepared, referred);
         Ok(())
     }
@@ -204,6 +207,7 @@ impl Preparation<'_> {
         let mut codes = self.session.workload.steps.iter().filter_map(|step| step.python());
         if let Some(calibration) = &mut prepared.calibration {
             calibration.notes = referred.notes;
+            calibration.serialisation = referred.serialisation;
             calibration.checked = prepared.reference.is_some() && codes.all(|python| is_compared(&python.check));
         }
     }
@@ -212,7 +216,7 @@ impl Preparation<'_> {
     fn found(&mut self, runtime: &str, note: &Note) {
         let is_same = |other: &Note| match (note, other) {
             // Times differ from run to run.
-            (Note::SecondPassFaster { .. }, _) => discriminant(note) == discriminant(other),
+            (Note::SecondPassFaster { .. } | Note::ItemsRepeat { .. }, _) => discriminant(note) == discriminant(other),
             _ => note == other,
         };
         let is_known = |warning: &Warning| matches!(warning, Warning::Found { note, .. } if is_same(note));

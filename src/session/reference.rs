@@ -7,7 +7,9 @@ use super::hang::Slowest;
 use super::link::{Fault, Link, out_of_turn};
 use super::resident::Nursery;
 use crate::clock::now_ns;
-use crate::protocol::{Failed, FailureKind, Job, MakeReference, Note, Reference, Reply, Request, StepJob, VARIANTS};
+use crate::protocol::{
+    Failed, FailureKind, Job, MakeReference, Note, Reference, Reply, Request, Serialisation, StepJob, VARIANTS,
+};
 use crate::workload::{Check, Python};
 
 const MS: u64 = 1_000_000;
@@ -56,6 +58,10 @@ pub(super) struct Referred {
     pub broken: Option<Failed>,
     /// What was found while the user's own code ran, each thing once.
     pub notes: Vec<Note>,
+    /// For each step how many items are read of its iterable: see [`with_items`].
+    pub items: Vec<Option<u64>>,
+    /// What pickling of the user's own code takes.
+    pub serialisation: Option<Serialisation>,
     /// Tasks run for it.
     pub calls: u64,
     /// Time that went to an agent which did not answer.
@@ -88,6 +94,8 @@ pub(super) fn make(nursery: &mut Nursery, mut first: Link, job: &Job, terms: &Te
         let took_ns = now_ns().saturating_sub(begun_ns);
         referred.slowest.saw(took_ns / one.calls, took_ns);
     }
+    referred.items.clone_from(&one.items);
+    let job = &with_items(job.clone(), &one.items);
     let mut second = nursery.agent(&job.candidate.runtime, Beginning::Warm)?.link;
     // The second need not call more than the first had time for.
     let again = Terms { most_calls: if one.calls > 0 { Some(one.calls) } else { terms.most_calls }, ..*terms };
@@ -104,11 +112,21 @@ pub(super) fn make(nursery: &mut Nursery, mut first: Link, job: &Job, terms: &Te
     Ok(referred)
 }
 
+/// The job with the numbers of items that a reference found: however fast an iterable is in another agent, all use the
+/// same items.
+pub(super) fn with_items(mut job: Job, items: &[Option<u64>]) -> Job {
+    for (step, items) in job.steps.iter_mut().zip(items) {
+        step.items = *items;
+    }
+    job
+}
+
 impl Referred {
     /// Counts what a reference ran, and keeps what it found.
     fn ran(&mut self, job: &Job, reference: &Reference) {
         let variants = if runs_variants(job) { VARIANTS } else { 0 };
         self.calls = self.calls.saturating_add(reference.calls.max(variants));
+        self.serialisation = self.serialisation.or(reference.serialisation);
         for note in &reference.notes {
             let is_known = self.notes.iter().any(|known| match (known, note) {
                 // Times differ from run to run.
@@ -228,7 +246,7 @@ mod tests {
 
     fn python(check: Check) -> Step {
         let function = Some("shop.scrape:fetch".to_owned());
-        Step::Python(Python { function, async_function: None, setup: None, items: None, path: "/".to_owned(), check })
+        Step::Python(Python { function, path: "/".to_owned(), check, ..Python::default() })
     }
 
     fn job(steps: Vec<Step>) -> Job {
@@ -236,7 +254,10 @@ mod tests {
             candidate: Candidate::new("python3.11", Engine::Sequential, Sizes::default()),
             load: Load::Closed { max_in_flight: 4 },
             payload: Payload::default(),
-            steps: steps.into_iter().map(|step| StepJob { step, iterations: 1, draws: Vec::new() }).collect(),
+            steps: steps
+                .into_iter()
+                .map(|step| StepJob { step, iterations: 1, draws: Vec::new(), items: None })
+                .collect(),
             seed: 1,
             directory: None,
             server: None,

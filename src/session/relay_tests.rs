@@ -64,11 +64,9 @@ fn of_code() -> Record {
     let mut record = record(None, Goal::Throughput);
     record.workload.steps = vec![Step::Python(Python {
         function: Some("shop.scrape:fetch".to_owned()),
-        async_function: None,
-        setup: None,
-        items: None,
         path: "/".to_owned(),
         check: Check::Results,
+        ..Python::default()
     })];
     record
 }

@@ -325,7 +325,12 @@ impl Hands for Residents {
         // Whatever went wrong at an agent's end shows as a missing teardown time: its figures are taken.
         let Ok(Reply::Bye(ended)) = reply else { return Farewell::default() };
         let leftover = agent.link.leftover(LEFTOVER_GRACE);
-        Farewell { teardown_ns: Some(ended.teardown_ns), leftover, left_behind: ended.left_behind }
+        Farewell {
+            teardown_ns: Some(ended.teardown_ns),
+            leftover,
+            left_behind: ended.left_behind,
+            failed_teardown: ended.failed_teardown,
+        }
     }
 
     fn kill(&mut self, slot: usize) {

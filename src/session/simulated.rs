@@ -177,6 +177,7 @@ impl Hands for Computed<'_> {
             tasks: tasks as u64,
             errors: 0,
             first_error: None,
+            notes: Vec::new(),
             checksum: 0,
             window_ns: ask.window_ns,
             elapsed_ns,

@@ -109,11 +109,9 @@ fn what_cannot_be_scaled_is_not_swept() {
     assert_eq!(swept(&|record| record.calibration.runtimes.clear()), nothing);
     let code = || Python {
         function: Some("shop:fetch".to_owned()),
-        async_function: None,
-        setup: None,
-        items: None,
         path: "/".to_owned(),
         check: Check::Results,
+        ..Python::default()
     };
     let add_code = |record: &mut Record| {
         record.workload.steps.push(Step::Python(code()));

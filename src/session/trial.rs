@@ -214,7 +214,7 @@ fn differs(reference: &Reference, block: &Block, place: String, tolerant: bool) 
         return Some(Failed::new(FailureKind::Protocol, message, place));
     }
     // Beyond the first items the reference knows only those that come round again.
-    let items = if reference.items == 0 { usize::MAX } else { reference.items as usize };
+    let items = if reference.distinct == 0 { usize::MAX } else { reference.distinct as usize };
     let differ = |(one, other): (&u64, &u64)| one != other && !(tolerant && (*one == 0 || *other == 0));
     let expected = |task: usize| reference.results.get(task % items);
     let mut results = block.results.iter().enumerate();

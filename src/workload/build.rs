@@ -215,7 +215,45 @@ fn python(values: &Values, faults: &mut Vec<Fault>) -> Option<Python> {
         function => Check::Function(function.to_owned()),
     };
     let path = values.text("path")?;
-    Some(Python { function, async_function, setup: values.text("setup"), items, path, check })
+    check_set_ups(values, faults);
+    Some(Python {
+        function,
+        async_function,
+        setup: values.text("setup"),
+        setup_thread: values.text("setup_thread"),
+        async_setup: values.text("async_setup"),
+        teardown: values.text("teardown"),
+        teardown_thread: values.text("teardown_thread"),
+        async_teardown: values.text("async_teardown"),
+        pass_state: values.flag("pass_state")?,
+        star: values.flag("star")?,
+        items,
+        path,
+        check,
+    })
+}
+
+/// What needs a loop has one, what is passed on is made, and what is spread is there.
+fn check_set_ups(values: &Values, faults: &mut Vec<Fault>) {
+    let is_given = |field: &'static str| values.given(field).is_some();
+    for field in ["async_setup", "async_teardown"] {
+        if let (Some(at), false) = (values.given(field), is_given("async_function")) {
+            let fault = Fault::at(at, format!("`{field}` belongs to a loop, and nothing runs on one"), "");
+            faults.push(fault.help("add `async_function`, or name a def in its blocking form"));
+        }
+    }
+    let blocking = is_given("setup") || is_given("setup_thread");
+    // Each form has to have a state of its own to be called with.
+    let is_passed = blocking || (!is_given("function") && is_given("async_setup"));
+    if values.flag("pass_state") == Some(true) && !is_passed {
+        let fault =
+            Fault::at(values.place("pass_state"), "`pass_state` passes on what a set-up gives, and there is none", "");
+        faults.push(fault.help("add `setup` or `setup_thread`; `async_setup` is enough for an `async_function` alone"));
+    }
+    if values.flag("star") == Some(true) && !is_given("items") {
+        let fault = Fault::at(values.place("star"), "`star` spreads items, and there are none", "");
+        faults.push(fault.help("add `items`, or take it out"));
+    }
 }
 
 /// What is done under a lock or by a consumer: `work`, its time in `time_field`, and its kernel.

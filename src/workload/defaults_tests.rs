@@ -138,11 +138,9 @@ fn the_words_of_the_language_are_the_words_of_the_domain() {
 fn the_users_own_code_has_these_defaults() {
     let python = Python {
         function: Some("shop.scrape:fetch".to_owned()),
-        async_function: None,
-        setup: None,
-        items: None,
         path: ".".to_owned(),
         check: Check::Results,
+        ..Python::default()
     };
     assert_eq!(step("kind = \"python\"\nfunction = \"shop.scrape:fetch\""), Step::Python(python));
 }

@@ -194,6 +194,7 @@ pub struct Limits {
 /// One step of a task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+#[expect(clippy::large_enum_variant, reason = "a task has a handful of steps, and none is copied in a hurry")]
 pub enum Step {
     /// Computation.
     Cpu(Cpu),

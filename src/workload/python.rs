@@ -11,7 +11,7 @@ use super::{Diagnostics, Workload, parse, scalar};
 /// A function of the user's own, in Python. At least one of its two forms is there.
 ///
 /// Functions are named as in `shop.scrape:fetch_and_parse`: a module, and in it a name or a path of names.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Python {
     /// A `def`: called by sequential, threads, processes and mixes.
@@ -20,9 +20,30 @@ pub struct Python {
     /// An `async def`: awaited by event loops.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub async_function: Option<String>,
-    /// Called once in each worker, outside every window.
+    /// Called once in each process (or interpreter) that runs tasks, outside every window.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub setup: Option<String>,
+    /// Called once in each thread that runs tasks.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub setup_thread: Option<String>,
+    /// Awaited once on the loop that runs tasks.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub async_setup: Option<String>,
+    /// Called at the end of each process that ran tasks.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub teardown: Option<String>,
+    /// Called at the end of each thread that ran tasks.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub teardown_thread: Option<String>,
+    /// Awaited at the end of the loop that ran tasks.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub async_teardown: Option<String>,
+    /// Whether what the nearest set-up gives is the first argument of a task, and of the teardown beside it.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub pass_state: bool,
+    /// Whether an item that is a tuple, a list or a dictionary is spread over the function's parameters.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub star: bool,
     /// What tasks are called with, one after another and again from the first; `None` is a call without
     /// arguments.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -45,10 +66,11 @@ pub enum Items {
 }
 
 /// How results of the user's own code are checked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Check {
     /// By value: every candidate's must be those of a sequential run.
+    #[default]
     Results,
     /// Not at all.
     None,
@@ -72,8 +94,22 @@ pub struct Code {
     pub function: Option<String>,
     /// The `async def`.
     pub async_function: Option<String>,
-    /// What each worker begins with.
+    /// What each process begins with.
     pub setup: Option<String>,
+    /// What each thread begins with.
+    pub setup_thread: Option<String>,
+    /// What a loop begins with.
+    pub async_setup: Option<String>,
+    /// What each process ends with.
+    pub teardown: Option<String>,
+    /// What each thread ends with.
+    pub teardown_thread: Option<String>,
+    /// What a loop ends with.
+    pub async_teardown: Option<String>,
+    /// Whether tasks get what the nearest set-up gives.
+    pub pass_state: bool,
+    /// Whether items are spread over parameters.
+    pub star: bool,
     /// What tasks are called with.
     pub items: Option<Items>,
 }
@@ -83,22 +119,35 @@ impl Code {
     /// Modules are looked for in `base`, an absolute path.
     ///
     /// # Errors
-    /// As those of a file. Names that [`function_name`] lets pass make none, if one of the functions is there.
+    /// As those of a file. Names that [`function_name`] lets pass make none, if one of the functions is there and what
+    /// they need is.
     pub fn workload(self, base: &Path) -> Result<Workload, Diagnostics> {
         let named = self.function.as_deref().or(self.async_function.as_deref()).unwrap_or_default();
         let short: String = named.rsplit(':').next().unwrap_or_default().chars().take(MOST_NAME).collect();
         let mut text = format!("name = {}\n[[step]]\nkind = \"python\"\n", quoted(&short));
-        let fields = [("function", &self.function), ("async_function", &self.async_function), ("setup", &self.setup)];
+        let fields = [
+            ("function", &self.function),
+            ("async_function", &self.async_function),
+            ("setup", &self.setup),
+            ("setup_thread", &self.setup_thread),
+            ("async_setup", &self.async_setup),
+            ("teardown", &self.teardown),
+            ("teardown_thread", &self.teardown_thread),
+            ("async_teardown", &self.async_teardown),
+        ];
         for (field, value) in fields {
             if let Some(value) = value {
                 // Writing to a string never fails.
                 let _ = writeln!(text, "{field} = {}", quoted(value));
             }
         }
+        if self.pass_state {
+            text.push_str("pass_state = true\n");
+        }
         let mut workload = parse(named, &text)?;
         if let [super::Step::Python(python)] = workload.steps.as_mut_slice() {
-            // Past the text: JSON has a null, which TOML has not.
-            python.items = self.items;
+            // Past the text: JSON has a null, which TOML has not. An option sees to it that `star` has items.
+            (python.items, python.star) = (self.items, self.star);
         }
         workload.resolve(base);
         Ok(workload)
@@ -149,13 +198,44 @@ mod tests {
             function: Some("shop.scrape:Page.fetch".to_owned()),
             async_function: Some("shop.scrape:afetch".to_owned()),
             setup: Some("shop:setup".to_owned()),
+            async_teardown: Some("shop:aclose".to_owned()),
+            pass_state: true,
+            star: true,
             items: Some(Items::Named("shop:items".to_owned())),
+            ..Code::default()
         };
         let text = "name = \"Page.fetch\"\n[[step]]\nkind = \"python\"\nfunction = \"shop.scrape:Page.fetch\"\n\
-                    async_function = \"shop.scrape:afetch\"\nsetup = \"shop:setup\"\nitems = \"shop:items\"\n";
+                    async_function = \"shop.scrape:afetch\"\nsetup = \"shop:setup\"\nasync_teardown = \"shop:aclose\"\n\
+                    pass_state = true\nstar = true\nitems = \"shop:items\"\n";
         let mut written = parse("mine.toml", text).expect("a workload");
         written.resolve(Path::new("/here"));
         assert_eq!(code.workload(Path::new("/here")).expect("a workload"), written);
+    }
+
+    #[test]
+    fn what_set_ups_and_items_need_is_asked_for() {
+        let step =
+            |fields: &str| parse("mine.toml", &format!("name = \"mine\"\n[[step]]\nkind = \"python\"\n{fields}"));
+        let blocking = "function = \"shop:fetch\"\n";
+        let on_loop = "async_function = \"shop:afetch\"\n";
+        for (fields, needed) in [
+            (format!("{blocking}async_setup = \"shop:aopen\""), "`async_setup` belongs to a loop"),
+            (format!("{blocking}async_teardown = \"shop:aclose\""), "`async_teardown` belongs to a loop"),
+            (format!("{blocking}pass_state = true"), "`pass_state` passes on what a set-up gives"),
+            (format!("{blocking}{on_loop}pass_state = true\nasync_setup = \"shop:aopen\""), "`pass_state` passes on"),
+            (format!("{blocking}star = true"), "`star` spreads items, and there are none"),
+        ] {
+            let wrong = step(&fields).expect_err(&fields).to_string();
+            assert!(wrong.contains(needed), "{fields}: {wrong}");
+        }
+        for fields in [
+            format!("{on_loop}pass_state = true\nasync_setup = \"shop:aopen\""),
+            format!("{blocking}{on_loop}pass_state = true\nsetup_thread = \"shop:open\""),
+            format!("{blocking}star = true\nitems = [[1, 2]]"),
+            format!("{blocking}teardown = \"shop:close\""),
+        ] {
+            assert!(step(&fields).is_ok(), "{fields}: {:?}", step(&fields));
+        }
     }
 
     #[test]

@@ -212,7 +212,7 @@ pub fn job(engine: Engine, size: u32, steps: Vec<Step>) -> Job {
         .enumerate()
         .map(|(number, step)| {
             let tables = step.distributions().into_iter().map(|draws| draw_table(draws, 7, number as u64)).collect();
-            StepJob { step, iterations: 1, draws: tables }
+            StepJob { step, iterations: 1, draws: tables, items: None }
         })
         .collect();
     Job {

@@ -110,13 +110,13 @@ class Exchange(unittest.TestCase):
     def test_a_segment_is_given_its_own_items_alone(self) -> None:
         given = self.task.given(7)
         assert given is not None
-        parts = [self.task.given_to_segment(number, given, with_payload=number == 0) for number in range(3)]
+        parts = [self.task.handed_to_segment(number, given, with_payload=number == 0) for number in range(3)]
         self.assertEqual(parts, [(given[0], (1, None, None)), (None, (None, 1, None)), (None, (None, None, 3))])
         for number, part in enumerate(parts):
             done = self.task.segment_blocking(number, 7, given)
             self.assertEqual(self.task.segment_blocking(number, 7, part), done)
         plain = Task([Adds(1)], Payload(8, 0), seed=3)
-        self.assertIsNone(plain.given_to_segment(0, plain.given(7), with_payload=False))
+        self.assertIsNone(plain.handed_to_segment(0, plain.given(7), with_payload=False))
 
     def test_results_are_verified_step_by_step(self) -> None:
         verified = self.task.verify(16, 900)

@@ -8,9 +8,10 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
-from typing import List
+from typing import Any, List
 from unittest import mock
 
+from conbench_agent.user.items import Reading
 from conbench_agent.user.loading import Loader, put_first
 from user_support import FIXTURES, WHERE, FixtureCase, user_step
 
@@ -142,7 +143,8 @@ class NotFound(FixtureCase):
         ]:
             message = self.message(f"wrong_async:{name}")
             self.assertTrue(message.startswith(f"`function` wrong_async:{name} {hint}"), message)
-        self.assertIn("write it as `def`", self.message("wrong_async:afetch", field="setup"))
+        self.assertIn("name it in `async_setup`", self.message("wrong_async:afetch", field="setup"))
+        self.assertIn("write it as `def`", self.message("wrong_async:afetch", field="setup_thread"))
 
     def test_an_async_function_that_is_not(self) -> None:
         loader = Loader(str(FIXTURES), WHERE)
@@ -161,8 +163,8 @@ class NotFound(FixtureCase):
 
 
 class Items(FixtureCase):
-    def items(self, name: str) -> List[object]:
-        return Loader(str(FIXTURES), WHERE).items(name)
+    def items(self, name: str, **reading: Any) -> List[object]:
+        return Loader(str(FIXTURES), WHERE).items(name, Reading(**reading)).read
 
     def test_an_iterable_or_what_gives_one(self) -> None:
         self.assertEqual(self.items("shop.scrape:items"), list(range(40)))
@@ -170,8 +172,34 @@ class Items(FixtureCase):
         self.assertEqual(len(self.items("unpicklable:items")), 3)
 
     def test_an_endless_iterable_is_its_beginning(self) -> None:
-        with mock.patch("conbench_agent.user.loading.MOST_ITEMS", 10):
+        with mock.patch("conbench_agent.user.items.MOST_READ", 10):
             self.assertEqual(self.items("itertools:count"), list(range(10)))
+        with mock.patch("conbench_agent.user.items.READ_S", 0.0):
+            self.assertEqual(self.items("itertools:count"), [0])
+        self.assertEqual(self.items("itertools:count", tasks=7), list(range(7)))
+
+    def test_what_another_agent_read_is_read_as_it_is_needed(self) -> None:
+        step = user_step(function="unpicklable:task", items="itertools:count", known=5)
+        self.assertEqual((step.distinct, step.item(0), step.item(7), step.item(12)), (5, 0, 2, 2))
+        self.assertEqual(step._items.read, [0, 1, 2])  # type: ignore[union-attr]
+        step.read_items()
+        self.assertEqual(step._items.read, [0, 1, 2, 3, 4])  # type: ignore[union-attr]
+
+    def test_fewer_than_another_agent_read_are_used_in_turns(self) -> None:
+        step = user_step(function="unpicklable:task", items="half:three", known=5)
+        self.assertEqual([step.item(index) for index in range(5)], [0, 1, 2, 0, 1])
+        self.assertEqual(step.distinct, 3)
+
+    def test_it_is_told_where_there_may_be_more(self) -> None:
+        for items, tasks, told in [
+            ("itertools:count", None, [{"items_repeat": {"items": 10_000}}]),
+            ("itertools:count", 20, []),
+            ("half:three", None, []),
+            ("half:three", 20, []),
+        ]:
+            with mock.patch("conbench_agent.user.items.READ_S", 60.0):
+                step = user_step(function="unpicklable:task", items=items, tasks=tasks)
+            self.assertEqual(step.verify(1, 10**9).notes, told, (items, tasks))
 
     def test_what_gives_no_items(self) -> None:
         for name, says in [
@@ -189,7 +217,7 @@ class Items(FixtureCase):
     def test_items_that_raise_on_the_way(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "half_items.py").write_text("def items():\n    yield 1\n    raise OSError('gone')\n")
-            failure = self.failure(lambda: Loader(folder, WHERE).items("half_items:items"), "setup")
+            failure = self.failure(lambda: Loader(folder, WHERE).items("half_items:items", Reading()), "setup")
         self.assertEqual(failure.message, "`items` half_items:items raised at item 1: OSError: gone")
         self.assertEqual(len(failure.traceback or []), 1 + 1, failure.traceback)
 

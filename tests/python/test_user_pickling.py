@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
 import subprocess
@@ -14,7 +15,7 @@ from unittest import mock
 
 from conbench_agent.steps import Place
 from conbench_agent.task import Step
-from conbench_agent.user.pickling import can_cross, can_return, cannot_send, cost, explain
+from conbench_agent.user.pickling import can_cross, can_return, cannot_send, explain, price
 from user_support import FIXTURES, WHERE, FixtureCase, user_step
 
 BY_PICKLING = "a process pool hands each item over by pickling: pass an identifier (a path, a URL, a key) instead"
@@ -44,11 +45,6 @@ class CanCross(FixtureCase):
 
     def test_functions(self) -> None:
         for name, says in [
-            ("a_lambda", f": a lambda has no name by which another process could find it; {ON_TOP}"),
-            (
-                "a_local_function",
-                f": the function `inner` is defined inside `_make`, where another process cannot find it; {ON_TOP}",
-            ),
             (
                 "first_shadowed",
                 ": it is not the same object as unpicklable.shadowed, the name by which another process would look for "
@@ -56,16 +52,36 @@ class CanCross(FixtureCase):
             ),
             (
                 "a_bound_method",
-                ".__self__._lock: cannot pickle '_thread.lock' object; a process pool hands a function over by name: "
-                "write it with `def`, at the top level of its module",
+                ".__self__._lock: cannot pickle '_thread.lock' object; a process pool pickles what it calls, with all "
+                "that this holds: name a function written with `def`, and make what it needs in `setup`",
             ),
             (
                 "a_partial",
-                ".args[0]._lock: cannot pickle '_thread.lock' object; a process pool hands a function over by name: "
-                "write it with `def`, at the top level of its module",
+                ".args[0]._lock: cannot pickle '_thread.lock' object; a process pool pickles what it calls, with all "
+                "that this holds: name a function written with `def`, and make what it needs in `setup`",
             ),
         ]:
             self.assertEqual(self.message(function=f"unpicklable:{name}"), f"`function` unpicklable:{name}{says}")
+
+    def test_functions_without_a_name_in_the_words_of_python(self) -> None:
+        for name, says in [
+            ("a_lambda", "a lambda has no name by which another process could find it"),
+            (
+                "a_local_function",
+                "the function `inner` is defined inside `_make`, where another process cannot find it",
+            ),
+        ]:
+            message = self.message(function=f"unpicklable:{name}")
+            self.assertTrue(message.startswith(f"`function` unpicklable:{name}: {says} ("), message)
+            self.assertRegex(
+                message, r"Error: Can't pickle (local object )?['<](function )?(<lambda>|_make\.<locals>\.inner)"
+            )
+            self.assertTrue(message.endswith(f"; {ON_TOP}"), message)
+            self.assertNotIn("0x", message)
+
+    def test_nothing_is_asked_of_a_worker_that_inherits_its_task(self) -> None:
+        for fields in ({"function": "unpicklable:a_lambda"}, {"function": "unpicklable:task", "items": [1]}):
+            self.assertIsNone(can_cross(user_step(**fields), "fork", pickles_given=False))
 
     def test_items(self) -> None:
         self.assertEqual(
@@ -223,15 +239,24 @@ class Explain(unittest.TestCase):
         self.assertIsNone(explain("a".join, "it"))
 
 
-class Cost(unittest.TestCase):
-    def test_bytes_and_time_for_each_task(self) -> None:
-        size, time_ns = cost([("x" * 1000, None), ("x" * 3000, None)])
-        self.assertTrue(2000 < size < 2200, size)
-        self.assertGreater(time_ns, 0)
+class Prices(unittest.TestCase):
+    def test_bytes_and_time_of_each_part(self) -> None:
+        found = price([functools.partial(len, "y" * 500)], ["x" * 1000, "x" * 3000], [None, "z" * 100])
+        assert found.callable
+        assert found.item
+        assert found.result
+        self.assertTrue(500 < found.callable.bytes < 600, found)
+        self.assertTrue(2000 < found.item.bytes < 2200, found)
+        self.assertTrue(50 < found.result.bytes < 100, found)
+        self.assertGreater(min(part.ns for part in (found.callable, found.item, found.result)), 0)
+        body: Any = found.body(5)
+        self.assertAlmostEqual(body["bytes_per_task"], found.callable.bytes / 5 + found.item.bytes + found.result.bytes)
+        self.assertEqual(body["tasks_per_callable"], 5)
 
-    def test_nothing_costs_nothing(self) -> None:
-        self.assertEqual(cost([(None, None)] * 3), (0.0, 0.0))
-        self.assertEqual(cost([]), (0.0, 0.0))
+    def test_nothing_costs_nothing_and_what_cannot_be_pickled_has_no_price(self) -> None:
+        found = price([], [None] * 3, [threading.Lock()])
+        self.assertEqual(found, (None, None, None))
+        self.assertEqual(found.body(), {"bytes_per_task": 0, "ns_per_task": 0, "tasks_per_callable": 1})
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ pub(in crate::agent) fn waiting() -> Distribution {
 /// One iteration of `step`, with 50 us in its draw tables.
 pub(in crate::agent) fn step_job(step: Step) -> StepJob {
     let draws = step.distributions().iter().map(|_| vec![50_000; DRAWS]).collect();
-    StepJob { step, iterations: 1, draws }
+    StepJob { step, iterations: 1, draws, items: None }
 }
 
 /// A process pool's job of these steps.

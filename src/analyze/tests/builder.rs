@@ -77,7 +77,7 @@ impl Synthetic {
     /// A memory block in which pickling was measured.
     pub(super) fn pickling(&mut self, candidate: usize, bytes_per_task: f64, ns_per_task: f64) {
         let mut figures = self.block(BlockKind::Memory, self.shapes[candidate], 0.0);
-        figures.serialisation = Some(Serialisation { bytes_per_task, ns_per_task });
+        figures.serialisation = Some(Serialisation { bytes_per_task, ns_per_task, ..Serialisation::default() });
         self.push(candidate, None, 0, None, figures);
     }
 
@@ -159,6 +159,7 @@ impl Synthetic {
             tasks,
             errors: 0,
             first_error: None,
+            notes: Vec::new(),
             checksum: 0,
             window_ns: WINDOW_NS,
             elapsed_ns: WINDOW_NS,

@@ -13,6 +13,8 @@ from .task import VARIANTS
 _INPUTS = 4
 #: A batch lasts about so long, beside which the clock's cost and resolution are nothing.
 _BATCH_NS = 50_000
+#: Items and results of which it is measured what their pickling takes.
+_PRICED = 4
 
 
 def calibrate(request: Calibrate) -> Dict[str, object]:
@@ -29,15 +31,26 @@ def reference(request: Reference) -> Dict[str, object]:
     task = steps.build(request.job, steps.Place.agent())
     rows = [task.reference(index) for index in range(VARIANTS)]
     found = task.verify(VARIANTS, request.budget_ns, request.most_calls)
-    task.close()
-    tables = [list(table) for table in zip(*rows)]
-    return {
-        "tables": tables,
+    body: Dict[str, object] = {
+        "tables": [list(table) for table in zip(*rows)],
         "results": found.digests,
-        "items": task.distinct,
+        "distinct": task.distinct,
         "calls": found.calls,
         "notes": found.notes,
     }
+    if any(task.items_read):
+        body["items"] = task.items_read
+    if task.exchanging and len(task.callables) == len(task.exchanging):
+        from .user.pickling import price
+
+        given = [task.given(index) for index in range(min(_PRICED, max(task.distinct, 1)))]
+        results = [(None, results) for results in found.results[:_PRICED]]
+        body["serialisation"] = price(task.callables, given, results).body()
+    # How that fails, if it does, is told by the candidates.
+    task.leave_thread()
+    task.leave()
+    task.close()
+    return body
 
 
 def _iteration_ns(cpu: Cpu, budget_ns: int) -> float:

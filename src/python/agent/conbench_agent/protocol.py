@@ -21,22 +21,31 @@ class Failure(Exception):
 
     `kind` is one of task, setup, worker, agent, hang, checksum, protocol. `message` begins with a lower-case letter
     (unless with the name of a type), ends without a full stop, and says what failed and what to do. `where` is a
-    step ("step 2 (http)"), a worker, or empty. `traceback` holds the lines of the user's own frames.
+    step ("step 2 (http)"), a worker, or empty. `traceback` holds the lines of the user's own frames. `note` is what was
+    found of the error behind it, as the frame `block` tells it.
     """
 
-    def __init__(self, kind: str, message: str, where: str = "", traceback: Optional[List[str]] = None) -> None:
-        """All that the frame `failed` holds."""
-        super().__init__(kind, message, where, traceback)
+    def __init__(
+        self,
+        kind: str,
+        message: str,
+        where: str = "",
+        traceback: Optional[List[str]] = None,
+        note: Optional[Dict[str, object]] = None,
+    ) -> None:
+        """All that the frame `failed` holds, and the note."""
+        super().__init__(kind, message, where, traceback, note)
         self.kind = kind
         self.message = message
         self.where = where
         self.traceback = traceback
+        self.note = note
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}" if self.where else self.message
 
     def __reduce__(self) -> Tuple[Type[Failure], Tuple[object, ...]]:
-        return Failure, (self.kind, self.message, self.where, self.traceback)
+        return Failure, (self.kind, self.message, self.where, self.traceback, self.note)
 
     def to_frame(self) -> Dict[str, object]:
         """The frame `failed`."""
@@ -103,6 +112,8 @@ class StepJob(NamedTuple):
     iterations: int
     #: One table of durations (ns) for each distribution of the step; task i uses entry i % length.
     draws: List[List[int]]
+    #: How many items are read of the step's iterable, where an agent found that out.
+    items: Optional[int] = None
 
 
 class Server(NamedTuple):
@@ -198,7 +209,11 @@ _STEPS: Dict[str, Tuple[str, str]] = {
     "queue": ("capacity stage", ""),
     "event": ("round_trips", ""),
     "command": ("argv expect_status", ""),
-    "python": ("path check", "function async_function setup items"),
+    "python": (
+        "path check",
+        "function async_function items star pass_state setup setup_thread async_setup teardown teardown_thread "
+        "async_teardown",
+    ),
 }
 
 

@@ -10,7 +10,7 @@ from . import engines, leftovers, meter, steps
 from .agent import gil
 from .protocol import Go, Job
 from .sampler import Batch, Sampler, Settings, Window
-from .task import VARIANTS
+from .task import VARIANTS, first_failure
 
 #: The golden ratio's multiples spread evenly.
 _GOLDEN = 0.618_033_988_749_894_9
@@ -40,6 +40,7 @@ class Running:
         # What is known of a first task that failed is when it was over.
         first_task_ns = first["elapsed_ns"] if "errors" in first else self._mean_service_ns
         self._prepare(None)
+        self._task.read_items()
         self._engine.warm()
         self._sample(Batch(self._engine.slots), _FIRST)
         self._task.settle()
@@ -68,13 +69,18 @@ class Running:
     def close(self, received_ns: int) -> Dict[str, object]:
         """The body of `bye`: ends the workers, and finds what the user's code left behind."""
         ours = self._engine.pids()
+        failed = self._engine.leave()
         left = self._engine.left_behind()
         self._engine.close()
+        failed = first_failure([failed, self._task.leave()])
         self._task.close()
-        teardown_ns = monotonic_ns() - received_ns
+        body: Dict[str, object] = {"teardown_ns": monotonic_ns() - received_ns}
         left += leftovers.threads_beyond(self._threads)
         left += leftovers.children_beyond(ours)
-        return {"teardown_ns": teardown_ns, "left_behind": left}
+        body["left_behind"] = left
+        if failed is not None:
+            body["failed_teardown"] = failed.to_frame()["failed"]
+        return body
 
     def abandon(self) -> None:
         """Ends the workers: nobody asks them any more."""
@@ -127,11 +133,13 @@ class Running:
                 indices = range(go.first_index, go.first_index + cast(int, figures["tasks"]))
             figures["results"] = [task.verified(index, kept[index]) if index in kept else 0 for index in indices]
         if serialises and sampler.kept:
-            from .user.pickling import cost
+            from .user.pickling import price
 
-            crossed = [(task.given(index), result) for index, result in sampler.kept.items()]
-            bytes_per_task, ns_per_task = cost(crossed)
-            figures["serialisation"] = {"bytes_per_task": bytes_per_task, "ns_per_task": ns_per_task}
+            given = [task.given(index) for index in sampler.kept] if engine.pickles_given else []
+            callables = task.callables if engine.pickles_given else []
+            figures["serialisation"] = price(callables, given, list(sampler.kept.values())).body(
+                min(engine.tasks_per_message, sampler.tasks or engine.tasks_per_message)
+            )
         return figures
 
 

@@ -19,7 +19,7 @@ from array import array
 from itertools import compress, count
 from operator import itemgetter, sub
 from time import monotonic_ns
-from typing import Callable, Dict, Iterable, NamedTuple, Optional, Tuple, Union
+from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple, Union
 
 from .histogram import Histogram
 from .meter import Usage
@@ -114,6 +114,8 @@ class Sampler:
         self._lock = threading.Lock()
         self._failure: Optional[Failure] = None
         self._longest_stall_ns = 0
+        #: What was found of the errors of tasks, each thing once.
+        self._notes: List[Dict[str, object]] = []
         self._lanes: Dict[int, Lane] = {}
         self._logs = [_Log() for _ in range(max(settings.shards, 1))]
         self._all_begun_ns = 0
@@ -163,6 +165,12 @@ class Sampler:
             if self._failure is None:
                 self._failure = Failure.of(error)
         self.stopped = True
+
+    def note(self, note: Dict[str, object]) -> None:
+        """Something was found of the error of a task."""
+        with self._lock:
+            if note not in self._notes:
+                self._notes.append(note)
 
     @property
     def wants_heartbeat(self) -> bool:
@@ -219,6 +227,8 @@ class Sampler:
         if errors:
             figures["errors"] = sum(log.errors for log in self._logs)
             figures["first_error"] = min(errors, key=itemgetter(0))[1].to_frame()["failed"]
+        if self._notes:
+            figures["notes"] = self._notes
         if self._settings.heartbeat and self._longest_stall_ns > 0:
             figures["longest_stall_ns"] = self._longest_stall_ns
         return figures
@@ -390,6 +400,8 @@ class TolerantLane(KeepingLane):
             super().end(index, submitted_ns, begin_ns, end_ns, done)
             return
         self._log.note_error(begin_ns, end_ns, failure)
+        if failure.note is not None:
+            sampler.note(failure.note)
         if end_ns >= sampler._watch_ns:
             # Too late or not, it is counted already.
             sampler._note_end(self, end_ns, end_ns)

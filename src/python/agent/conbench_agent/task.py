@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from typing import Any, Callable, Coroutine, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
+from contextlib import suppress
+from typing import Any, Callable, Coroutine, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
 
 from .protocol import Failure, Payload
 
@@ -25,7 +26,7 @@ _NOTHING: Tuple[object, ...] = ()
 
 #: A checksum below `MODULUS`, and what was handed back or None; or, where that is tolerated, why the task failed.
 Done = Tuple[int, object]
-#: What crosses to whoever runs a task: the payload's bytes or None, and the items of its `python` steps.
+#: What whoever runs a task is given: the payload's bytes or None, and the items of its `python` steps.
 Given = Tuple[Optional[bytes], Tuple[object, ...]]
 #: What comes back: the payload's output or None, and the results of its `python` steps.
 Result = Tuple[Optional[bytes], Tuple[object, ...]]
@@ -42,6 +43,8 @@ class Verified(NamedTuple):
     notes: List[Dict[str, object]]
     #: How often the function was called.
     calls: int = 0
+    #: What it gave for the first items, one after the other, as far as it did not fail.
+    results: Sequence[object] = ()
 
 
 class Step:
@@ -53,10 +56,22 @@ class Step:
     exchanges = False
     #: How many different items it has: task i uses item i % distinct.
     distinct = 1
+    #: What a program hands to a pool for it to be run: the user's own callable, or None.
+    function: Optional[Callable[..., object]] = None
+    #: Whether that crosses to workers with each item or chunk, since it has no name by which they could find it.
+    carries = False
+    #: Whether the user's code tears down what it set up.
+    tears_down = False
+    #: How many items are read of an iterable whose end is not known to every agent alike; None for any other.
+    items_read: Optional[int] = None
 
     def item(self, index: int) -> object:
         """What task `index` hands to this step; nothing but for steps that exchange."""
         return None
+
+    def carried(self, item: object) -> object:
+        """What crosses to a worker of another process or interpreter for this item."""
+        return item
 
     def blocking(self, index: int, item: object) -> Done:
         """Does the step on the calling thread; Failure if it cannot.
@@ -90,6 +105,27 @@ class Step:
         For every variant, or just for task `index`. Called once for `index` and then once for all, or for all alone.
         """
 
+    def enter_thread(self) -> None:
+        """Makes ahead what the user's code needs of the calling thread, which is to run tasks; once is enough."""
+
+    async def enter_loop(self) -> None:
+        """The same for the running loop."""
+
+    def leave(self) -> Optional[Failure]:
+        """Has the user's code tear down what it set up in this process; why that failed."""
+        return None
+
+    def leave_thread(self) -> Optional[Failure]:
+        """The same of this thread."""
+        return None
+
+    async def leave_loop(self) -> Optional[Failure]:
+        """The same of the running loop."""
+        return None
+
+    def read_items(self) -> None:
+        """Reads all items that tasks will use, outside every window."""
+
     def settle(self) -> None:
         """Lets the effects of a block settle after its end (writeback of files), outside every window."""
 
@@ -108,8 +144,10 @@ class Segment(NamedTuple):
 class Task:
     """A task, as engines see it."""
 
-    #: What crosses to whoever runs task `index`; None if nothing does.
+    #: What whoever runs task `index` is given; None if nothing is.
     given: Callable[[int], Optional[Given]]
+    #: The same as it crosses to another process or interpreter: with the user's callable, where it has no name there.
+    handed: Callable[[int], Optional[Given]]
     #: The whole task `index` on the calling thread: takes the payload given, does the steps, makes the output.
     blocking: Callable[[int, Any], Done]
     #: The same on an event loop.
@@ -140,14 +178,16 @@ class Task:
         self.given, self.blocking, self.asynchronous = self._given, self._blocking, self._asynchronous
         if len(steps) == 1 and not payload.input_bytes and not payload.output_bytes:
             self.given, self.blocking, self.asynchronous = _alone(steps[0])
+        self._carries = any(step.carries for step in self.exchanging)
+        self.handed = self._handed if self._carries else self.given
         self.received = _received
         self._tolerates_errors = tolerates_errors
         if tolerates_errors:
             self.blocking, self.asynchronous = _tolerant(self.blocking), self.tolerant(self.asynchronous)
             self.received = _received_if_any
 
-    def given_to_segment(self, number: int, given: object, with_payload: bool) -> Optional[Given]:
-        """The part of `given` that one segment needs, in the same form, and the payload if that crosses with it."""
+    def handed_to_segment(self, number: int, given: object, with_payload: bool) -> Optional[Given]:
+        """What of `given` crosses to a worker for one segment, as `handed` has it; the payload if that does too."""
         if given is None:
             return None
         payload, items = cast(Given, given)
@@ -156,6 +196,8 @@ class Task:
         payload = payload if with_payload else None
         if payload is None and needed == {None}:
             return None
+        if self._carries:
+            items = self._carried(items)
         return payload, tuple(item if place in needed else None for place, item in enumerate(items))
 
     def segment_blocking(self, number: int, index: int, given: object) -> Done:
@@ -182,6 +224,11 @@ class Task:
         """An engine's own way to perform a task; where errors are tolerated it hands back the task's Failure."""
         return _tolerant_async(perform) if self._tolerates_errors else perform
 
+    @property
+    def callables(self) -> List[Callable[..., object]]:
+        """The user's own callables, as a program hands them to a pool."""
+        return [step.function for step in self.exchanging if step.function is not None]
+
     def reference(self, index: int) -> List[int]:
         """The checksums of task `index`: one a step, and the payload's last."""
         given = self.given(index)
@@ -204,7 +251,8 @@ class Task:
         each = [step.verify(tasks, budget_ns // share, most) for step in self.exchanging]
         digests = [combined(digests) for digests in zip(*(verified.digests for verified in each))]
         notes = [note for verified in each for note in verified.notes]
-        return Verified(digests, notes, sum(verified.calls for verified in each))
+        results = list(zip(*(verified.results for verified in each)))
+        return Verified(digests, notes, sum(verified.calls for verified in each), results)
 
     def verified(self, index: int, result: object) -> int:
         """The digest by value of the result of task `index`; Failure if a check finds it wrong."""
@@ -217,6 +265,50 @@ class Task:
         for step in self._steps:
             if step.is_async or not loop_only:
                 step.prepare(index)
+
+    @property
+    def items_read(self) -> List[Optional[int]]:
+        """For each step, how many items are read of its iterable."""
+        return [step.items_read for step in self._steps]
+
+    def read_items(self) -> None:
+        """Reads all items that tasks will use."""
+        for step in self.exchanging:
+            step.read_items()
+
+    @property
+    def tears_down(self) -> bool:
+        """Whether the user's code tears down what it set up."""
+        return any(step.tears_down for step in self.exchanging)
+
+    def enter_thread(self, loop_only: bool = False) -> None:
+        """Makes ahead what tasks need of this thread, or those steps alone that stay on the loop of a mixed engine."""
+        for step in self.exchanging:
+            if step.is_async or not loop_only:
+                step.enter_thread()
+
+    def enter_pool_thread(self) -> None:
+        """The same in the initializer of a pool, which must not fail: the first task says what did."""
+        with suppress(Failure):
+            self.enter_thread()
+
+    async def enter_loop(self) -> None:
+        """Makes ahead what tasks need of the running loop."""
+        for step in self.exchanging:
+            if step.is_async:
+                await step.enter_loop()
+
+    def leave(self) -> Optional[Failure]:
+        """Has the user's code tear down what it set up in this process; the first that failed."""
+        return first_failure([step.leave() for step in self.exchanging])
+
+    def leave_thread(self) -> Optional[Failure]:
+        """The same of this thread."""
+        return first_failure([step.leave_thread() for step in self.exchanging])
+
+    async def leave_loop(self) -> Optional[Failure]:
+        """The same of the running loop."""
+        return first_failure([await step.leave_loop() for step in self.exchanging])
 
     def settle(self) -> None:
         """Lets the effects of a block settle."""
@@ -237,6 +329,13 @@ class Task:
             return None
         payload = self._inputs[index % VARIANTS] if self._inputs else None
         return payload, tuple([step.item(index) for step in self.exchanging])
+
+    def _handed(self, index: int) -> Optional[Given]:
+        payload, items = cast(Given, self.given(index))
+        return payload, self._carried(items)
+
+    def _carried(self, items: Tuple[object, ...]) -> Tuple[object, ...]:
+        return tuple([step.carried(item) for step, item in zip(self.exchanging, items)])
 
     def _blocking(self, index: int, given: Any) -> Done:
         checksum, results = _run(self._all, index, given)
@@ -335,6 +434,11 @@ def _alone(
         return checksum, (None, (result,))
 
     return given, blocking, asynchronous
+
+
+def first_failure(failures: Iterable[Optional[Failure]]) -> Optional[Failure]:
+    """The first of those that are one."""
+    return next((failure for failure in failures if failure is not None), None)
 
 
 def pattern(length: int, seed: int) -> bytes:

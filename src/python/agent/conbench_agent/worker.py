@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional, Sequence, Tup
 from . import standing, steps
 from .meter import Usage, usage
 from .protocol import Failure, Job
-from .task import Result, Task
+from .task import Result, Task, first_failure
 
 if TYPE_CHECKING:
     from .steps.shared import Handles
@@ -45,6 +45,8 @@ class Told(NamedTuple):
     #: What it ran, or why it could not.
     ran: Union[Ran, Failure]
     used: Usage
+    #: Why its teardown failed.
+    left: Optional[Failure] = None
 
 
 class _Worker:
@@ -97,8 +99,19 @@ class _Worker:
         if isinstance(self._made, Failure):
             raise self._made
         self._made.prepare(index)
+        self._made.enter_thread()
         self._is_new = False
         return self._made
+
+    def leave(self) -> Optional[Failure]:
+        """Waits for the other workers, so that each leaves once, and tears down what the user's code set up here."""
+        self._meeting.wait()
+        return None if isinstance(self._made, Failure) else self.tear_down()
+
+    def tear_down(self) -> Optional[Failure]:
+        """Tears down this thread, and this process or interpreter after it; the first that failed."""
+        task = cast(Task, self._made)
+        return first_failure([task.leave_thread(), task.leave()])
 
 
 _worker = _Worker(Failure("worker", "the worker was not told its task"))
@@ -145,12 +158,18 @@ def get_ready() -> None:
     _worker.get_ready()
 
 
+def leave() -> Optional[Failure]:
+    """Tears down what the user's code set up; called once in each worker of a pool, which wait for each other."""
+    return _worker.leave()
+
+
 def run_only(
     work: Union[Task, Job], slot: int, shared: Handles, index: int, given: object, told: Any, is_first: bool
 ) -> None:
     """The life of a process that is made for one task. `work` is the task, or the job that describes it."""
     ran: Union[Ran, Failure]
     standing.tell_when_asked()
+    left: Optional[Failure] = None
     try:
         if isinstance(work, Job):
             work = steps.build(work, steps.Place.worker(slot, shared))
@@ -158,9 +177,11 @@ def run_only(
         if not is_first:
             only.prepare(index)
         ran = only.run(index, given)
+        if work.tears_down:
+            left = only.tear_down()
     except BaseException as error:
         ran = Failure.of(error)
-    told.put(Told(slot, ran, usage()))
+    told.put(Told(slot, ran, usage(), left))
 
 
 def _check_results(index: int, results: Sequence[object]) -> None:

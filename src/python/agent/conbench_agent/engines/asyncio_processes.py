@@ -10,8 +10,8 @@ from typing import List, Optional, Tuple, cast
 
 from .. import worker
 from ..meter import Usage
-from ..protocol import Job
-from ..task import MODULUS, Done, Result, Task
+from ..protocol import Failure, Job
+from ..task import MODULUS, Done, Result, Task, first_failure
 from .asyncio_tasks import AsyncioTasks
 from .process_executor import ProcessPool
 
@@ -20,6 +20,7 @@ class WithProcesses(AsyncioTasks):
     """Moves what blocks to the worker processes of a pool."""
 
     crosses = True
+    moves_blocking = True
 
     def __init__(self, job: Job, task: Task) -> None:
         """Makes the pool, and then the loop: a process that is forked inherits none."""
@@ -43,6 +44,10 @@ class WithProcesses(AsyncioTasks):
     def workers_usage(self) -> Usage:
         """What these processes used so far."""
         return self._pool.usage()
+
+    def leave(self) -> Optional[Failure]:
+        """Tears down the loop and each worker."""
+        return first_failure([super().leave(), self._pool.leave()])
 
     def close(self) -> None:
         """Ends the loop and the workers."""
@@ -76,7 +81,7 @@ class WithProcesses(AsyncioTasks):
         return checksum % MODULUS, None if output is None and not results else (output, results)
 
     async def _in_worker(self, number: int, index: int, given: object, carries_payload: bool) -> Tuple[int, Result]:
-        handed = self._task.given_to_segment(number, given, carries_payload)
+        handed = self._task.handed_to_segment(number, given, carries_payload)
         try:
             _, _, checksum, handed_back = await self._loop.run_in_executor(
                 self._pool.executor, worker.run_segment, number, index, handed, carries_payload

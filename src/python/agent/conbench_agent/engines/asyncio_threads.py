@@ -8,28 +8,35 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Tuple, cast
+from typing import Optional, Tuple, cast
 
-from ..protocol import Job
-from ..task import MODULUS, Done, Task
+from ..protocol import Failure, Job
+from ..task import MODULUS, Done, Task, first_failure
 from .asyncio_tasks import AsyncioTasks
+from .threads import leave_threads
 
 
 class WithThreads(AsyncioTasks):
     """Moves what blocks to the threads of a pool."""
+
+    moves_blocking = True
 
     def __init__(self, job: Job, task: Task) -> None:
         """Makes the loop, and the pool, which starts its threads as they are wanted."""
         super().__init__(task, job.candidate.sizes.concurrency)
         self._perform = task.tolerant(self._in_segments)
         self._workers = job.candidate.sizes.workers or 1
-        self._pool = ThreadPoolExecutor(self._workers)
+        self._pool = ThreadPoolExecutor(self._workers, initializer=task.enter_pool_thread)
 
     def warm(self) -> None:
         """Starts the rest of the threads: the pool starts one only when none is idle."""
         everyone = threading.Barrier(self._workers)
         for call in [self._pool.submit(everyone.wait) for _ in range(self._workers)]:
             call.result()
+
+    def leave(self) -> Optional[Failure]:
+        """Tears down the loop and each thread."""
+        return first_failure([super().leave(), leave_threads(self._pool, self._workers, self._task)])
 
     def close(self) -> None:
         """Ends the loop and the pool, but for a thread that is still in a call of the user's."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Dict, List
+from typing import Dict, List, Optional
 
 from .. import leftovers
 from ..meter import Usage
+from ..protocol import Failure
 from ..sampler import Sampler
 
 
@@ -21,6 +22,10 @@ class Engine:
     shards = 1
     #: Whether what tasks are given and hand back crosses to another process or interpreter, by pickling.
     crosses = False
+    #: Whether what tasks are given is pickled for it: a forked process inherits that, and pickles what it hands back.
+    pickles_given = True
+    #: Tasks that cross together: what all of them are called with (the user's callable) is pickled once for them.
+    tasks_per_message = 1
 
     def warm(self) -> None:
         """Starts the workers that the first task left unstarted; called once, after it."""
@@ -43,6 +48,13 @@ class Engine:
     def left_behind(self) -> List[Dict[str, object]]:
         """What tasks left on an event loop, as entries of the frame `bye`; asked before `close`."""
         return []
+
+    def leave(self) -> Optional[Failure]:
+        """Has the user's code tear down what it set up where tasks run, but for this process; the first that failed.
+
+        Called once, before all else that ends the engine.
+        """
+        return None
 
     def close(self) -> None:
         """Ends the workers."""

@@ -15,8 +15,9 @@ from typing import Any, Callable, Coroutine, Dict, List, Optional, Set
 from ..clock import now_ns, timer
 from ..protocol import Failure
 from ..sampler import Sampler
-from ..task import Done, Task
+from ..task import Done, Task, first_failure
 from .base import Engine
+from .patience import LEAVE_S
 
 #: How often a heartbeat beats.
 HEARTBEAT_NS = 1_000_000
@@ -30,6 +31,9 @@ _PACKAGE = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
 
 class EventLoopEngine(Engine):
     """Runs tasks on one event loop, in the main thread; how they are spawned and bounded is left to subclasses."""
+
+    #: Whether steps without an async form run elsewhere.
+    moves_blocking = False
 
     def __init__(
         self, task: Task, in_flight: int, new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
@@ -53,10 +57,19 @@ class EventLoopEngine(Engine):
         What is still in flight then never goes on: nothing is worth waiting for after a failure.
         """
         self._sampler = sampler
+        self._task.enter_thread(loop_only=self.moves_blocking)
         try:
             self._loop.run_until_complete(self._block(sampler))
         finally:
             self._sampler = None
+
+    def leave(self) -> Optional[Failure]:
+        """Tears down the loop, and the main thread after it."""
+        try:
+            left = self._loop.run_until_complete(asyncio.wait_for(self._task.leave_loop(), LEAVE_S))
+        except asyncio.TimeoutError:
+            left = Failure("setup", f"`async_teardown` did not end within {LEAVE_S:g} s")
+        return first_failure([left, self._task.leave_thread()])
 
     def left_behind(self) -> List[Dict[str, object]]:
         """The user's tasks that outlived those that made them, counted by the names of their coroutines."""
@@ -84,6 +97,7 @@ class EventLoopEngine(Engine):
     async def _block(self, sampler: Sampler) -> None:
         heart = self._loop.create_task(_beat(sampler)) if sampler.wants_heartbeat else None
         try:
+            await self._task.enter_loop()
             await (self._closed(sampler) if sampler.tasks is None else self._batch(sampler))
         except Exception as error:
             sampler.fail(failure_of(error))

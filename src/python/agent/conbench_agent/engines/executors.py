@@ -10,13 +10,35 @@ from functools import partial
 from itertools import islice
 from queue import SimpleQueue
 from time import monotonic_ns
-from typing import Any, Callable, Iterable, Iterator, List, Tuple
+from typing import Any, Callable, Iterable, Iterator, List, Optional, Tuple
 
 from .. import worker
 from ..protocol import Failure
 from ..sampler import Lane, Sampler
-from ..task import Task
+from ..task import Task, first_failure
 from .base import Engine
+from .patience import Patience
+
+
+def leave_workers(
+    executor: Executor, task: Task, workers: int, hold: Callable[[int, Callable[[], None]], None]
+) -> Optional[Failure]:
+    """Has the user's code tear down each worker of an executor; the first that failed. `hold` is of their meeting."""
+    if not task.tears_down:
+        return None
+
+    def look() -> None:
+        for call in calls:
+            if call.done():
+                call.result()
+
+    patience = Patience(look)
+    try:
+        calls = [executor.submit(worker.leave) for _ in range(workers)]
+        hold(workers, patience)
+        return first_failure([call.result(patience.left_s()) for call in calls])
+    except BaseException as error:
+        return Failure.of(error)
 
 
 def recorder(lanes: List[Lane], task: Task) -> Callable[[int, int, worker.RanInSlot], None]:
@@ -44,7 +66,7 @@ class ExecutorEngine(Engine):
         self.slots = workers
         self._executor = executor
         self._task = task
-        self._chunk = chunk
+        self._chunk = self.tasks_per_message = chunk
 
     def run(self, sampler: Sampler) -> None:
         """Runs one block."""
@@ -59,10 +81,10 @@ class ExecutorEngine(Engine):
 
     def _submit(self, indices: List[int]) -> Future[Any]:
         """Hands a worker a task, or a chunk of tasks in one call, as the executor's `map` does it."""
-        given = self._task.given
+        handed = self._task.handed
         if self._chunk == 1:
-            return self._executor.submit(worker.run, indices[0], given(indices[0]))
-        return self._executor.submit(worker.run_chunk, [(index, given(index)) for index in indices])
+            return self._executor.submit(worker.run, indices[0], handed(indices[0]))
+        return self._executor.submit(worker.run_chunk, [(index, handed(index)) for index in indices])
 
     def _keep_submitted(self, sampler: Sampler) -> None:
         """Submits a task for each that ends, or a chunk for each, in the callback of its future.
@@ -124,7 +146,7 @@ class ExecutorEngine(Engine):
         def items() -> Iterator[Tuple[int, object]]:
             for index in iter(sampler.next, None):
                 submitted.append((index, monotonic_ns()))
-                yield index, self._task.given(index)
+                yield index, self._task.handed(index)
 
         record = recorder(self._lanes(sampler), self._task)
         done = 0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import Any, Callable, Iterable
+from typing import Any, Callable, Iterable, Optional
 
 from .. import steps, worker
 from ..protocol import Failure, Job
 from ..steps.shared import is_shared
 from ..task import Task
-from .executors import ExecutorEngine
+from .executors import ExecutorEngine, leave_workers
 from .patience import farewell
 from .processes import LOOK_S, check_crossing, crossing_failure
 
@@ -54,6 +54,10 @@ class InterpreterPool(ExecutorEngine):
                 call.result()
         except BaseException as error:
             raise self._failure([0], error) from error
+
+    def leave(self) -> Optional[Failure]:
+        """Tears down each interpreter."""
+        return leave_workers(self._executor, self._task, self.slots, self._meeting.hold)
 
     def close(self) -> None:
         """Ends the interpreters, but for one that is still in a call of the user's."""

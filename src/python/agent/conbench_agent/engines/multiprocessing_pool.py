@@ -7,17 +7,20 @@ import threading
 from multiprocessing import connection
 from queue import SimpleQueue
 from time import monotonic_ns
-from typing import Callable, Dict, Iterator, List, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from .. import worker
 from ..meter import Usage
 from ..protocol import Failure, Job
 from ..sampler import Sampler
-from ..task import Task
+from ..task import Task, first_failure
 from .base import Engine
 from .executors import recorder
-from .patience import farewell
+from .patience import Patience, farewell
 from .processes import Crew, crossing_failure
+
+if TYPE_CHECKING:
+    from multiprocessing.pool import ApplyResult
 
 #: Chunks handed to the pool and not back, for each worker.
 OUTSTANDING_PER_WORKER = 3
@@ -37,7 +40,7 @@ class MultiprocessingPool(Engine):
     def __init__(self, job: Job, task: Task) -> None:
         """Starts the workers, before any thread of this process."""
         self.slots = job.candidate.sizes.workers or 1
-        self._chunk = job.candidate.sizes.chunk or 1
+        self._chunk = self.tasks_per_message = job.candidate.sizes.chunk or 1
         self._task = task
         self._crew = Crew(job, task, self.slots)
         try:
@@ -49,16 +52,7 @@ class MultiprocessingPool(Engine):
     def warm(self) -> None:
         """Lets each worker make ahead what its tasks need."""
         calls = [self._pool.apply_async(worker.get_ready) for _ in range(self.slots)]
-
-        def look() -> None:
-            died = self._crew.find_death()
-            if died is not None:
-                raise died
-            for call in calls:
-                if call.ready():
-                    call.get()
-
-        self._crew.meeting.hold(self.slots, look)
+        self._crew.meeting.hold(self.slots, lambda: self._look(calls))
         self._watched(lambda: [call.get() for call in calls])
 
     def run(self, sampler: Sampler) -> None:
@@ -86,6 +80,18 @@ class MultiprocessingPool(Engine):
         """What these processes used so far."""
         return self._crew.usage()
 
+    def leave(self) -> Optional[Failure]:
+        """Tears down each worker."""
+        if not self._task.tears_down:
+            return None
+        try:
+            calls = [self._pool.apply_async(worker.leave) for _ in range(self.slots)]
+            patience = Patience(lambda: self._look(calls))
+            self._crew.meeting.hold(self.slots, patience)
+            return first_failure([call.get(patience.left_s()) for call in calls])
+        except BaseException as error:
+            return Failure.of(error)
+
     def close(self) -> None:
         """Ends the workers."""
         # A worker that died may have held the lock of the tasks' pipe, for which `terminate` would wait for ever.
@@ -97,9 +103,18 @@ class MultiprocessingPool(Engine):
         self._crew.kill()
         self.close()
 
+    def _look(self, calls: Iterable[ApplyResult[Any]]) -> None:
+        """Raises if a worker died, or one of these calls did."""
+        died = self._crew.find_death()
+        if died is not None:
+            raise died
+        for call in calls:
+            if call.ready():
+                call.get()
+
     def _imap(self, sampler: Sampler, room: SimpleQueue[None]) -> None:
         """Hands out a chunk for each that comes back."""
-        take, given, chunk = sampler.next, self._task.given, self._chunk
+        take, handed, chunk = sampler.next, self._task.handed, self._chunk
         submitted: Dict[int, int] = {}
 
         def items() -> Iterator[Tuple[int, object]]:
@@ -110,7 +125,7 @@ class MultiprocessingPool(Engine):
                     if index is None:
                         return
                     submitted[index] = monotonic_ns()
-                    yield index, given(index)
+                    yield index, handed(index)
 
         record = recorder([sampler.lane(slot, 0) for slot in range(self.slots)], self._task)
         try:
@@ -124,7 +139,7 @@ class MultiprocessingPool(Engine):
     def _map(self, sampler: Sampler) -> None:
         """Maps over all tasks of a batch."""
         indices = list(iter(sampler.next, None))
-        items = [(index, self._task.given(index)) for index in indices]
+        items = [(index, self._task.handed(index)) for index in indices]
         submitted_ns = monotonic_ns()
         try:
             results = self._pool.map(worker.run_item, items, self._chunk)

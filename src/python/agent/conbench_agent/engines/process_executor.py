@@ -5,13 +5,13 @@ from __future__ import annotations
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from typing import Iterable, List
+from typing import Iterable, List, Optional
 
 from .. import worker
 from ..meter import Usage
 from ..protocol import Failure, Job
 from ..task import Task
-from .executors import ExecutorEngine
+from .executors import ExecutorEngine, leave_workers
 from .patience import farewell
 from .processes import Crew, crossing_failure
 
@@ -76,6 +76,10 @@ class ProcessPool:
         """What these processes used so far."""
         return self._crew.usage()
 
+    def leave(self) -> Optional[Failure]:
+        """Tears down each worker."""
+        return leave_workers(self.executor, self._task, self.workers, self._crew.meeting.hold)
+
     def close(self) -> None:
         """Ends the workers."""
         farewell(partial(self.executor.shutdown, cancel_futures=True))
@@ -115,6 +119,10 @@ class ProcessExecutor(ExecutorEngine):
     def workers_usage(self) -> Usage:
         """What these processes used so far."""
         return self._pool.usage()
+
+    def leave(self) -> Optional[Failure]:
+        """Tears down each worker."""
+        return self._pool.leave()
 
     def close(self) -> None:
         """Ends the workers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 from contextlib import suppress
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Union, cast
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Union, cast
 
 from .. import leftovers, meter, steps, worker
 from ..meter import Usage
@@ -37,13 +37,14 @@ class ProcessPerTask(Engine):
 
     def __init__(self, job: Job, task: Task) -> None:
         """Starts no worker yet; Failure if tasks cannot cross."""
-        check_crossing(job, task)
         self.slots = job.candidate.sizes.concurrency
         self._job = job
         self._task = task
         # Every context has a Process, but its type is not BaseContext's.
         self._context: Any = context_of(job)
         self._is_fork = self._context.get_start_method() == "fork"
+        self.pickles_given = not self._is_fork
+        check_crossing(job, task, self.pickles_given)
         self._are_own_children = self._context.get_start_method() != "forkserver"
         self._shared = Shared(job, self._context, self.slots)
         self._told = self._context.Queue()
@@ -54,6 +55,8 @@ class ProcessPerTask(Engine):
         self._is_warm = False
         #: What processes used that are some other process's children.
         self._used = Usage()
+        #: The first teardown that failed.
+        self._left: Optional[Failure] = None
 
     def warm(self) -> None:
         """Starts nothing: each task starts its own process."""
@@ -77,6 +80,7 @@ class ProcessPerTask(Engine):
             started = self._alive.pop(told.slot)
             started.process.join()
             free.append(told.slot)
+            self._left = self._left or told.left
             if isinstance(told.ran, Failure):
                 raise told.ran
             record(started.task, started.submitted_ns, (told.slot, *told.ran))
@@ -89,6 +93,10 @@ class ProcessPerTask(Engine):
     def workers_usage(self) -> Usage:
         """What live processes used so far, and those that ended as children of another."""
         return meter.live(self.pids()).plus(self._used)
+
+    def leave(self) -> Optional[Failure]:
+        """Each process was torn down when its task ended."""
+        return self._left
 
     def close(self) -> None:
         """Ends what is left of a block that failed."""
@@ -107,8 +115,8 @@ class ProcessPerTask(Engine):
 
     def _start(self, slot: int, index: int) -> None:
         submitted_ns = monotonic_ns()
-        given = self._task.given(index)
-        arguments = self._work(slot, index), slot, self._shared.handles, index, given, self._told, not self._is_warm
+        handed = self._task.handed(index)
+        arguments = self._work(slot, index), slot, self._shared.handles, index, handed, self._told, not self._is_warm
         process = self._context.Process(target=worker.run_only, args=arguments)
         try:
             process.start()

@@ -97,13 +97,13 @@ def unlink_names() -> None:
         farewell(partial(run, 0))
 
 
-def check_crossing(job: Job, task: Task) -> None:
-    """Failure if what the user's code is handed cannot cross to other processes, or interpreters."""
+def check_crossing(job: Job, task: Task, pickles_given: bool = True) -> None:
+    """Failure if the user's code, or what it is given, cannot cross to other processes, or interpreters."""
     if task.exchanging:
         from ..user.pickling import can_cross
 
         for step in task.exchanging:
-            failure = can_cross(step, job.candidate.start_method)
+            failure = can_cross(step, job.candidate.start_method, pickles_given)
             if failure is not None:
                 raise failure
 

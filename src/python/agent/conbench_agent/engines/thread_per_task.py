@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from queue import SimpleQueue
 from time import monotonic_ns
-from typing import Dict
+from typing import Dict, Optional
 
 from ..protocol import Failure, Job
 from ..sampler import Lane, Sampler
-from ..task import Task
+from ..task import Task, first_failure
 from .base import Engine
 
 
@@ -20,6 +20,9 @@ class ThreadPerTask(Engine):
         """Starts nothing yet."""
         self.slots = self.shards = job.candidate.sizes.concurrency
         self._task = task
+        self._tears_down = task.tears_down
+        #: The first teardown that failed.
+        self._left: Optional[Failure] = None
 
     def run(self, sampler: Sampler) -> None:
         """Runs one block."""
@@ -37,6 +40,8 @@ class ThreadPerTask(Engine):
             except BaseException as error:
                 sampler.fail(error)
             finally:
+                if self._tears_down:
+                    self._left = first_failure([self._left, task.leave_thread()])
                 free.put(slot)
 
         for slot in range(self.slots):
@@ -57,3 +62,7 @@ class ThreadPerTask(Engine):
             alive[slot] = thread
         for thread in alive.values():
             thread.join()
+
+    def leave(self) -> Optional[Failure]:
+        """Each thread was torn down when its task ended."""
+        return self._left

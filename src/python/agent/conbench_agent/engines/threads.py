@@ -8,13 +8,13 @@ from functools import partial
 from itertools import count
 from queue import SimpleQueue
 from time import monotonic_ns
-from typing import Callable
+from typing import Callable, Optional
 
-from ..protocol import Job
+from ..protocol import Failure, Job
 from ..sampler import Sampler
-from ..task import Task
+from ..task import Task, first_failure
 from .base import Engine
-from .patience import farewell
+from .patience import LEAVE_S, farewell
 
 #: Tasks queued for each thread beyond the one it runs: with fewer, threads starve.
 BACKLOG_PER_WORKER = 2
@@ -32,6 +32,7 @@ class ThreadPool(Engine):
 
         def number_thread() -> None:
             self._own.slot = next(numbers)
+            task.enter_pool_thread()
 
         self._pool = ThreadPoolExecutor(self.slots, initializer=number_thread)
 
@@ -47,6 +48,10 @@ class ThreadPool(Engine):
             self._keep_submitted(sampler)
         else:
             self._submit_all(sampler)
+
+    def leave(self) -> Optional[Failure]:
+        """Tears down each thread."""
+        return leave_threads(self._pool, self.slots, self._task)
 
     def close(self) -> None:
         """Ends the threads, but for one that is still in a call of the user's."""
@@ -95,3 +100,22 @@ class ThreadPool(Engine):
                 sampler.fail(error)
 
         return run
+
+
+def leave_threads(pool: ThreadPoolExecutor, workers: int, task: Task) -> Optional[Failure]:
+    """Has the user's code tear down each thread of a pool whose threads have all started; the first that failed."""
+    if not task.tears_down:
+        return None
+    everyone = threading.Barrier(workers)
+
+    def leave() -> Optional[Failure]:
+        everyone.wait(LEAVE_S)
+        return task.leave_thread()
+
+    calls = [pool.submit(leave) for _ in range(workers)]
+    try:
+        return first_failure([call.result(LEAVE_S) for call in calls])
+    except Exception:
+        return Failure(
+            "setup", f"a thread was not torn down within {LEAVE_S:g} s: a task or `teardown_thread` hangs in it"
+        )

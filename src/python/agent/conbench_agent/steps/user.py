@@ -7,13 +7,14 @@ path adds to a call no more than the `try` that this takes.
 from __future__ import annotations
 
 import sys
-import threading
 from types import CoroutineType, TracebackType
-from typing import TYPE_CHECKING, Any, Callable, List, Optional, Type, cast
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Type, cast
 
 from ..protocol import Failure, Job, StepJob
 from ..task import Done, Step, Verified
-from ..user.loading import Loader
+from ..user.items import Items, Reading
+from ..user.loading import Loader, has_name
+from ..user.setups import SetUps
 from ..user.structure import brief
 from ..user.traceback import describe, frames
 from . import Place, label
@@ -36,40 +37,75 @@ class UserStep(Step):
         loader = Loader(description["path"], self.where)
         #: The blocking function and its name, or None.
         self.function_name: Optional[str] = description.get("function")
-        self.function = self.function_name and loader.function(self.function_name, "function")
+        if self.function_name is not None:
+            self.function = loader.function(self.function_name, "function")
         async_name = description.get("async_function")
         self._async_function = async_name and loader.async_function(async_name, "async_function")
-        if not self.function and not self._async_function:
+        if self.function is None and self._async_function is None:
             raise Failure("setup", "it names neither a `function` nor an `async_function`", self.where)
-        self.is_async = bool(self._async_function)
+        self.is_async = self._async_function is not None
         items = description.get("items")
         self._has_items = items is not None
-        self._items: List[object] = [None]
+        self._items: Optional[Items] = None
+        self._read: List[object] = [None]
         if items is not None and not place.is_worker:
-            self._items = _items(loader, items)
-        self.distinct = len(self._items)
+            reading = Reading(step_job.items, job.load.tasks)
+            named = "named" in items
+            self._items = loader.items(items["named"], reading) if named else loader.listed(items["listed"])
+            self._read, self.items_read = self._items.read, self._items.told
+        self.distinct = self._items.count if self._items else 1
         check = description["check"]
         self._compares = check == "results"
         self._check = loader.function(check["function"], "check") if isinstance(check, dict) else None
-        setup = description.get("setup")
-        self._setup = setup and loader.function(setup, "setup")
-        self._setup_lock = threading.Lock()
+        self._setups = SetUps(description, loader, self.where)
+        self.tears_down = self._setups.has_teardown
+        self._is_unready = self._setups.has_process
+        self._passes_state = bool(description.get("pass_state"))
+        self._spreads = bool(description.get("star"))
         self._tolerates_errors = job.tolerates_errors
+        self.carries = self.function is not None and not has_name(self.function)
+        self._is_carried = self.carries and place.is_worker
+        #: What a task calls, with what it is given or without.
+        self._call, self._takes_given = self.function, self._has_items
+        self._async_call, self._async_takes_item = self._async_function, self._has_items
+        if self._passes_state or self._spreads or self._setups.has_thread:
+            self._async_call, self._async_takes_item = self._call_async_in_place, True
+            self._call, self._takes_given = None if self.function is None else self._call_in_place, True
+        elif self._is_carried:
+            self._call, self._takes_given = self._call_carried, True
+        self._in_worker = place.is_worker
+        #: What was found of errors that a worker hands back, by their class.
+        self._refused: Dict[type, Optional[Dict[str, object]]] = {}
 
     def item(self, index: int) -> object:
         """The item of task `index`: they are used in turns."""
-        return self._items[index % len(self._items)]
+        try:
+            return self._read[index % self.distinct]
+        except IndexError:
+            return self._read_item(index)
+
+    def read_items(self) -> None:
+        """Reads all items that tasks will use."""
+        if self._items is not None:
+            self._items.read_all()
+            self.distinct = self._items.count
+
+    def carried(self, item: object) -> object:
+        """The item, and before it the user's callable where that is pickled whole: once in what crosses together."""
+        return (self.function, item) if self.carries else item
 
     def blocking(self, index: int, item: object) -> Done:
         """Calls the function. Results have no checksum: they are compared by value, outside the timed blocks."""
-        if self._setup is not None:
+        if self._is_unready:
             self.prepare(None)
-        function = self.function
-        if function is None:
+        call = self._call
+        if call is None:
             raise Failure("setup", NO_BLOCKING_FORM, self.where)
         try:
-            result = function(item) if self._has_items else function()
+            result = call(item) if self._takes_given else call()
         except BaseException as error:
+            if isinstance(error, Failure):
+                raise
             raise self._failed(error, item) from None
         if type(result) is CoroutineType:
             raise self._is_a_coroutine(result)
@@ -79,10 +115,11 @@ class UserStep(Step):
         """Awaits the coroutine function; where there is none, calls the function, which blocks the loop."""
         if self._async_function is None:
             return self.blocking(index, item)
-        if self._setup is not None:
+        if self._is_unready:
             self.prepare(None)
+        call = cast(Callable[..., Any], self._async_call)
         try:
-            begun = self._async_function(item) if self._has_items else self._async_function()
+            begun = call(item) if self._async_takes_item else call()
             if not hasattr(begun, "__await__"):
                 raise self._is_not_async(begun)
             return 0, await begun
@@ -97,14 +134,30 @@ class UserStep(Step):
 
     def prepare(self, index: Optional[int]) -> None:
         """Calls `setup`, once for each interpreter that runs tasks: the agent's, or each worker's."""
-        with self._setup_lock:
-            if self._setup is None:
-                return
-            try:
-                self._setup()
-            except BaseException as error:
-                raise self._failure("setup", f"`setup` raised {describe(error)}", error) from None
-            self._setup = None
+        self._setups.enter()
+        self._is_unready = False
+
+    def enter_thread(self) -> None:
+        """Calls `setup_thread`, once in each thread that runs tasks."""
+        if self._setups.has_thread:
+            self._setups.enter_thread()
+
+    async def enter_loop(self) -> None:
+        """Calls `async_setup`, once on the loop that runs tasks."""
+        if self._setups.has_loop:
+            await self._setups.enter_loop()
+
+    def leave(self) -> Optional[Failure]:
+        """Calls `teardown` where `setup` was called, or would have been."""
+        return self._setups.leave()
+
+    def leave_thread(self) -> Optional[Failure]:
+        """Calls `teardown_thread` where the thread was set up."""
+        return self._setups.leave_thread() if self._setups.has_thread else None
+
+    async def leave_loop(self) -> Optional[Failure]:
+        """Calls `async_teardown` where the loop was set up."""
+        return await self._setups.leave_loop()
 
     def verified(self, index: int, item: object, result: object) -> int:
         """The digest of what task `index` handed back, 0 if it is not compared; Failure if the check refuses it."""
@@ -131,15 +184,58 @@ class UserStep(Step):
 
         with _Caller(self) as call:
             self.prepare(None)
-            return observe(
+            found = observe(
                 call,
-                self._items[: max(tasks, 1)],
+                [self.item(index) for index in range(min(max(tasks, 1), self.distinct))],
                 budget_ns,
                 judge=self._judge if self._check is not None else None,
                 compares=self._compares,
                 most_calls=most_calls,
                 tolerates_errors=self._tolerates_errors,
             )
+        if self._items is not None and self._items.may_have_more:
+            found.notes.append({"items_repeat": {"items": self._items.count}})
+        return found
+
+    def _read_item(self, index: int) -> object:
+        items = cast(Items, self._items)
+        item = items[index]
+        # At the end of an iterable it is known how many there are.
+        self.distinct = items.count
+        return item
+
+    def _call_carried(self, carried: Tuple[Callable[..., object], object]) -> object:
+        """Calls what crossed, as a pool's worker does: what it finds under the same name here is another object."""
+        function, item = carried
+        return function(item) if self._has_items else function()
+
+    def _call_in_place(self, given: Any) -> object:
+        """Calls the function in a thread that is set up, with its state and parts of the item, as the step says."""
+        function, item = given if self._is_carried else (cast(Callable[..., object], self.function), given)
+        self.enter_thread()
+        arguments, named = self._arguments(item)
+        if self._passes_state:
+            return function(self._setups.state(), *arguments, **named)
+        return function(*arguments, **named)
+
+    def _call_async_in_place(self, item: object) -> object:
+        """The same of the coroutine function."""
+        function = cast(Callable[..., object], self._async_function)
+        self.enter_thread()
+        arguments, named = self._arguments(item)
+        if self._passes_state:
+            return function(self._setups.loop_state(), *arguments, **named)
+        return function(*arguments, **named)
+
+    def _arguments(self, item: Any) -> Tuple[Sequence[object], Mapping[str, object]]:
+        """What a call gets of an item: nothing where there are none, and with `star` its parts."""
+        if not self._has_items:
+            return (), {}
+        if self._spreads and isinstance(item, (tuple, list)):
+            return item, {}
+        if self._spreads and isinstance(item, dict):
+            return (), item
+        return (item,), {}
 
     def _judge(self, index: int, item: object, result: object) -> None:
         """Asks the user's check, which is called as the function was, and with the result after that."""
@@ -154,14 +250,33 @@ class UserStep(Step):
         if is_wrong:
             raise Failure("checksum", f"`check` refuses {which}, {brief(result)}", self.where)
 
-    def _failed(self, error: BaseException, item: object) -> Failure:
+    def _failed(self, error: BaseException, item: Any) -> Failure:
+        if self._is_carried:
+            _, item = item
         failure = self._failure("task", describe(error), error)
         if isinstance(error, TypeError) and not failure.traceback:
             called = f"one item, {brief(item)}" if self._has_items else "no argument, as there are no `items`"
+            if self._has_items and self._spreads:
+                called = f"the parts of {brief(item)}"
+            if self._passes_state:
+                called = f"the state, and {called}"
             failure = Failure("task", f"{failure.message} (it is called with {called})", self.where)
         elif isinstance(error, SystemExit):
             failure = self._failure("task", f"{failure.message} (it would end the program)", error)
+        if self._in_worker and isinstance(error, Exception):
+            failure.note = self._note_of(error)
+            if failure.note is not None and not self._tolerates_errors:
+                failure.message += f"; {_refusal(error, failure.note)}"
         return failure
+
+    def _note_of(self, error: Exception) -> Optional[Dict[str, object]]:
+        """What comes of it where a pool hands this error back as it is, tried once a class: here its words go back."""
+        kind = type(error)
+        if kind not in self._refused:
+            from ..user.pickling import refused
+
+            self._refused[kind] = refused(error)
+        return self._refused[kind]
 
     def _failure(self, kind: str, message: str, error: BaseException) -> Failure:
         return Failure(kind, message, self.where, frames(error) or None)
@@ -191,6 +306,7 @@ class _Caller:
 
         self._loop = loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
+        loop.run_until_complete(self._step.enter_loop())
         return lambda item: loop.run_until_complete(self._step.asynchronous(0, item))[1]
 
     def __exit__(
@@ -200,6 +316,9 @@ class _Caller:
             return
         import asyncio
 
+        if error is None:
+            # What it says of a failure is told by the candidates.
+            self._loop.run_until_complete(self._step.leave_loop())
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
         # What was cancelled gets its turn to end, and no more than that: it may not want to.
@@ -209,11 +328,15 @@ class _Caller:
         self._loop.close()
 
 
-def _items(loader: Loader, items: Any) -> List[object]:
-    """The items that a step describes: {"named": "module:name"}, or {"listed": [..]}."""
-    if "named" in items:
-        return loader.items(items["named"])
-    return loader.checked(items["listed"], "`items`")
+def _refusal(error: Exception, note: Dict[str, Any]) -> str:
+    """What the note about an error means, and what to do."""
+    name, found = type(error).__name__, note["error_cannot_cross"]
+    if not found["breaks_pool"]:
+        return f"a real pool hands back a pickling error in the place of `{name}` ({found['reason']})"
+    return (
+        f"the first `{name}` ends (ProcessPoolExecutor) or hangs (multiprocessing.Pool) a real pool: pickle cannot "
+        "make it again; define `__reduce__`, or pass all arguments to `super().__init__`"
+    )
 
 
 def _is_cancellation(error: BaseException) -> bool:

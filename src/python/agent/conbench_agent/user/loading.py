@@ -10,15 +10,14 @@ import functools
 import importlib
 import os
 import sys
+import types
 from types import ModuleType
-from typing import Callable, List, NoReturn, Optional, Set, cast
+from typing import Callable, Iterable, List, NoReturn, Optional, Set, cast
 
 from ..protocol import Failure
+from .items import Items, Reading
 from .traceback import describe, frames
 from .watch import ProcessWatch
-
-#: Items beyond these are left out: a workload of an endless iterable is one of its first so many.
-MOST_ITEMS = 100_000
 
 # Flags of code objects (`inspect.CO_*`): what a call gives instead of running the body.
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200
@@ -57,7 +56,8 @@ class Loader:
         found = self._callable(name, field)
         flags = _code_flags(found)
         if is_coroutine_function(found):
-            hint = "name it in `async_function`" if field == "function" else "write it as `def`"
+            has_async_form = field in ("function", "setup", "teardown")
+            hint = f"name it in `async_{field}`" if has_async_form else "write it as `def`"
             self._fail(f"`{field}` {name} is async, so that a call runs nothing of it: {hint}")
         if flags & _ASYNC_GENERATOR:
             self._fail(f"`{field}` {name} is an async generator, so that a call runs nothing of it: gather and return")
@@ -75,17 +75,18 @@ class Loader:
             self._fail(f"`{field}` {name} is an async generator, which cannot be awaited: gather and return")
         # What a decorator made of an async function mostly gives a coroutine too.
         if not is_coroutine_function(found) and not is_coroutine_function(_undecorated(found)):
-            self._fail(f"`{field}` {name} is not a coroutine function: write `async def`, or name it in `function`")
+            blocking = field.replace("async_", "")
+            self._fail(f"`{field}` {name} is not a coroutine function: write `async def`, or name it in `{blocking}`")
         return found
 
-    def items(self, name: str) -> List[object]:
+    def items(self, name: str, reading: Reading) -> Items:
         """The items of the iterable that `name` names, or of the one that it gives when it is called."""
         found = self.load(name, "items")
         if isinstance(found, (str, bytes)):
             self._fail(f"`items` {name} is of type {type(found).__name__}, one item for each letter: name a list")
         try:
             if _is_iterable(found):
-                return self.checked(found, f"`items` {name}")
+                return self._read(found, f"`items` {name}", reading)
             if not callable(found):
                 self._fail(f"`items` {name} is of type {type(found).__name__}: name an iterable, or what gives one")
             given = self.function(name, "items")()
@@ -95,19 +96,18 @@ class Loader:
             self._fail_raised(f"`items` {name} raised {describe(error)}", error)
         if not _is_iterable(given) or isinstance(given, (str, bytes)):
             self._fail(f"`items` {name} gave a value of type {type(given).__name__}: let it give an iterable")
-        return self.checked(given, f"`items` {name}")
+        return self._read(given, f"`items` {name}", reading)
 
-    def checked(self, given: object, what: str) -> List[object]:
-        """The items of an iterable: the first 100,000, and one at least; `what` names it in messages."""
-        items: List[object] = []
-        try:
-            for item in given:  # type: ignore[attr-defined]
-                items.append(item)
-                if len(items) == MOST_ITEMS:
-                    break
-        except BaseException as error:
-            self._fail_raised(f"{what} raised at item {len(items)}: {describe(error)}", error)
-        if not items:
+    def listed(self, items: List[object]) -> Items:
+        """The items that a step lists itself."""
+        return self._read(items, "`items`", Reading())
+
+    def _read(self, given: object, what: str, reading: Reading) -> Items:
+        def fail(error: BaseException, number: int) -> NoReturn:
+            self._fail_raised(f"{what} raised at item {number}: {describe(error)}", error)
+
+        items = Items(cast(Iterable[object], given), reading, fail)
+        if not items.read:
             self._fail(f"{what} is empty: give one item at least, or leave `items` out")
         return items
 
@@ -203,6 +203,14 @@ def starts_processes(name: str) -> str:
         f"{name.partition(':')[0]} starts processes when it is imported, and under `spawn` and `forkserver` every "
         'worker imports it again: put what starts them under `if __name__ == "__main__":`, or into `setup`'
     )
+
+
+def has_name(function: object) -> bool:
+    """Whether pickle hands this over by its name: functions and classes, no methods of objects or other callables."""
+    if isinstance(function, types.BuiltinFunctionType):
+        # `math.sqrt` belongs to its module, `[].append` to a list.
+        return isinstance(function.__self__, (types.ModuleType, type(None)))
+    return isinstance(function, (types.FunctionType, type))
 
 
 def is_coroutine_function(function: object) -> bool:

@@ -1,16 +1,18 @@
 """What cannot cross to another process, and why; and what crossing costs.
 
-A process pool hands over functions by name, and items and results by pickling. Where that fails, Python says what
-could not be pickled, though not where it was found; here the way to it is said too, and what to do about it.
+A process pool hands over functions by name, and every other callable, items, results and errors by pickling. Where that
+fails, Python says what could not be pickled, though not where it was found; here the way to it is said too, and what to
+do about it.
 """
 
 from __future__ import annotations
 
 import io
 import pickle
+import re
 import time
 import types
-from typing import List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set
 
 from ..protocol import Failure
 from ..steps.user import NO_BLOCKING_FORM, UserStep
@@ -24,6 +26,10 @@ ITEMS_TRIED = 16
 
 #: What to do about parts that cannot be pickled, by what they are parts of.
 FOR_FUNCTIONS = "a process pool hands a function over by name: write it with `def`, at the top level of its module"
+FOR_CALLABLES = (
+    "a process pool pickles what it calls, with all that this holds: name a function written with `def`, and make what "
+    "it needs in `setup`"
+)
 FOR_ITEMS = (
     "a process pool hands each item over by pickling: pass an identifier (a path, a URL, a key) instead, or make it "
     "in `setup`"
@@ -32,13 +38,15 @@ FOR_RESULTS = "a process pool hands each result back by pickling: return plain d
 
 #: So many parts are searched for what cannot be pickled; beyond, the error of the whole has to do.
 _MOST_SEARCHED = 100_000
+#: What takes longer than this to pickle is timed once.
+_LONG_NS = 20_000_000
 
 
-def can_cross(step: Step, start_method: Optional[str] = None) -> Optional[Failure]:
+def can_cross(step: Step, start_method: Optional[str] = None, pickles_given: bool = True) -> Optional[Failure]:
     """Why a step of user code cannot run in other processes (or interpreters); None if it can, as far as can be told.
 
-    Asked in the agent before any worker starts, with the start method, None for interpreters. Results are for workers
-    to ask about: `can_return`.
+    Asked in the agent before any worker starts, with the start method, None for interpreters. Without `pickles_given`
+    a worker inherits its task. Results are for workers to ask about: `can_return`.
     """
     # Only the user's code has anything to hand over; the other steps are named by the job.
     if not isinstance(step, UserStep):
@@ -47,8 +55,11 @@ def can_cross(step: Step, start_method: Optional[str] = None) -> Optional[Failur
         message: Optional[str] = NO_BLOCKING_FORM
     elif start_method not in (None, "fork") and started_processes(step.function_name):
         message = starts_processes(step.function_name)
+    elif not pickles_given:
+        message = None
     else:
-        message = explain(step.function, f"`function` {step.function_name}", FOR_FUNCTIONS) or _explain_items(step)
+        advice = FOR_CALLABLES if step.carries else FOR_FUNCTIONS
+        message = explain(step.function, f"`function` {step.function_name}", advice) or _explain_items(step)
     return None if message is None else Failure("setup", message, step.where)
 
 
@@ -79,24 +90,79 @@ def explain(value: object, what: str, advice: str = FOR_ITEMS) -> Optional[str]:
     return f"{what}{culprit.way}: {_reason(culprit)}; {_advice(culprit, advice)}"
 
 
-def cost(tasks: Sequence[Sequence[object]]) -> Tuple[float, float]:
-    """Bytes and nanoseconds that it costs a task to hand over these values: pickled and made again, best of three.
+def refused(error: BaseException) -> Optional[Dict[str, object]]:
+    """The note about an error that a worker of a pool cannot hand back as it is; None if it can.
 
-    For each task, what is given and what is handed back; None costs nothing. What cannot be pickled raises.
+    One that is not pickled reaches the caller as another error. One that is pickled and cannot be made again ends a
+    ProcessPoolExecutor, which calls itself broken, and leaves a multiprocessing.Pool waiting for ever.
     """
-    values = [value for task in tasks for value in task if value is not None]
-    total_bytes, total_ns = 0, 0
-    for value in values:
-        best_ns: Optional[int] = None
-        for _ in range(3):
-            begin_ns = time.perf_counter_ns()
-            data = _dumps(value)
-            pickle.loads(data)
-            took_ns = time.perf_counter_ns() - begin_ns
-            best_ns = took_ns if best_ns is None else min(best_ns, took_ns)
-        total_bytes, total_ns = total_bytes + len(data), total_ns + (best_ns or 0)
-    count = max(len(tasks), 1)
-    return total_bytes / count, total_ns / count
+    breaks_pool = False
+    try:
+        data = _dumps(error)
+        breaks_pool = True
+        pickle.loads(data)
+    except Exception as reason:
+        told = {"type": type_name(type(error)), "reason": _own_words(reason), "breaks_pool": breaks_pool}
+        return {"error_cannot_cross": told}
+    return None
+
+
+class Pickled(NamedTuple):
+    """What it takes to pickle something and to make it again: bytes, and nanoseconds at both ends."""
+
+    bytes: float
+    ns: float
+
+
+class Price(NamedTuple):
+    """What it takes to hand over what a task is made of, each by itself; None is what cannot be, or need not."""
+
+    callable: Optional[Pickled]
+    item: Optional[Pickled]
+    result: Optional[Pickled]
+
+    def body(self, tasks_per_callable: int = 1) -> Dict[str, object]:
+        """As `serialisation` in frames, where so many tasks share one pickled callable."""
+        callables = max(tasks_per_callable, 1)
+        parts = [(self.callable, callables), (self.item, 1), (self.result, 1)]
+        body: Dict[str, object] = {
+            "bytes_per_task": sum(part.bytes / tasks for part, tasks in parts if part),
+            "ns_per_task": sum(part.ns / tasks for part, tasks in parts if part),
+            "tasks_per_callable": callables,
+        }
+        body.update({name: part._asdict() for name, part in self._asdict().items() if part})
+        return body
+
+
+def price(callables: Sequence[Callable[..., object]], given: Sequence[object], results: Sequence[object]) -> Price:
+    """What it takes to hand over these callables, and of so many tasks what they are given and what they hand back."""
+    return Price(_pickled(callables, 1), _pickled(given, len(given)), _pickled(results, len(results)))
+
+
+def _pickled(values: Sequence[object], count: int) -> Optional[Pickled]:
+    """The sum over these values, by the `count` of those who share it. None itself costs nothing."""
+    worth = [value for value in values if value is not None]
+    if not worth:
+        return None
+    try:
+        each = [_best_of_three(value) for value in worth]
+    except Exception:  # whatever the user's own methods raise: who needs it hears of it elsewhere
+        return None
+    return Pickled(sum(one.bytes for one in each) / count, sum(one.ns for one in each) / count)
+
+
+def _best_of_three(value: object) -> Pickled:
+    """Pickled and made again: three times, or once where that takes long."""
+    best_ns = 0
+    for number in range(3):
+        begin_ns = time.perf_counter_ns()
+        data = _dumps(value)
+        pickle.loads(data)
+        took_ns = time.perf_counter_ns() - begin_ns
+        best_ns = took_ns if number == 0 else min(best_ns, took_ns)
+        if took_ns > _LONG_NS:
+            break
+    return Pickled(len(data), best_ns)
 
 
 class _Culprit(NamedTuple):
@@ -186,10 +252,11 @@ def _reason(culprit: _Culprit) -> str:
         is_class = isinstance(value, type)
         kind = "class" if is_class else "function"
         if name.endswith("<lambda>"):
-            return "a lambda has no name by which another process could find it"
+            return f"a lambda has no name by which another process could find it ({_own_words(error)})"
         if "<locals>" in name:
             owner = name.partition(".<locals>")[0]
-            return f"the {kind} `{value.__name__}` is defined inside `{owner}`, where another process cannot find it"
+            where = f"the {kind} `{value.__name__}` is defined inside `{owner}`, where another process cannot find it"
+            return where if is_class else f"{where} ({_own_words(error)})"
         if module == "__main__":
             return f"the {kind} `{name}` belongs to `__main__`, which is another program in a worker process"
         if "not the same object" in str(error):
@@ -202,6 +269,11 @@ def _reason(culprit: _Culprit) -> str:
         return f"a module (`{value.__name__}`) cannot be pickled"
     text = " ".join(str(error).split())
     return text if isinstance(error, (pickle.PicklingError, TypeError)) and text else describe(error)
+
+
+def _own_words(error: BaseException) -> str:
+    """What Python says, but for addresses, which differ from process to process."""
+    return re.sub(r" at 0x[0-9a-f]+", "", describe(error))
 
 
 def _advice(culprit: _Culprit, otherwise: str) -> str:

@@ -23,6 +23,8 @@ LEAST_PAIRS = 3
 #: A second call is much faster when it takes no more than this part of the first, for every item: a busy machine may
 #: halve the speed of a whole pass.
 MUCH_FASTER = 3
+#: Results that are kept, for whoever asks what it takes to hand them back.
+RESULTS_KEPT = 4
 
 
 class _Call(NamedTuple):
@@ -51,6 +53,7 @@ def observe(
     most = math.inf if most_calls is None else most_calls
     begin_ns = time.monotonic_ns()
     first: List[_Call] = []
+    results: List[object] = []
     for index, item in enumerate(items):
         if first and (len(first) >= most or time.monotonic_ns() - begin_ns >= budget_ns // 2):
             break
@@ -66,6 +69,8 @@ def observe(
         if judge is not None:
             judge(index, item, result)
         first.append(_call(result, took_ns, compares)._replace(mutates=before != after))
+        if len(results) < RESULTS_KEPT:
+            results.append(result)
     calls = len(first)
     second: List[Optional[_Call]] = []
     for item, earlier in zip(items, first):
@@ -82,7 +87,7 @@ def observe(
             if not tolerates_errors or failure.kind != "task":
                 raise
             second.append(None)
-    return Verified([each.digest or 0 for each in first], _notes(first, second), calls)
+    return Verified([each.digest or 0 for each in first], _notes(first, second), calls, results)
 
 
 def _timed(call: Callable[[object], object], item: object) -> Tuple[object, int]:

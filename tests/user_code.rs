@@ -1,0 +1,86 @@
+//! What sessions find out about the user's own code, by the real binary and a real interpreter.
+//!
+//! Nothing is said about durations or winners.
+
+mod common;
+
+use std::process::{Command, Stdio};
+
+use common::pythons;
+use serde_json::Value;
+
+/// The user's code of these tests.
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/python");
+
+/// The record of a session with these engines; `None` where there is no interpreter.
+fn record(step: &str, objective: &str, engines: &str) -> Option<Value> {
+    let python = pythons::newest_of_all()?;
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("load.toml");
+    let text = format!("{objective}\n[[step]]\nkind = \"python\"\npath = \"{FIXTURES}\"\n{step}\n");
+    std::fs::write(&file, text).expect("written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_conbench"));
+    command.arg("run").arg(&file).args(["--budget", "8s", "--format", "json", "--runtimes", "python"]);
+    command.args(["--workers", "2", "--chunk", "1", "--engines", engines]).arg("--python").arg(&python.executable);
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+    let ran = command.stdin(Stdio::null()).output().expect("the binary starts");
+    let mut all: Value = serde_json::from_slice(&ran.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&ran.stderr)));
+    Some(all["records"][0].take())
+}
+
+fn answer(record: &Value) -> &Value {
+    let answer = &record["verdict"]["groups"][0]["answer"];
+    assert!(answer.is_object(), "{}", record["verdict"]);
+    answer
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+#[test]
+fn an_object_that_crosses_with_each_task_is_priced_and_named() {
+    let step = "function = \"heavy:heavy.burn\"\nitems = [1, 2, 3, 4]";
+    let Some(record) = record(step, "", "sequential,ThreadPoolExecutor,ProcessPoolExecutor") else { return };
+    let parts = &record["calibration"]["runtimes"][0]["serialisation"];
+    let bytes = |part: &str| parts[part]["bytes"].as_f64().unwrap_or_default();
+    assert!(bytes("callable") > 1e6 && bytes("item") < 100.0 && bytes("result") < 100.0, "{parts}");
+    // A name would do where no lock keeps threads from helping, and where processes won in spite of it.
+    let has_lock = record["calibration"]["runtimes"][0]["hello"]["gil"] == true;
+    let answer = answer(&record);
+    if has_lock && answer["model"] != "processes" {
+        let reasons = list(&answer["reasons"]);
+        let reason = reasons.iter().find(|reason| reason["reason"] == "callable_crosses");
+        let reason = reason.unwrap_or_else(|| panic!("{reasons:?}"));
+        assert_eq!((reason["function"].as_str(), reason["tasks"].as_u64()), (Some("burn"), Some(1)), "{reason}");
+        assert!(reason["bytes"].as_f64() > Some(1e6) && reason["ns"].as_f64() > Some(0.0), "{reason}");
+    }
+}
+
+#[test]
+fn what_a_session_finds_out_is_told_once_and_costs_no_figures() {
+    let step = "function = \"unpicklable:refuses_odd_items\"\nitems = \"itertools:count\"\nteardown = \"lives:fails\"";
+    let objective = "[objective]\nlimits = { errors = \"90%\" }";
+    let Some(record) = record(step, objective, "sequential,ProcessPoolExecutor") else { return };
+    let warnings = list(&record["warnings"]);
+    let found = |kind: &str| {
+        let notes =
+            warnings.iter().filter(|warning| warning["warning"] == "found").map(|warning| &warning["note"][kind]);
+        notes.filter(|note| !note.is_null()).collect::<Vec<_>>()
+    };
+    let [error] = found("error_cannot_cross")[..] else { panic!("{warnings:?}") };
+    assert_eq!((error["type"].as_str(), error["breaks_pool"].as_bool()), (Some("unpicklable.Refused"), Some(true)));
+    let condition = list(&answer(&record)["conditions"]).iter().find(|it| it["condition"] == "error_cannot_cross");
+    assert_eq!(condition.map(|it| &it["type_name"]), Some(&Value::from("unpicklable.Refused")), "{record}");
+
+    let [repeat] = found("items_repeat")[..] else { panic!("{warnings:?}") };
+    assert!(repeat["items"].as_u64().is_some_and(|items| (1..=10_000).contains(&items)), "{repeat}");
+
+    let failed: Vec<&Value> = warnings.iter().filter(|warning| warning["warning"] == "failed_teardown").collect();
+    let [failed] = failed[..] else { panic!("{warnings:?}") };
+    assert_eq!(failed["failure"]["message"], "`teardown` raised OSError: it was closed already");
+    for candidate in list(&record["candidates"]) {
+        assert!(candidate["failure"].is_null() && !list(&candidate["blocks"]).is_empty(), "{candidate}");
+    }
+}
