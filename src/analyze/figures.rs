@@ -80,6 +80,7 @@ pub(super) fn of(record: &Record, index: usize) -> Figures {
         teardown_ns: middle(lives.iter().filter_map(|life| life.teardown_ns).map(|time| time as f64).collect()),
         cpu_user_ns_per_task: per_task(&|usage| usage.user_ns),
         cpu_system_ns_per_task: per_task(&|usage| usage.system_ns),
+        cpu_children_ns_per_task: per_task(&|usage| usage.children_ns),
         voluntary_switches_per_task: per_task(&|usage| usage.voluntary_switches),
         involuntary_switches_per_task: per_task(&|usage| usage.involuntary_switches),
         server_cpu_ns_per_task: server.filter(|_| tasks > 0).map(|server| server as f64 / tasks as f64),

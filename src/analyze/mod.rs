@@ -216,6 +216,19 @@ pub enum Reason {
         /// Whether a global interpreter lock was in force.
         lock: Option<bool>,
     },
+    /// Programs that a task starts compute for it.
+    StartsPrograms {
+        /// CPU time of these programs, a task.
+        children_ns: f64,
+        /// CPU time of a task, with theirs.
+        cpu_ns: f64,
+        /// Its service time alone.
+        latency_ns: f64,
+        /// Cores that can be had.
+        cores: f64,
+        /// Whether a global interpreter lock was in force, which these programs do not need.
+        lock: Option<bool>,
+    },
     /// A section of each task runs alone.
     SerialSection {
         /// Whether it is a lock; else the consumer of a queue.
@@ -437,6 +450,9 @@ pub struct Row {
     pub cpu_user_ns_per_task: Option<f64>,
     /// CPU time in the kernel per task.
     pub cpu_system_ns_per_task: Option<f64>,
+    /// What of both was used by programs that tasks started, per task.
+    #[serde(default)]
+    pub cpu_children_ns_per_task: Option<f64>,
     /// Voluntary context switches per task.
     pub voluntary_switches_per_task: Option<f64>,
     /// Involuntary context switches per task.

@@ -11,6 +11,10 @@ use crate::workload::{Limits, Step};
 const STALL_NS: u64 = 5_000_000;
 /// Pickling is named from this share of a task's unloaded time on.
 const EXPENSIVE_PICKLING: f64 = 0.2;
+/// Programs that a task starts are named where they use so much of its CPU time,
+const PROGRAMS_OF_CPU: f64 = 0.1;
+/// and of its time.
+const PROGRAMS_OF_TIME: f64 = 0.05;
 
 /// The reasons of an answer, the strongest first.
 pub(super) fn reasons(
@@ -24,6 +28,7 @@ pub(super) fn reasons(
     let named = answer.candidate as usize;
     let runtime = record.candidates.get(named).map_or("", |place| place.candidate.runtime.as_str());
     let mut reasons: Vec<Reason> = Vec::new();
+    reasons.extend(programs(record, rows, task));
     reasons.extend(split(record, rows, limit, task));
     reasons.extend(reached(rows, answer, limit));
     reasons.extend(pickling(rows, task));
@@ -33,7 +38,21 @@ pub(super) fn reasons(
     reasons
 }
 
-/// What a task does with its time.
+/// What programs compute that a task starts.
+fn programs(record: &Record, rows: &[Row], task: &Task) -> Option<Reason> {
+    let (cpu_ns, latency_ns, children_ns) = (task.cpu_ns?, task.unloaded_ns?, task.children_ns);
+    let is_named = children_ns >= PROGRAMS_OF_CPU * cpu_ns && children_ns >= PROGRAMS_OF_TIME * latency_ns;
+    is_named.then_some(Reason::StartsPrograms {
+        children_ns,
+        cpu_ns,
+        latency_ns,
+        cores: task.cores,
+        lock: lock(record, rows),
+    })
+}
+
+/// What a task does with its time. Where programs that it starts compute most of it, they are the reason, and what the
+/// interpreter's lock does says nothing.
 fn split(record: &Record, rows: &[Row], limit: Option<&HostLimit>, task: &Task) -> Option<Reason> {
     if let (Some(limit), Some(serial), Some(latency_ns)) = (limit, task.serial, task.unloaded_ns)
         && limit.set_by == LimitKind::SerialSection
@@ -49,6 +68,9 @@ fn split(record: &Record, rows: &[Row], limit: Option<&HostLimit>, task: &Task) 
     let (cpu_ns, latency_ns) = (task.cpu_ns?, task.unloaded_ns?);
     if cpu_ns < 0.5 * latency_ns {
         return Some(Reason::Waits { share: 1.0 - cpu_ns / latency_ns, cpu_ns, latency_ns });
+    }
+    if task.children_ns > 0.5 * cpu_ns && programs(record, rows, task).is_some() {
+        return None;
     }
     let share = (cpu_ns / latency_ns).min(1.0);
     let lock = lock(record, rows);

@@ -407,6 +407,26 @@ fn two_threads_are_told_beside_a_loop() {
 }
 
 #[test]
+fn programs_that_a_task_starts_are_the_reason() {
+    for (share, is_alone) in [(0.9, true), (0.3, false)] {
+        let mut session = beside_python(1.9, true);
+        for block in session.record.candidates.iter_mut().flat_map(|place| &mut place.blocks) {
+            let usage = &mut block.figures.usage;
+            usage.children_ns = (usage.user_ns as f64 * share) as u64;
+        }
+        let group = analyze(&session.finished()).groups.remove(1);
+        let reasons = group.answer.expect("an answer").reasons;
+        let Reason::StartsPrograms { children_ns, cpu_ns, lock, .. } = &reasons[0] else { panic!("{reasons:?}") };
+        assert!((children_ns / cpu_ns - share).abs() < 0.01 && *lock == Some(true), "{reasons:?}");
+        // What is computed elsewhere says nothing of the lock.
+        let speaks_of_lock = reasons.iter().any(|reason| matches!(reason, Reason::Computes { .. }));
+        assert_eq!(speaks_of_lock, !is_alone);
+        let rows = group.rows.iter().filter_map(|row| row.cpu_children_ns_per_task);
+        assert!(rows.into_iter().all(|children| children > 0.0));
+    }
+}
+
+#[test]
 fn pickling_that_is_expensive_is_a_reason() {
     let mut session = beside_python(0.97, true);
     let pool = session.record.candidates.len() - 1;

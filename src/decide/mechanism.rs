@@ -29,12 +29,26 @@ const LOCK_RUNG: f64 = 0.3;
 const NUGGET: f64 = 0.004;
 
 /// What is known of a task, from blocks of the smallest candidate.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Task {
     /// Service time of a task alone.
     pub latency_ns: f64,
     /// CPU time of a task alone.
     pub cpu_ns: f64,
+    /// What of it is used by programs that the task starts: they hold no lock of the interpreter.
+    pub children_ns: f64,
+}
+
+impl Task {
+    /// CPU time in the process that runs the task.
+    fn own_ns(&self) -> f64 {
+        (self.cpu_ns - self.children_ns).max(0.0)
+    }
+
+    /// Whether other programs do most of its computation.
+    fn computes_elsewhere(&self) -> bool {
+        self.children_ns > 0.5 * self.cpu_ns
+    }
 }
 
 /// What the candidates of a runtime run on.
@@ -107,8 +121,9 @@ fn expected(engine: Engine, sizes: Sizes, task: &Task, setting: &Setting) -> Exp
     let (worker_ns, feeder_ns) = own_ns(engine);
     let (worker_ns, feeder_ns) = (worker_ns / chunk, feeder_ns / chunk);
     let by_latency = (wide / (task.latency_ns + worker_ns + feeder_ns)).ln();
-    let by_cores = (parallel / (task.cpu_ns + worker_ns))
+    let by_cores = (cores / (task.cpu_ns + worker_ns))
         .ln()
+        .min((parallel / (task.own_ns() + worker_ns).max(1.0)).ln())
         .min((1.0 / feeder_ns.max(1.0)).ln())
         .min((1.0 / setting.serial_ns.max(1.0)).ln());
     let (smaller, distance) = (by_latency.min(by_cores), (by_latency - by_cores).abs());
@@ -190,7 +205,8 @@ impl<'a> Path<'a> {
             let flat = if setting.is_throughput { FLAT_RUNG } else { UNKNOWN_RUNG };
             let mut deviation = flat * doublings.sqrt() + STEEP_RUNG * gain;
             let is_second = axis == Axis::Workers && pair[0] == 1;
-            if setting.has_lock && is_second && entry.engine.model() == Model::Threads {
+            let may_hold = setting.has_lock && !task.computes_elsewhere();
+            if may_hold && is_second && entry.engine.model() == Model::Threads {
                 deviation = deviation.max(LOCK_RUNG);
             }
             variance.push(variance.last().copied().unwrap_or(0.0) + deviation.powi(2));
@@ -243,7 +259,7 @@ mod tests {
 
     fn first_of(engine: Engine, latency_ns: f64, cpu_ns: f64) -> String {
         let entry = entry(engine);
-        let task = Task { latency_ns, cpu_ns };
+        let task = Task { latency_ns, cpu_ns, ..Task::default() };
         first(&entry, &allowed(&entry, &[]), &task, &SETTING).expect("there are sizes").to_string()
     }
 
@@ -261,10 +277,23 @@ mod tests {
     #[test]
     fn a_section_that_runs_alone_is_a_limit() {
         // 8 ms outside a lock and 2 ms inside it: five in flight reach what the lock allows.
-        let (entry, task) = (entry(Engine::ThreadPool), Task { latency_ns: 10e6, cpu_ns: 5e4 });
+        let (entry, task) = (entry(Engine::ThreadPool), Task { latency_ns: 10e6, cpu_ns: 5e4, ..Task::default() });
         let setting = Setting { serial_ns: 2e6, ..SETTING };
         let found = first(&entry, &allowed(&entry, &[]), &task, &setting).expect("there are sizes");
         assert_eq!(found.to_string(), "w8");
+    }
+
+    #[test]
+    fn a_program_that_computes_for_a_task_holds_no_lock() {
+        let setting = Setting { has_lock: true, ..SETTING };
+        let score = |children_ns, workers| {
+            let task = Task { latency_ns: 24e6, cpu_ns: 22e6, children_ns };
+            let sizes = Sizes { workers: Some(workers), ..Sizes::default() };
+            expected(Engine::ThreadPoolExecutor, sizes, &task, &setting).score
+        };
+        // Of what the task computes itself half a core is expected of the second thread, of a program a whole one.
+        assert!((score(0.0, 2) - score(0.0, 1) - 1.5_f64.ln()).abs() < 0.1);
+        assert!((score(20e6, 2) - score(20e6, 1) - 2.0_f64.ln()).abs() < 0.1);
     }
 
     #[test]
@@ -278,7 +307,7 @@ mod tests {
     fn rungs_that_gain_nothing_are_tight_and_the_prior_is_a_covariance() {
         let entry = entry(Engine::ThreadPool);
         let sizes = grid::all(&entry);
-        let task = Task { latency_ns: 2e6, cpu_ns: 2e6 };
+        let task = Task { latency_ns: 2e6, cpu_ns: 2e6, ..Task::default() };
         let anchor = Sizes { workers: Some(2), ..Sizes::default() };
         let (mean, covariance) = prior(&entry, &sizes, anchor, 1.0, &task, &SETTING);
         assert!(covariance.cholesky().is_some());

@@ -132,7 +132,7 @@ pub struct Turn {
 }
 
 /// What a block said.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Observation {
     /// The candidate's life, from 0.
     pub life: u32,
@@ -142,6 +142,8 @@ pub struct Observation {
     pub latency_ns: f64,
     /// CPU time per task.
     pub cpu_ns: f64,
+    /// What of it is used by programs that the task starts.
+    pub children_ns: f64,
 }
 
 /// What a turn came to.
@@ -338,7 +340,8 @@ impl Decide {
         self.scores.push(Score { arm, life, round: self.rounds, score: seen.score });
         self.arms[arm].blocks += 1;
         if seen.latency_ns.is_finite() && seen.cpu_ns.is_finite() && seen.latency_ns > 0.0 {
-            let task = Task { latency_ns: seen.latency_ns, cpu_ns: seen.cpu_ns.max(1.0) };
+            let children_ns = if seen.children_ns.is_finite() { seen.children_ns.clamp(0.0, seen.cpu_ns) } else { 0.0 };
+            let task = Task { latency_ns: seen.latency_ns, cpu_ns: seen.cpu_ns.max(1.0), children_ns };
             self.tasks.entry(arm).or_default().push(task);
         }
     }
@@ -509,7 +512,11 @@ impl Decide {
             let figures: Vec<f64> = self.tasks[smallest].iter().map(figure).collect();
             crate::stats::median(&figures)
         };
-        Some(Task { latency_ns: of(|task| task.latency_ns)?, cpu_ns: of(|task| task.cpu_ns)? })
+        Some(Task {
+            latency_ns: of(|task| task.latency_ns)?,
+            cpu_ns: of(|task| task.cpu_ns)?,
+            children_ns: of(|task| task.children_ns)?,
+        })
     }
 
     /// The arms of an entry that are considered: its first size, its library's default, what was measured, and the

@@ -35,6 +35,7 @@ pub fn observation(goal: Goal, block: &BlockRecord, memory_bytes: Option<u64>) -
         score: score(goal, figures, memory_bytes)?,
         latency_ns: figures.busy_ns as f64 / figures.tasks_in_window,
         cpu_ns: figures.usage.cpu_ns() as f64 / figures.tasks as f64,
+        children_ns: figures.usage.children_ns as f64 / figures.tasks as f64,
     })
 }
 

@@ -58,6 +58,13 @@ fn reason(reason: &Reason) -> String {
             let threads = two_threads.map(|ratio| format!("{}; ", threads(ratio, *lock))).unwrap_or_default();
             format!("a task computes {} of its time; {threads}this host gives {} cores", percent(*share), count(*cores))
         }
+        Reason::StartsPrograms { children_ns, cpu_ns: _, latency_ns, cores, lock } => format!(
+            "{} of a task's {} are computed by a program that it starts{}; this host gives {} cores",
+            duration(*children_ns),
+            duration(*latency_ns),
+            if *lock == Some(true) { ", which no GIL holds back" } else { "" },
+            count(*cores)
+        ),
         Reason::SerialSection { is_lock, section_ns, latency_ns, most_per_s } => {
             let section = if *is_lock { "the lock is held" } else { "the queue's one consumer takes" };
             format!(

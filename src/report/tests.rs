@@ -62,6 +62,7 @@ fn every_reason_and_condition_has_its_words() {
         computes(Some(1.4), Some(true)),
         computes(Some(1.95), Some(true)),
         computes(Some(1.9), Some(false)),
+        Reason::StartsPrograms { children_ns: 2e7, cpu_ns: 2.2e7, latency_ns: 2.4e7, cores: 1.95, lock: Some(true) },
         Reason::SerialSection { is_lock: true, section_ns: 2e6, latency_ns: 1e7, most_per_s: 500.0 },
         Reason::Reaches { share: 0.97, limit: LimitKind::Cores, concurrency: 2 },
         Reason::Pickling { ns: 9e5, bytes: 2e6 },

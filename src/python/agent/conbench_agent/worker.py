@@ -11,19 +11,23 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
 
 from . import steps
-from .meter import Usage, usage
+from .meter import Reaped, Usage, usage
 from .protocol import Failure, Job
 from .task import Result, Task
 
 if TYPE_CHECKING:
     from .steps.shared import Handles
 
-#: What comes back of a task or segment: begin, end, checksum (without that of the output), and what it hands back.
-Ran = Tuple[int, int, int, object]
+#: What comes back of a task or segment: begin, end, checksum (without that of the output), what it hands back, and the
+#: CPU time of programs that tasks started in this worker and that ended since it last told.
+Ran = Tuple[int, int, int, object, int]
 #: The same of a whole task, with the worker's slot before it.
-RanInSlot = Tuple[int, int, int, int, object]
+RanInSlot = Tuple[int, int, int, int, object, int]
 #: The same, with the task's index before that.
 RanItem = Tuple[int, RanInSlot]
+
+#: No program is started, run and ended in less: what reading the children's CPU time costs, shorter tasks are spared.
+_LEAST_PROGRAM_NS = 500_000
 
 
 class Hiring(NamedTuple):
@@ -50,8 +54,11 @@ class Told(NamedTuple):
 class _Worker:
     """The task of this process or interpreter."""
 
-    def __init__(self, task: Union[Task, Failure], slot: int = 0, meeting: Any = None) -> None:
+    def __init__(
+        self, task: Union[Task, Failure], slot: int = 0, meeting: Any = None, reaped: Optional[Reaped] = None
+    ) -> None:
         self.slot = slot
+        self._reaped = reaped
         self._made = task
         self._meeting = meeting
         self._is_new = True
@@ -67,7 +74,8 @@ class _Worker:
         task = cast(Task, self._made)
         begin_ns = monotonic_ns()
         checksum, result = task.blocking(index, given)
-        return begin_ns, monotonic_ns(), checksum, result
+        end_ns = monotonic_ns()
+        return begin_ns, end_ns, checksum, result, self._children_ns(begin_ns, end_ns)
 
     def run_segment(self, number: int, index: int, given: object, with_payload: bool) -> Ran:
         """Runs the steps of one segment. Of a first one, what they hand back is looked at closely."""
@@ -79,11 +87,17 @@ class _Worker:
         task = cast(Task, self._made)
         begin_ns = monotonic_ns()
         checksum, results = task.segment_blocking(number, index, given)
+        end_ns = monotonic_ns()
         output = None
         if with_payload:
             checksum += task.take_payload(index, given)
             output = task.hand_back(index)
-        return begin_ns, monotonic_ns(), checksum, (output, results)
+        return begin_ns, monotonic_ns(), checksum, (output, results), self._children_ns(begin_ns, end_ns)
+
+    def _children_ns(self, begin_ns: int, end_ns: int) -> int:
+        if self._reaped is None or end_ns - begin_ns < _LEAST_PROGRAM_NS:
+            return 0
+        return self._reaped.since_last()
 
     def get_ready(self) -> None:
         """Makes ahead all that tasks need, and waits for the other workers, so that each gets ready once."""
@@ -98,6 +112,9 @@ class _Worker:
             raise self._made
         self._made.prepare(index)
         self._is_new = False
+        if self._reaped is not None:
+            # What it took to get ready is no task's.
+            self._reaped.since_last()
         return self._made
 
 
@@ -111,7 +128,9 @@ def start(hiring: Hiring) -> None:
     try:
         slot = hiring.slots.claim()
         task = steps.build(hiring.job, steps.Place.worker(slot, hiring.shared))
-        _worker = _Worker(task, slot, hiring.meeting)
+        # Interpreters beside the agent's are no processes: what they reap, the agent itself sees.
+        reaped = None if hiring.shared is None else Reaped()
+        _worker = _Worker(task, slot, hiring.meeting, reaped)
     except BaseException as error:
         _worker = _Worker(Failure.of(error))
 
@@ -119,8 +138,7 @@ def start(hiring: Hiring) -> None:
 def run(index: int, given: object) -> RanInSlot:
     """Runs a task."""
     worker = _worker
-    begin_ns, end_ns, checksum, result = worker.run(index, given)
-    return worker.slot, begin_ns, end_ns, checksum, result
+    return (worker.slot, *worker.run(index, given))
 
 
 def run_item(item: Tuple[int, object]) -> RanItem:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import List, Optional, Tuple, cast
 
-from .. import worker
+from .. import meter, worker
 from ..meter import Usage
 from ..protocol import Job
 from ..task import MODULUS, Done, Result, Task
@@ -24,6 +24,7 @@ class WithProcesses(AsyncioTasks):
     def __init__(self, job: Job, task: Task) -> None:
         """Makes the pool, and then the loop: a process that is forked inherits none."""
         self._pool = ProcessPool(job, task)
+        self._children_ns = 0
         try:
             # Any call starts the workers: under `fork` all of them, else the first.
             self._pool.executor.submit(int).result()
@@ -41,8 +42,8 @@ class WithProcesses(AsyncioTasks):
         return self._pool.pids()
 
     def workers_usage(self) -> Usage:
-        """What these processes used so far."""
-        return self._pool.usage()
+        """What these processes used so far, and the programs that tasks started in them."""
+        return self._pool.usage().plus(meter.of_children(self._children_ns))
 
     def close(self) -> None:
         """Ends the loop and the workers."""
@@ -78,9 +79,10 @@ class WithProcesses(AsyncioTasks):
     async def _in_worker(self, number: int, index: int, given: object, carries_payload: bool) -> Tuple[int, Result]:
         handed = self._task.given_to_segment(number, given, carries_payload)
         try:
-            _, _, checksum, handed_back = await self._loop.run_in_executor(
+            _, _, checksum, handed_back, children_ns = await self._loop.run_in_executor(
                 self._pool.executor, worker.run_segment, number, index, handed, carries_payload
             )
         except Exception as error:
             raise self._pool.failure([index], error) from error
+        self._children_ns += children_ns
         return checksum, cast(Result, handed_back)

@@ -21,6 +21,8 @@ class Engine:
     shards = 1
     #: Whether what tasks are given and hand back crosses to another process or interpreter, by pickling.
     crosses = False
+    #: Whether the children that this process reaps are workers, and not programs that tasks start in it.
+    reaps_workers = False
 
     def warm(self) -> None:
         """Starts the workers that the first task left unstarted; called once, after it."""
@@ -37,7 +39,7 @@ class Engine:
         return []
 
     def workers_usage(self) -> Usage:
-        """What live worker processes used so far."""
+        """What live worker processes used so far, and programs that tasks started in workers."""
         return Usage()
 
     def left_behind(self) -> List[Dict[str, object]]:

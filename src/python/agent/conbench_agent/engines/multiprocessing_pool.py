@@ -9,8 +9,8 @@ from queue import SimpleQueue
 from time import monotonic_ns
 from typing import Callable, Dict, Iterator, List, Tuple
 
-from .. import worker
-from ..meter import Usage
+from .. import meter, worker
+from ..meter import Tally, Usage
 from ..protocol import Failure, Job
 from ..sampler import Sampler
 from ..task import Task
@@ -39,6 +39,7 @@ class MultiprocessingPool(Engine):
         self.slots = job.candidate.sizes.workers or 1
         self._chunk = job.candidate.sizes.chunk or 1
         self._task = task
+        self._children = Tally()
         self._crew = Crew(job, task, self.slots)
         try:
             self._pool = self._crew.context.Pool(self.slots, initializer=worker.start, initargs=(self._crew.hiring,))
@@ -84,7 +85,7 @@ class MultiprocessingPool(Engine):
 
     def workers_usage(self) -> Usage:
         """What these processes used so far."""
-        return self._crew.usage()
+        return self._crew.usage().plus(meter.of_children(self._children.ns))
 
     def close(self) -> None:
         """Ends the workers."""
@@ -112,7 +113,7 @@ class MultiprocessingPool(Engine):
                     submitted[index] = monotonic_ns()
                     yield index, given(index)
 
-        record = recorder([sampler.lane(slot, 0) for slot in range(self.slots)], self._task)
+        record = self._recorder(sampler)
         try:
             for number, (index, ran) in enumerate(self._pool.imap_unordered(worker.run_item, items(), chunk), 1):
                 record(index, submitted.pop(index), ran)
@@ -130,9 +131,13 @@ class MultiprocessingPool(Engine):
             results = self._pool.map(worker.run_item, items, self._chunk)
         except Exception as error:
             raise crossing_failure(self._task, indices, error) from error
-        record = recorder([sampler.lane(slot, 0) for slot in range(self.slots)], self._task)
+        record = self._recorder(sampler)
         for index, ran in results:
             record(index, submitted_ns, ran)
+
+    def _recorder(self, sampler: Sampler) -> Callable[[int, int, worker.RanInSlot], None]:
+        lanes = [sampler.lane(slot, 0) for slot in range(self.slots)]
+        return recorder(lanes, self._task, self._children)
 
     def _watched(self, work: Callable[[], object]) -> None:
         """Does something with the pool in a thread of its own; Failure if a worker dies meanwhile."""

@@ -7,7 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import Iterable, List
 
-from .. import worker
+from .. import meter, worker
 from ..meter import Usage
 from ..protocol import Failure, Job
 from ..task import Task
@@ -113,8 +113,8 @@ class ProcessExecutor(ExecutorEngine):
         return self._pool.pids()
 
     def workers_usage(self) -> Usage:
-        """What these processes used so far."""
-        return self._pool.usage()
+        """What these processes used so far, and the programs that tasks started in them."""
+        return self._pool.usage().plus(meter.of_children(self._children.ns))
 
     def close(self) -> None:
         """Ends the workers."""
