@@ -47,6 +47,8 @@ fn rounds(arms: u32, seed: u64) -> Vec<f64> {
         is_async: true,
         is_throughput: true,
         serial_ns: 0.0,
+        tasks: None,
+        is_batch: false,
     };
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut decide = Decide::new(&entries, rules);

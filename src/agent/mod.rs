@@ -160,6 +160,9 @@ impl Running {
         if runs_here {
             self.task.prepare(Some(0));
         }
+        // Worker processes answer when they have made their task.
+        self.engine.workers_usage()?;
+        let ready_ns = now_ns() - received_ns;
         let first = self.sample(Arrival::Batch { tasks: 1 }, Go::first())?;
         let startup_ns = now_ns() - received_ns;
         if runs_here {
@@ -170,7 +173,7 @@ impl Running {
         let pids = std::iter::once(std::process::id()).chain(self.engine.pids()).collect();
         // What is known of a first task that failed is when it was over.
         let first_task_ns = if first.errors == 0 { Sampler::mean_service_ns(&first) } else { first.elapsed_ns };
-        Ok(Ready { startup_ns, first_task_ns, pids, gil: None })
+        Ok(Ready { ready_ns, startup_ns, first_task_ns, pids, gil: None })
     }
 
     fn block(&mut self, go: Go) -> Result<Block, Failed> {

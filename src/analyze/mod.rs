@@ -13,6 +13,7 @@ mod pareto;
 mod reasons;
 mod runtimes;
 mod scaling;
+mod start_up;
 #[cfg(test)]
 mod tests;
 mod usl;
@@ -249,6 +250,26 @@ pub enum Reason {
         /// Tasks that the answer has in flight.
         concurrency: u32,
     },
+    /// A few tasks of a batch hold most of the time of all.
+    Skewed {
+        /// Tasks of the batch.
+        tasks: u64,
+        /// How many of them are long.
+        long: u64,
+        /// Their share of the time of all.
+        share: f64,
+    },
+    /// What all of the user's tasks take, from the start of what runs them on.
+    AllTasks {
+        /// How many there are.
+        tasks: u32,
+        /// The answer's time.
+        named: TimeOfAll,
+        /// The model of the best that would run them faster once it is ready, or else slower.
+        other: Option<Model>,
+        /// Its time.
+        other_time: Option<TimeOfAll>,
+    },
     /// What crosses to other processes takes a large part of a task.
     Pickling {
         /// Time a task, both ways, at both ends.
@@ -289,6 +310,15 @@ pub enum Reason {
         /// Whether sizes are tasks in flight; else workers.
         in_flight: bool,
     },
+}
+
+/// The time of all of the user's tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TimeOfAll {
+    /// Until everything is imported, started and set up.
+    pub ready_ns: f64,
+    /// From then on.
+    pub tasks_ns: f64,
 }
 
 /// What an answer depends on, or what is not known of it.
@@ -332,6 +362,19 @@ pub enum Condition {
     AtCap {
         /// The size.
         size: u32,
+    },
+    /// The answer takes longer to start than the simplest choice, and with fewer tasks that one is done sooner.
+    PaysFrom {
+        /// From so many tasks on it pays.
+        tasks: u64,
+        /// The lower end of what the measured starts and rates allow.
+        low: u64,
+        /// The upper end; `None` where none can be told.
+        high: Option<u64>,
+        /// The simplest choice: an index into the record's candidates.
+        simplest: u32,
+        /// How the answer's worker processes begin, where there is a choice.
+        start_method: Option<StartMethod>,
     },
     /// Limits of the objective could not be checked.
     UncheckedLimit {
@@ -442,7 +485,10 @@ pub struct Row {
     pub queueing: Percentiles,
     /// From the agent's start to `hello`, the median of its lives.
     pub boot_ns: Option<u64>,
-    /// From `job` to the first task done, the median of its lives.
+    /// From `job` until all its workers are ready, the median of its cold lives.
+    #[serde(default)]
+    pub ready_ns: Option<u64>,
+    /// From `job` to the first task done, the median of its cold lives.
     pub startup_ns: Option<u64>,
     /// How long it took to take the pool down, the median of its lives.
     pub teardown_ns: Option<u64>,
@@ -473,6 +519,9 @@ pub struct Row {
     pub serialisation_bytes_per_task: Option<f64>,
     /// Time that pickling takes a task, both ways, at both ends.
     pub serialisation_ns_per_task: Option<f64>,
+    /// Whether its chunk is the one that its library's `map` takes by itself over this batch.
+    #[serde(default)]
+    pub is_own_chunk: bool,
     /// Tasks that failed, over all its blocks; a limit may allow some.
     #[serde(default)]
     pub errors: u64,

@@ -1,16 +1,23 @@
 //! Why an answer is what it is, and what it depends on: as data, from what was measured.
 
+use super::figures::{pooled, timed};
 use super::limit::Task;
-use super::{Answer, Condition, HostLimit, LimitKind, Reason, Row, Status, answer, flip};
+use super::{Answer, Condition, HostLimit, LimitKind, Reason, Row, Status, answer, flip, start_up};
 use crate::candidate::Model;
 use crate::decide::Finding;
 use crate::record::{CandidateRecord, Ending, RaceRecord, Record};
-use crate::workload::{Limits, Step};
+use crate::workload::{Limits, Load, Step};
 
 /// An event loop that was late by this stalls.
 const STALL_NS: u64 = 5_000_000;
 /// Pickling is named from this share of a task's unloaded time on.
 const EXPENSIVE_PICKLING: f64 = 0.2;
+/// A task is long that takes so many times the median.
+const LONG: f64 = 4.0;
+/// A batch is skewed where so few of its tasks are long
+const FEW: f64 = 0.2;
+/// and they hold this share of its time.
+const SKEWED: f64 = 0.4;
 /// Programs that a task starts are named where they use so much of its CPU time,
 const PROGRAMS_OF_CPU: f64 = 0.1;
 /// and of its time.
@@ -30,6 +37,8 @@ pub(super) fn reasons(
     let mut reasons: Vec<Reason> = Vec::new();
     reasons.extend(programs(record, rows, task));
     reasons.extend(split(record, rows, limit, task));
+    reasons.extend(start_up::of_all_tasks(record, rows, answer));
+    reasons.extend(skew(record, rows));
     reasons.extend(reached(rows, answer, limit));
     reasons.extend(pickling(rows, task));
     reasons.extend(stall(record, rows));
@@ -96,6 +105,31 @@ fn two_threads(rows: &[Row]) -> Option<f64> {
     Some(of(2)? / of(1).or(sequential)?).filter(|ratio| ratio.is_finite())
 }
 
+/// The few tasks of a batch that hold most of its time, by the service times of whoever ran them with least in flight.
+fn skew(record: &Record, rows: &[Row]) -> Option<Reason> {
+    let Load::Batch { tasks, .. } = record.workload.load else { return None };
+    let ran = rows.iter().filter(|row| row.blocks > 0);
+    let row = ran.min_by_key(|row| (row.candidate.sizes.concurrency(), row.candidate.simplicity()))?;
+    let place = &record.candidates[row.index as usize];
+    let (service, _) = pooled(timed(place).map(|block| &block.figures.service));
+    let service = service?;
+    let least_ns = LONG * service.value_at_quantile(0.5) as f64;
+    let (mut all_ns, mut long_ns, mut long) = (0.0, 0.0, 0_u64);
+    for step in service.iter_recorded() {
+        let (each_ns, count) = (step.value_iterated_to() as f64, step.count_at_value());
+        all_ns += each_ns * count as f64;
+        if each_ns > least_ns {
+            long_ns += each_ns * count as f64;
+            long += count;
+        }
+    }
+    let share_of_tasks = long as f64 / service.len() as f64;
+    let share = long_ns / all_ns;
+    let is_skewed = share >= SKEWED && share_of_tasks <= FEW;
+    let long = (share_of_tasks * f64::from(tasks)).round() as u64;
+    (is_skewed && long > 0).then_some(Reason::Skewed { tasks: u64::from(tasks), long, share })
+}
+
 /// What the answer reaches of the host's limit.
 fn reached(rows: &[Row], answer: &Answer, limit: Option<&HostLimit>) -> Option<Reason> {
     let row = rows.iter().find(|row| row.index == answer.candidate)?;
@@ -154,6 +188,7 @@ pub(super) fn conditions(
     if let (Some(simpler), true) = (found.may_be_simpler, answer::is_cut(race)) {
         conditions.push(Condition::MayBeSimpler { candidate: simpler as u32 });
     }
+    conditions.extend(start_up::pays_from(record, rows, answer, race));
     if let Some(size) = cap(race, &record.candidates[answer.candidate as usize]) {
         conditions.push(Condition::AtCap { size });
     }

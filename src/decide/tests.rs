@@ -43,6 +43,8 @@ fn rules(seed: u64) -> Rules {
         is_async: true,
         is_throughput: true,
         serial_ns: 0.0,
+        tasks: None,
+        is_batch: false,
     }
 }
 

@@ -353,7 +353,10 @@ impl Reference {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ready {
-    /// From `job` received to the first task done, with pool, imports and set-up.
+    /// From `job` received until all workers are ready for tasks: their pool started, everything imported, all of them
+    /// set up, at once as in a user's program.
+    pub ready_ns: u64,
+    /// From `job` received to the first task done.
     pub startup_ns: u64,
     /// The service time of that first task.
     pub first_task_ns: u64,

@@ -154,6 +154,7 @@ fn rows() -> Vec<Row> {
         },
         queueing: Percentiles { samples: 1840, p50_ns: Some(310_000), p99_ns: Some(1_900_000), ..Default::default() },
         boot_ns: Some(1_900_000),
+        ready_ns: Some(2_100_000),
         startup_ns: Some(23_100_000),
         teardown_ns: Some(640_000),
         cpu_user_ns_per_task: Some(21_000.0),
@@ -169,6 +170,7 @@ fn rows() -> Vec<Row> {
         longest_stall_ns: None,
         serialisation_bytes_per_task: None,
         serialisation_ns_per_task: None,
+        is_own_chunk: false,
         errors: 0,
         checked: Some(true),
     };
@@ -360,6 +362,7 @@ fn candidate_record(row: &Row) -> CandidateRecord {
         candidate: row.candidate.clone(),
         incarnations: vec![Incarnation {
             boot_ns: 1_900_000,
+            ready_ns: 2_100_000,
             startup_ns: 23_100_000,
             first_task_ns: 21_000_000,
             teardown_ns: Some(640_000),
@@ -414,6 +417,7 @@ pub(super) fn workload() -> Workload {
         use_case: "Web scraping, requests".to_owned(),
         description: "Fetch a page from a server that takes its time.".to_owned(),
         load: Load::Closed { max_in_flight: 64 },
+        tasks: None,
         steps: vec![Step::Http {
             url: None,
             delay: Distribution::Lognormal { p50_ns: 20_000_000, p99_ns: 80_000_000 },

@@ -10,7 +10,7 @@ use super::link::Fault;
 use super::saving::Saver;
 use super::watch::{Spent, Watch, again};
 use super::{Event, Observer};
-use crate::candidate::{Candidate, Engine, Model, StartMethod};
+use crate::candidate::{Candidate, Engine, Model, Sizes, StartMethod};
 use crate::decide::{self, Decide, Finding, Meeting, Next, Outcome, RoundPlan, Turn};
 use crate::protocol::{BlockKind, Failed, FailureKind, Reference, VARIANTS};
 use crate::record::{
@@ -18,7 +18,7 @@ use crate::record::{
     observation,
 };
 use crate::stats::{merged, percentile};
-use crate::workload::Goal;
+use crate::workload::{Goal, Load};
 
 const MS: u64 = 1_000_000;
 /// The window of the block by which a new incarnation is warmed up.
@@ -589,20 +589,24 @@ impl<'a> Course<'a> {
         if objective.goal == Goal::P99 && p99_ns.is_none() {
             return Outcome::Unknown;
         }
-        observation(objective.goal, block, memory_bytes).map_or(Outcome::Unknown, Outcome::Observed)
+        let tasks = self.record.workload.all_tasks();
+        observation(objective.goal, place, block, memory_bytes, tasks).map_or(Outcome::Unknown, Outcome::Observed)
     }
 
     fn watches_memory(&self) -> bool {
         self.record.workload.objective.looks_at_memory()
     }
 
-    /// How a life of this candidate is to begin: cold if it will be weighed, or if no life of its engine was cold yet.
+    /// How a life of this candidate is to begin: cold if it will be weighed, if its start-up is compared, or if no life of
+    /// its engine was cold yet.
     fn beginning(&self, slot: usize) -> Beginning {
         let candidate = &self.record.candidates[slot].candidate;
-        let is_kin = |other: &Candidate| (&other.runtime, other.engine) == (&candidate.runtime, candidate.engine);
+        let engine = |one: &Candidate| Candidate { sizes: Sizes::default(), ..one.clone() };
+        let is_kin = |other: &Candidate| engine(other) == engine(candidate);
         let kin = self.record.candidates.iter().filter(|place| is_kin(&place.candidate));
         let is_known = kin.flat_map(|place| &place.incarnations).any(|life| !life.warm);
-        if is_known && !self.watches_memory() { Beginning::Warm } else { Beginning::Cold }
+        let is_warm = is_known && !self.watches_memory() && !super::counts_start_up(&self.record.workload);
+        if is_warm { Beginning::Warm } else { Beginning::Cold }
     }
 
     /// A new incarnation: started and warmed up. Every block's checksum is compared, this one's too.
@@ -616,6 +620,7 @@ impl<'a> Course<'a> {
         self.slots[slot].alive = true;
         self.record.candidates[slot].incarnations.push(Incarnation {
             boot_ns: born.boot_ns,
+            ready_ns: born.ready.ready_ns,
             startup_ns: born.ready.startup_ns,
             first_task_ns: born.ready.first_task_ns,
             teardown_ns: None,
@@ -777,7 +782,10 @@ impl<'a> Course<'a> {
         let expected = self.pace.calls(window_ns, learned.throughput_per_s, candidate.sizes.concurrency());
         // What is expected is foresight; whoever sets `max_calls` may pay for each.
         let most_tasks = self.record.workload.max_calls.map(|_| self.calls_left());
-        (Ask { kind, window_ns, first_index: self.first_index, most_tasks, patience_ns }, expected)
+        // A batch is all of the user's items, in their order.
+        let is_batch = matches!(self.record.workload.load, Load::Batch { .. });
+        let first_index = if is_batch { 0 } else { self.first_index };
+        (Ask { kind, window_ns, first_index, most_tasks, patience_ns }, expected)
     }
 
     /// Runs what is asked, counts its tasks (about `expected`) and compares their checksum.

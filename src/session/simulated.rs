@@ -150,7 +150,7 @@ impl Hands for Computed<'_> {
         Ok(Born {
             boot_ns: 0,
             beginning: Beginning::Cold,
-            ready: Ready { startup_ns: ready_ns, first_task_ns, pids: Vec::new(), gil },
+            ready: Ready { ready_ns, startup_ns: ready_ns, first_task_ns, pids: Vec::new(), gil },
         })
     }
 

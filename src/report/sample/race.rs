@@ -38,6 +38,8 @@ pub(super) fn race() -> RaceRecord {
             is_async: true,
             is_throughput: true,
             serial_ns: 0.0,
+            tasks: None,
+            is_batch: false,
         },
         entries: plan().entries.into_iter().filter(|entry| entry.runtime == RUST).collect(),
         first_candidate: 0,

@@ -34,10 +34,12 @@ class Running:
     def first_tasks(self, received_ns: int) -> Dict[str, object]:
         """The body of `ready`.
 
-        Runs one task, for the figure of the start-up; then one for each slot, so that every worker has run and every
-        connection is open.
+        Gets every worker ready, as a program's pool does before it takes tasks; runs one task, for the figure of the
+        start-up; then one for each slot, so that every worker has run and every connection is open.
         """
         self._prepare(0)
+        self._engine.get_ready()
+        ready_ns = monotonic_ns() - received_ns
         first = self._sample(Batch(1), _FIRST)
         startup_ns = monotonic_ns() - received_ns
         # What is known of a first task that failed is when it was over.
@@ -48,6 +50,7 @@ class Running:
         self._task.settle()
         self._threads = leftovers.threads()
         return {
+            "ready_ns": ready_ns,
             "startup_ns": startup_ns,
             "first_task_ns": first_task_ns,
             "pids": [os.getpid(), *self._engine.pids()],

@@ -61,12 +61,14 @@ class _Worker:
         self._reaped = reaped
         self._made = task
         self._meeting = meeting
-        self._is_new = True
+        #: Whether it has run nothing yet: what a first task hands back is looked at closely.
+        self.is_new = True
 
     def run(self, index: int, given: object) -> Ran:
         """Runs a whole task. Of a first one, what it hands back is looked at closely."""
-        if self._is_new:
+        if self.is_new:
             task = self.prepare(index)
+            self.is_new = False
             ran = self.run(index, given)
             if task.exchanging and not isinstance(ran[3], Failure):
                 _check_results(index, cast(Result, ran[3])[1])
@@ -79,8 +81,9 @@ class _Worker:
 
     def run_segment(self, number: int, index: int, given: object, with_payload: bool) -> Ran:
         """Runs the steps of one segment. Of a first one, what they hand back is looked at closely."""
-        if self._is_new:
+        if self.is_new:
             self.prepare(index)
+            self.is_new = False
             ran = self.run_segment(number, index, given, with_payload)
             _check_results(index, cast(Result, ran[3])[1])
             return ran
@@ -99,9 +102,11 @@ class _Worker:
             return 0
         return self._reaped.since_last()
 
-    def get_ready(self) -> None:
-        """Makes ahead all that tasks need, and waits for the other workers, so that each gets ready once."""
-        self.prepare(None)
+    def get_ready(self, index: Optional[int]) -> None:
+        """Makes ahead what task `index` needs, or all tasks, and waits for the others, so that each gets ready once."""
+        self.prepare(index)
+        if index is None:
+            self.is_new = False
         self._meeting.wait()
 
     def prepare(self, index: Optional[int]) -> Task:
@@ -111,7 +116,6 @@ class _Worker:
         if isinstance(self._made, Failure):
             raise self._made
         self._made.prepare(index)
-        self._is_new = False
         if self._reaped is not None:
             # What it took to get ready is no task's.
             self._reaped.since_last()
@@ -157,9 +161,9 @@ def run_segment(number: int, index: int, given: object, with_payload: bool) -> R
     return _worker.run_segment(number, index, given, with_payload)
 
 
-def get_ready() -> None:
-    """Makes ahead all that tasks need; called once in each worker of a pool, which wait for each other."""
-    _worker.get_ready()
+def get_ready(index: Optional[int]) -> None:
+    """Makes ahead what task `index` needs, or all tasks; called in each worker of a pool, which wait for each other."""
+    _worker.get_ready(index)
 
 
 def run_only(
@@ -173,6 +177,7 @@ def run_only(
         only = _Worker(work)
         if not is_first:
             only.prepare(index)
+            only.is_new = False
         ran = only.run(index, given)
     except BaseException as error:
         ran = Failure.of(error)

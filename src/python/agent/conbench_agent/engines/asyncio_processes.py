@@ -33,9 +33,13 @@ class WithProcesses(AsyncioTasks):
         super().__init__(task, job.candidate.sizes.concurrency)
         self._perform = task.tolerant(self._in_segments)
 
+    def get_ready(self) -> None:
+        """Starts the workers, and sets them up."""
+        self._pool.get_ready(0)
+
     def warm(self) -> None:
-        """Starts the rest of the workers."""
-        self._pool.warm()
+        """Lets each worker make ahead what its tasks need."""
+        self._pool.get_ready(None)
 
     def pids(self) -> List[int]:
         """The workers and the processes that help them."""

@@ -24,8 +24,14 @@ class Engine:
     #: Whether the children that this process reaps are workers, and not programs that tasks start in it.
     reaps_workers = False
 
+    def get_ready(self) -> None:
+        """Starts the workers that are processes or interpreters, and has all of them at once set up; called once.
+
+        It is what a pool with an initializer does in a user's program before it takes tasks.
+        """
+
     def warm(self) -> None:
-        """Starts the workers that the first task left unstarted; called once, after it."""
+        """Starts what workers are unstarted yet, and lets each make ahead what tasks need; called after a first task."""
 
     def run(self, sampler: Sampler) -> None:
         """Runs one block: takes `sampler.next()` until that is None, and returns when each task begun has ended.

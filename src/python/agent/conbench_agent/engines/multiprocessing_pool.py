@@ -7,7 +7,7 @@ import threading
 from multiprocessing import connection
 from queue import SimpleQueue
 from time import monotonic_ns
-from typing import Callable, Dict, Iterator, List, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 from .. import meter, worker
 from ..meter import Tally, Usage
@@ -47,9 +47,16 @@ class MultiprocessingPool(Engine):
             self._crew.close()
             raise
 
+    def get_ready(self) -> None:
+        """Sets the workers up."""
+        self._get_ready(0)
+
     def warm(self) -> None:
         """Lets each worker make ahead what its tasks need."""
-        calls = [self._pool.apply_async(worker.get_ready) for _ in range(self.slots)]
+        self._get_ready(None)
+
+    def _get_ready(self, index: Optional[int]) -> None:
+        calls = [self._pool.apply_async(worker.get_ready, (index,)) for _ in range(self.slots)]
 
         def look() -> None:
             died = self._crew.find_death()
