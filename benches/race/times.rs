@@ -49,6 +49,7 @@ fn rounds(arms: u32, seed: u64) -> Vec<f64> {
         serial_ns: 0.0,
         tasks: None,
         is_batch: false,
+        has_setup: false,
     };
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut decide = Decide::new(&entries, rules);

@@ -70,6 +70,8 @@ pub(super) struct Setting {
     pub tasks: Option<f64>,
     /// How many tasks each block has, where that is fixed.
     pub batch: Option<f64>,
+    /// Whether each process that runs tasks is set up by the user's own code.
+    pub has_setup: bool,
 }
 
 /// What is expected of some sizes of an engine.
@@ -147,8 +149,11 @@ fn expected(engine: Engine, sizes: Sizes, task: &Task, setting: &Setting) -> Exp
     // Whether a task holds the lock is not known: half way.
     let parallel = if shares_lock { 1.0_f64.min(cores) + 0.5 * (cores - 1.0).max(0.0) } else { cores };
     let (worker_ns, feeder_ns) = own_ns(engine);
+    // A process that is made for one task is set up for it alone.
+    let is_set_up_anew = setting.has_setup && engine == Engine::Process;
+    let set_up_ns = if is_set_up_anew { task.ready_ns } else { 0.0 };
     let (worker_ns, feeder_ns) = (worker_ns / chunk, feeder_ns / chunk);
-    let by_latency = (wide / (task.latency_ns + worker_ns + feeder_ns)).ln();
+    let by_latency = (wide / (task.latency_ns + set_up_ns + worker_ns + feeder_ns)).ln();
     let by_cores = (cores / (task.cpu_ns + worker_ns))
         .ln()
         .min((parallel / (task.own_ns() + worker_ns).max(1.0)).ln())
@@ -288,6 +293,7 @@ mod tests {
         serial_ns: 0.0,
         tasks: None,
         batch: None,
+        has_setup: false,
     };
 
     fn entry(engine: Engine) -> Entry {

@@ -99,6 +99,9 @@ pub struct Rules {
     /// Whether each block runs all of them.
     #[serde(default)]
     pub is_batch: bool,
+    /// Whether each process that runs tasks is set up by the user's own code.
+    #[serde(default)]
+    pub has_setup: bool,
 }
 
 /// The throughput (logarithm, tasks a second) of so many tasks from the start of what runs them on, which is ready for
@@ -448,10 +451,10 @@ impl Decide {
     }
 
     fn setting(&self) -> Setting {
-        let Rules { cores, has_lock, is_async, is_throughput, serial_ns, tasks, is_batch, .. } = self.rules;
+        let Rules { cores, has_lock, is_async, is_throughput, serial_ns, tasks, is_batch, has_setup, .. } = self.rules;
         let tasks = tasks.map(f64::from);
         let batch = tasks.filter(|_| is_batch);
-        Setting { cores, has_lock, is_async, is_throughput, serial_ns, tasks, batch }
+        Setting { cores, has_lock, is_async, is_throughput, serial_ns, tasks, batch, has_setup }
     }
 
     /// The number of an arm, which is new where it was not known.

@@ -45,6 +45,7 @@ fn rules(seed: u64) -> Rules {
         serial_ns: 0.0,
         tasks: None,
         is_batch: false,
+        has_setup: false,
     }
 }
 

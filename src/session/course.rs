@@ -553,7 +553,9 @@ impl<'a> Course<'a> {
         // Tasks that queue for something take long under load. A window that turns out to be short beside them shows how
         // the queue fills, not what the candidate does: it was one more warm-up.
         let needed_ns = self.pace.window(&seen).ns;
-        if needed_ns > SHORT * window_ns
+        let has_window = matches!(self.record.workload.load, Load::Closed { .. });
+        if has_window
+            && needed_ns > SHORT * window_ns
             && let Some(longer_ns) = self.affordable_in(slot, needed_ns, &seen)
         {
             taken = self.block(slot, BlockKind::Timed, longer_ns, &seen)?;
@@ -636,6 +638,11 @@ impl<'a> Course<'a> {
         // Whether its threads wait for each other is known from its life before, or from a first block.
         let is_known = before == turns_ns;
         let learned = Learned::from_first_task(born.ready.first_task_ns, concurrency, self.record.workload.load);
+        // A user's batch meets a pool that has just started, and queues that are empty.
+        if matches!(self.record.workload.load, Load::Batch { .. }) {
+            self.slots[slot].learned = Some(learned);
+            return Ok(Ok(()));
+        }
         // Before its first life nothing is known of its queue, unless it has one task at a time.
         let earlier = self.slots[slot].learned;
         let has_known_queue = earlier.is_some() || concurrency == 1;

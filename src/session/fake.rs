@@ -223,6 +223,7 @@ pub(super) fn rules() -> Rules {
         serial_ns: 0.0,
         tasks: None,
         is_batch: false,
+        has_setup: false,
     }
 }
 

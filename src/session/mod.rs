@@ -296,6 +296,7 @@ fn rules(session: &Session) -> Rules {
         serial_ns: workload.steps.iter().map(serial_ns).fold(0.0, f64::max),
         tasks: workload.all_tasks(),
         is_batch: matches!(workload.load, Load::Batch { .. }),
+        has_setup: workload.steps.iter().filter_map(Step::python).any(|python| python.setup.is_some()),
     }
 }
 

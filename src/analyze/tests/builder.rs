@@ -217,6 +217,7 @@ fn race(record: &Record, runtime: &str, own: &[Candidate], first_candidate: u32)
             serial_ns: 0.0,
             tasks: record.workload.all_tasks(),
             is_batch: matches!(record.workload.load, Load::Batch { .. }),
+            has_setup: false,
         },
         entries: engines.into_iter().map(entry).collect(),
         first_candidate,

@@ -40,6 +40,7 @@ pub(super) fn race() -> RaceRecord {
             serial_ns: 0.0,
             tasks: None,
             is_batch: false,
+            has_setup: false,
         },
         entries: plan().entries.into_iter().filter(|entry| entry.runtime == RUST).collect(),
         first_candidate: 0,
