@@ -262,7 +262,6 @@ fn faults_outside_the_steps_have_messages_too() {
         ("load = 1", "`load`: found an integer"),
         ("[load]\nmode = \"batch\"", "a batch without its number of tasks"),
         ("max_calls = 4\n[load]\nmode = \"batch\"\ntasks = 5", "a batch has 5 tasks, and the session at most 4"),
-        ("[load]\ntasks = 5", "`tasks` belongs to a batch"),
         ("[load]\nmax_in_flight = 2.5", "`max_in_flight`: found a float"),
         ("[objective]\nmargin = 3", "`margin`: found an integer"),
         ("[objective]\nmargin = \"300%\"", "`margin`: 300% is out of range"),

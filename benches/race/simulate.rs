@@ -113,6 +113,7 @@ fn workload(task: &Task) -> Workload {
         use_case: String::new(),
         description: String::new(),
         load: Load::Closed { max_in_flight: task.max_in_flight },
+        tasks: None,
         steps,
         payload: Payload::default(),
         objective: Objective { goal: Goal::Throughput, tolerance: None, limits: Limits::default() },

@@ -47,6 +47,9 @@ fn rounds(arms: u32, seed: u64) -> Vec<f64> {
         is_async: true,
         is_throughput: true,
         serial_ns: 0.0,
+        tasks: None,
+        is_batch: false,
+        has_setup: false,
     };
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut decide = Decide::new(&entries, rules);
@@ -70,6 +73,7 @@ fn rounds(arms: u32, seed: u64) -> Vec<f64> {
                 score: 1000.0_f64.ln() + 0.03 * normal(&mut random),
                 latency_ns: 2e6,
                 cpu_ns: 2e6,
+                ..Observation::default()
             };
             decide.feed(turn.candidate, Outcome::Observed(seen));
         }

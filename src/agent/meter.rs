@@ -6,7 +6,8 @@ use crate::protocol::Usage;
 /// What this process and its reaped children used so far.
 #[must_use]
 pub(super) fn usage() -> Usage {
-    of(libc::RUSAGE_SELF) + of(libc::RUSAGE_CHILDREN)
+    let children = of(libc::RUSAGE_CHILDREN);
+    of(libc::RUSAGE_SELF) + Usage { children_ns: children.cpu_ns(), ..children }
 }
 
 /// The CPU time that live processes used so far, by their CPU clocks. The clock does not tell user from
@@ -29,6 +30,7 @@ fn of(who: libc::c_int) -> Usage {
         system_ns: nanos(raw.ru_stime),
         voluntary_switches: raw.ru_nvcsw as u64,
         involuntary_switches: raw.ru_nivcsw as u64,
+        children_ns: 0,
     }
 }
 

@@ -29,7 +29,7 @@ use crate::candidate::Model;
 use crate::clock::{self, now_ns};
 use crate::protocol::{
     Block, BlockKind, Ended, Failed, FailureKind, Go, Hello, Job, Offer, PROTOCOL, REPLIES_FD, REQUESTS_FD, Ready,
-    Reply, Request, VARIANTS,
+    Reply, Request, Usage, VARIANTS,
 };
 use crate::workload::Load;
 
@@ -164,6 +164,9 @@ impl Running {
         if runs_here {
             self.task.prepare(Some(0));
         }
+        // Worker processes answer when they have made their task.
+        self.engine.workers_usage()?;
+        let ready_ns = now_ns() - received_ns;
         let first = self.sample(Arrival::Batch { tasks: 1 }, Go::first())?;
         let startup_ns = now_ns() - received_ns;
         if runs_here {
@@ -174,7 +177,7 @@ impl Running {
         let pids = std::iter::once(std::process::id()).chain(self.engine.pids()).collect();
         // What is known of a first task that failed is when it was over.
         let first_task_ns = if first.errors == 0 { Sampler::mean_service_ns(&first) } else { first.elapsed_ns };
-        Ok(Ready { startup_ns, first_task_ns, pids, gil: None, library_threads: 0 })
+        Ok(Ready { ready_ns, startup_ns, first_task_ns, pids, gil: None, library_threads: 0 })
     }
 
     fn block(&mut self, go: Go) -> Result<Block, Failed> {
@@ -199,6 +202,13 @@ impl Running {
         ((1.0 + (f64::from(block) * GOLDEN).fract()) * self.mean_service_ns as f64) as u64
     }
 
+    /// What this process used so far, and its reaped children.
+    fn own_usage(&self) -> Usage {
+        let used = meter::usage();
+        // What such workers started themselves is in their time, and not told apart.
+        if self.engine.reaps_workers() { Usage { children_ns: 0, ..used } } else { used }
+    }
+
     fn sample(&mut self, arrival: Arrival, go: Go) -> Result<Block, Failed> {
         let settings = Settings {
             arrival,
@@ -212,10 +222,10 @@ impl Running {
         };
         // Asking workers costs this process CPU time, which lies outside of its own two readings.
         let workers = self.engine.workers_usage()?;
-        let before = meter::usage() + workers;
+        let before = self.own_usage() + workers;
         let sampler = Arc::new(Sampler::new(settings, now_ns()));
         self.engine.run(&sampler)?;
-        let own = meter::usage();
+        let own = self.own_usage();
         let usage = (own + self.engine.workers_usage()?).since(before);
         sampler.finish(go.block, go.kind, usage)
     }

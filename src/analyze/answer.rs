@@ -107,18 +107,19 @@ fn feed(record: &Record, race: &RaceRecord, round: u32, decide: &mut Decide) {
     for index in order {
         let Some(one) = within(*index) else { continue };
         let is_out = exits().any(|exit| exit.candidate == *index && exit.reason == ExitReason::Infeasible);
-        let outcome = if is_out { Outcome::Infeasible } else { outcome(record, *index as usize, round) };
+        let outcome = if is_out { Outcome::Infeasible } else { outcome(record, race, *index as usize, round) };
         decide.feed(one, outcome);
     }
 }
 
-fn outcome(record: &Record, index: usize, round: u32) -> Outcome {
+fn outcome(record: &Record, race: &RaceRecord, index: usize, round: u32) -> Outcome {
     let Some(place) = record.candidates.get(index) else { return Outcome::Unknown };
     let is_it = |block: &&BlockRecord| block.round == Some(round) && block.figures.kind == BlockKind::Timed;
     let Some(block) = place.blocks.iter().find(is_it) else { return Outcome::Unknown };
     let memory_bytes =
         place.memory_bytes(block.incarnation, record.calibration.baseline_bytes(&place.candidate.runtime));
-    observation(record.workload.objective.goal, block, memory_bytes).map_or(Outcome::Unknown, Outcome::Observed)
+    let goal = record.workload.objective.goal;
+    observation(goal, place, block, memory_bytes, race.rules.tasks).map_or(Outcome::Unknown, Outcome::Observed)
 }
 
 /// The ratio of this logarithm. Beyond any ratio that is measured it is cut: a record that was made by hand may hold

@@ -9,6 +9,7 @@ use crate::candidate::{Candidate, Engine, Model, StartMethod};
 use crate::protocol::{BlockKind, FailureKind, HistogramData, Serialisation, Usage};
 use crate::record::{BlockRecord, CandidateRecord, Record};
 use crate::stats::{Interval, interval_across_lives, median, merged, percentile};
+use crate::workload::Load;
 
 /// A candidate's row, with what else the comparison needs of it.
 #[derive(Clone)]
@@ -77,10 +78,12 @@ pub(super) fn of(record: &Record, index: usize) -> Figures {
         service: percentiles(service.as_ref()),
         queueing: percentiles(queueing.as_ref()),
         boot_ns: middle(cold_lives().map(|life| life.boot_ns as f64).collect()),
+        ready_ns: middle(cold_lives().map(|life| life.ready_ns as f64).collect()),
         startup_ns: middle(cold_lives().map(|life| life.startup_ns as f64).collect()),
         teardown_ns: middle(lives.iter().filter_map(|life| life.teardown_ns).map(|time| time as f64).collect()),
         cpu_user_ns_per_task: per_task(&|usage| usage.user_ns),
         cpu_system_ns_per_task: per_task(&|usage| usage.system_ns),
+        cpu_children_ns_per_task: per_task(&|usage| usage.children_ns),
         voluntary_switches_per_task: per_task(&|usage| usage.voluntary_switches),
         involuntary_switches_per_task: per_task(&|usage| usage.involuntary_switches),
         server_cpu_ns_per_task: server.filter(|_| tasks > 0).map(|server| server as f64 / tasks as f64),
@@ -93,10 +96,17 @@ pub(super) fn of(record: &Record, index: usize) -> Figures {
         longest_stall_ns: candidate.blocks.iter().filter_map(|block| block.figures.longest_stall_ns).max(),
         serialisation_bytes_per_task: serialised(record, candidate, |it| it.bytes_per_task),
         serialisation_ns_per_task: serialised(record, candidate, |it| it.ns_per_task),
+        is_own_chunk: is_own_chunk(record, &candidate.candidate),
         errors: candidate.failed_tasks().errors,
         checked: checked(record, candidate),
     };
     Figures { row, mean_service_ns: service.map(|all| all.mean()), unreadable: unreadable + unreadable_too }
+}
+
+fn is_own_chunk(record: &Record, candidate: &Candidate) -> bool {
+    let Load::Batch { tasks, .. } = record.workload.load else { return false };
+    let own = candidate.sizes.workers.and_then(|workers| candidate.engine.own_chunk(workers, tasks));
+    own.is_some() && own == candidate.sizes.chunk
 }
 
 /// The median over the blocks in which pickling was measured; else what it takes by the parts that the reference knows.

@@ -15,6 +15,8 @@ pub(super) struct Task {
     pub(super) unloaded_ns: Option<f64>,
     /// The least CPU time per task of any candidate.
     pub(super) cpu_ns: Option<f64>,
+    /// What of it was used by programs that the task started.
+    pub(super) children_ns: f64,
     /// The least CPU time per task of any candidate and of the embedded server, which shares its cores.
     pub(super) cpu_with_server_ns: Option<f64>,
     /// The longest section that runs one task at a time.
@@ -36,10 +38,13 @@ pub(super) fn task(record: &Record, figures: &[Figures]) -> Task {
     let least = |values: &mut dyn Iterator<Item = f64>| {
         values.filter(|value| value.is_finite() && *value > 0.0).min_by(f64::total_cmp)
     };
+    let cpu_ns = least(&mut figures.iter().filter_map(Figures::cpu_ns_per_task));
+    let frugal = figures.iter().find(|one| cpu_ns.is_some() && one.cpu_ns_per_task() == cpu_ns);
     let with_server = |one: &Figures| Some(one.cpu_ns_per_task()? + one.row.server_cpu_ns_per_task.unwrap_or(0.0));
     Task {
         unloaded_ns: unloaded_ns(record, figures),
-        cpu_ns: least(&mut figures.iter().filter_map(Figures::cpu_ns_per_task)),
+        cpu_ns,
+        children_ns: frugal.and_then(|one| one.row.cpu_children_ns_per_task).unwrap_or(0.0),
         cpu_with_server_ns: least(&mut figures.iter().filter_map(with_server)),
         serial: serial(record, figures),
         cores: record

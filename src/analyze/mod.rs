@@ -13,6 +13,7 @@ mod pareto;
 mod reasons;
 mod runtimes;
 mod scaling;
+mod start_up;
 #[cfg(test)]
 mod tests;
 mod usl;
@@ -216,6 +217,19 @@ pub enum Reason {
         /// Whether a global interpreter lock was in force.
         lock: Option<bool>,
     },
+    /// Programs that a task starts compute for it.
+    StartsPrograms {
+        /// CPU time of these programs, a task.
+        children_ns: f64,
+        /// CPU time of a task, with theirs.
+        cpu_ns: f64,
+        /// Its service time alone.
+        latency_ns: f64,
+        /// Cores that can be had.
+        cores: f64,
+        /// Whether a global interpreter lock was in force, which these programs do not need.
+        lock: Option<bool>,
+    },
     /// A section of each task runs alone.
     SerialSection {
         /// Whether it is a lock; else the consumer of a queue.
@@ -235,6 +249,26 @@ pub enum Reason {
         limit: LimitKind,
         /// Tasks that the answer has in flight.
         concurrency: u32,
+    },
+    /// A few tasks of a batch hold most of the time of all.
+    Skewed {
+        /// Tasks of the batch.
+        tasks: u64,
+        /// How many of them are long.
+        long: u64,
+        /// Their share of the time of all.
+        share: f64,
+    },
+    /// What all of the user's tasks take, from the start of what runs them on.
+    AllTasks {
+        /// How many there are.
+        tasks: u32,
+        /// The answer's time.
+        named: TimeOfAll,
+        /// The model of the best that would run them faster once it is ready, or else slower.
+        other: Option<Model>,
+        /// Its time.
+        other_time: Option<TimeOfAll>,
     },
     /// What crosses to other processes takes a large part of a task.
     Pickling {
@@ -290,6 +324,15 @@ pub enum Reason {
         /// Whether sizes are tasks in flight; else workers.
         in_flight: bool,
     },
+}
+
+/// The time of all of the user's tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TimeOfAll {
+    /// Until everything is imported, started and set up.
+    pub ready_ns: f64,
+    /// From then on.
+    pub tasks_ns: f64,
 }
 
 /// What an answer depends on, or what is not known of it.
@@ -349,6 +392,19 @@ pub enum Condition {
     AtCap {
         /// The size.
         size: u32,
+    },
+    /// The answer takes longer to start than the simplest choice, and with fewer tasks that one is done sooner.
+    PaysFrom {
+        /// From so many tasks on it pays.
+        tasks: u64,
+        /// The lower end of what the measured starts and rates allow.
+        low: u64,
+        /// The upper end; `None` where none can be told.
+        high: Option<u64>,
+        /// The simplest choice: an index into the record's candidates.
+        simplest: u32,
+        /// How the answer's worker processes begin, where there is a choice.
+        start_method: Option<StartMethod>,
     },
     /// Limits of the objective could not be checked.
     UncheckedLimit {
@@ -466,7 +522,10 @@ pub struct Row {
     pub queueing: Percentiles,
     /// From the agent's start to `hello`, the median of its lives.
     pub boot_ns: Option<u64>,
-    /// From `job` to the first task done, the median of its lives.
+    /// From `job` until all its workers are ready, the median of its cold lives.
+    #[serde(default)]
+    pub ready_ns: Option<u64>,
+    /// From `job` to the first task done, the median of its cold lives.
     pub startup_ns: Option<u64>,
     /// How long it took to take the pool down, the median of its lives.
     pub teardown_ns: Option<u64>,
@@ -474,6 +533,9 @@ pub struct Row {
     pub cpu_user_ns_per_task: Option<f64>,
     /// CPU time in the kernel per task.
     pub cpu_system_ns_per_task: Option<f64>,
+    /// What of both was used by programs that tasks started, per task.
+    #[serde(default)]
+    pub cpu_children_ns_per_task: Option<f64>,
     /// Voluntary context switches per task.
     pub voluntary_switches_per_task: Option<f64>,
     /// Involuntary context switches per task.
@@ -494,6 +556,9 @@ pub struct Row {
     pub serialisation_bytes_per_task: Option<f64>,
     /// Time that pickling takes a task, both ways, at both ends.
     pub serialisation_ns_per_task: Option<f64>,
+    /// Whether its chunk is the one that its library's `map` takes by itself over this batch.
+    #[serde(default)]
+    pub is_own_chunk: bool,
     /// Tasks that failed, over all its blocks; a limit may allow some.
     #[serde(default)]
     pub errors: u64,

@@ -1,12 +1,13 @@
 //! Why an answer is what it is, and what it depends on: as data, from what was measured.
 
+use super::figures::{pooled, timed};
 use super::limit::Task;
-use super::{Answer, Condition, HostLimit, LimitKind, Reason, Row, Status, answer, figures, flip};
+use super::{Answer, Condition, HostLimit, LimitKind, Reason, Row, Status, answer, figures, flip, start_up};
 use crate::candidate::{Candidate, Model};
 use crate::decide::Finding;
 use crate::protocol::{FailureKind, Note};
 use crate::record::{CandidateRecord, Ending, RaceRecord, Record, Warning};
-use crate::workload::{Limits, Step};
+use crate::workload::{Limits, Load, Step};
 
 /// An event loop that was late by this stalls.
 const STALL_NS: u64 = 5_000_000;
@@ -16,6 +17,16 @@ const EXPENSIVE_PICKLING: f64 = 0.2;
 const EXPENSIVE_CALLABLE: f64 = 0.1;
 /// Two threads that run faster than this beside one can do without processes.
 const THREADS_HELP: f64 = 1.6;
+/// A task is long that takes so many times the median.
+const LONG: f64 = 4.0;
+/// A batch is skewed where so few of its tasks are long
+const FEW: f64 = 0.2;
+/// and they hold this share of its time.
+const SKEWED: f64 = 0.4;
+/// Programs that a task starts are named where they use so much of its CPU time,
+const PROGRAMS_OF_CPU: f64 = 0.1;
+/// and of its time.
+const PROGRAMS_OF_TIME: f64 = 0.05;
 
 /// The reasons of an answer, the strongest first.
 pub(super) fn reasons(
@@ -29,7 +40,10 @@ pub(super) fn reasons(
     let named = answer.candidate as usize;
     let runtime = record.candidates.get(named).map_or("", |place| place.candidate.runtime.as_str());
     let mut reasons: Vec<Reason> = Vec::new();
+    reasons.extend(programs(record, rows, task));
     reasons.extend(split(record, rows, limit, task));
+    reasons.extend(start_up::of_all_tasks(record, rows, answer));
+    reasons.extend(skew(record, rows));
     reasons.extend(reached(rows, answer, limit));
     reasons.extend(callable(record, rows, answer, task).or_else(|| pickling(rows, task)));
     reasons.extend(stall(record, rows));
@@ -38,7 +52,21 @@ pub(super) fn reasons(
     reasons
 }
 
-/// What a task does with its time.
+/// What programs compute that a task starts.
+fn programs(record: &Record, rows: &[Row], task: &Task) -> Option<Reason> {
+    let (cpu_ns, latency_ns, children_ns) = (task.cpu_ns?, task.unloaded_ns?, task.children_ns);
+    let is_named = children_ns >= PROGRAMS_OF_CPU * cpu_ns && children_ns >= PROGRAMS_OF_TIME * latency_ns;
+    is_named.then_some(Reason::StartsPrograms {
+        children_ns,
+        cpu_ns,
+        latency_ns,
+        cores: task.cores,
+        lock: lock(record, rows),
+    })
+}
+
+/// What a task does with its time. Where programs that it starts compute most of it, they are the reason, and what the
+/// interpreter's lock does says nothing.
 fn split(record: &Record, rows: &[Row], limit: Option<&HostLimit>, task: &Task) -> Option<Reason> {
     if let (Some(limit), Some(serial), Some(latency_ns)) = (limit, task.serial, task.unloaded_ns)
         && limit.set_by == LimitKind::SerialSection
@@ -54,6 +82,9 @@ fn split(record: &Record, rows: &[Row], limit: Option<&HostLimit>, task: &Task) 
     let (cpu_ns, latency_ns) = (task.cpu_ns?, task.unloaded_ns?);
     if cpu_ns < 0.5 * latency_ns {
         return Some(Reason::Waits { share: 1.0 - cpu_ns / latency_ns, cpu_ns, latency_ns });
+    }
+    if task.children_ns > 0.5 * cpu_ns && programs(record, rows, task).is_some() {
+        return None;
     }
     let share = (cpu_ns / latency_ns).min(1.0);
     let lock = lock(record, rows);
@@ -77,6 +108,31 @@ fn two_threads(rows: &[Row]) -> Option<f64> {
     };
     let sequential = rows.iter().find(|row| row.candidate.model() == Model::Sequential).and_then(relative);
     Some(of(2)? / of(1).or(sequential)?).filter(|ratio| ratio.is_finite())
+}
+
+/// The few tasks of a batch that hold most of its time, by the service times of whoever ran them with least in flight.
+fn skew(record: &Record, rows: &[Row]) -> Option<Reason> {
+    let Load::Batch { tasks, .. } = record.workload.load else { return None };
+    let ran = rows.iter().filter(|row| row.blocks > 0);
+    let row = ran.min_by_key(|row| (row.candidate.sizes.concurrency(), row.candidate.simplicity()))?;
+    let place = &record.candidates[row.index as usize];
+    let (service, _) = pooled(timed(place).map(|block| &block.figures.service));
+    let service = service?;
+    let least_ns = LONG * service.value_at_quantile(0.5) as f64;
+    let (mut all_ns, mut long_ns, mut long) = (0.0, 0.0, 0_u64);
+    for step in service.iter_recorded() {
+        let (each_ns, count) = (step.value_iterated_to() as f64, step.count_at_value());
+        all_ns += each_ns * count as f64;
+        if each_ns > least_ns {
+            long_ns += each_ns * count as f64;
+            long += count;
+        }
+    }
+    let share_of_tasks = long as f64 / service.len() as f64;
+    let share = long_ns / all_ns;
+    let is_skewed = share >= SKEWED && share_of_tasks <= FEW;
+    let long = (share_of_tasks * f64::from(tasks)).round() as u64;
+    (is_skewed && long > 0).then_some(Reason::Skewed { tasks: u64::from(tasks), long, share })
 }
 
 /// What the answer reaches of the host's limit.
@@ -171,6 +227,7 @@ pub(super) fn conditions(
     if let (Some(simpler), true) = (found.may_be_simpler, answer::is_cut(race)) {
         conditions.push(Condition::MayBeSimpler { candidate: simpler as u32 });
     }
+    conditions.extend(start_up::pays_from(record, rows, answer, race));
     if let Some(size) = cap(race, &record.candidates[answer.candidate as usize]) {
         conditions.push(Condition::AtCap { size });
     }

@@ -4,14 +4,15 @@ mod builder;
 mod flip;
 mod scaling;
 
+use hdrhistogram::Histogram;
 use proptest::prelude::*;
 
 use self::builder::{Shape, Synthetic, waiting_step};
 use super::*;
 use crate::candidate::{Engine, Sizes};
 use crate::protocol::{Failed, FailureKind, HistogramData, Note, Pickled, Serialisation};
-use crate::record::{Phase, Warning};
-use crate::workload::{Cpu, Distribution, ErrorLimit, Goal, Kernel, Limits, Python, Step, Work};
+use crate::record::{Incarnation, Phase, Warning};
+use crate::workload::{Cpu, Distribution, ErrorLimit, Goal, Kernel, Limits, Load, Python, Step, Work};
 
 const fn workers(size: u32) -> Sizes {
     Sizes { workers: Some(size), in_flight: None, chunk: None }
@@ -404,6 +405,124 @@ fn two_threads_are_told_beside_a_loop() {
         let Reason::Computes { two_threads: Some(two), lock, .. } = reason else { panic!("{reason:?}") };
         assert!((two - threads).abs() < 0.03 && lock == Some(gil), "{two} {lock:?}");
     }
+}
+
+#[test]
+fn programs_that_a_task_starts_are_the_reason() {
+    for (share, is_alone) in [(0.9, true), (0.3, false)] {
+        let mut session = beside_python(1.9, true);
+        for block in session.record.candidates.iter_mut().flat_map(|place| &mut place.blocks) {
+            let usage = &mut block.figures.usage;
+            usage.children_ns = (usage.user_ns as f64 * share) as u64;
+        }
+        let group = analyze(&session.finished()).groups.remove(1);
+        let reasons = group.answer.expect("an answer").reasons;
+        let Reason::StartsPrograms { children_ns, cpu_ns, lock, .. } = &reasons[0] else { panic!("{reasons:?}") };
+        assert!((children_ns / cpu_ns - share).abs() < 0.01 && *lock == Some(true), "{reasons:?}");
+        // What is computed elsewhere says nothing of the lock.
+        let speaks_of_lock = reasons.iter().any(|reason| matches!(reason, Reason::Computes { .. }));
+        assert_eq!(speaks_of_lock, !is_alone);
+        let rows = group.rows.iter().filter_map(|row| row.cpu_children_ns_per_task);
+        assert!(rows.into_iter().all(|children| children > 0.0));
+    }
+}
+
+/// A loop that is ready after 10 ms, and a pool that takes so much longer, at 500 and 960 tasks a second.
+fn starting(pool_ms: u64) -> Synthetic {
+    let mut session = beside_python(0.97, true);
+    for place in session.record.candidates.iter_mut().filter(|place| place.candidate.runtime == "python3.11") {
+        let is_pool = place.candidate.model() == Model::Processes;
+        place.incarnations.iter_mut().for_each(|life| life.ready_ns = 10_000_000);
+        if is_pool {
+            place.incarnations.iter_mut().for_each(|life| life.ready_ns += pool_ms * 1_000_000);
+            // What a fork of a warm parent takes is no start-up of a program.
+            place.incarnations[1] = Incarnation { warm: true, ready_ns: 1, ..place.incarnations[1] };
+        }
+    }
+    session
+}
+
+fn pays_from(session: &Synthetic) -> Option<(u64, u64, Option<u64>)> {
+    let answer = analyze(&session.finished()).groups.remove(1).answer.expect("an answer");
+    assert_eq!(answer.model, Model::Processes);
+    answer.conditions.iter().find_map(|condition| match condition {
+        Condition::PaysFrom { tasks, low, high, .. } => Some((*tasks, *low, *high)),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_pool_pays_from_so_many_tasks_on() {
+    // 240 ms more to start, and 2 ms - 1.042 ms gained a task.
+    let (tasks, low, high) = pays_from(&starting(240)).expect("it takes long to start");
+    assert!((246..=256).contains(&tasks), "{tasks}");
+    let high = high.expect("it is faster beyond doubt");
+    assert!(low < tasks && low > 180 && high > tasks && high < 320, "{low} {high}");
+    // What pays from a handful of tasks on pays.
+    assert_eq!(pays_from(&starting(5)), None);
+}
+
+#[test]
+fn a_known_number_of_tasks_is_part_of_the_answer() {
+    let named = |tasks| {
+        let mut session = starting(240);
+        session.record.workload.tasks = Some(tasks);
+        let group = analyze(&session.finished()).groups.remove(1);
+        let answer = group.answer.expect("an answer");
+        let is_told = |condition: &Condition| matches!(condition, Condition::PaysFrom { .. });
+        assert!(!answer.conditions.iter().any(is_told), "{:?}", answer.conditions);
+        let all = answer.reasons.iter().find_map(|reason| match reason {
+            Reason::AllTasks { tasks, named, other, .. } => Some((*tasks, *named, *other)),
+            _ => None,
+        });
+        (answer.model, all.expect("a reason"))
+    };
+    let (model, (tasks, time, other)) = named(30);
+    assert_eq!((model, tasks, other), (Model::Sequential, 30, Some(Model::Processes)));
+    assert!((time.ready_ns - 10e6).abs() < 1.0 && (time.tasks_ns - 60e6).abs() < 2e6, "{time:?}");
+    let (model, (_, time, other)) = named(100_000);
+    assert_eq!((model, other), (Model::Processes, Some(Model::Sequential)));
+    assert!((time.ready_ns - 250e6).abs() < 1.0, "{time:?}");
+}
+
+#[test]
+fn a_batch_of_which_few_tasks_are_long_is_skewed() {
+    let skewed = |long: u64, times: u64| {
+        let mut session = computation();
+        session.record.workload.load = Load::Batch { tasks: 60, max_in_flight: 64 };
+        let mut service = Histogram::<u64>::new(3).expect("three digits are legal");
+        service.record_n(1_000_000, 60 - long).expect("resizes");
+        service.record_n(times * 1_000_000, long).expect("resizes");
+        let service = HistogramData::encode(&service).expect("encodes");
+        for block in session.record.candidates.iter_mut().flat_map(|place| &mut place.blocks) {
+            block.figures.service = service.clone();
+        }
+        let answer = analyze(&session.finished()).groups.remove(0).answer.expect("an answer");
+        answer.reasons.into_iter().find(|reason| matches!(reason, Reason::Skewed { .. }))
+    };
+    let Some(Reason::Skewed { tasks, long, share }) = skewed(4, 40) else { panic!("it is skewed") };
+    assert_eq!((tasks, long), (60, 4));
+    assert!((share - 160.0 / 216.0).abs() < 0.01, "{share}");
+    assert_eq!((skewed(30, 40), skewed(4, 3), skewed(1, 10)), (None, None, None));
+}
+
+#[test]
+fn the_chunk_that_the_library_takes_is_named() {
+    let mut session = Synthetic::new();
+    let shape = Shape { service_ns: 2_000_000, cpu_ns: 1_980_000 };
+    let chunk = |chunk| Sizes { workers: Some(2), in_flight: None, chunk: Some(chunk) };
+    let engines =
+        [(Engine::MultiprocessingPool, 8), (Engine::MultiprocessingPool, 1), (Engine::ProcessPoolExecutor, 1)];
+    let all: Vec<usize> = engines.iter().map(|(engine, size)| session.add(*engine, chunk(*size), shape)).collect();
+    session.round(Phase::Race, 0, &all.iter().map(|one| (*one, 900.0)).collect::<Vec<_>>());
+    let own = |session: &Synthetic| {
+        let mut rows = analyze(&session.finished()).groups.remove(0).rows;
+        rows.sort_by_key(|row| row.index);
+        rows.iter().map(|row| row.is_own_chunk).collect::<Vec<bool>>()
+    };
+    assert_eq!(own(&session), [false, false, false]);
+    session.record.workload.load = Load::Batch { tasks: 60, max_in_flight: 64 };
+    assert_eq!(own(&session), [true, false, true]);
 }
 
 #[test]

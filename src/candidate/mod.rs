@@ -304,6 +304,21 @@ impl Engine {
         Axes { workers, in_flight, chunk: matches!(self, Engine::ProcessPoolExecutor | Engine::MultiprocessingPool) }
     }
 
+    /// The tasks in a chunk that its library takes by itself where so many workers map over so many items at once;
+    /// `None` for an engine without chunks.
+    #[must_use]
+    pub const fn own_chunk(self, workers: u32, items: u32) -> Option<u32> {
+        match self {
+            // What `Pool.map` computes: four chunks for each worker.
+            Engine::MultiprocessingPool => {
+                let chunks = if workers == 0 { 4 } else { workers.saturating_mul(4) };
+                Some(if items == 0 { 1 } else { items.div_ceil(chunks) })
+            }
+            Engine::ProcessPoolExecutor => Some(1),
+            _ => None,
+        }
+    }
+
     /// Whether its worker processes can begin in several ways: see [`StartMethod`].
     #[must_use]
     pub const fn has_start_method(self) -> bool {
@@ -525,6 +540,15 @@ mod tests {
             assert_eq!(serde_json::to_value(model).ok(), Some(model.name().into()));
             assert_eq!(model.name().parse(), Ok(model));
         }
+    }
+
+    #[test]
+    fn a_pool_takes_four_chunks_a_worker_by_itself() {
+        // As `multiprocessing.pool.Pool._map_async` has it.
+        let of = |workers, items| Engine::MultiprocessingPool.own_chunk(workers, items);
+        assert_eq!([of(2, 60), of(2, 64), of(4, 60), of(8, 3), of(0, 5)], [8, 8, 4, 1, 2].map(Some));
+        assert_eq!(Engine::ProcessPoolExecutor.own_chunk(2, 60), Some(1));
+        assert_eq!(Engine::ThreadPoolExecutor.own_chunk(2, 60), None);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, ValueEnum};
 
 use crate::candidate::{Engine, Model, RUST, StartMethod};
-use crate::plan::Settings;
-use crate::workload::{self, Code, Items};
+use crate::plan::{self, Settings};
+use crate::workload::{self, Code, Items, Workload};
 
 /// The time for one workload on one runtime when the user names none. It is rarely used up.
 const BUDGET: Duration = Duration::from_secs(20);
@@ -54,6 +54,10 @@ pub(super) struct Selection {
     /// Only these numbers of tasks handed to a worker at once, instead of a search
     #[arg(long, value_name = "N,..", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     chunk: Vec<u32>,
+    /// How many tasks you have: then the time of all of them is compared, with the imports, `setup` and the start of
+    /// workers [default: the workload's `tasks`, or so many that start-up does not matter]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    tasks: Option<u32>,
     /// The seed of all inputs, draws and shuffles
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -86,6 +90,12 @@ impl Selection {
             seed: self.seed,
             sweeps: false,
         }
+    }
+
+    /// The workload with the user's number of tasks.
+    pub(super) fn of_tasks(&self, workload: Workload) -> Workload {
+        let budget = self.budget.unwrap_or(BUDGET);
+        plan::of_tasks(workload, self.tasks, u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX))
     }
 
     /// Whether something that is selected may run under Python.

@@ -67,11 +67,31 @@ impl<'a> Agenda<'a> {
         }
         // Who is too dear is measured at the smallest of its sizes that are not.
         let mut chosen: Vec<usize> = firsts.into_iter().filter_map(|arm| self.affordable(arm)).collect();
+        chosen.extend(self.own_chunks(&task).into_iter().filter(|arm| !chosen.contains(arm)).collect::<Vec<usize>>());
         if !chosen.is_empty() {
             let seen = self.decide.view.as_ref().map(|view| view.arms[view.named]);
             chosen.extend(seen.filter(|arm| !chosen.contains(arm)));
         }
         chosen
+    }
+
+    /// The sizes that libraries take by themselves for a batch which were not measured yet: what a user has who says
+    /// nothing of chunks.
+    fn own_chunks(&mut self, task: &mechanism::Task) -> Vec<usize> {
+        let mut own = Vec::new();
+        for entry in 0..self.decide.entries.len() {
+            let sizes = self.decide.entries[entry].default_sizes;
+            if !self.decide.rules.is_batch || sizes.chunk.is_none() {
+                continue;
+            }
+            let (considered, _) = self.decide.considered(entry, task);
+            let arm = self.decide.arm(entry, sizes);
+            let is_new = self.decide.arms[arm].blocks == 0 && self.decide.arms[arm].took.1 == 0;
+            if is_new && considered.contains(&arm) && !self.is_too_expensive(arm) {
+                own.push(arm);
+            }
+        }
+        own
     }
 
     /// The arm, or the largest smaller one of its engine whose block is not too dear.

@@ -29,12 +29,28 @@ const LOCK_RUNG: f64 = 0.3;
 const NUGGET: f64 = 0.004;
 
 /// What is known of a task, from blocks of the smallest candidate.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Task {
     /// Service time of a task alone.
     pub latency_ns: f64,
     /// CPU time of a task alone.
     pub cpu_ns: f64,
+    /// What of it is used by programs that the task starts: they hold no lock of the interpreter.
+    pub children_ns: f64,
+    /// How long the smallest candidate took until it was ready for tasks: its imports and set-up, which all need.
+    pub ready_ns: f64,
+}
+
+impl Task {
+    /// CPU time in the process that runs the task.
+    fn own_ns(&self) -> f64 {
+        (self.cpu_ns - self.children_ns).max(0.0)
+    }
+
+    /// Whether other programs do most of its computation.
+    fn computes_elsewhere(&self) -> bool {
+        self.children_ns > 0.5 * self.cpu_ns
+    }
 }
 
 /// What the candidates of a runtime run on.
@@ -50,6 +66,12 @@ pub(super) struct Setting {
     pub is_throughput: bool,
     /// The longest section of a task that only one runs at a time; 0 where there is none.
     pub serial_ns: f64,
+    /// How many tasks there are in all, where start-up counts.
+    pub tasks: Option<f64>,
+    /// How many tasks each block has, where that is fixed.
+    pub batch: Option<f64>,
+    /// Whether each process that runs tasks is set up by the user's own code.
+    pub has_setup: bool,
 }
 
 /// What is expected of some sizes of an engine.
@@ -83,6 +105,26 @@ fn own_ns(engine: Engine) -> (f64, f64) {
     }
 }
 
+/// What an engine takes to start beyond what any needs, by order of magnitude: processes, and modules to import.
+fn own_start_ns(engine: Engine) -> f64 {
+    match engine {
+        Engine::ProcessPoolExecutor | Engine::MultiprocessingPool | Engine::AsyncioProcesses => 60e6,
+        Engine::InterpreterPoolExecutor => 40e6,
+        Engine::Asyncio | Engine::TaskGroup | Engine::Uvloop | Engine::AsyncioThreads => 40e6,
+        Engine::Process => 20e6,
+        Engine::ProcessPool | Engine::TokioProcessPool => 5e6,
+        Engine::ThreadPoolExecutor => 5e6,
+        _ => 0.0,
+    }
+}
+
+/// How many of so many tasks run at once on average, in chunks of this size on `wide` workers: the last turn may leave
+/// some without work.
+fn at_once(tasks: f64, wide: f64, chunk: f64) -> f64 {
+    let turns = ((tasks / chunk).ceil() / wide).ceil().max(1.0);
+    (tasks / (turns * chunk)).max(1.0).min(wide)
+}
+
 fn expected(engine: Engine, sizes: Sizes, task: &Task, setting: &Setting) -> Expected {
     if !setting.is_throughput {
         return Expected { score: 0.0, by_cores: 0.0 };
@@ -99,23 +141,31 @@ fn expected(engine: Engine, sizes: Sizes, task: &Task, setting: &Setting) -> Exp
         // A thread or process for each task.
         _ => (in_flight, in_flight),
     };
+    let chunk = sizes.chunk.map_or(1.0, f64::from);
+    let narrowed = |wide: f64| setting.batch.map_or(wide, |tasks| at_once(tasks, wide, chunk));
+    let (wide, threads) = (narrowed(wide), narrowed(threads));
     let shares_lock = setting.has_lock && matches!(engine.model(), Model::Threads | Model::Async | Model::AsyncThreads);
     let cores = threads.min(setting.cores).max(1e-3);
     // Whether a task holds the lock is not known: half way.
     let parallel = if shares_lock { 1.0_f64.min(cores) + 0.5 * (cores - 1.0).max(0.0) } else { cores };
-    let chunk = sizes.chunk.map_or(1.0, f64::from);
     let (worker_ns, feeder_ns) = own_ns(engine);
+    // A process that is made for one task is set up for it alone.
+    let is_set_up_anew = setting.has_setup && engine == Engine::Process;
+    let set_up_ns = if is_set_up_anew { task.ready_ns } else { 0.0 };
     let (worker_ns, feeder_ns) = (worker_ns / chunk, feeder_ns / chunk);
-    let by_latency = (wide / (task.latency_ns + worker_ns + feeder_ns)).ln();
-    let by_cores = (parallel / (task.cpu_ns + worker_ns))
+    let by_latency = (wide / (task.latency_ns + set_up_ns + worker_ns + feeder_ns)).ln();
+    let by_cores = (cores / (task.cpu_ns + worker_ns))
         .ln()
+        .min((parallel / (task.own_ns() + worker_ns).max(1.0)).ln())
         .min((1.0 / feeder_ns.max(1.0)).ln())
         .min((1.0 / setting.serial_ns.max(1.0)).ln());
     let (smaller, distance) = (by_latency.min(by_cores), (by_latency - by_cores).abs());
     let part = (-SHARPNESS * distance).exp();
     let share = 1.0 / (1.0 + part);
+    let score = smaller - part.ln_1p() / SHARPNESS + 1e9_f64.ln();
+    let ready_ns = task.ready_ns + own_start_ns(engine);
     Expected {
-        score: smaller - part.ln_1p() / SHARPNESS + 1e9_f64.ln(),
+        score: setting.tasks.map_or(score, |tasks| super::of_all_tasks(score, tasks, ready_ns)),
         by_cores: {
             // Where a task alone computes all the time, its latency is what the cores take.
             let limited = if by_cores < by_latency { share } else { 1.0 - share };
@@ -134,9 +184,19 @@ pub(super) fn first(entry: &Entry, allowed: &[Sizes], task: &Task, setting: &Set
 
 /// The expected time of a block's tasks under these sizes: how long one is under way.
 pub(super) fn latency_ns(entry: &Entry, sizes: Sizes, task: &Task, setting: &Setting) -> f64 {
-    let expected = expected(entry.engine, sizes, task, &Setting { is_throughput: true, ..*setting });
     let under_way = f64::from(sizes.concurrency()) * f64::from(sizes.chunk.unwrap_or(1));
-    (under_way / (expected.score - 1e9_f64.ln()).exp()).max(task.latency_ns)
+    (under_way * task_ns(entry, sizes, task, setting)).max(task.latency_ns)
+}
+
+/// The expected time of a block, where it runs a fixed number of tasks.
+pub(super) fn batch_ns(entry: &Entry, sizes: Sizes, task: &Task, setting: &Setting) -> Option<f64> {
+    Some(setting.batch? * task_ns(entry, sizes, task, setting))
+}
+
+/// The expected time from one task's end to the next one's.
+fn task_ns(entry: &Entry, sizes: Sizes, task: &Task, setting: &Setting) -> f64 {
+    let rate = Setting { is_throughput: true, tasks: None, ..*setting };
+    1e9 / expected(entry.engine, sizes, task, &rate).score.exp()
 }
 
 /// The mean and the covariance of some sizes of one engine; `anchor` is where its path begins, `scale` widens it.
@@ -190,7 +250,8 @@ impl<'a> Path<'a> {
             let flat = if setting.is_throughput { FLAT_RUNG } else { UNKNOWN_RUNG };
             let mut deviation = flat * doublings.sqrt() + STEEP_RUNG * gain;
             let is_second = axis == Axis::Workers && pair[0] == 1;
-            if setting.has_lock && is_second && entry.engine.model() == Model::Threads {
+            let may_hold = setting.has_lock && !task.computes_elsewhere();
+            if may_hold && is_second && entry.engine.model() == Model::Threads {
                 deviation = deviation.max(LOCK_RUNG);
             }
             variance.push(variance.last().copied().unwrap_or(0.0) + deviation.powi(2));
@@ -224,8 +285,16 @@ mod tests {
     use super::*;
     use crate::candidate::RUST;
 
-    const SETTING: Setting =
-        Setting { cores: 2.0, has_lock: false, is_async: true, is_throughput: true, serial_ns: 0.0 };
+    const SETTING: Setting = Setting {
+        cores: 2.0,
+        has_lock: false,
+        is_async: true,
+        is_throughput: true,
+        serial_ns: 0.0,
+        tasks: None,
+        batch: None,
+        has_setup: false,
+    };
 
     fn entry(engine: Engine) -> Entry {
         let ladder = |is_there: bool| if is_there { vec![1, 2, 4, 8, 16, 32, 64] } else { Vec::new() };
@@ -243,7 +312,7 @@ mod tests {
 
     fn first_of(engine: Engine, latency_ns: f64, cpu_ns: f64) -> String {
         let entry = entry(engine);
-        let task = Task { latency_ns, cpu_ns };
+        let task = Task { latency_ns, cpu_ns, ..Task::default() };
         first(&entry, &allowed(&entry, &[]), &task, &SETTING).expect("there are sizes").to_string()
     }
 
@@ -261,10 +330,43 @@ mod tests {
     #[test]
     fn a_section_that_runs_alone_is_a_limit() {
         // 8 ms outside a lock and 2 ms inside it: five in flight reach what the lock allows.
-        let (entry, task) = (entry(Engine::ThreadPool), Task { latency_ns: 10e6, cpu_ns: 5e4 });
+        let (entry, task) = (entry(Engine::ThreadPool), Task { latency_ns: 10e6, cpu_ns: 5e4, ..Task::default() });
         let setting = Setting { serial_ns: 2e6, ..SETTING };
         let found = first(&entry, &allowed(&entry, &[]), &task, &setting).expect("there are sizes");
         assert_eq!(found.to_string(), "w8");
+    }
+
+    #[test]
+    fn chunks_that_do_not_come_out_even_leave_workers_idle() {
+        // Sixty tasks on two workers: in chunks of 8 one has four of them, in chunks of 16 two of them, too.
+        assert_eq!([1.0, 8.0, 16.0, 64.0].map(|chunk| at_once(60.0, 2.0, chunk)), [2.0, 60.0 / 32.0, 60.0 / 32.0, 1.0]);
+        assert_eq!(at_once(3.0, 64.0, 1.0), 3.0);
+    }
+
+    #[test]
+    fn few_tasks_do_not_pay_for_a_pool() {
+        let task = Task { latency_ns: 4e6, cpu_ns: 4e6, ready_ns: 400e6, ..Task::default() };
+        let gain = |tasks| {
+            let setting = Setting { has_lock: true, tasks: Some(tasks), ..SETTING };
+            let two = Sizes { workers: Some(2), chunk: Some(1), ..Sizes::default() };
+            let score = |engine, sizes| expected(engine, sizes, &task, &setting).score;
+            score(Engine::MultiprocessingPool, two) - score(Engine::Sequential, Sizes::default())
+        };
+        assert!(gain(30.0) < 0.01, "{}", gain(30.0));
+        assert!((gain(100_000.0) - 2.0_f64.ln()).abs() < 0.05, "{}", gain(100_000.0));
+    }
+
+    #[test]
+    fn a_program_that_computes_for_a_task_holds_no_lock() {
+        let setting = Setting { has_lock: true, ..SETTING };
+        let score = |children_ns, workers| {
+            let task = Task { latency_ns: 24e6, cpu_ns: 22e6, children_ns, ..Task::default() };
+            let sizes = Sizes { workers: Some(workers), ..Sizes::default() };
+            expected(Engine::ThreadPoolExecutor, sizes, &task, &setting).score
+        };
+        // Of what the task computes itself half a core is expected of the second thread, of a program a whole one.
+        assert!((score(0.0, 2) - score(0.0, 1) - 1.5_f64.ln()).abs() < 0.1);
+        assert!((score(20e6, 2) - score(20e6, 1) - 2.0_f64.ln()).abs() < 0.1);
     }
 
     #[test]
@@ -278,7 +380,7 @@ mod tests {
     fn rungs_that_gain_nothing_are_tight_and_the_prior_is_a_covariance() {
         let entry = entry(Engine::ThreadPool);
         let sizes = grid::all(&entry);
-        let task = Task { latency_ns: 2e6, cpu_ns: 2e6 };
+        let task = Task { latency_ns: 2e6, cpu_ns: 2e6, ..Task::default() };
         let anchor = Sizes { workers: Some(2), ..Sizes::default() };
         let (mean, covariance) = prior(&entry, &sizes, anchor, 1.0, &task, &SETTING);
         assert!(covariance.cholesky().is_some());

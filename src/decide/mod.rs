@@ -95,6 +95,23 @@ pub struct Rules {
     /// The longest section of a task that only one runs at a time, as the workload says; 0 where there is none.
     #[serde(default)]
     pub serial_ns: f64,
+    /// How many tasks the user has, where that is known: then throughput is that of all of them, start-up included.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tasks: Option<u32>,
+    /// Whether each block runs all of them.
+    #[serde(default)]
+    pub is_batch: bool,
+    /// Whether each process that runs tasks is set up by the user's own code.
+    #[serde(default)]
+    pub has_setup: bool,
+}
+
+/// The throughput (logarithm, tasks a second) of so many tasks from the start of what runs them on, which is ready for
+/// them after `ready_ns` and then runs them at the throughput `score`.
+#[must_use]
+pub fn of_all_tasks(score: f64, tasks: f64, ready_ns: f64) -> f64 {
+    let ready_s = ready_ns.max(0.0) / 1e9;
+    -(ready_s / tasks.max(1.0) + (-score).exp()).ln()
 }
 
 /// What comes next.
@@ -134,7 +151,7 @@ pub struct Turn {
 }
 
 /// What a block said.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Observation {
     /// The candidate's life, from 0.
     pub life: u32,
@@ -144,6 +161,10 @@ pub struct Observation {
     pub latency_ns: f64,
     /// CPU time per task.
     pub cpu_ns: f64,
+    /// What of it is used by programs that the task starts.
+    pub children_ns: f64,
+    /// How long the life took until it was ready for tasks.
+    pub ready_ns: f64,
 }
 
 /// What a turn came to.
@@ -342,7 +363,9 @@ impl Decide {
         self.scores.push(Score { arm, life, round: self.rounds, score: seen.score });
         self.arms[arm].blocks += 1;
         if seen.latency_ns.is_finite() && seen.cpu_ns.is_finite() && seen.latency_ns > 0.0 {
-            let task = Task { latency_ns: seen.latency_ns, cpu_ns: seen.cpu_ns.max(1.0) };
+            let children_ns = if seen.children_ns.is_finite() { seen.children_ns.clamp(0.0, seen.cpu_ns) } else { 0.0 };
+            let (latency_ns, cpu_ns, ready_ns) = (seen.latency_ns, seen.cpu_ns.max(1.0), seen.ready_ns);
+            let task = Task { latency_ns, cpu_ns, children_ns, ready_ns };
             self.tasks.entry(arm).or_default().push(task);
         }
     }
@@ -432,8 +455,10 @@ impl Decide {
     }
 
     fn setting(&self) -> Setting {
-        let Rules { cores, has_lock, is_async, is_throughput, serial_ns, .. } = self.rules;
-        Setting { cores, has_lock, is_async, is_throughput, serial_ns }
+        let Rules { cores, has_lock, is_async, is_throughput, serial_ns, tasks, is_batch, has_setup, .. } = self.rules;
+        let tasks = tasks.map(f64::from);
+        let batch = tasks.filter(|_| is_batch);
+        Setting { cores, has_lock, is_async, is_throughput, serial_ns, tasks, batch, has_setup }
     }
 
     /// The number of an arm, which is new where it was not known.
@@ -468,7 +493,10 @@ impl Decide {
     fn expected_block_ns(&self, arm: usize, task: &Task) -> f64 {
         let Arm { entry, candidate, .. } = &self.arms[arm];
         let setting = self.setting();
-        BLOCK_NS + TURNS_OF_TASKS * mechanism::latency_ns(&self.entries[*entry], candidate.sizes, task, &setting)
+        let entry = &self.entries[*entry];
+        let tasks_ns = mechanism::batch_ns(entry, candidate.sizes, task, &setting);
+        let turns_ns = || TURNS_OF_TASKS * mechanism::latency_ns(entry, candidate.sizes, task, &setting);
+        BLOCK_NS + tasks_ns.unwrap_or_else(turns_ns)
     }
 
     /// Whether a block of an arm that was not measured would take too much of the time.
@@ -513,7 +541,12 @@ impl Decide {
             let figures: Vec<f64> = self.tasks[smallest].iter().map(figure).collect();
             crate::stats::median(&figures)
         };
-        Some(Task { latency_ns: of(|task| task.latency_ns)?, cpu_ns: of(|task| task.cpu_ns)? })
+        Some(Task {
+            latency_ns: of(|task| task.latency_ns)?,
+            cpu_ns: of(|task| task.cpu_ns)?,
+            children_ns: of(|task| task.children_ns)?,
+            ready_ns: of(|task| task.ready_ns)?,
+        })
     }
 
     /// The arms of an entry that are considered: its first size, its library's default, what was measured, and the
@@ -531,7 +564,8 @@ impl Decide {
         let near = best.map(|arm| grid::neighbours(&plan, self.arms[arm].candidate.sizes)).unwrap_or_default();
         let setting = self.setting();
         let latency_ns = |sizes: Sizes| mechanism::latency_ns(&plan, sizes, task, &setting);
-        let is_near = latency_ns(plan.default_sizes) <= DEFAULT_LATENCY * latency_ns(first);
+        // Of a batch nothing queues beyond its end.
+        let is_near = setting.batch.is_some() || latency_ns(plan.default_sizes) <= DEFAULT_LATENCY * latency_ns(first);
         let default = if is_near { plan.default_sizes } else { first };
         for sizes in [first, default].iter().chain(&near).filter(|sizes| allowed.contains(sizes)) {
             self.arm(entry, *sizes);

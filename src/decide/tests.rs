@@ -43,6 +43,9 @@ fn rules(seed: u64) -> Rules {
         is_async: true,
         is_throughput: true,
         serial_ns: 0.0,
+        tasks: None,
+        is_batch: false,
+        has_setup: false,
     }
 }
 
@@ -99,7 +102,7 @@ fn race(decide: Decide, noise: f64, seed: u64, cpu_ns: f64, outcome: impl Fn(&Ca
             };
             let score = rate.ln() + shift + life.1 + noise * normal();
             let latency_ns = f64::from(candidate.sizes.concurrency()) / rate * 1e9;
-            let seen = Observation { life: life.0, score, latency_ns, cpu_ns };
+            let seen = Observation { life: life.0, score, latency_ns, cpu_ns, ..Observation::default() };
             decide.feed(turn.candidate, Outcome::Observed(seen));
         }
         rounds.push(round.turns);
@@ -247,8 +250,8 @@ fn the_same_feeds_and_looks_give_the_same_finding() {
             let (_, life) = ended.decide.lives.iter().find(|(_, life)| **life == score.life).expect("a life").0;
             let of_arm = ended.decide.scores.iter().filter(|one| one.arm == score.arm);
             let position = of_arm.take_while(|one| !std::ptr::eq(*one, score)).count();
-            let Task { latency_ns, cpu_ns } = ended.decide.tasks[&score.arm][position];
-            let seen = Observation { life: *life, score: score.score, latency_ns, cpu_ns };
+            let Task { latency_ns, cpu_ns, .. } = ended.decide.tasks[&score.arm][position];
+            let seen = Observation { life: *life, score: score.score, latency_ns, cpu_ns, ..Observation::default() };
             again.feed(candidate, Outcome::Observed(seen));
         }
         assert!(again.look(0));
@@ -271,7 +274,7 @@ fn a_broken_limit_rules_out_the_larger_sizes() {
             decide.took(turn.candidate, 30 * MS, None);
             let rate = true_rate(&candidate, 20.0, 0.01);
             let latency_ns = f64::from(workers) / rate * 1e9;
-            let observed = Observation { life: 0, score: rate.ln(), latency_ns, cpu_ns: 1e4 };
+            let observed = Observation { score: rate.ln(), latency_ns, cpu_ns: 1e4, ..Observation::default() };
             decide.feed(turn.candidate, if workers > 8 { Outcome::Infeasible } else { Outcome::Observed(observed) });
         }
         elapsed_ns += 100 * MS;

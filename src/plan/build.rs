@@ -5,7 +5,7 @@ use super::{Entry, LeftOut, Plan, Runtime, Settings, foresee, ladder, memory};
 use crate::candidate::{Engine, Model, Sizes, StartMethod};
 use crate::host::Facts;
 use crate::protocol::Offer;
-use crate::workload::{Goal, Step, Workload};
+use crate::workload::{Goal, Load, Step, Workload};
 
 /// The language of a `python` step.
 const PYTHON: &str = "python";
@@ -178,14 +178,21 @@ impl Context<'_> {
             entry.default_sizes.workers = Some(ladder::nearest(&entry.workers, default_workers)?);
         }
         if axes.chunk {
-            entry.chunk = self.chunks();
-            entry.default_sizes.chunk = Some(ladder::nearest(&entry.chunk, 1)?);
+            let own = self.own_chunk(&entry);
+            entry.chunk = self.chunks(own);
+            entry.default_sizes.chunk = Some(ladder::nearest(&entry.chunk, own)?);
         }
         Some(entry)
     }
 
-    /// The ladder of tasks in a chunk.
-    fn chunks(&self) -> Vec<u32> {
+    /// The chunk that the library takes by itself: of a batch, what its `map` does; else it hands over single tasks.
+    fn own_chunk(&self, entry: &Entry) -> u32 {
+        let Load::Batch { tasks, .. } = self.workload.load else { return 1 };
+        entry.engine.own_chunk(entry.default_sizes.workers.unwrap_or(1), tasks).unwrap_or(1)
+    }
+
+    /// The ladder of tasks in a chunk, with the one that the library takes by itself.
+    fn chunks(&self, own: u32) -> Vec<u32> {
         if !self.settings.chunk.is_empty() {
             let mut asked = self.settings.chunk.clone();
             asked.retain(|size| *size > 0);
@@ -198,7 +205,11 @@ impl Context<'_> {
         // How long the user's own code takes is not known.
         let is_known = self.workload.steps.iter().all(|step| step.python().is_none());
         let short = (LONGEST_CHUNK_NS / foresee::nominal_task_ns(self.workload)) as u32;
-        ladder::coarse(MOST_IN_CHUNK.min(allowed).min(if is_known { short } else { MOST_IN_CHUNK }))
+        let mut chunks = ladder::coarse(MOST_IN_CHUNK.min(allowed).min(if is_known { short } else { MOST_IN_CHUNK }));
+        chunks.push(own);
+        chunks.sort_unstable();
+        chunks.dedup();
+        chunks
     }
 
     /// The ladder of one axis; empty when no size that was asked for is possible.

@@ -19,6 +19,35 @@ pub use foresee::{nominal_cpu_ns, nominal_task_ns};
 pub use runtime::Runtime;
 
 use crate::candidate::{Candidate, Engine, Sizes, StartMethod};
+use crate::workload::{Load, Workload};
+
+/// All tasks of a user are run in each block where that is foreseen to take one after another at most this part of the
+/// budget,
+const BATCH_PART: f64 = 16.0;
+/// and where `max_calls` allows so many blocks.
+const BATCHES: u64 = 16;
+
+/// The workload of who has so many tasks, or as many as it says itself. Few of them are handed over at once in each block,
+/// as a batch; of many the rate is measured, and the time of all is computed from it. What a file calls a batch is one.
+#[must_use]
+pub fn of_tasks(mut workload: Workload, tasks: Option<u32>, budget_ns: u64) -> Workload {
+    let Some(tasks) = tasks.or(workload.tasks) else { return workload };
+    let max_in_flight = workload.load.max_in_flight();
+    let most = workload.max_calls.unwrap_or(u64::MAX);
+    let is_batch = match workload.load {
+        Load::Batch { .. } => u64::from(tasks) <= most,
+        Load::Closed { .. } => {
+            let all_ns = nominal_task_ns(&workload) * f64::from(tasks);
+            all_ns <= budget_ns as f64 / BATCH_PART && u64::from(tasks).saturating_mul(BATCHES) <= most
+        }
+    };
+    (workload.load, workload.tasks) = if is_batch {
+        (Load::Batch { tasks, max_in_flight }, None)
+    } else {
+        (Load::Closed { max_in_flight }, Some(tasks))
+    };
+    workload
+}
 
 /// What the user asked for, beside the workload.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -39,6 +39,7 @@ fn workload(steps: Vec<Step>) -> Workload {
         use_case: String::new(),
         description: String::new(),
         load: Load::Closed { max_in_flight: 64 },
+        tasks: None,
         steps,
         payload: Payload::default(),
         objective: Objective { goal: Goal::Throughput, tolerance: None, limits: Limits::default() },
@@ -443,6 +444,44 @@ fn arbitrary_step() -> impl Strategy<Value = Step> {
         Just(http(None)),
         any::<u32>().prop_map(|round_trips| Step::Event { round_trips }),
     ]
+}
+
+#[test]
+fn few_tasks_are_a_batch_and_of_many_the_rate_is_measured() {
+    let of = |workload: &Workload, tasks| {
+        let made = of_tasks(workload.clone(), tasks, 20 * SECOND);
+        (made.load, made.all_tasks())
+    };
+    // A task waits 10 ms, and a block may take 1.25 s.
+    let waits = workload(vec![wait()]);
+    let batch = |tasks| Load::Batch { tasks, max_in_flight: 64 };
+    let closed = Load::Closed { max_in_flight: 64 };
+    assert_eq!(of(&waits, None), (closed, None));
+    assert_eq!(of(&waits, Some(100)), (batch(100), Some(100)));
+    assert_eq!(of(&waits, Some(100_000)), (closed, Some(100_000)));
+    // What a file says stands where the user says nothing, and what it calls a batch is one.
+    let own = Workload { tasks: Some(7), ..waits.clone() };
+    assert_eq!((of(&own, None), of(&own, Some(9))), ((batch(7), Some(7)), (batch(9), Some(9))));
+    let large = Workload { load: batch(500), ..waits.clone() };
+    assert_eq!((of(&large, None), of(&large, Some(9_000))), ((batch(500), Some(500)), (batch(9_000), Some(9_000))));
+    // One batch each of a few candidates must be allowed.
+    let capped = Workload { max_calls: Some(150), ..waits };
+    assert_eq!(of(&capped, Some(100)), (closed, Some(100)));
+}
+
+#[test]
+fn a_batch_tries_the_chunk_that_the_library_takes_by_itself() {
+    let chunks = |load, engine| {
+        let workload = Workload { load, ..workload(vec![wait()]) };
+        let plan = plan(&workload, &settings(), &facts(), &[cpython()]);
+        let entry = entry(&plan, engine);
+        (entry.chunk.clone(), entry.default_sizes.chunk)
+    };
+    let (closed, batch) = (Load::Closed { max_in_flight: 64 }, Load::Batch { tasks: 60, max_in_flight: 64 });
+    assert_eq!(chunks(closed, Engine::MultiprocessingPool), (vec![1], Some(1)));
+    // Four chunks for each of three workers.
+    assert_eq!(chunks(batch, Engine::MultiprocessingPool), (vec![1, 5], Some(5)));
+    assert_eq!(chunks(batch, Engine::ProcessPoolExecutor), (vec![1], Some(1)));
 }
 
 proptest! {

@@ -383,7 +383,10 @@ impl Reference {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ready {
-    /// From `job` received to the first task done, with pool, imports and set-up.
+    /// From `job` received until all workers are ready for tasks: their pool started, everything imported, all of them
+    /// set up, at once as in a user's program.
+    pub ready_ns: u64,
+    /// From `job` received to the first task done.
     pub startup_ns: u64,
     /// The service time of that first task.
     pub first_task_ns: u64,
@@ -559,6 +562,9 @@ pub struct Usage {
     pub voluntary_switches: u64,
     /// Context switches that the scheduler imposed.
     pub involuntary_switches: u64,
+    /// What of the CPU time was used by programs that tasks started, not by the processes that run tasks.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub children_ns: u64,
 }
 
 impl Usage {
@@ -570,6 +576,7 @@ impl Usage {
             system_ns: self.system_ns.saturating_sub(earlier.system_ns),
             voluntary_switches: self.voluntary_switches.saturating_sub(earlier.voluntary_switches),
             involuntary_switches: self.involuntary_switches.saturating_sub(earlier.involuntary_switches),
+            children_ns: self.children_ns.saturating_sub(earlier.children_ns),
         }
     }
 
@@ -577,6 +584,12 @@ impl Usage {
     #[must_use]
     pub fn cpu_ns(self) -> u64 {
         self.user_ns + self.system_ns
+    }
+
+    /// The part of it that the processes used that run tasks: programs that these started need no lock of theirs.
+    #[must_use]
+    pub fn own_cpu_ns(self) -> u64 {
+        self.cpu_ns().saturating_sub(self.children_ns)
     }
 }
 
@@ -589,6 +602,7 @@ impl std::ops::Add for Usage {
             system_ns: self.system_ns + other.system_ns,
             voluntary_switches: self.voluntary_switches + other.voluntary_switches,
             involuntary_switches: self.involuntary_switches + other.involuntary_switches,
+            children_ns: self.children_ns + other.children_ns,
         }
     }
 }

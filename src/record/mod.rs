@@ -173,6 +173,10 @@ pub struct CandidateRecord {
 pub struct Incarnation {
     /// From the process's start to `hello`; of a warm life, from the fork.
     pub boot_ns: u64,
+    /// From `job` until all workers are ready for tasks: started, everything imported, all set up. It is honest of lives
+    /// that began cold.
+    #[serde(default)]
+    pub ready_ns: u64,
     /// From `job` to the first task done.
     pub startup_ns: u64,
     /// The service time of the first task.

@@ -1,7 +1,7 @@
 //! What a block says of the objective.
 
 use super::{BlockRecord, CandidateRecord};
-use crate::decide::Observation;
+use crate::decide::{Observation, of_all_tasks};
 use crate::protocol::{Block, Failed};
 use crate::workload::Goal;
 
@@ -27,14 +27,29 @@ pub fn score(goal: Goal, block: &Block, memory_bytes: Option<u64>) -> Option<f64
 }
 
 /// What one timed block says of its candidate; `None` where [`score`] says nothing.
+///
+/// Where it is known how many `tasks` the user has, throughput is that of all of them from the candidate's start on: each
+/// block counts with the start-up of its own life.
 #[must_use]
-pub fn observation(goal: Goal, block: &BlockRecord, memory_bytes: Option<u64>) -> Option<Observation> {
+pub fn observation(
+    goal: Goal,
+    candidate: &CandidateRecord,
+    block: &BlockRecord,
+    memory_bytes: Option<u64>,
+    tasks: Option<u32>,
+) -> Option<Observation> {
     let figures = &block.figures;
+    let life = candidate.incarnations.get(block.incarnation as usize);
+    let ready_ns = life.map_or(0.0, |life| life.ready_ns as f64);
+    let score = score(goal, figures, memory_bytes)?;
+    let of_all = tasks.filter(|_| goal == Goal::Throughput);
     Some(Observation {
         life: block.incarnation,
-        score: score(goal, figures, memory_bytes)?,
+        score: of_all.map_or(score, |tasks| of_all_tasks(score, f64::from(tasks), ready_ns)),
+        ready_ns,
         latency_ns: figures.busy_ns as f64 / figures.tasks_in_window,
         cpu_ns: figures.usage.cpu_ns() as f64 / figures.tasks as f64,
+        children_ns: figures.usage.children_ns as f64 / figures.tasks as f64,
     })
 }
 

@@ -64,7 +64,7 @@ fn choice(judged: &Judged, group: &Group) -> Choice {
         use_case: String::new(),
         best: answer.model.to_string(),
         engine: answer.engine.to_string(),
-        sizes: sizes(best.candidate.sizes),
+        sizes: sizes(best.candidate.sizes) + if best.is_own_chunk { " (its own)" } else { "" },
         throughput: best
             .throughput_per_s
             .map_or(NONE.to_owned(), |found| format!("{} {}", rate(found.value), plus_minus(found))),

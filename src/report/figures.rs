@@ -28,7 +28,7 @@ pub(super) struct Sheet {
 pub(super) const MAIN: Sheet = Sheet {
     heading: "",
     columns: &[
-        left("Candidate", 0, |_, row| row.candidate.short()),
+        left("Candidate", 0, |_, row| named(row)),
         left("Model", 6, |_, row| row.candidate.model().to_string()),
         right("Tasks", 0, |_, row| row.throughput_per_s.map_or(none(), |estimate| rate(estimate.value))),
         right("95 %", 2, |_, row| row.throughput_per_s.map_or(none(), plus_minus)),
@@ -56,6 +56,12 @@ pub(super) const COSTS: Sheet = Sheet {
         left("Status", 0, |_, row| status(&row.status).to_owned()),
     ],
 };
+
+/// A candidate's name; that its chunk is its library's own is said beside it.
+fn named(row: &Row) -> String {
+    let own = if row.is_own_chunk { " (its own chunk)" } else { "" };
+    format!("{}{own}", row.candidate.short())
+}
 
 /// The rows of [`COSTS`] among these, if there is a choice: two at least, of figures that differ as they are printed.
 pub(super) fn choice_of<'a>(group: &Group, rows: &[&'a Row]) -> Vec<&'a Row> {

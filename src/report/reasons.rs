@@ -3,7 +3,7 @@
 use super::Judged;
 use super::units::{bytes, count, duration, factor, percent, rate};
 use super::words::plain;
-use crate::analyze::{Answer, Condition, Group, LimitKind, Reason};
+use crate::analyze::{Answer, Condition, Group, LimitKind, Reason, TimeOfAll};
 use crate::candidate::Model;
 use crate::candidate::StartMethod;
 
@@ -59,6 +59,13 @@ fn reason(reason: &Reason) -> String {
             let threads = two_threads.map(|ratio| format!("{}; ", threads(ratio, *lock))).unwrap_or_default();
             format!("a task computes {} of its time; {threads}this host gives {} cores", percent(*share), count(*cores))
         }
+        Reason::StartsPrograms { children_ns, cpu_ns: _, latency_ns, cores, lock } => format!(
+            "{} of a task's {} are computed by a program that it starts{}; this host gives {} cores",
+            duration(*children_ns),
+            duration(*latency_ns),
+            if *lock == Some(true) { ", which no GIL holds back" } else { "" },
+            count(*cores)
+        ),
         Reason::SerialSection { is_lock, section_ns, latency_ns, most_per_s } => {
             let section = if *is_lock { "the lock is held" } else { "the queue's one consumer takes" };
             format!(
@@ -75,6 +82,19 @@ fn reason(reason: &Reason) -> String {
                 LimitKind::SerialSection => "the serial section sets",
             };
             format!("{concurrency} in flight reach {} of the limit that {set_by}", percent(*share))
+        }
+        Reason::Skewed { tasks, long, share } => {
+            format!("{long} of {tasks} tasks hold {} of the time: small chunks, the longest first", percent(*share))
+        }
+        Reason::AllTasks { tasks, named, other, other_time } => {
+            let time = |of: &TimeOfAll| {
+                let all = duration(of.ready_ns + of.tasks_ns);
+                format!("{all}, of which {} are start-up", duration(of.ready_ns))
+            };
+            let other = other.zip(other_time.as_ref());
+            let beside = other.map_or(String::new(), |(model, of)| format!("; with {model} {}", time(of)));
+            let count = if *tasks == 1 { "the task takes".to_owned() } else { format!("all {tasks} tasks take") };
+            format!("{count} {}{beside}", time(named))
         }
         Reason::Pickling { ns, bytes: size } => {
             format!("processes pay {} a task for pickling {}", duration(*ns), bytes(size.max(0.0) as u64))
@@ -176,6 +196,16 @@ fn condition(judged: &Judged, answer: &Answer, condition: &Condition) -> String 
         Condition::Interrupted {} => "interrupted: it is the best answer until then".to_owned(),
         Condition::MayBeSimpler { candidate } => {
             format!("{} is simpler and may be good enough: a longer --budget may tell", name(*candidate))
+        }
+        Condition::PaysFrom { tasks, low, high, simplest, start_method } => {
+            let under = start_method.map_or(String::new(), |method| format!(" under {method}"));
+            let span = high.map_or_else(|| format!("{low} at least"), |high| format!("{low} to {high}"));
+            let is_loop = judged.record.candidates.get(*simplest as usize);
+            let is_loop = is_loop.is_some_and(|place| place.candidate.model() == Model::Sequential);
+            let simplest = if is_loop { "a plain loop".to_owned() } else { name(*simplest) };
+            format!(
+                "it pays from about {tasks} tasks on{under} ({span}); below, {simplest}: `--tasks` says how many there are"
+            )
         }
         Condition::AtCap { size } => format!(
             "{size} is the largest size that `max_in_flight`, the options or the host allow: more might be better still"

@@ -50,7 +50,7 @@ fn an_explanation_is_short() {
 
 #[test]
 fn every_reason_and_condition_has_its_words() {
-    use crate::analyze::{Condition, LimitKind, Reason};
+    use crate::analyze::{Condition, LimitKind, Reason, TimeOfAll};
     use crate::candidate::{Engine, Model, StartMethod};
     let mut judged = judged();
     let answer = judged.verdict.groups[0].answer.as_mut().expect("an answer");
@@ -62,8 +62,16 @@ fn every_reason_and_condition_has_its_words() {
         computes(Some(1.4), Some(true)),
         computes(Some(1.95), Some(true)),
         computes(Some(1.9), Some(false)),
+        Reason::StartsPrograms { children_ns: 2e7, cpu_ns: 2.2e7, latency_ns: 2.4e7, cores: 1.95, lock: Some(true) },
         Reason::SerialSection { is_lock: true, section_ns: 2e6, latency_ns: 1e7, most_per_s: 500.0 },
         Reason::Reaches { share: 0.97, limit: LimitKind::Cores, concurrency: 2 },
+        Reason::Skewed { tasks: 60, long: 4, share: 0.741 },
+        Reason::AllTasks {
+            tasks: 30,
+            named: TimeOfAll { ready_ns: 4.1e8, tasks_ns: 1.2e8 },
+            other: Some(Model::Processes),
+            other_time: Some(TimeOfAll { ready_ns: 6.4e8, tasks_ns: 6.1e7 }),
+        },
         Reason::Pickling { ns: 9e5, bytes: 2e6 },
         Reason::CallableCrosses { function: "score".to_owned(), bytes: 1.1e6, ns: 1.8e7, tasks: 5, work_ns: 2.3e7 },
         Reason::Stalls { engine: Engine::Asyncio, function: Some("parse".to_owned()), stall_ns: 41_000_000 },
@@ -83,6 +91,14 @@ fn every_reason_and_condition_has_its_words() {
         Condition::CallsSpent {},
         Condition::Interrupted {},
         Condition::MayBeSimpler { candidate: 0 },
+        Condition::PaysFrom {
+            tasks: 260,
+            low: 231,
+            high: Some(304),
+            simplest: 0,
+            start_method: Some(StartMethod::Spawn),
+        },
+        Condition::PaysFrom { tasks: 48, low: 31, high: None, simplest: 1, start_method: None },
         Condition::AtCap { size: 64 },
         Condition::UncheckedLimit { p99: true, memory: false },
         Condition::ErrorCannotCross { type_name: "refusing.Refused".to_owned(), breaks_pool: true },

@@ -213,8 +213,10 @@ pub(super) fn circumstances(judged: &Judged) -> String {
     let record = &judged.record;
     let objective = &record.workload.objective;
     let rounds = record.rounds.len();
+    let tasks = record.workload.all_tasks().filter(|_| objective.goal == Goal::Throughput);
+    let of_all = tasks.map_or(String::new(), |tasks| format!(" of {tasks} tasks in all, with the start-up"));
     format!(
-        "goal: {}, tolerance {}; {rounds} {} in {}, seed {}",
+        "goal: {}{of_all}, tolerance {}; {rounds} {} in {}, seed {}",
         goal(objective.goal),
         percent(judged.verdict.tolerance),
         if rounds == 1 { "round" } else { "rounds" },

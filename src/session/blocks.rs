@@ -69,7 +69,7 @@ impl Learned {
     /// part alone, so that it is known even when no task began within a short window. `turns_ns` is 0 where no
     /// lock is shared; who hardly computes does not wait for it.
     pub(super) fn from_block(block: &Block, turns_ns: u64) -> Learned {
-        let is_busy = block.usage.cpu_ns() as f64 > BUSY * block.elapsed_ns as f64;
+        let is_busy = block.usage.own_cpu_ns() as f64 > BUSY * block.elapsed_ns as f64;
         let known = block.busy_ns > 0 && block.tasks_in_window > 0.0;
         let latency_ns = if known { (block.busy_ns as f64 / block.tasks_in_window) as u64 } else { block.elapsed_ns };
         Learned {

@@ -11,7 +11,7 @@ use super::link::Fault;
 use super::saving::Saver;
 use super::watch::{Spent, Watch, again};
 use super::{Event, Observer};
-use crate::candidate::{Candidate, Engine, Model, StartMethod};
+use crate::candidate::{Candidate, Engine, Model, Sizes, StartMethod};
 use crate::decide::{self, Decide, Finding, Meeting, Next, Outcome, RoundPlan, Turn};
 use crate::protocol::{BlockKind, Failed, FailureKind, Note, Reference, VARIANTS};
 use crate::record::{
@@ -19,7 +19,7 @@ use crate::record::{
     observation,
 };
 use crate::stats::{merged, percentile};
-use crate::workload::Goal;
+use crate::workload::{Goal, Load};
 
 const MS: u64 = 1_000_000;
 /// The window of the block by which a new incarnation is warmed up.
@@ -667,7 +667,9 @@ impl<'a> Course<'a> {
         // Tasks that queue for something take long under load. A window that turns out to be short beside them shows how
         // the queue fills, not what the candidate does: it was one more warm-up.
         let needed_ns = self.pace.window(&seen).ns;
-        if needed_ns > SHORT * window_ns
+        let has_window = matches!(self.record.workload.load, Load::Closed { .. });
+        if has_window
+            && needed_ns > SHORT * window_ns
             && let Some(longer_ns) = self.affordable_in(slot, needed_ns, &seen)
         {
             taken = self.block(slot, BlockKind::Timed, longer_ns, &seen)?;
@@ -703,20 +705,24 @@ impl<'a> Course<'a> {
         if objective.goal == Goal::P99 && p99_ns.is_none() {
             return Outcome::Unknown;
         }
-        observation(objective.goal, block, memory_bytes).map_or(Outcome::Unknown, Outcome::Observed)
+        let tasks = self.record.workload.all_tasks();
+        observation(objective.goal, place, block, memory_bytes, tasks).map_or(Outcome::Unknown, Outcome::Observed)
     }
 
     fn watches_memory(&self) -> bool {
         self.record.workload.objective.looks_at_memory()
     }
 
-    /// How a life of this candidate is to begin: cold if it will be weighed, or if no life of its engine was cold yet.
+    /// How a life of this candidate is to begin: cold if it will be weighed, if its start-up is compared, or if no life of
+    /// its engine was cold yet.
     fn beginning(&self, slot: usize) -> Beginning {
         let candidate = &self.record.candidates[slot].candidate;
-        let is_kin = |other: &Candidate| (&other.runtime, other.engine) == (&candidate.runtime, candidate.engine);
+        let engine = |one: &Candidate| Candidate { sizes: Sizes::default(), ..one.clone() };
+        let is_kin = |other: &Candidate| engine(other) == engine(candidate);
         let kin = self.record.candidates.iter().filter(|place| is_kin(&place.candidate));
         let is_known = kin.flat_map(|place| &place.incarnations).any(|life| !life.warm);
-        if is_known && !self.watches_memory() { Beginning::Warm } else { Beginning::Cold }
+        let is_warm = is_known && !self.watches_memory() && !super::counts_start_up(&self.record.workload);
+        if is_warm { Beginning::Warm } else { Beginning::Cold }
     }
 
     /// A new incarnation: started and warmed up. Every block's checksum is compared, this one's too.
@@ -730,6 +736,7 @@ impl<'a> Course<'a> {
         self.slots[slot].alive = true;
         self.record.candidates[slot].incarnations.push(Incarnation {
             boot_ns: born.boot_ns,
+            ready_ns: born.ready.ready_ns,
             startup_ns: born.ready.startup_ns,
             first_task_ns: born.ready.first_task_ns,
             teardown_ns: None,
@@ -746,6 +753,11 @@ impl<'a> Course<'a> {
         // Whether its threads wait for each other is known from its life before, or from a first block.
         let is_known = before == turns_ns;
         let learned = Learned::from_first_task(born.ready.first_task_ns, concurrency, self.record.workload.load);
+        // A user's batch meets a pool that has just started, and queues that are empty.
+        if matches!(self.record.workload.load, Load::Batch { .. }) {
+            self.slots[slot].learned = Some(learned);
+            return Ok(Ok(()));
+        }
         // Before its first life nothing is known of its queue, unless it has one task at a time.
         let earlier = self.slots[slot].learned;
         let has_known_queue = earlier.is_some() || concurrency == 1;
@@ -895,7 +907,10 @@ impl<'a> Course<'a> {
         let expected = self.pace.calls(window_ns, learned.throughput_per_s, candidate.sizes.concurrency());
         // What is expected is foresight; whoever sets `max_calls` may pay for each.
         let most_tasks = self.record.workload.max_calls.map(|_| self.calls_left());
-        (Ask { kind, window_ns, first_index: self.first_index, most_tasks, patience }, expected)
+        // A batch is all of the user's items, in their order.
+        let is_batch = matches!(self.record.workload.load, Load::Batch { .. });
+        let first_index = if is_batch { 0 } else { self.first_index };
+        (Ask { kind, window_ns, first_index, most_tasks, patience }, expected)
     }
 
     /// Runs what is asked, counts its tasks (about `expected`) and compares their checksum.

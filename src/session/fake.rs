@@ -141,7 +141,8 @@ impl Hands for Fake {
         let first_task_ns = if self.first_task_ns == 0 { MS } else { self.first_task_ns };
         let beginning = if self.forks { beginning } else { Beginning::Cold };
         self.warm.extend((beginning == Beginning::Warm).then_some(slot));
-        let ready = Ready { startup_ns: 2 * MS, first_task_ns, pids: vec![1], gil: self.gil, library_threads: 0 };
+        let ready =
+            Ready { ready_ns: MS, startup_ns: 2 * MS, first_task_ns, pids: vec![1], gil: self.gil, library_threads: 0 };
         Ok(Born { boot_ns: MS, beginning, ready })
     }
 
@@ -228,6 +229,9 @@ pub(super) fn rules() -> Rules {
         is_async: true,
         is_throughput: true,
         serial_ns: 0.0,
+        tasks: None,
+        is_batch: false,
+        has_setup: false,
     }
 }
 
@@ -279,6 +283,7 @@ pub(super) fn record(max_calls: Option<u64>, goal: Goal) -> Record {
             use_case: String::new(),
             description: String::new(),
             load,
+            tasks: None,
             steps: vec![Step::Cpu(Cpu { kernel: Kernel::Loop, input_bytes: 64, time_ns: None })],
             payload: Payload::default(),
             objective: Objective { goal, tolerance: None, limits: Limits::default() },

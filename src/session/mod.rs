@@ -40,7 +40,7 @@ use crate::host::Facts;
 use crate::plan::{Entry, Plan, Settings};
 use crate::protocol::{Failed, Job};
 use crate::record::{Calibration, Disturbance, Ending, Phase, Record, Warning};
-use crate::workload::{Goal, Step, Work, Workload};
+use crate::workload::{Goal, Load, Step, Work, Workload};
 use blocks::Pace;
 use course::Course;
 use embedded::Embedded;
@@ -196,7 +196,8 @@ pub fn run_with(program: &Path, session: Session, observer: &mut dyn Observer) -
         agents: session.agents.clone(),
         parents: Parents::default(),
         // A fork shares its parent's pages, and has them for less.
-        is_cold: session.workload.objective.looks_at_memory(),
+        // It has its imports before its job comes, too.
+        is_cold: session.workload.objective.looks_at_memory() || counts_start_up(&session.workload),
         interrupted: Arc::clone(&session.interrupted),
     };
     let stage = Stage { session: &session, observer, record: &mut record, saver: &mut saver, began_ns };
@@ -301,7 +302,15 @@ fn rules(session: &Session) -> Rules {
         is_async: workload.steps.iter().all(|step| step.has_async_form() || step.cpu().is_some()),
         is_throughput: workload.objective.goal == Goal::Throughput,
         serial_ns: workload.steps.iter().map(serial_ns).fold(0.0, f64::max),
+        tasks: workload.all_tasks(),
+        is_batch: matches!(workload.load, Load::Batch { .. }),
+        has_setup: workload.steps.iter().filter_map(Step::python).any(|python| python.setup.is_some()),
     }
+}
+
+/// Whether the start-up of candidates is a part of what is compared.
+fn counts_start_up(workload: &Workload) -> bool {
+    workload.all_tasks().is_some() && workload.objective.goal == Goal::Throughput
 }
 
 /// How long a step keeps what only one task may have at a time, where the workload says so.

@@ -158,7 +158,7 @@ impl Hands for Computed<'_> {
         Ok(Born {
             boot_ns: 0,
             beginning: Beginning::Cold,
-            ready: Ready { startup_ns: ready_ns, first_task_ns, pids: Vec::new(), gil, library_threads: 0 },
+            ready: Ready { ready_ns, startup_ns: ready_ns, first_task_ns, pids: Vec::new(), gil, library_threads: 0 },
         })
     }
 

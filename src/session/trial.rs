@@ -16,6 +16,8 @@ const SMALL: u32 = 2;
 const SLOT: usize = usize::MAX;
 /// How much longer than its first task lets expect a trial's tasks may take: the reference ran them in less.
 const PATIENCE_NS: u64 = 10_000_000_000;
+/// The part of the budget that the tasks of one trial may take, as far as its first one tells.
+const BUDGET_PART: u64 = 32;
 
 /// The candidate by which an entry is tried: small, within its ladders.
 pub(super) fn small(entry: &Entry) -> Candidate {
@@ -144,6 +146,9 @@ impl Course<'_> {
         let results = self.references.get(&candidate.runtime).map_or(0, |reference| reference.results.len() as u64);
         // A small part of what may be called: there are other engines, and there is something to measure.
         let tasks = results.max(1).min((self.calls_left() / 16).max(1));
+        // With its process, where each task has one of its own, and the set-up of that.
+        let each_ns = born.ready.startup_ns.saturating_sub(born.ready.ready_ns).max(1);
+        let tasks = tasks.min((self.pace.budget_ns / BUDGET_PART / each_ns).max(1));
         if self.calls_left() < tasks {
             return Ok(());
         }

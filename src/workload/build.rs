@@ -15,6 +15,7 @@ const DEFAULT_CPU_NS: u64 = 1_000_000;
 
 /// Builds the workload; adds what is wrong to `faults`.
 pub(super) fn workload(values: &Values, stem: &str, faults: &mut Vec<Fault>) -> Option<Workload> {
+    let tasks = values.table("load").and_then(|table| table.integer("tasks")).and_then(|it| u32::try_from(it).ok());
     let load = values.table("load").and_then(|table| load(&table, faults));
     let objective = values.table("objective").and_then(|table| objective(&table));
     let payload = values.table("payload").and_then(|table| payload(&table));
@@ -26,6 +27,7 @@ pub(super) fn workload(values: &Values, stem: &str, faults: &mut Vec<Fault>) -> 
         use_case: values.text("use_case").unwrap_or_default(),
         description: values.text("description")?,
         load: load?,
+        tasks: tasks.filter(|_| matches!(load, Some(Load::Closed { .. }))),
         steps,
         payload: payload?,
         objective: objective?,
@@ -83,13 +85,7 @@ fn load(values: &Values, faults: &mut Vec<Fault>) -> Option<Load> {
             let tasks = u32::try_from(values.integer("tasks")?).ok()?;
             Some(Load::Batch { tasks, max_in_flight: max_in_flight? })
         }
-        _ => {
-            if let Some(at) = values.given("tasks") {
-                let label = "not in a closed load, which lasts as long as it is measured";
-                faults.push(Fault::at(at, "`tasks` belongs to a batch", label).help("add `mode = \"batch\"`"));
-            }
-            Some(Load::Closed { max_in_flight: max_in_flight? })
-        }
+        _ => Some(Load::Closed { max_in_flight: max_in_flight? }),
     }
 }
 

@@ -19,6 +19,7 @@ fn two_lines_are_a_workload() {
         use_case: String::new(),
         description: String::new(),
         load: Load::Closed { max_in_flight: 64 },
+        tasks: None,
         steps: vec![Step::Cpu(Cpu { kernel: Kernel::Loop, input_bytes: 8_192, time_ns: Some(MS) })],
         payload: Payload { input_bytes: 0, output_bytes: 0 },
         objective: Objective {
@@ -70,6 +71,17 @@ fn an_input_is_one_iteration() {
 fn a_batch_has_the_cap_of_a_closed_load() {
     let text = "[load]\nmode = \"batch\"\ntasks = 500\n[[step]]\nkind = \"cpu\"";
     assert_eq!(workload(text).load, Load::Batch { tasks: 500, max_in_flight: 64 });
+}
+
+#[test]
+fn a_number_of_tasks_is_the_users_whatever_the_mode() {
+    let all = |load: &str| {
+        let workload = workload(&format!("[load]\n{load}\n[[step]]\nkind = \"cpu\""));
+        (matches!(workload.load, Load::Batch { .. }), workload.all_tasks())
+    };
+    assert_eq!(all("mode = \"batch\"\ntasks = 500"), (true, Some(500)));
+    assert_eq!(all("tasks = 500"), (false, Some(500)));
+    assert_eq!(all(""), (false, None));
 }
 
 #[test]

@@ -82,7 +82,7 @@ static LOAD: Table = Table {
             "tasks",
             Shape::Integer { min: 1, max: 100_000_000 },
             Optional("none"),
-            "How many tasks a batch has; a batch needs it, nothing else takes it.",
+            "How many tasks there are in all: then the time of all of them counts, with the start-up of what runs them; a batch needs it.",
         ),
     ],
     conflicts: &[],

@@ -49,6 +49,9 @@ pub struct Workload {
     pub description: String,
     /// How tasks arrive.
     pub load: Load,
+    /// How many tasks the user has, under a closed load; a batch says it itself. See [`Workload::all_tasks`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tasks: Option<u32>,
     /// What one task does, in order. Never empty.
     pub steps: Vec<Step>,
     /// Bytes that cross to the worker and back.
@@ -82,6 +85,16 @@ impl Resources {
 }
 
 impl Workload {
+    /// How many tasks the user has, where that is known. Then throughput is that of all of them together, the start-up
+    /// of whatever runs them included.
+    #[must_use]
+    pub fn all_tasks(&self) -> Option<u32> {
+        match self.load {
+            Load::Batch { tasks, .. } => Some(tasks),
+            Load::Closed { .. } => self.tasks,
+        }
+    }
+
     /// Takes the directories that steps name as relative to `base`, an absolute path.
     pub fn resolve(&mut self, base: &Path) {
         for step in &mut self.steps {

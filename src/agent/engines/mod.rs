@@ -37,6 +37,11 @@ pub trait Engine {
         Vec::new()
     }
 
+    /// Whether the children that this process reaps are workers, and not programs that tasks start in it.
+    fn reaps_workers(&self) -> bool {
+        false
+    }
+
     /// What live worker processes used so far, as they say themselves.
     ///
     /// # Errors

@@ -89,6 +89,10 @@ impl Engine for ProcessPerTask {
         self.shared.pids()
     }
 
+    fn reaps_workers(&self) -> bool {
+        true
+    }
+
     fn workers_usage(&mut self) -> Result<Usage, Failed> {
         Ok(meter::live(&self.shared.pids()))
     }

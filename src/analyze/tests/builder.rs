@@ -136,6 +136,7 @@ impl Synthetic {
         while candidate.incarnations.len() <= incarnation as usize {
             candidate.incarnations.push(Incarnation {
                 boot_ns: 1_000_000,
+                ready_ns: 1_500_000,
                 startup_ns: 2_000_000,
                 first_task_ns: 3_000_000,
                 teardown_ns: Some(4_000_000),
@@ -216,6 +217,9 @@ fn race(record: &Record, runtime: &str, own: &[Candidate], first_candidate: u32)
             is_async: record.workload.steps.iter().all(|step| step.has_async_form() || step.cpu().is_some()),
             is_throughput: record.workload.objective.goal == Goal::Throughput,
             serial_ns: 0.0,
+            tasks: record.workload.all_tasks(),
+            is_batch: matches!(record.workload.load, Load::Batch { .. }),
+            has_setup: false,
         },
         entries: engines.into_iter().map(entry).collect(),
         first_candidate,
@@ -255,6 +259,7 @@ fn record() -> Record {
             use_case: String::new(),
             description: String::new(),
             load: Load::Closed { max_in_flight: 64 },
+            tasks: None,
             steps: vec![Step::Cpu(Cpu { kernel: Kernel::Loop, input_bytes: 8, time_ns: Some(2_000_000) })],
             payload: Payload::default(),
             objective: Objective { goal: Goal::Throughput, tolerance: None, limits: Limits::default() },

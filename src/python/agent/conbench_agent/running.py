@@ -8,6 +8,7 @@ from typing import Dict, Optional, Union, cast
 
 from . import engines, leftovers, meter, steps
 from .agent import gil
+from .meter import Usage
 from .protocol import Go, Job
 from .sampler import Batch, Sampler, Settings, Window
 from .task import VARIANTS, first_failure
@@ -27,14 +28,18 @@ class Running:
         #: The mean service time of the block before, for the next one's ramp.
         self._mean_service_ns = 0
         self._threads = leftovers.threads()
+        #: Whether a task may start programs.
+        self._starts_programs = any(step.step["kind"] in ("python", "command") for step in job.steps)
 
     def first_tasks(self, received_ns: int) -> Dict[str, object]:
         """The body of `ready`.
 
-        Runs one task, for the figure of the start-up; then one for each slot, so that every worker has run and every
-        connection is open.
+        Gets every worker ready, as a program's pool does before it takes tasks; runs one task, for the figure of the
+        start-up; then one for each slot, so that every worker has run and every connection is open.
         """
         self._prepare(0)
+        self._engine.get_ready()
+        ready_ns = monotonic_ns() - received_ns
         first = self._sample(Batch(1), _FIRST)
         startup_ns = monotonic_ns() - received_ns
         # What is known of a first task that failed is when it was over.
@@ -46,6 +51,7 @@ class Running:
         self._task.settle()
         self._threads = leftovers.threads()
         return {
+            "ready_ns": ready_ns,
             "startup_ns": startup_ns,
             "first_task_ns": first_task_ns,
             "pids": [os.getpid(), *self._engine.pids()],
@@ -101,6 +107,19 @@ class Running:
         """
         return int((1 + block * _GOLDEN % 1) * self._mean_service_ns)
 
+    def _own_usage(self) -> Usage:
+        """What this process used so far, and the programs that tasks started in it and that ended."""
+        own = meter.usage()
+        return own._replace(children_ns=0) if self._engine.reaps_workers else own
+
+    def _others_usage(self) -> Usage:
+        """What workers used so far, what those used that they started, and programs that still live."""
+        used = self._engine.workers_usage()
+        if not self._starts_programs:
+            return used
+        known = self._engine.pids()
+        return used.plus(meter.programs([os.getpid(), *known], known))
+
     def _sample(self, arrival: Union[Batch, Window], go: Go) -> Dict[str, object]:
         task, engine = self._task, self._engine
         verifies = go.kind == "verify" and task.distinct > 0
@@ -117,12 +136,12 @@ class Running:
             keep=arrival.tasks if verifies and isinstance(arrival, Batch) else VARIANTS if serialises else 0,
         )
         # Asking workers costs this process CPU time, which lies outside of its own two readings.
-        workers = engine.workers_usage()
-        before = meter.usage().plus(workers)
+        others = self._others_usage()
+        before = self._own_usage().plus(others)
         sampler = Sampler(settings, monotonic_ns())
         engine.run(sampler)
-        own = meter.usage()
-        usage = own.plus(engine.workers_usage()).since(before)
+        own = self._own_usage()
+        usage = own.plus(self._others_usage()).since(before)
         figures = sampler.finish(go.block, go.kind, usage)
         self._mean_service_ns = sampler.mean_service_ns
         if verifies:

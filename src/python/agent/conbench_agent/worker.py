@@ -11,19 +11,23 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
 
 from . import standing, steps
-from .meter import Usage, usage
+from .meter import Reaped, Usage, usage
 from .protocol import Failure, Job
 from .task import Result, Task, first_failure
 
 if TYPE_CHECKING:
     from .steps.shared import Handles
 
-#: What comes back of a task or segment: begin, end, checksum (without that of the output), and what it hands back.
-Ran = Tuple[int, int, int, object]
+#: What comes back of a task or segment: begin, end, checksum (without that of the output), what it hands back, and the
+#: CPU time of programs that tasks started in this worker and that ended since it last told.
+Ran = Tuple[int, int, int, object, int]
 #: The same of a whole task, with the worker's slot before it.
-RanInSlot = Tuple[int, int, int, int, object]
+RanInSlot = Tuple[int, int, int, int, object, int]
 #: The same, with the task's index before that.
 RanItem = Tuple[int, RanInSlot]
+
+#: No program is started, run and ended in less: what reading the children's CPU time costs, shorter tasks are spared.
+_LEAST_PROGRAM_NS = 500_000
 
 
 class Hiring(NamedTuple):
@@ -52,16 +56,21 @@ class Told(NamedTuple):
 class _Worker:
     """The task of this process or interpreter."""
 
-    def __init__(self, task: Union[Task, Failure], slot: int = 0, meeting: Any = None) -> None:
+    def __init__(
+        self, task: Union[Task, Failure], slot: int = 0, meeting: Any = None, reaped: Optional[Reaped] = None
+    ) -> None:
         self.slot = slot
+        self._reaped = reaped
         self._made = task
         self._meeting = meeting
-        self._is_new = True
+        #: Whether it has run nothing yet: what a first task hands back is looked at closely.
+        self.is_new = True
 
     def run(self, index: int, given: object) -> Ran:
         """Runs a whole task. Of a first one, what it hands back is looked at closely."""
-        if self._is_new:
+        if self.is_new:
             task = self.prepare(index)
+            self.is_new = False
             ran = self.run(index, given)
             if task.exchanging and not isinstance(ran[3], Failure):
                 _check_results(index, cast(Result, ran[3])[1])
@@ -69,27 +78,37 @@ class _Worker:
         task = cast(Task, self._made)
         begin_ns = monotonic_ns()
         checksum, result = task.blocking(index, given)
-        return begin_ns, monotonic_ns(), checksum, result
+        end_ns = monotonic_ns()
+        return begin_ns, end_ns, checksum, result, self._children_ns(begin_ns, end_ns)
 
     def run_segment(self, number: int, index: int, given: object, with_payload: bool) -> Ran:
         """Runs the steps of one segment. Of a first one, what they hand back is looked at closely."""
-        if self._is_new:
+        if self.is_new:
             self.prepare(index)
+            self.is_new = False
             ran = self.run_segment(number, index, given, with_payload)
             _check_results(index, cast(Result, ran[3])[1])
             return ran
         task = cast(Task, self._made)
         begin_ns = monotonic_ns()
         checksum, results = task.segment_blocking(number, index, given)
+        end_ns = monotonic_ns()
         output = None
         if with_payload:
             checksum += task.take_payload(index, given)
             output = task.hand_back(index)
-        return begin_ns, monotonic_ns(), checksum, (output, results)
+        return begin_ns, monotonic_ns(), checksum, (output, results), self._children_ns(begin_ns, end_ns)
 
-    def get_ready(self) -> None:
-        """Makes ahead all that tasks need, and waits for the other workers, so that each gets ready once."""
-        self.prepare(None)
+    def _children_ns(self, begin_ns: int, end_ns: int) -> int:
+        if self._reaped is None or end_ns - begin_ns < _LEAST_PROGRAM_NS:
+            return 0
+        return self._reaped.since_last()
+
+    def get_ready(self, index: Optional[int]) -> None:
+        """Makes ahead what task `index` needs, or all tasks, and waits for the others, so that each gets ready once."""
+        self.prepare(index)
+        if index is None:
+            self.is_new = False
         self._meeting.wait()
 
     def prepare(self, index: Optional[int]) -> Task:
@@ -100,7 +119,9 @@ class _Worker:
             raise self._made
         self._made.prepare(index)
         self._made.enter_thread()
-        self._is_new = False
+        if self._reaped is not None:
+            # What it took to get ready is no task's.
+            self._reaped.since_last()
         return self._made
 
     def leave(self) -> Optional[Failure]:
@@ -125,7 +146,9 @@ def start(hiring: Hiring) -> None:
     try:
         slot = hiring.slots.claim()
         task = steps.build(hiring.job, steps.Place.worker(slot, hiring.shared))
-        _worker = _Worker(task, slot, hiring.meeting)
+        # Interpreters beside the agent's are no processes: what they reap, the agent itself sees.
+        reaped = None if hiring.shared is None else Reaped()
+        _worker = _Worker(task, slot, hiring.meeting, reaped)
     except BaseException as error:
         _worker = _Worker(Failure.of(error))
 
@@ -133,8 +156,7 @@ def start(hiring: Hiring) -> None:
 def run(index: int, given: object) -> RanInSlot:
     """Runs a task."""
     worker = _worker
-    begin_ns, end_ns, checksum, result = worker.run(index, given)
-    return worker.slot, begin_ns, end_ns, checksum, result
+    return (worker.slot, *worker.run(index, given))
 
 
 def run_item(item: Tuple[int, object]) -> RanItem:
@@ -153,9 +175,9 @@ def run_segment(number: int, index: int, given: object, with_payload: bool) -> R
     return _worker.run_segment(number, index, given, with_payload)
 
 
-def get_ready() -> None:
-    """Makes ahead all that tasks need; called once in each worker of a pool, which wait for each other."""
-    _worker.get_ready()
+def get_ready(index: Optional[int]) -> None:
+    """Makes ahead what task `index` needs, or all tasks; called in each worker of a pool, which wait for each other."""
+    _worker.get_ready(index)
 
 
 def leave() -> Optional[Failure]:
@@ -176,6 +198,7 @@ def run_only(
         only = _Worker(work)
         if not is_first:
             only.prepare(index)
+            only.is_new = False
         ran = only.run(index, given)
         if work.tears_down:
             left = only.tear_down()

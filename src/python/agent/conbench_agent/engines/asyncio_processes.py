@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import List, Optional, Tuple, cast
 
-from .. import worker
+from .. import meter, worker
 from ..meter import Usage
 from ..protocol import Failure, Job
 from ..task import MODULUS, Done, Result, Task, first_failure
@@ -25,6 +25,7 @@ class WithProcesses(AsyncioTasks):
     def __init__(self, job: Job, task: Task) -> None:
         """Makes the pool, and then the loop: a process that is forked inherits none."""
         self._pool = ProcessPool(job, task)
+        self._children_ns = 0
         try:
             # Any call starts the workers: under `fork` all of them, else the first.
             self._pool.executor.submit(int).result()
@@ -33,17 +34,21 @@ class WithProcesses(AsyncioTasks):
         super().__init__(task, job.candidate.sizes.concurrency)
         self._perform = task.tolerant(self._in_segments)
 
+    def get_ready(self) -> None:
+        """Starts the workers, and sets them up."""
+        self._pool.get_ready(0)
+
     def warm(self) -> None:
-        """Starts the rest of the workers."""
-        self._pool.warm()
+        """Lets each worker make ahead what its tasks need."""
+        self._pool.get_ready(None)
 
     def pids(self) -> List[int]:
         """The workers and the processes that help them."""
         return self._pool.pids()
 
     def workers_usage(self) -> Usage:
-        """What these processes used so far."""
-        return self._pool.usage()
+        """What these processes used so far, and the programs that tasks started in them."""
+        return self._pool.usage().plus(meter.of_children(self._children_ns))
 
     def leave(self) -> Optional[Failure]:
         """Tears down the loop and each worker."""
@@ -83,9 +88,10 @@ class WithProcesses(AsyncioTasks):
     async def _in_worker(self, number: int, index: int, given: object, carries_payload: bool) -> Tuple[int, Result]:
         handed = self._task.handed_to_segment(number, given, carries_payload)
         try:
-            _, _, checksum, handed_back = await self._loop.run_in_executor(
+            _, _, checksum, handed_back, children_ns = await self._loop.run_in_executor(
                 self._pool.executor, worker.run_segment, number, index, handed, carries_payload
             )
         except Exception as error:
             raise self._pool.failure([index], error) from error
+        self._children_ns += children_ns
         return checksum, cast(Result, handed_back)

@@ -26,9 +26,17 @@ class Engine:
     pickles_given = True
     #: Tasks that cross together: what all of them are called with (the user's callable) is pickled once for them.
     tasks_per_message = 1
+    #: Whether the children that this process reaps are workers, and not programs that tasks start in it.
+    reaps_workers = False
+
+    def get_ready(self) -> None:
+        """Starts the workers that are processes or interpreters, and has all of them at once set up; called once.
+
+        It is what a pool with an initializer does in a user's program before it takes tasks.
+        """
 
     def warm(self) -> None:
-        """Starts the workers that the first task left unstarted; called once, after it."""
+        """Starts the workers that are unstarted, and lets each make ahead what tasks need; called after a first task."""
 
     def run(self, sampler: Sampler) -> None:
         """Runs one block: takes `sampler.next()` until that is None, and returns when each task begun has ended.
@@ -42,7 +50,7 @@ class Engine:
         return []
 
     def workers_usage(self) -> Usage:
-        """What live worker processes used so far."""
+        """What live worker processes used so far, and programs that tasks started in workers."""
         return Usage()
 
     def left_behind(self) -> List[Dict[str, object]]:

@@ -13,6 +13,7 @@ from time import monotonic_ns
 from typing import Any, Callable, Iterable, Iterator, List, Optional, Tuple
 
 from .. import worker
+from ..meter import Tally
 from ..protocol import Failure
 from ..sampler import Lane, Sampler
 from ..task import Task, first_failure
@@ -41,12 +42,17 @@ def leave_workers(
         return Failure.of(error)
 
 
-def recorder(lanes: List[Lane], task: Task) -> Callable[[int, int, worker.RanInSlot], None]:
-    """Records what a worker ran when it came back; `lanes` holds one for each slot."""
+def recorder(lanes: List[Lane], task: Task, children: Tally) -> Callable[[int, int, worker.RanInSlot], None]:
+    """Records what a worker ran when it came back; `lanes` holds one for each slot.
+
+    `children` takes the CPU time of programs that tasks started in the workers.
+    """
     received = task.received
 
     def record(index: int, submitted_ns: int, ran: worker.RanInSlot) -> None:
-        slot, begin_ns, end_ns, checksum, result = ran
+        slot, begin_ns, end_ns, checksum, result, children_ns = ran
+        if children_ns:
+            children.ns += children_ns
         lane = lanes[slot]
         lane.begun_at(begin_ns)
         lane.end(index, submitted_ns, begin_ns, end_ns, (checksum + received(result), result))
@@ -67,6 +73,8 @@ class ExecutorEngine(Engine):
         self._executor = executor
         self._task = task
         self._chunk = self.tasks_per_message = chunk
+        #: CPU time of programs that tasks started in worker processes, as these tell it.
+        self._children = Tally()
 
     def run(self, sampler: Sampler) -> None:
         """Runs one block."""
@@ -92,7 +100,7 @@ class ExecutorEngine(Engine):
         So no other thread need be woken for it: `wait` and a loop in the main thread cost the workers 3 to 10 %.
         """
         submit, take, chunk = self._submit, sampler.next, self._chunk
-        record = recorder(self._lanes(sampler), self._task)
+        record = recorder(self._lanes(sampler), self._task, self._children)
         ended: SimpleQueue[None] = SimpleQueue()
 
         def submit_next() -> None:
@@ -148,7 +156,7 @@ class ExecutorEngine(Engine):
                 submitted.append((index, monotonic_ns()))
                 yield index, self._task.handed(index)
 
-        record = recorder(self._lanes(sampler), self._task)
+        record = recorder(self._lanes(sampler), self._task, self._children)
         done = 0
         try:
             results = self._executor.map(worker.run_item, items(), chunksize=self._chunk)

@@ -39,9 +39,16 @@ class InterpreterPool(ExecutorEngine):
         # Each interpreter's thread records what it ran.
         self.shards = workers
 
+    def get_ready(self) -> None:
+        """Starts the interpreters, and sets them up."""
+        self._get_ready(0)
+
     def warm(self) -> None:
-        """Starts the rest of the interpreters, and lets each make ahead what its tasks need."""
-        calls = [self._executor.submit(worker.get_ready) for _ in range(self.slots)]
+        """Lets each interpreter make ahead what its tasks need."""
+        self._get_ready(None)
+
+    def _get_ready(self, index: Optional[int]) -> None:
+        calls = [self._executor.submit(worker.get_ready, index) for _ in range(self.slots)]
 
         def look() -> None:
             for call in calls:

@@ -9,8 +9,8 @@ from queue import SimpleQueue
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
-from .. import worker
-from ..meter import Usage
+from .. import meter, worker
+from ..meter import Tally, Usage
 from ..protocol import Failure, Job
 from ..sampler import Sampler
 from ..task import Task, first_failure
@@ -42,6 +42,7 @@ class MultiprocessingPool(Engine):
         self.slots = job.candidate.sizes.workers or 1
         self._chunk = self.tasks_per_message = job.candidate.sizes.chunk or 1
         self._task = task
+        self._children = Tally()
         self._crew = Crew(job, task, self.slots)
         try:
             self._pool = self._crew.context.Pool(self.slots, initializer=worker.start, initargs=(self._crew.hiring,))
@@ -49,9 +50,16 @@ class MultiprocessingPool(Engine):
             self._crew.close()
             raise
 
+    def get_ready(self) -> None:
+        """Sets the workers up."""
+        self._get_ready(0)
+
     def warm(self) -> None:
         """Lets each worker make ahead what its tasks need."""
-        calls = [self._pool.apply_async(worker.get_ready) for _ in range(self.slots)]
+        self._get_ready(None)
+
+    def _get_ready(self, index: Optional[int]) -> None:
+        calls = [self._pool.apply_async(worker.get_ready, (index,)) for _ in range(self.slots)]
         self._crew.meeting.hold(self.slots, lambda: self._look(calls))
         self._watched(lambda: [call.get() for call in calls])
 
@@ -78,7 +86,7 @@ class MultiprocessingPool(Engine):
 
     def workers_usage(self) -> Usage:
         """What these processes used so far."""
-        return self._crew.usage()
+        return self._crew.usage().plus(meter.of_children(self._children.ns))
 
     def leave(self) -> Optional[Failure]:
         """Tears down each worker."""
@@ -127,7 +135,7 @@ class MultiprocessingPool(Engine):
                     submitted[index] = monotonic_ns()
                     yield index, handed(index)
 
-        record = recorder([sampler.lane(slot, 0) for slot in range(self.slots)], self._task)
+        record = self._recorder(sampler)
         try:
             for number, (index, ran) in enumerate(self._pool.imap_unordered(worker.run_item, items(), chunk), 1):
                 record(index, submitted.pop(index), ran)
@@ -145,9 +153,13 @@ class MultiprocessingPool(Engine):
             results = self._pool.map(worker.run_item, items, self._chunk)
         except Exception as error:
             raise crossing_failure(self._task, indices, error) from error
-        record = recorder([sampler.lane(slot, 0) for slot in range(self.slots)], self._task)
+        record = self._recorder(sampler)
         for index, ran in results:
             record(index, submitted_ns, ran)
+
+    def _recorder(self, sampler: Sampler) -> Callable[[int, int, worker.RanInSlot], None]:
+        lanes = [sampler.lane(slot, 0) for slot in range(self.slots)]
+        return recorder(lanes, self._task, self._children)
 
     def _watched(self, work: Callable[[], object]) -> None:
         """Does something with the pool in a thread of its own; Failure if a worker dies meanwhile."""

@@ -7,7 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import Iterable, List, Optional
 
-from .. import worker
+from .. import meter, worker
 from ..meter import Usage
 from ..protocol import Failure, Job
 from ..task import Task
@@ -40,9 +40,9 @@ class ProcessPool:
             self._crew.close()
             raise
 
-    def warm(self) -> None:
-        """Starts the rest of the workers, and lets each make ahead what its tasks need."""
-        calls = [self.executor.submit(worker.get_ready) for _ in range(self.workers)]
+    def get_ready(self, index: Optional[int]) -> None:
+        """Starts the workers that do not run yet, and lets each make ahead what task `index` needs, or all tasks."""
+        calls = [self.executor.submit(worker.get_ready, index) for _ in range(self.workers)]
 
         def look() -> None:
             for call in calls:
@@ -108,17 +108,21 @@ class ProcessExecutor(ExecutorEngine):
         self._pool = ProcessPool(job, task)
         super().__init__(self._pool.executor, task, self._pool.workers, job.candidate.sizes.chunk or 1)
 
+    def get_ready(self) -> None:
+        """Starts the workers, and sets them up."""
+        self._pool.get_ready(0)
+
     def warm(self) -> None:
-        """Starts the rest of the workers."""
-        self._pool.warm()
+        """Lets each worker make ahead what its tasks need."""
+        self._pool.get_ready(None)
 
     def pids(self) -> List[int]:
         """The workers and the processes that help them."""
         return self._pool.pids()
 
     def workers_usage(self) -> Usage:
-        """What these processes used so far."""
-        return self._pool.usage()
+        """What these processes used so far, and the programs that tasks started in them."""
+        return self._pool.usage().plus(meter.of_children(self._children.ns))
 
     def leave(self) -> Optional[Failure]:
         """Tears down each worker."""

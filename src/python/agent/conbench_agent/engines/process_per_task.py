@@ -8,7 +8,7 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Union, cast
 
 from .. import leftovers, meter, steps, worker
-from ..meter import Usage
+from ..meter import Tally, Usage
 from ..protocol import Failure, Job
 from ..sampler import Sampler
 from ..steps.shared import Shared
@@ -34,6 +34,7 @@ class ProcessPerTask(Engine):
     """The main thread starts a process for each task while fewer than `in_flight` are alive."""
 
     crosses = True
+    reaps_workers = True
 
     def __init__(self, job: Job, task: Task) -> None:
         """Starts no worker yet; Failure if tasks cannot cross."""
@@ -53,7 +54,7 @@ class ProcessPerTask(Engine):
         self._inherited: Dict[int, Task] = {}
         #: The first blocks look closely at what is handed back.
         self._is_warm = False
-        #: What processes used that are some other process's children.
+        #: What processes used that are some other process's children, and what programs used that tasks started.
         self._used = Usage()
         #: The first teardown that failed.
         self._left: Optional[Failure] = None
@@ -64,7 +65,7 @@ class ProcessPerTask(Engine):
 
     def run(self, sampler: Sampler) -> None:
         """Runs one block."""
-        record = recorder([sampler.lane(slot, 0) for slot in range(self.slots)], self._task)
+        record = recorder([sampler.lane(slot, 0) for slot in range(self.slots)], self._task, Tally())
         free = list(range(self.slots))
         while True:
             while free:
@@ -75,8 +76,9 @@ class ProcessPerTask(Engine):
             if not self._alive:
                 return
             told = self._hear()
-            if not self._are_own_children:
-                self._used = self._used.plus(told.used)
+            # What own children used is the agent's to see when it reaps them, but for whose it was.
+            used = Usage(children_ns=told.used.children_ns) if self._are_own_children else told.used
+            self._used = self._used.plus(used)
             started = self._alive.pop(told.slot)
             started.process.join()
             free.append(told.slot)
