@@ -141,6 +141,8 @@ class Task:
         if len(steps) == 1 and not payload.input_bytes and not payload.output_bytes:
             self.given, self.blocking, self.asynchronous = _alone(steps[0])
         self.received = _received
+        #: Time that went to checks of the user's code, which are no part of a program's start-up.
+        self.checks_ns = 0
         self._tolerates_errors = tolerates_errors
         if tolerates_errors:
             self.blocking, self.asynchronous = _tolerant(self.blocking), self.tolerant(self.asynchronous)
