@@ -181,6 +181,8 @@ class Task:
         self._carries = any(step.carries for step in self.exchanging)
         self.handed = self._handed if self._carries else self.given
         self.received = _received
+        #: Time that went to checks of the user's code, which are no part of a program's start-up.
+        self.checks_ns = 0
         self._tolerates_errors = tolerates_errors
         if tolerates_errors:
             self.blocking, self.asynchronous = _tolerant(self.blocking), self.tolerant(self.asynchronous)

@@ -36,7 +36,7 @@ class Engine:
         """
 
     def warm(self) -> None:
-        """Starts the workers that are unstarted, and lets each make ahead what tasks need; called after a first task."""
+        """Starts the workers that are unstarted, and lets each make ahead what tasks need; called after one task."""
 
     def run(self, sampler: Sampler) -> None:
         """Runs one block: takes `sampler.next()` until that is None, and returns when each task begun has ended.

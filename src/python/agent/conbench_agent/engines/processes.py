@@ -10,7 +10,7 @@ from contextlib import suppress
 from copy import copy
 from functools import partial
 from multiprocessing import forkserver, util
-from time import monotonic, sleep
+from time import monotonic, monotonic_ns, sleep
 from typing import TYPE_CHECKING, Callable, Iterable, List, Optional, Sequence
 
 from .. import leftovers, meter, steps, worker
@@ -99,6 +99,7 @@ def unlink_names() -> None:
 
 def check_crossing(job: Job, task: Task, pickles_given: bool = True) -> None:
     """Failure if the user's code, or what it is given, cannot cross to other processes, or interpreters."""
+    begin_ns = monotonic_ns()
     if task.exchanging:
         from ..user.pickling import can_cross
 
@@ -106,6 +107,7 @@ def check_crossing(job: Job, task: Task, pickles_given: bool = True) -> None:
             failure = can_cross(step, job.candidate.start_method, pickles_given)
             if failure is not None:
                 raise failure
+    task.checks_ns += monotonic_ns() - begin_ns
 
 
 def crossing_failure(task: Task, under_way: Iterable[int], error: BaseException) -> Failure:
