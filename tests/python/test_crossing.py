@@ -125,7 +125,7 @@ class WithoutAName(unittest.TestCase):
                     one.receive()
                     failed = one.ask("job", described(engine, function, method))["failed"]
                     self.assertEqual((failed["kind"], failed["where"]), ("setup", WHERE))
-                    self.assertRegex(failed["message"], r"\((_pickle\.)?\w+Error: Can't pickle ")
+                    self.assertRegex(failed["message"], r"\((_pickle\.)?\w+Error: Can't (pickle|get) ")
                     self.assertNotIn(" at 0x", failed["message"])
 
     def test_everything_else_runs_it(self) -> None:

@@ -74,7 +74,7 @@ class CanCross(FixtureCase):
             message = self.message(function=f"unpicklable:{name}")
             self.assertTrue(message.startswith(f"`function` unpicklable:{name}: {says} ("), message)
             self.assertRegex(
-                message, r"Error: Can't pickle (local object )?['<](function )?(<lambda>|_make\.<locals>\.inner)"
+                message, r"Error: Can't (pickle|get) (local object )?['<](function )?(<lambda>|_make\.<locals>\.inner)"
             )
             self.assertTrue(message.endswith(f"; {ON_TOP}"), message)
             self.assertNotIn("0x", message)
