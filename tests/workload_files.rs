@@ -398,8 +398,11 @@ fn every_example_of_the_starter_file_works() {
         .replace("# operation", "operation")
         .replace("# size", "size")
         .replace("# argv", "argv")
+        .replace("# function", "function")
+        .replace("# items", "items")
+        .replace("# setup", "setup")
         .replace("# limits", "limits");
-    assert_eq!(parse(&uncommented).map(|workload| workload.steps.len()).ok(), Some(4));
+    assert_eq!(parse(&uncommented).map(|workload| workload.steps.len()).ok(), Some(5));
 }
 
 #[test]
