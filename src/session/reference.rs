@@ -90,9 +90,9 @@ pub(super) fn make(nursery: &mut Nursery, mut first: Link, job: &Job, terms: &Te
     };
     drop(first);
     referred.ran(job, &one);
-    if one.calls > 0 {
-        let took_ns = now_ns().saturating_sub(begun_ns);
-        referred.slowest.saw(took_ns / one.calls, took_ns);
+    let took_ns = now_ns().saturating_sub(begun_ns);
+    if let Some(task_ns) = took_ns.checked_div(one.calls) {
+        referred.slowest.saw(task_ns, took_ns);
     }
     referred.items.clone_from(&one.items);
     let job = &with_items(job.clone(), &one.items);
