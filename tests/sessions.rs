@@ -243,7 +243,7 @@ fn nor_does_one_whose_workers_are_killed() {
 
 #[test]
 fn nor_does_one_that_hangs() {
-    worker_does("exec sleep 600", "task_timeout = \"1s\"", "no answer within");
+    worker_does("exec sleep 600", "task_timeout = \"1s\"", "no answer, and no CPU used within");
 }
 
 #[test]
