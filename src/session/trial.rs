@@ -153,6 +153,19 @@ impl Course<'_> {
             return Ok(());
         }
         let expected_ns = born.ready.first_task_ns.saturating_mul(2 * tasks).saturating_add(PATIENCE_NS);
+        let block = self.verify_block(SLOT, candidate, tasks, expected_ns)?;
+        self.slowest.saw(slowest_ns(&block), 0);
+        self.compared(candidate, &block)
+    }
+
+    /// Has the agent in a slot run so many tasks, untimed, for their results.
+    fn verify_block(
+        &mut self,
+        slot: usize,
+        candidate: &Candidate,
+        tasks: u64,
+        expected_ns: u64,
+    ) -> Result<Block, Fault> {
         let ask = Ask {
             kind: BlockKind::Verify,
             window_ns: 0,
@@ -160,20 +173,18 @@ impl Course<'_> {
             most_tasks: Some(tasks),
             patience: Patience {
                 whole_ns: expected_ns.saturating_add(grace_ns(self.pace.task_timeout_ns)),
-                idle_ns: self.slowest.idle_in_block_ns(SMALL),
+                idle_ns: self.slowest.idle_in_block_ns(candidate.sizes.concurrency().max(SMALL)),
             },
         };
-        let taken = self.checked(SLOT, candidate, ask, tasks)?;
-        self.slowest.saw(slowest_ns(&taken.figures), 0);
-        let place = self.place_of_code();
-        match self.references.get(&candidate.runtime) {
-            Some(reference) => {
-                let tolerant = self.record.workload.objective.limits.errors.tolerates();
-                let wrong = differs(reference, &taken.figures, place, tolerant);
-                wrong.map_or(Ok(()), |it| Err(Fault::Failed(it)))
-            }
-            None => Ok(()),
-        }
+        Ok(self.checked(slot, candidate, ask, tasks)?.figures)
+    }
+
+    /// Whether the results of a verify block are those of the reference, if there is one.
+    fn compared(&self, candidate: &Candidate, block: &Block) -> Result<(), Fault> {
+        let tolerant = self.record.workload.objective.limits.errors.tolerates();
+        let reference = self.references.get(&candidate.runtime);
+        let wrong = reference.and_then(|reference| differs(reference, block, self.place_of_code(), tolerant));
+        wrong.map_or(Ok(()), |it| Err(Fault::Failed(it)))
     }
 
     /// The user's own code among the steps, as failures name it; empty if there are several.
@@ -266,20 +277,7 @@ impl Course<'_> {
     fn results_hold(&mut self, slot: usize, candidate: &Candidate, tasks: u64) -> Result<(), Fault> {
         let Some(learned) = self.alive(slot)? else { return Ok(()) };
         let batch_ns = (tasks as f64 / learned.throughput_per_s.max(1e-3) * 1e9) as u64;
-        let whole_ns = batch_ns.saturating_mul(2).saturating_add(grace_ns(self.pace.task_timeout_ns));
-        let idle_ns = self.slowest.idle_in_block_ns(candidate.sizes.concurrency());
-        let ask = Ask {
-            kind: BlockKind::Verify,
-            window_ns: 0,
-            first_index: 0,
-            most_tasks: Some(tasks),
-            patience: Patience { whole_ns, idle_ns },
-        };
-        let taken = self.checked(slot, candidate, ask, tasks)?;
-        let place = self.place_of_code();
-        let tolerant = self.record.workload.objective.limits.errors.tolerates();
-        let reference = self.references.get(&candidate.runtime);
-        let wrong = reference.and_then(|reference| differs(reference, &taken.figures, place, tolerant));
-        wrong.map_or(Ok(()), |it| Err(Fault::Failed(it)))
+        let block = self.verify_block(slot, candidate, tasks, batch_ns.saturating_mul(2))?;
+        self.compared(candidate, &block)
     }
 }
