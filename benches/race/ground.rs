@@ -28,6 +28,7 @@ pub(crate) struct Ground {
     record: Record,
     template: Job,
     reference: Arm,
+    window_ns: u64,
 }
 
 impl Ground {
@@ -59,7 +60,9 @@ impl Ground {
             task_timeout_ns: record.workload.task_timeout_ns,
         };
         let reference = stable.arm(&template)?;
-        Ok(Ground { stable, record, template, reference })
+        let mut ground = Ground { stable, record, template, reference, window_ns: 0 };
+        ground.window_ns = ground.common_window_ns();
+        Ok(ground)
     }
 
     /// Every size of every engine.
@@ -67,39 +70,24 @@ impl Ground {
         self.record.plan.entries.iter().flat_map(engines::grid).collect()
     }
 
-    /// The logarithms of each candidate's throughput over the reference's, by round. Who fails is left out, with a
-    /// word.
-    pub(crate) fn measure(
-        &mut self,
-        candidates: &[Candidate],
-        rounds: usize,
-        seed: u64,
-    ) -> Result<BTreeMap<String, Vec<f64>>, String> {
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let window_ns = self.window_ns();
-        let mut order: Vec<usize> = (0..candidates.len()).collect();
-        let mut heights: Vec<Vec<f64>> = vec![Vec::new(); candidates.len()];
-        for _ in 0..rounds {
-            order.shuffle(&mut random);
-            let mut failed = Vec::new();
-            for one in &order {
-                match self.height(&candidates[*one], window_ns)? {
-                    Ok(height) => heights[*one].push((height * 1e4).round() / 1e4),
-                    Err(error) => {
-                        say(&format!("{}: left out: {error}", candidates[*one]));
-                        failed.push(*one);
-                    }
-                }
+    /// One round in an order of its own: the logarithm of each candidate's throughput over the reference's. Who fails is
+    /// left out, with a word.
+    pub(crate) fn round(&mut self, candidates: &[Candidate], seed: u64) -> Result<BTreeMap<String, f64>, String> {
+        let mut order: Vec<&Candidate> = candidates.iter().collect();
+        order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        let mut heights = BTreeMap::new();
+        for one in order {
+            match self.height(one, self.window_ns)? {
+                Ok(height) => drop(heights.insert(one.short(), (height * 1e4).round() / 1e4)),
+                Err(error) => say(&format!("{one}: left out: {error}")),
             }
-            order.retain(|one| !failed.contains(one));
         }
-        let named = candidates.iter().map(Candidate::short).zip(heights);
-        Ok(named.filter(|(_, heights)| heights.len() == rounds).collect())
+        Ok(heights)
     }
 
     /// One window for all, lest who has the shorter one loses more to its ends: two turns of those that have most in
     /// flight.
-    fn window_ns(&mut self) -> u64 {
+    fn common_window_ns(&mut self) -> u64 {
         let candidates = self.candidates();
         let most = candidates.iter().map(|one| one.sizes.concurrency()).max().unwrap_or(1);
         let mut window_ns = LONGEST_NS;

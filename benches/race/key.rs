@@ -1,8 +1,9 @@
 //! The key of the live workloads: every size of every engine, measured without a race.
 //!
 //! Each candidate runs in a few rounds, in a freshly shuffled order, each time in a life of its own and between two
-//! blocks of a reference agent that stays: what it does is told against those. Those that may be the best run again, in
-//! more rounds. Who of so many seems best is so by its luck, too, so the best is chosen by every other of these rounds
+//! blocks of a reference agent that stays: what it does is told against those. Those that reach half of the best run
+//! twice; those that may be the best run again, in more rounds. Each round is written down, so that the next call goes
+//! on where this one was stopped. Who of so many seems best is so by its luck, too, so the best is chosen by every other of these rounds
 //! and valued by the rest.
 
 use std::collections::BTreeMap;
@@ -19,8 +20,10 @@ use crate::options::Options;
 use crate::show::{say, show};
 use crate::workloads::{LIVE, Live};
 
-/// Rounds of all.
+/// Rounds of all, the second without those that are far behind.
 const ROUNDS: usize = 2;
+/// Those that are further behind the best are measured once, as a logarithm: half as good.
+const FAR_BEHIND: f64 = std::f64::consts::LN_2;
 /// Rounds of those that may be the best.
 const ROUNDS_OF_BEST: usize = 12;
 /// Those that come within this of the best, as a logarithm, may be it; at most so many.
@@ -38,9 +41,58 @@ pub(crate) struct Measured {
     all: BTreeMap<String, Vec<f64>>,
     /// Of those that may be the best.
     finalists: BTreeMap<String, Vec<f64>>,
+    /// Rounds that are still to be measured.
+    #[serde(default)]
+    rounds_left: usize,
 }
 
 impl Measured {
+    /// Of a workload that nothing is known of.
+    fn begin(live: &Live, options: &Options) -> Measured {
+        let rounds_left = ROUNDS + options.rounds.unwrap_or(ROUNDS_OF_BEST);
+        Measured { file: live.file(), rounds_left, ..Measured::default() }
+    }
+
+    /// Measures the next round.
+    fn round(&mut self, ground: &mut Ground, options: &Options) -> Result<(), String> {
+        let begin_ns = now_ns();
+        let last = options.rounds.unwrap_or(ROUNDS_OF_BEST);
+        let is_final = self.rounds_left <= last;
+        let mut candidates = ground.candidates();
+        if is_final && self.finalists.is_empty() {
+            let mut best = self.within(MAY_BE_BEST.0);
+            best.truncate(MAY_BE_BEST.1);
+            candidates.retain(|one| best.contains(&one.short()));
+        } else if is_final {
+            candidates.retain(|one| self.finalists.contains_key(&one.short()));
+        } else if !self.all.is_empty() {
+            let near = self.within(FAR_BEHIND);
+            candidates.retain(|one| near.contains(&one.short()));
+        }
+        let heights = ground.round(&candidates, options.seed ^ self.rounds_left as u64)?;
+        let known = if is_final { &mut self.finalists } else { &mut self.all };
+        for one in candidates.iter().map(Candidate::short) {
+            match heights.get(&one) {
+                Some(height) => known.entry(one).or_default().push(*height),
+                // Who failed once is out.
+                None => drop(known.remove(&one)),
+            }
+        }
+        self.rounds_left -= 1;
+        self.seconds += ((now_ns() - begin_ns) as f64 / 1e8).round() / 10.0;
+        Ok(())
+    }
+
+    /// Those that come within this of the best by the rounds of all, the best first.
+    fn within(&self, behind: f64) -> Vec<String> {
+        let height = |name: &String| self.all.get(name).and_then(|it| trimmed_mean(it)).unwrap_or(f64::NEG_INFINITY);
+        let mut near: Vec<String> = self.all.keys().cloned().collect();
+        near.sort_by(|one, other| height(other).total_cmp(&height(one)));
+        let top = near.first().map_or(0.0, height);
+        near.retain(|one| height(one) >= top - behind);
+        near
+    }
+
     /// The best by the one half of the rounds.
     pub(crate) fn best(&self) -> Option<&str> {
         let of = |heights: &[f64]| half(heights, 0).unwrap_or(f64::NEG_INFINITY);
@@ -88,9 +140,15 @@ impl Key {
         std::fs::write(path, text + "\n").map_err(|error| format!("{}: {error}", path.display()))
     }
 
-    /// What is known of this workload.
+    /// What is known of this workload, once all of it is.
     pub(crate) fn of(&self, live: &Live) -> Option<&Measured> {
-        self.workloads.get(live.name).filter(|known| known.file == live.file())
+        self.workloads.get(live.name).filter(|known| known.file == live.file() && known.rounds_left == 0)
+    }
+
+    /// What is measured of this workload so far.
+    fn begun(&self, live: &Live, options: &Options) -> Measured {
+        let known = self.workloads.get(live.name).filter(|known| known.file == live.file());
+        known.cloned().unwrap_or_else(|| Measured::begin(live, options))
     }
 }
 
@@ -101,10 +159,14 @@ pub(crate) fn make(options: &Options) -> Result<(), String> {
     let _load = Load::start(options.is_loaded)?;
     let mut rows = Vec::new();
     for live in LIVE.iter().filter(|live| options.wants(live.name)) {
-        if key.of(live).is_none() {
-            let measured = exhaustive(live, options)?;
-            key.workloads.insert(live.name.to_owned(), measured);
-            key.write(&path)?;
+        let mut measured = key.begun(live, options);
+        if measured.rounds_left > 0 {
+            let mut ground = Ground::survey(live)?;
+            while measured.rounds_left > 0 {
+                measured.round(&mut ground, options)?;
+                key.workloads.insert(live.name.to_owned(), measured.clone());
+                key.write(&path)?;
+            }
             say(&format!("{}: written", live.name));
         }
         let Some(known) = key.of(live) else { continue };
@@ -118,21 +180,4 @@ pub(crate) fn make(options: &Options) -> Result<(), String> {
     }
     show(&["workload", "best", "within 5 %", "seconds"], &rows);
     Ok(())
-}
-
-fn exhaustive(live: &Live, options: &Options) -> Result<Measured, String> {
-    let begin_ns = now_ns();
-    let mut ground = Ground::survey(live)?;
-    let candidates = ground.candidates();
-    let all = ground.measure(&candidates, ROUNDS, options.seed)?;
-    let height = |one: &Candidate| all.get(&one.short()).and_then(|it| trimmed_mean(it)).unwrap_or(f64::NEG_INFINITY);
-    let mut best = candidates.clone();
-    best.sort_by(|one, other| height(other).total_cmp(&height(one)));
-    let top = best.first().map_or(0.0, height);
-    let (near, most) = MAY_BE_BEST;
-    best.retain(|one| height(one) >= top - near);
-    best.truncate(most);
-    let finalists = ground.measure(&best, options.rounds.unwrap_or(ROUNDS_OF_BEST), options.seed ^ 1)?;
-    let seconds = ((now_ns() - begin_ns) as f64 / 1e8).round() / 10.0;
-    Ok(Measured { file: live.file(), seconds, all, finalists })
 }
