@@ -41,7 +41,7 @@ pub(crate) const LIVE: [Live; 17] = [
     Live {
         name: "long-30ms",
         is_python: false,
-        toml: "[load]\nmax_in_flight = 16\n[[step]]\nkind = \"cpu\"\nkernel = \"loop\"\ntime = \"30ms\"\n",
+        toml: "[load]\nmax_in_flight = 8\n[[step]]\nkind = \"cpu\"\nkernel = \"loop\"\ntime = \"30ms\"\n",
     },
     Live {
         name: "wait-8-allowed",
