@@ -205,7 +205,7 @@ pub(super) fn conditions(
     let mut conditions = disturbed.to_vec();
     let of_runtime = |place: &&CandidateRecord| place.candidate.runtime == race.runtime;
     conditions.extend(record.warnings.iter().filter_map(|warning| replaced(warning, &race.runtime)));
-    if record.warnings.iter().any(|warning| matches!(warning, Warning::Exclusive { .. })) {
+    if record.warnings.iter().any(|warning| matches!(warning, Warning::Exclusive { .. } | Warning::Scarce { .. })) {
         conditions.push(Condition::OneAgentAtATime {});
     }
     conditions.extend(library_threads(record, &race.runtime));

@@ -1,6 +1,6 @@
 //! What is measured next: what can change the answer most, for what it costs.
 
-use super::{BLOCK_NS, BUDGET_PART, Decide, MOST_FAILURES, NEAR_RIVAL, mechanism};
+use super::{BLOCK_NS, BUDGET_PART, Decide, NEAR_RIVAL, mechanism};
 
 /// Blocks of a round at most.
 const MOST_TURNS: usize = 6;
@@ -40,8 +40,8 @@ impl<'a> Agenda<'a> {
         let decide = &mut *self.decide;
         let mut smallest: Vec<usize> = Vec::new();
         for entry in 0..decide.entries.len() {
-            let allowed = mechanism::allowed(&decide.entries[entry], &decide.broken[entry]);
-            if let (Some(sizes), true) = (allowed.first(), decide.failures[entry] < MOST_FAILURES) {
+            let allowed = decide.allowed(entry);
+            if let (Some(sizes), true) = (allowed.first(), !decide.failures.is_out(entry)) {
                 smallest.push(decide.arm(entry, *sizes));
             }
         }

@@ -11,6 +11,7 @@
 //! stored record, block by block and look by look, so both say the same.
 
 mod agenda;
+mod failures;
 mod grid;
 mod losses;
 mod matrix;
@@ -32,6 +33,7 @@ pub use losses::CONFIDENCE;
 pub use meeting::Meeting;
 
 use self::agenda::Agenda;
+use self::failures::Failures;
 use self::losses::{Losses, Normals};
 use self::mechanism::{Setting, Task};
 use self::posterior::{Deviations, Posterior, Prior, Score};
@@ -62,8 +64,6 @@ const QUALIFIED: f64 = 0.9;
 const LEAST_LOSS: f64 = 0.02;
 /// Lives that a candidate needs before it is taken for good enough: one may be lucky.
 const ENOUGH_LIVES: usize = 2;
-/// An engine that failed at so many sizes, each smaller than the one before, is out.
-const MOST_FAILURES: u32 = 5;
 /// A library's default that was not measured is considered where its tasks take no longer than so many times those of
 /// the engine's first size: beyond, it only queues, and its blocks are expensive.
 const DEFAULT_LATENCY: f64 = 3.0;
@@ -257,8 +257,7 @@ pub struct Decide {
     entered: Vec<usize>,
     /// What broke a limit or failed, by entry.
     broken: Vec<Vec<Sizes>>,
-    /// How often an engine failed, by entry.
-    failures: Vec<u32>,
+    failures: Failures,
     /// The least that a start of each entry took, warm-up included.
     starts_ns: Vec<Option<f64>>,
     scores: Vec<Score>,
@@ -288,7 +287,7 @@ impl Decide {
             arms: Vec::new(),
             entered: Vec::new(),
             broken: vec![Vec::new(); entries.len()],
-            failures: vec![0; entries.len()],
+            failures: Failures::new(entries),
             starts_ns: vec![None; entries.len()],
             scores: Vec::new(),
             lives: BTreeMap::new(),
@@ -350,11 +349,25 @@ impl Decide {
             Outcome::Failed => {
                 self.arms[arm].is_out = true;
                 self.arms[arm].life = None;
-                self.failures[entry] += 1;
+                self.failures.saw(entry, &self.arms[arm].candidate);
                 // What is too large for something fails where a smaller size may work.
                 self.broken[entry].push(self.arms[arm].candidate.sizes);
             }
         }
+    }
+
+    /// Whether a turn of the round that runs is not worth its risk any more, since something failed in this round with
+    /// not many more in flight. It is dropped then.
+    pub fn drops(&mut self, candidate: usize) -> bool {
+        let Some(arm) = self.entered.get(candidate).copied() else { return false };
+        let Arm { entry, blocks, ref candidate, .. } = self.arms[arm];
+        let sizes = candidate.sizes;
+        let is_new = blocks == 0 && self.best_of(entry).is_none();
+        let dropped = is_new && !self.begins(&self.allowed(entry)).contains(&sizes);
+        if dropped {
+            self.arms[arm].life = None;
+        }
+        dropped
     }
 
     fn observe(&mut self, candidate: usize, arm: usize, seen: Observation) {
@@ -552,12 +565,13 @@ impl Decide {
     /// The arms of an entry that are considered: its first size, its library's default, what was measured, and the
     /// neighbours of the best of that. Returns them with the first size.
     fn considered(&mut self, entry: usize, task: &Task) -> (Vec<usize>, Option<Sizes>) {
-        if self.failures[entry] >= MOST_FAILURES {
+        if self.failures.is_out(entry) {
             return (Vec::new(), None);
         }
         let plan = self.entries[entry].clone();
-        let allowed = mechanism::allowed(&plan, &self.broken[entry]);
-        let Some(first) = mechanism::first(&plan, &allowed, task, &self.setting()) else {
+        let allowed = self.allowed(entry);
+        let begins = self.begins(&allowed);
+        let Some(first) = mechanism::first(&plan, &begins, task, &self.setting()) else {
             return (Vec::new(), None);
         };
         let best = self.best_of(entry);
@@ -566,7 +580,7 @@ impl Decide {
         let latency_ns = |sizes: Sizes| mechanism::latency_ns(&plan, sizes, task, &setting);
         // Of a batch nothing queues beyond its end.
         let is_near = setting.batch.is_some() || latency_ns(plan.default_sizes) <= DEFAULT_LATENCY * latency_ns(first);
-        let default = if is_near { plan.default_sizes } else { first };
+        let default = if is_near && begins.contains(&plan.default_sizes) { plan.default_sizes } else { first };
         for sizes in [first, default].iter().chain(&near).filter(|sizes| allowed.contains(sizes)) {
             self.arm(entry, *sizes);
         }
@@ -580,6 +594,20 @@ impl Decide {
         });
         arms.sort_by_key(|arm| self.arms[*arm].candidate.sizes);
         (arms, Some(first))
+    }
+
+    /// The sizes of an entry that are neither as large as one that failed or broke a limit, nor forbidden by others.
+    fn allowed(&self, entry: usize) -> Vec<Sizes> {
+        let mut allowed = mechanism::allowed(&self.entries[entry], &self.broken[entry]);
+        allowed.retain(|sizes| !self.failures.forbids(entry, sizes.concurrency()));
+        allowed
+    }
+
+    /// Those of an entry's sizes with which it may begin: far from what others failed with, as far as there are such.
+    fn begins(&self, allowed: &[Sizes]) -> Vec<Sizes> {
+        let Some(most) = self.failures.begin_at_most() else { return allowed.to_vec() };
+        let least = allowed.iter().map(|sizes| sizes.concurrency()).min().unwrap_or(0);
+        allowed.iter().copied().filter(|sizes| sizes.concurrency() <= most.max(least)).collect()
     }
 
     /// The arm of an entry with the best blocks.
@@ -703,7 +731,8 @@ impl Decide {
         let sizes = candidate.sizes;
         let mut unsettled = grid::neighbours(&self.entries[*entry], sizes);
         unsettled.retain(|near| {
-            let is_broken = self.broken[*entry].iter().any(|broken| grid::is_at_least(*near, *broken));
+            let is_broken = self.broken[*entry].iter().any(|broken| grid::is_at_least(*near, *broken))
+                || self.failures.forbids(*entry, near.concurrency());
             let is_upwards = grid::is_at_least(*near, sizes);
             let settles = self.arms.iter().enumerate().any(|(number, other)| {
                 let is_beyond = if is_upwards {

@@ -88,6 +88,9 @@ fn race(decide: Decide, noise: f64, seed: u64, cpu_ns: f64, outcome: impl Fn(&Ca
         };
         let shift = 0.1 * normal();
         for turn in &round.turns {
+            if decide.drops(turn.candidate) {
+                continue;
+            }
             let candidate = decide.candidates()[turn.candidate].clone();
             let life = lives.entry(turn.candidate).or_insert((u32::MAX, 0.0));
             if turn.anew {
@@ -291,4 +294,20 @@ fn what_fails_at_large_sizes_is_measured_at_smaller_ones() {
     let ended = race(decide, 0.02, 5, 5e4, capped);
     assert_eq!(ended.ending, Ending::Decided);
     assert_eq!(named(&ended), "thread-pool@w16");
+}
+
+#[test]
+fn engines_learn_from_failures_of_others() {
+    let failures = std::cell::Cell::new(0);
+    let capped = |one: &Candidate| {
+        let works = one.sizes.concurrency() <= 6;
+        failures.set(failures.get() + u32::from(!works));
+        works.then(|| true_rate(one, 6.0, 0.05))
+    };
+    let ended = race(decide(&ENGINES, 3), 0.02, 3, 5e4, capped);
+    assert_eq!(ended.ending, Ending::Decided);
+    let found = ended.decide.finding().expect("an answer");
+    assert_eq!(ended.decide.candidates()[found.named].sizes.concurrency(), 4);
+    // Two with 64 and 16, and at most two of each family with 8; each engine by itself would have failed four times.
+    assert!(failures.get() <= 8, "{} failures", failures.get());
 }

@@ -472,6 +472,14 @@ pub enum Warning {
         /// How it failed.
         failure: Failed,
     },
+    /// A candidate hangs alone, though its engine runs with fewer in flight: it waits for something that there is little
+    /// of. No agent lived beside another from then on.
+    Scarce {
+        /// The candidate.
+        candidate: Candidate,
+        /// How it failed.
+        failure: Failed,
+    },
     /// What failed under one way to begin processes worked under another, which all engines of the runtime then had.
     Replaced {
         /// Who failed.

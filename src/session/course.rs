@@ -54,6 +54,8 @@ pub(super) trait Racing {
     fn look(&mut self, elapsed_ns: u64) -> bool;
     fn finding(&self) -> Option<Finding>;
     fn retired(&mut self) -> Vec<usize>;
+    /// Whether a turn of the round that runs is dropped, for what failed in this round.
+    fn drops(&mut self, candidate: usize) -> bool;
     fn took(&mut self, candidate: usize, block_ns: u64, start_ns: Option<u64>);
 }
 
@@ -84,6 +86,10 @@ impl Racing for Decide {
 
     fn retired(&mut self) -> Vec<usize> {
         Decide::retired(self)
+    }
+
+    fn drops(&mut self, candidate: usize) -> bool {
+        Decide::drops(self, candidate)
     }
 
     fn took(&mut self, candidate: usize, block_ns: u64, start_ns: Option<u64>) {
@@ -119,6 +125,10 @@ impl Racing for Meeting {
 
     fn retired(&mut self) -> Vec<usize> {
         Vec::new()
+    }
+
+    fn drops(&mut self, _candidate: usize) -> bool {
+        false
     }
 
     fn took(&mut self, _candidate: usize, _block_ns: u64, _start_ns: Option<u64>) {}
@@ -510,6 +520,9 @@ impl<'a> Course<'a> {
             if self.overspent() {
                 return (outcomes, Some(Stop::BudgetSpent));
             }
+            if race.drops(turn.candidate) {
+                continue;
+            }
             let placed = Turn { candidate: self.base + turn.candidate, ..*turn };
             let turned = self.turn(number, placed);
             let blocks = self.record.candidates.get(placed.candidate).map(|place| &place.blocks);
@@ -597,7 +610,10 @@ impl<'a> Course<'a> {
         let concurrency = self.record.candidates[slot].candidate.sizes.concurrency();
         let said = said(failure);
         let is_known = |known: &(String, u32)| known.0 == said && known.1 <= concurrency;
+        // A hang is told by its length: who lived alone is not given that again.
+        let was_alone = failure.kind == FailureKind::Hang && !others;
         (others || self.is_exclusive)
+            && !was_alone
             && !matches!(failure.kind, FailureKind::Checksum | FailureKind::Protocol)
             && !self.failed_alone.iter().any(is_known)
     }
@@ -613,8 +629,9 @@ impl<'a> Course<'a> {
         self.hands.idle(SURE_RELEASE_NS);
         let measured = self.measure(number, Turn { anew: true, ..turn });
         if let Err(Fault::Failed(failure)) = &measured {
-            let concurrency = self.record.candidates[turn.candidate].candidate.sizes.concurrency();
-            self.failed_alone.push((said(failure), concurrency));
+            let candidate = self.record.candidates[turn.candidate].candidate.clone();
+            self.failed_alone.push((said(failure), candidate.sizes.concurrency()));
+            self.watch_scarcity(candidate, failure);
         }
         let measured = measured?;
         if measured.is_ok() && !std::mem::replace(&mut self.is_exclusive, true) {
@@ -625,6 +642,15 @@ impl<'a> Course<'a> {
             self.warn(Warning::Exclusive { candidate, failure });
         }
         Ok(measured)
+    }
+
+    /// Whoever hangs alone with many in flight, though its engine ran with few, waits for something that there is little
+    /// of. Parked agents may hold some of it, and others hang for that: none lives beside another from now on.
+    fn watch_scarcity(&mut self, candidate: Candidate, failure: &Failed) {
+        let has_many = candidate.sizes.concurrency() > super::trial::SMALL;
+        if failure.kind == FailureKind::Hang && has_many && !std::mem::replace(&mut self.is_exclusive, true) {
+            self.warn(Warning::Scarce { candidate, failure: failure.clone() });
+        }
     }
 
     /// Ends the agent of a candidate that is to begin anew; where no agent may live beside another, the others, too.

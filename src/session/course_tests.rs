@@ -68,6 +68,10 @@ impl Racing for Script {
         None
     }
 
+    fn drops(&mut self, _candidate: usize) -> bool {
+        false
+    }
+
     fn took(&mut self, _candidate: usize, _block_ns: u64, _start_ns: Option<u64>) {}
 }
 

@@ -32,6 +32,8 @@ impl From<u64> for Patience {
 
 /// Whoever does nothing for so much longer than anything known takes hangs.
 const MORE_THAN_KNOWN: u64 = 10;
+/// A start computes most of its time: its waits are a part of it, so that fewer of the slowest start are enough.
+const STARTS: u64 = 4;
 /// And this long at least.
 const LEAST_IDLE_NS: u64 = 2_000_000_000;
 
@@ -59,7 +61,7 @@ impl Slowest {
 
     /// How long a start may do nothing.
     pub(super) fn idle_in_start_ns(&self, concurrency: u32) -> Option<u64> {
-        let start_ns = self.start_ns.saturating_mul(MORE_THAN_KNOWN);
+        let start_ns = self.start_ns.saturating_mul(STARTS);
         self.idle_in_block_ns(concurrency).map(|block_ns| block_ns.saturating_add(start_ns))
     }
 }

@@ -11,7 +11,7 @@ use crate::protocol::{Block, BlockKind, Failed, FailureKind, Reference};
 use crate::record::Warning;
 
 /// Workers and tasks in flight of a trial.
-const SMALL: u32 = 2;
+pub(super) const SMALL: u32 = 2;
 /// The slot of a trial's agent: no candidate of the record has it.
 const SLOT: usize = usize::MAX;
 /// How much longer than its first task lets expect a trial's tasks may take: the reference ran them in less.

@@ -1,0 +1,141 @@
+//! What failed with so many in flight, and who is not tried with as many.
+//!
+//! A far side that serves a few connections, or a limit of the user's own, puts out every engine at the same size. Each
+//! failure may cost seconds (a hang), so engines learn from each other's.
+
+use crate::candidate::{Candidate, Model, StartMethod};
+use crate::plan::Entry;
+
+/// An engine that failed at so many sizes, each smaller than the one before, is out.
+const MOST_FAILURES: usize = 5;
+/// After a failure with so many in flight others begin at this part of it.
+const PART: u32 = 4;
+/// So many engines of a family that failed with as many in flight speak for all of it.
+const SPEAK_FOR_ALL: usize = 2;
+
+/// What has its own of what there may be little of (a connection, say), and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unit {
+    Thread,
+    ThreadOfTask,
+    Loop,
+    Process(Option<StartMethod>),
+    ProcessOfTask(Option<StartMethod>),
+    Interpreter,
+}
+
+/// Engines of one family fail for the same causes.
+fn family(entry: &Entry) -> Unit {
+    let is_per_task = !entry.engine.axes().workers;
+    match (entry.engine.model(), is_per_task) {
+        (Model::Threads, true) => Unit::ThreadOfTask,
+        (Model::Threads | Model::AsyncThreads, _) => Unit::Thread,
+        (Model::Sequential | Model::Async, _) => Unit::Loop,
+        (Model::Processes, true) => Unit::ProcessOfTask(entry.start_method),
+        (Model::Processes | Model::AsyncProcesses, _) => Unit::Process(entry.start_method),
+        (Model::Interpreters, _) => Unit::Interpreter,
+    }
+}
+
+/// The failures of a race.
+#[derive(Clone, Debug)]
+pub(super) struct Failures {
+    families: Vec<Unit>,
+    /// The tasks that were in flight at each failure, by entry.
+    concurrency: Vec<Vec<u32>>,
+}
+
+impl Failures {
+    pub(super) fn new(entries: &[Entry]) -> Failures {
+        Failures { families: entries.iter().map(family).collect(), concurrency: vec![Vec::new(); entries.len()] }
+    }
+
+    /// A candidate of this entry failed.
+    pub(super) fn saw(&mut self, entry: usize, candidate: &Candidate) {
+        self.concurrency[entry].push(candidate.sizes.concurrency());
+    }
+
+    /// Whether an entry failed so often that it is out.
+    pub(super) fn is_out(&self, entry: usize) -> bool {
+        self.concurrency[entry].len() >= MOST_FAILURES
+    }
+
+    /// With how many in flight an entry is not tried: two others of its family failed with no more.
+    pub(super) fn forbids(&self, entry: usize, concurrency: u32) -> bool {
+        let failed = |other: &usize| {
+            self.families[*other] == self.families[entry]
+                && self.concurrency[*other].iter().any(|failed| *failed <= concurrency)
+        };
+        (0..self.families.len()).filter(failed).count() >= SPEAK_FOR_ALL
+    }
+
+    /// The most in flight with which engines begin; `None` where nothing failed.
+    pub(super) fn begin_at_most(&self) -> Option<u32> {
+        self.concurrency.iter().flatten().min().map(|least| (least / PART).max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::candidate::{Engine, Sizes};
+
+    fn entry(engine: Engine, start_method: Option<StartMethod>) -> Entry {
+        Entry {
+            runtime: "python3.11".to_owned(),
+            engine,
+            start_method,
+            default_sizes: Sizes::default(),
+            in_flight: Vec::new(),
+            workers: Vec::new(),
+            chunk: Vec::new(),
+        }
+    }
+
+    fn with(entries: &[Entry], failed: &[(usize, u32)]) -> Failures {
+        let mut failures = Failures::new(entries);
+        for (number, workers) in failed {
+            let sizes = Sizes { workers: Some(*workers), ..Sizes::default() };
+            failures.saw(*number, &entries[*number].candidate(sizes));
+        }
+        failures
+    }
+
+    #[test]
+    fn two_engines_of_a_family_speak_for_all_of_it() {
+        let fork = Some(StartMethod::Fork);
+        let entries = [
+            entry(Engine::ThreadPoolExecutor, None),
+            entry(Engine::AsyncioThreads, None),
+            entry(Engine::Thread, None),
+            entry(Engine::ProcessPoolExecutor, fork),
+        ];
+        let one = with(&entries, &[(0, 64)]);
+        assert!(!one.forbids(1, 64));
+        let both = with(&entries, &[(0, 64), (1, 32)]);
+        assert!(both.forbids(0, 64) && both.forbids(1, 64));
+        assert!(!both.forbids(0, 32), "only one failed with 32");
+        assert!(!both.forbids(2, 64), "a thread of each task lets go of what it has");
+        assert!(!both.forbids(3, 64), "processes fail for causes of their own");
+    }
+
+    #[test]
+    fn ways_to_begin_processes_fail_by_themselves() {
+        let entries = [
+            entry(Engine::ProcessPoolExecutor, Some(StartMethod::Fork)),
+            entry(Engine::MultiprocessingPool, Some(StartMethod::Fork)),
+            entry(Engine::MultiprocessingPool, Some(StartMethod::Spawn)),
+        ];
+        let both = with(&entries, &[(0, 2), (1, 2)]);
+        assert!(both.forbids(0, 2) && !both.forbids(0, 1) && !both.forbids(2, 2));
+    }
+
+    #[test]
+    fn others_begin_far_below_a_failure() {
+        let entries = [entry(Engine::ThreadPoolExecutor, None)];
+        assert_eq!(with(&entries, &[]).begin_at_most(), None);
+        assert_eq!(with(&entries, &[(0, 64)]).begin_at_most(), Some(16));
+        assert_eq!(with(&entries, &[(0, 64), (0, 2)]).begin_at_most(), Some(1));
+        assert!(with(&entries, &[(0, 32), (0, 16), (0, 8), (0, 4), (0, 2)]).is_out(0));
+    }
+}
