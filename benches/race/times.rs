@@ -52,7 +52,7 @@ fn rounds(arms: u32, seed: u64) -> Vec<f64> {
         has_setup: false,
     };
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut decide = Decide::new(&entries, rules);
+    let mut decide = Decide::new(&entries, &[], rules);
     let mut lives: Vec<u32> = Vec::new();
     let (mut elapsed_ns, mut ms) = (0, Vec::new());
     while ms.len() < ROUNDS {

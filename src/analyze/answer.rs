@@ -6,7 +6,7 @@ use super::words::{percent, percent_exactly, time};
 use super::{Alternative, Answer, AsGood, Condition, Estimate, Group, Row, Status, pareto, reasons, scaling};
 use crate::candidate::{Candidate, Model, Simplicity};
 use crate::decide::{CONFIDENCE, Decide, Finding, Outcome, RULES_VERSION, Standing};
-use crate::protocol::BlockKind;
+use crate::protocol::{BlockKind, FailureKind};
 use crate::record::{BlockRecord, Ending, ExitReason, FailedTasks, RaceRecord, Record, observation};
 use crate::workload::ErrorLimit;
 
@@ -70,7 +70,7 @@ fn replay(record: &Record, race: &RaceRecord) -> Option<Finding> {
         return None;
     }
     let base = race.first_candidate as usize;
-    let mut decide = Decide::new(&race.entries, race.rules);
+    let mut decide = Decide::new(&race.entries, &race.alternates, race.rules);
     let of_race = record.candidates.get(base..)?.iter().take_while(|one| one.candidate.runtime == race.runtime);
     for one in of_race {
         decide.enter(&one.candidate)?;
@@ -97,7 +97,9 @@ fn feed(record: &Record, race: &RaceRecord, round: u32, decide: &mut Decide) {
     // As the session does: who failed is out at once, the others are told at the round's end.
     for exit in exits().filter(|exit| exit.reason == ExitReason::Failed) {
         if let Some(one) = within(exit.candidate) {
-            decide.feed(one, Outcome::Failed);
+            let failure = record.candidates.get(exit.candidate as usize).and_then(|place| place.failure.as_ref());
+            let has_hung = failure.is_some_and(|failure| failure.kind == FailureKind::Hang);
+            decide.feed(one, if has_hung { Outcome::Hung } else { Outcome::Failed });
         }
     }
     if is_voided {

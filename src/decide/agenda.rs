@@ -41,7 +41,7 @@ impl<'a> Agenda<'a> {
         let mut smallest: Vec<usize> = Vec::new();
         for entry in 0..decide.entries.len() {
             let allowed = decide.allowed(entry);
-            if let (Some(sizes), true) = (allowed.first(), !decide.failures.is_out(entry)) {
+            if let (Some(sizes), true) = (allowed.first(), !decide.is_out(entry)) {
                 smallest.push(decide.arm(entry, *sizes));
             }
         }

@@ -12,6 +12,9 @@ const MOST_FAILURES: usize = 5;
 const PART: u32 = 4;
 /// So many engines of a family that failed with as many in flight speak for all of it.
 const SPEAK_FOR_ALL: usize = 2;
+/// Whoever hangs with at most so many processes hangs for the way in which they begin, unless something else failed
+/// with nearly as few in flight.
+const FEW_PROCESSES: u32 = 8;
 
 /// What has its own of what there may be little of (a connection, say), and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +70,13 @@ impl Failures {
                 && self.concurrency[*other].iter().any(|failed| *failed <= concurrency)
         };
         (0..self.families.len()).filter(failed).count() >= SPEAK_FOR_ALL
+    }
+
+    /// Whether a hang of this candidate, which is not told yet, comes of the way in which its processes begin.
+    pub(super) fn blames_start_method(&self, candidate: &Candidate) -> bool {
+        let concurrency = candidate.sizes.concurrency();
+        let is_scarce = self.begin_at_most().is_some_and(|most| concurrency > most);
+        candidate.start_method.is_some() && concurrency <= FEW_PROCESSES && !is_scarce
     }
 
     /// The most in flight with which engines begin; `None` where nothing failed.
@@ -128,6 +138,17 @@ mod tests {
         ];
         let both = with(&entries, &[(0, 2), (1, 2)]);
         assert!(both.forbids(0, 2) && !both.forbids(0, 1) && !both.forbids(2, 2));
+    }
+
+    #[test]
+    fn a_hang_of_few_processes_is_laid_to_their_start() {
+        let entries = [entry(Engine::ProcessPoolExecutor, Some(StartMethod::Fork))];
+        let of = |workers| entries[0].candidate(Sizes { workers: Some(workers), ..Sizes::default() });
+        assert!(with(&entries, &[]).blames_start_method(&of(2)));
+        assert!(!with(&entries, &[]).blames_start_method(&of(64)), "something may allow fewer");
+        assert!(!with(&entries, &[(0, 16)]).blames_start_method(&of(8)), "others failed with few, too");
+        let threads = Candidate { start_method: None, ..of(2) };
+        assert!(!with(&entries, &[]).blames_start_method(&threads));
     }
 
     #[test]

@@ -37,7 +37,7 @@ use self::failures::Failures;
 use self::losses::{Losses, Normals};
 use self::mechanism::{Setting, Task};
 use self::posterior::{Deviations, Posterior, Prior, Score};
-use crate::candidate::{Candidate, Sizes};
+use crate::candidate::{Candidate, Sizes, StartMethod};
 use crate::plan::Entry;
 
 /// The version of the rules by which an answer is found. A record that was made under other rules keeps its answer.
@@ -178,6 +178,8 @@ pub enum Outcome {
     Infeasible,
     /// The candidate failed and is out.
     Failed,
+    /// As `Failed`: it neither answered nor did anything.
+    Hung,
 }
 
 /// What a look found: the answer so far. Candidates are indices into [`Decide::candidates`].
@@ -258,6 +260,10 @@ pub struct Decide {
     /// What broke a limit or failed, by entry.
     broken: Vec<Vec<Sizes>>,
     failures: Failures,
+    /// Whether an entry races. One in the place of another waits until that one's way to begin processes is out.
+    is_in: Vec<bool>,
+    /// The way to begin processes that took the place of another, until it is asked for.
+    replaced_by: Option<StartMethod>,
     /// The least that a start of each entry took, warm-up included.
     starts_ns: Vec<Option<f64>>,
     scores: Vec<Score>,
@@ -278,17 +284,23 @@ pub struct Decide {
 }
 
 impl Decide {
-    /// A race of these entries, of one runtime.
+    /// A race of these entries, of one runtime. Where processes of one hang for the way in which they begin, the
+    /// `alternates` (the same engines under another way) race in the place of all entries that begin them so.
     #[must_use]
-    pub fn new(entries: &[Entry], rules: Rules) -> Decide {
+    pub fn new(entries: &[Entry], alternates: &[Entry], rules: Rules) -> Decide {
+        let mut is_in = vec![true; entries.len()];
+        is_in.resize(entries.len() + alternates.len(), false);
+        let entries = [entries, alternates].concat();
         Decide {
-            entries: entries.to_vec(),
+            is_in,
+            replaced_by: None,
             rules,
             arms: Vec::new(),
             entered: Vec::new(),
             broken: vec![Vec::new(); entries.len()],
-            failures: Failures::new(entries),
+            failures: Failures::new(&entries),
             starts_ns: vec![None; entries.len()],
+            entries,
             scores: Vec::new(),
             lives: BTreeMap::new(),
             tasks: BTreeMap::new(),
@@ -346,7 +358,10 @@ impl Decide {
                 self.arms[arm].is_out = true;
                 self.broken[entry].push(self.arms[arm].candidate.sizes);
             }
-            Outcome::Failed => {
+            Outcome::Failed | Outcome::Hung => {
+                if outcome == Outcome::Hung && self.failures.blames_start_method(&self.arms[arm].candidate) {
+                    self.replace(self.entries[entry].start_method);
+                }
                 self.arms[arm].is_out = true;
                 self.arms[arm].life = None;
                 self.failures.saw(entry, &self.arms[arm].candidate);
@@ -356,6 +371,29 @@ impl Decide {
         }
     }
 
+    /// Has the alternates race in the place of the entries whose processes begin in this way.
+    fn replace(&mut self, method: Option<StartMethod>) {
+        let is_of_it = |entry: &Entry| entry.start_method == method;
+        let others: Vec<usize> = (0..self.entries.len()).filter(|one| !self.is_in[*one]).collect();
+        let others: Vec<usize> = others.into_iter().filter(|one| !is_of_it(&self.entries[*one])).collect();
+        let Some(first) = others.first() else { return };
+        self.replaced_by = self.entries[*first].start_method;
+        for entry in 0..self.entries.len() {
+            self.is_in[entry] &= !is_of_it(&self.entries[entry]);
+        }
+        others.into_iter().for_each(|entry| self.is_in[entry] = true);
+    }
+
+    /// The way to begin processes that took the place of another since this was asked last.
+    pub fn replaced_by(&mut self) -> Option<StartMethod> {
+        self.replaced_by.take()
+    }
+
+    /// Whether an entry can give nothing any more, or not yet.
+    fn is_out(&self, entry: usize) -> bool {
+        !self.is_in[entry] || self.failures.is_out(entry)
+    }
+
     /// Whether a turn of the round that runs is not worth its risk any more, since something failed in this round with
     /// not many more in flight. It is dropped then.
     pub fn drops(&mut self, candidate: usize) -> bool {
@@ -363,7 +401,8 @@ impl Decide {
         let Arm { entry, blocks, ref candidate, .. } = self.arms[arm];
         let sizes = candidate.sizes;
         let is_new = blocks == 0 && self.best_of(entry).is_none();
-        let dropped = is_new && !self.begins(&self.allowed(entry)).contains(&sizes);
+        let is_late = || is_new && !self.begins(&self.allowed(entry)).contains(&sizes);
+        let dropped = !self.is_in[entry] || is_late();
         if dropped {
             self.arms[arm].life = None;
         }
@@ -565,7 +604,7 @@ impl Decide {
     /// The arms of an entry that are considered: its first size, its library's default, what was measured, and the
     /// neighbours of the best of that. Returns them with the first size.
     fn considered(&mut self, entry: usize, task: &Task) -> (Vec<usize>, Option<Sizes>) {
-        if self.failures.is_out(entry) {
+        if self.is_out(entry) {
             return (Vec::new(), None);
         }
         let plan = self.entries[entry].clone();

@@ -100,7 +100,7 @@ fn race(decide: Decide, noise: f64, seed: u64, cpu_ns: f64, outcome: impl Fn(&Ca
             elapsed_ns += 30 * MS;
             decide.took(turn.candidate, 30 * MS, turn.anew.then_some(40 * MS));
             let Some(rate) = outcome(&candidate) else {
-                decide.feed(turn.candidate, Outcome::Failed);
+                decide.feed(turn.candidate, Outcome::Hung);
                 continue;
             };
             let score = rate.ln() + shift + life.1 + noise * normal();
@@ -119,7 +119,7 @@ fn named(ended: &Ended) -> String {
 }
 
 fn decide(engines: &[Engine], seed: u64) -> Decide {
-    Decide::new(&engines.iter().map(|engine| entry(*engine)).collect::<Vec<Entry>>(), rules(seed))
+    Decide::new(&engines.iter().map(|engine| entry(*engine)).collect::<Vec<Entry>>(), &[], rules(seed))
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn time_that_is_spent_ends_it_with_the_answer_so_far() {
     let mut rules = rules(1);
     (rules.deadline_ns, rules.budget_ns) = (900 * MS, 900 * MS);
     let entries: Vec<Entry> = ENGINES.iter().map(|engine| entry(*engine)).collect();
-    let ended = race(Decide::new(&entries, rules), 0.2, 1, 2e6, |one| Some(true_rate(one, 0.0, 2.0)));
+    let ended = race(Decide::new(&entries, &[], rules), 0.2, 1, 2e6, |one| Some(true_rate(one, 0.0, 2.0)));
     assert_eq!(ended.ending, Ending::BudgetSpent);
     assert!(ended.decide.finding().expect("an answer").loss > 0.0);
 }
@@ -289,7 +289,7 @@ fn a_broken_limit_rules_out_the_larger_sizes() {
 
 #[test]
 fn what_fails_at_large_sizes_is_measured_at_smaller_ones() {
-    let decide = Decide::new(&[entry(Engine::Sequential), entry(Engine::ThreadPool)], rules(5));
+    let decide = Decide::new(&[entry(Engine::Sequential), entry(Engine::ThreadPool)], &[], rules(5));
     let capped = |one: &Candidate| (one.sizes.concurrency() <= 16).then(|| true_rate(one, 6.0, 0.05));
     let ended = race(decide, 0.02, 5, 5e4, capped);
     assert_eq!(ended.ending, Ending::Decided);
@@ -310,4 +310,30 @@ fn engines_learn_from_failures_of_others() {
     assert_eq!(ended.decide.candidates()[found.named].sizes.concurrency(), 4);
     // Two with 64 and 16, and at most two of each family with 8; each engine by itself would have failed four times.
     assert!(failures.get() <= 8, "{} failures", failures.get());
+}
+
+#[test]
+fn another_way_to_begin_processes_takes_the_place_of_one_that_hangs() {
+    let under = |engine, method| Entry { start_method: Some(method), ..entry(engine) };
+    let pools = [Engine::ProcessPoolExecutor, Engine::MultiprocessingPool];
+    let forked = pools.map(|engine| under(engine, StartMethod::Fork));
+    let spawned = pools.map(|engine| under(engine, StartMethod::Spawn));
+    let entries = [&[entry(Engine::Sequential)][..], &forked].concat();
+    let hangs = |one: &Candidate| (one.start_method != Some(StartMethod::Fork)).then(|| true_rate(one, 0.0, 2.0));
+    let ended = race(Decide::new(&entries, &spawned, rules(7)), 0.02, 7, 2e6, hangs);
+    assert_eq!(ended.ending, Ending::Decided);
+    let candidates = ended.decide.candidates();
+    let found = ended.decide.finding().expect("an answer");
+    assert_eq!(candidates[found.named].start_method, Some(StartMethod::Spawn));
+    let forked = candidates.iter().filter(|one| one.start_method == Some(StartMethod::Fork)).count();
+    assert!(forked <= 2, "one hang is enough");
+}
+
+#[test]
+fn without_a_hang_no_other_way_to_begin_processes_is_tried() {
+    let under = |method| Entry { start_method: Some(method), ..entry(Engine::ProcessPoolExecutor) };
+    let entries = [entry(Engine::Sequential), under(StartMethod::Fork)];
+    let decide = Decide::new(&entries, &[under(StartMethod::Spawn)], rules(7));
+    let ended = race(decide, 0.02, 7, 2e6, |one| Some(true_rate(one, 0.0, 2.0)));
+    assert!(ended.decide.candidates().iter().all(|one| one.start_method != Some(StartMethod::Spawn)));
 }

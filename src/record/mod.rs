@@ -307,6 +307,10 @@ pub struct RaceRecord {
     pub rules: Rules,
     /// The engines that raced: those of the plan that could run.
     pub entries: Vec<Entry>,
+    /// The same engines under another way to begin processes: they race in the place of those of the entries where one of
+    /// these hangs.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub alternates: Vec<Entry>,
     /// The place of its first candidate in the record.
     pub first_candidate: u32,
     /// When the answer was found anew, in their order.

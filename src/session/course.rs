@@ -37,7 +37,9 @@ const SHORT: u64 = 2;
 /// How long after agents have ended whoever they were connected to may take to notice.
 const RELEASE_NS: u64 = 20 * MS;
 /// And how long at most.
-pub(super) const SURE_RELEASE_NS: u64 = 200 * MS;
+const SURE_RELEASE_NS: u64 = 200 * MS;
+/// The same on a busy host, for those that are known to need what another had.
+const LATE_RELEASE_NS: u64 = 1_000 * MS;
 /// When so much time was lost to agents that did not answer, the budget pays for what is lost from then on.
 const MOST_LOST_NS: u64 = 15_000 * MS;
 /// The window of a memory block.
@@ -54,6 +56,8 @@ pub(super) trait Racing {
     fn look(&mut self, elapsed_ns: u64) -> bool;
     fn finding(&self) -> Option<Finding>;
     fn retired(&mut self) -> Vec<usize>;
+    /// The way to begin processes that took the place of another since this was asked last.
+    fn replaced_by(&mut self) -> Option<StartMethod>;
     /// Whether a turn of the round that runs is dropped, for what failed in this round.
     fn drops(&mut self, candidate: usize) -> bool;
     fn took(&mut self, candidate: usize, block_ns: u64, start_ns: Option<u64>);
@@ -86,6 +90,10 @@ impl Racing for Decide {
 
     fn retired(&mut self) -> Vec<usize> {
         Decide::retired(self)
+    }
+
+    fn replaced_by(&mut self) -> Option<StartMethod> {
+        Decide::replaced_by(self)
     }
 
     fn drops(&mut self, candidate: usize) -> bool {
@@ -125,6 +133,10 @@ impl Racing for Meeting {
 
     fn retired(&mut self) -> Vec<usize> {
         Vec::new()
+    }
+
+    fn replaced_by(&mut self) -> Option<StartMethod> {
+        None
     }
 
     fn drops(&mut self, _candidate: usize) -> bool {
@@ -334,7 +346,7 @@ impl<'a> Course<'a> {
                     // In a round of its own, so that the record tells it in its place.
                     self.record.rounds.push(Round::of(race.phase()));
                     self.exit(named, ExitReason::Failed);
-                    race.feed(named, Outcome::Failed);
+                    self.feed_failure(race, named);
                     self.look(race);
                     return None;
                 }
@@ -532,7 +544,7 @@ impl<'a> Course<'a> {
             match turned {
                 Turned::Fed(Outcome::Failed) => {
                     self.exit(turn.candidate, ExitReason::Failed);
-                    race.feed(turn.candidate, Outcome::Failed);
+                    self.feed_failure(race, turn.candidate);
                 }
                 // A limit that is broken in a round that is voided does not count.
                 Turned::Fed(outcome) => outcomes.push((turn.candidate, outcome)),
@@ -545,6 +557,17 @@ impl<'a> Course<'a> {
         // The draws of tasks are spread over each sixteen of them, so a round begins at a multiple.
         self.first_index += self.longest.next_multiple_of(VARIANTS);
         (outcomes, None)
+    }
+
+    /// Tells the race how a candidate failed, and the user what it does about that.
+    fn feed_failure(&mut self, race: &mut dyn Racing, candidate: usize) {
+        let place = &self.record.candidates[self.base + candidate];
+        let (failed, failure) = (place.candidate.clone(), place.failure.clone());
+        let has_hung = failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Hang);
+        race.feed(candidate, if has_hung { Outcome::Hung } else { Outcome::Failed });
+        if let (Some(by), Some(failure)) = (race.replaced_by(), failure) {
+            self.warn(Warning::Replaced { candidate: failed, by, failure });
+        }
     }
 
     /// The median of the windows that the candidates of a round need. Shorter ones are lengthened to it: a
@@ -560,6 +583,11 @@ impl<'a> Course<'a> {
     /// A round is finished beyond the budget, for the sake of its pairs, but not far beyond.
     fn overspent(&self) -> bool {
         self.spent_ns() > self.leg.deadline_ns.saturating_add(self.leg.budget_ns / 4)
+    }
+
+    /// Waits until whoever an agent that ended was connected to has surely noticed.
+    pub(super) fn wait_for_release(&mut self) {
+        self.hands.idle(if self.is_exclusive { LATE_RELEASE_NS } else { SURE_RELEASE_NS });
     }
 
     /// What is known of a candidate of the record from its latest block.
@@ -627,7 +655,12 @@ impl<'a> Course<'a> {
             self.end(slot);
         }
         self.hands.idle(SURE_RELEASE_NS);
-        let measured = self.measure(number, Turn { anew: true, ..turn });
+        let mut measured = self.measure(number, Turn { anew: true, ..turn });
+        if self.is_exclusive && matches!(&measured, Err(Fault::Failed(again)) if again.kind == FailureKind::Task) {
+            self.kill(turn.candidate);
+            self.hands.idle(LATE_RELEASE_NS);
+            measured = self.measure(number, Turn { anew: true, ..turn });
+        }
         if let Err(Fault::Failed(failure)) = &measured {
             let candidate = self.record.candidates[turn.candidate].candidate.clone();
             self.failed_alone.push((said(failure), candidate.sizes.concurrency()));
@@ -664,7 +697,7 @@ impl<'a> Course<'a> {
         }
     }
 
-    fn kill(&mut self, slot: usize) {
+    pub(super) fn kill(&mut self, slot: usize) {
         self.hands.kill(slot);
         self.slots[slot].alive = false;
     }

@@ -68,6 +68,10 @@ impl Racing for Script {
         None
     }
 
+    fn replaced_by(&mut self) -> Option<StartMethod> {
+        None
+    }
+
     fn drops(&mut self, _candidate: usize) -> bool {
         false
     }

@@ -211,7 +211,7 @@ mod tests {
         slowest.saw(30 * MS, 200 * MS);
         slowest.saw(20 * MS, 100 * MS);
         assert_eq!(slowest.idle_in_block_ns(4), Some((2000 + 14 * 30) * MS));
-        assert_eq!(slowest.idle_in_start_ns(4), Some((2000 + 14 * 30 + 2000) * MS));
+        assert_eq!(slowest.idle_in_start_ns(4), Some((2000 + 14 * 30 + 4 * 200) * MS));
         slowest.saw(u64::MAX, 0);
         assert_eq!(slowest.idle_in_start_ns(u32::MAX), Some(u64::MAX));
     }

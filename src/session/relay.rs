@@ -2,7 +2,7 @@
 
 use super::course::{Course, Leg, Stop};
 use super::sweep;
-use super::trial::small;
+use super::trial::{alternates, small};
 use crate::candidate::StartMethod;
 use crate::decide::{Decide, Meeting, RULES_VERSION, Rules};
 use crate::plan::Entry;
@@ -95,6 +95,7 @@ fn race(course: &mut Course<'_>, runner: &Runner, terms: &Terms, leg: Leg, sweep
         Ok(entries) => entries,
         Err(stop) => return stopped(stop),
     };
+    let alternates = if has_code { alternates(&entries, &runner.methods) } else { Vec::new() };
     let rules = Rules {
         deadline_ns: leg.deadline_ns,
         budget_ns: leg.deadline_ns.saturating_sub(course.spent_ns()),
@@ -107,11 +108,12 @@ fn race(course: &mut Course<'_>, runner: &Runner, terms: &Terms, leg: Leg, sweep
         rules_version: RULES_VERSION,
         rules,
         entries: entries.clone(),
+        alternates: alternates.clone(),
         first_candidate,
         looks: Vec::new(),
         ending: Ending::Running,
     });
-    let mut race = Decide::new(&entries, rules);
+    let mut race = Decide::new(&entries, &alternates, rules);
     let (ending, base) = course.run(&mut race);
     if let Some(race) = course.record.races.last_mut() {
         race.ending = ending;

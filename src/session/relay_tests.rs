@@ -381,7 +381,7 @@ fn a_stored_race_takes_its_candidates_again_in_their_order() {
     let last = *record.races[0].looks.last().expect("it looked");
     let text = serde_json::to_string(&record).expect("a record serialises");
     let read: Record = serde_json::from_str(&text).expect("and back");
-    let mut again = Decide::new(&read.races[0].entries, read.races[0].rules);
+    let mut again = Decide::new(&read.races[0].entries, &read.races[0].alternates, read.races[0].rules);
     // That its answer is the same is held by a test of `decide`, and by one of the whole that shows a saved record.
     for place in &read.candidates {
         again.enter(&place.candidate).expect("it is of an entry");

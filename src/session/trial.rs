@@ -1,7 +1,7 @@
 //! Feasibility before speed: each engine runs the user's own code once, small, before any is measured.
 
 use super::blocks::grace_ns;
-use super::course::{Course, SURE_RELEASE_NS, Stop};
+use super::course::{Course, Stop};
 use super::hands::{Ask, Beginning};
 use super::hang::Patience;
 use super::link::Fault;
@@ -110,7 +110,7 @@ impl Course<'_> {
     fn try_twice(&mut self, candidate: &Candidate) -> Result<Result<(), Failed>, Stop> {
         match self.try_once(candidate)? {
             Err(failed) if failed.kind == FailureKind::Task => {
-                self.hands.idle(SURE_RELEASE_NS);
+                self.wait_for_release();
                 self.try_once(candidate)
             }
             tried => Ok(tried),
@@ -218,6 +218,12 @@ fn next_method(entry: &Entry, methods: &[StartMethod]) -> Option<StartMethod> {
     methods.get(at + 1).copied()
 }
 
+/// The entries whose processes can begin in another way, under that: for a race in which one of them hangs.
+pub(super) fn alternates(entries: &[Entry], methods: &[StartMethod]) -> Vec<Entry> {
+    let next = |entry: &Entry| Some(Entry { start_method: Some(next_method(entry, methods)?), ..entry.clone() });
+    entries.iter().filter_map(next).collect()
+}
+
 /// What is wrong with the results of a block whose first task is task 0. Where tasks may fail, those of the two runs
 /// need not be the same ones: a result is compared where both have one.
 fn differs(reference: &Reference, block: &Block, place: String, tolerant: bool) -> Option<Failed> {
@@ -254,7 +260,14 @@ impl Course<'_> {
     pub(super) fn confirm(&mut self, slot: usize) -> Result<bool, Stop> {
         let candidate = self.record.candidates[slot].candidate.clone();
         let Some(tasks) = self.tasks_to_confirm(slot, &candidate) else { return Ok(true) };
-        match self.results_hold(slot, &candidate, tasks) {
+        let mut held = self.results_hold(slot, &candidate, tasks);
+        if matches!(&held, Err(Fault::Failed(failed)) if failed.kind == FailureKind::Task) {
+            // As in a trial: whoever the agent before it was connected to may not have noticed yet that it is gone.
+            self.kill(slot);
+            self.wait_for_release();
+            held = self.results_hold(slot, &candidate, tasks);
+        }
+        match held {
             Ok(()) => Ok(true),
             Err(Fault::Interrupted) => Err(Stop::Interrupted),
             Err(Fault::Failed(failed)) => {

@@ -223,6 +223,7 @@ fn race(record: &Record, runtime: &str, own: &[Candidate], first_candidate: u32)
         },
         entries: engines.into_iter().map(entry).collect(),
         first_candidate,
+        alternates: Vec::new(),
         looks: rounds
             .map(|(round, _)| Look { round: round as u32, elapsed_ns: 0, named: None, may_cost: None, tried: 0 })
             .collect(),

@@ -44,6 +44,7 @@ pub(super) fn race() -> RaceRecord {
         },
         entries: plan().entries.into_iter().filter(|entry| entry.runtime == RUST).collect(),
         first_candidate: 0,
+        alternates: Vec::new(),
         looks: vec![
             look(0, 740, 3, 1.9, 4),
             look(2, 1_120, 1, 0.31, 5),
