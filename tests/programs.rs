@@ -96,6 +96,22 @@ fn a_fork_that_hangs_in_the_race_is_replaced_there() {
     assert_ne!(record["verdict"]["groups"][0]["answer"]["start_method"], "fork");
 }
 
+#[test]
+fn what_forked_workers_share_and_what_each_opens_is_told() {
+    let Some(python) = python() else { return };
+    let mut text = code("opening:step", "");
+    text += "setup = \"opening:connect\"\n";
+    let only = ["--engines", "ProcessPoolExecutor", "--workers", "2", "--budget", "2s"];
+    let record = record(&python, &text, &only, &[]);
+    let opened = &record["calibration"]["runtimes"][0]["opened"];
+    assert_eq!(opened["at_import"], serde_json::json!({ "sockets": 2, "files": 1 }), "{opened}");
+    assert_eq!(opened["by_setup"], serde_json::json!({ "sockets": 1, "files": 0 }), "{opened}");
+    let answer = &record["verdict"]["groups"][0]["answer"];
+    let is_forked = answer["start_method"] == "fork";
+    assert_eq!(conditions(&record).contains(&"shared_descriptors"), is_forked, "{answer}");
+    assert!(conditions(&record).contains(&"sockets_of_workers"), "{answer}");
+}
+
 /// A server that takes so many connections.
 struct Capped {
     child: Child,

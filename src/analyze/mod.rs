@@ -370,6 +370,20 @@ pub enum Condition {
         /// How many compute in one task, the task's own thread among them.
         count: u32,
     },
+    /// The user's code opens these while it is imported, so that the answer's forked workers share them.
+    SharedDescriptors {
+        /// Sockets.
+        sockets: u32,
+        /// Files.
+        files: u32,
+    },
+    /// `setup` opens sockets in each process of the answer.
+    SocketsOfWorkers {
+        /// Sockets that one process opens.
+        sockets: u32,
+        /// The answer's processes that run tasks.
+        processes: u32,
+    },
     /// Candidates failed and were not compared.
     FailedCandidates {
         /// How many.

@@ -3,9 +3,9 @@
 use super::figures::{pooled, timed};
 use super::limit::Task;
 use super::{Answer, Condition, HostLimit, LimitKind, Reason, Row, Status, answer, figures, flip, start_up};
-use crate::candidate::{Candidate, Model};
+use crate::candidate::{Candidate, Model, StartMethod};
 use crate::decide::Finding;
-use crate::protocol::{FailureKind, Note};
+use crate::protocol::{Descriptors, FailureKind, Note, Opened};
 use crate::record::{CandidateRecord, Ending, RaceRecord, Record, Warning};
 use crate::workload::{Limits, Load, Step};
 
@@ -209,6 +209,7 @@ pub(super) fn conditions(
         conditions.push(Condition::OneAgentAtATime {});
     }
     conditions.extend(library_threads(record, &race.runtime));
+    conditions.extend(opened(record, answer, &race.runtime));
     let failed = record.candidates.iter().filter(of_runtime).filter(|place| place.failure.is_some()).count();
     if failed > 0 {
         conditions.push(Condition::FailedCandidates { count: failed as u32 });
@@ -245,6 +246,20 @@ fn library_threads(record: &Record, runtime: &str) -> Option<Condition> {
     Some(Condition::LibraryThreads { count: most + 1 })
 }
 
+/// What the answer's worker processes hold open: shared, or each its own.
+fn opened(record: &Record, answer: &Answer, runtime: &str) -> Vec<Condition> {
+    let has_processes = matches!(answer.model, Model::Processes | Model::AsyncProcesses);
+    let opened = record.calibration.runtime(runtime).and_then(|known| known.opened).filter(|_| has_processes);
+    let Some(Opened { at_import, by_setup }) = opened else { return Vec::new() };
+    let is_forked = answer.start_method == Some(StartMethod::Fork);
+    let shared = (is_forked && at_import != Descriptors::default())
+        .then_some(Condition::SharedDescriptors { sockets: at_import.sockets, files: at_import.files });
+    let processes = answer.workers.or(answer.in_flight).unwrap_or(1);
+    let own = (by_setup.sockets > 0 && processes > 1)
+        .then_some(Condition::SocketsOfWorkers { sockets: by_setup.sockets, processes });
+    shared.into_iter().chain(own).collect()
+}
+
 /// What a warning says of how this runtime's processes begin.
 fn replaced(warning: &Warning, runtime: &str) -> Option<Condition> {
     let Warning::Replaced { candidate, by, failure } = warning else { return None };
@@ -273,7 +288,8 @@ fn errors(record: &Record, runtime: &str) -> Vec<Condition> {
 /// The largest size that was allowed, where the answer has it and a larger one might gain.
 fn cap(race: &RaceRecord, place: &CandidateRecord) -> Option<u32> {
     let candidate = &place.candidate;
-    let entry = race.entries.iter().find(|entry| entry.candidate(candidate.sizes) == *candidate)?;
+    let entry =
+        race.entries.iter().chain(&race.alternates).find(|entry| entry.candidate(candidate.sizes) == *candidate)?;
     let (ladder, size) = if entry.in_flight.is_empty() {
         (&entry.workers, candidate.sizes.workers)
     } else {

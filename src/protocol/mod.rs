@@ -304,6 +304,9 @@ pub struct Reference {
     /// a step has no blocking form of the user's own code.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub serialisation: Option<Serialisation>,
+    /// What the user's code holds open; `None` where it opens nothing, or has no steps.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub opened: Option<Opened>,
     /// For each step how many items were read of its iterable, `None` where every agent finds the same; empty where all
     /// do. Other agents are told it, so that all use the same items.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
@@ -486,6 +489,26 @@ pub struct Block {
     /// blocks only.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub results: Vec<u64>,
+}
+
+/// What the user's own code holds open once a process is ready for tasks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Opened {
+    /// Opened while it is imported: forked workers share it.
+    pub at_import: Descriptors,
+    /// Opened by `setup`: each process has its own.
+    pub by_setup: Descriptors,
+}
+
+/// Open descriptors, by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Descriptors {
+    /// Sockets.
+    pub sockets: u32,
+    /// Files.
+    pub files: u32,
 }
 
 /// What it takes to make bytes of what is given to a task and handed back, and values of these bytes.

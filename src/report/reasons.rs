@@ -181,6 +181,23 @@ fn condition(judged: &Judged, answer: &Answer, condition: &Condition) -> String 
         Condition::LibraryThreads { count } => format!(
             "a library computes with {count} threads in each task, beside those of the candidate: set `OMP_NUM_THREADS=1` and `OPENBLAS_NUM_THREADS=1` (or what it heeds) and measure again, since several workers may then do more"
         ),
+        Condition::SharedDescriptors { sockets, files } => {
+            let count = |count: u32, one: &str| match count {
+                0 => None,
+                1 => Some(format!("a {one}")),
+                more => Some(format!("{more} {one}s")),
+            };
+            let what: Vec<String> = [count(*sockets, "socket"), count(*files, "file")].into_iter().flatten().collect();
+            format!(
+                "your module opens {} while it is imported, which forked workers share: each takes what was meant for another; open them in `setup`, or begin processes by spawn",
+                what.join(" and ")
+            )
+        }
+        Condition::SocketsOfWorkers { sockets, processes } => format!(
+            "`setup` opens {sockets} {} in each of {processes} processes: the far side must allow {}",
+            if *sockets == 1 { "connection" } else { "connections" },
+            u64::from(*sockets) * u64::from(*processes)
+        ),
         Condition::FailedCandidates { count: 1 } => "one candidate failed and was not compared".to_owned(),
         Condition::FailedCandidates { count } => format!("{count} candidates failed and were not compared"),
         Condition::NeighboursNotMeasured {} => {

@@ -85,6 +85,8 @@ fn every_reason_and_condition_has_its_words() {
         Condition::OneAgentAtATime {},
         Condition::StartMethodReplaced { method: StartMethod::Fork, by: StartMethod::Spawn, hung: true },
         Condition::LibraryThreads { count: 2 },
+        Condition::SharedDescriptors { sockets: 1, files: 2 },
+        Condition::SocketsOfWorkers { sockets: 2, processes: 8 },
         Condition::FailedCandidates { count: 2 },
         Condition::NeighboursNotMeasured {},
         Condition::BudgetSpent {},

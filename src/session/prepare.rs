@@ -172,6 +172,7 @@ impl Preparation<'_> {
             baseline_memory_bytes: baseline.map(|baseline| baseline.memory_bytes),
             notes: Vec::new(),
             serialisation: None,
+            opened: None,
         });
         let iterations = self.iterations(&mut agent, &prepared.job, &language)?;
         for (step, (iterations, _)) in prepared.job.steps.iter_mut().zip(&iterations) {
@@ -208,6 +209,7 @@ impl Preparation<'_> {
         if let Some(calibration) = &mut prepared.calibration {
             calibration.notes = referred.notes;
             calibration.serialisation = referred.serialisation;
+            calibration.opened = referred.opened;
             calibration.checked = prepared.reference.is_some() && codes.all(|python| is_compared(&python.check));
         }
     }

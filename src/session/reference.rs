@@ -8,7 +8,7 @@ use super::link::{Fault, Link, out_of_turn};
 use super::resident::Nursery;
 use crate::clock::now_ns;
 use crate::protocol::{
-    Failed, FailureKind, Job, MakeReference, Note, Reference, Reply, Request, Serialisation, StepJob, VARIANTS,
+    Failed, FailureKind, Job, MakeReference, Note, Opened, Reference, Reply, Request, Serialisation, StepJob, VARIANTS,
 };
 use crate::workload::{Check, Python};
 
@@ -62,6 +62,8 @@ pub(super) struct Referred {
     pub items: Vec<Option<u64>>,
     /// What pickling of the user's own code takes.
     pub serialisation: Option<Serialisation>,
+    /// What the user's own code holds open.
+    pub opened: Option<Opened>,
     /// Tasks run for it.
     pub calls: u64,
     /// Time that went to an agent which did not answer.
@@ -127,6 +129,7 @@ impl Referred {
         let variants = if runs_variants(job) { VARIANTS } else { 0 };
         self.calls = self.calls.saturating_add(reference.calls.max(variants));
         self.serialisation = self.serialisation.or(reference.serialisation);
+        self.opened = self.opened.or(reference.opened);
         for note in &reference.notes {
             let is_known = self.notes.iter().any(|known| match (known, note) {
                 // Times differ from run to run.

@@ -8,6 +8,7 @@ from typing import Dict
 from . import steps
 from .protocol import Calibrate, Cpu, Reference
 from .task import VARIANTS
+from .user.descriptors import opened
 
 #: Inputs that are averaged over: tasks work on several, which need not cost the same.
 _INPUTS = 4
@@ -28,7 +29,12 @@ def reference(request: Reference) -> Dict[str, object]:
     The user's functions run on the items of at most `VARIANTS` tasks, and of one at least; after the budget no further
     one is begun.
     """
+    before = opened()
     task = steps.build(request.job, steps.Place.agent())
+    imported = opened()
+    for step in task.exchanging:
+        step.prepare(None)
+    prepared = opened()
     rows = [task.reference(index) for index in range(VARIANTS)]
     found = task.verify(VARIANTS, request.budget_ns, request.most_calls)
     body: Dict[str, object] = {
@@ -38,6 +44,11 @@ def reference(request: Reference) -> Dict[str, object]:
         "calls": found.calls,
         "notes": found.notes,
     }
+    if task.exchanging and prepared != before:
+        body["opened"] = {
+            "at_import": imported.since(before).body(),
+            "by_setup": prepared.since(imported).body(),
+        }
     if any(task.items_read):
         body["items"] = task.items_read
     if task.exchanging and len(task.callables) == len(task.exchanging):
