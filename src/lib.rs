@@ -12,6 +12,7 @@ pub mod clock;
 pub mod decide;
 pub mod guard;
 pub mod host;
+pub mod idiom;
 pub mod plan;
 pub mod protocol;
 pub mod python;

@@ -25,14 +25,15 @@ const TABLE: &[(&str, &[&str])] = &[
     ("session", &["workload", "stats", "host", "protocol", "plan", "record", "decide", "guard"]),
     ("selftest", &["workload", "stats", "host", "protocol", "session", "guard"]),
     ("analyze", &["workload", "stats", "host", "protocol", "plan", "record", "decide"]),
-    ("report", &["workload", "host", "protocol", "plan", "record", "decide", "analyze"]),
+    ("idiom", &["workload"]),
+    ("report", &["workload", "host", "protocol", "plan", "record", "decide", "analyze", "idiom"]),
     ("server", &["protocol"]),
     ("guard", &["protocol"]),
     (
         "cli",
         &[
             "workload", "stats", "host", "protocol", "plan", "agent", "python", "record", "decide", "session",
-            "selftest", "analyze", "report", "server", "guard",
+            "selftest", "analyze", "idiom", "report", "server", "guard",
         ],
     ),
 ];

@@ -1,0 +1,35 @@
+//! Idioms: the code that a user writes for a candidate, with its sizes and the user's own names.
+//!
+//! Pure text from a workload and a candidate. A workload that is one step of the user's own code gives code that runs
+//! as it stands; of any other, the code is a skeleton in which `task` is what the user fills in.
+
+mod names;
+mod python;
+mod rust;
+
+use crate::candidate::{Candidate, RUST, StartMethod};
+use crate::workload::Workload;
+
+/// What a candidate's code is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Idiom<'a> {
+    /// The workload.
+    pub workload: &'a Workload,
+    /// The candidate.
+    pub candidate: &'a Candidate,
+    /// How processes of its runtime begin when nothing is said: the code says so only where it is another way.
+    pub default_method: Option<StartMethod>,
+}
+
+impl Idiom<'_> {
+    /// The code, in lines that end with a newline each: Python for a CPython, else Rust.
+    #[must_use]
+    pub fn code(&self) -> String {
+        if self.candidate.runtime == RUST { rust::code(self) } else { python::code(self) }
+    }
+}
+
+/// Lines of code, indented by four spaces more than they were.
+fn indented(code: &str) -> String {
+    code.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("    {line}\n") }).collect()
+}

@@ -1,0 +1,205 @@
+//! What Python code calls a user's own functions and items, and what it must import for that.
+
+use serde_json::Value;
+
+use super::Idiom;
+use crate::workload::{Items, Python, Step};
+
+/// Items that are listed in a workload file are repeated in code up to so many characters.
+const LONGEST_LIST: usize = 200;
+
+/// The names of a workload's one step of the user's own code; of a skeleton, where it has none.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    /// `from shop.scrape import items, parse`.
+    pub(super) imports: Vec<String>,
+    /// What must be written before the pool: wrappers, items that a file lists.
+    pub(super) definitions: Vec<String>,
+    /// A blocking callable of one item.
+    pub(super) call: String,
+    /// A coroutine function of one item; `None` where there is only a blocking one.
+    pub(super) async_call: Option<String>,
+    /// An iterable.
+    pub(super) items: String,
+    /// Called once in each process that runs tasks.
+    pub(super) start: Option<String>,
+    /// Called once in each thread that runs tasks.
+    pub(super) start_thread: Option<String>,
+    /// Both, for a worker process that runs tasks on its one thread.
+    pub(super) start_worker: Option<String>,
+    /// Awaited once on the loop.
+    pub(super) start_loop: Option<String>,
+    /// Called where `start` was called, at the end.
+    pub(super) end: Option<String>,
+}
+
+impl Names {
+    pub(super) fn of(idiom: &Idiom<'_>) -> Names {
+        match idiom.workload.steps.as_slice() {
+            [Step::Python(python)] => own(python, idiom.workload.all_tasks().unwrap_or(100)),
+            _ => Names {
+                definitions: vec!["def task(item):\n    ...  # your task\n".to_owned()],
+                call: "task".to_owned(),
+                items: "items".to_owned(),
+                ..Names::default()
+            },
+        }
+    }
+}
+
+/// Collects imports, each module's names together.
+#[derive(Default)]
+struct Imports(std::collections::BTreeMap<String, std::collections::BTreeSet<String>>);
+
+impl Imports {
+    /// Imports what `module:path.of.names` begins with; returns how it is called then.
+    fn add(&mut self, named: &str) -> String {
+        let Some((module, path)) = named.split_once(':') else { return named.to_owned() };
+        let first = path.split('.').next().unwrap_or(path);
+        self.0.entry(module.to_owned()).or_default().insert(first.to_owned());
+        path.to_owned()
+    }
+
+    fn lines(self) -> Vec<String> {
+        let line = |(module, names): (String, std::collections::BTreeSet<String>)| {
+            format!("from {module} import {}", names.into_iter().collect::<Vec<_>>().join(", "))
+        };
+        self.0.into_iter().map(line).collect()
+    }
+}
+
+fn own(python: &Python, tasks: u32) -> Names {
+    let mut imports = Imports::default();
+    let mut names = Names::default();
+    let mut import = |named: &Option<String>| named.as_deref().map(|named| imports.add(named));
+    let (function, async_function) = (import(&python.function), import(&python.async_function));
+    let (setup, setup_thread, async_setup) =
+        (import(&python.setup), import(&python.setup_thread), import(&python.async_setup));
+    let teardown = import(&python.teardown);
+    names.items = match &python.items {
+        Some(Items::Named(named)) => imports.add(named),
+        Some(Items::Listed(values)) => {
+            names.definitions.push(listed(values));
+            "items".to_owned()
+        }
+        None => format!("range({tasks})"),
+    };
+    let takes_item = python.items.is_some();
+    names.imports = imports.lines();
+    names.stateful(python, setup, setup_thread, async_setup);
+    names.start_worker = match (&names.start, &names.start_thread) {
+        (Some(start), Some(thread)) => {
+            names.definitions.push(format!("def start_worker():\n    {start}()\n    {thread}()\n"));
+            Some("start_worker".to_owned())
+        }
+        (start, thread) => start.clone().or_else(|| thread.clone()),
+    };
+    names.end = teardown.map(|end| if python.pass_state { format!("{end}(state)") } else { format!("{end}()") });
+    let state = if python.setup_thread.is_some() { "own.state" } else { "state" };
+    let loop_state = if python.async_setup.is_some() { "state" } else { state };
+    let item = match (takes_item, python.star) {
+        (false, _) => "",
+        (true, false) => "item",
+        (true, true) => "*item",
+    };
+    let arguments = |state: &str| {
+        let parts = [if python.pass_state { state } else { "" }, item];
+        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+    };
+    let is_plain = takes_item && !python.star && !python.pass_state;
+    let parameter = if takes_item { "item" } else { "_" };
+    if let Some(function) = function {
+        if is_plain {
+            names.call = function;
+        } else {
+            let definition = format!("def call({parameter}):\n    return {function}({})\n", arguments(state));
+            names.definitions.push(definition);
+            names.call = "call".to_owned();
+        }
+    }
+    if let Some(function) = async_function {
+        if is_plain {
+            names.async_call = Some(function);
+        } else {
+            let arguments = arguments(loop_state);
+            let definition = format!("async def call_async({parameter}):\n    return await {function}({arguments})\n");
+            names.definitions.push(definition);
+            names.async_call = Some("call_async".to_owned());
+        }
+    }
+    names
+}
+
+impl Names {
+    /// How set-ups are called, and where they put what they give if tasks are to get it.
+    fn stateful(
+        &mut self,
+        python: &Python,
+        setup: Option<String>,
+        setup_thread: Option<String>,
+        async_setup: Option<String>,
+    ) {
+        if !python.pass_state {
+            (self.start, self.start_thread) = (setup, setup_thread);
+            self.start_loop = async_setup.map(|setup| format!("await {setup}()"));
+            return;
+        }
+        if let Some(setup) = setup {
+            self.definitions.push(format!("def start():\n    global state\n    state = {setup}()\n"));
+            self.start = Some("start".to_owned());
+        }
+        if let Some(setup) = setup_thread {
+            self.definitions
+                .push(format!("own = threading.local()\n\n\ndef start_thread():\n    own.state = {setup}()\n"));
+            self.start_thread = Some("start_thread".to_owned());
+        }
+        self.start_loop = async_setup.map(|setup| format!("global state\nstate = await {setup}()"));
+    }
+}
+
+/// Items of a workload file, as Python writes them.
+fn listed(values: &[Value]) -> String {
+    let text = format!("items = [{}]\n", values.iter().map(literal).collect::<Vec<_>>().join(", "));
+    if text.chars().count() <= LONGEST_LIST {
+        return text;
+    }
+    "items = []  # those of your workload file\n".to_owned()
+}
+
+/// A JSON value, as Python writes it.
+fn literal(value: &Value) -> String {
+    match value {
+        Value::Null => "None".to_owned(),
+        Value::Bool(true) => "True".to_owned(),
+        Value::Bool(false) => "False".to_owned(),
+        // JSON's escapes are Python's.
+        Value::Number(_) | Value::String(_) => value.to_string(),
+        Value::Array(values) => format!("[{}]", values.iter().map(literal).collect::<Vec<_>>().join(", ")),
+        Value::Object(fields) => {
+            let field =
+                |(name, value): (&String, &Value)| format!("{}: {}", Value::from(name.as_str()), literal(value));
+            format!("{{{}}}", fields.iter().map(field).collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_values_are_written_as_python_writes_them() {
+        let value = serde_json::json!([1, 2.5, null, true, "a\"b", { "k": [false] }]);
+        assert_eq!(literal(&value), r#"[1, 2.5, None, True, "a\"b", {"k": [False]}]"#);
+        assert_eq!(listed(&[Value::from("x".repeat(300))]), "items = []  # those of your workload file\n");
+    }
+
+    #[test]
+    fn names_of_a_module_are_imported_together() {
+        let mut imports = Imports::default();
+        assert_eq!(imports.add("shop.scrape:parser.parse"), "parser.parse");
+        assert_eq!(imports.add("shop.scrape:items"), "items");
+        assert_eq!(imports.add("pages:parser"), "parser");
+        assert_eq!(imports.lines(), ["from pages import parser", "from shop.scrape import items, parser"]);
+    }
+}

@@ -1,0 +1,238 @@
+//! The idioms of CPython's engines.
+
+use super::names::Names;
+use super::{Idiom, indented};
+use crate::candidate::{Engine, StartMethod};
+use crate::workload::Load;
+
+/// Code in its parts, in the order of the text.
+#[derive(Default)]
+struct Parts {
+    /// Modules of the standard library, or of the engine.
+    imports: Vec<&'static str>,
+    /// Functions that the engine's idiom needs.
+    definitions: String,
+    /// The statements that give `results`.
+    body: String,
+    /// Whether worker processes import this file again.
+    is_imported_again: bool,
+}
+
+pub(super) fn code(idiom: &Idiom<'_>) -> String {
+    let names = Names::of(idiom);
+    let mut parts = parts(idiom, &names);
+    if names.definitions.iter().any(|text| text.contains("threading.")) && !parts.imports.contains(&"import threading")
+    {
+        parts.imports.push("import threading");
+    }
+    parts.imports.sort_unstable_by_key(|line| (line.starts_with("from "), *line));
+    let mut blocks = Vec::new();
+    if !parts.imports.is_empty() {
+        blocks.push(parts.imports.join("\n") + "\n");
+    }
+    if !names.imports.is_empty() {
+        blocks.push(names.imports.join("\n") + "\n");
+    }
+    let imports = blocks.join("\n");
+    let mut text = imports;
+    for definition in names.definitions.iter().chain(Some(&parts.definitions).filter(|text| !text.is_empty())) {
+        let gap = if definition.starts_with("items") { "\n" } else { "\n\n" };
+        text += if text.is_empty() { "" } else { gap };
+        text += definition;
+    }
+    let has_definitions = !text.is_empty() && text.contains("def ");
+    if !text.is_empty() {
+        text += if has_definitions { "\n\n" } else { "\n" };
+    }
+    if parts.is_imported_again {
+        text + "if __name__ == \"__main__\":\n" + &indented(&parts.body)
+    } else {
+        text + &parts.body
+    }
+}
+
+fn parts(idiom: &Idiom<'_>, names: &Names) -> Parts {
+    let sizes = idiom.candidate.sizes;
+    let (workers, in_flight) = (sizes.workers.unwrap_or(1), sizes.in_flight.unwrap_or(1));
+    match idiom.candidate.engine {
+        Engine::ThreadPoolExecutor => thread_pool(names, workers),
+        Engine::Thread => thread_per_task(names, in_flight),
+        Engine::Asyncio | Engine::Uvloop | Engine::TaskGroup => tasks(idiom.candidate.engine, names, in_flight),
+        Engine::ProcessPoolExecutor => process_executor(idiom, names, workers),
+        Engine::MultiprocessingPool => multiprocessing_pool(idiom, names, workers),
+        Engine::Process => process_per_task(idiom, names, in_flight),
+        Engine::InterpreterPoolExecutor => interpreters(names, workers),
+        Engine::AsyncioThreads => mixed(names, in_flight, &threads_of(names, workers), &[THREADS], false),
+        Engine::AsyncioProcesses => {
+            let (pool, imports) = process_pool(idiom, names, workers);
+            mixed(names, in_flight, &pool, &imports, true)
+        }
+        // Those of the native runtime are not CPython's.
+        _ => sequential(names),
+    }
+}
+
+const THREADS: &str = "from concurrent.futures import ThreadPoolExecutor";
+const PROCESSES: &str = "from concurrent.futures import ProcessPoolExecutor";
+
+/// Set-up and teardown of this process around some code, where there are such.
+fn set_up(names: &Names, code: String) -> String {
+    let start = names.start.as_ref().map(|start| format!("{start}()\n")).unwrap_or_default();
+    let end = names.end.as_ref().map(|end| format!("{end}\n")).unwrap_or_default();
+    start + &code + &end
+}
+
+fn sequential(names: &Names) -> Parts {
+    let thread = names.start_thread.as_ref().map(|start| format!("{start}()\n")).unwrap_or_default();
+    let Names { call, items, .. } = names;
+    let body = set_up(names, format!("{thread}results = [{call}(item) for item in {items}]\n"));
+    Parts { body, ..Parts::default() }
+}
+
+fn threads_of(names: &Names, workers: u32) -> String {
+    let initializer = names.start_thread.as_ref().map(|start| format!(", initializer={start}")).unwrap_or_default();
+    format!("ThreadPoolExecutor(max_workers={workers}{initializer})")
+}
+
+fn thread_pool(names: &Names, workers: u32) -> Parts {
+    let Names { call, items, .. } = names;
+    let pool = threads_of(names, workers);
+    let body = set_up(names, format!("with {pool} as pool:\n    results = list(pool.map({call}, {items}))\n"));
+    Parts { imports: vec![THREADS], body, ..Parts::default() }
+}
+
+fn thread_per_task(names: &Names, in_flight: u32) -> Parts {
+    let Names { call, items, .. } = names;
+    let start = names.start_thread.as_ref().map(|start| format!("        {start}()\n")).unwrap_or_default();
+    let definitions = format!(
+        "results = {{}}\nfree = threading.Semaphore({in_flight})\n\n\ndef run(index, item):\n    try:\n{start}        results[index] = {call}(item)\n    finally:\n        free.release()\n"
+    );
+    let body = format!(
+        "threads = []\nfor index, item in enumerate({items}):\n    free.acquire()\n    thread = threading.Thread(target=run, args=(index, item))\n    thread.start()\n    threads.append(thread)\nfor thread in threads:\n    thread.join()\nresults = [results[index] for index in range(len(threads))]\n"
+    );
+    Parts { imports: vec!["import threading"], definitions, body: set_up(names, body), ..Parts::default() }
+}
+
+/// How one call on a loop is awaited; a blocking function stops the loop for as long as it takes.
+fn awaited(names: &Names) -> String {
+    match &names.async_call {
+        Some(call) => format!("await {call}(item)"),
+        None => format!("{}(item)", names.call),
+    }
+}
+
+fn tasks(engine: Engine, names: &Names, in_flight: u32) -> Parts {
+    let items = &names.items;
+    let start = names.start_loop.as_ref().map(|start| indented(start)).unwrap_or_default();
+    let thread = names.start_thread.as_ref().map(|start| format!("    {start}()\n")).unwrap_or_default();
+    let bounded = format!(
+        "{thread}{start}    free = asyncio.Semaphore({in_flight})\n\n    async def bounded(item):\n        async with free:\n            return {}\n\n",
+        awaited(names)
+    );
+    let gathered = if engine == Engine::TaskGroup {
+        format!(
+            "    async with asyncio.TaskGroup() as group:\n        tasks = [group.create_task(bounded(item)) for item in {items}]\n    return [task.result() for task in tasks]\n"
+        )
+    } else {
+        format!("    return await asyncio.gather(*(bounded(item) for item in {items}))\n")
+    };
+    let definitions = format!("async def main():\n{bounded}{gathered}");
+    let (imports, run) = if engine == Engine::Uvloop {
+        (vec!["import asyncio", "import uvloop"], "uvloop.run(main())")
+    } else {
+        (vec!["import asyncio"], "asyncio.run(main())")
+    };
+    Parts { imports, definitions, body: set_up(names, format!("results = {run}\n")), ..Parts::default() }
+}
+
+/// What each worker process begins with.
+fn process_initializer(names: &Names) -> String {
+    names.start_worker.as_ref().map(|start| format!("initializer={start}")).unwrap_or_default()
+}
+
+/// The way to begin processes, where the code must say it.
+fn method(idiom: &Idiom<'_>) -> Option<StartMethod> {
+    idiom.candidate.start_method.filter(|method| idiom.default_method.is_none_or(|default| default != *method))
+}
+
+/// Whether workers import the user's file again: its pool must then not start in them.
+fn is_imported_again(idiom: &Idiom<'_>) -> bool {
+    idiom.candidate.start_method.is_some_and(|method| method != StartMethod::Fork)
+}
+
+/// The expression of a process pool, and what it imports.
+fn process_pool(idiom: &Idiom<'_>, names: &Names, workers: u32) -> (String, Vec<&'static str>) {
+    let mut arguments = vec![format!("max_workers={workers}")];
+    let mut imports = vec![PROCESSES];
+    if let Some(method) = method(idiom) {
+        arguments.push(format!("mp_context=multiprocessing.get_context(\"{method}\")"));
+        imports.push("import multiprocessing");
+    }
+    arguments.extend(Some(process_initializer(names)).filter(|text| !text.is_empty()));
+    (format!("ProcessPoolExecutor({})", arguments.join(", ")), imports)
+}
+
+fn process_executor(idiom: &Idiom<'_>, names: &Names, workers: u32) -> Parts {
+    let (pool, imports) = process_pool(idiom, names, workers);
+    let Names { call, items, .. } = names;
+    let chunk = idiom.candidate.sizes.chunk.filter(|chunk| *chunk > 1);
+    let chunk = chunk.map(|chunk| format!(", chunksize={chunk}")).unwrap_or_default();
+    let body = format!("with {pool} as pool:\n    results = list(pool.map({call}, {items}{chunk}))\n");
+    Parts { imports, body, is_imported_again: is_imported_again(idiom), ..Parts::default() }
+}
+
+fn multiprocessing_pool(idiom: &Idiom<'_>, names: &Names, workers: u32) -> Parts {
+    let Names { call, items, .. } = names;
+    let initializer = process_initializer(names);
+    let initializer = if initializer.is_empty() { initializer } else { format!(", {initializer}") };
+    let context = method(idiom).map(|method| format!(".get_context(\"{method}\")")).unwrap_or_default();
+    let chunk = idiom.candidate.sizes.chunk.unwrap_or(1);
+    let is_batch = matches!(idiom.workload.load, Load::Batch { .. });
+    // As it is measured: a batch by `map`, a stream by what yields results as they come.
+    let results = if is_batch {
+        format!("pool.map({call}, {items}, chunksize={chunk})")
+    } else {
+        let chunk = if chunk > 1 { format!(", chunksize={chunk}") } else { String::new() };
+        format!("list(pool.imap_unordered({call}, {items}{chunk}))  # as they come, in any order")
+    };
+    let body =
+        format!("with multiprocessing{context}.Pool({workers}{initializer}) as pool:\n    results = {results}\n");
+    let is_imported_again = is_imported_again(idiom);
+    Parts { imports: vec!["import multiprocessing"], body, is_imported_again, ..Parts::default() }
+}
+
+fn process_per_task(idiom: &Idiom<'_>, names: &Names, in_flight: u32) -> Parts {
+    let Names { call, items, .. } = names;
+    let context = method(idiom).map(|method| format!("\"{method}\"")).unwrap_or_default();
+    let starts: String =
+        [&names.start, &names.start_thread].into_iter().flatten().map(|start| format!("    {start}()\n")).collect();
+    let definitions = format!("def run(index, item, done):\n{starts}    done.put((index, {call}(item)))\n");
+    let body = format!(
+        "context = multiprocessing.get_context({context})\ndone = context.Queue()\nresults, processes = {{}}, {{}}\n\n\ndef take():\n    index, result = done.get()\n    results[index] = result\n    processes.pop(index).join()\n\n\nfor index, item in enumerate({items}):\n    if len(processes) == {in_flight}:\n        take()\n    processes[index] = context.Process(target=run, args=(index, item, done))\n    processes[index].start()\nwhile processes:\n    take()\nresults = [results[index] for index in sorted(results)]\n"
+    );
+    let is_imported_again = is_imported_again(idiom);
+    Parts { imports: vec!["import multiprocessing"], definitions, body, is_imported_again }
+}
+
+fn interpreters(names: &Names, workers: u32) -> Parts {
+    let Names { call, items, .. } = names;
+    let initializer = process_initializer(names);
+    let initializer = if initializer.is_empty() { initializer } else { format!(", {initializer}") };
+    let body = format!(
+        "with InterpreterPoolExecutor(max_workers={workers}{initializer}) as pool:\n    results = list(pool.map({call}, {items}))\n"
+    );
+    let imports = vec!["from concurrent.futures import InterpreterPoolExecutor"];
+    Parts { imports, body, is_imported_again: true, ..Parts::default() }
+}
+
+/// A loop that has the blocking function run in a pool.
+fn mixed(names: &Names, in_flight: u32, pool: &str, imports: &[&'static str], has_processes: bool) -> Parts {
+    let Names { call, items, .. } = names;
+    let definitions = format!(
+        "async def main():\n    loop = asyncio.get_running_loop()\n    free = asyncio.Semaphore({in_flight})\n\n    async def bounded(item):\n        async with free:\n            return await loop.run_in_executor(pool, {call}, item)\n\n    with {pool} as pool:\n        return await asyncio.gather(*(bounded(item) for item in {items}))\n"
+    );
+    let run = "results = asyncio.run(main())\n".to_owned();
+    let body = if has_processes { run } else { set_up(names, run) };
+    let imports = [&["import asyncio"][..], imports].concat();
+    Parts { imports, definitions, body, is_imported_again: has_processes }
+}

@@ -1,0 +1,244 @@
+//! The code that an answer shows runs as it stands, and gives what a plain loop gives.
+
+mod common;
+
+use std::path::Path;
+use std::process::Command;
+
+use common::pythons;
+use conbench::candidate::{Candidate, Engine, RUST, Sizes, StartMethod};
+use conbench::idiom::Idiom;
+use conbench::workload::{self, Workload};
+
+#[rustfmt::skip]
+#[allow(clippy::all, clippy::print_stdout, unreachable_pub, unused, reason = "it is what users are shown, as they see it")]
+#[path = "idioms/native.rs"]
+mod native;
+
+const SHOP: &str = r#"
+import asyncio, threading
+
+pages = list(range(24))
+pairs = [(number, 1) for number in range(24)]
+_own = threading.local()
+
+
+def parse(page):
+    return page * page
+
+
+def add(left, right):
+    return left * left + right - 1
+
+
+async def fetch(page):
+    await asyncio.sleep(0.001)
+    return page * page
+
+
+def connect():
+    return 100
+
+
+def ask(state, page):
+    return page * page + state - 100
+
+
+def ready():
+    _own.ready = True
+
+
+def checked(page):
+    assert _own.ready, "set up in this thread"
+    return page * page
+
+
+async def connect_async():
+    return 7
+
+
+async def ask_async(state, page):
+    return page * page + state - 7
+
+
+class Parser:
+    def parse(self, page):
+        return page * page
+
+
+parser = Parser()
+"#;
+
+/// Workloads of every form that the user's code may have; each gives the squares.
+const FORMS: [(&str, &str); 6] = [
+    ("plain", "function = \"shop:parse\"\nasync_function = \"shop:fetch\"\nitems = \"shop:pages\""),
+    ("star", "function = \"shop:add\"\nstar = true\nitems = \"shop:pairs\""),
+    (
+        "state",
+        "function = \"shop:ask\"\nasync_function = \"shop:ask_async\"\nsetup = \"shop:connect\"\nasync_setup = \"shop:connect_async\"\npass_state = true\nitems = \"shop:pages\"",
+    ),
+    ("thread", "function = \"shop:ask\"\nsetup_thread = \"shop:connect\"\npass_state = true\nitems = \"shop:pages\""),
+    ("ready", "function = \"shop:checked\"\nsetup_thread = \"shop:ready\"\nitems = \"shop:pages\""),
+    ("method", "function = \"shop:parser.parse\"\nitems = [0, 1, 2, 3]"),
+];
+
+fn workload(python: &str) -> Workload {
+    let text = format!("name = \"shop\"\n[[step]]\nkind = \"python\"\npath = \".\"\n{python}\n");
+    workload::parse("shop.toml", &text).expect("a workload")
+}
+
+/// Every engine of CPython with small sizes, under each start method that it may have.
+fn candidates(offers: impl Fn(Engine) -> bool) -> Vec<Candidate> {
+    let mut found = Vec::new();
+    for engine in Engine::PYTHON.into_iter().filter(|engine| offers(*engine)) {
+        let axes = engine.axes();
+        let size = |is_there: bool, size| is_there.then_some(size);
+        let sizes =
+            Sizes { workers: size(axes.workers, 2), in_flight: size(axes.in_flight, 3), chunk: size(axes.chunk, 4) };
+        let one = Candidate::new("python3", engine, sizes);
+        if engine.has_start_method() {
+            let under = |method| Candidate { start_method: Some(method), ..one.clone() };
+            found.extend(StartMethod::ALL.map(under));
+        } else {
+            found.push(one);
+        }
+    }
+    found
+}
+
+/// What the code's `results` are, sorted: some engines give them as they come.
+fn results(python: &Path, directory: &Path, code: &str) -> Vec<u64> {
+    let is_guarded = code.contains("__main__");
+    let shown = "print(\"results\", *sorted(results))\n";
+    let program = format!("{code}{}{shown}", if is_guarded { "    " } else { "" });
+    std::fs::write(directory.join("program.py"), &program).expect("written");
+    let ran = Command::new(python).arg("program.py").current_dir(directory).output().expect("it runs");
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    let line = said.lines().find_map(|line| line.strip_prefix("results "));
+    let line = line.unwrap_or_else(|| panic!("{program}\n{}", String::from_utf8_lossy(&ran.stderr)));
+    line.split(' ').map(|number| number.parse().expect("a number")).collect()
+}
+
+#[test]
+fn code_of_every_python_engine_gives_what_a_plain_loop_gives() {
+    let Some(python) = pythons::newest_of_all() else { return };
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("shop.py"), SHOP).expect("written");
+    let has = |code: &str| {
+        let ran = Command::new(&python.executable).args(["-c", code]).output().expect("it runs");
+        ran.status.success()
+    };
+    let has_uvloop = has("import uvloop");
+    let has_interpreters = has("from concurrent.futures import InterpreterPoolExecutor");
+    let offers = |engine: Engine| match engine {
+        Engine::Uvloop => has_uvloop,
+        Engine::InterpreterPoolExecutor => has_interpreters,
+        _ => true,
+    };
+    for (form, text) in FORMS {
+        let workload = workload(text);
+        let expected: Vec<u64> = (0..if form == "method" { 4 } else { 24 }).map(|page: u64| page * page).collect();
+        for candidate in candidates(offers) {
+            // One start method is enough where only the names differ.
+            if form != "plain" && matches!(candidate.start_method, Some(StartMethod::Forkserver | StartMethod::Fork)) {
+                continue;
+            }
+            let idiom = Idiom { workload: &workload, candidate: &candidate, default_method: None };
+            let code = idiom.code();
+            assert_eq!(results(&python.executable, directory.path(), &code), expected, "{form}, {candidate}:\n{code}");
+        }
+    }
+}
+
+#[test]
+fn code_names_sizes_and_the_start_method_only_where_they_matter() {
+    let workload = workload(FORMS[0].1);
+    let sizes = Sizes { workers: Some(2), chunk: Some(4), ..Sizes::default() };
+    let mut candidate = Candidate::new("python3.11", Engine::ProcessPoolExecutor, sizes);
+    candidate.start_method = Some(StartMethod::Fork);
+    let code = |candidate: &Candidate| {
+        Idiom { workload: &workload, candidate, default_method: Some(StartMethod::Fork) }.code()
+    };
+    let forked = "from concurrent.futures import ProcessPoolExecutor\n\nfrom shop import fetch, pages, parse\n\n\
+                  with ProcessPoolExecutor(max_workers=2) as pool:\n    results = list(pool.map(parse, pages, chunksize=4))\n";
+    assert_eq!(code(&candidate), forked);
+    candidate.start_method = Some(StartMethod::Spawn);
+    let spawned = code(&candidate);
+    assert!(spawned.contains("mp_context=multiprocessing.get_context(\"spawn\")"), "{spawned}");
+    assert!(spawned.contains("if __name__ == \"__main__\":"), "{spawned}");
+}
+
+/// The skeletons of the native engines as functions that can be called; those of processes as ones that can be compiled.
+fn generated() -> String {
+    let workload =
+        workload::parse("x.toml", "name = \"x\"\n[[step]]\nkind = \"cpu\"\nkernel = \"loop\"\ntime = \"1ms\"\n");
+    let workload = workload.expect("a workload");
+    let mut text =
+        "// Made by `CONBENCH_BLESS=1 cargo test --test idioms`: the code that answers show for native engines.\n"
+            .to_owned();
+    for engine in Engine::RUST {
+        let axes = engine.axes();
+        let size = |is_there: bool, size| is_there.then_some(size);
+        let sizes = Sizes { workers: size(axes.workers, 2), in_flight: size(axes.in_flight, 3), chunk: None };
+        let candidate = Candidate::new(RUST, engine, sizes);
+        let code = Idiom { workload: &workload, candidate: &candidate, default_method: None }.code();
+        let name = engine.name().replace('-', "_");
+        let is_of_processes = name.contains("process");
+        let (signature, task, end) = match engine {
+            _ if is_of_processes => ("pub fn run(items: Vec<String>)", "line_task", "drop(results);"),
+            Engine::TokioCurrentThread | Engine::TokioMultiThread => {
+                ("pub fn run(items: Vec<u64>) -> Vec<u64>", "async_task", "results")
+            }
+            Engine::ThreadPool => (
+                "pub fn run(items: Vec<u64>) -> Vec<u64>",
+                "task",
+                "results.into_iter().map(|(_, result)| result).collect()",
+            ),
+            _ => ("pub fn run(items: Vec<u64>) -> Vec<u64>", "task", "results"),
+        };
+        text += &format!("\npub mod {name} {{\nuse crate::{task} as task;\n\n{signature} {{\n{code}{end}\n}}\n}}\n");
+    }
+    text
+}
+
+fn task(item: u64) -> u64 {
+    item * item
+}
+
+async fn async_task(item: u64) -> u64 {
+    tokio::task::yield_now().await;
+    item * item
+}
+
+fn line_task(line: &str) -> String {
+    line.to_uppercase()
+}
+
+#[test]
+fn code_of_every_native_engine_compiles_and_gives_what_a_plain_loop_gives() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/idioms/native.rs");
+    if std::env::var_os("CONBENCH_BLESS").is_some() {
+        std::fs::write(&path, generated()).expect("written");
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap_or_default(), generated(), "CONBENCH_BLESS=1 makes it anew");
+    let items: Vec<u64> = (0..40).collect();
+    let expected: Vec<u64> = items.iter().map(|item| item * item).collect();
+    type Run = fn(Vec<u64>) -> Vec<u64>;
+    let all: [(&str, Run); 7] = [
+        ("sequential", native::sequential::run),
+        ("thread-pool", native::thread_pool::run),
+        ("thread-per-task", native::thread_per_task::run),
+        ("rayon", native::rayon::run),
+        ("tokio-current-thread", native::tokio_current_thread::run),
+        ("tokio-multi-thread", native::tokio_multi_thread::run),
+        ("tokio-blocking-pool", native::tokio_blocking_pool::run),
+    ];
+    for (name, run) in all {
+        let mut results = run(items.clone());
+        results.sort_unstable();
+        assert_eq!(results, expected, "{name}");
+    }
+    // Those of processes are compiled; run here, they would start this test again.
+    let _: [fn(Vec<String>); 3] =
+        [native::process_pool::run, native::process_per_task::run, native::tokio_process_pool::run];
+}
