@@ -164,7 +164,7 @@ fn code_names_sizes_and_the_start_method_only_where_they_matter() {
     assert_eq!(code(&candidate), forked);
     candidate.start_method = Some(StartMethod::Spawn);
     let spawned = code(&candidate);
-    assert!(spawned.contains("mp_context=multiprocessing.get_context(\"spawn\")"), "{spawned}");
+    assert!(spawned.contains("context = multiprocessing.get_context(\"spawn\")"), "{spawned}");
     assert!(spawned.contains("if __name__ == \"__main__\":"), "{spawned}");
 }
 

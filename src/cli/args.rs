@@ -194,6 +194,9 @@ pub(super) struct Shown {
     /// How results are written
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: Format,
+    /// Print the code of the answer alone, ready to paste
+    #[arg(long)]
+    pub(super) code: bool,
     /// Show every size measured, not only each engine's best
     #[arg(long)]
     pub(super) all: bool,

@@ -202,9 +202,10 @@ pub(super) fn check_output(path: Option<&Path>) -> Result<(), Failure> {
     if parent.is_dir() { Ok(()) } else { Err(refused(format!("there is no directory `{}`", parent.display()))) }
 }
 
-/// The exporter of a format for people; `None` for JSON, which is written at the end, whole.
-pub(super) fn exporter(view: View, format: Format, terminal: &Terminal) -> Option<Box<dyn Exporter>> {
+/// The exporter of a format for people, or of the code alone; `None` for JSON, which is written at the end, whole.
+pub(super) fn exporter(view: View, format: Format, code: bool, terminal: &Terminal) -> Option<Box<dyn Exporter>> {
     match format {
+        _ if code => Some(report::codes()),
         Format::Table => Some(report::table(view, terminal::stdout_style(terminal.colour))),
         Format::Markdown => Some(report::markdown(view)),
         Format::Json => None,

@@ -24,6 +24,9 @@ pub(super) struct RecommendArgs {
     /// How results are written
     #[arg(long, value_enum, default_value_t, help_heading = "Output")]
     format: Format,
+    /// Print the code of each answer alone, ready to paste
+    #[arg(long = "code", help_heading = "Output", conflicts_with = "format")]
+    as_code: bool,
     #[command(flatten)]
     saved: Saved,
 }
@@ -68,7 +71,8 @@ pub(super) fn run(args: &RecommendArgs, terminal: &Terminal) -> Result<Exit, Fai
     let measuring = Measuring::prepare(terminal, &args.selection, args.saved.output.clone())?;
     let budget = args.budget();
     let (workloads, mut exit) = runnable(&measuring, workloads, budget)?;
-    let exporter = measure::exporter(View::Choice, args.format, terminal);
+    let view = if workloads.len() == 1 { View::Answer } else { View::Choice };
+    let exporter = measure::exporter(view, args.format, args.as_code, terminal);
     let (all, ended) = measure_all(&measuring, workloads, budget, exporter.as_deref());
     exit = exit.max(ended);
     let rest = match exporter {

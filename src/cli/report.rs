@@ -35,9 +35,10 @@ pub(super) fn run(args: &ReportArgs, terminal: &Terminal) -> Result<Exit, Failur
     let usual = if all.len() == 1 { Verb::Run } else { Verb::Recommend };
     let view = match args.view.unwrap_or(usual) {
         Verb::Run => measure::candidates(args.shown),
+        Verb::Recommend if all.len() == 1 => View::Answer,
         Verb::Recommend => View::Choice,
     };
-    match measure::exporter(view, args.shown.format, terminal) {
+    match measure::exporter(view, args.shown.format, args.shown.code, terminal) {
         Some(exporter) => terminal.print(&exporter.document(&all))?,
         None => terminal.print(&report::records_json(&all)?)?,
     }

@@ -72,7 +72,7 @@ pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Exit, Failure> 
     let budget = measuring.planning.budget(&workload);
     let judged = measuring.measure(workload, budget, &[])?;
     let all = [judged];
-    let text = match measure::exporter(measure::candidates(args.shown), args.shown.format, terminal) {
+    let text = match measure::exporter(measure::candidates(args.shown), args.shown.format, args.shown.code, terminal) {
         Some(exporter) => Ok(exporter.document(&all)),
         None => report::records_json(&all).map_err(Failure::Json),
     };

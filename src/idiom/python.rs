@@ -177,7 +177,12 @@ fn process_executor(idiom: &Idiom<'_>, names: &Names, workers: u32) -> Parts {
     let Names { call, items, .. } = names;
     let chunk = idiom.candidate.sizes.chunk.filter(|chunk| *chunk > 1);
     let chunk = chunk.map(|chunk| format!(", chunksize={chunk}")).unwrap_or_default();
-    let body = format!("with {pool} as pool:\n    results = list(pool.map({call}, {items}{chunk}))\n");
+    // A long line is broken where it reads best.
+    let (context, pool) = match method(idiom).map(|method| format!("multiprocessing.get_context(\"{method}\")")) {
+        Some(context) => (format!("context = {context}\n"), pool.replace(&context, "context")),
+        None => (String::new(), pool),
+    };
+    let body = format!("{context}with {pool} as pool:\n    results = list(pool.map({call}, {items}{chunk}))\n");
     Parts { imports, body, is_imported_again: is_imported_again(idiom), ..Parts::default() }
 }
 

@@ -78,21 +78,16 @@ fn choice(judged: &Judged, group: &Group) -> Choice {
 }
 
 /// The best over this row, from their paired ratio; nothing where the row is the best, or equal to it.
-fn gain(row: &Row) -> Option<f64> {
+pub(super) fn gain(row: &Row) -> Option<f64> {
     row.relative.filter(|relative| relative.value > 0.0 && relative.value != 1.0).map(|relative| 1.0 / relative.value)
 }
 
 /// Sizes in words; an engine without sizes is one worker.
-fn sizes(sizes: Sizes) -> String {
-    let parts = [
-        ("worker", "workers", sizes.workers),
-        ("in flight", "in flight", sizes.in_flight),
-        ("chunk", "chunk", sizes.chunk),
-    ];
-    let said: Vec<String> = parts
-        .into_iter()
-        .filter_map(|(one, many, size)| size.map(|size| format!("{size} {}", if size == 1 { one } else { many })))
-        .collect();
+pub(super) fn sizes(sizes: Sizes) -> String {
+    let workers = sizes.workers.map(|size| format!("{size} {}", if size == 1 { "worker" } else { "workers" }));
+    let in_flight = sizes.in_flight.map(|size| format!("{size} in flight"));
+    let chunk = sizes.chunk.map(|size| format!("chunks of {size}"));
+    let said: Vec<String> = [workers, in_flight, chunk].into_iter().flatten().collect();
     if said.is_empty() { "1 worker".to_owned() } else { said.join(", ") }
 }
 

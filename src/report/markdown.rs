@@ -1,5 +1,6 @@
 //! Reports in Markdown, with nothing left out.
 
+use super::answer::{Brief, briefs};
 use super::choice::choices;
 use super::figures::{COSTS, DETAILS, LEGEND, MAIN, Sheet, choice_of};
 use super::grid::Title;
@@ -56,6 +57,49 @@ impl Exporter for CandidatesMarkdown {
     fn foot(&self, _all: &[Judged]) -> String {
         String::new()
     }
+}
+
+/// The answer of one workload, with its code.
+pub(super) struct AnswerMarkdown;
+
+impl Exporter for AnswerMarkdown {
+    fn head(&self, _first: &Judged) -> String {
+        String::new()
+    }
+
+    fn row(&self, judged: &Judged) -> String {
+        let mut text: String = briefs(judged).iter().map(answered).collect();
+        let runtimes = words::runtimes(judged);
+        text.extend(runtimes.iter().map(|line| format!("- {}\n", escaped(line))));
+        let is_answered = judged.verdict.groups.iter().any(|group| group.answer.is_some());
+        if is_answered { text } else { text + &notes(judged) }
+    }
+
+    fn foot(&self, _all: &[Judged]) -> String {
+        String::new()
+    }
+}
+
+fn answered(brief: &Brief) -> String {
+    let mut text = format!("## {}\n\n{}\n\n", escaped(&brief.heading), escaped(&brief.place));
+    if !brief.code.is_empty() {
+        let language = if brief.place.starts_with("Rust") { "rust" } else { "python" };
+        text.push_str(&format!("```{language}\n{}```\n\n{}\n\n", brief.code, escaped(&brief.summary)));
+    }
+    let titles = ["Model", "Engine", "Sizes", "Tasks", ""];
+    text.push_str(&header(titles.map(|text| Title { text, right: false }).as_slice()));
+    text.extend(brief.models.iter().map(|it| {
+        line(&[
+            it.model.name().to_owned(),
+            it.engine.clone(),
+            it.sizes.clone(),
+            it.figure.clone(),
+            it.remark.to_owned(),
+        ])
+    }));
+    text.push('\n');
+    text.extend(brief.remarks.iter().map(|(label, said)| format!("- **{label}** {}\n", escaped(said))));
+    text + "\n"
 }
 
 /// "Choosing the Right Tool".

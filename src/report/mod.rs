@@ -5,6 +5,7 @@
 //! about); what they share is
 //! what stands in a cell (`figures`, `choice`, `words`) and how a number is written (`units`).
 
+mod answer;
 mod choice;
 mod explain;
 mod figures;
@@ -60,8 +61,10 @@ pub struct Style {
 pub enum View {
     /// The candidates of each record, then its verdict: what `run` prints.
     Candidates(Candidates),
-    /// "Choosing the Right Tool", a row a record: what `recommend` prints.
+    /// "Choosing the Right Tool", a row a record: what `recommend` prints of several workloads.
     Choice,
+    /// The answer with its code: what `recommend` prints of one workload.
+    Answer,
 }
 
 /// How much of the candidates is shown.
@@ -95,12 +98,51 @@ pub trait Exporter {
     }
 }
 
+/// The code of each runtime's answer, to be pasted; a comment tells them apart where there are several. Empty where there
+/// is no answer.
+fn code(judged: &Judged) -> String {
+    let groups = &judged.verdict.groups;
+    let codes: Vec<(&str, String)> =
+        groups.iter().filter_map(|group| Some((group.runtime.as_str(), answer::code(judged, group)?))).collect();
+    let comment = |runtime: &str| if runtime == crate::candidate::RUST { "//" } else { "#" };
+    match codes.as_slice() {
+        [(_, code)] => code.clone(),
+        several => {
+            let headed = |(runtime, code): &(&str, String)| format!("{} {}\n{code}", comment(runtime), plain(runtime));
+            several.iter().map(headed).collect::<Vec<String>>().join("\n")
+        }
+    }
+}
+
 /// The exporter that writes tables for a terminal.
 #[must_use]
 pub fn table(view: View, style: Style) -> Box<dyn Exporter> {
     match view {
         View::Candidates(shown) => Box::new(table::CandidatesTable { shown, style }),
         View::Choice => Box::new(table::ChoiceTable { style }),
+        View::Answer => Box::new(table::AnswerTable { style }),
+    }
+}
+
+/// The exporter that writes the code of each answer and nothing else.
+#[must_use]
+pub fn codes() -> Box<dyn Exporter> {
+    Box::new(Codes)
+}
+
+struct Codes;
+
+impl Exporter for Codes {
+    fn head(&self, _first: &Judged) -> String {
+        String::new()
+    }
+
+    fn row(&self, judged: &Judged) -> String {
+        code(judged)
+    }
+
+    fn foot(&self, _all: &[Judged]) -> String {
+        String::new()
     }
 }
 
@@ -111,5 +153,6 @@ pub fn markdown(view: View) -> Box<dyn Exporter> {
     match view {
         View::Candidates(_) => Box::new(markdown::CandidatesMarkdown),
         View::Choice => Box::new(markdown::ChoiceMarkdown),
+        View::Answer => Box::new(markdown::AnswerMarkdown),
     }
 }

@@ -18,7 +18,9 @@ use crate::record::{
     BlockRecord, Calibration, CandidateRecord, Disturbance, Ending, Exit, ExitReason, Incarnation, MemorySample,
     Record, RuntimeCalibration, Warning,
 };
-use crate::workload::{Connection, Distribution, Goal, Limits, Load, Objective, Payload, Step, Workload};
+use crate::workload::{
+    Connection, Distribution, Goal, Items, Limits, Load, Objective, Payload, Python, Step, Workload,
+};
 
 pub(super) const PLAIN_80: Style = Style { width: 80, colour: false };
 pub(super) const PLAIN_120: Style = Style { width: 120, colour: false };
@@ -124,6 +126,29 @@ pub(super) fn of_two_runtimes() -> Judged {
         note: None,
     };
     judged.verdict.runtimes = vec![standing(RUST, 1, 1.0, 0.0), standing(PYTHON, first + 1, 0.62, 0.01)];
+    judged
+}
+
+/// The same of one runtime and the user's own function, under another way to begin processes than its default.
+pub(super) fn of_own_code() -> Judged {
+    let mut judged = of_two_runtimes();
+    judged.record.workload.name = "parse".to_owned();
+    judged.record.workload.steps = vec![Step::Python(Python {
+        function: Some("shop.scrape:parse".to_owned()),
+        items: Some(Items::Named("shop.scrape:pages".to_owned())),
+        path: "/home/me".to_owned(),
+        ..Python::default()
+    })];
+    judged.verdict.runtimes.clear();
+    let mut group = judged.verdict.groups.remove(1);
+    let best = &mut group.rows[0].candidate;
+    (best.engine, best.start_method) = (Engine::ProcessPoolExecutor, Some(StartMethod::Spawn));
+    best.sizes = Sizes { workers: Some(2), in_flight: None, chunk: Some(4) };
+    if let Some(answer) = &mut group.answer {
+        (answer.model, answer.engine, answer.chunk) = (Model::Processes, Engine::ProcessPoolExecutor, Some(4));
+        (answer.workers, answer.start_method) = (Some(2), Some(StartMethod::Spawn));
+    }
+    judged.verdict.groups = vec![group];
     judged
 }
 

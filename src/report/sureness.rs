@@ -18,7 +18,7 @@ pub(super) fn at_most(ratio: f64) -> String {
 }
 
 /// A ratio in per cent, rounded up.
-fn whole(ratio: f64) -> String {
+pub(super) fn whole(ratio: f64) -> String {
     // A hair above a whole number is that number.
     percent(((ratio * 100.0 - 1e-6).ceil() / 100.0).max(0.0))
 }

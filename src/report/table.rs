@@ -6,7 +6,7 @@ use super::grid::{self, Paint, paint};
 use super::scaling::{SCALING, SPARKLINE};
 use super::sureness::legend;
 use super::words::{self, DASH, plain};
-use super::{Candidates, Exporter, Judged, Style, scaling};
+use super::{Candidates, Exporter, Judged, Style, answer, scaling};
 use crate::analyze::{Group, Row, Status};
 
 /// The candidates of each record, and the verdict.
@@ -21,7 +21,8 @@ impl Exporter for CandidatesTable {
     }
 
     fn row(&self, judged: &Judged) -> String {
-        let mut text = title(judged, self.style);
+        let mut text = answer::text(judged, self.style);
+        text.push_str(&title(judged, self.style));
         for group in &judged.verdict.groups {
             text.push('\n');
             text.push_str(&self.group(judged, group));
@@ -80,11 +81,9 @@ impl CandidatesTable {
         if self.shown.details {
             text.push_str(&self.details(group, &rows));
         }
-        text.push('\n');
-        for (at, (label, sentence)) in words::answer(judged, group).into_iter().enumerate() {
-            let lines = grid::labelled(0, label, &sentence, self.style.width);
-            let how = if at == 0 { Paint::Bold } else { Paint::Plain };
-            text.extend(lines.lines().map(|line| paint(line, how, self.style.colour) + "\n"));
+        if let Some(limit) = &group.limit {
+            text.push('\n');
+            text.push_str(&grid::labelled(0, "Limit:", &words::host_limit(limit, group), self.style.width));
         }
         text
     }
@@ -140,6 +139,28 @@ fn colour_of(status: &Status) -> Paint {
 
 fn has_dash(group: &Group, rows: &[&Row]) -> bool {
     rows.iter().any(|row| MAIN.cells(u8::MAX, group, row).iter().any(|cell| cell == "-"))
+}
+
+/// The answer of one workload, with its code.
+pub(super) struct AnswerTable {
+    pub(super) style: Style,
+}
+
+impl Exporter for AnswerTable {
+    fn head(&self, _first: &Judged) -> String {
+        String::new()
+    }
+
+    fn row(&self, judged: &Judged) -> String {
+        let text = answer::text(judged, self.style);
+        let is_answered = judged.verdict.groups.iter().any(|group| group.answer.is_some());
+        // What failed is told as it happens, and is in the record; here it stands where it is the answer.
+        if is_answered { text } else { text + &notes(judged, self.style) }
+    }
+
+    fn foot(&self, _all: &[Judged]) -> String {
+        String::new()
+    }
 }
 
 /// "Choosing the Right Tool". Its columns have fixed widths, so that a row can be written as soon as it

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::sample::{COLOURED, PLAIN_80, PLAIN_120, judged, of_two_runtimes, plan, rough, unanswered, workload};
+use super::sample::{
+    COLOURED, PLAIN_80, PLAIN_120, judged, of_own_code, of_two_runtimes, plan, rough, unanswered, workload,
+};
 use super::*;
 
 /// Compares a text with a file of the repository.
@@ -138,6 +140,15 @@ fn choice_at_120_columns() {
 }
 
 #[test]
+fn answers_of_one_workload() {
+    let all = [judged(), of_own_code(), rough(), unanswered(), of_two_runtimes()];
+    golden("src/report/golden/answer-80.txt", &table(View::Answer, PLAIN_80).document(&all));
+    golden("src/report/golden/answer-120.txt", &table(View::Answer, PLAIN_120).document(&all[..2]));
+    golden("src/report/golden/answer.md", &markdown(View::Answer).document(&all[..2]));
+    golden("src/report/golden/answer-code.txt", &codes().document(&all[1..2]));
+}
+
+#[test]
 fn markdown_of_both_views() {
     let all = [judged(), rough(), unanswered(), of_two_runtimes()];
     golden("src/report/golden/choice.md", &markdown(View::Choice).document(&all));
@@ -154,7 +165,7 @@ fn a_plan() {
 fn no_line_is_wider_than_asked() {
     for width in [80, 100, 120, 200] {
         let style = Style { width, colour: false };
-        for view in [EVERYTHING, CHAMPIONS, View::Choice] {
+        for view in [EVERYTHING, CHAMPIONS, View::Choice, View::Answer] {
             for line in table(view, style).document(&[judged(), rough(), unanswered(), of_two_runtimes()]).lines() {
                 assert!(line.chars().count() <= usize::from(width), "{width}: {line}");
                 assert_eq!(line.trim_end(), line);
@@ -186,7 +197,7 @@ fn of_long_names() -> Judged {
 fn a_narrow_terminal_is_no_fault() {
     for width in [0, 1, 20, 40] {
         assert!(!explanation(&judged(), Style { width, colour: false }).is_empty());
-        for view in [EVERYTHING, View::Choice] {
+        for view in [EVERYTHING, View::Choice, View::Answer] {
             assert!(!table(view, Style { width, colour: false }).document(&[judged()]).is_empty());
         }
     }
@@ -195,7 +206,7 @@ fn a_narrow_terminal_is_no_fault() {
 #[test]
 fn colour_changes_no_character() {
     let escapes = regex::Regex::new("\u{1b}\\[[0-9;]*m").expect("a legal expression");
-    for view in [EVERYTHING, CHAMPIONS, View::Choice] {
+    for view in [EVERYTHING, CHAMPIONS, View::Choice, View::Answer] {
         let coloured = table(view, COLOURED).document(&[judged(), unanswered()]);
         assert!(coloured.contains('\u{1b}'));
         assert_eq!(escapes.replace_all(&coloured, ""), table(view, PLAIN_120).document(&[judged(), unanswered()]));

@@ -188,7 +188,7 @@ fn named(judged: &Judged, group: &Group, answer: &Answer) -> String {
     text
 }
 
-fn host_limit(limit: &HostLimit, group: &Group) -> String {
+pub(super) fn host_limit(limit: &HostLimit, group: &Group) -> String {
     let set_by = match limit.set_by {
         LimitKind::Cores => "usable cores / CPU time per task",
         LimitKind::InFlight => "tasks in flight / unloaded latency",

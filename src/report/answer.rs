@@ -1,0 +1,304 @@
+//! The answer of one workload: what to use, the code to paste, what it gains, how sure that is, and why.
+
+use unicode_width::UnicodeWidthStr as _;
+
+use super::units::{NONE, duration, factor, percent, rate};
+use super::words::{plain, row, runtimes};
+use super::{Judged, Style, choice, grid, reasons, sureness};
+use crate::analyze::{Answer, Group, Row, Status, Sureness};
+use crate::candidate::{Candidate, Engine, Model, RUST};
+use crate::idiom::Idiom;
+use crate::workload::Goal;
+
+use grid::{Paint, paint};
+
+/// The longest bar, in columns, and the shortest that is worth its room.
+const BAR: u16 = 22;
+const LEAST_BAR: usize = 6;
+/// What stands beside the answer's own row.
+const USE_THIS: &str = "use this";
+/// Code of more lines than this is shown on request alone.
+const MOST_LINES: usize = 14;
+/// How far code is indented.
+const CODE_INDENT: &str = "      ";
+
+/// The answer of one runtime.
+pub(super) struct Brief {
+    /// `parse: use processes`.
+    pub(super) heading: String,
+    /// `CPython 3.11.7, with a GIL · 2 CPUs`.
+    pub(super) place: String,
+    /// The code; empty where there is no answer.
+    pub(super) code: String,
+    /// What it gains, and how sure that is.
+    pub(super) summary: String,
+    /// One a model, the best first.
+    pub(super) models: Vec<OfModel>,
+    /// Why, and what it depends on: label and sentence.
+    pub(super) remarks: Vec<(&'static str, String)>,
+}
+
+/// The best of one model.
+pub(super) struct OfModel {
+    pub(super) model: Model,
+    /// `ProcessPoolExecutor`, `a plain loop`.
+    pub(super) engine: String,
+    /// `2 workers, chunks of 4`.
+    pub(super) sizes: String,
+    /// Both, as a candidate is named: `ProcessPoolExecutor@fork,w2,c4`.
+    pub(super) name: String,
+    /// `668/s`.
+    pub(super) figure: String,
+    /// Its part of the longest bar, 0 to 1.
+    pub(super) share: f64,
+    /// `use this`, `as good, less simple`, `failed`.
+    pub(super) remark: &'static str,
+}
+
+/// The answers of a record, one a runtime.
+pub(super) fn briefs(judged: &Judged) -> Vec<Brief> {
+    judged.verdict.groups.iter().map(|group| brief(judged, group)).collect()
+}
+
+fn brief(judged: &Judged, group: &Group) -> Brief {
+    let name = plain(&judged.record.workload.name);
+    let place = place(judged, group);
+    let models = models(judged, group);
+    let Some(answer) = &group.answer else {
+        let remarks = vec![("Why", reasons::why(judged, group))];
+        return Brief {
+            heading: format!("{name}: no answer"),
+            place,
+            code: String::new(),
+            summary: String::new(),
+            models,
+            remarks,
+        };
+    };
+    let mut remarks = vec![("Why", reasons::why(judged, group))];
+    remarks.extend(reasons::conditions(judged, answer).into_iter().map(|condition| ("But", condition)));
+    let verb =
+        if answer.model == Model::Sequential { "use a plain loop".to_owned() } else { format!("use {}", answer.model) };
+    Brief {
+        heading: format!("{name}: {verb}"),
+        place,
+        code: code(judged, group).unwrap_or_default(),
+        summary: summary(judged, group, answer),
+        models,
+        remarks,
+    }
+}
+
+/// The code of a group's answer.
+pub(super) fn code(judged: &Judged, group: &Group) -> Option<String> {
+    let candidate = &row(group, group.answer.as_ref()?.candidate)?.candidate;
+    let hello = judged.record.calibration.runtime(&group.runtime).map(|known| &known.hello);
+    let default_method = hello.and_then(|hello| hello.start_methods.first().copied());
+    Some(Idiom { workload: &judged.record.workload, candidate, default_method }.code())
+}
+
+fn place(judged: &Judged, group: &Group) -> String {
+    let cpus = judged.record.host.usable_cpus();
+    let cpus = format!("{cpus} {}", if cpus == 1 { "CPU" } else { "CPUs" });
+    let hello = judged.record.calibration.runtime(&group.runtime).map(|known| &known.hello);
+    let runtime = match hello {
+        _ if group.runtime == RUST => "Rust".to_owned(),
+        Some(hello) => {
+            let lock = match hello.gil {
+                Some(true) => ", with a GIL",
+                Some(false) => ", without a GIL",
+                None => "",
+            };
+            format!("{} {}{lock}", hello.implementation.as_deref().unwrap_or("Python"), hello.version)
+        }
+        None => group.runtime.clone(),
+    };
+    plain(&format!("{runtime} · {cpus}"))
+}
+
+/// `668 tasks/s, 1.90x a plain loop. Nothing tried is more than 3 % faster (95 %). 24 sizes, 6.1 s.`
+fn summary(judged: &Judged, group: &Group, answer: &Answer) -> String {
+    let mut gained = Vec::new();
+    if let Some(throughput) = row(group, answer.candidate).and_then(|named| named.throughput_per_s) {
+        gained.push(rate(throughput.value).replace("/s", " tasks/s"));
+    }
+    let is_throughput = judged.record.workload.objective.goal == Goal::Throughput;
+    let sequential = group.rows.iter().find(|row| row.candidate.model() == Model::Sequential);
+    if let Some(gain) = sequential.and_then(choice::gain).filter(|_| is_throughput) {
+        gained.push(format!("{} a plain loop", factor(gain)));
+    }
+    let better = if is_throughput { "faster" } else { "better" };
+    let confidence = percent(answer.confidence);
+    let most = sureness::whole(answer.may_cost);
+    let bound = match answer.sureness(judged.verdict.tolerance) {
+        Sureness::Sure if answer.may_cost < 0.005 => format!("Nothing tried is {better} ({confidence})"),
+        Sureness::Sure => format!("Nothing tried is more than {most} {better} ({confidence})"),
+        Sureness::Likely => format!("Likely: nothing tried is more than {most} {better} ({confidence})"),
+        Sureness::Rough if answer.may_cost < 3.0 => {
+            format!("Rough: another may be up to {most} {better} ({confidence})")
+        }
+        Sureness::Rough => "Rough: what another may gain is not known".to_owned(),
+    };
+    let sizes = if answer.tried == 1 { "size" } else { "sizes" };
+    let gained = if gained.is_empty() { String::new() } else { gained.join(", ") + ". " };
+    format!("{gained}{bound}. {} {sizes}, {}.", answer.tried, duration(judged.record.elapsed_ns as f64))
+}
+
+/// The best of each model: what is named first, then by what they reach; those that failed last.
+fn models(judged: &Judged, group: &Group) -> Vec<OfModel> {
+    let answer = group.answer.as_ref();
+    let of_model = |model: Model| -> Option<&Row> {
+        let named = answer.filter(|answer| answer.model == model).map(|answer| answer.candidate);
+        let next = answer.and_then(|answer| answer.next_model.iter().find(|next| next.model == model));
+        let known = named.or(next.map(|next| next.candidate)).and_then(|index| row(group, index));
+        // Rows come best first, what failed last.
+        known.or_else(|| group.rows.iter().find(|row| row.candidate.model() == model))
+    };
+    let mut best: Vec<&Row> = Model::ALL.into_iter().filter_map(of_model).collect();
+    let height = |row: &Row| row.relative.map_or(0.0, |relative| relative.value).max(0.0);
+    let is_named = |row: &Row| answer.is_some_and(|answer| answer.candidate == row.index);
+    best.sort_by(|one, other| is_named(other).cmp(&is_named(one)).then(height(other).total_cmp(&height(one))));
+    let most = best.iter().map(|row| height(row)).fold(0.0, f64::max);
+    let default_method = judged.record.calibration.runtime(&group.runtime);
+    let default_method = default_method.and_then(|known| known.hello.start_methods.first().copied());
+    let shown = |row: &&Row| OfModel {
+        model: row.candidate.model(),
+        engine: engine(&row.candidate, default_method),
+        sizes: choice::sizes(row.candidate.sizes),
+        name: row.candidate.short(),
+        figure: row.throughput_per_s.map_or_else(|| NONE.to_owned(), |found| rate(found.value)),
+        share: if most > 0.0 { height(row) / most } else { 0.0 },
+        remark: remark(row, answer),
+    };
+    best.iter().map(shown).collect()
+}
+
+fn engine(candidate: &Candidate, default_method: Option<crate::candidate::StartMethod>) -> String {
+    if candidate.engine == Engine::Sequential {
+        return "a plain loop".to_owned();
+    }
+    match candidate.start_method.filter(|method| default_method != Some(*method)) {
+        Some(method) => format!("{} ({method})", candidate.engine),
+        None => candidate.engine.to_string(),
+    }
+}
+
+fn remark(row: &Row, answer: Option<&Answer>) -> &'static str {
+    let is_as_good = answer.is_some_and(|answer| answer.as_good.iter().any(|good| good.candidate == row.index));
+    match row.status {
+        _ if answer.is_some_and(|answer| answer.candidate == row.index) => USE_THIS,
+        Status::Failed { .. } => "failed",
+        Status::Infeasible { .. } => "over limit",
+        Status::AsGood => "as good, less simple",
+        _ if is_as_good => "as good, less simple",
+        Status::Open => "may be as good",
+        _ => "",
+    }
+}
+
+/// The answers as a terminal shows them.
+pub(super) fn text(judged: &Judged, style: Style) -> String {
+    let mut text: String = briefs(judged).iter().map(|brief| shown(brief, style) + "\n").collect();
+    let runtimes = runtimes(judged);
+    if !runtimes.is_empty() {
+        text.push_str(&grid::labelled(0, "Runtimes", &runtimes.join("; "), style.width));
+        text.push('\n');
+    }
+    text
+}
+
+fn shown(brief: &Brief, style: Style) -> String {
+    let gap = usize::from(style.width).checked_sub(brief.heading.width() + brief.place.width()).filter(|gap| *gap >= 2);
+    let heading = paint(&brief.heading, Paint::Bold, style.colour);
+    let place = paint(&brief.place, Paint::Faint, style.colour);
+    let mut text = match gap {
+        Some(gap) => format!("{heading}{}{place}\n", " ".repeat(gap)),
+        None => format!("{heading}\n{place}\n"),
+    };
+    if !brief.code.is_empty() {
+        text.push('\n');
+        text.push_str(&shown_code(&brief.code, style));
+    }
+    if !brief.summary.is_empty() {
+        text.push('\n');
+        let lines = grid::paragraph(&brief.summary, style.width.saturating_sub(2));
+        text.extend(lines.lines().map(|line| format!("  {line}\n")));
+    }
+    text.push('\n');
+    text.push_str(&bars(&brief.models, style));
+    text.push('\n');
+    text.extend(brief.remarks.iter().map(|(label, sentence)| grid::labelled(2, label, sentence, style.width)));
+    text
+}
+
+fn shown_code(code: &str, style: Style) -> String {
+    let lines = code.lines().count();
+    if lines > MOST_LINES {
+        return paint(&format!("{CODE_INDENT}--code prints the code, {lines} lines"), Paint::Faint, style.colour)
+            + "\n";
+    }
+    code.lines().map(|line| format!("{CODE_INDENT}{line}").trim_end().to_owned() + "\n").collect()
+}
+
+/// A row a model, as wide as there is room: with engine and sizes apart, else as a candidate's name; with a bar, where
+/// there are some columns left for it.
+fn bars(models: &[OfModel], style: Style) -> String {
+    let width = usize::from(style.width);
+    let apart = |it: &OfModel| vec![it.model.name().to_owned(), it.engine.clone(), it.sizes.clone()];
+    let named = |it: &OfModel| vec![it.model.name().to_owned(), it.name.clone()];
+    let alone = |it: &OfModel| vec![it.name.clone()];
+    let layouts: [&dyn Fn(&OfModel) -> Vec<String>; 3] = [&apart, &named, &alone];
+    let rows = |layout: &dyn Fn(&OfModel) -> Vec<String>| models.iter().map(layout).collect::<Vec<_>>();
+    let fits = |rows: &[Vec<String>], room: usize| taken(rows, models) + room <= width;
+    let roomy = layouts[..2].iter().find(|layout| fits(&rows(layout), LEAST_BAR + 2));
+    let chosen = roomy.or_else(|| layouts.iter().find(|layout| fits(&rows(layout), 0))).unwrap_or(&layouts[2]);
+    let rows = rows(chosen);
+    let room = width.saturating_sub(taken(&rows, models) + 2).min(usize::from(BAR));
+    let figures = widest(models.iter().map(|it| it.figure.as_str()));
+    let line = |(it, cells): (&OfModel, &Vec<String>)| {
+        let name: String = (0..cells.len())
+            .map(|at| format!("{}  ", padded(&cells[at], widest(rows.iter().map(|row| row[at].as_str())))))
+            .collect();
+        let figure = format!("{}{}", " ".repeat(figures - it.figure.width()), it.figure);
+        let bar = if room >= LEAST_BAR { padded(&bar(it.share, room), room) + "  " } else { String::new() };
+        let how = if it.remark == USE_THIS { Paint::Good } else { Paint::Plain };
+        paint(format!("  {name}{figure}  {bar}{}", it.remark).trim_end(), how, style.colour) + "\n"
+    };
+    models.iter().zip(&rows).map(line).collect()
+}
+
+/// The columns that rows take without bars.
+fn taken(rows: &[Vec<String>], models: &[OfModel]) -> usize {
+    let cells = rows.first().map_or(0, Vec::len);
+    let names: usize = (0..cells).map(|at| widest(rows.iter().map(|row| row[at].as_str())) + 2).sum();
+    let figures = widest(models.iter().map(|it| it.figure.as_str()));
+    2 + names + figures + 2 + widest(models.iter().map(|it| it.remark))
+}
+
+fn widest<'a>(texts: impl Iterator<Item = &'a str>) -> usize {
+    texts.map(|text| text.width()).max().unwrap_or(0)
+}
+
+fn padded(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
+}
+
+/// A bar of so many columns at most, in eighths of one.
+fn bar(share: f64, columns: usize) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let eighths = (share.clamp(0.0, 1.0) * columns as f64 * 8.0).round() as usize;
+    format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_are_comparable_to_an_eighth_of_a_column() {
+        assert_eq!(bar(1.0, 4), "████");
+        assert_eq!(bar(0.5, 3), "█▌");
+        assert_eq!(bar(0.0, 9), "");
+        assert_eq!(bar(f64::NAN, 2), "");
+    }
+}
