@@ -240,19 +240,22 @@ fn shown_code(code: &str, style: Style) -> String {
     code.lines().map(|line| format!("{CODE_INDENT}{line}").trim_end().to_owned() + "\n").collect()
 }
 
+/// The cells that name a row.
+type Layout = fn(&OfModel) -> Vec<String>;
+
 /// A row a model, as wide as there is room: with engine and sizes apart, else as a candidate's name; with a bar, where
 /// there are some columns left for it.
 fn bars(models: &[OfModel], style: Style) -> String {
     let width = usize::from(style.width);
-    let apart = |it: &OfModel| vec![it.model.name().to_owned(), it.engine.clone(), it.sizes.clone()];
-    let named = |it: &OfModel| vec![it.model.name().to_owned(), it.name.clone()];
-    let alone = |it: &OfModel| vec![it.name.clone()];
-    let layouts: [&dyn Fn(&OfModel) -> Vec<String>; 3] = [&apart, &named, &alone];
-    let rows = |layout: &dyn Fn(&OfModel) -> Vec<String>| models.iter().map(layout).collect::<Vec<_>>();
+    let apart: Layout = |it| vec![it.model.name().to_owned(), it.engine.clone(), it.sizes.clone()];
+    let named: Layout = |it| vec![it.model.name().to_owned(), it.name.clone()];
+    let alone: Layout = |it| vec![it.name.clone()];
+    let layouts: [Layout; 3] = [apart, named, alone];
+    let rows = |layout: Layout| models.iter().map(layout).collect::<Vec<_>>();
     let fits = |rows: &[Vec<String>], room: usize| taken(rows, models) + room <= width;
-    let roomy = layouts[..2].iter().find(|layout| fits(&rows(layout), LEAST_BAR + 2));
+    let roomy = layouts[..2].iter().find(|layout| fits(&rows(**layout), LEAST_BAR + 2));
     let chosen = roomy.or_else(|| layouts.iter().find(|layout| fits(&rows(layout), 0))).unwrap_or(&layouts[2]);
-    let rows = rows(chosen);
+    let rows = rows(*chosen);
     let room = width.saturating_sub(taken(&rows, models) + 2).min(usize::from(BAR));
     let figures = widest(models.iter().map(|it| it.figure.as_str()));
     let line = |(it, cells): (&OfModel, &Vec<String>)| {
