@@ -104,6 +104,9 @@ pub struct Rules {
     /// Whether each process that runs tasks is set up by the user's own code.
     #[serde(default)]
     pub has_setup: bool,
+    /// The tasks per second that the far side allows, where the user states it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rate_per_s: Option<f64>,
 }
 
 /// The throughput (logarithm, tasks a second) of so many tasks from the start of what runs them on, which is ready for
@@ -455,10 +458,11 @@ impl Decide {
     }
 
     fn setting(&self) -> Setting {
-        let Rules { cores, has_lock, is_async, is_throughput, serial_ns, tasks, is_batch, has_setup, .. } = self.rules;
+        let Rules { cores, has_lock, is_async, is_throughput, serial_ns, tasks, .. } = self.rules;
+        let Rules { is_batch, has_setup, rate_per_s, .. } = self.rules;
         let tasks = tasks.map(f64::from);
         let batch = tasks.filter(|_| is_batch);
-        Setting { cores, has_lock, is_async, is_throughput, serial_ns, tasks, batch, has_setup }
+        Setting { cores, has_lock, is_async, is_throughput, serial_ns, tasks, batch, has_setup, rate_per_s }
     }
 
     /// The number of an arm, which is new where it was not known.

@@ -46,6 +46,7 @@ fn rules(seed: u64) -> Rules {
         tasks: None,
         is_batch: false,
         has_setup: false,
+        rate_per_s: None,
     }
 }
 

@@ -431,6 +431,7 @@ pub(super) fn workload() -> Workload {
         task_timeout_ns: 30_000_000_000,
         max_calls: None,
         resources: Default::default(),
+        rate: None,
     }
 }
 

@@ -82,6 +82,7 @@ fn job(engine: Kind, size: u32) -> Job {
         server: None,
         task_timeout_ns: u64::MAX,
         tolerates_errors: false,
+        rate: None,
     }
 }
 
@@ -101,6 +102,7 @@ fn run(engine: Kind, size: u32, arrival: Arrival, counting: &Arc<Counting>) -> R
             tolerates_errors: counting.is_tolerated,
             heartbeat: false,
             most_tasks: None,
+            pace: None,
         };
         let sampler = Arc::new(Sampler::new(settings, crate::clock::now_ns()));
         engine.run(&sampler)?;
