@@ -457,6 +457,13 @@ impl Decide {
         self.rules.tolerance.ln_1p()
     }
 
+    /// What no candidate can exceed (a score): what a stated rate allows, else infinite.
+    fn ceiling(&self) -> f64 {
+        let Rules { rate_per_s, tasks, is_throughput, .. } = self.rules;
+        let Some(rate_per_s) = rate_per_s.filter(|_| is_throughput) else { return f64::INFINITY };
+        tasks.map_or(rate_per_s.ln(), |tasks| of_all_tasks(rate_per_s.ln(), f64::from(tasks), 0.0))
+    }
+
     fn setting(&self) -> Setting {
         let Rules { cores, has_lock, is_async, is_throughput, serial_ns, tasks, .. } = self.rules;
         let Rules { is_batch, has_setup, rate_per_s, .. } = self.rules;
@@ -661,12 +668,15 @@ impl Decide {
             (0..arms.len()).map(|place| is_measured(place) || (may_matter(place) && is_in_reach(place))).collect();
         let names: Vec<u64> = arms.iter().map(|arm| self.name_of(*arm)).collect();
         let is_seen: Vec<bool> = (0..arms.len()).map(is_measured).collect();
-        let losses = Losses::new(&posterior, &names, &counts, &is_seen, self.tolerance(), &mut self.normals);
+        let (tolerance, ceiling) = (self.tolerance(), self.ceiling());
+        let losses = Losses::new(&posterior, &names, &counts, &is_seen, tolerance, ceiling, &mut self.normals);
+        // Beyond it nothing is gained, whatever was not measured.
+        let is_at_ceiling = |place: usize| posterior.mean[place] >= ceiling - QUALIFIED * tolerance;
         let simplest = |places: &mut dyn Iterator<Item = usize>| {
             places.min_by_key(|place| self.arms[arms[*place]].candidate.simplicity())
         };
         let is_settled = |place: usize| {
-            self.is_settled(arms[place], &|arm| {
+            self.is_settled(arms[place], is_at_ceiling(place), &|arm| {
                 place_of
                     .get(&arm)
                     .is_some_and(|other| posterior.mean[*other] < posterior.mean[place] - self.tolerance())
@@ -674,9 +684,10 @@ impl Decide {
         };
         let has_rival_of_one_block = |place: usize| {
             let is_near = |other: usize| posterior.mean[other] > posterior.mean[place] - NEAR_RIVAL;
-            measured
-                .iter()
-                .any(|other| is_near(*other) && self.arms[arms[*other]].blocks < ENOUGH_OF_NEIGHBOUR && *other != place)
+            !is_at_ceiling(place)
+                && measured.iter().any(|other| {
+                    is_near(*other) && self.arms[arms[*other]].blocks < ENOUGH_OF_NEIGHBOUR && *other != place
+                })
         };
         let is_qualified = |place: usize| {
             !has_rival_of_one_block(place)
@@ -697,12 +708,13 @@ impl Decide {
     }
 
     /// Whether every neighbouring size of an arm was measured, is out, or lies before a measured one that `lost`.
-    fn is_settled(&self, arm: usize, lost: &dyn Fn(usize) -> bool) -> bool {
-        self.unsettled(arm, lost).is_empty()
+    fn is_settled(&self, arm: usize, is_at_ceiling: bool, lost: &dyn Fn(usize) -> bool) -> bool {
+        self.unsettled(arm, is_at_ceiling, lost).is_empty()
     }
 
-    /// The neighbouring sizes of an arm that are still to be measured.
-    fn unsettled(&self, arm: usize, lost: &dyn Fn(usize) -> bool) -> Vec<Sizes> {
+    /// The neighbouring sizes of an arm that are still to be measured: where it reaches all that can be reached, the
+    /// smaller ones alone.
+    fn unsettled(&self, arm: usize, is_at_ceiling: bool, lost: &dyn Fn(usize) -> bool) -> Vec<Sizes> {
         let Arm { entry, candidate, .. } = &self.arms[arm];
         let sizes = candidate.sizes;
         let mut unsettled = grid::neighbours(&self.entries[*entry], sizes);
@@ -720,7 +732,7 @@ impl Decide {
                     && ((is_it && (other.is_out || other.blocks >= ENOUGH_OF_NEIGHBOUR))
                         || (is_beyond && other.blocks > 0 && lost(number)))
             });
-            !is_broken && !settles
+            !(is_broken || settles || is_upwards && is_at_ceiling)
         });
         unsettled
     }

@@ -134,6 +134,20 @@ fn computation_gets_two_threads_whatever_the_noise_draws() {
 }
 
 #[test]
+fn a_stated_rate_gets_the_smallest_size_that_reaches_it() {
+    let entries: Vec<Entry> = ENGINES.iter().map(|engine| entry(*engine)).collect();
+    for seed in 0..10 {
+        let rules = Rules { rate_per_s: Some(50.0), ..rules(seed) };
+        let held = |one: &Candidate| Some(true_rate(one, 100.0, 0.05).min(50.0));
+        let ended = race(Decide::new(&entries, rules), 0.01, seed, 5e4, held);
+        assert_eq!((named(&ended).as_str(), ended.ending), ("thread-pool@w8", Ending::Decided), "seed {seed}");
+        // What has more in flight cannot be better, and is not measured.
+        let sizes = ended.decide.candidates().into_iter().map(|one| one.sizes.concurrency()).max();
+        assert!(sizes <= Some(8), "seed {seed}: {sizes:?} in flight");
+    }
+}
+
+#[test]
 fn waits_get_as_many_as_are_allowed() {
     for seed in 0..10 {
         let ended = race(decide(&ENGINES, seed), 0.03, seed, 1e4, |one| Some(true_rate(one, 20.0, 0.01)));

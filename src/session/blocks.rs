@@ -258,6 +258,23 @@ mod tests {
     }
 
     #[test]
+    fn a_window_under_a_rate_has_whole_intervals() {
+        let rate = Rate { tasks: 50, period_ns: 1_000 * MS, burst: 1 };
+        let paced = Pace { rate: Some(rate), ..pace(20_000 * MS) };
+        assert_eq!(paced.window(&learned(MS, 50.0)).ns, 200 * MS);
+        assert_eq!(paced.window(&learned(100 * MS, 50.0)).ns, 200 * MS);
+        assert_eq!(paced.window(&learned(130 * MS, 50.0)).ns, 260 * MS);
+        assert_eq!((paced.untimed(5 * MS, MS), paced.untimed(60 * MS, MS)), (40 * MS, 60 * MS));
+        // Where the budget has no room for ten intervals, there are as many as fit, and two at least.
+        let slow = Pace { rate: Some(Rate { tasks: 4, ..rate }), ..paced };
+        assert_eq!(slow.window(&learned(MS, 4.0)).ns, 750 * MS);
+        let slowest = Pace { rate: Some(Rate { tasks: 1, ..rate }), ..paced };
+        assert_eq!(slowest.window(&learned(MS, 1.0)).ns, 2_000 * MS);
+        // Sixty-four slots are not filled by tasks that come one by one.
+        assert!(paced.calls(200 * MS, 50.0, 8) <= 10 + 80 + 2 && paced.calls(200 * MS, 64_000.0, 64) <= 13);
+    }
+
+    #[test]
     fn only_who_computes_waits_for_its_turn() {
         let block = |cpu_ns| Block {
             block: 0,

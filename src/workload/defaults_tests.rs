@@ -42,6 +42,16 @@ fn a_table_without_fields_is_its_defaults() {
 }
 
 #[test]
+fn a_rate_has_a_burst_of_one() {
+    let rate = |lines: &str| workload(&format!("[load]\n{lines}\n[[step]]\nkind = \"cpu\"\n")).rate;
+    assert_eq!(rate(""), None);
+    let fifty = Rate { tasks: 50, period_ns: 1_000_000_000, burst: 1 };
+    assert_eq!(rate("rate = \"50/s\""), Some(fifty));
+    assert_eq!(rate("rate = \"50/s\"\nburst = 10"), Some(Rate { burst: 10, ..fifty }));
+    assert_eq!(rate("mode = \"batch\"\ntasks = 9\nrate = \"3000/min\"").map(Rate::per_s), Some(50.0));
+}
+
+#[test]
 fn failed_tasks_are_limited_by_a_number_or_a_share() {
     let errors = |text: &str| {
         let limits = format!("[objective]\nlimits = {{ errors = {text} }}\n[[step]]\nkind = \"cpu\"");
