@@ -123,12 +123,10 @@ impl<'a> Agenda<'a> {
             let arm = view.arms[target];
             let entry = self.decide.arms[arm].entry;
             let limit = view.posterior.mean[target] - self.decide.tolerance();
-            let is_at_ceiling =
-                view.posterior.mean[target] >= self.decide.ceiling() - super::QUALIFIED * self.decide.tolerance();
             let lost = |other: usize| {
                 view.arms.iter().position(|one| *one == other).is_some_and(|place| view.posterior.mean[place] < limit)
             };
-            required.extend(self.decide.unsettled(arm, is_at_ceiling, &lost).into_iter().map(|sizes| (entry, sizes)));
+            required.extend(self.decide.unsettled(arm, &lost).into_iter().map(|sizes| (entry, sizes)));
         }
         // Nothing is good enough while a near rival was measured but once.
         let named = view.posterior.mean[view.named];

@@ -464,6 +464,27 @@ impl Decide {
         tasks.map_or(rate_per_s.ln(), |tasks| of_all_tasks(rate_per_s.ln(), f64::from(tasks), 0.0))
     }
 
+    /// By how much (logarithm) anything can be better than an arm, by its own blocks: infinite where nothing bounds it.
+    /// What all blocks of a round share does not matter: no round lets a rate be exceeded.
+    fn headroom(&self, arm: usize) -> f64 {
+        /// Deviations of its mean by which an arm may be better than its blocks say.
+        const LUCKY: f64 = 2.0;
+        let scores: Vec<f64> = self.scores.iter().filter(|score| score.arm == arm).map(|score| score.score).collect();
+        let ceiling = self.ceiling();
+        if scores.is_empty() || ceiling.is_infinite() {
+            return f64::INFINITY;
+        }
+        let (blocks, lives) = (scores.len() as f64, self.lives_of(arm).max(1) as f64);
+        let mean = scores.iter().sum::<f64>() / blocks;
+        let deviation = (self.noise.sigma.powi(2) / blocks + self.noise.tau.powi(2) / lives).sqrt();
+        (ceiling - mean + LUCKY * deviation).max(0.0)
+    }
+
+    /// Whether an arm reaches all that a stated rate lets anything reach.
+    fn is_at_ceiling(&self, arm: usize) -> bool {
+        self.headroom(arm) <= QUALIFIED * self.tolerance()
+    }
+
     fn setting(&self) -> Setting {
         let Rules { cores, has_lock, is_async, is_throughput, serial_ns, tasks, .. } = self.rules;
         let Rules { is_batch, has_setup, rate_per_s, .. } = self.rules;
@@ -668,15 +689,16 @@ impl Decide {
             (0..arms.len()).map(|place| is_measured(place) || (may_matter(place) && is_in_reach(place))).collect();
         let names: Vec<u64> = arms.iter().map(|arm| self.name_of(*arm)).collect();
         let is_seen: Vec<bool> = (0..arms.len()).map(is_measured).collect();
-        let (tolerance, ceiling) = (self.tolerance(), self.ceiling());
-        let losses = Losses::new(&posterior, &names, &counts, &is_seen, tolerance, ceiling, &mut self.normals);
+        let headroom: Vec<f64> = arms.iter().map(|arm| self.headroom(*arm)).collect();
+        let tolerance = self.tolerance();
+        let losses = Losses::new(&posterior, &names, &counts, &is_seen, tolerance, headroom, &mut self.normals);
         // Beyond it nothing is gained, whatever was not measured.
-        let is_at_ceiling = |place: usize| posterior.mean[place] >= ceiling - QUALIFIED * tolerance;
+        let is_at_ceiling = |place: usize| self.is_at_ceiling(arms[place]);
         let simplest = |places: &mut dyn Iterator<Item = usize>| {
             places.min_by_key(|place| self.arms[arms[*place]].candidate.simplicity())
         };
         let is_settled = |place: usize| {
-            self.is_settled(arms[place], is_at_ceiling(place), &|arm| {
+            self.is_settled(arms[place], &|arm| {
                 place_of
                     .get(&arm)
                     .is_some_and(|other| posterior.mean[*other] < posterior.mean[place] - self.tolerance())
@@ -708,13 +730,14 @@ impl Decide {
     }
 
     /// Whether every neighbouring size of an arm was measured, is out, or lies before a measured one that `lost`.
-    fn is_settled(&self, arm: usize, is_at_ceiling: bool, lost: &dyn Fn(usize) -> bool) -> bool {
-        self.unsettled(arm, is_at_ceiling, lost).is_empty()
+    fn is_settled(&self, arm: usize, lost: &dyn Fn(usize) -> bool) -> bool {
+        self.unsettled(arm, lost).is_empty()
     }
 
     /// The neighbouring sizes of an arm that are still to be measured: where it reaches all that can be reached, the
     /// smaller ones alone.
-    fn unsettled(&self, arm: usize, is_at_ceiling: bool, lost: &dyn Fn(usize) -> bool) -> Vec<Sizes> {
+    fn unsettled(&self, arm: usize, lost: &dyn Fn(usize) -> bool) -> Vec<Sizes> {
+        let is_at_ceiling = self.is_at_ceiling(arm);
         let Arm { entry, candidate, .. } = &self.arms[arm];
         let sizes = candidate.sizes;
         let mut unsettled = grid::neighbours(&self.entries[*entry], sizes);
