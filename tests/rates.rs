@@ -135,7 +135,7 @@ fn a_far_side_that_refuses_gets_the_advice() {
     let shown = conbench(&text, nowhere, &[arguments.as_slice(), &[python]].concat());
     let shown = String::from_utf8_lossy(&shown.stdout).split_whitespace().collect::<Vec<&str>>().join(" ");
     assert!(shown.contains("looks like a limit of the far side"), "{shown}");
-    assert!(shown.contains("state it as `[load] rate`, e.g. `rate = \"50/s\"`"), "{shown}");
+    assert!(shown.contains("state it as `[load] rate` (or `--rate`), e.g. `rate = \"50/s\"`"), "{shown}");
 }
 
 #[test]

@@ -257,7 +257,7 @@ fn far_limit(judged: &Judged, limit: &FarLimit) -> String {
     let through = limit.through_per_s.map_or(String::new(), |through| format!("; {} went through", rate(through)));
     let advice = match judged.record.workload.rate {
         Some(stated) => format!("it allows less than the {stated} that you state, or a smaller `burst`"),
-        None => format!("state it as `[load] rate`, e.g. `rate = \"{}\"`", stated(limit.through_per_s)),
+        None => format!("state it as `[load] rate` (or `--rate`), e.g. `rate = \"{}\"`", stated(limit.through_per_s)),
     };
     format!("{seen}{through}: {advice}")
 }

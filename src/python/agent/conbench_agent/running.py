@@ -9,7 +9,6 @@ from typing import Dict, Optional, Union, cast
 from . import engines, leftovers, meter, steps
 from .agent import gil
 from .meter import Usage
-from .paced import Bucket, PacedSampler
 from .protocol import Go, Job
 from .sampler import Batch, Sampler, Settings, Window
 from .task import VARIANTS, first_failure
@@ -135,6 +134,9 @@ class Running:
         rate, arrival = self._job.rate, settings.arrival
         if rate is None:
             return Sampler(settings, monotonic_ns())
+        # Imported for who needs it: of others it would be a part of the start-up.
+        from .paced import Bucket, PacedSampler
+
         begun_ns = monotonic_ns()
         bucket = Bucket.filled(rate, arrival.tasks if isinstance(arrival, Batch) else 1)
         go_ns = monotonic_ns()
