@@ -120,6 +120,7 @@ pub(crate) fn job(engine: Kind, size: u32, step: &Step, iterations: u64) -> Job 
         server: None,
         task_timeout_ns: 60_000_000_000,
         tolerates_errors: false,
+        rate: None,
     }
 }
 
@@ -170,6 +171,7 @@ fn timed(engine: &mut dyn Engine, tasks: u64) -> f64 {
         tolerates_errors: false,
         heartbeat: false,
         most_tasks: None,
+        pace: None,
     };
     let start = now_ns();
     let sampler = Arc::new(Sampler::new(settings, start));

@@ -48,7 +48,7 @@ const fn program(name: &'static str, toml: &'static str, is_right: fn(&Value) ->
     Program { name, toml, server: None, is_right, cause }
 }
 
-pub(crate) const PROGRAMS: [Program; 20] = [
+pub(crate) const PROGRAMS: [Program; 22] = [
     Program {
         name: "cap",
         toml: "[[step]]\nkind = \"python\"\npath = \"CODE\"\nfunction = \"cap:query\"\nsetup = \"cap:setup\"\nitems = \"cap:items\"\n",
@@ -172,4 +172,17 @@ pub(crate) const PROGRAMS: [Program; 20] = [
         |answer| is_two_processes(answer) && size(answer, "chunk") <= 2,
         "skewed",
     ),
+    program(
+        "paced",
+        "[load]\nrate = \"50/s\"\n[[step]]\nkind = \"python\"\npath = \"CODE\"\nfunction = \"paced:fetch\"\nasync_function = \"paced:fetch_async\"\nitems = \"paced:items\"\n",
+        |answer| (is(answer, "threads") || is(answer, "async")) && (5..=8).contains(&wide(answer)),
+        "rate_reached",
+    ),
+    Program {
+        name: "limited",
+        toml: "[objective]\nlimits = { errors = \"10%\" }\n[[step]]\nkind = \"python\"\npath = \"CODE\"\nfunction = \"limited:query\"\nitems = \"limited:items\"\n",
+        server: Some(("limited.py", "60")),
+        is_right: |answer| wide(answer) == 1,
+        cause: "far_limit",
+    },
 ];

@@ -50,6 +50,7 @@ impl Ground {
         let entry = entries.iter().find(|entry| entry.engine == pool).or(entries.first()).ok_or("nothing to run")?;
         let template = Job {
             tolerates_errors: false,
+            rate: None,
             candidate: entry.candidate(entry.default_sizes),
             load: record.workload.load,
             payload: record.workload.payload,

@@ -120,5 +120,6 @@ fn workload(task: &Task) -> Workload {
         task_timeout_ns: 30_000_000_000,
         max_calls: None,
         resources: Default::default(),
+        rate: None,
     }
 }

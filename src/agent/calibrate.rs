@@ -3,11 +3,12 @@
 use std::hint::black_box;
 use std::ops::Range;
 
+use super::bucket::Bucket;
 use super::steps::kernels::{Input, input_seed};
 use super::task::Task;
-use crate::clock::now_ns;
+use crate::clock::{now_ns, wait_blocking_until};
 use crate::protocol::{Calibrate, Calibrated, Failed, Reference, Target, VARIANTS};
-use crate::workload::{Cpu, Kernel};
+use crate::workload::{Cpu, Kernel, Rate};
 
 /// Measures what `calibrate` asks for, best of many within its budget.
 ///
@@ -20,12 +21,20 @@ pub fn calibrate(request: &Calibrate) -> Calibrated {
     }
 }
 
-/// The checksums of every variant of every step.
+/// The checksums of every variant of every step, no faster than `rate`.
 ///
 /// # Errors
 /// When a step failed.
-pub fn reference(task: &Task) -> Result<Reference, Failed> {
-    let variants = (0..VARIANTS).map(|index| task.reference(index)).collect::<Result<Vec<Vec<u64>>, Failed>>()?;
+pub fn reference(task: &Task, rate: Option<Rate>) -> Result<Reference, Failed> {
+    let mut bucket = rate.map(|rate| Bucket::empty(rate, now_ns()));
+    let one = |index| {
+        // The far side does not care why it is called.
+        while let Some(Err(ready_ns)) = bucket.as_mut().map(|bucket| bucket.take(now_ns())) {
+            wait_blocking_until(ready_ns);
+        }
+        task.reference(index)
+    };
+    let variants = (0..VARIANTS).map(one).collect::<Result<Vec<Vec<u64>>, Failed>>()?;
     let steps = variants.first().map_or(0, Vec::len);
     let tables = (0..steps).map(|step| variants.iter().map(|sums| sums[step]).collect()).collect();
     Ok(Reference { tables, ..Reference::default() })
@@ -171,10 +180,10 @@ mod tests {
         let mut job = job(&[step_job(Step::Cpu(cpu(100))), step_job(Step::Wait { time: waiting() })]);
         job.payload = Payload { input_bytes: 9, output_bytes: 3 };
         let task = build(&job, Place::Agent).expect("a task");
-        let reference = reference(&task).expect("a reference");
+        let reference = reference(&task, None).expect("a reference");
         assert_eq!(reference.tables.iter().map(Vec::len).collect::<Vec<usize>>(), [VARIANTS as usize; 3]);
         let sum = (5..40).fold(0_u64, |sum, index| sum.wrapping_add(task.blocking(index).expect("runs")));
         assert_eq!(reference.expected(5, 35), sum);
-        assert_eq!(super::reference(&in_agent(&job.steps[0])).expect("again").tables[0], reference.tables[0]);
+        assert_eq!(super::reference(&in_agent(&job.steps[0]), None).expect("again").tables[0], reference.tables[0]);
     }
 }

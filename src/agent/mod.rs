@@ -3,6 +3,7 @@
 //! *Engines* ([`engines`]) know how to run tasks and see no step; *steps* ([`steps`]) know what a task
 //! does and see no engine. They meet in [`task`].
 
+pub mod bucket;
 pub mod calibrate;
 pub mod companion;
 pub mod descriptors;
@@ -21,8 +22,9 @@ use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use bucket::Bucket;
 use engines::Engine;
-use sampler::{Arrival, Sampler, Settings};
+use sampler::{Arrival, Pace, Sampler, Settings};
 use task::Task;
 
 use crate::candidate::Model;
@@ -110,7 +112,8 @@ fn answer(request: Request, received_ns: u64, candidate: &mut Option<Running>) -
     match request {
         Request::Calibrate(calibrate) => Ok(Reply::Calibrated(calibrate::calibrate(&calibrate))),
         Request::Reference(made) => {
-            calibrate::reference(&steps::build(&made.job, steps::Place::Agent)?).map(Reply::Reference)
+            let task = steps::build(&made.job, steps::Place::Agent)?;
+            calibrate::reference(&task, made.job.rate).map(Reply::Reference)
         }
         Request::Job(job) => {
             let running = candidate.insert(Running::start(*job)?);
@@ -147,13 +150,20 @@ struct Running {
     engine: Box<dyn Engine>,
     /// The mean service time of the block before, for the next one's ramp.
     mean_service_ns: u64,
+    /// Under a rate, the longest one, or a few times the mean if that is less: one hiccup is not what tasks take.
+    longest_service_ns: u64,
+    /// How long the block before waited for its first tokens, before its time began.
+    waited_ns: u64,
 }
+
+/// The longest task of a block is taken for no longer than so many times the mean.
+const LONGEST_TASK: u64 = 4;
 
 impl Running {
     fn start(job: Job) -> Result<Running, Failed> {
         let task = Arc::new(steps::build(&job, steps::Place::Agent)?);
         let engine = engines::build(&job, Arc::clone(&task))?;
-        Ok(Running { job, task, engine, mean_service_ns: 0 })
+        Ok(Running { job, task, engine, mean_service_ns: 0, longest_service_ns: 0, waited_ns: 0 })
     }
 
     /// Runs one task, for the figure of the start-up; then one for each slot, so that every worker has run
@@ -168,11 +178,15 @@ impl Running {
         self.engine.workers_usage()?;
         let ready_ns = now_ns() - received_ns;
         let first = self.sample(Arrival::Batch { tasks: 1 }, Go::first())?;
-        let startup_ns = now_ns() - received_ns;
+        // What waits for the far side is no start-up.
+        let startup_ns = now_ns() - received_ns - self.waited_ns;
         if runs_here {
             self.task.prepare(None);
         }
-        self.sample(Arrival::Batch { tasks: u64::from(self.engine.slots()) }, Go::first())?;
+        let warmed = self.sample(Arrival::Batch { tasks: u64::from(self.engine.slots()) }, Go::first())?;
+        if self.job.rate.is_some() {
+            self.learn(&warmed);
+        }
         self.task.settle();
         let pids = std::iter::once(std::process::id()).chain(self.engine.pids()).collect();
         // What is known of a first task that failed is when it was over.
@@ -187,9 +201,15 @@ impl Running {
             (_, Load::Closed { .. }) => Arrival::Window { window_ns: go.window_ns, ramp_ns: self.ramp_ns(go.block) },
         };
         let block = self.sample(arrival, go)?;
-        self.mean_service_ns = Sampler::mean_service_ns(&block);
+        self.learn(&block);
         self.task.settle();
         Ok(block)
+    }
+
+    fn learn(&mut self, block: &Block) {
+        self.mean_service_ns = Sampler::mean_service_ns(block);
+        let longest_ns = block.service.decode().map_or(0, |service| service.max());
+        self.longest_service_ns = longest_ns.min(LONGEST_TASK * self.mean_service_ns);
     }
 
     /// A task's time, and a part of it that spreads evenly over blocks (the golden ratio's multiples): by then those
@@ -199,7 +219,25 @@ impl Running {
     /// together the first take much less time than any later one, and a window that saw them would count too many.
     fn ramp_ns(&self, block: u32) -> u64 {
         const GOLDEN: f64 = 0.618_033_988_749_894_9;
-        ((1.0 + (f64::from(block) * GOLDEN).fract()) * self.mean_service_ns as f64) as u64
+        let part = (f64::from(block) * GOLDEN).fract();
+        if self.job.rate.is_some() {
+            // Until then tasks that began one by one are not all in flight that will be.
+            return self.longest_service_ns + (part * self.mean_service_ns as f64) as u64;
+        }
+        ((1.0 + part) * self.mean_service_ns as f64) as u64
+    }
+
+    /// What holds the tasks of a block back, its first tokens waited for.
+    fn pace(&mut self, arrival: Arrival) -> Option<Pace> {
+        let begun_ns = now_ns();
+        let at_once = match arrival {
+            Arrival::Window { .. } => 1,
+            Arrival::Batch { tasks } => tasks,
+        };
+        let pace =
+            self.job.rate.map(|rate| Pace { bucket: Bucket::filled(rate, at_once), tail_ns: self.longest_service_ns });
+        self.waited_ns = if pace.is_some() { now_ns() - begun_ns } else { 0 };
+        pace
     }
 
     /// What this process used so far, and its reaped children.
@@ -219,6 +257,7 @@ impl Running {
             tolerates_errors: self.job.tolerates_errors,
             heartbeat: go.kind == BlockKind::Memory,
             most_tasks: go.most_tasks,
+            pace: self.pace(arrival),
         };
         // Asking workers costs this process CPU time, which lies outside of its own two readings.
         let workers = self.engine.workers_usage()?;

@@ -10,6 +10,11 @@
 //! by the part of its time that lies in the window, 16 that share two cores would count 2 to 3 % too much.)
 //! Where a limit ends dispatch first, the window is cut back to where that holds. What fell into the window is
 //! computed afterwards.
+//!
+//! Where a rate holds tasks back, slots are left without work, and the load is full whenever a task begins as soon as a
+//! token is there and a slot is free. The window begins when as many are in flight as there will be: the longest task
+//! (of the block before) after the first begin, and a part of a task's time. As long after its end tasks are begun. No
+//! time of a task has the wait for its token in it.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -17,8 +22,9 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use crossbeam_utils::CachePadded;
 use hdrhistogram::Histogram;
 
+use super::bucket::Bucket;
 use super::task::Outcome;
-use crate::clock::now_ns;
+use crate::clock::{Timer, now_ns, wait_blocking_until};
 use crate::protocol::{Block, BlockKind, Failed, FailureKind, HistogramData, Usage};
 
 /// No time yet.
@@ -68,7 +74,32 @@ pub struct Settings {
     pub heartbeat: bool,
     /// The most tasks that may be begun; `None` is no limit.
     pub most_tasks: Option<u64>,
+    /// What holds tasks back, where a rate is stated.
+    pub pace: Option<Pace>,
 }
+
+/// What holds the tasks of a block back.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Each task takes a token of it.
+    pub bucket: Bucket,
+    /// About how long the longest task takes: for so long after a window tasks are begun.
+    pub tail_ns: u64,
+}
+
+/// What whoever feeds an engine is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// This task may begin.
+    Task(u64),
+    /// One may begin then at the earliest: ask again.
+    At(u64),
+    /// No more may be begun.
+    Over,
+}
+
+/// A feeder that waits for its token looks this often whether the block is over.
+const LOOK_NS: u64 = 50_000_000;
 
 /// Where a task runs: its slot among those in flight, and the log it is recorded in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +138,14 @@ pub struct Sampler {
     shards: Box<[CachePadded<Mutex<Log>>]>,
     longest_stall_ns: AtomicU64,
     failure: OnceLock<Failed>,
+    pacing: Option<Pacing>,
+}
+
+struct Pacing {
+    bucket: Mutex<Bucket>,
+    /// Of several threads that wait for a token, one watches the clock.
+    turn: Mutex<()>,
+    tail_ns: u64,
 }
 
 #[derive(Default)]
@@ -163,13 +202,73 @@ impl Sampler {
             shards: (0..settings.shards.max(1)).map(|_| CachePadded::default()).collect(),
             longest_stall_ns: AtomicU64::new(0),
             failure: OnceLock::new(),
+            pacing: settings.pace.map(|Pace { bucket, tail_ns }| Pacing {
+                bucket: Mutex::new(bucket),
+                turn: Mutex::new(()),
+                tail_ns,
+            }),
         }
     }
 
     /// The index of the next task to begin; `None` when no more may be begun. Each index is given once, and
-    /// whoever takes it runs it.
+    /// whoever takes it runs it, at once: under a rate this is where a feeder waits for a token.
     #[must_use]
     pub fn next(&self) -> Option<u64> {
+        let Some(pacing) = &self.pacing else { return self.take() };
+        let _turn = pacing.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match self.poll_next() {
+                Next::Task(index) => return Some(index),
+                Next::At(at_ns) => wait_blocking_until(at_ns),
+                Next::Over => return None,
+            }
+        }
+    }
+
+    /// As [`Sampler::next`], for a feeder on an event loop, which goes on turning. `timer` is that of the loop; without
+    /// a rate none is needed.
+    pub async fn next_async(&self, timer: Option<&Timer>) -> Option<u64> {
+        let (Some(_), Some(timer)) = (&self.pacing, timer) else { return self.next() };
+        loop {
+            match self.poll_next() {
+                Next::Task(index) => return Some(index),
+                Next::Over => return None,
+                Next::At(at_ns) => {
+                    if let Err(error) = timer.wait_until(at_ns).await {
+                        self.fail(Failed::new(FailureKind::Agent, format!("cannot wait for the rate: {error}"), ""));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a rate holds tasks back. Then none is to be submitted ahead of a free worker: what queues for workers
+    /// begins when they are free, and several at once, whatever the bucket said when it was submitted.
+    #[must_use]
+    pub fn is_paced(&self) -> bool {
+        self.pacing.is_some()
+    }
+
+    /// What may begin now, or when something may.
+    pub fn poll_next(&self) -> Next {
+        let over_or = |index: Option<u64>| index.map_or(Next::Over, Next::Task);
+        let Some(pacing) = &self.pacing else { return over_or(self.take()) };
+        let now = now_ns();
+        if self.window_end_ns().is_some_and(|end_ns| now >= end_ns.saturating_add(pacing.tail_ns)) {
+            self.stopped.store(true, Ordering::Relaxed);
+        }
+        // Beyond the last task no token is waited for.
+        if self.is_stopped() || self.next.load(Ordering::Relaxed) >= self.limit {
+            return over_or(self.take());
+        }
+        match pacing.bucket.lock().unwrap_or_else(PoisonError::into_inner).take(now) {
+            Ok(()) => over_or(self.take()),
+            Err(ready_ns) => Next::At(ready_ns.min(now.saturating_add(LOOK_NS))),
+        }
+    }
+
+    /// The next index.
+    fn take(&self) -> Option<u64> {
         if self.stopped.load(Ordering::Relaxed) {
             return None;
         }
@@ -209,7 +308,8 @@ impl Sampler {
             return;
         }
         self.news_ns.fetch_max(begin_ns, Ordering::Relaxed);
-        if self.not_begun.fetch_sub(1, Ordering::Relaxed) == 1 {
+        let is_last = self.not_begun.fetch_sub(1, Ordering::Relaxed) == 1;
+        if is_last || self.is_paced() {
             self.open_window(begin_ns);
         }
     }
@@ -279,6 +379,10 @@ impl Sampler {
     }
 
     fn note_end(&self, lane: Lane, begin_ns: u64, end_ns: u64, window_ns: u64) {
+        // Under a rate slots may be left without work, and whoever feeds them watches the window's end.
+        if self.is_paced() {
+            return;
+        }
         let start_ns = self.window_start_ns.load(Ordering::Relaxed);
         // An engine may leave a slot without work for long (a pool that prefers busy workers): neither the
         // begin nor the end of the window waits for it forever.
@@ -336,6 +440,11 @@ impl Sampler {
 
     fn log(&self, shard: usize) -> MutexGuard<'_, Log> {
         self.shards[shard % self.shards.len()].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The end of the window of a closed load, where it is known.
+    fn window_end_ns(&self) -> Option<u64> {
+        self.window().map(|(_, end_ns)| end_ns).filter(|end_ns| *end_ns != UNSET)
     }
 
     /// The window, where it is known: `[start, end)`.

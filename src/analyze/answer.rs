@@ -3,7 +3,9 @@
 use super::figures::Figures;
 use super::limit::{limit, task};
 use super::words::{percent, percent_exactly, time};
-use super::{Alternative, Answer, AsGood, Condition, Estimate, Group, Row, Status, pareto, reasons, scaling};
+use super::{
+    Alternative, Answer, AsGood, Condition, Estimate, Group, Row, Status, far_limit, pareto, reasons, scaling,
+};
 use crate::candidate::{Candidate, Model, Simplicity};
 use crate::decide::{CONFIDENCE, Decide, Finding, Outcome, RULES_VERSION, Standing};
 use crate::protocol::{BlockKind, FailureKind};
@@ -40,15 +42,17 @@ pub(super) fn group(record: &Record, runtime: &str, mut figures: Vec<Figures>, d
     pareto::mark(&mut rows);
     let curves = scaling::curves(record, &rows, tolerance.ln_1p());
     rows.sort_by(|a, b| order(a).0.cmp(&order(b).0).then(order(b).1.total_cmp(&order(a).1)));
+    let far_limit = far_limit::of(record, runtime);
     let deviation = found.as_ref().map(|(found, _)| found.deviation);
     let answer = found.map(|(found, race)| {
         let found = placed(&found, race);
         let mut answer = answer(record, &rows, &found);
         answer.reasons = reasons::reasons(record, &rows, &answer, limit.as_ref(), &task);
         answer.conditions = reasons::conditions(record, &rows, &answer, &found, race, disturbed);
+        answer.conditions.extend(far_limit.clone().map(Condition::FarLimit));
         answer
     });
-    Group { runtime: runtime.to_owned(), answer, limit, deviation, rows, curves }
+    Group { runtime: runtime.to_owned(), answer, limit, far_limit, deviation, rows, curves }
 }
 
 /// The finding with the record's indices instead of the race's.

@@ -6,6 +6,7 @@
 mod answer;
 mod compare;
 mod disturbance;
+mod far_limit;
 mod figures;
 mod flip;
 mod limit;
@@ -20,6 +21,7 @@ mod usl;
 mod words;
 
 pub use answer::models;
+pub use far_limit::{FarLimit, Growth, looks_like_limit};
 pub use flip::{Flip, Side, flip, side};
 
 use schemars::JsonSchema;
@@ -97,6 +99,9 @@ pub struct Group {
     pub answer: Option<Answer>,
     /// The throughput (tasks/s) that this host allows at best for this task, and what sets it.
     pub limit: Option<HostLimit>,
+    /// Failures that look like a limit of the far side.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub far_limit: Option<FarLimit>,
     /// By how much blocks of one round vary (logarithm); `None` where too little ran.
     pub deviation: Option<f64>,
     /// Every candidate measured, best first; failed ones last.
@@ -240,6 +245,13 @@ pub enum Reason {
         latency_ns: f64,
         /// Tasks per second that no engine can exceed.
         most_per_s: f64,
+    },
+    /// The answer reaches the rate that the user states: whatever has more in flight gains nothing.
+    RateReached {
+        /// The rate.
+        rate_per_s: f64,
+        /// Tasks per second of the answer.
+        throughput_per_s: f64,
     },
     /// The answer reaches this share of what the host allows.
     Reaches {
@@ -402,6 +414,17 @@ pub enum Condition {
         /// The candidate.
         candidate: u32,
     },
+    /// Nothing reaches the rate that the user states.
+    RateNotReached {
+        /// The rate.
+        rate_per_s: f64,
+        /// Tasks per second of the answer.
+        throughput_per_s: f64,
+        /// Tasks that may begin at once: of one, a start that is late is not made up for.
+        burst: u32,
+    },
+    /// Failures look like a limit of the far side.
+    FarLimit(FarLimit),
     /// The answer has the largest size that was allowed.
     AtCap {
         /// The size.

@@ -44,7 +44,12 @@ pub(super) fn reasons(
     reasons.extend(split(record, rows, limit, task));
     reasons.extend(start_up::of_all_tasks(record, rows, answer));
     reasons.extend(skew(record, rows));
-    reasons.extend(reached(rows, answer, limit));
+    match rate(record, rows, answer) {
+        Some((rate_per_s, throughput_per_s, true)) => {
+            reasons.push(Reason::RateReached { rate_per_s, throughput_per_s });
+        }
+        _ => reasons.extend(reached(rows, answer, limit)),
+    }
     reasons.extend(callable(record, rows, answer, task).or_else(|| pickling(rows, task)));
     reasons.extend(stall(record, rows));
     reasons.extend(flip::along_computation(record, runtime, tolerance));
@@ -133,6 +138,19 @@ fn skew(record: &Record, rows: &[Row]) -> Option<Reason> {
     let is_skewed = share >= SKEWED && share_of_tasks <= FEW;
     let long = (share_of_tasks * f64::from(tasks)).round() as u64;
     (is_skewed && long > 0).then_some(Reason::Skewed { tasks: u64::from(tasks), long, share })
+}
+
+/// The stated rate, what the answer runs at, and whether that is the rate, within the tolerance.
+fn rate(record: &Record, rows: &[Row], answer: &Answer) -> Option<(f64, f64, bool)> {
+    let rate_per_s = record.workload.rate?.per_s();
+    let throughput = rows.iter().find(|row| row.index == answer.candidate)?.throughput_per_s?;
+    Some((rate_per_s, throughput.value, throughput.value >= rate_per_s * (1.0 - record.workload.objective.tolerance())))
+}
+
+/// The condition of an answer that does not reach the stated rate.
+fn rate_not_reached(record: &Record, rows: &[Row], answer: &Answer) -> Option<Condition> {
+    let (rate_per_s, throughput_per_s, _) = rate(record, rows, answer).filter(|(.., is_reached)| !is_reached)?;
+    Some(Condition::RateNotReached { rate_per_s, throughput_per_s, burst: record.workload.rate?.burst })
 }
 
 /// What the answer reaches of the host's limit.
@@ -232,6 +250,7 @@ pub(super) fn conditions(
     if let Some(size) = cap(race, &record.candidates[answer.candidate as usize]) {
         conditions.push(Condition::AtCap { size });
     }
+    conditions.extend(rate_not_reached(record, rows, answer));
     conditions.extend(unchecked(record, rows, answer));
     conditions.extend(errors(record, &race.runtime));
     conditions

@@ -12,7 +12,7 @@ use super::*;
 use crate::candidate::{Engine, Sizes};
 use crate::protocol::{Failed, FailureKind, HistogramData, Note, Pickled, Serialisation};
 use crate::record::{Incarnation, Phase, Warning};
-use crate::workload::{Cpu, Distribution, ErrorLimit, Goal, Kernel, Limits, Load, Python, Step, Work};
+use crate::workload::{Cpu, Distribution, ErrorLimit, Goal, Kernel, Limits, Load, Python, Rate, Step, Work};
 
 const fn workers(size: u32) -> Sizes {
     Sizes { workers: Some(size), in_flight: None, chunk: None }
@@ -460,6 +460,81 @@ fn a_pool_pays_from_so_many_tasks_on() {
     assert!(low < tasks && low > 180 && high > tasks && high < 320, "{low} {high}");
     // What pays from a handful of tasks on pays.
     assert_eq!(pays_from(&starting(5)), None);
+}
+
+/// A task of 100 ms at a stated rate: eight in flight reach `reached` a second.
+fn paced(reached: f64) -> Synthetic {
+    let mut session = Synthetic::new();
+    session.record.workload.steps = vec![waiting_step()];
+    session.record.workload.rate = Some(Rate { tasks: 50, period_ns: 1_000_000_000, burst: 1 });
+    let shape = Shape { service_ns: 100_000_000, cpu_ns: 200_000 };
+    let sequential = session.add(Engine::Sequential, NONE, shape);
+    let pool = session.add(Engine::ThreadPool, workers(8), shape);
+    for life in 0..3 {
+        for _ in 0..4 {
+            session.round(Phase::Race, life, &[(sequential, 9.9), (pool, reached)]);
+        }
+    }
+    session
+}
+
+#[test]
+fn a_stated_rate_is_reached_or_not() {
+    let verdict = analyze(&paced(49.6).finished());
+    let answer = only(&verdict).answer.as_ref().expect("an answer");
+    let reached = answer.reasons.iter().find_map(|reason| match reason {
+        Reason::RateReached { rate_per_s, throughput_per_s } => Some((*rate_per_s, throughput_per_s.round())),
+        _ => None,
+    });
+    assert_eq!(reached, Some((50.0, 50.0)));
+    assert!(!answer.reasons.iter().any(|reason| matches!(reason, Reason::Reaches { .. })));
+    let verdict = analyze(&paced(39.0).finished());
+    let answer = only(&verdict).answer.as_ref().expect("an answer");
+    assert!(!answer.reasons.iter().any(|reason| matches!(reason, Reason::RateReached { .. })));
+    let is_it = |condition: &Condition| matches!(condition, Condition::RateNotReached { rate_per_s, .. } if *rate_per_s == 50.0);
+    assert!(answer.conditions.iter().any(is_it), "{:?}", answer.conditions);
+}
+
+#[test]
+fn a_failure_that_names_a_limit_is_told_with_what_went_through() {
+    let mut session = paced(49.0);
+    session.record.workload.rate = None;
+    let shape = Shape { service_ns: 100_000_000, cpu_ns: 200_000 };
+    let refused = session.add(Engine::TokioCurrentThread, in_flight(64), shape);
+    let told = |session: &Synthetic| {
+        let verdict = analyze(&session.finished());
+        let conditions = only(&verdict).answer.as_ref().expect("an answer").conditions.clone();
+        let told = conditions.into_iter().find_map(|condition| match condition {
+            Condition::FarLimit(limit) => Some(limit),
+            _ => None,
+        });
+        assert_eq!(told, only(&verdict).far_limit);
+        told
+    };
+    let failed = |message| Some(Failed::new(FailureKind::Task, message, "step 1 (python)"));
+    session.record.candidates[refused].failure = failed("OSError: no route to host");
+    assert_eq!(told(&session), None);
+    session.record.candidates[refused].failure = failed("HTTPError: HTTP Error 429: Too Many Requests");
+    let limit = told(&session).expect("it names a limit");
+    assert!(limit.said.expect("its words").contains("429"));
+    assert_eq!((limit.growth, limit.through_per_s.map(f64::round)), (None, Some(49.0)));
+}
+
+#[test]
+fn errors_that_grow_with_the_size_look_like_a_limit() {
+    let mut session = paced(49.0);
+    session.record.workload.rate = None;
+    session.record.workload.objective.limits.errors = ErrorLimit::Share(0.5);
+    let mut with = |candidate: usize, of_hundred: u64| {
+        for block in &mut session.record.candidates[candidate].blocks {
+            (block.figures.tasks, block.figures.errors) = (100, of_hundred);
+        }
+        analyze(&session.finished()).groups[0].far_limit.clone().and_then(|limit| limit.growth)
+    };
+    assert_eq!(with(0, 0), None);
+    let growth = with(1, 20).expect("none fail alone, and a fifth of eight at once");
+    assert_eq!((growth.from, growth.from_share, growth.to, growth.to_share), (1, 0.0, 8, 0.2));
+    assert_eq!(with(0, 19), None);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use clap::{ArgGroup, Args, ValueEnum};
 
 use crate::candidate::{Engine, Model, RUST, StartMethod};
 use crate::plan::{self, Settings};
-use crate::workload::{self, Code, Items, Workload};
+use crate::workload::{self, Code, Items, Rate, Workload};
 
 /// The time for one workload on one runtime when the user names none. It is rarely used up.
 const BUDGET: Duration = Duration::from_secs(20);
@@ -58,6 +58,12 @@ pub(super) struct Selection {
     /// workers [default: the workload's `tasks`, or so many that start-up does not matter]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     tasks: Option<u32>,
+    /// What the other side allows, e.g. 50/s, 3000/min or 100/h: tasks begin no faster [default: the workload's `rate`]
+    #[arg(long, value_name = "RATE", value_parser = workload::rate)]
+    rate: Option<Rate>,
+    /// How many tasks it lets begin at once after a pause [default: 1]
+    #[arg(long, value_name = "N", requires = "rate", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    burst: Option<u32>,
     /// The seed of all inputs, draws and shuffles
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -92,8 +98,9 @@ impl Selection {
         }
     }
 
-    /// The workload with the user's number of tasks.
-    pub(super) fn of_tasks(&self, workload: Workload) -> Workload {
+    /// The workload with the user's number of tasks, and the rate at which they may begin.
+    pub(super) fn of_load(&self, mut workload: Workload) -> Workload {
+        workload.rate = self.rate.map(|rate| Rate { burst: self.burst.unwrap_or(1), ..rate }).or(workload.rate);
         let budget = self.budget.unwrap_or(BUDGET);
         plan::of_tasks(workload, self.tasks, u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX))
     }

@@ -38,7 +38,7 @@ impl PlanArgs {
 
 /// Prints the plan, and says so if measuring it needs a permission.
 pub(super) fn run(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let workload = args.selection.of_tasks(args.workload(terminal.colour_of_errors())?);
+    let workload = args.selection.of_load(args.workload(terminal.colour_of_errors())?);
     let planning = Planning::prepare(terminal, &args.selection)?;
     let budget = planning.budget(&workload);
     let settings = planning.settings(budget);

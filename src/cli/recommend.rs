@@ -63,7 +63,7 @@ fn read_all(files: &[PathBuf], colour: bool) -> Result<Vec<Workload>, Failure> {
 /// Measures, prints, saves, one workload after the other.
 pub(super) fn run(args: &RecommendArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let workloads = args.workloads(terminal.colour_of_errors())?;
-    let workloads: Vec<Workload> = workloads.into_iter().map(|it| args.selection.of_tasks(it)).collect();
+    let workloads: Vec<Workload> = workloads.into_iter().map(|it| args.selection.of_load(it)).collect();
     for workload in &workloads {
         measure::check_remote(workload, args.selection.allow_remote)?;
     }

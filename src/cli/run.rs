@@ -64,7 +64,7 @@ impl RunArgs {
 
 /// Measures, prints, saves.
 pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let workload = args.selection.of_tasks(args.workload(terminal.colour_of_errors())?);
+    let workload = args.selection.of_load(args.workload(terminal.colour_of_errors())?);
     measure::check_remote(&workload, args.selection.allow_remote)?;
     measure::check_output(args.saved.output.as_deref())?;
     let prepared = Measuring::prepare(terminal, &args.selection, args.saved.output.clone())?;

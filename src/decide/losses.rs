@@ -87,6 +87,8 @@ pub(super) struct Losses {
     draws: Vec<Vec<f64>>,
     /// The best arm of each draw.
     best: Vec<usize>,
+    /// By how much each arm can be exceeded, whatever a draw says: infinite, or what a stated rate leaves above it.
+    headroom: Vec<f64>,
 }
 
 /// The best of the arms that count in a draw.
@@ -103,13 +105,14 @@ fn quantile(values: &mut [f64]) -> f64 {
 }
 
 impl Losses {
-    /// The losses against the arms that `counts` names. `names` are those by which the arms keep their normals.
+    /// The losses against the arms that `counts` names, as far as `headroom` lets these be better. `names` are those by which the arms keep their normals.
     pub(super) fn new(
         posterior: &Posterior,
         names: &[u64],
         counts: &[bool],
         measured: &[bool],
         tolerance: f64,
+        headroom: Vec<f64>,
         normals: &mut Normals,
     ) -> Losses {
         let columns: Vec<Vec<f64>> = names.iter().map(|name| normals.column(*name).to_vec()).collect();
@@ -121,7 +124,8 @@ impl Losses {
             best.push(best_of(&draw, counts));
             draws.push(draw);
         }
-        let mut losses = Losses { bound: Vec::new(), pooled_bound: Vec::new(), chance: Vec::new(), draws, best };
+        let (bound, pooled_bound, chance) = (Vec::new(), Vec::new(), Vec::new());
+        let mut losses = Losses { bound, pooled_bound, chance, draws, best, headroom };
         losses.bound = (0..names.len()).map(|arm| quantile(&mut losses.all(arm))).collect();
         let pooled = losses.pooled(posterior, counts, measured, normals);
         for arm in 0..names.len() {
@@ -179,7 +183,7 @@ impl Losses {
     }
 
     fn loss(&self, draw: usize, arm: usize) -> f64 {
-        (self.draws[draw][self.best[draw]] - self.draws[draw][arm]).max(0.0)
+        (self.draws[draw][self.best[draw]] - self.draws[draw][arm]).max(0.0).min(self.headroom[arm])
     }
 
     /// How often each arm is the best in the draws in which `arm` loses most, as a share of them.
@@ -196,7 +200,8 @@ impl Losses {
 
     /// The 95 % interval of `ln(one / other)`.
     pub(super) fn between(&self, one: usize, other: usize) -> (f64, f64) {
-        let mut differences: Vec<f64> = self.draws.iter().map(|draw| draw[one] - draw[other]).collect();
+        let bounded = |difference: f64| difference.clamp(-self.headroom[one], self.headroom[other]);
+        let mut differences: Vec<f64> = self.draws.iter().map(|draw| bounded(draw[one] - draw[other])).collect();
         differences.sort_unstable_by(f64::total_cmp);
         let tail = ((1.0 - CONFIDENCE) / 2.0 * DRAWS as f64) as usize;
         (differences[tail], differences[DRAWS - 1 - tail])

@@ -72,6 +72,8 @@ pub(super) struct Setting {
     pub batch: Option<f64>,
     /// Whether each process that runs tasks is set up by the user's own code.
     pub has_setup: bool,
+    /// The tasks per second that the far side allows, where that is stated.
+    pub rate_per_s: Option<f64>,
 }
 
 /// What is expected of some sizes of an engine.
@@ -158,7 +160,8 @@ fn expected(engine: Engine, sizes: Sizes, task: &Task, setting: &Setting) -> Exp
         .ln()
         .min((parallel / (task.own_ns() + worker_ns).max(1.0)).ln())
         .min((1.0 / feeder_ns.max(1.0)).ln())
-        .min((1.0 / setting.serial_ns.max(1.0)).ln());
+        .min((1.0 / setting.serial_ns.max(1.0)).ln())
+        .min((setting.rate_per_s.unwrap_or(f64::INFINITY) / 1e9).ln());
     let (smaller, distance) = (by_latency.min(by_cores), (by_latency - by_cores).abs());
     let part = (-SHARPNESS * distance).exp();
     let share = 1.0 / (1.0 + part);
@@ -294,6 +297,7 @@ mod tests {
         tasks: None,
         batch: None,
         has_setup: false,
+        rate_per_s: None,
     };
 
     fn entry(engine: Engine) -> Entry {
@@ -332,6 +336,15 @@ mod tests {
         // 8 ms outside a lock and 2 ms inside it: five in flight reach what the lock allows.
         let (entry, task) = (entry(Engine::ThreadPool), Task { latency_ns: 10e6, cpu_ns: 5e4, ..Task::default() });
         let setting = Setting { serial_ns: 2e6, ..SETTING };
+        let found = first(&entry, &allowed(&entry, &[]), &task, &setting).expect("there are sizes");
+        assert_eq!(found.to_string(), "w8");
+    }
+
+    #[test]
+    fn a_stated_rate_is_a_limit() {
+        // 100 ms at 50 a second: five in flight reach it.
+        let (entry, task) = (entry(Engine::ThreadPool), Task { latency_ns: 100e6, cpu_ns: 5e4, ..Task::default() });
+        let setting = Setting { rate_per_s: Some(50.0), ..SETTING };
         let found = first(&entry, &allowed(&entry, &[]), &task, &setting).expect("there are sizes");
         assert_eq!(found.to_string(), "w8");
     }

@@ -104,6 +104,9 @@ pub struct Rules {
     /// Whether each process that runs tasks is set up by the user's own code.
     #[serde(default)]
     pub has_setup: bool,
+    /// The tasks per second that the far side allows, where the user states it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rate_per_s: Option<f64>,
 }
 
 /// The throughput (logarithm, tasks a second) of so many tasks from the start of what runs them on, which is ready for
@@ -506,11 +509,40 @@ impl Decide {
         self.rules.tolerance.ln_1p()
     }
 
+    /// What no candidate can exceed (a score): what a stated rate allows, else infinite.
+    fn ceiling(&self) -> f64 {
+        let Rules { rate_per_s, tasks, is_throughput, .. } = self.rules;
+        let Some(rate_per_s) = rate_per_s.filter(|_| is_throughput) else { return f64::INFINITY };
+        tasks.map_or(rate_per_s.ln(), |tasks| of_all_tasks(rate_per_s.ln(), f64::from(tasks), 0.0))
+    }
+
+    /// By how much (logarithm) anything can be better than an arm, by its own blocks: infinite where nothing bounds it.
+    /// What all blocks of a round share does not matter: no round lets a rate be exceeded.
+    fn headroom(&self, arm: usize) -> f64 {
+        /// Deviations of its mean by which an arm may be better than its blocks say.
+        const LUCKY: f64 = 2.0;
+        let scores: Vec<f64> = self.scores.iter().filter(|score| score.arm == arm).map(|score| score.score).collect();
+        let ceiling = self.ceiling();
+        if scores.is_empty() || ceiling.is_infinite() {
+            return f64::INFINITY;
+        }
+        let (blocks, lives) = (scores.len() as f64, self.lives_of(arm).max(1) as f64);
+        let mean = scores.iter().sum::<f64>() / blocks;
+        let deviation = (self.noise.sigma.powi(2) / blocks + self.noise.tau.powi(2) / lives).sqrt();
+        (ceiling - mean + LUCKY * deviation).max(0.0)
+    }
+
+    /// Whether an arm reaches all that a stated rate lets anything reach.
+    fn is_at_ceiling(&self, arm: usize) -> bool {
+        self.headroom(arm) <= QUALIFIED * self.tolerance()
+    }
+
     fn setting(&self) -> Setting {
-        let Rules { cores, has_lock, is_async, is_throughput, serial_ns, tasks, is_batch, has_setup, .. } = self.rules;
+        let Rules { cores, has_lock, is_async, is_throughput, serial_ns, tasks, .. } = self.rules;
+        let Rules { is_batch, has_setup, rate_per_s, .. } = self.rules;
         let tasks = tasks.map(f64::from);
         let batch = tasks.filter(|_| is_batch);
-        Setting { cores, has_lock, is_async, is_throughput, serial_ns, tasks, batch, has_setup }
+        Setting { cores, has_lock, is_async, is_throughput, serial_ns, tasks, batch, has_setup, rate_per_s }
     }
 
     /// The number of an arm, which is new where it was not known.
@@ -724,7 +756,11 @@ impl Decide {
             (0..arms.len()).map(|place| is_measured(place) || (may_matter(place) && is_in_reach(place))).collect();
         let names: Vec<u64> = arms.iter().map(|arm| self.name_of(*arm)).collect();
         let is_seen: Vec<bool> = (0..arms.len()).map(is_measured).collect();
-        let losses = Losses::new(&posterior, &names, &counts, &is_seen, self.tolerance(), &mut self.normals);
+        let headroom: Vec<f64> = arms.iter().map(|arm| self.headroom(*arm)).collect();
+        let tolerance = self.tolerance();
+        let losses = Losses::new(&posterior, &names, &counts, &is_seen, tolerance, headroom, &mut self.normals);
+        // Beyond it nothing is gained, whatever was not measured.
+        let is_at_ceiling = |place: usize| self.is_at_ceiling(arms[place]);
         let simplest = |places: &mut dyn Iterator<Item = usize>| {
             places.min_by_key(|place| self.arms[arms[*place]].candidate.simplicity())
         };
@@ -737,9 +773,10 @@ impl Decide {
         };
         let has_rival_of_one_block = |place: usize| {
             let is_near = |other: usize| posterior.mean[other] > posterior.mean[place] - NEAR_RIVAL;
-            measured
-                .iter()
-                .any(|other| is_near(*other) && self.arms[arms[*other]].blocks < ENOUGH_OF_NEIGHBOUR && *other != place)
+            !is_at_ceiling(place)
+                && measured.iter().any(|other| {
+                    is_near(*other) && self.arms[arms[*other]].blocks < ENOUGH_OF_NEIGHBOUR && *other != place
+                })
         };
         let is_qualified = |place: usize| {
             !has_rival_of_one_block(place)
@@ -764,8 +801,10 @@ impl Decide {
         self.unsettled(arm, lost).is_empty()
     }
 
-    /// The neighbouring sizes of an arm that are still to be measured.
+    /// The neighbouring sizes of an arm that are still to be measured: where it reaches all that can be reached, the
+    /// smaller ones alone.
     fn unsettled(&self, arm: usize, lost: &dyn Fn(usize) -> bool) -> Vec<Sizes> {
+        let is_at_ceiling = self.is_at_ceiling(arm);
         let Arm { entry, candidate, .. } = &self.arms[arm];
         let sizes = candidate.sizes;
         let mut unsettled = grid::neighbours(&self.entries[*entry], sizes);
@@ -784,7 +823,7 @@ impl Decide {
                     && ((is_it && (other.is_out || other.blocks >= ENOUGH_OF_NEIGHBOUR))
                         || (is_beyond && other.blocks > 0 && lost(number)))
             });
-            !is_broken && !settles
+            !(is_broken || settles || is_upwards && is_at_ceiling)
         });
         unsettled
     }

@@ -46,6 +46,7 @@ fn rules(seed: u64) -> Rules {
         tasks: None,
         is_batch: false,
         has_setup: false,
+        rate_per_s: None,
     }
 }
 
@@ -133,6 +134,20 @@ fn computation_gets_two_threads_whatever_the_noise_draws() {
         .collect();
     let threads = named.iter().filter(|name| *name == "thread-pool@w2").count();
     assert!(threads >= 19, "{named:?}");
+}
+
+#[test]
+fn a_stated_rate_gets_the_smallest_size_that_reaches_it() {
+    let entries: Vec<Entry> = ENGINES.iter().map(|engine| entry(*engine)).collect();
+    for seed in 0..10 {
+        let rules = Rules { rate_per_s: Some(50.0), ..rules(seed) };
+        let held = |one: &Candidate| Some(true_rate(one, 100.0, 0.05).min(50.0));
+        let ended = race(Decide::new(&entries, rules), 0.01, seed, 5e4, held);
+        assert_eq!((named(&ended).as_str(), ended.ending), ("thread-pool@w8", Ending::Decided), "seed {seed}");
+        // What has more in flight cannot be better, and is not measured.
+        let sizes = ended.decide.candidates().into_iter().map(|one| one.sizes.concurrency()).max();
+        assert!(sizes <= Some(8), "seed {seed}: {sizes:?} in flight");
+    }
 }
 
 #[test]

@@ -179,6 +179,11 @@ impl Context<'_> {
         }
         if axes.chunk {
             let own = self.own_chunk(&entry);
+            if self.workload.rate.is_some() {
+                let what = format!("{}, chunk above 1", entry.candidate(Sizes::default()));
+                let reason = "the tasks of a chunk begin one after another, whatever `rate` says".to_owned();
+                left_out.push(LeftOut { what, reason });
+            }
             entry.chunk = self.chunks(own);
             entry.default_sizes.chunk = Some(ladder::nearest(&entry.chunk, own)?);
         }
@@ -187,12 +192,19 @@ impl Context<'_> {
 
     /// The chunk that the library takes by itself: of a batch, what its `map` does; else it hands over single tasks.
     fn own_chunk(&self, entry: &Entry) -> u32 {
+        if self.workload.rate.is_some() {
+            return 1;
+        }
         let Load::Batch { tasks, .. } = self.workload.load else { return 1 };
         entry.engine.own_chunk(entry.default_sizes.workers.unwrap_or(1), tasks).unwrap_or(1)
     }
 
-    /// The ladder of tasks in a chunk, with the one that the library takes by itself.
+    /// The ladder of tasks in a chunk, with the one that the library takes by itself. Under a rate there are none: the
+    /// tasks of a chunk begin one after another, however fast that is, and no bucket outside of the worker sees it.
     fn chunks(&self, own: u32) -> Vec<u32> {
+        if self.workload.rate.is_some() {
+            return vec![1];
+        }
         if !self.settings.chunk.is_empty() {
             let mut asked = self.settings.chunk.clone();
             asked.retain(|size| *size > 0);

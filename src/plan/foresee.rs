@@ -4,7 +4,7 @@ use super::caps::{self, Axis};
 use super::{Entry, Foreseen, Settings};
 use crate::candidate::Model;
 use crate::host::Facts;
-use crate::workload::{Cpu, Distribution, Python, Step, Work, Workload};
+use crate::workload::{Cpu, Distribution, Python, Rate, Step, Work, Workload};
 
 /// How long the user's own code takes is not known before it runs: this is assumed.
 const OWN_CODE_NS: f64 = 10_000_000.0;
@@ -127,7 +127,13 @@ fn calls(entries: &[Entry], workload: &Workload, settings: &Settings, facts: &Fa
     };
     let mean = entries.iter().map(rate).sum::<f64>() / entries.len().max(1) as f64;
     let tasks = (settings.budget_ns as f64 * mean).ceil() as u64;
+    let tasks = workload.rate.map_or(tasks, |rate| tasks.min(within(rate, settings.budget_ns)));
     tasks.min(workload.max_calls.unwrap_or(u64::MAX))
+}
+
+/// Tasks that may begin within so long.
+fn within(rate: Rate, time_ns: u64) -> u64 {
+    (time_ns / rate.interval_ns()).saturating_add(u64::from(rate.burst))
 }
 
 /// What the user should know before a session of these entries runs.
@@ -150,6 +156,7 @@ pub(super) fn notes(entries: &[Entry], workload: &Workload, settings: &Settings,
         ));
     }
     notes.extend(long_tasks(entries, workload, settings));
+    notes.extend(workload.rate.and_then(|rate| slow_rate(entries, rate, settings)));
     notes.extend(workload.steps.iter().filter_map(Step::python).map(|python| own_code(entries, python)));
     notes.extend(workload.steps.iter().enumerate().filter_map(|(position, step)| remote(position, step)));
     notes
@@ -180,6 +187,22 @@ fn long_tasks(entries: &[Entry], workload: &Workload, settings: &Settings) -> Op
     Some(format!(
         "a task takes about {}: within {} there are few of them, and much may stay undecided; `--budget {}` would do, or fewer `--engines`",
         duration(task),
+        duration(settings.budget_ns as f64),
+        duration(wanted)
+    ))
+}
+
+/// A session wants so many tasks of every entry: blocks of ten, on two lives of a size and its neighbours.
+const TASKS_WANTED: f64 = 100.0;
+
+fn slow_rate(entries: &[Entry], rate: Rate, settings: &Settings) -> Option<String> {
+    let wanted = TASKS_WANTED * rate.interval_ns() as f64 * entries.len() as f64;
+    if wanted <= settings.budget_ns as f64 {
+        return None;
+    }
+    Some(format!(
+        "at {rate} only {} tasks can begin within {}, and much may stay undecided; `--budget {}` would do, or fewer `--engines`",
+        within(rate, settings.budget_ns),
         duration(settings.budget_ns as f64),
         duration(wanted)
     ))

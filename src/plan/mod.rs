@@ -37,7 +37,8 @@ pub fn of_tasks(mut workload: Workload, tasks: Option<u32>, budget_ns: u64) -> W
     let is_batch = match workload.load {
         Load::Batch { .. } => u64::from(tasks) <= most,
         Load::Closed { .. } => {
-            let all_ns = nominal_task_ns(&workload) * f64::from(tasks);
+            let each_ns = workload.rate.map_or(0.0, |rate| rate.interval_ns() as f64).max(nominal_task_ns(&workload));
+            let all_ns = each_ns * f64::from(tasks);
             all_ns <= budget_ns as f64 / BATCH_PART && u64::from(tasks).saturating_mul(BATCHES) <= most
         }
     };

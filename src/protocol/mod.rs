@@ -35,7 +35,7 @@ pub use body::{MAX_BODY_BYTES, MAX_DELAY_NS, TCP_HEADER_BYTES, body, pattern, tc
 pub use draws::{DRAWS, draw_table};
 
 use crate::candidate::{Candidate, Engine, StartMethod};
-use crate::workload::{Cpu, Load, Payload, Step};
+use crate::workload::{Cpu, Load, Payload, Rate, Step};
 
 /// The version of this protocol. An agent with another one is refused.
 pub const PROTOCOL: u32 = 2;
@@ -233,6 +233,10 @@ pub struct Job {
     /// the first one is the answer to what was asked. Other failures always are.
     #[serde(skip_serializing_if = "is_false", default)]
     pub tolerates_errors: bool,
+    /// What the far side allows: an agent begins tasks no faster, whatever it runs them for (first tasks, blocks of each
+    /// kind, a reference), and waits for that outside of them. Each thing that it is asked begins with an empty bucket.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rate: Option<Rate>,
 }
 
 /// Whether a flag has its default.

@@ -254,7 +254,7 @@ fn bars(models: &[OfModel], style: Style) -> String {
     let rows = |layout: Layout| models.iter().map(layout).collect::<Vec<_>>();
     let fits = |rows: &[Vec<String>], room: usize| taken(rows, models) + room <= width;
     let roomy = layouts[..2].iter().find(|layout| fits(&rows(**layout), LEAST_BAR + 2));
-    let chosen = roomy.or_else(|| layouts.iter().find(|layout| fits(&rows(layout), 0))).unwrap_or(&layouts[2]);
+    let chosen = roomy.or_else(|| layouts.iter().find(|layout| fits(&rows(**layout), 0))).unwrap_or(&layouts[2]);
     let rows = rows(*chosen);
     let room = width.saturating_sub(taken(&rows, models) + 2).min(usize::from(BAR));
     let figures = widest(models.iter().map(|it| it.figure.as_str()));

@@ -3,7 +3,7 @@
 use super::Judged;
 use super::units::{bytes, count, duration, factor, percent, rate};
 use super::words::plain;
-use crate::analyze::{Answer, Condition, Group, LimitKind, Reason, TimeOfAll};
+use crate::analyze::{Answer, Condition, FarLimit, Group, LimitKind, Reason, TimeOfAll};
 use crate::candidate::Model;
 use crate::candidate::StartMethod;
 
@@ -11,6 +11,8 @@ use crate::candidate::StartMethod;
 const HELD: f64 = 1.2;
 /// And by more than this where the task does not hold it.
 const RELEASED: f64 = 1.6;
+/// From this rate on a start that is late matters.
+const FAST_PER_S: f64 = 200.0;
 
 /// Why the answer is what it is, in sentences joined by semicolons; why there is none, where there is none.
 pub(super) fn why(judged: &Judged, group: &Group) -> String {
@@ -27,12 +29,13 @@ pub(super) fn conditions(judged: &Judged, answer: &Answer) -> Vec<String> {
 
 fn nothing_compared(judged: &Judged, group: &Group) -> String {
     use crate::analyze::Status;
+    let advice = group.far_limit.as_ref().map_or(String::new(), |limit| format!("; {}", far_limit(judged, limit)));
     let all = |is: &dyn Fn(&Status) -> bool| !group.rows.is_empty() && group.rows.iter().all(|row| is(&row.status));
     if all(&|status| matches!(status, Status::Failed { .. })) {
-        return "every candidate failed".to_owned();
+        return format!("every candidate failed{advice}");
     }
     if all(&|status| matches!(status, Status::Failed { .. } | Status::Infeasible { .. })) {
-        return "no candidate keeps the limits of the objective".to_owned();
+        return format!("no candidate keeps the limits of the objective{advice}");
     }
     let is_stored_otherwise = judged.record.races.iter().any(|race| race.rules_version != judged.verdict.rules_version);
     if is_stored_otherwise {
@@ -75,6 +78,11 @@ fn reason(reason: &Reason) -> String {
                 rate(*most_per_s)
             )
         }
+        Reason::RateReached { rate_per_s, throughput_per_s } => format!(
+            "the rate of {} that you state is reached ({}): more in flight gains nothing",
+            rate(*rate_per_s),
+            rate(*throughput_per_s)
+        ),
         Reason::Reaches { share, limit, concurrency } => {
             let set_by = match limit {
                 LimitKind::InFlight => "`max_in_flight` sets",
@@ -224,6 +232,17 @@ fn condition(judged: &Judged, answer: &Answer, condition: &Condition) -> String 
                 "it pays from about {tasks} tasks on{under} ({span}); below, {simplest}: `--tasks` says how many there are"
             )
         }
+        Condition::RateNotReached { rate_per_s, throughput_per_s, burst } => {
+            // What a feeder wakes late by is much beside a short time from one task to the next.
+            let hint = if *burst == 1 && *rate_per_s >= FAST_PER_S {
+                "; with `burst = 1` no late start is made up for: state what the far side allows"
+            } else {
+                ""
+            };
+            let reached = rate(*throughput_per_s);
+            format!("nothing reaches the rate of {} that you state: this runs {reached}{hint}", rate(*rate_per_s))
+        }
+        Condition::FarLimit(limit) => far_limit(judged, limit),
         Condition::AtCap { size } => format!(
             "{size} is the largest size that `max_in_flight`, the options or the host allow: more might be better still"
         ),
@@ -237,6 +256,46 @@ fn condition(judged: &Judged, answer: &Answer, condition: &Condition) -> String 
         }
         Condition::ErrorCannotCross { type_name, breaks_pool } => error_cannot_cross(type_name, *breaks_pool),
     }
+}
+
+/// What looks like a limit of the far side, and what to state.
+fn far_limit(judged: &Judged, limit: &FarLimit) -> String {
+    let seen = match (&limit.said, &limit.growth) {
+        (Some(said), _) => format!("a failure looks like a limit of the far side ({})", first_line(said)),
+        (None, Some(growth)) => format!(
+            "more tasks fail the more are in flight ({} at {}, {} at {}), as under a limit of the far side",
+            percent(growth.from_share),
+            growth.from,
+            percent(growth.to_share),
+            growth.to
+        ),
+        (None, None) => "failures look like a limit of the far side".to_owned(),
+    };
+    let through = limit.through_per_s.map_or(String::new(), |through| format!("; {} went through", rate(through)));
+    let advice = match judged.record.workload.rate {
+        Some(stated) => format!("it allows less than the {stated} that you state, or a smaller `burst`"),
+        None => format!("state it as `[load] rate` (or `--rate`), e.g. `rate = \"{}\"`", stated(limit.through_per_s)),
+    };
+    format!("{seen}{through}: {advice}")
+}
+
+/// A rate as it may be stated: no more than went through.
+fn stated(through_per_s: Option<f64>) -> String {
+    match through_per_s {
+        Some(per_s) if per_s >= 1.0 => format!("{}/s", per_s.floor()),
+        Some(per_s) if per_s * 60.0 >= 1.0 => format!("{}/min", (per_s * 60.0).floor()),
+        _ => "50/s".to_owned(),
+    }
+}
+
+/// The first line of a failure, cut to what a sentence bears.
+fn first_line(text: &str) -> String {
+    const MOST: usize = 120;
+    let line = text.lines().next().unwrap_or_default();
+    if line.chars().count() <= MOST {
+        return line.to_owned();
+    }
+    format!("{}..", line.chars().take(MOST).collect::<String>())
 }
 
 /// What an error does to a real pool that cannot hand it back as it is.

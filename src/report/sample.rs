@@ -232,6 +232,7 @@ fn verdict(rows: Vec<Row>) -> Verdict {
         tolerance: 0.05,
         is_disturbed: true,
         groups: vec![Group {
+            far_limit: None,
             runtime: RUST.to_owned(),
             answer: Some(answer()),
             limit: Some(HostLimit { throughput_per_s: 2_720.0, set_by: LimitKind::InFlight }),
@@ -456,6 +457,7 @@ pub(super) fn workload() -> Workload {
         task_timeout_ns: 30_000_000_000,
         max_calls: None,
         resources: Default::default(),
+        rate: None,
     }
 }
 

@@ -52,7 +52,7 @@ fn an_explanation_is_short() {
 
 #[test]
 fn every_reason_and_condition_has_its_words() {
-    use crate::analyze::{Condition, LimitKind, Reason, TimeOfAll};
+    use crate::analyze::{Condition, FarLimit, Growth, LimitKind, Reason, TimeOfAll};
     use crate::candidate::{Engine, Model, StartMethod};
     let mut judged = judged();
     let answer = judged.verdict.groups[0].answer.as_mut().expect("an answer");
@@ -66,6 +66,7 @@ fn every_reason_and_condition_has_its_words() {
         computes(Some(1.9), Some(false)),
         Reason::StartsPrograms { children_ns: 2e7, cpu_ns: 2.2e7, latency_ns: 2.4e7, cores: 1.95, lock: Some(true) },
         Reason::SerialSection { is_lock: true, section_ns: 2e6, latency_ns: 1e7, most_per_s: 500.0 },
+        Reason::RateReached { rate_per_s: 50.0, throughput_per_s: 49.8 },
         Reason::Reaches { share: 0.97, limit: LimitKind::Cores, concurrency: 2 },
         Reason::Skewed { tasks: 60, long: 4, share: 0.741 },
         Reason::AllTasks {
@@ -104,6 +105,18 @@ fn every_reason_and_condition_has_its_words() {
         },
         Condition::PaysFrom { tasks: 48, low: 31, high: None, simplest: 1, start_method: None },
         Condition::AtCap { size: 64 },
+        Condition::RateNotReached { rate_per_s: 100.0, throughput_per_s: 39.3, burst: 1 },
+        Condition::RateNotReached { rate_per_s: 2_000.0, throughput_per_s: 1_890.0, burst: 1 },
+        Condition::FarLimit(FarLimit {
+            said: Some("step 1 (python): HTTPError: HTTP Error 429: Too Many Requests".to_owned()),
+            growth: None,
+            through_per_s: Some(61.4),
+        }),
+        Condition::FarLimit(FarLimit {
+            said: None,
+            growth: Some(Growth { from: 1, from_share: 0.0, to: 64, to_share: 0.96 }),
+            through_per_s: Some(0.5),
+        }),
         Condition::UncheckedLimit { p99: true, memory: false },
         Condition::ErrorCannotCross { type_name: "refusing.Refused".to_owned(), breaks_pool: true },
         Condition::ErrorCannotCross { type_name: "shop.Locked".to_owned(), breaks_pool: false },

@@ -110,6 +110,7 @@ impl Bench {
             server: None,
             task_timeout_ns: PATIENCE_NS / 2,
             tolerates_errors: false,
+            rate: None,
         };
         let (link, _) = self.connect(&runtime.program)?;
         let mut arm = Arm { link, candidate: candidate.to_string(), gil: false, job, blocks: 0 };

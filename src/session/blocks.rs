@@ -1,7 +1,7 @@
 //! How long a block lasts, how long its answer is waited for: pure.
 
 use crate::protocol::Block;
-use crate::workload::{Goal, Load};
+use crate::workload::{Goal, Load, Rate};
 
 const MS: u64 = 1_000_000;
 /// No window is shorter: below, blocks vary twice as much on a shared host (7 to 8 % against 3.5 %).
@@ -12,6 +12,12 @@ const LONGEST_NS: u64 = 100 * MS;
 const ENOUGH_TASKS: f64 = 4.0;
 /// A window whose 99th percentile is compared holds so many, if it can.
 const ENOUGH_FOR_A_TAIL: f64 = 300.0;
+/// Under a rate, a window has the time of so many: one more or less at its edges, where a start is late, is little.
+const ENOUGH_INTERVALS: u64 = 10;
+/// Where the budget allows no such window, it has the time of so many.
+const LEAST_INTERVALS: u64 = 2;
+/// Tasks are begun before a window and after it for at most so many times what one takes, as calls are foreseen.
+const LATENCIES_OUTSIDE: u64 = 10;
 /// A block takes at most this part of the budget.
 const BUDGET_PART: u64 = 20;
 /// How much longer than expected an answer is waited for at least, whatever the workload's timeout.
@@ -96,6 +102,8 @@ pub(super) struct Pace {
     pub load: Load,
     /// What is compared.
     pub goal: Goal,
+    /// How fast tasks may begin.
+    pub rate: Option<Rate>,
 }
 
 /// A window to be measured.
@@ -127,14 +135,29 @@ impl Pace {
         let wanted = capped.max(period.saturating_mul(QUOTA_PERIODS));
         // Before the window every worker does one to two tasks, and after it the one that straddles its end.
         let share = (self.budget_ns / BUDGET_PART).saturating_sub(latency.saturating_mul(3)).max(latency).max(MS);
-        let ns = wanted.min(share);
+        let ns = self.in_intervals(wanted, ENOUGH_INTERVALS, share).unwrap_or(wanted.min(share));
         let batch = matches!(self.load, Load::Batch { .. });
         Window { ns, idle_before_ns: period, long_tasks: !batch && ns < two_tasks }
     }
 
+    /// Under a rate, `wanted` within `share` in whole intervals of it, `enough` at least if they fit: where every token is
+    /// used, a window then has the same number of starts wherever it begins.
+    fn in_intervals(&self, wanted: u64, enough: u64, share: u64) -> Option<u64> {
+        let interval_ns = self.rate?.interval_ns();
+        let most = (share / interval_ns).max(LEAST_INTERVALS);
+        Some(wanted.div_ceil(interval_ns).max(enough).min(most).saturating_mul(interval_ns))
+    }
+
     /// The window of an untimed block: `wished_ns`, or two tasks if that is longer, within the budget's part.
     pub(super) fn untimed(&self, wished_ns: u64, latency_ns: u64) -> u64 {
-        wished_ns.max(latency_ns.saturating_mul(2)).min((self.budget_ns / BUDGET_PART).max(latency_ns)).max(MS)
+        let share = (self.budget_ns / BUDGET_PART).max(latency_ns);
+        let ns = wished_ns.max(latency_ns.saturating_mul(2)).min(share).max(MS);
+        self.in_intervals(ns, LEAST_INTERVALS, share).unwrap_or(ns)
+    }
+
+    /// How long so many tasks may wait for the rate, whatever else they do.
+    pub(super) fn waits_ns(&self, tasks: u64) -> u64 {
+        self.rate.map_or(0, |rate| rate.longest_ns(tasks))
     }
 
     /// How long the answer to a block is waited for: what is expected of it, then as long as any task may take.
@@ -155,7 +178,11 @@ impl Pace {
             Load::Batch { tasks, .. } => u64::from(tasks),
             Load::Closed { .. } => {
                 let full = (throughput_per_s * window_ns as f64 / 1e9).ceil() as u64;
-                full.saturating_add(outside_tasks(concurrency))
+                let tasks = full.saturating_add(outside_tasks(concurrency));
+                let Some(rate) = self.rate else { return tasks };
+                let latency_ns = (f64::from(concurrency) * 1e9 / throughput_per_s.max(1e-9)) as u64;
+                let whole_ns = latency_ns.saturating_mul(LATENCIES_OUTSIDE).saturating_add(window_ns);
+                tasks.min((whole_ns / rate.interval_ns()).saturating_add(u64::from(rate.burst) + 1))
             }
         }
     }
@@ -194,7 +221,14 @@ mod tests {
 
     fn pace(budget_ns: u64) -> Pace {
         let load = Load::Closed { max_in_flight: 64 };
-        Pace { budget_ns, quota_period_ns: None, task_timeout_ns: 30_000 * MS, load, goal: Goal::Throughput }
+        Pace {
+            budget_ns,
+            quota_period_ns: None,
+            task_timeout_ns: 30_000 * MS,
+            load,
+            goal: Goal::Throughput,
+            rate: None,
+        }
     }
 
     fn learned(latency_ns: u64, throughput_per_s: f64) -> Learned {
@@ -221,6 +255,23 @@ mod tests {
         let quota = Pace { quota_period_ns: Some(100 * MS), ..pace };
         let window = quota.window(&learned(50_000, 20_000.0));
         assert_eq!((window.ns, window.idle_before_ns), (500 * MS, 100 * MS));
+    }
+
+    #[test]
+    fn a_window_under_a_rate_has_whole_intervals() {
+        let rate = Rate { tasks: 50, period_ns: 1_000 * MS, burst: 1 };
+        let paced = Pace { rate: Some(rate), ..pace(20_000 * MS) };
+        assert_eq!(paced.window(&learned(MS, 50.0)).ns, 200 * MS);
+        assert_eq!(paced.window(&learned(100 * MS, 50.0)).ns, 200 * MS);
+        assert_eq!(paced.window(&learned(130 * MS, 50.0)).ns, 260 * MS);
+        assert_eq!((paced.untimed(5 * MS, MS), paced.untimed(60 * MS, MS)), (40 * MS, 60 * MS));
+        // Where the budget has no room for ten intervals, there are as many as fit, and two at least.
+        let slow = Pace { rate: Some(Rate { tasks: 4, ..rate }), ..paced };
+        assert_eq!(slow.window(&learned(MS, 4.0)).ns, 750 * MS);
+        let slowest = Pace { rate: Some(Rate { tasks: 1, ..rate }), ..paced };
+        assert_eq!(slowest.window(&learned(MS, 1.0)).ns, 2_000 * MS);
+        // Sixty-four slots are not filled by tasks that come one by one.
+        assert!(paced.calls(200 * MS, 50.0, 8) <= 10 + 80 + 2 && paced.calls(200 * MS, 64_000.0, 64) <= 13);
     }
 
     #[test]

@@ -898,7 +898,9 @@ impl<'a> Course<'a> {
         }
         // One that fails in its set-up may have run them, too.
         self.calls += first_tasks;
-        let idle_ns = self.slowest.idle_in_start_ns(candidate.sizes.concurrency());
+        let waits_ns = self.pace.waits_ns(first_tasks);
+        let idle_ns =
+            self.slowest.idle_in_start_ns(candidate.sizes.concurrency()).map(|ns| ns.saturating_add(waits_ns));
         let born = self.hands.start(slot, candidate, iterations, beginning, idle_ns)?;
         self.slowest.saw(born.ready.first_task_ns, born.boot_ns.saturating_add(born.ready.startup_ns));
         self.watch_lock(candidate, &born);
@@ -972,9 +974,11 @@ impl<'a> Course<'a> {
 
     /// What a block is asked for, and about how many tasks it will run.
     fn ask(&self, candidate: &Candidate, kind: BlockKind, window_ns: u64, learned: &Learned) -> (Ask, u64) {
+        let concurrency = candidate.sizes.concurrency();
+        let expected = self.pace.calls(window_ns, learned.throughput_per_s, concurrency);
+        let idle_ns = self.slowest.idle_in_block_ns(concurrency);
         let whole_ns = self.pace.patience_ns(window_ns, learned);
-        let patience = Patience { whole_ns, idle_ns: self.slowest.idle_in_block_ns(candidate.sizes.concurrency()) };
-        let expected = self.pace.calls(window_ns, learned.throughput_per_s, candidate.sizes.concurrency());
+        let patience = Patience { whole_ns, idle_ns }.and(self.pace.waits_ns(expected).saturating_add(window_ns));
         // What is expected is foresight; whoever sets `max_calls` may pay for each.
         let most_tasks = self.record.workload.max_calls.map(|_| self.calls_left());
         // A batch is all of the user's items, in their order.

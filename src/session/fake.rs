@@ -232,6 +232,7 @@ pub(super) fn rules() -> Rules {
         tasks: None,
         is_batch: false,
         has_setup: false,
+        rate_per_s: None,
     }
 }
 
@@ -243,6 +244,7 @@ pub(super) fn pace(record: &Record) -> Pace {
         task_timeout_ns: 30_000 * MS,
         load: record.workload.load,
         goal: record.workload.objective.goal,
+        rate: record.workload.rate,
     }
 }
 
@@ -290,6 +292,7 @@ pub(super) fn record(max_calls: Option<u64>, goal: Goal) -> Record {
             task_timeout_ns: 30_000 * MS,
             max_calls,
             resources: Default::default(),
+            rate: None,
         },
         plan: Plan { entries: Vec::new(), left_out: Vec::new(), foreseen: Foreseen::default(), notes: Vec::new() },
         calibration: Calibration::default(),

@@ -24,6 +24,15 @@ pub struct Patience {
     pub idle_ns: Option<u64>,
 }
 
+impl Patience {
+    /// So much longer, for a wait that nobody works in.
+    #[must_use]
+    pub(super) fn and(self, waits_ns: u64) -> Patience {
+        let longer = |ns: u64| ns.saturating_add(waits_ns);
+        Patience { whole_ns: longer(self.whole_ns), idle_ns: self.idle_ns.map(longer) }
+    }
+}
+
 impl From<u64> for Patience {
     fn from(whole_ns: u64) -> Patience {
         Patience { whole_ns, idle_ns: None }

@@ -304,8 +304,17 @@ fn rules(session: &Session) -> Rules {
         serial_ns: workload.steps.iter().map(serial_ns).fold(0.0, f64::max),
         tasks: workload.all_tasks(),
         is_batch: matches!(workload.load, Load::Batch { .. }),
+        rate_per_s: rate_per_s(workload),
         has_setup: workload.steps.iter().filter_map(Step::python).any(|python| python.setup.is_some()),
     }
+}
+
+/// The tasks per second that the stated rate allows: of a batch, with its burst; `None` where it allows any.
+fn rate_per_s(workload: &Workload) -> Option<f64> {
+    let rate = workload.rate?;
+    let Load::Batch { tasks, .. } = workload.load else { return Some(rate.per_s()) };
+    let waiting = tasks.saturating_sub(rate.burst);
+    (waiting > 0).then(|| rate.per_s() * f64::from(tasks) / f64::from(waiting))
 }
 
 /// Whether the start-up of candidates is a part of what is compared.
@@ -381,6 +390,7 @@ fn pace(session: &Session) -> Pace {
         task_timeout_ns: session.workload.task_timeout_ns,
         load: session.workload.load,
         goal: session.workload.objective.goal,
+        rate: session.workload.rate,
     }
 }
 

@@ -76,6 +76,7 @@ pub(super) fn job(session: &Session, steps: Vec<StepJob>, runtime: &str) -> Job 
         server: None,
         task_timeout_ns: session.workload.task_timeout_ns,
         tolerates_errors: session.workload.objective.limits.errors.tolerates(),
+        rate: session.workload.rate,
     }
 }
 

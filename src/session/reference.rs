@@ -214,7 +214,10 @@ fn ask(agent: &mut Link, job: &Job, terms: &Terms) -> Result<Reference, Fault> {
     // any task; other steps run once a variant.
     let code = codes(job).next().map_or(0, |_| terms.budget_ns.saturating_add(grace_ns(job.task_timeout_ns)));
     let variants = if runs_variants(job) { job.task_timeout_ns.saturating_mul(VARIANTS) } else { 0 };
-    let patience_ns = SET_UP_NS.saturating_add(code).saturating_add(variants);
+    // Within its time the user's own code waits for a rate, too, and for its first call whatever its time.
+    let waiting = if runs_variants(job) { VARIANTS + 1 } else { 1 };
+    let waits_ns = job.rate.map_or(0, |rate| rate.longest_ns(waiting));
+    let patience_ns = SET_UP_NS.saturating_add(code).saturating_add(variants).saturating_add(waits_ns);
     let make = MakeReference { job: job.clone(), budget_ns: terms.budget_ns, most_calls: terms.most_calls };
     let request = Request::Reference(Box::new(make));
     match agent.exchange(Some(&request), patience_ns, "as the reference", None)? {
@@ -266,6 +269,7 @@ mod tests {
             server: None,
             task_timeout_ns: 1000 * MS,
             tolerates_errors: false,
+            rate: None,
         }
     }
 

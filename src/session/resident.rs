@@ -269,7 +269,9 @@ impl Hands for Residents {
             step.iterations = *iterations;
         }
         let Life { mut link, boot_ns, beginning, .. } = self.nursery.agent(&candidate.runtime, beginning)?;
-        let whole_ns = set_up_ns(candidate).saturating_add(grace_ns(job.task_timeout_ns));
+        let first_tasks = u64::from(candidate.sizes.concurrency()) + 1;
+        let waits_ns = job.rate.map_or(0, |rate| rate.longest_ns(first_tasks));
+        let whole_ns = set_up_ns(candidate).saturating_add(grace_ns(job.task_timeout_ns)).saturating_add(waits_ns);
         let doing = "while it was set up";
         match link.exchange(Some(&Request::Job(Box::new(job))), Patience { whole_ns, idle_ns }, doing, None)? {
             Reply::Ready(ready) => {

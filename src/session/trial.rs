@@ -148,6 +148,7 @@ impl Course<'_> {
         let tasks = results.max(1).min((self.calls_left() / 16).max(1));
         // With its process, where each task has one of its own, and the set-up of that.
         let each_ns = born.ready.startup_ns.saturating_sub(born.ready.ready_ns).max(1);
+        let each_ns = self.pace.rate.map_or(each_ns, |rate| each_ns.max(rate.interval_ns()));
         let tasks = tasks.min((self.pace.budget_ns / BUDGET_PART / each_ns).max(1));
         if self.calls_left() < tasks {
             return Ok(());
@@ -174,7 +175,8 @@ impl Course<'_> {
             patience: Patience {
                 whole_ns: expected_ns.saturating_add(grace_ns(self.pace.task_timeout_ns)),
                 idle_ns: self.slowest.idle_in_block_ns(candidate.sizes.concurrency().max(SMALL)),
-            },
+            }
+            .and(self.pace.waits_ns(tasks)),
         };
         Ok(self.checked(slot, candidate, ask, tasks)?.figures)
     }

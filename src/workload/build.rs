@@ -7,7 +7,7 @@ use super::units::{show_duration, show_size};
 use super::walk::Values;
 use super::{
     Check, Connection, Cpu, Distribution, ErrorLimit, FileOperation, Goal, Items, Kernel, Limits, Load, Objective,
-    Payload, Python, Resources, Step, Work, Workload,
+    Payload, Python, Rate, Resources, Step, Work, Workload,
 };
 
 /// The time of a `cpu` step that names neither an input nor a time.
@@ -17,6 +17,7 @@ const DEFAULT_CPU_NS: u64 = 1_000_000;
 pub(super) fn workload(values: &Values, stem: &str, faults: &mut Vec<Fault>) -> Option<Workload> {
     let tasks = values.table("load").and_then(|table| table.integer("tasks")).and_then(|it| u32::try_from(it).ok());
     let load = values.table("load").and_then(|table| load(&table, faults));
+    let rate = values.table("load").and_then(|table| rate(&table, faults));
     let objective = values.table("objective").and_then(|table| objective(&table));
     let payload = values.table("payload").and_then(|table| payload(&table));
     let found = values.steps("step").unwrap_or_default();
@@ -28,6 +29,7 @@ pub(super) fn workload(values: &Values, stem: &str, faults: &mut Vec<Fault>) -> 
         description: values.text("description")?,
         load: load?,
         tasks: tasks.filter(|_| matches!(load, Some(Load::Closed { .. }))),
+        rate,
         steps,
         payload: payload?,
         objective: objective?,
@@ -87,6 +89,16 @@ fn load(values: &Values, faults: &mut Vec<Fault>) -> Option<Load> {
         }
         _ => Some(Load::Closed { max_in_flight: max_in_flight? }),
     }
+}
+
+/// What the far side allows, if the file says so.
+fn rate(values: &Values, faults: &mut Vec<Fault>) -> Option<Rate> {
+    if values.given("rate").is_none() && values.given("burst").is_some() {
+        let fault = Fault::at(values.place("burst"), "a burst without its rate", "expected `rate`");
+        faults.push(fault.help("add e.g. `rate = \"50/s\"`"));
+    }
+    let burst = values.integer("burst").and_then(|number| u32::try_from(number).ok());
+    values.rate("rate").map(|rate| Rate { burst: burst.unwrap_or(1), ..rate })
 }
 
 fn payload(values: &Values) -> Option<Payload> {

@@ -30,6 +30,7 @@ fn two_lines_are_a_workload() {
         task_timeout_ns: 30_000 * MS,
         max_calls: None,
         resources: Resources::default(),
+        rate: None,
     };
     assert_eq!(workload(SHORTEST), expected);
 }
@@ -38,6 +39,16 @@ fn two_lines_are_a_workload() {
 fn a_table_without_fields_is_its_defaults() {
     let text = "[load]\n[payload]\n[objective]\n[objective.limits]\n[[step]]\nkind = \"cpu\"\n";
     assert_eq!(workload(text), workload(SHORTEST));
+}
+
+#[test]
+fn a_rate_has_a_burst_of_one() {
+    let rate = |lines: &str| workload(&format!("[load]\n{lines}\n[[step]]\nkind = \"cpu\"\n")).rate;
+    assert_eq!(rate(""), None);
+    let fifty = Rate { tasks: 50, period_ns: 1_000_000_000, burst: 1 };
+    assert_eq!(rate("rate = \"50/s\""), Some(fifty));
+    assert_eq!(rate("rate = \"50/s\"\nburst = 10"), Some(Rate { burst: 10, ..fifty }));
+    assert_eq!(rate("mode = \"batch\"\ntasks = 9\nrate = \"3000/min\"").map(Rate::per_s), Some(50.0));
 }
 
 #[test]

@@ -112,6 +112,8 @@ pub enum Shape {
         /// The most of a percentage, in thousandths of a percent.
         max_thousandths: u32,
     },
+    /// So many tasks per second, minute or hour.
+    Rate,
     /// A program and its arguments: a list of one or more strings.
     Argv,
     /// An `http://` URL.
@@ -179,6 +181,7 @@ impl Shape {
             Shape::Count { most, max_thousandths } => {
                 format!("a whole number, 0 to {most}, or a percentage, 0% to {}%", f64::from(max_thousandths) / 1000.0)
             }
+            Shape::Rate => "a rate, \"50/s\", \"3000/min\" or \"100/h\"".to_owned(),
             Shape::Argv => "a list of one or more strings, [\"program\", \"argument\"]".to_owned(),
             Shape::Url => "a URL, \"http://host:port/path\"".to_owned(),
             Shape::Address => "an address, \"host:port\"".to_owned(),

@@ -84,6 +84,18 @@ static LOAD: Table = Table {
             Optional("none"),
             "How many tasks there are in all: then the time of all of them counts, with the start-up of what runs them; a batch needs it.",
         ),
+        field(
+            "rate",
+            Shape::Rate,
+            Optional("no limit"),
+            "What the other side allows: tasks begin no faster, in any engine and all of the session, and the smallest size that reaches it is named.",
+        ),
+        field(
+            "burst",
+            Shape::Integer { min: 1, max: 1_000_000 },
+            Optional("1, where there is a `rate`"),
+            "How many tasks may begin at once after a pause; what a start is late by is made up for from 2 on.",
+        ),
     ],
     conflicts: &[],
 };

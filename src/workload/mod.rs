@@ -13,6 +13,7 @@ mod fields;
 mod kernel;
 mod language;
 mod python;
+mod rate;
 mod remote;
 mod scalar;
 mod schema;
@@ -34,6 +35,7 @@ pub use fields::{Field, Presence, Shape, Table};
 pub use kernel::{Cpu, Kernel};
 pub use language::{STEPS, WORKLOAD};
 pub use python::{Check, Code, Items, Python, function_name, items};
+pub use rate::{Rate, rate};
 pub use schema::schema;
 pub use source::{MAX_FILE_BYTES, SHORTEST, load, parse};
 
@@ -52,6 +54,9 @@ pub struct Workload {
     /// How many tasks the user has, under a closed load; a batch says it itself. See [`Workload::all_tasks`].
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tasks: Option<u32>,
+    /// What the far side allows, whatever the load: closed or a batch.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rate: Option<Rate>,
     /// What one task does, in order. Never empty.
     pub steps: Vec<Step>,
     /// Bytes that cross to the worker and back.

@@ -2,11 +2,12 @@
 
 use toml::de::{DeInteger, DeValue};
 
-use super::Distribution;
 use super::diagnostics::shown;
 use super::fields::Shape;
+use super::rate::RATE_HELP;
 use super::units::{self, Wrong};
 use super::walk::Value;
+use super::{Distribution, Rate};
 use crate::candidate::nearest;
 
 /// Checks a value that is not made of others.
@@ -47,6 +48,7 @@ pub(super) fn check(shape: Shape, value: &DeValue<'_>) -> Result<Value, Wrong> {
             let share = Some(units::percent(text)?).filter(inside);
             share.map(Value::Percent).ok_or_else(|| plain(format!("{} is out of range", shown(text.trim()))))
         }
+        (Shape::Rate, DeValue::String(text)) => Rate::parse(text).map(Value::Rate),
         (Shape::Url, DeValue::String(text)) => super::remote::check_url(text).map(Value::Text),
         (Shape::Address, DeValue::String(text)) => super::remote::check_address(text).map(Value::Text),
         (Shape::Function | Shape::Items, DeValue::String(text)) => function(text).map(Value::Text),
@@ -97,6 +99,7 @@ fn mismatch(shape: Shape, value: &DeValue<'_>) -> Wrong {
         Shape::Duration { .. } | Shape::Distribution { .. } if number => Some(units::DURATION_HELP),
         Shape::Size { .. } if number => Some(units::SIZE_HELP),
         Shape::Percent { .. } | Shape::Count { .. } if number => Some("a percentage has its sign, e.g. \"3%\""),
+        Shape::Rate => Some(RATE_HELP),
         Shape::Steps { .. } => Some(super::walk::STEP_HELP),
         Shape::Argv => Some("a command is a list, without a shell: [\"program\", \"argument\"]"),
         _ => None,

@@ -107,6 +107,7 @@ fn shape(shape: Shape) -> Value {
         Shape::Count { most, .. } => {
             json!({ "anyOf": [{ "type": "integer", "minimum": 0, "maximum": most }, percentage()] })
         }
+        Shape::Rate => json!({ "type": "string", "pattern": "^\\s*[0-9]+\\s*/\\s*(s|min|h)\\s*$" }),
         Shape::Argv => json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 }),
         Shape::Url => json!({ "type": "string", "pattern": "^http://" }),
         Shape::Address => json!({ "type": "string", "pattern": "^.+:[0-9]+$" }),

@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 use super::diagnostics::{Fault, shown};
 use super::fields::{Field, Presence, Shape, Table};
 use super::scalar;
-use super::{Distribution, Items, WORKLOAD};
+use super::{Distribution, Items, Rate, WORKLOAD};
 use crate::candidate::nearest;
 
 type Span = Range<usize>;
@@ -22,6 +22,7 @@ pub(super) enum Value {
     Integer(u64),
     Nanos(u64),
     Bytes(u64),
+    Rate(Rate),
     /// Thousandths of a percent.
     Percent(f64),
     Distribution(Distribution),
@@ -60,6 +61,7 @@ impl Values {
     getter!(integer, Integer, u64);
     getter!(nanos, Nanos, u64);
     getter!(bytes, Bytes, u64);
+    getter!(rate, Rate, Rate);
     getter!(percent, Percent, f64);
     getter!(distribution, Distribution, Distribution);
     getter!(argv, Argv, Vec<String>);

@@ -225,5 +225,6 @@ pub fn job(engine: Engine, size: u32, steps: Vec<Step>) -> Job {
         server: None,
         task_timeout_ns: 30_000_000_000,
         tolerates_errors: false,
+        rate: None,
     }
 }

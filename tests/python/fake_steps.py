@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, List, Optional
+from typing import Any, Callable, List, Optional
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src" / "python" / "agent"))
 
@@ -92,7 +92,13 @@ class Echo(Step):
     def reference(self, index: int, item: object) -> int:
         return 0
 
-    def verify(self, tasks: int, budget_ns: int, most_calls: Optional[int] = None) -> Verified:
+    def verify(
+        self,
+        tasks: int,
+        budget_ns: int,
+        most_calls: Optional[int] = None,
+        pace: Optional[Callable[[], None]] = None,
+    ) -> Verified:
         return Verified([100 + index for index in range(min(tasks, self.distinct))], [{"mutates": {"item": 3}}])
 
     def verified(self, index: int, item: object, result: object) -> int:

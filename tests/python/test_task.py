@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import unittest
-from typing import List, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 from conbench_agent.protocol import Payload
 from conbench_agent.task import MODULUS, VARIANTS, Done, Segment, Step, Task, Verified, combined, digest, pattern
@@ -44,7 +44,13 @@ class Labels(Step):
     def blocking(self, index: int, item: object) -> Done:
         return 0, (self._name, item)
 
-    def verify(self, tasks: int, budget_ns: int, most_calls: Optional[int] = None) -> Verified:
+    def verify(
+        self,
+        tasks: int,
+        budget_ns: int,
+        most_calls: Optional[int] = None,
+        pace: Optional[Callable[[], None]] = None,
+    ) -> Verified:
         count = min(tasks, self.distinct)
         return Verified(
             [self.verified(index, self.item(index), None) for index in range(count)], [{"budget": budget_ns}]

@@ -68,7 +68,7 @@ pub fn build(job: &Job, task: Arc<Task>) -> Result<Box<dyn Engine>, Failed> {
         Kind::TokioMultiThread => Box::new(tokio_loop::TokioLoop::multi_thread(task, workers, in_flight)?),
         Kind::ProcessPool => Box::new(process_pool::ProcessPool::new(job, task, workers)?),
         Kind::ProcessPerTask => Box::new(process_per_task::ProcessPerTask::new(job, task, in_flight)?),
-        Kind::TokioBlockingPool => Box::new(tokio_mixes::BlockingPool::new(task, workers, in_flight)?),
+        Kind::TokioBlockingPool => Box::new(tokio_mixes::BlockingPool::new(job, task, workers, in_flight)?),
         Kind::TokioProcessPool => Box::new(tokio_mixes::ProcessPool::new(job, task, workers, in_flight)?),
         other => {
             let message = format!("the native runtime has no engine `{other}`");

@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::Engine;
 use crate::agent::meter;
-use crate::agent::sampler::{Lane, Sampler};
+use crate::agent::sampler::{Lane, Next, Sampler};
 use crate::agent::shared::Shared;
 use crate::agent::task::Task;
 use crate::agent::worker::{Ask, REPLY_BYTES, Reply, Request, Worker, ask_usage, encode_job};
@@ -68,11 +69,11 @@ impl Engine for ProcessPool {
             line.set_nonblocking(true)?;
         }
         loop {
-            self.submit(sampler)?;
-            if self.lines.iter().all(|line| line.outstanding.is_empty()) {
+            let next_ns = self.submit(sampler)?;
+            if next_ns.is_none() && self.lines.iter().all(|line| line.outstanding.is_empty()) {
                 break;
             }
-            self.exchange(sampler)?;
+            self.exchange(sampler, next_ns)?;
         }
         self.lines.iter().try_for_each(|line| line.set_nonblocking(false))
     }
@@ -98,21 +99,26 @@ impl Drop for ProcessPool {
 }
 
 impl ProcessPool {
-    /// Gives each worker one task, then each a second, as long as there are tasks.
-    fn submit(&mut self, sampler: &Sampler) -> Result<(), Failed> {
-        for depth in 0..OUTSTANDING_PER_WORKER {
+    /// Gives each worker one task, then each a second (under a rate none), as long as there are tasks. Returns when
+    /// there may be a further one, where a worker waits for it.
+    fn submit(&mut self, sampler: &Sampler) -> Result<Option<u64>, Failed> {
+        let most = if sampler.is_paced() { 1 } else { OUTSTANDING_PER_WORKER };
+        for depth in 0..most {
             for line in &mut self.lines {
                 if line.outstanding.len() == depth {
-                    let Some(index) = sampler.next() else { return Ok(()) };
-                    line.submit(&self.task, index, sampler)?;
+                    match sampler.poll_next() {
+                        Next::Task(index) => line.submit(&self.task, index, sampler)?,
+                        Next::At(at_ns) => return Ok(Some(at_ns)),
+                        Next::Over => return Ok(None),
+                    }
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
 
-    /// Waits until a worker answers or takes more bytes, and handles all that do.
-    fn exchange(&mut self, sampler: &Sampler) -> Result<(), Failed> {
+    /// Waits until a worker answers or takes more bytes, or until then; handles all that do.
+    fn exchange(&mut self, sampler: &Sampler, until_ns: Option<u64>) -> Result<(), Failed> {
         let ready: Vec<PollFlags> = {
             let mut descriptors = Vec::with_capacity(self.lines.len());
             for line in &self.lines {
@@ -120,7 +126,9 @@ impl ProcessPool {
                 let socket = line.worker.socket().map_err(|error| super::cannot("reach a worker", &error))?;
                 descriptors.push(PollFd::new(socket, wanted));
             }
-            match poll(&mut descriptors, None) {
+            let left = until_ns.map(|until_ns| Duration::from_nanos(until_ns.saturating_sub(now_ns())));
+            let left = left.map(|left| Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() });
+            match poll(&mut descriptors, left.as_ref()) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(super::cannot("wait for workers", &error)),
             }

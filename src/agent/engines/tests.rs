@@ -4,11 +4,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
-use crate::agent::sampler::{Arrival, Settings};
+use crate::agent::bucket::Bucket;
+use crate::agent::sampler::{Arrival, Pace, Settings};
 use crate::agent::task::{BoxFuture, Outcome, Placed, Step};
 use crate::candidate::{Candidate, Sizes};
 use crate::protocol::{Block, BlockKind};
-use crate::workload::{Load, Payload};
+use crate::workload::{Load, Payload, Rate};
 
 /// Counts how many tasks are inside it at once, and adds the index to the checksum.
 #[derive(Default)]
@@ -18,12 +19,15 @@ struct Counting {
     is_async: bool,
     fail_at: Option<u64>,
     is_tolerated: bool,
+    /// When each task began.
+    begins_ns: std::sync::Mutex<Vec<u64>>,
 }
 
 impl Counting {
     fn enter(&self) {
         let inside = self.inside.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(inside, Ordering::SeqCst);
+        self.begins_ns.lock().expect("no panic").push(crate::clock::now_ns());
     }
 
     fn leave(&self, index: u64) -> Outcome {
@@ -82,13 +86,24 @@ fn job(engine: Kind, size: u32) -> Job {
         server: None,
         task_timeout_ns: u64::MAX,
         tolerates_errors: false,
+        rate: None,
     }
 }
 
 fn run(engine: Kind, size: u32, arrival: Arrival, counting: &Arc<Counting>) -> Result<Block, Failed> {
+    run_at(None, engine, size, arrival, counting)
+}
+
+fn run_at(
+    rate: Option<Rate>,
+    engine: Kind,
+    size: u32,
+    arrival: Arrival,
+    counting: &Arc<Counting>,
+) -> Result<Block, Failed> {
     let step = Placed { step: Box::new(Shared(Arc::clone(counting))), is_async: counting.is_async };
     let task = Arc::new(Task::new(vec![step], Payload::default(), Some(0)));
-    let mut engine = build(&job(engine, size), task)?;
+    let mut engine = build(&Job { rate, ..job(engine, size) }, task)?;
     let mut last = None;
     // Twice: an engine must be as good for its second block as for its first.
     for _ in 0..2 {
@@ -101,6 +116,7 @@ fn run(engine: Kind, size: u32, arrival: Arrival, counting: &Arc<Counting>) -> R
             tolerates_errors: counting.is_tolerated,
             heartbeat: false,
             most_tasks: None,
+            pace: rate.map(|rate| Pace { bucket: Bucket::filled(rate, 1), tail_ns: 1_000_000 }),
         };
         let sampler = Arc::new(Sampler::new(settings, crate::clock::now_ns()));
         engine.run(&sampler)?;
@@ -165,4 +181,57 @@ fn no_block_of_many_hangs() {
             run(engine, size, Arrival::Batch { tasks: 1 }, &counting).expect("no failure");
         }
     }
+}
+
+/// By how many tasks the starts exceed what a rate allows, in whatever time it is most.
+fn excess(begins_ns: &mut [u64], rate: Rate) -> f64 {
+    begins_ns.sort_unstable();
+    let level = |(number, begin_ns): (usize, &u64)| number as f64 - *begin_ns as f64 / rate.interval_ns() as f64;
+    let (mut least, mut most) = (f64::INFINITY, 0.0_f64);
+    for each in begins_ns.iter().enumerate() {
+        least = least.min(level(each));
+        most = most.max(level(each) - least + 1.0 - f64::from(rate.burst));
+    }
+    most
+}
+
+#[test]
+fn every_engine_is_held_to_a_rate() {
+    let rate = Rate { tasks: 400, period_ns: 1_000_000_000, burst: 2 };
+    for is_async in [false, true] {
+        for engine in IN_PROCESS {
+            let size = if engine == Kind::Sequential { 1 } else { 6 };
+            for arrival in [Arrival::Window { window_ns: 50_000_000, ramp_ns: 0 }, Arrival::Batch { tasks: 20 }] {
+                let counting = Arc::new(Counting { is_async, ..Counting::default() });
+                let block = run_at(Some(rate), engine, size, arrival, &counting).expect("no failure");
+                assert_eq!(block.checksum, (10..10 + block.tasks).sum::<u64>(), "{engine}");
+                assert!(block.tasks >= 8, "{engine}: {}", block.tasks);
+                // Without a bucket there would be hundreds: some are late, and then near to the next ones.
+                let mut begins_ns = counting.begins_ns.lock().expect("no panic");
+                let beyond = excess(&mut begins_ns, rate);
+                assert!(beyond < 6.0, "{engine} {arrival:?}: {beyond} too many of {}", begins_ns.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_failure_ends_the_wait_for_a_token() {
+    let rate = Rate { tasks: 1, period_ns: 3_600_000_000_000, burst: 1 };
+    let settings = Settings {
+        arrival: Arrival::Batch { tasks: 2 },
+        first_index: 0,
+        slots: 1,
+        shards: 1,
+        task_timeout_ns: u64::MAX,
+        tolerates_errors: false,
+        heartbeat: false,
+        most_tasks: None,
+        pace: Some(Pace { bucket: Bucket::empty(rate, crate::clock::now_ns()), tail_ns: 0 }),
+    };
+    let sampler = Arc::new(Sampler::new(settings, crate::clock::now_ns()));
+    let waiter = Arc::clone(&sampler);
+    let waiting = std::thread::spawn(move || waiter.next());
+    sampler.fail(Failed::new(FailureKind::Task, "no", ""));
+    assert_eq!(waiting.join().expect("it ends"), None);
 }

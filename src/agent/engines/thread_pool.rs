@@ -29,6 +29,8 @@ struct Worker {
 struct Block {
     tasks: Receiver<Submitted>,
     sampler: Arc<Sampler>,
+    /// Told when a task has ended, where somebody waits for that.
+    ended: Option<Sender<()>>,
 }
 
 struct Submitted {
@@ -59,6 +61,9 @@ fn work(task: &Task, lane: Lane, blocks: &Receiver<Block>, done: &Sender<()>) {
         for submitted in &block.tasks {
             let begin_ns = block.sampler.begin(lane);
             block.sampler.end(lane, submitted.at_ns, begin_ns, task.blocking(submitted.index));
+            if let Some(ended) = &block.ended {
+                let _ = ended.send(());
+            }
         }
         if done.send(()).is_err() {
             return;
@@ -77,12 +82,22 @@ impl Engine for ThreadPool {
 
     fn run(&mut self, sampler: &Arc<Sampler>) -> Result<(), Failed> {
         let (sender, tasks) = bounded(BACKLOG_PER_WORKER * self.workers.len());
+        // Under a rate a task takes its token when a worker is free for it: none is queued.
+        let (ended, free) = bounded(self.workers.len());
+        let ended = sampler.is_paced().then_some(ended);
+        if let Some(ended) = &ended {
+            self.workers.iter().for_each(|_| ended.send(()).unwrap_or_default());
+        }
         for worker in &self.workers {
-            let block = Block { tasks: tasks.clone(), sampler: Arc::clone(sampler) };
+            let block = Block { tasks: tasks.clone(), sampler: Arc::clone(sampler), ended: ended.clone() };
             worker.blocks.send(block).map_err(|error| cannot("reach a worker thread", &error))?;
         }
         drop(tasks);
-        while let Some(index) = sampler.next() {
+        loop {
+            if ended.is_some() {
+                free.recv().map_err(|error| cannot("hear of a free worker thread", &error))?;
+            }
+            let Some(index) = sampler.next() else { break };
             let submitted = Submitted { index, at_ns: now_ns() };
             sender.send(submitted).map_err(|error| cannot("submit a task: every worker thread is gone", &error))?;
         }

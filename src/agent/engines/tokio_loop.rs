@@ -84,10 +84,11 @@ pub(super) async fn dispatch<F>(
     F: Future<Output = Outcome> + Send + 'static,
 {
     let heart = sampler.wants_heartbeat().then(|| tokio::spawn(beat(Arc::clone(&sampler))));
+    let timer = sampler.is_paced().then(Timer::new);
     let (free_sender, mut free) = mpsc::unbounded_channel::<u32>();
     (0..in_flight).for_each(|slot| free_sender.send(slot).unwrap_or_default());
     while let Some(slot) = free.recv().await {
-        let Some(index) = sampler.next() else { break };
+        let Some(index) = sampler.next_async(timer.as_ref()).await else { break };
         let lane = Lane { slot, shard: slot % shards };
         let (sampler, free, run) = (Arc::clone(&sampler), free_sender.clone(), run.clone());
         let submitted_ns = now_ns();

@@ -20,6 +20,13 @@ use crate::agent::task::{Outcome, Task};
 use crate::agent::worker::{Ask, REPLY_BYTES, Reply, Request, Worker, encode_job};
 use crate::protocol::{Failed, FailureKind, Job, Usage};
 
+/// Tasks in flight of a mix. Under a rate, one that begins with a step for a worker begins when a worker is free: what
+/// queues for them would begin whenever they are, and several at once.
+fn in_flight_of(job: &Job, task: &Task, workers: u32, in_flight: u32) -> u32 {
+    let queues = job.rate.is_some() && task.segments() > 0 && !task.stays_on_loop(0);
+    if queues { in_flight.min(workers) } else { in_flight }
+}
+
 /// An event loop, and `spawn_blocking` for the steps that would block it.
 pub(super) struct BlockingPool {
     task: Arc<Task>,
@@ -28,7 +35,8 @@ pub(super) struct BlockingPool {
 }
 
 impl BlockingPool {
-    pub(super) fn new(task: Arc<Task>, workers: u32, in_flight: u32) -> Result<BlockingPool, Failed> {
+    pub(super) fn new(job: &Job, task: Arc<Task>, workers: u32, in_flight: u32) -> Result<BlockingPool, Failed> {
+        let in_flight = in_flight_of(job, &task, workers, in_flight);
         let mut builder = Builder::new_current_thread();
         // Threads stay between blocks: by default they end after ten idle seconds.
         builder.max_blocking_threads(workers as usize).thread_keep_alive(Duration::from_secs(3600));
@@ -81,6 +89,7 @@ pub(super) struct ProcessPool {
 
 impl ProcessPool {
     pub(super) fn new(job: &Job, task: Arc<Task>, workers: u32, in_flight: u32) -> Result<ProcessPool, Failed> {
+        let in_flight = in_flight_of(job, &task, workers, in_flight);
         let text = encode_job(job)?;
         let shared = Shared::create(job, workers)?;
         let mut workers = (0..workers)

@@ -17,6 +17,7 @@ fn settings(arrival: Arrival, slots: u32) -> Settings {
         tolerates_errors: false,
         heartbeat: false,
         most_tasks: None,
+        pace: None,
     }
 }
 

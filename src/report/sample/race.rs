@@ -41,6 +41,7 @@ pub(super) fn race() -> RaceRecord {
             tasks: None,
             is_batch: false,
             has_setup: false,
+            rate_per_s: None,
         },
         entries: plan().entries.into_iter().filter(|entry| entry.runtime == RUST).collect(),
         first_candidate: 0,

@@ -97,6 +97,14 @@ class Load(NamedTuple):
     tasks: Optional[int] = None
 
 
+class Rate(NamedTuple):
+    """What the far side allows: in any time `t` at most `burst + t x tasks / period_ns` tasks may begin."""
+
+    tasks: int
+    period_ns: int
+    burst: int
+
+
 class Payload(NamedTuple):
     """Bytes that are handed to a task and handed back."""
 
@@ -137,6 +145,8 @@ class Job(NamedTuple):
     server: Optional[Server] = None
     #: Whether a task that fails is counted, and its block goes on.
     tolerates_errors: bool = False
+    #: How fast tasks may begin, whatever they are run for.
+    rate: Optional[Rate] = None
 
     def text(self) -> str:
         """The job as JSON, for a worker that reads it with `parse`."""

@@ -27,6 +27,10 @@ class Running:
         self._engine = engines.build(job, self._task)
         #: The mean service time of the block before, for the next one's ramp.
         self._mean_service_ns = 0
+        #: The longest one, under a rate.
+        self._longest_service_ns = 0
+        #: How long the block before waited for its first tokens, before its time began.
+        self._waited_ns = 0
         self._threads = leftovers.threads()
         #: Whether a task may start programs.
         self._starts_programs = any(step.step["kind"] in ("python", "command") for step in job.steps)
@@ -43,7 +47,8 @@ class Running:
         received_ns += self._task.checks_ns
         ready_ns = monotonic_ns() - received_ns
         first = self._sample(Batch(1), _FIRST)
-        startup_ns = monotonic_ns() - received_ns
+        # What waits for the far side is no start-up.
+        startup_ns = monotonic_ns() - received_ns - self._waited_ns
         # What is known of a first task that failed is when it was over.
         first_task_ns = first["elapsed_ns"] if "errors" in first else self._mean_service_ns
         self._prepare(None)
@@ -107,7 +112,9 @@ class Running:
         successors. (Tasks that wait inside, for a worker or a lock, are served in turn: of those that begin together
         the first take much less time than any later one, and a window that saw them would count too many.)
         """
-        return int((1 + block * _GOLDEN % 1) * self._mean_service_ns)
+        part_ns = int(block * _GOLDEN % 1 * self._mean_service_ns)
+        # Under a rate, tasks begin one by one: until the longest has ended, not all are in flight that will be.
+        return part_ns + (self._mean_service_ns if self._job.rate is None else self._longest_service_ns)
 
     def _own_usage(self) -> Usage:
         """What this process used so far, and the programs that tasks started in it and that ended."""
@@ -121,6 +128,20 @@ class Running:
             return used
         known = self._engine.pids()
         return used.plus(meter.programs([os.getpid(), *known], known))
+
+    def _sampler(self, settings: Settings) -> Sampler:
+        """The sampler of a block that begins now; under a rate, as soon as its first tokens are there."""
+        rate, arrival = self._job.rate, settings.arrival
+        if rate is None:
+            return Sampler(settings, monotonic_ns())
+        # Imported for who needs it: of others it would be a part of the start-up.
+        from .paced import Bucket, PacedSampler
+
+        begun_ns = monotonic_ns()
+        bucket = Bucket.filled(rate, arrival.tasks if isinstance(arrival, Batch) else 1)
+        go_ns = monotonic_ns()
+        self._waited_ns = go_ns - begun_ns
+        return PacedSampler(settings, go_ns, bucket, self._longest_service_ns)
 
     def _sample(self, arrival: Union[Batch, Window], go: Go) -> Dict[str, object]:
         task, engine = self._task, self._engine
@@ -140,12 +161,12 @@ class Running:
         # Asking workers costs this process CPU time, which lies outside of its own two readings.
         others = self._others_usage()
         before = self._own_usage().plus(others)
-        sampler = Sampler(settings, monotonic_ns())
+        sampler = self._sampler(settings)
         engine.run(sampler)
         own = self._own_usage()
         usage = own.plus(self._others_usage()).since(before)
         figures = sampler.finish(go.block, go.kind, usage)
-        self._mean_service_ns = sampler.mean_service_ns
+        self._mean_service_ns, self._longest_service_ns = sampler.mean_service_ns, sampler.longest_service_ns
         if verifies:
             kept = sampler.kept
             indices = range(go.first_index, go.first_index + len(kept))

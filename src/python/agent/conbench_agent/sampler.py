@@ -8,6 +8,8 @@ the block drains. (Were each slot to stop at the window's end, the straddlers wo
 too soon, and as a straddler counts by the part of its time that lies in the window, 16 that share two cores would count
 2 to 3 % too much.) Where a limit ends dispatch first, the window is cut back to where that holds. What fell into the
 window is computed afterwards.
+
+Where a rate holds tasks back, `paced` says what is different.
 """
 
 from __future__ import annotations
@@ -34,6 +36,9 @@ NEVER_NS = (1 << 63) - 1
 _LEAST_PATIENCE_NS = 50_000_000
 #: All slots together are waited for as long as so many windows, or tasks.
 _PATIENCE = 4
+
+#: The longest task of a block is taken for no longer than so many times the mean.
+_LONGEST_TASK = 4
 
 #: A row of a log: when a task was submitted, began and ended.
 _write_row = struct.Struct("3q").pack_into
@@ -90,6 +95,10 @@ class Settings(NamedTuple):
 class Sampler:
     """Samples one block."""
 
+    #: Whether a rate holds tasks back. Then none is to be submitted ahead of a free worker: what queues for workers
+    #: begins when they are free, and several at once, whatever the bucket said when it was submitted.
+    is_paced = False
+
     def __init__(self, settings: Settings, go_ns: int) -> None:
         """For a block whose `go` came at `go_ns`."""
         arrival = settings.arrival
@@ -103,6 +112,8 @@ class Sampler:
         self.kept: Dict[int, object] = {}
         #: The mean service time of the tasks that count, for the next block's ramp; known when finished.
         self.mean_service_ns = 0
+        #: The longest of them, for the next block under a rate; known when finished.
+        self.longest_service_ns = 0
 
         limits = [limit for limit in (settings.most_tasks, self.tasks) if limit is not None]
         self._last_index = settings.first_index + min(limits) - 1 if limits else sys.maxsize
@@ -148,6 +159,14 @@ class Sampler:
         self._all_begun = self._ran_out = True
         return None
 
+    def poll(self) -> Tuple[Optional[int], int]:
+        """As `next`, for who must not wait: the index, if one may begin now; else when to ask again, or 0 for never."""
+        return self.next(), 0
+
+    async def next_on_loop(self) -> Optional[int]:
+        """As `next`, on an event loop."""
+        return self.next()
+
     def lane(self, slot: int, shard: Optional[int] = None) -> Lane:
         """Where the tasks of one slot are recorded: one lane a slot, whoever asks; by default with a log of its own."""
         lane = self._lanes.get(slot)
@@ -171,6 +190,11 @@ class Sampler:
         with self._lock:
             if note not in self._notes:
                 self._notes.append(note)
+
+    @property
+    def failure(self) -> Optional[Failure]:
+        """The first failure, if something failed."""
+        return self._failure
 
     @property
     def wants_heartbeat(self) -> bool:
@@ -202,6 +226,7 @@ class Sampler:
         # A sampler and its lanes know each other: left so, they would stay until the garbage collector finds them.
         self._lanes.clear()
         self.mean_service_ns = totals.mean_service_ns()
+        self.longest_service_ns = totals.longest_service_ns()
         elapsed_ns = max(max(log.last_end_ns for log in self._logs), self._go_ns) - self._go_ns
         arrival = self._settings.arrival
         if is_batch or isinstance(arrival, Batch):
@@ -257,8 +282,7 @@ class Sampler:
         Neither the window's begin nor its end waits forever for a slot that is left without work, as a pool that
         prefers busy workers may leave one.
         """
-        if end_ns - begin_ns > self._settings.task_timeout_ns:
-            self.fail(_late(end_ns - begin_ns, self._settings.task_timeout_ns))
+        self._note_lateness(begin_ns, end_ns)
         with self._lock:
             if self._window is None:
                 if self._waits_no_more(end_ns, self._go_ns):
@@ -273,6 +297,10 @@ class Sampler:
                     self._news_ns = max(self._news_ns, end_ns)
                 if self._not_drained == 0 or waits_no_more:
                     self.stopped = True
+
+    def _note_lateness(self, begin_ns: int, end_ns: int) -> None:
+        if end_ns - begin_ns > self._settings.task_timeout_ns:
+            self.fail(_late(end_ns - begin_ns, self._settings.task_timeout_ns))
 
     def _waits_no_more(self, now_ns: int, from_ns: int) -> bool:
         """Whether slots that were not heard of since `from_ns` are waited for no more.
@@ -548,6 +576,11 @@ class _Totals:
     def mean_service_ns(self) -> int:
         """The mean service time of the tasks that began in the window."""
         return self.service_ns // max(len(self.service), 1)
+
+    def longest_service_ns(self) -> int:
+        """The longest of them, or a few times the mean if that is less: one hiccup is not what tasks take."""
+        buckets = self.service.buckets()
+        return min(buckets[-1][0], _LONGEST_TASK * self.mean_service_ns()) if buckets else 0
 
 
 def _counter(first: int) -> Callable[[], int]:

@@ -91,8 +91,17 @@ class Step:
         """The checksum of task `index`, in any way that is quick: waits are not waited."""
         return self.blocking(index, item)[0]
 
-    def verify(self, tasks: int, budget_ns: int, most_calls: Optional[int] = None) -> Verified:
-        """Runs the user's function for the reference: on the items of the first `tasks` tasks, and of one at least."""
+    def verify(
+        self,
+        tasks: int,
+        budget_ns: int,
+        most_calls: Optional[int] = None,
+        pace: Optional[Callable[[], None]] = None,
+    ) -> Verified:
+        """Runs the user's function for the reference: on the items of the first `tasks` tasks, and of one at least.
+
+        `pace` is called before each call, and returns when it may be made.
+        """
         return Verified([], [])
 
     def verified(self, index: int, item: object, result: object) -> int:
@@ -243,14 +252,20 @@ class Task:
         """How many tasks meet every item of every step; 0 if no step takes items."""
         return max((step.distinct for step in self.exchanging), default=0)
 
-    def verify(self, tasks: int, budget_ns: int, most_calls: Optional[int] = None) -> Verified:
+    def verify(
+        self,
+        tasks: int,
+        budget_ns: int,
+        most_calls: Optional[int] = None,
+        pace: Optional[Callable[[], None]] = None,
+    ) -> Verified:
         """Runs the user's functions for the reference: on the items of the first `tasks` tasks, and of one at least.
 
         They share the time and the calls that there may be.
         """
         share = max(len(self.exchanging), 1)
         most = None if most_calls is None else most_calls // share
-        each = [step.verify(tasks, budget_ns // share, most) for step in self.exchanging]
+        each = [step.verify(tasks, budget_ns // share, most, pace) for step in self.exchanging]
         digests = [combined(digests) for digests in zip(*(verified.digests for verified in each))]
         notes = [note for verified in each for note in verified.notes]
         results = list(zip(*(verified.results for verified in each)))

@@ -12,7 +12,7 @@ from .. import meter, worker
 from ..meter import Usage
 from ..protocol import Failure, Job
 from ..task import MODULUS, Done, Result, Task, first_failure
-from .asyncio_tasks import AsyncioTasks
+from .asyncio_tasks import AsyncioTasks, in_flight_of
 from .process_executor import ProcessPool
 
 
@@ -31,7 +31,7 @@ class WithProcesses(AsyncioTasks):
             self._pool.executor.submit(int).result()
         except Exception as error:
             raise self._pool.failure([0], error) from error
-        super().__init__(task, job.candidate.sizes.concurrency)
+        super().__init__(task, in_flight_of(job, task))
         self._perform = task.tolerant(self._in_segments)
 
     def get_ready(self) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from importlib import import_module
-from typing import Any, Callable, Coroutine, Dict, Iterator, Optional
+from typing import Any, Callable, Coroutine, Dict, Iterator, Optional, Set
 
 from ..clock import now_ns
 from ..protocol import Failure, Job
@@ -23,6 +23,9 @@ class AsyncioTasks(EventLoopEngine):
     """Spawns a task of the event loop for each task."""
 
     async def _closed(self, sampler: Sampler) -> None:
+        if sampler.is_paced:
+            await self._feed(sampler, self._loop.create_task)
+            return
         drained = self._loop.create_future()
 
         def end(failure: Optional[Failure]) -> None:
@@ -33,6 +36,9 @@ class AsyncioTasks(EventLoopEngine):
         await drained
 
     async def _batch(self, sampler: Sampler) -> None:
+        if sampler.is_paced:
+            await self._feed(sampler, self._loop.create_task)
+            return
         await asyncio.gather(*self._bounded(sampler))
 
     def _keep_in_flight(
@@ -74,6 +80,39 @@ class AsyncioTasks(EventLoopEngine):
         for slot in range(self.slots):
             launch(sampler.lane(slot))
 
+    async def _feed(self, sampler: Sampler, spawn: Callable[[Work], asyncio.Task[None]]) -> None:
+        """Spawns a task whenever one may be in flight and the rate allows one; returns when each has ended."""
+        perform, given, received = self._perform, self._task.given, self._task.received
+        room = asyncio.Semaphore(self.slots)
+        free = [sampler.lane(slot) for slot in range(self.slots)]
+        alive: Set[asyncio.Task[None]] = set()
+
+        async def run(lane: Lane, index: int, handed: object, submitted_ns: int) -> None:
+            try:
+                begin_ns = lane.begin()
+                checksum, result = await perform(index, handed)
+                checksum += received(result)
+                lane.end(index, submitted_ns, begin_ns, now_ns(), (checksum, result))
+            except BaseException as error:
+                sampler.fail(failure_of(error))
+            finally:
+                free.append(lane)
+                room.release()
+
+        while True:
+            await room.acquire()
+            index = await sampler.next_on_loop()
+            if index is None:
+                break
+            task = spawn(run(free.pop(), index, given(index), now_ns()))
+            # The loop refers to its tasks only weakly.
+            alive.add(task)
+            task.add_done_callback(alive.discard)
+        while alive and sampler.failure is None:
+            await asyncio.wait(list(alive), return_when=asyncio.FIRST_COMPLETED)
+        if sampler.failure is not None:
+            raise sampler.failure
+
     def _bounded(self, sampler: Sampler) -> Iterator[Work]:
         """All tasks of a batch, each behind a semaphore that lets as many begin as may be in flight."""
         perform, given, received = self._perform, self._task.given, self._task.received
@@ -100,6 +139,17 @@ class AsyncioTasks(EventLoopEngine):
 
         while (index := sampler.next()) is not None:
             yield run(index, now_ns())
+
+
+def in_flight_of(job: Job, task: Task) -> int:
+    """Tasks in flight of a mix.
+
+    Under a rate, one that begins with a step for a worker begins when a worker is free: what queues for them would
+    begin whenever they are, and several at once.
+    """
+    sizes = job.candidate.sizes
+    queues = job.rate is not None and bool(task.segments) and not task.segments[0].is_async
+    return min(sizes.concurrency, sizes.workers or 1) if queues else sizes.concurrency
 
 
 def on_asyncio(job: Job, task: Task) -> AsyncioTasks:

@@ -12,7 +12,7 @@ from typing import Optional, Tuple, cast
 
 from ..protocol import Failure, Job
 from ..task import MODULUS, Done, Task, first_failure
-from .asyncio_tasks import AsyncioTasks
+from .asyncio_tasks import AsyncioTasks, in_flight_of
 from .threads import leave_threads
 
 
@@ -23,7 +23,7 @@ class WithThreads(AsyncioTasks):
 
     def __init__(self, job: Job, task: Task) -> None:
         """Makes the loop, and the pool, which starts its threads as they are wanted."""
-        super().__init__(task, job.candidate.sizes.concurrency)
+        super().__init__(task, in_flight_of(job, task))
         self._perform = task.tolerant(self._in_segments)
         self._workers = job.candidate.sizes.workers or 1
         self._pool = ThreadPoolExecutor(self._workers, initializer=task.enter_pool_thread)

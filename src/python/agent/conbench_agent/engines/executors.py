@@ -10,7 +10,7 @@ from functools import partial
 from itertools import islice
 from queue import SimpleQueue
 from time import monotonic_ns
-from typing import Any, Callable, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from .. import worker
 from ..meter import Tally
@@ -60,6 +60,18 @@ def recorder(lanes: List[Lane], task: Task, children: Tally) -> Callable[[int, i
     return record
 
 
+class _Submitted(NamedTuple):
+    """A task that has ended."""
+
+    task: int
+    submitted_ns: int
+    future: Future[Any]
+
+
+def _tell(ended: SimpleQueue[Optional[_Submitted]], index: int, submitted_ns: int, future: Future[Any]) -> None:
+    ended.put(_Submitted(index, submitted_ns, future))
+
+
 class ExecutorEngine(Engine):
     """Submits tasks to an executor whose workers were started by `worker.start`."""
 
@@ -78,7 +90,9 @@ class ExecutorEngine(Engine):
 
     def run(self, sampler: Sampler) -> None:
         """Runs one block."""
-        if sampler.tasks is None:
+        if sampler.is_paced:
+            self._feed(sampler)
+        elif sampler.tasks is None:
             self._keep_submitted(sampler)
         else:
             self._map(sampler)
@@ -146,6 +160,35 @@ class ExecutorEngine(Engine):
             ended.get()
             if failures:
                 raise self._failure(*failures[0])
+
+    def _feed(self, sampler: Sampler) -> None:
+        """Submits a task whenever a worker is free for it and the rate allows one, from this thread, which may wait."""
+        record = recorder(self._lanes(sampler), self._task, self._children)
+        ended: SimpleQueue[Optional[_Submitted]] = SimpleQueue()
+        under_way = 0
+        for _ in range(self.slots):
+            ended.put(None)
+        while True:
+            one = ended.get()
+            if one is not None:
+                under_way -= 1
+                try:
+                    record(one.task, one.submitted_ns, one.future.result())
+                except BaseException as error:
+                    sampler.stopped = True
+                    raise self._failure([one.task], error) from error
+            index = sampler.next()
+            if index is None:
+                if under_way == 0:
+                    return
+                continue
+            submitted_ns = monotonic_ns()
+            try:
+                future = self._executor.submit(worker.run, index, self._task.handed(index))
+            except BaseException as error:
+                raise self._failure([index], error) from error
+            under_way += 1
+            future.add_done_callback(partial(_tell, ended, index, submitted_ns))
 
     def _map(self, sampler: Sampler) -> None:
         """Maps over all tasks of a batch."""

@@ -65,11 +65,11 @@ class MultiprocessingPool(Engine):
 
     def run(self, sampler: Sampler) -> None:
         """Runs one block."""
-        if sampler.tasks is not None:
+        if sampler.tasks is not None and not sampler.is_paced:
             self._watched(lambda: self._map(sampler))
             return
         room: SimpleQueue[None] = SimpleQueue()
-        outstanding = OUTSTANDING_PER_WORKER * self.slots
+        outstanding = self.slots if sampler.is_paced else OUTSTANDING_PER_WORKER * self.slots
         for _ in range(outstanding):
             room.put(None)
         try:

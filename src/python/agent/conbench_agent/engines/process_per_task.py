@@ -68,14 +68,17 @@ class ProcessPerTask(Engine):
         record = recorder([sampler.lane(slot, 0) for slot in range(self.slots)], self._task, Tally())
         free = list(range(self.slots))
         while True:
+            at_ns = 0
             while free:
-                index = sampler.next()
+                index, at_ns = sampler.poll()
                 if index is None:
                     break
                 self._start(free.pop(), index)
-            if not self._alive:
+            if not self._alive and not at_ns:
                 return
-            told = self._hear()
+            told = self._hear(at_ns)
+            if told is None:
+                continue
             # What own children used is the agent's to see when it reaps them, but for whose it was.
             used = Usage(children_ns=told.used.children_ns) if self._are_own_children else told.used
             self._used = self._used.plus(used)
@@ -143,11 +146,14 @@ class ProcessPerTask(Engine):
         ]
         return self._job._replace(steps=each)
 
-    def _hear(self) -> Told:
-        """What the next process tells; Failure if one died that has told nothing."""
+    def _hear(self, until_ns: int) -> Optional[Told]:
+        """What the next process tells; None if none has by then (0 is never); Failure if one died that told nothing."""
         while True:
+            left_s = (until_ns - monotonic_ns()) / 1e9 if until_ns else LOOK_S
+            if left_s <= 0:
+                return None
             with suppress(queue.Empty):
-                return cast(Told, self._told.get(timeout=LOOK_S))
+                return cast(Told, self._told.get(timeout=min(left_s, LOOK_S)))
             dead = [slot for slot, started in self._alive.items() if started.process.exitcode is not None]
             if dead:
                 # It may have told just before it ended.

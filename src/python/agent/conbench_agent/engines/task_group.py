@@ -16,10 +16,16 @@ class TaskGroup(AsyncioTasks):
 
     async def _closed(self, sampler: Sampler) -> None:
         async with _group() as group:
+            if sampler.is_paced:
+                await self._feed(sampler, group.create_task)
+                return
             self._keep_in_flight(sampler, group.create_task, _end)
 
     async def _batch(self, sampler: Sampler) -> None:
         async with _group() as group:
+            if sampler.is_paced:
+                await self._feed(sampler, group.create_task)
+                return
             for work in self._bounded(sampler):
                 group.create_task(work)
 

@@ -44,7 +44,7 @@ class ThreadPool(Engine):
 
     def run(self, sampler: Sampler) -> None:
         """Runs one block."""
-        if sampler.tasks is None:
+        if sampler.tasks is None or sampler.is_paced:
             self._keep_submitted(sampler)
         else:
             self._submit_all(sampler)
@@ -64,7 +64,7 @@ class ThreadPool(Engine):
         that the threads need: it is written in C.
         """
         submit, run, take = self._pool.submit, self._runner(sampler), sampler.next
-        outstanding = (1 + BACKLOG_PER_WORKER) * self.slots
+        outstanding = self.slots if sampler.is_paced else (1 + BACKLOG_PER_WORKER) * self.slots
         ended: SimpleQueue[object] = SimpleQueue()
         for _ in range(outstanding):
             ended.put(None)

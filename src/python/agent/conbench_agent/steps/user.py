@@ -173,7 +173,13 @@ class UserStep(Step):
             # The reference says so in a note.
             return 0
 
-    def verify(self, tasks: int, budget_ns: int, most_calls: Optional[int] = None) -> Verified:
+    def verify(
+        self,
+        tasks: int,
+        budget_ns: int,
+        most_calls: Optional[int] = None,
+        pace: Optional[Callable[[], None]] = None,
+    ) -> Verified:
         """Runs the first tasks, one after the other, and then once more, as far as the budget and the calls last.
 
         Task 0 runs whatever they are, and no task begins after their end. So the function is called once or twice for
@@ -192,6 +198,7 @@ class UserStep(Step):
                 compares=self._compares,
                 most_calls=most_calls,
                 tolerates_errors=self._tolerates_errors,
+                pace=pace,
             )
         if self._items is not None and self._items.may_have_more:
             found.notes.append({"items_repeat": {"items": self._items.count}})

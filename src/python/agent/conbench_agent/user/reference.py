@@ -43,13 +43,15 @@ def observe(
     compares: bool,
     most_calls: Optional[int] = None,
     tolerates_errors: bool = False,
+    pace: Optional[Callable[[], None]] = None,
 ) -> Verified:
     """Calls a function on each item, and on each once more; at least once, and no more once the budget is spent.
 
     The first pass has half of the budget, and as many of the `most_calls` as it needs. `judge` sees each result of it.
     Digests are 0 for what is not, or cannot be, compared, and for a call that failed where that is tolerated; of each
-    kind of note the first is told.
+    kind of note the first is told. `pace` is called before each call, and returns when it may be made.
     """
+    wait = pace or _no_wait
     most = math.inf if most_calls is None else most_calls
     begin_ns = time.monotonic_ns()
     first: List[_Call] = []
@@ -58,6 +60,7 @@ def observe(
         if first and (len(first) >= most or time.monotonic_ns() - begin_ns >= budget_ns // 2):
             break
         before = _digest_of_item(item)
+        wait()
         try:
             result, took_ns = _timed(call, item)
         except Failure as failure:
@@ -81,6 +84,7 @@ def observe(
             second.append(None)
             continue
         calls += 1
+        wait()
         try:
             second.append(_call(*_timed(call, item), compares))
         except Failure as failure:
@@ -88,6 +92,10 @@ def observe(
                 raise
             second.append(None)
     return Verified([each.digest or 0 for each in first], _notes(first, second), calls, results)
+
+
+def _no_wait() -> None:
+    pass
 
 
 def _timed(call: Callable[[object], object], item: object) -> Tuple[object, int]:

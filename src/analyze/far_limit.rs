@@ -1,0 +1,155 @@
+//! Failures that look like a limit of the far side: it refuses what comes faster than it allows.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::protocol::BlockKind;
+use crate::record::{BlockRecord, CandidateRecord, Record};
+use crate::stats::median;
+
+/// Tasks below which the share of errors of a size says nothing.
+const ENOUGH_TASKS: u64 = 20;
+/// Errors grow with the size where the largest one has this share of them at least,
+const LEAST_SHARE: f64 = 0.02;
+/// so many times the share of the smallest one,
+const GROWS: f64 = 2.0;
+/// and so many standard deviations of two binomial shares above it.
+const DOUBT: f64 = 3.0;
+
+/// What looks like a limit of the far side.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FarLimit {
+    /// What it said, where its words name a limit: the first failure that does.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub said: Option<String>,
+    /// How the errors grow with what is in flight, where they do.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub growth: Option<Growth>,
+    /// Tasks per second that went through: beside those that failed, or else the most that ran without a failure.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub through_per_s: Option<f64>,
+}
+
+/// A share of errors that grows with the size.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Growth {
+    /// The fewest tasks in flight that were measured.
+    pub from: u32,
+    /// The share of tasks that failed then.
+    pub from_share: f64,
+    /// The most.
+    pub to: u32,
+    /// The share of tasks that failed then.
+    pub to_share: f64,
+}
+
+/// Phrases that libraries and services use, in lower case, without what stands between words.
+const PHRASES: [&str; 9] = [
+    "toomanyrequests",
+    "ratelimit",
+    "throttl",
+    "quotaexceeded",
+    "exceededquota",
+    "requestlimitexceeded",
+    "resourceexhausted",
+    "slowdown",
+    "retryafter",
+];
+/// What stands beside 429 where it is a status.
+const STATUS: [&str; 4] = ["http", "status", "response", "error 429"];
+
+/// Whether an error's message, with its class, says that the far side refuses what comes too fast.
+#[must_use]
+pub fn looks_like_limit(message: &str) -> bool {
+    let lower = message.to_lowercase();
+    let joined: String = lower.chars().filter(|c| c.is_alphanumeric()).collect();
+    let is_named = PHRASES.iter().any(|phrase| joined.contains(phrase));
+    let is_429 = lower.split(|c: char| !c.is_alphanumeric()).any(|word| word == "429");
+    is_named || (is_429 && STATUS.iter().any(|word| lower.contains(word)))
+}
+
+/// What looks like a limit among the failures of this runtime.
+pub(super) fn of(record: &Record, runtime: &str) -> Option<FarLimit> {
+    let places: Vec<&CandidateRecord> =
+        record.candidates.iter().filter(|place| place.candidate.runtime == runtime).collect();
+    let failures = places.iter().filter_map(|place| place.failure.as_ref());
+    let errors = blocks(&places).filter_map(|block| block.figures.first_error.as_ref());
+    let mut messages = failures.chain(errors).map(ToString::to_string);
+    let said = messages.find(|message| looks_like_limit(message));
+    let growth = growth(&places);
+    (said.is_some() || growth.is_some()).then(|| FarLimit { said, growth, through_per_s: through_per_s(&places) })
+}
+
+fn blocks<'a>(places: &'a [&CandidateRecord]) -> impl Iterator<Item = &'a BlockRecord> {
+    places.iter().flat_map(|place| &place.blocks)
+}
+
+fn growth(places: &[&CandidateRecord]) -> Option<Growth> {
+    let of = |size: u32| {
+        let of_size = places.iter().filter(|place| place.candidate.sizes.concurrency() == size);
+        of_size.flat_map(|place| &place.blocks).fold((0_u64, 0_u64), |(errors, tasks), block| {
+            (errors.saturating_add(block.figures.errors), tasks.saturating_add(block.figures.tasks))
+        })
+    };
+    let mut sizes: Vec<u32> = places.iter().map(|place| place.candidate.sizes.concurrency()).collect();
+    sizes.retain(|size| of(*size).1 >= ENOUGH_TASKS);
+    let (from, to) = (sizes.iter().copied().min()?, sizes.iter().copied().max()?);
+    let ((few, of_few), (many, of_many)) = (of(from), of(to));
+    let (few_tasks, many_tasks) = (of_few as f64, of_many as f64);
+    let (from_share, to_share) = (few as f64 / few_tasks, many as f64 / many_tasks);
+    let all = (few + many) as f64 / (few_tasks + many_tasks);
+    let spread = (all * (1.0 - all) * (1.0 / few_tasks + 1.0 / many_tasks)).max(0.0).sqrt();
+    let grows = to_share >= LEAST_SHARE && to_share >= GROWS * from_share && to_share - from_share > DOUBT * spread;
+    (from < to && grows).then_some(Growth { from, from_share, to, to_share })
+}
+
+fn through_per_s(places: &[&CandidateRecord]) -> Option<f64> {
+    let rate = |block: &BlockRecord| {
+        let through = block.figures.tasks.saturating_sub(block.figures.errors);
+        through as f64 * 1e9 / block.figures.elapsed_ns.max(1) as f64
+    };
+    let beside: Vec<f64> = blocks(places).filter(|block| block.figures.errors > 0).map(rate).collect();
+    let timed = blocks(places).filter(|block| block.figures.kind == BlockKind::Timed);
+    let most = timed.map(|block| block.figures.throughput_per_s()).fold(0.0, f64::max);
+    median(&beside).or(Some(most)).filter(|rate| rate.is_finite() && *rate > 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_name_a_limit_are_known() {
+        for message in [
+            "step 1 (python): HTTPError: HTTP Error 429: Too Many Requests",
+            "HTTPStatusError: Client error '429 Unknown' for url 'http://x/'",
+            "TooManyRequests: slow it",
+            "openai.RateLimitError: Error code: 429",
+            "rate limit exceeded",
+            "ClientError: An error occurred (ThrottlingException) when calling",
+            "Quota exceeded for quota metric 'Reads'",
+            "ClientError: An error occurred (503) when calling the PutObject operation: Slow Down",
+            "grpc: RESOURCE_EXHAUSTED",
+            "the server answered with status 429",
+        ] {
+            assert!(looks_like_limit(message), "{message}");
+        }
+    }
+
+    #[test]
+    fn other_failures_are_no_limit() {
+        for message in [
+            "ValueError: item 429",
+            "ConnectionRefusedError: [Errno 111] Connection refused",
+            "the server answered with status 4290",
+            "HTTP Error 404: Not Found",
+            "TimeoutError: timed out",
+            "503 Service Unavailable",
+            "a task took 31.0 ms, longer than task_timeout",
+            "IndexError: index 429 is out of range",
+            "",
+        ] {
+            assert!(!looks_like_limit(message), "{message}");
+        }
+    }
+}
