@@ -17,7 +17,7 @@ use crate::candidate::{Candidate, StartMethod};
 use crate::decide::Rules;
 use crate::host::Facts;
 use crate::plan::{Entry, LeftOut, Plan, Settings};
-use crate::protocol::{Block, Failed, Hello, LeftBehind, Note, Serialisation};
+use crate::protocol::{Block, Failed, Hello, LeftBehind, LibraryThreads, Note, Serialisation};
 use crate::workload::Workload;
 
 /// The version of the record's format. A file with another one is refused, with a word.
@@ -122,6 +122,9 @@ pub struct RuntimeCalibration {
     /// What it takes to pickle the user's callables, items and results, once each.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub serialisation: Option<Serialisation>,
+    /// The threads that libraries computed with while the user's own code ran, where they started some.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub library_threads: Option<LibraryThreads>,
 }
 
 #[cfg(test)]
@@ -151,6 +154,7 @@ impl RuntimeCalibration {
             baseline_memory_bytes: None,
             notes: Vec::new(),
             serialisation: None,
+            library_threads: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::units::{NONE, factor, rate};
 use super::words::{listed, names, plain, plus_minus, row};
 use super::{Judged, reasons, sureness};
-use crate::analyze::{Group, Row};
+use crate::analyze::{Answer, Group, Row};
 use crate::candidate::{Model, Sizes};
 
 /// One row: what one runtime should use for one workload.
@@ -64,7 +64,7 @@ fn choice(judged: &Judged, group: &Group) -> Choice {
         use_case: String::new(),
         best: answer.model.to_string(),
         engine: answer.engine.to_string(),
-        sizes: sizes(best.candidate.sizes) + if best.is_own_chunk { " (its own)" } else { "" },
+        sizes: sizes(best.candidate.sizes) + if best.is_own_chunk { " (its own)" } else { "" } + &limited(answer),
         throughput: best
             .throughput_per_s
             .map_or(NONE.to_owned(), |found| format!("{} {}", rate(found.value), plus_minus(found))),
@@ -94,6 +94,12 @@ fn sizes(sizes: Sizes) -> String {
         .filter_map(|(one, many, size)| size.map(|size| format!("{size} {}", if size == 1 { one } else { many })))
         .collect();
     if said.is_empty() { "1 worker".to_owned() } else { said.join(", ") }
+}
+
+/// What has to be set for the answer, if anything: `, with OPENBLAS_NUM_THREADS=1`.
+fn limited(answer: &Answer) -> String {
+    let set = answer.library_threads.map(|threads| reasons::set_to(&answer.library_variables, threads));
+    set.map_or(String::new(), |set| format!(", with {}", plain(&set)))
 }
 
 impl Choice {

@@ -5,7 +5,7 @@ use super::sweep;
 use super::trial::small;
 use crate::candidate::StartMethod;
 use crate::decide::{Decide, Meeting, RULES_VERSION, Rules};
-use crate::plan::Entry;
+use crate::plan::{Entry, with_one_thread};
 use crate::protocol::Failed;
 use crate::record::{Ending, RaceRecord};
 use crate::workload::Goal;
@@ -26,6 +26,8 @@ pub(super) struct Runner {
     pub methods: Vec<StartMethod>,
     /// Whether its threads share a global interpreter lock.
     pub has_lock: bool,
+    /// How many threads the libraries of a task compute with by themselves, where they are raced with one, too.
+    pub library_threads: Option<u32>,
     /// Why none of its candidates can run.
     pub broken: Option<Failed>,
 }
@@ -95,10 +97,13 @@ fn race(course: &mut Course<'_>, runner: &Runner, terms: &Terms, leg: Leg, sweep
         Ok(entries) => entries,
         Err(stop) => return stopped(stop),
     };
+    // What runs with many threads runs with one.
+    let entries = if runner.library_threads.is_some() { with_one_thread(&entries) } else { entries };
     let rules = Rules {
         deadline_ns: leg.deadline_ns,
         budget_ns: leg.deadline_ns.saturating_sub(course.spent_ns()),
         has_lock: runner.has_lock,
+        library_threads: runner.library_threads,
         ..terms.rules
     };
     let first_candidate = u32::try_from(course.record.candidates.len()).unwrap_or(u32::MAX);

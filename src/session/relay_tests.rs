@@ -23,6 +23,7 @@ fn entry(runtime: &str, engine: Engine) -> Entry {
         runtime: runtime.to_owned(),
         engine,
         start_method: engine.has_start_method().then_some(StartMethod::Fork),
+        library_threads: None,
         default_sizes: Sizes { workers: size(axes.workers), in_flight: size(axes.in_flight), chunk: None },
         in_flight: ladder(axes.in_flight),
         workers: ladder(axes.workers),
@@ -37,6 +38,7 @@ fn runner(name: &str, engines: &[Engine]) -> Runner {
         entries: engines.iter().map(|engine| entry(name, *engine)).collect(),
         methods: vec![StartMethod::Fork, StartMethod::Forkserver, StartMethod::Spawn],
         has_lock: false,
+        library_threads: None,
         broken: None,
     }
 }
@@ -74,8 +76,7 @@ fn of_code() -> Record {
 fn play(hands: &mut Fake, record: &mut Record, runners: &[Runner], terms: &Terms) -> (Ending, Vec<String>) {
     let results = hands.results.first().map(|(_, results)| results.clone()).unwrap_or_default();
     let one = Reference { results, ..reference() };
-    let references: HashMap<String, Reference> =
-        runners.iter().map(|runner| (runner.name.clone(), one.clone())).collect();
+    let references = runners.iter().map(|runner| ((runner.name.clone(), None), one.clone())).collect();
     let pace = fake::pace(record);
     let (mut notes, mut saver) = (Notes::default(), Saver::new(None));
     let rules =

@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic_ns
 from typing import Dict
 
-from . import steps
+from . import library_threads, steps
 from .protocol import Calibrate, Cpu, Reference
 from .task import VARIANTS
 
@@ -28,9 +28,12 @@ def reference(request: Reference) -> Dict[str, object]:
     The user's functions run on the items of at most `VARIANTS` tasks, and of one at least; after the budget no further
     one is begun.
     """
+    watch = library_threads.Watch()
     task = steps.build(request.job, steps.Place.agent())
     rows = [task.reference(index) for index in range(VARIANTS)]
+    watch.begin()
     found = task.verify(VARIANTS, request.budget_ns, request.most_calls)
+    threads = watch.found() if task.exchanging else None
     body: Dict[str, object] = {
         "tables": [list(table) for table in zip(*rows)],
         "results": found.digests,
@@ -38,6 +41,8 @@ def reference(request: Reference) -> Dict[str, object]:
         "calls": found.calls,
         "notes": found.notes,
     }
+    if threads is not None:
+        body["library_threads"] = threads
     if any(task.items_read):
         body["items"] = task.items_read
     if task.exchanging and len(task.callables) == len(task.exchanging):
