@@ -762,6 +762,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn threads_that_do_nothing_in_a_task_do_not_compute() {
+        let of = |threads, cpu_share| LibraryThreads { threads, cpu_share, ..LibraryThreads::default() };
+        assert!(of(2, 0.48).compute());
+        assert!(!of(2, 0.001).compute());
+        assert!(!of(1, 0.48).compute());
+    }
+
+    #[test]
     fn a_frame_is_one_object_with_one_key() {
         let go = Request::Go(Go { block: 1, kind: BlockKind::Timed, window_ns: 5, first_index: 0, most_tasks: None });
         let text = serde_json::to_string(&go).expect("a frame serialises");

@@ -17,6 +17,8 @@ pub(super) struct Choice {
     pub(super) engine: String,
     /// `2 workers, 64 in flight`.
     pub(super) sizes: String,
+    /// What has to be set for it: "OPENBLAS_NUM_THREADS=1" in code marks; empty where nothing is.
+    pub(super) with: String,
     /// `3 120/s ±1.2 %`.
     pub(super) throughput: String,
     /// `48.0x sequential`; empty where it is the best itself, or was not measured.
@@ -64,7 +66,8 @@ fn choice(judged: &Judged, group: &Group) -> Choice {
         use_case: String::new(),
         best: answer.model.to_string(),
         engine: answer.engine.to_string(),
-        sizes: sizes(best.candidate.sizes) + if best.is_own_chunk { " (its own)" } else { "" } + &limited(answer),
+        sizes: sizes(best.candidate.sizes) + if best.is_own_chunk { " (its own)" } else { "" },
+        with: limited(answer),
         throughput: best
             .throughput_per_s
             .map_or(NONE.to_owned(), |found| format!("{} {}", rate(found.value), plus_minus(found))),
@@ -96,19 +99,24 @@ fn sizes(sizes: Sizes) -> String {
     if said.is_empty() { "1 worker".to_owned() } else { said.join(", ") }
 }
 
-/// What has to be set for the answer, if anything: `, with OPENBLAS_NUM_THREADS=1`.
 fn limited(answer: &Answer) -> String {
     let set = answer.library_threads.map(|threads| reasons::set_to(&answer.library_variables, threads));
-    set.map_or(String::new(), |set| format!(", with {}", plain(&set)))
+    plain(&set.unwrap_or_default())
 }
 
 impl Choice {
+    /// The sizes with what has to be set beside them: "2 workers, with OPENBLAS_NUM_THREADS=1".
+    pub(super) fn sizes_with(&self) -> String {
+        if self.with.is_empty() { self.sizes.clone() } else { format!("{}, with {}", self.sizes, self.with) }
+    }
+
     fn unanswered(why: String) -> Choice {
         Choice {
             use_case: String::new(),
             best: "no answer".to_owned(),
             engine: NONE.to_owned(),
             sizes: String::new(),
+            with: String::new(),
             throughput: NONE.to_owned(),
             over_sequential: String::new(),
             sure: NONE,

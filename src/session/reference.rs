@@ -340,6 +340,15 @@ mod tests {
     }
 
     #[test]
+    fn variables_are_heeded_where_fewer_threads_start() {
+        let of = |threads| LibraryThreads { threads, cpu_share: 0.5, ..LibraryThreads::default() };
+        assert!(heeds(&of(2), None));
+        // A thread that is none of the library's stays.
+        assert!(heeds(&of(4), Some(&of(2))));
+        assert!(!heeds(&of(2), Some(&of(2))));
+    }
+
+    #[test]
     fn who_asks_for_no_comparison_gets_none_without_a_word() {
         assert_eq!(agree(Check::None, &[5], &[6], &[Note::Unstable { item: 0 }]), Ok(Vec::new()));
     }
