@@ -10,7 +10,8 @@ import os
 import re
 import threading
 import time
-from typing import Dict, List, NamedTuple, Optional, Set
+from importlib import import_module
+from typing import Any, Dict, List, NamedTuple, Optional, Set
 
 #: The variables that libraries which compute with threads heed.
 VARIABLES = (
@@ -101,9 +102,8 @@ class Watch:
 def _asked() -> Optional[_Pools]:
     """What `threadpoolctl` says of those that have several; None where the environment has it not, or it knows none."""
     try:
-        from threadpoolctl import threadpool_info
-
-        pools = [(pool["internal_api"], int(pool["num_threads"])) for pool in threadpool_info()]
+        asked: Any = import_module("threadpoolctl").threadpool_info()
+        pools = [(str(pool["internal_api"]), int(pool["num_threads"])) for pool in asked]
     except Exception:
         # It is the user's, of any version.
         return None
