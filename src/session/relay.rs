@@ -98,7 +98,7 @@ fn race(course: &mut Course<'_>, runner: &Runner, terms: &Terms, leg: Leg, sweep
         Err(stop) => return stopped(stop),
     };
     // What runs with many threads runs with one.
-    let entries = if runner.library_threads.is_some() { with_one_thread(&entries) } else { entries };
+    let entries = if runner.library_threads.is_some() { course.with_one_thread(&entries) } else { entries };
     let rules = Rules {
         deadline_ns: leg.deadline_ns,
         budget_ns: leg.deadline_ns.saturating_sub(course.spent_ns()),
@@ -196,6 +196,13 @@ fn worse(one: Ending, other: Ending) -> Ending {
 }
 
 impl Course<'_> {
+    /// These entries with what libraries take by themselves and with one thread; says what is left out.
+    fn with_one_thread(&mut self, entries: &[Entry]) -> Vec<Entry> {
+        let (entries, left_out) = with_one_thread(entries);
+        self.record.plan.left_out.extend(left_out);
+        entries
+    }
+
     /// Gives all of these entries their place in the record with what each would say, which is told once.
     fn refuse_all(&mut self, entries: &[Entry], failed: &Failed) {
         for (number, entry) in entries.iter().enumerate() {
