@@ -27,7 +27,7 @@ fn start(record: &Record, candidate: &Candidate) -> Option<Start> {
         let cold = kin.flat_map(|place| &place.incarnations).filter(|life| !life.warm && life.ready_ns > 0);
         cold.map(|life| life.ready_ns as f64).collect()
     };
-    let is_engine = |one: &Candidate| one.without_sizes() == candidate.without_sizes();
+    let is_engine = |one: &Candidate| one.kind() == candidate.kind();
     let has_workers = |one: &Candidate| is_engine(one) && one.sizes.workers == candidate.sizes.workers;
     let found = [lives(&|one| one == candidate), lives(&has_workers), lives(&is_engine)];
     let starts = found.into_iter().find(|starts| !starts.is_empty())?;

@@ -444,6 +444,12 @@ impl Candidate {
         method.into_iter().chain(sizes).chain(threads).collect::<Vec<_>>().join(",")
     }
 
+    /// What starts as it does: its engine, with its start method.
+    #[must_use]
+    pub fn kind(&self) -> Candidate {
+        Candidate { library_threads: None, ..self.without_sizes() }
+    }
+
     /// Its engine, with all that is chosen but its sizes.
     #[must_use]
     pub fn without_sizes(&self) -> Candidate {

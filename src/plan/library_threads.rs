@@ -6,34 +6,46 @@ use crate::candidate::Model;
 /// The threads that libraries are limited to: several workers then have a core each.
 const ONE: u32 = 1;
 
-/// The entries of one runtime, which race with libraries that compute with one thread, and with those that do as they do
-/// by themselves; what is left out of that, with the reason.
+/// These entries of one runtime, of which one engine of each model, the first, stands for the others where libraries take
+/// as many threads as they do by themselves: the others have one. Returns what is left out so, with the reason.
 ///
-/// Several workers whose libraries compute with several threads each are slow, and so is measuring them: one engine of
-/// each model, the first, stands for the others. An event loop that computes does so one task at a time, as a plain loop
-/// does: where there is a plain loop with one thread, no event loop is needed with one.
+/// Several workers whose libraries compute with several threads each are slow, and so is measuring them.
 #[must_use]
-pub fn with_one_thread(entries: &[Entry]) -> (Vec<Entry>, Vec<LeftOut>) {
-    let has_loop = entries.iter().any(|entry| entry.engine.model() == Model::Sequential);
-    let (mut all, mut left_out) = (Vec::new(), Vec::new());
-    for entry in entries {
+pub fn with_one_for_each_model(entries: &[Entry]) -> (Vec<Entry>, Vec<LeftOut>) {
+    let mut left_out = Vec::new();
+    let of = |entry: &Entry| {
         let model = entry.engine.model();
         let first = entries.iter().find(|other| other.engine.model() == model).unwrap_or(entry);
-        let stands_for_itself = first.engine == entry.engine;
-        let is_limited = !(has_loop && model == Model::Async);
-        if stands_for_itself || !is_limited {
-            all.push(entry.clone());
-        } else {
-            left_out.push(LeftOut {
-                what: format!("{}/{} with the threads that libraries take by themselves", entry.runtime, entry.engine),
-                reason: format!("{} stands for {model} with them", first.engine),
-            });
+        if first.engine == entry.engine || !matters(entry, entries) {
+            return entry.clone();
         }
-        if is_limited {
-            all.push(Entry { library_threads: Some(ONE), ..entry.clone() });
-        }
-    }
-    (all, left_out)
+        left_out.push(LeftOut {
+            what: format!("{}/{} with the threads that libraries take by themselves", entry.runtime, entry.engine),
+            reason: format!("{} stands for {model} with them", first.engine),
+        });
+        Entry { library_threads: Some(ONE), ..entry.clone() }
+    };
+    (entries.iter().map(of).collect(), left_out)
+}
+
+/// These entries of one runtime, each that leaves it to libraries followed by itself with libraries that compute with one
+/// thread.
+#[must_use]
+pub fn with_one_thread(entries: &[Entry]) -> Vec<Entry> {
+    let limited = |entry: &Entry| Entry { library_threads: Some(ONE), ..entry.clone() };
+    let is_doubled = |entry: &Entry| entry.library_threads.is_none() && matters(entry, entries);
+    entries
+        .iter()
+        .flat_map(|entry| [Some(entry.clone()), is_doubled(entry).then(|| limited(entry))])
+        .flatten()
+        .collect()
+}
+
+/// Whether one thread may make an entry better than others. An event loop that computes does so one task at a time, as a
+/// plain loop does: where there is a plain loop, its own is enough.
+fn matters(entry: &Entry, entries: &[Entry]) -> bool {
+    let has_loop = entries.iter().any(|entry| entry.engine.model() == Model::Sequential);
+    !(has_loop && entry.engine.model() == Model::Async)
 }
 
 #[cfg(test)]
@@ -54,9 +66,14 @@ mod tests {
         }
     }
 
+    fn both(entries: &[Entry]) -> (Vec<Entry>, Vec<LeftOut>) {
+        let (entries, left_out) = with_one_for_each_model(entries);
+        (with_one_thread(&entries), left_out)
+    }
+
     fn names(engines: &[Engine]) -> Vec<String> {
         let entries: Vec<Entry> = engines.iter().copied().map(entry).collect();
-        with_one_thread(&entries).0.iter().map(|entry| entry.candidate(Sizes::default()).short()).collect()
+        both(&entries).0.iter().map(|entry| entry.candidate(Sizes::default()).short()).collect()
     }
 
     #[test]
@@ -82,9 +99,9 @@ mod tests {
         // Ways to begin processes are compared under both.
         let methods = [StartMethod::Fork, StartMethod::Spawn]
             .map(|method| Entry { start_method: Some(method), ..entry(Engine::ProcessPoolExecutor) });
-        let (all, left_out) = with_one_thread(&methods);
+        let (all, left_out) = both(&methods);
         assert_eq!((all.len(), left_out.len()), (4, 0));
-        let (_, left_out) = with_one_thread(&engines.map(entry));
+        let (_, left_out) = both(&engines.map(entry));
         let told: Vec<String> = left_out.iter().map(|it| format!("{}: {}", it.what, it.reason)).collect();
         assert_eq!(
             told[0],

@@ -731,7 +731,7 @@ impl<'a> Course<'a> {
     /// its engine was cold yet.
     fn beginning(&self, slot: usize) -> Beginning {
         let candidate = &self.record.candidates[slot].candidate;
-        let is_kin = |other: &Candidate| other.without_sizes() == candidate.without_sizes();
+        let is_kin = |other: &Candidate| other.kind() == candidate.kind();
         let kin = self.record.candidates.iter().filter(|place| is_kin(&place.candidate));
         let is_known = kin.flat_map(|place| &place.incarnations).any(|life| !life.warm);
         let is_warm = is_known && !self.watches_memory() && !super::counts_start_up(&self.record.workload);

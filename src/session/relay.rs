@@ -5,7 +5,7 @@ use super::sweep;
 use super::trial::small;
 use crate::candidate::StartMethod;
 use crate::decide::{Decide, Meeting, RULES_VERSION, Rules};
-use crate::plan::{Entry, with_one_thread};
+use crate::plan::{Entry, with_one_for_each_model, with_one_thread};
 use crate::protocol::Failed;
 use crate::record::{Ending, RaceRecord};
 use crate::workload::Goal;
@@ -92,13 +92,15 @@ fn race(course: &mut Course<'_>, runner: &Runner, terms: &Terms, leg: Leg, sweep
         Stop::CallsSpent => (Ending::CallsSpent, Vec::new()),
     };
     let has_code = course.record.workload.steps.iter().any(|step| step.python().is_some());
-    let tried = if has_code { course.try_out(&runner.entries, &runner.methods) } else { Ok(runner.entries.clone()) };
+    let is_doubled = runner.library_threads.is_some();
+    let entries = if is_doubled { course.with_one_for_each_model(&runner.entries) } else { runner.entries.clone() };
+    let tried = if has_code { course.try_out(&entries, &runner.methods) } else { Ok(entries) };
     let entries = match tried {
         Ok(entries) => entries,
         Err(stop) => return stopped(stop),
     };
     // What runs with many threads runs with one.
-    let entries = if runner.library_threads.is_some() { course.with_one_thread(&entries) } else { entries };
+    let entries = if is_doubled { with_one_thread(&entries) } else { entries };
     let rules = Rules {
         deadline_ns: leg.deadline_ns,
         budget_ns: leg.deadline_ns.saturating_sub(course.spent_ns()),
@@ -196,9 +198,10 @@ fn worse(one: Ending, other: Ending) -> Ending {
 }
 
 impl Course<'_> {
-    /// These entries with what libraries take by themselves and with one thread; says what is left out.
-    fn with_one_thread(&mut self, entries: &[Entry]) -> Vec<Entry> {
-        let (entries, left_out) = with_one_thread(entries);
+    /// These entries, of which one engine of each model races with the threads that libraries take by themselves; says what
+    /// is left out so.
+    fn with_one_for_each_model(&mut self, entries: &[Entry]) -> Vec<Entry> {
+        let (entries, left_out) = with_one_for_each_model(entries);
         self.record.plan.left_out.extend(left_out);
         entries
     }

@@ -269,7 +269,7 @@ fn with_one_thread_results_are_held_against_those_of_one_thread() {
     let rules =
         CourseRules { pace, references, calls: 0, lost_ns: 0, slowest: Default::default(), is_exclusive: false };
     let course = Course::new(&mut hands, &mut notes, &mut record, &mut saver, rules);
-    let (entries, _) = crate::plan::with_one_thread(&runners[0].entries);
+    let entries = crate::plan::with_one_thread(&runners[0].entries);
     let results = entries.iter().map(|entry| course.reference(&small(entry)).map(|it| it.results.clone()));
     assert_eq!(results.collect::<Vec<_>>(), [Some(vec![5]), Some(vec![6])]);
 }
