@@ -143,7 +143,7 @@ fn code_of_every_python_engine_gives_what_a_plain_loop_gives() {
             if form != "plain" && matches!(candidate.start_method, Some(StartMethod::Forkserver | StartMethod::Fork)) {
                 continue;
             }
-            let idiom = Idiom { workload: &workload, candidate: &candidate, default_method: None };
+            let idiom = Idiom { workload: &workload, candidate: &candidate, default_method: None, variables: &[] };
             let code = idiom.code();
             assert_eq!(results(&python.executable, directory.path(), &code), expected, "{form}, {candidate}:\n{code}");
         }
@@ -157,7 +157,7 @@ fn code_names_sizes_and_the_start_method_only_where_they_matter() {
     let mut candidate = Candidate::new("python3.11", Engine::ProcessPoolExecutor, sizes);
     candidate.start_method = Some(StartMethod::Fork);
     let code = |candidate: &Candidate| {
-        Idiom { workload: &workload, candidate, default_method: Some(StartMethod::Fork) }.code()
+        Idiom { workload: &workload, candidate, default_method: Some(StartMethod::Fork), variables: &[] }.code()
     };
     let forked = "from concurrent.futures import ProcessPoolExecutor\n\nfrom shop import fetch, pages, parse\n\n\
                   with ProcessPoolExecutor(max_workers=2) as pool:\n    results = list(pool.map(parse, pages, chunksize=4))\n";
@@ -166,6 +166,18 @@ fn code_names_sizes_and_the_start_method_only_where_they_matter() {
     let spawned = code(&candidate);
     assert!(spawned.contains("context = multiprocessing.get_context(\"spawn\")"), "{spawned}");
     assert!(spawned.contains("if __name__ == \"__main__\":"), "{spawned}");
+}
+
+#[test]
+fn code_sets_what_libraries_read_before_they_are_imported() {
+    let workload = workload(FORMS[0].1);
+    let sizes = Sizes { workers: Some(2), ..Sizes::default() };
+    let candidate =
+        Candidate { library_threads: Some(1), ..Candidate::new("python3.11", Engine::ThreadPoolExecutor, sizes) };
+    let variables = ["OPENBLAS_NUM_THREADS".to_owned()];
+    let code = Idiom { workload: &workload, candidate: &candidate, default_method: None, variables: &variables }.code();
+    let (set, import) = (code.find("os.environ[\"OPENBLAS_NUM_THREADS\"] = \"1\""), code.find("from shop import"));
+    assert!(set.is_some() && set < import, "{code}");
 }
 
 /// The skeletons of the native engines as functions that can be called; those of processes as ones that can be compiled.
@@ -181,7 +193,7 @@ fn generated() -> String {
         let size = |is_there: bool, size| is_there.then_some(size);
         let sizes = Sizes { workers: size(axes.workers, 2), in_flight: size(axes.in_flight, 3), chunk: None };
         let candidate = Candidate::new(RUST, engine, sizes);
-        let code = Idiom { workload: &workload, candidate: &candidate, default_method: None }.code();
+        let code = Idiom { workload: &workload, candidate: &candidate, default_method: None, variables: &[] }.code();
         let name = engine.name().replace('-', "_");
         let is_of_processes = name.contains("process");
         let (signature, task, end) = match engine {

@@ -69,6 +69,7 @@ fn a_request_longer_than_a_pipe_holds_is_written_while_it_is_read() {
             runtime,
             engine: conbench::candidate::Engine::Sequential,
             start_method: None,
+            library_threads: None,
             sizes: conbench::candidate::Sizes::default(),
         },
         load: conbench::workload::Load::Closed { max_in_flight: 1 },

@@ -178,11 +178,40 @@ fn what_is_said_beforehand_need_not_be_found() {
     assert_eq!(record["workload"]["resources"]["exclusive"], true);
 }
 
+/// What candidates that ran limit the threads of libraries to, each once.
+fn limits(record: &Value) -> Vec<Option<u64>> {
+    let raced = list(&record["candidates"]).iter().filter(|it| !list(&it["blocks"]).is_empty());
+    let mut limits: Vec<Option<u64>> = raced.map(|it| it["candidate"]["library_threads"].as_u64()).collect();
+    limits.sort_unstable();
+    limits.dedup();
+    limits
+}
+
+const LIBRARY: [&str; 6] =
+    ["--engines", "sequential,ThreadPoolExecutor,ProcessPoolExecutor", "--workers", "2", "--budget", "5s"];
+
 #[test]
-fn threads_that_a_library_has_in_a_task_are_told() {
+fn threads_that_a_library_computes_with_are_searched_where_it_heeds_a_variable() {
     let Some(python) = python() else { return };
-    let engines = ["--engines", "sequential,ThreadPoolExecutor", "--budget", "3s"];
-    let told = |function| conditions(&record(&python, &code(function, ""), &engines, &[])).contains(&"library_threads");
-    assert!(told("library:multiply"));
+    let record = record(&python, &code("library:multiply", ""), &LIBRARY, &[]);
+    let found = &record["calibration"]["runtimes"][0]["library_threads"];
+    assert_eq!((&found["threads"], &found["variables"][0]), (&2.into(), &"OMP_NUM_THREADS".into()), "{found}");
+    assert!(failures(&record).is_empty(), "{:?}", failures(&record));
+    assert_eq!(limits(&record), [None, Some(1)]);
+    assert!(!conditions(&record).contains(&"library_threads"), "{:?}", conditions(&record));
+    let reasons = &record["verdict"]["groups"][0]["answer"]["reasons"];
+    assert!(list(reasons).iter().any(|it| it["reason"] == "library_threads"), "{reasons}");
+}
+
+#[test]
+fn threads_that_heed_no_variable_are_told_and_those_that_do_nothing_are_not() {
+    let Some(python) = python() else { return };
+    let told = |function| {
+        let record = record(&python, &code(function, ""), &LIBRARY, &[]);
+        assert_eq!(limits(&record), [None], "{function}");
+        conditions(&record).contains(&"library_threads")
+    };
+    assert!(told("stubborn:multiply"));
+    assert!(!told("library:look"));
     assert!(!told("work:add_up"));
 }

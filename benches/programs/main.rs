@@ -6,6 +6,8 @@
 //!     cargo bench --bench programs -- held               # those whose names contain this
 //!     CONBENCH_PYTHON=/usr/bin/python3.13 cargo bench --bench programs
 //!
+//! Programs that compute with numpy are skipped, with a word, where the interpreter has none.
+//!
 //! A session is right when the answer is one of those that are right, and tells its cause when its reasons, conditions
 //! or warnings do. A wrong answer that is called sure is counted apart: there must be none.
 
@@ -37,6 +39,10 @@ fn main() -> ExitCode {
     let mut sum = Tally::default();
     println!("program           right    cause told  wrong and sure  longest s  answers");
     for program in PROGRAMS.iter().filter(|program| program.name.contains(filter)) {
+        if !has(program.needs) {
+            println!("{:16}  skipped: {} has no {}", program.name, interpreter().display(), program.needs);
+            continue;
+        }
         let mut tally = Tally::default();
         for seed in 1..=sessions {
             match session(program, seed) {
@@ -105,7 +111,8 @@ fn named(answer: &Value) -> String {
         .iter()
         .filter_map(|(field, letter)| Some(format!(" {letter}{}", answer[field].as_u64()?)))
         .collect();
-    format!("{engine}{method}{sizes}")
+    let threads = answer["library_threads"].as_u64().map(|threads| format!(" t{threads}")).unwrap_or_default();
+    format!("{engine}{method}{sizes}{threads}")
 }
 
 /// Whether a reason, a condition or a warning of this kind is told.
@@ -136,6 +143,13 @@ fn session(program: &Program, seed: u64) -> Result<Said, String> {
 
 fn interpreter() -> PathBuf {
     std::env::var_os("CONBENCH_PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from)
+}
+
+/// Whether the interpreter can import a package.
+fn has(package: &str) -> bool {
+    let mut command = Command::new(interpreter());
+    command.args(["-c", &format!("import {package}")]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    package.is_empty() || command.status().is_ok_and(|status| status.success())
 }
 
 /// What a program's tasks talk to.

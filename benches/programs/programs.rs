@@ -9,6 +9,8 @@ pub(crate) struct Program {
     pub(crate) toml: &'static str,
     /// The file of its server, and that one's argument.
     pub(crate) server: Option<(&'static str, &'static str)>,
+    /// The package that its code imports beside the standard library; empty where there is none.
+    pub(crate) needs: &'static str,
     /// Whether an answer is right.
     pub(crate) is_right: fn(&Value) -> bool,
     /// The kind of reason, condition or warning that names the cause; empty where none is asked for.
@@ -45,14 +47,15 @@ fn is_many_threads(answer: &Value) -> bool {
 }
 
 const fn program(name: &'static str, toml: &'static str, is_right: fn(&Value) -> bool, cause: &'static str) -> Program {
-    Program { name, toml, server: None, is_right, cause }
+    Program { name, toml, server: None, needs: "", is_right, cause }
 }
 
-pub(crate) const PROGRAMS: [Program; 22] = [
+pub(crate) const PROGRAMS: [Program; 24] = [
     Program {
         name: "cap",
         toml: "[[step]]\nkind = \"python\"\npath = \"CODE\"\nfunction = \"cap:query\"\nsetup = \"cap:setup\"\nitems = \"cap:items\"\n",
         server: Some(("cap.py", "24")),
+        needs: "",
         is_right: |answer| (is(answer, "threads") || is(answer, "processes")) && (8..=24).contains(&wide(answer)),
         cause: "one_agent_at_a_time",
     },
@@ -103,6 +106,7 @@ pub(crate) const PROGRAMS: [Program; 22] = [
         name: "waiting-cap",
         toml: "task_timeout = \"5s\"\n[[step]]\nkind = \"python\"\npath = \"CODE\"\nfunction = \"waiting_cap:query\"\nitems = \"waiting_cap:items\"\n",
         server: Some(("waiting_cap.py", "6")),
+        needs: "",
         is_right: |answer| (is(answer, "threads") || is(answer, "processes")) && (4..=6).contains(&wide(answer)),
         cause: "one_agent_at_a_time",
     },
@@ -182,7 +186,31 @@ pub(crate) const PROGRAMS: [Program; 22] = [
         name: "limited",
         toml: "[objective]\nlimits = { errors = \"10%\" }\n[[step]]\nkind = \"python\"\npath = \"CODE\"\nfunction = \"limited:query\"\nitems = \"limited:items\"\n",
         server: Some(("limited.py", "60")),
+        needs: "",
         is_right: |answer| wide(answer) == 1,
         cause: "far_limit",
+    },
+    Program {
+        // By hand, tasks a second on two cores. A loop: 1935 with the library's own threads, 1209 with one. Two threads: 1710
+        // and 1953. Two processes: 145 and 1538, without chunks.
+        name: "matmul",
+        toml: "[[step]]\nkind = \"python\"\npath = \"CODE\"\nfunction = \"matrices:multiply\"\nitems = \"matrices:items\"\n",
+        server: None,
+        needs: "numpy",
+        is_right: |answer| {
+            let is_own_loop = is_sequential(answer) && answer["library_threads"].is_null();
+            is_own_loop || (wide(answer) == 2 && answer["library_threads"] == 1)
+        },
+        cause: "library_threads",
+    },
+    Program {
+        // By hand, too. A loop: 688 with the library's own threads, 727 with one. Two threads: 732 and 728. Two processes: 90
+        // and 1111.
+        name: "eigen",
+        toml: "[[step]]\nkind = \"python\"\npath = \"CODE\"\nfunction = \"matrices:eigen\"\nitems = \"matrices:items\"\n",
+        server: None,
+        needs: "numpy",
+        is_right: |answer| is_two_processes(answer) && answer["library_threads"] == 1,
+        cause: "library_threads",
     },
 ];

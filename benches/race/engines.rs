@@ -54,6 +54,7 @@ fn entry(runtime: &str, engine: Engine, task: &Task) -> Entry {
         runtime: runtime.to_owned(),
         engine,
         start_method: engine.has_start_method().then_some(StartMethod::Fork),
+        library_threads: None,
         default_sizes: Sizes {
             workers: axes.workers.then_some(default_workers),
             in_flight: axes.in_flight.then_some(allowed),
@@ -88,6 +89,7 @@ pub(crate) fn fixed(candidate: &Candidate) -> Entry {
         runtime: candidate.runtime.clone(),
         engine: candidate.engine,
         start_method: candidate.start_method,
+        library_threads: candidate.library_threads,
         default_sizes: candidate.sizes,
         in_flight: only(candidate.sizes.in_flight),
         workers: only(candidate.sizes.workers),

@@ -44,6 +44,7 @@ fn rounds(arms: u32, seed: u64) -> Vec<f64> {
         is_renewed: false,
         cores: 2.0,
         has_lock: false,
+        library_threads: None,
         is_async: true,
         is_throughput: true,
         serial_ns: 0.0,

@@ -4,7 +4,8 @@ use super::figures::Figures;
 use super::limit::{limit, task};
 use super::words::{percent, percent_exactly, time};
 use super::{
-    Alternative, Answer, AsGood, Condition, Estimate, Group, Row, Status, far_limit, pareto, reasons, scaling,
+    Alternative, Answer, AsGood, Condition, Estimate, Group, Row, Status, far_limit, library_threads, pareto, reasons,
+    scaling,
 };
 use crate::candidate::{Candidate, Model, Simplicity};
 use crate::decide::{CONFIDENCE, Decide, Finding, Outcome, RULES_VERSION, Standing};
@@ -137,11 +138,13 @@ fn ratio(logarithm: f64) -> f64 {
 
 fn answer(record: &Record, rows: &[Row], found: &Finding) -> Answer {
     let named = &record.candidates[found.named].candidate;
-    let Candidate { engine, start_method, sizes, .. } = named;
+    let Candidate { runtime, engine, start_method, library_threads, sizes } = named;
     Answer {
         model: named.model(),
         engine: *engine,
         start_method: *start_method,
+        library_threads: *library_threads,
+        library_variables: library_threads.map(|_| library_threads::variables(record, runtime)).unwrap_or_default(),
         workers: sizes.workers,
         in_flight: sizes.in_flight,
         chunk: sizes.chunk,
@@ -220,7 +223,7 @@ fn place(rows: &mut [Row], found: &Finding, tolerance: f64) {
         if row.status != Status::Superseded {
             continue;
         }
-        let engine = (row.candidate.engine, row.candidate.start_method);
+        let engine = row.candidate.without_sizes();
         if engines.contains(&engine) {
             continue;
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{Estimate, Reason, Row, Status};
-use crate::candidate::{Candidate, Model, Sizes};
+use crate::candidate::{Candidate, Model};
 use crate::record::{Record, Sweep, SweepPoint};
 use crate::workload::Goal;
 
@@ -98,7 +98,7 @@ pub(super) fn along_sizes(record: &Record, rows: &[Row], best: usize, margin: f6
     let mut engines: Vec<(Candidate, Reach)> = Vec::new();
     for row in rows.iter().filter(|row| !matches!(row.status, Status::Failed { .. } | Status::Infeasible { .. })) {
         let Some(throughput) = row.throughput_per_s.filter(|it| it.low > 0.0) else { continue };
-        let engine = Candidate { sizes: Sizes::default(), ..row.candidate.clone() };
+        let engine = row.candidate.without_sizes();
         let at = engines.iter().position(|(known, _)| *known == engine).unwrap_or(engines.len());
         if at == engines.len() {
             engines.push((engine, Reach::new()));
@@ -109,10 +109,10 @@ pub(super) fn along_sizes(record: &Record, rows: &[Row], best: usize, margin: f6
         }
     }
     let best = record.candidates.get(best)?;
-    let engine = Candidate { sizes: Sizes::default(), ..best.candidate.clone() };
+    let engine = best.candidate.without_sizes();
     let own = engines.iter().find(|(known, _)| *known == engine)?;
-    let mut rivals: Vec<&(Candidate, Reach)> =
-        engines.iter().filter(|(one, _)| one.model() != engine.model()).collect();
+    let is_rival = |one: &Candidate| one.model() != engine.model() && one.library_threads == engine.library_threads;
+    let mut rivals: Vec<&(Candidate, Reach)> = engines.iter().filter(|(one, _)| is_rival(one)).collect();
     let most = |reach: &Reach| reach.values().map(|it| it.value).fold(0.0, f64::max);
     rivals.sort_by(|a, b| most(&b.1).total_cmp(&most(&a.1)));
     rivals.into_iter().find_map(|rival| {

@@ -9,6 +9,7 @@ mod disturbance;
 mod far_limit;
 mod figures;
 mod flip;
+mod library_threads;
 mod limit;
 mod pareto;
 mod reasons;
@@ -23,6 +24,8 @@ mod words;
 pub use answer::models;
 pub use far_limit::{FarLimit, Growth, looks_like_limit};
 pub use flip::{Flip, Side, flip, side};
+
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -121,6 +124,13 @@ pub struct Answer {
     /// How its worker processes begin, where there is a choice.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub start_method: Option<StartMethod>,
+    /// How many threads a task's libraries compute with in each process, where that is to be set; `None` leaves it to
+    /// them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub library_threads: Option<u32>,
+    /// The environment variables by which it is set, before the libraries are imported; empty where it is not.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub library_variables: Vec<String>,
     /// Its workers.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub workers: Option<u32>,
@@ -221,6 +231,22 @@ pub enum Reason {
         two_threads: Option<f64>,
         /// Whether a global interpreter lock was in force.
         lock: Option<bool>,
+    },
+    /// Libraries compute with several threads in each task by themselves, and with one where a variable says so.
+    LibraryThreads {
+        /// How many compute in one task by themselves.
+        threads: u32,
+        /// The variables that make it one.
+        variables: Vec<String>,
+        /// Whether the answer has one.
+        limited: bool,
+        /// The best of those that have it otherwise, at the answer's engine and sizes where that was measured: an index
+        /// into the record's candidates.
+        other: u32,
+        /// Whether it has the answer's engine and sizes.
+        same_sizes: bool,
+        /// Its objective over the answer's, more is better.
+        ratio: f64,
     },
     /// Programs that a task starts compute for it.
     StartsPrograms {
@@ -377,7 +403,8 @@ pub enum Condition {
         /// Whether it hung.
         hung: bool,
     },
-    /// Libraries of a task compute with threads of their own, beside those of the candidate.
+    /// Libraries of a task compute with threads of their own, beside those of the candidate, and heed no variable that is
+    /// known: that number was not searched.
     LibraryThreads {
         /// How many compute in one task, the task's own thread among them.
         count: u32,
@@ -395,6 +422,18 @@ pub enum Condition {
         sockets: u32,
         /// The answer's processes that run tasks.
         processes: u32,
+    },
+    /// What libraries do by themselves is what the user's environment says.
+    LibraryThreadsSet {
+        /// The variables that it sets, with their values.
+        variables: BTreeMap<String, String>,
+    },
+    /// The answer's variables count only where they are set before the libraries are imported.
+    SetBeforeImport {
+        /// The variables.
+        variables: Vec<String>,
+        /// How many threads.
+        threads: u32,
     },
     /// Candidates failed and were not compared.
     FailedCandidates {

@@ -2,7 +2,9 @@
 
 use super::figures::{pooled, timed};
 use super::limit::Task;
-use super::{Answer, Condition, HostLimit, LimitKind, Reason, Row, Status, answer, figures, flip, start_up};
+use super::{
+    Answer, Condition, HostLimit, LimitKind, Reason, Row, Status, answer, figures, flip, library_threads, start_up,
+};
 use crate::candidate::{Candidate, Model, StartMethod};
 use crate::decide::Finding;
 use crate::protocol::{Descriptors, FailureKind, Note, Opened};
@@ -42,6 +44,7 @@ pub(super) fn reasons(
     let mut reasons: Vec<Reason> = Vec::new();
     reasons.extend(programs(record, rows, task));
     reasons.extend(split(record, rows, limit, task));
+    reasons.extend(library_threads::reason(record, rows, answer));
     reasons.extend(start_up::of_all_tasks(record, rows, answer));
     reasons.extend(skew(record, rows));
     match rate(record, rows, answer) {
@@ -104,14 +107,17 @@ fn lock(record: &Record, rows: &[Row]) -> Option<bool> {
     seen.or_else(|| record.calibration.runtime(name)?.hello.gil)
 }
 
-/// What two threads do beside one, or beside a plain loop.
+/// What two threads do beside one, or beside a plain loop; where libraries compute with threads, too, with one of those
+/// in each, since others would have the cores already.
 fn two_threads(rows: &[Row]) -> Option<f64> {
     let relative = |row: &Row| row.relative.map(|relative| relative.value);
+    let limit = rows.iter().map(|row| row.candidate.library_threads).max().flatten();
+    let rows: Vec<&Row> = rows.iter().filter(|row| row.candidate.library_threads == limit).collect();
     let of = |size: u32| {
         let threads = rows.iter().filter(move |row| row.candidate.model() == Model::Threads);
-        threads.filter(move |row| row.candidate.sizes.workers == Some(size)).find_map(relative)
+        threads.filter(move |row| row.candidate.sizes.workers == Some(size)).find_map(|row| relative(row))
     };
-    let sequential = rows.iter().find(|row| row.candidate.model() == Model::Sequential).and_then(relative);
+    let sequential = rows.iter().find(|row| row.candidate.model() == Model::Sequential).and_then(|row| relative(row));
     Some(of(2)? / of(1).or(sequential)?).filter(|ratio| ratio.is_finite())
 }
 
@@ -226,7 +232,7 @@ pub(super) fn conditions(
     if record.warnings.iter().any(|warning| matches!(warning, Warning::Exclusive { .. } | Warning::Scarce { .. })) {
         conditions.push(Condition::OneAgentAtATime {});
     }
-    conditions.extend(library_threads(record, &race.runtime));
+    conditions.extend(library_threads::conditions(record, answer, race));
     conditions.extend(opened(record, answer, &race.runtime));
     let failed = record.candidates.iter().filter(of_runtime).filter(|place| place.failure.is_some()).count();
     if failed > 0 {
@@ -254,15 +260,6 @@ pub(super) fn conditions(
     conditions.extend(unchecked(record, rows, answer));
     conditions.extend(errors(record, &race.runtime));
     conditions
-}
-
-/// The threads that libraries have in a task, as a plain loop shows them: it has none of its own.
-fn library_threads(record: &Record, runtime: &str) -> Option<Condition> {
-    let is_plain =
-        |place: &&CandidateRecord| place.candidate.runtime == runtime && place.candidate.model() == Model::Sequential;
-    let lives = record.candidates.iter().filter(is_plain).flat_map(|place| &place.incarnations);
-    let most = lives.map(|life| life.library_threads).max().filter(|most| *most > 0)?;
-    Some(Condition::LibraryThreads { count: most + 1 })
 }
 
 /// What the answer's worker processes hold open: shared, or each its own.

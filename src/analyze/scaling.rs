@@ -17,7 +17,7 @@ const AXES: [CurveAxis; 3] = [CurveAxis::InFlight, CurveAxis::Workers, CurveAxis
 pub(super) fn curves(record: &Record, rows: &[Row], margin: f64) -> Vec<Curve> {
     let mut engines: BTreeMap<(usize, u32), (Candidate, Vec<&Row>)> = BTreeMap::new();
     for row in rows.iter().filter(|row| !matches!(row.status, Status::Failed { .. })) {
-        let engine = Candidate { sizes: Sizes::default(), ..row.candidate.clone() };
+        let engine = row.candidate.without_sizes();
         let found = engines.values_mut().find(|(known, _)| *known == engine);
         match found {
             Some((_, sizes)) => sizes.push(row),
@@ -34,7 +34,9 @@ pub(super) fn curves(record: &Record, rows: &[Row], margin: f64) -> Vec<Curve> {
 
 /// Where an engine stands in the plan; behind all others if it does not.
 fn position(record: &Record, engine: &Candidate) -> usize {
-    let is_it = |entry: &crate::plan::Entry| entry.candidate(Sizes::default()) == *engine;
+    // What the threads of libraries are limited to is found after the plan.
+    let planned = Candidate { library_threads: None, ..engine.clone() };
+    let is_it = |entry: &crate::plan::Entry| entry.candidate(Sizes::default()) == planned;
     record.plan.entries.iter().position(is_it).unwrap_or(usize::MAX)
 }
 

@@ -1,7 +1,7 @@
 //! What start-up does to an answer: how many tasks it takes to pay for it.
 
 use super::{Answer, Condition, Reason, Row, Status, TimeOfAll};
-use crate::candidate::{Candidate, Model, Sizes};
+use crate::candidate::{Candidate, Model};
 use crate::record::{RaceRecord, Record};
 use crate::stats::median;
 use crate::workload::Goal;
@@ -22,13 +22,12 @@ struct Start {
 /// The start-up of a candidate: of its own cold lives, else of those of its engine, with the same workers where there are
 /// some.
 fn start(record: &Record, candidate: &Candidate) -> Option<Start> {
-    let engine = |one: &Candidate| Candidate { sizes: Sizes::default(), ..one.clone() };
     let lives = |is_kin: &dyn Fn(&Candidate) -> bool| -> Vec<f64> {
         let kin = record.candidates.iter().filter(|place| is_kin(&place.candidate));
         let cold = kin.flat_map(|place| &place.incarnations).filter(|life| !life.warm && life.ready_ns > 0);
         cold.map(|life| life.ready_ns as f64).collect()
     };
-    let is_engine = |one: &Candidate| engine(one) == engine(candidate);
+    let is_engine = |one: &Candidate| one.kind() == candidate.kind();
     let has_workers = |one: &Candidate| is_engine(one) && one.sizes.workers == candidate.sizes.workers;
     let found = [lives(&|one| one == candidate), lives(&has_workers), lives(&is_engine)];
     let starts = found.into_iter().find(|starts| !starts.is_empty())?;

@@ -2,6 +2,7 @@
 
 mod builder;
 mod flip;
+mod library_threads;
 mod scaling;
 
 use hdrhistogram::Histogram;

@@ -393,15 +393,19 @@ pub struct Candidate {
     /// How its worker processes begin, where there is a choice.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub start_method: Option<StartMethod>,
+    /// How many threads a task's libraries may compute with in each process, as variables that are set before they are
+    /// loaded have it (`OMP_NUM_THREADS` and its kin); `None` leaves it to them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub library_threads: Option<u32>,
     /// Its sizes.
     pub sizes: Sizes,
 }
 
 impl Candidate {
-    /// A candidate without a start method.
+    /// A candidate without a start method, whose libraries compute with the threads that they take by themselves.
     #[must_use]
     pub fn new(runtime: &str, engine: Engine, sizes: Sizes) -> Candidate {
-        Candidate { runtime: runtime.to_owned(), engine, start_method: None, sizes }
+        Candidate { runtime: runtime.to_owned(), engine, start_method: None, library_threads: None, sizes }
     }
 
     /// The model of this candidate's engine.
@@ -416,6 +420,7 @@ impl Candidate {
         Simplicity {
             model: self.model(),
             concurrency: self.sizes.concurrency(),
+            library_threads: self.library_threads,
             engine: self.engine,
             workers: self.sizes.workers,
             chunk: self.sizes.chunk,
@@ -429,12 +434,26 @@ impl Candidate {
         if details.is_empty() { self.engine.to_string() } else { format!("{}@{details}", self.engine) }
     }
 
-    /// How its processes begin, and its sizes: `fork,w2,c16`; empty where it has neither.
+    /// How its processes begin, its sizes, and the threads of its libraries where they are set: `fork,w2,c16,t1`; empty
+    /// where it has none of them.
     #[must_use]
     pub fn details(&self) -> String {
         let method = self.start_method.map(|method| method.to_string());
         let sizes = Some(self.sizes).filter(|sizes| *sizes != Sizes::default()).map(|sizes| sizes.to_string());
-        method.into_iter().chain(sizes).collect::<Vec<_>>().join(",")
+        let threads = self.library_threads.map(|threads| format!("t{threads}"));
+        method.into_iter().chain(sizes).chain(threads).collect::<Vec<_>>().join(",")
+    }
+
+    /// What starts as it does: its engine, with its start method.
+    #[must_use]
+    pub fn kind(&self) -> Candidate {
+        Candidate { library_threads: None, ..self.without_sizes() }
+    }
+
+    /// Its engine, with all that is chosen but its sizes.
+    #[must_use]
+    pub fn without_sizes(&self) -> Candidate {
+        Candidate { sizes: Sizes::default(), ..self.clone() }
     }
 }
 
@@ -444,13 +463,16 @@ impl fmt::Display for Candidate {
     }
 }
 
-/// The order of simplicity: the model first (sequential, threads, async, processes, mixes), then the smaller size.
+/// The order of simplicity: the model first (sequential, threads, async, processes, mixes), then the smaller size, then
+/// whoever leaves to libraries how many threads they compute with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Simplicity {
     /// The model.
     pub model: Model,
     /// Tasks that run at once.
     pub concurrency: u32,
+    /// Threads of a task's libraries; `None`, what they take by themselves, is simpler than any number that is set.
+    pub library_threads: Option<u32>,
     /// The engine, in the order of the table.
     pub engine: Engine,
     /// Its workers.
@@ -524,6 +546,22 @@ mod tests {
         let pool = Candidate::new("python3.11", Engine::MultiprocessingPool, sizes);
         let pool = Candidate { start_method: Some(StartMethod::Fork), ..pool };
         assert_eq!(pool.to_string(), "python3.11/multiprocessing.Pool@fork,w2,c16");
+        let limited = Candidate { library_threads: Some(1), ..pool };
+        assert_eq!(limited.to_string(), "python3.11/multiprocessing.Pool@fork,w2,c16,t1");
+        let alone = Candidate::new("python3.11", Engine::Sequential, Sizes::default());
+        assert_eq!(Candidate { library_threads: Some(1), ..alone }.to_string(), "python3.11/sequential@t1");
+    }
+
+    #[test]
+    fn of_equal_sizes_what_leaves_libraries_alone_is_simpler() {
+        let of = |engine, workers, library_threads| {
+            let candidate = Candidate::new("python3.11", engine, Sizes { workers, ..Sizes::default() });
+            Candidate { library_threads, ..candidate }.simplicity()
+        };
+        let threads = |workers, limit| of(Engine::ThreadPoolExecutor, Some(workers), limit);
+        assert!(threads(2, None) < threads(2, Some(1)));
+        assert!(threads(2, Some(1)) < threads(4, None));
+        assert!(of(Engine::Sequential, None, Some(1)) < threads(1, None));
     }
 
     #[test]

@@ -202,7 +202,7 @@ pub(super) struct Shown {
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: Format,
     /// Print the code of the answer alone, ready to paste
-    #[arg(long)]
+    #[arg(long = "code", id = "as_code", conflicts_with = "format")]
     pub(super) code: bool,
     /// Show every size measured, not only each engine's best
     #[arg(long)]

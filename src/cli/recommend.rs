@@ -25,7 +25,7 @@ pub(super) struct RecommendArgs {
     #[arg(long, value_enum, default_value_t, help_heading = "Output")]
     format: Format,
     /// Print the code of each answer alone, ready to paste
-    #[arg(long = "code", help_heading = "Output", conflicts_with = "format")]
+    #[arg(long = "code", id = "as_code", help_heading = "Output", conflicts_with = "format")]
     as_code: bool,
     #[command(flatten)]
     saved: Saved,

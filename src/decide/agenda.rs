@@ -1,5 +1,7 @@
 //! What is measured next: what can change the answer most, for what it costs.
 
+use crate::candidate::{Candidate, Sizes};
+
 use super::{BLOCK_NS, BUDGET_PART, Decide, NEAR_RIVAL, mechanism};
 
 /// Blocks of a round at most.
@@ -135,6 +137,7 @@ impl<'a> Agenda<'a> {
                 required.push((self.decide.arms[*arm].entry, self.decide.arms[*arm].candidate.sizes));
             }
         }
+        required.extend(self.with_own_threads(view.arms[view.named]));
         let view_arms = view.arms.clone();
         let variances: Vec<f64> = view.posterior.deviation.iter().map(|it| it * it).collect();
         let (sigma, tau) = (self.decide.noise.sigma, self.decide.noise.tau);
@@ -167,6 +170,18 @@ impl<'a> Agenda<'a> {
             }
         }
         chosen
+    }
+
+    /// What the named candidate is held against where its libraries are limited in their threads: itself without that,
+    /// until it was measured.
+    fn with_own_threads(&self, named: usize) -> Option<(usize, Sizes)> {
+        let Decide { arms, entries, .. } = &*self.decide;
+        let candidate = &arms[named].candidate;
+        candidate.library_threads?;
+        let twin = Candidate { library_threads: None, ..candidate.clone() };
+        let is_seen = arms.iter().any(|arm| arm.candidate == twin && (arm.blocks > 0 || arm.is_out));
+        let entry = entries.iter().position(|entry| entry.candidate(twin.sizes) == twin)?;
+        (!is_seen).then_some((entry, twin.sizes))
     }
 
     fn is_too_expensive(&self, arm: usize) -> bool {

@@ -3,7 +3,9 @@
 //! A far side that serves a few connections, or a limit of the user's own, puts out every engine at the same size. Each
 //! failure may cost seconds (a hang), so engines learn from each other's.
 
-use crate::candidate::{Candidate, Model, StartMethod};
+use std::collections::BTreeSet;
+
+use crate::candidate::{Candidate, Engine, Model, StartMethod};
 use crate::plan::Entry;
 
 /// An engine that failed at so many sizes, each smaller than the one before, is out.
@@ -43,14 +45,18 @@ fn family(entry: &Entry) -> Unit {
 /// The failures of a race.
 #[derive(Clone, Debug)]
 pub(super) struct Failures {
-    families: Vec<Unit>,
+    /// The family and the engine of each entry.
+    kinds: Vec<(Unit, Engine)>,
     /// The tasks that were in flight at each failure, by entry.
     concurrency: Vec<Vec<u32>>,
 }
 
 impl Failures {
     pub(super) fn new(entries: &[Entry]) -> Failures {
-        Failures { families: entries.iter().map(family).collect(), concurrency: vec![Vec::new(); entries.len()] }
+        Failures {
+            kinds: entries.iter().map(|entry| (family(entry), entry.engine)).collect(),
+            concurrency: vec![Vec::new(); entries.len()],
+        }
     }
 
     /// A candidate of this entry failed.
@@ -65,11 +71,9 @@ impl Failures {
 
     /// With how many in flight an entry is not tried: two others of its family failed with no more.
     pub(super) fn forbids(&self, entry: usize, concurrency: u32) -> bool {
-        let failed = |other: &usize| {
-            self.families[*other] == self.families[entry]
-                && self.concurrency[*other].iter().any(|failed| *failed <= concurrency)
-        };
-        (0..self.families.len()).filter(failed).count() >= SPEAK_FOR_ALL
+        let of_family = self.kinds.iter().zip(&self.concurrency).filter(|((unit, _), _)| *unit == self.kinds[entry].0);
+        let failed = of_family.filter(|(_, failures)| failures.iter().any(|failed| *failed <= concurrency));
+        failed.map(|((_, engine), _)| *engine).collect::<BTreeSet<Engine>>().len() >= SPEAK_FOR_ALL
     }
 
     /// Whether a hang of this candidate, which is not told yet, comes of the way in which its processes begin.
@@ -95,6 +99,7 @@ mod tests {
             runtime: "python3.11".to_owned(),
             engine,
             start_method,
+            library_threads: None,
             default_sizes: Sizes::default(),
             in_flight: Vec::new(),
             workers: Vec::new(),

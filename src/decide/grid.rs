@@ -78,6 +78,7 @@ mod tests {
             runtime: RUST.to_owned(),
             engine: Engine::TokioMultiThread,
             start_method: None,
+            library_threads: None,
             default_sizes: Sizes::default(),
             in_flight: vec![1, 2, 4],
             workers: vec![1, 2],

@@ -42,6 +42,11 @@ pub(super) struct Task {
 }
 
 impl Task {
+    /// The task with libraries that compute with one thread: that one does what all of them did.
+    pub(super) fn with_one_thread(self) -> Task {
+        Task { latency_ns: self.latency_ns.max(self.cpu_ns), ..self }
+    }
+
     /// CPU time in the process that runs the task.
     fn own_ns(&self) -> f64 {
         (self.cpu_ns - self.children_ns).max(0.0)
@@ -60,6 +65,8 @@ pub(super) struct Setting {
     pub cores: f64,
     /// Whether threads share a global interpreter lock.
     pub has_lock: bool,
+    /// Threads that libraries compute with in one task; they hold no lock of the interpreter.
+    pub task_threads: f64,
     /// Whether every step leaves an event loop free.
     pub is_async: bool,
     /// Whether tasks per second are what is compared.
@@ -147,9 +154,11 @@ fn expected(engine: Engine, sizes: Sizes, task: &Task, setting: &Setting) -> Exp
     let narrowed = |wide: f64| setting.batch.map_or(wide, |tasks| at_once(tasks, wide, chunk));
     let (wide, threads) = (narrowed(wide), narrowed(threads));
     let shares_lock = setting.has_lock && matches!(engine.model(), Model::Threads | Model::Async | Model::AsyncThreads);
-    let cores = threads.min(setting.cores).max(1e-3);
+    let cores_of = |threads: f64| threads.min(setting.cores).max(1e-3);
+    let cores = cores_of(threads * setting.task_threads);
     // Whether a task holds the lock is not known: half way.
-    let parallel = if shares_lock { 1.0_f64.min(cores) + 0.5 * (cores - 1.0).max(0.0) } else { cores };
+    let under_lock = 1.0_f64.min(cores_of(threads)) + 0.5 * (cores_of(threads) - 1.0).max(0.0);
+    let parallel = if shares_lock { cores_of(under_lock * setting.task_threads) } else { cores };
     let (worker_ns, feeder_ns) = own_ns(engine);
     // A process that is made for one task is set up for it alone.
     let is_set_up_anew = setting.has_setup && engine == Engine::Process;
@@ -291,6 +300,7 @@ mod tests {
     const SETTING: Setting = Setting {
         cores: 2.0,
         has_lock: false,
+        task_threads: 1.0,
         is_async: true,
         is_throughput: true,
         serial_ns: 0.0,
@@ -307,6 +317,7 @@ mod tests {
             runtime: RUST.to_owned(),
             engine,
             start_method: None,
+            library_threads: None,
             default_sizes: Sizes::default(),
             in_flight: ladder(axes.in_flight),
             workers: ladder(axes.workers),
@@ -380,6 +391,25 @@ mod tests {
         // Of what the task computes itself half a core is expected of the second thread, of a program a whole one.
         assert!((score(0.0, 2) - score(0.0, 1) - 1.5_f64.ln()).abs() < 0.1);
         assert!((score(20e6, 2) - score(20e6, 1) - 2.0_f64.ln()).abs() < 0.1);
+    }
+
+    #[test]
+    fn libraries_that_use_all_cores_leave_none_to_a_second_worker() {
+        // Two threads compute for 2 ms each.
+        let task = Task { latency_ns: 2e6, cpu_ns: 4e6, ..Task::default() };
+        let score = |engine, workers, has_lock, task: Task, task_threads| {
+            let setting = Setting { has_lock, task_threads, ..SETTING };
+            expected(engine, Sizes { workers, ..Sizes::default() }, &task, &setting).score
+        };
+        let own = |engine, workers| score(engine, workers, true, task, 2.0);
+        for engine in [Engine::ThreadPoolExecutor, Engine::ProcessPoolExecutor] {
+            assert!((own(engine, Some(2)) - own(engine, Some(1))).abs() < 0.1, "{engine}");
+            assert!((own(engine, Some(1)) - own(Engine::Sequential, None)).abs() < 0.2, "{engine}");
+        }
+        // With one thread each, two workers make up for it.
+        let one = |engine, workers| score(engine, workers, false, task.with_one_thread(), 1.0);
+        assert!((own(Engine::Sequential, None) - one(Engine::Sequential, None) - 2.0_f64.ln()).abs() < 0.1);
+        assert!((one(Engine::ProcessPoolExecutor, Some(2)) - own(Engine::Sequential, None)).abs() < 0.1);
     }
 
     #[test]

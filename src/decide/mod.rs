@@ -88,6 +88,9 @@ pub struct Rules {
     pub cores: f64,
     /// Whether threads share a global interpreter lock.
     pub has_lock: bool,
+    /// How many threads the libraries of a task compute with by themselves, where one is tried, too.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub library_threads: Option<u32>,
     /// Whether every step leaves an event loop free.
     pub is_async: bool,
     /// Whether tasks per second are what is compared.
@@ -537,12 +540,25 @@ impl Decide {
         self.headroom(arm) <= QUALIFIED * self.tolerance()
     }
 
-    fn setting(&self) -> Setting {
+    /// What the candidates of an entry run on.
+    fn setting(&self, entry: usize) -> Setting {
         let Rules { cores, has_lock, is_async, is_throughput, serial_ns, tasks, .. } = self.rules;
         let Rules { is_batch, has_setup, rate_per_s, .. } = self.rules;
         let tasks = tasks.map(f64::from);
         let batch = tasks.filter(|_| is_batch);
-        Setting { cores, has_lock, is_async, is_throughput, serial_ns, tasks, batch, has_setup, rate_per_s }
+        let task_threads = self.entries[entry].library_threads.or(self.rules.library_threads).map_or(1.0, f64::from);
+        Setting {
+            cores,
+            has_lock,
+            task_threads,
+            is_async,
+            is_throughput,
+            serial_ns,
+            tasks,
+            batch,
+            has_setup,
+            rate_per_s,
+        }
     }
 
     /// The number of an arm, which is new where it was not known.
@@ -576,10 +592,10 @@ impl Decide {
     /// What a block of an arm that was not measured is expected to take.
     fn expected_block_ns(&self, arm: usize, task: &Task) -> f64 {
         let Arm { entry, candidate, .. } = &self.arms[arm];
-        let setting = self.setting();
+        let (setting, task) = (self.setting(*entry), self.task_under(*entry, task));
         let entry = &self.entries[*entry];
-        let tasks_ns = mechanism::batch_ns(entry, candidate.sizes, task, &setting);
-        let turns_ns = || TURNS_OF_TASKS * mechanism::latency_ns(entry, candidate.sizes, task, &setting);
+        let tasks_ns = mechanism::batch_ns(entry, candidate.sizes, &task, &setting);
+        let turns_ns = || TURNS_OF_TASKS * mechanism::latency_ns(entry, candidate.sizes, &task, &setting);
         BLOCK_NS + tasks_ns.unwrap_or_else(turns_ns)
     }
 
@@ -617,7 +633,20 @@ impl Decide {
 
     /// What is known of a task alone: of the smallest candidate that ran.
     fn task(&self) -> Option<Task> {
-        let smallest = self.tasks.keys().min_by_key(|arm| {
+        self.task_of(&|_| true)
+    }
+
+    /// What a task is under an entry, as far as is known, where `task` is what it is under the smallest candidate of all.
+    fn task_under(&self, entry: usize, task: &Task) -> Task {
+        let Some(threads) = self.entries[entry].library_threads else { return *task };
+        let measured = self.task_of(&|candidate| candidate.library_threads == Some(threads));
+        measured.unwrap_or_else(|| task.with_one_thread())
+    }
+
+    /// The same of the smallest among those candidates.
+    fn task_of(&self, is_meant: &dyn Fn(&Candidate) -> bool) -> Option<Task> {
+        let meant = self.tasks.keys().filter(|arm| is_meant(&self.arms[**arm].candidate));
+        let smallest = meant.min_by_key(|arm| {
             let simplicity = self.arms[**arm].candidate.simplicity();
             (simplicity.concurrency, simplicity)
         })?;
@@ -642,15 +671,18 @@ impl Decide {
         let plan = self.entries[entry].clone();
         let allowed = self.allowed(entry);
         let begins = self.begins(&allowed);
-        let Some(first) = mechanism::first(&plan, &begins, task, &self.setting()) else {
+        let (setting, task) = (self.setting(entry), &self.task_under(entry, task));
+        let Some(first) = mechanism::first(&plan, &begins, task, &setting) else {
             return (Vec::new(), None);
         };
         let best = self.best_of(entry);
         let near = best.map(|arm| grid::neighbours(&plan, self.arms[arm].candidate.sizes)).unwrap_or_default();
-        let setting = self.setting();
         let latency_ns = |sizes: Sizes| mechanism::latency_ns(&plan, sizes, task, &setting);
-        // Of a batch nothing queues beyond its end.
-        let is_near = setting.batch.is_some() || latency_ns(plan.default_sizes) <= DEFAULT_LATENCY * latency_ns(first);
+        // Of a batch nothing queues beyond its end. What several workers do whose libraries compute with several threads
+        // each is what users have who set nothing.
+        let is_near = setting.batch.is_some()
+            || setting.task_threads > 1.0
+            || latency_ns(plan.default_sizes) <= DEFAULT_LATENCY * latency_ns(first);
         let default = if is_near && begins.contains(&plan.default_sizes) { plan.default_sizes } else { first };
         for sizes in [first, default].iter().chain(&near).filter(|sizes| allowed.contains(sizes)) {
             self.arm(entry, *sizes);
@@ -705,8 +737,8 @@ impl Decide {
         for entry in 0..self.entries.len() {
             let (of_entry, Some(first)) = self.considered(entry, task) else { continue };
             let sizes: Vec<Sizes> = of_entry.iter().map(|arm| self.arms[*arm].candidate.sizes).collect();
-            let setting = self.setting();
-            let of = |scale| mechanism::prior(&self.entries[entry], &sizes, first, scale, task, &setting);
+            let (setting, task) = (self.setting(entry), self.task_under(entry, task));
+            let of = |scale| mechanism::prior(&self.entries[entry], &sizes, first, scale, &task, &setting);
             let (means, covariance) = of(1.0);
             let scale = self.surprise(&of_entry, &means, |at| covariance.at(at, at).sqrt());
             let covariance = if scale > 1.0 { of(scale).1 } else { covariance };

@@ -15,6 +15,7 @@ fn entry(engine: Engine) -> Entry {
         runtime: RUST.to_owned(),
         engine,
         start_method: None,
+        library_threads: None,
         default_sizes: Sizes { workers: size(axes.workers, 2), in_flight: size(axes.in_flight, 64), chunk: None },
         in_flight: ladder(axes.in_flight),
         workers: if engine == Engine::TokioMultiThread { vec![1, 2, 4] } else { ladder(axes.workers) },
@@ -40,6 +41,7 @@ fn rules(seed: u64) -> Rules {
         is_renewed: false,
         cores: 2.0,
         has_lock: false,
+        library_threads: None,
         is_async: true,
         is_throughput: true,
         serial_ns: 0.0,
@@ -142,7 +144,7 @@ fn a_stated_rate_gets_the_smallest_size_that_reaches_it() {
     for seed in 0..10 {
         let rules = Rules { rate_per_s: Some(50.0), ..rules(seed) };
         let held = |one: &Candidate| Some(true_rate(one, 100.0, 0.05).min(50.0));
-        let ended = race(Decide::new(&entries, rules), 0.01, seed, 5e4, held);
+        let ended = race(Decide::new(&entries, &[], rules), 0.01, seed, 5e4, held);
         assert_eq!((named(&ended).as_str(), ended.ending), ("thread-pool@w8", Ending::Decided), "seed {seed}");
         // What has more in flight cannot be better, and is not measured.
         let sizes = ended.decide.candidates().into_iter().map(|one| one.sizes.concurrency()).max();

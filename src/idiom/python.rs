@@ -33,8 +33,7 @@ pub(super) fn code(idiom: &Idiom<'_>) -> String {
     if !names.imports.is_empty() {
         blocks.push(names.imports.join("\n") + "\n");
     }
-    let imports = blocks.join("\n");
-    let mut text = imports;
+    let mut text = environment(idiom) + &blocks.join("\n");
     for definition in names.definitions.iter().chain(Some(&parts.definitions).filter(|text| !text.is_empty())) {
         let gap = if definition.starts_with("items") { "\n" } else { "\n\n" };
         text += if text.is_empty() { "" } else { gap };
@@ -49,6 +48,18 @@ pub(super) fn code(idiom: &Idiom<'_>) -> String {
     } else {
         text + &parts.body
     }
+}
+
+/// What is set before anything is imported.
+fn environment(idiom: &Idiom<'_>) -> String {
+    let Some(threads) = idiom.candidate.library_threads.filter(|_| !idiom.variables.is_empty()) else {
+        return String::new();
+    };
+    let line = |name: &String| format!("os.environ[\"{name}\"] = \"{threads}\"\n");
+    format!(
+        "import os\n\n# Libraries read it while they are imported.\n{}\n",
+        idiom.variables.iter().map(line).collect::<String>()
+    )
 }
 
 fn parts(idiom: &Idiom<'_>, names: &Names) -> Parts {

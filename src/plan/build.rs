@@ -163,6 +163,7 @@ impl Context<'_> {
             runtime: self.runtime.name.clone(),
             engine: offer.engine,
             start_method,
+            library_threads: None,
             default_sizes: Sizes::default(),
             in_flight: Vec::new(),
             workers: Vec::new(),

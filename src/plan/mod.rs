@@ -6,6 +6,7 @@ mod build;
 mod caps;
 mod foresee;
 mod ladder;
+mod library_threads;
 mod memory;
 mod runtime;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use build::plan;
 pub use foresee::{nominal_cpu_ns, nominal_task_ns};
+pub use library_threads::{with_one_for_each_model, with_one_thread};
 pub use runtime::Runtime;
 
 use crate::candidate::{Candidate, Engine, Sizes, StartMethod};
@@ -106,6 +108,9 @@ pub struct Entry {
     /// How its worker processes begin, where there is a choice.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub start_method: Option<StartMethod>,
+    /// How many threads a task's libraries may compute with: see [`Candidate::library_threads`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub library_threads: Option<u32>,
     /// The sizes that its library gives when the user says nothing; always on the ladders.
     pub default_sizes: Sizes,
     /// The ladder of `in_flight`.
@@ -120,7 +125,8 @@ impl Entry {
     /// The candidate of this entry with these sizes.
     #[must_use]
     pub fn candidate(&self, sizes: Sizes) -> Candidate {
-        Candidate { runtime: self.runtime.clone(), engine: self.engine, start_method: self.start_method, sizes }
+        let Entry { engine, start_method, library_threads, .. } = *self;
+        Candidate { runtime: self.runtime.clone(), engine, start_method, library_threads, sizes }
     }
 }
 

@@ -23,6 +23,7 @@
 mod body;
 mod draws;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use base64::Engine as _;
@@ -315,6 +316,38 @@ pub struct Reference {
     /// do. Other agents are told it, so that all use the same items.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub items: Vec<Option<u64>>,
+    /// What libraries compute with while tasks of the user's own code run; `None` where they started no thread.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub library_threads: Option<LibraryThreads>,
+}
+
+/// Threads that libraries of a task started, which compute in it beside the thread that runs it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LibraryThreads {
+    /// How many compute in one task, the one that runs it among them: as `threadpoolctl` says where the user's
+    /// environment has it, else as counted.
+    pub threads: u32,
+    /// The share of the tasks' CPU time that was used by others than the thread that ran them, from 0 to 1.
+    pub cpu_share: f64,
+    /// The libraries, as far as they are known: `openblas`, `mkl`, `blis`, `openmp`, `numexpr`, `polars`.
+    pub libraries: Vec<String>,
+    /// The environment variables that set the number, one a library; `OMP_NUM_THREADS` where no library is known.
+    pub variables: Vec<String>,
+    /// What the user's environment sets of all such variables, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub set: BTreeMap<String, String>,
+}
+
+/// From this share of the tasks' CPU time on, threads of libraries compute in them. Idle ones wake now and then.
+const COMPUTING_SHARE: f64 = 0.05;
+
+impl LibraryThreads {
+    /// Whether tasks really compute with several threads: a library that is loaded for something else only has them.
+    #[must_use]
+    pub fn compute(&self) -> bool {
+        self.threads > 1 && self.cpu_share >= COMPUTING_SHARE
+    }
 }
 
 /// What an agent found while it ran the user's own code.
@@ -754,6 +787,14 @@ impl HistogramData {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn threads_that_do_nothing_in_a_task_do_not_compute() {
+        let of = |threads, cpu_share| LibraryThreads { threads, cpu_share, ..LibraryThreads::default() };
+        assert!(of(2, 0.48).compute());
+        assert!(!of(2, 0.001).compute());
+        assert!(!of(1, 0.48).compute());
+    }
 
     #[test]
     fn a_frame_is_one_object_with_one_key() {

@@ -17,7 +17,7 @@ use crate::candidate::{Candidate, StartMethod};
 use crate::decide::Rules;
 use crate::host::Facts;
 use crate::plan::{Entry, LeftOut, Plan, Settings};
-use crate::protocol::{Block, Failed, Hello, LeftBehind, Note, Opened, Serialisation};
+use crate::protocol::{Block, Failed, Hello, LeftBehind, LibraryThreads, Note, Opened, Serialisation};
 use crate::workload::Workload;
 
 /// The version of the record's format. A file with another one is refused, with a word.
@@ -125,6 +125,9 @@ pub struct RuntimeCalibration {
     /// What the user's own code holds open; `None` where that is nothing.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub opened: Option<Opened>,
+    /// The threads that libraries computed with while the user's own code ran, where they started some.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub library_threads: Option<LibraryThreads>,
 }
 
 #[cfg(test)]
@@ -155,6 +158,7 @@ impl RuntimeCalibration {
             notes: Vec::new(),
             serialisation: None,
             opened: None,
+            library_threads: None,
         }
     }
 }

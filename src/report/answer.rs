@@ -79,8 +79,10 @@ fn brief(judged: &Judged, group: &Group) -> Brief {
     remarks.extend(reasons::conditions(judged, answer).into_iter().map(|condition| ("But", condition)));
     let verb =
         if answer.model == Model::Sequential { "use a plain loop".to_owned() } else { format!("use {}", answer.model) };
+    let set = answer.library_threads.map(|threads| reasons::set_to(&answer.library_variables, threads));
+    let set = set.map(|set| format!(", with {}", plain(&set))).unwrap_or_default();
     Brief {
-        heading: format!("{name}: {verb}"),
+        heading: format!("{name}: {verb}{set}"),
         place,
         code: code(judged, group).unwrap_or_default(),
         summary: summary(judged, group, answer),
@@ -91,10 +93,12 @@ fn brief(judged: &Judged, group: &Group) -> Brief {
 
 /// The code of a group's answer.
 pub(super) fn code(judged: &Judged, group: &Group) -> Option<String> {
-    let candidate = &row(group, group.answer.as_ref()?.candidate)?.candidate;
+    let answer = group.answer.as_ref()?;
+    let candidate = &row(group, answer.candidate)?.candidate;
     let hello = judged.record.calibration.runtime(&group.runtime).map(|known| &known.hello);
     let default_method = hello.and_then(|hello| hello.start_methods.first().copied());
-    Some(Idiom { workload: &judged.record.workload, candidate, default_method }.code())
+    let workload = &judged.record.workload;
+    Some(Idiom { workload, candidate, default_method, variables: &answer.library_variables }.code())
 }
 
 fn place(judged: &Judged, group: &Group) -> String {

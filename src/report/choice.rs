@@ -3,7 +3,7 @@
 use super::units::{NONE, factor, rate};
 use super::words::{listed, names, plain, plus_minus, row};
 use super::{Judged, reasons, sureness};
-use crate::analyze::{Group, Row};
+use crate::analyze::{Answer, Group, Row};
 use crate::candidate::{Model, Sizes};
 
 /// One row: what one runtime should use for one workload.
@@ -17,6 +17,8 @@ pub(super) struct Choice {
     pub(super) engine: String,
     /// `2 workers, 64 in flight`.
     pub(super) sizes: String,
+    /// What has to be set for it: "OPENBLAS_NUM_THREADS=1" in code marks; empty where nothing is.
+    pub(super) with: String,
     /// `3 120/s ±1.2 %`.
     pub(super) throughput: String,
     /// `48.0x sequential`; empty where it is the best itself, or was not measured.
@@ -65,6 +67,7 @@ fn choice(judged: &Judged, group: &Group) -> Choice {
         best: answer.model.to_string(),
         engine: answer.engine.to_string(),
         sizes: sizes(best.candidate.sizes) + if best.is_own_chunk { " (its own)" } else { "" },
+        with: limited(answer),
         throughput: best
             .throughput_per_s
             .map_or(NONE.to_owned(), |found| format!("{} {}", rate(found.value), plus_minus(found))),
@@ -91,13 +94,24 @@ pub(super) fn sizes(sizes: Sizes) -> String {
     if said.is_empty() { "1 worker".to_owned() } else { said.join(", ") }
 }
 
+fn limited(answer: &Answer) -> String {
+    let set = answer.library_threads.map(|threads| reasons::set_to(&answer.library_variables, threads));
+    plain(&set.unwrap_or_default())
+}
+
 impl Choice {
+    /// The sizes with what has to be set beside them: "2 workers, with OPENBLAS_NUM_THREADS=1".
+    pub(super) fn sizes_with(&self) -> String {
+        if self.with.is_empty() { self.sizes.clone() } else { format!("{}, with {}", self.sizes, self.with) }
+    }
+
     fn unanswered(why: String) -> Choice {
         Choice {
             use_case: String::new(),
             best: "no answer".to_owned(),
             engine: NONE.to_owned(),
             sizes: String::new(),
+            with: String::new(),
             throughput: NONE.to_owned(),
             over_sequential: String::new(),
             sure: NONE,

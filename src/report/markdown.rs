@@ -117,12 +117,13 @@ impl Exporter for ChoiceMarkdown {
 
     fn row(&self, judged: &Judged) -> String {
         let lines = choices(judged).into_iter().map(|choice| {
+            let sizes = choice.sizes_with();
             let why = [choice.why, choice.conditions].into_iter().filter(|part| !part.is_empty());
             line(&[
                 choice.use_case,
                 choice.best,
                 choice.engine,
-                choice.sizes,
+                sizes,
                 choice.throughput,
                 choice.over_sequential,
                 format!("{} {}", choice.sure, choice.may_cost).trim_end().to_owned(),

@@ -2,13 +2,15 @@
 
 use super::Judged;
 use super::units::{bytes, count, duration, factor, percent, rate};
-use super::words::plain;
+use super::words::{listed, plain};
 use crate::analyze::{Answer, Condition, FarLimit, Group, LimitKind, Reason, TimeOfAll};
 use crate::candidate::Model;
 use crate::candidate::StartMethod;
 
 /// Two threads scale by less than this where a global interpreter lock keeps one of them waiting.
 const HELD: f64 = 1.2;
+/// The threads that libraries are limited to.
+const ONE: u32 = 1;
 /// And by more than this where the task does not hold it.
 const RELEASED: f64 = 1.6;
 /// From this rate on a start that is late matters.
@@ -17,7 +19,10 @@ const FAST_PER_S: f64 = 200.0;
 /// Why the answer is what it is, in sentences joined by semicolons; why there is none, where there is none.
 pub(super) fn why(judged: &Judged, group: &Group) -> String {
     match &group.answer {
-        Some(answer) => plain(&answer.reasons.iter().map(reason).collect::<Vec<String>>().join("; ")),
+        Some(answer) => {
+            let said = answer.reasons.iter().map(|it| reason(judged, answer, it));
+            plain(&said.collect::<Vec<String>>().join("; "))
+        }
         None => nothing_compared(judged, group),
     }
 }
@@ -50,7 +55,7 @@ fn nothing_compared(judged: &Judged, group: &Group) -> String {
     }
 }
 
-fn reason(reason: &Reason) -> String {
+fn reason(judged: &Judged, answer: &Answer, reason: &Reason) -> String {
     match reason {
         Reason::Waits { share, cpu_ns, latency_ns } => format!(
             "a task is {} waiting ({} CPU of {}), so engines differ by how many they keep in flight",
@@ -61,6 +66,19 @@ fn reason(reason: &Reason) -> String {
         Reason::Computes { share, cores, two_threads, lock } => {
             let threads = two_threads.map(|ratio| format!("{}; ", threads(ratio, *lock))).unwrap_or_default();
             format!("a task computes {} of its time; {threads}this host gives {} cores", percent(*share), count(*cores))
+        }
+        Reason::LibraryThreads { threads, variables, limited, other, same_sizes, ratio } => {
+            let own = format!("the library's own {threads} threads");
+            let reached = factor(*ratio);
+            match (limited, same_sizes) {
+                (true, true) => format!("with {own} {} {reached} of that", the_same(answer)),
+                (true, false) => format!("with {own} the best, {}, reaches {reached} of that", name(judged, *other)),
+                (false, _) => format!(
+                    "a library computes with {threads} threads in each task by itself; with {} the best, {}, reaches {reached} of that",
+                    set_to(variables, ONE),
+                    name(judged, *other)
+                ),
+            }
         }
         Reason::StartsPrograms { children_ns, cpu_ns: _, latency_ns, cores, lock } => format!(
             "{} of a task's {} are computed by a program that it starts{}; this host gives {} cores",
@@ -155,11 +173,30 @@ fn win(model: Model) -> String {
     format!("{model} {verb}")
 }
 
+/// A candidate as it stands in a sentence.
+fn name(judged: &Judged, index: u32) -> String {
+    let place = judged.record.candidates.get(index as usize);
+    place.map_or_else(|| format!("candidate {index}"), |place| format!("`{}`", place.candidate.short()))
+}
+
+/// What the answer would be if it differed in something else, as the subject of a sentence: `the same 2 workers reach`.
+fn the_same(answer: &Answer) -> String {
+    match (answer.workers, answer.in_flight) {
+        (Some(1), _) => "the same worker reaches".to_owned(),
+        (Some(workers), _) => format!("the same {workers} workers reach"),
+        (None, Some(in_flight)) => format!("the same {in_flight} in flight reach"),
+        (None, None) => "the same loop reaches".to_owned(),
+    }
+}
+
+/// Variables with their value, as a shell takes them: `OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1`.
+pub(super) fn set_to(variables: &[String], value: u32) -> String {
+    let set: Vec<String> = variables.iter().map(|name| format!("{name}={value}")).collect();
+    format!("`{}`", set.join(" "))
+}
+
 fn condition(judged: &Judged, answer: &Answer, condition: &Condition) -> String {
-    let name = |index: u32| {
-        let place = judged.record.candidates.get(index as usize);
-        place.map_or_else(|| format!("candidate {index}"), |place| format!("`{}`", place.candidate.short()))
-    };
+    let name = |index: u32| name(judged, index);
     match condition {
         Condition::OtherProcesses { share } => format!(
             "other processes used {} of the CPU time: {}; end them and measure again",
@@ -187,7 +224,7 @@ fn condition(judged: &Judged, answer: &Answer, condition: &Condition) -> String 
             format!("processes under `{method}` {how}{copied}, so that all of them began by `{by}`")
         }
         Condition::LibraryThreads { count } => format!(
-            "a library computes with {count} threads in each task, beside those of the candidate: set `OMP_NUM_THREADS=1` and `OPENBLAS_NUM_THREADS=1` (or what it heeds) and measure again, since several workers may then do more"
+            "a library computes with {count} threads in each task, beside those of the candidate, also with `OMP_NUM_THREADS=1` and its kin: set it to one by what it heeds and measure again, since several workers may then do more"
         ),
         Condition::SharedDescriptors { sockets, files } => {
             let count = |count: u32, one: &str| match count {
@@ -206,6 +243,19 @@ fn condition(judged: &Judged, answer: &Answer, condition: &Condition) -> String 
             if *sockets == 1 { "connection" } else { "connections" },
             u64::from(*sockets) * u64::from(*processes)
         ),
+        Condition::LibraryThreadsSet { variables } => {
+            let set: Vec<String> = variables.iter().map(|(name, value)| format!("`{name}={value}`")).collect();
+            format!("your environment sets {}: the library's own number of threads is what that says", listed(&set, "and"))
+        }
+        Condition::SetBeforeImport { variables, threads } => {
+            let lines: Vec<String> =
+                variables.iter().map(|name| format!("`os.environ[\"{name}\"] = \"{threads}\"`")).collect();
+            format!(
+                "it holds with {} in the environment: on the command line, or by {} before the library is imported",
+                set_to(variables, *threads),
+                listed(&lines, "and")
+            )
+        }
         Condition::FailedCandidates { count: 1 } => "one candidate failed and was not compared".to_owned(),
         Condition::FailedCandidates { count } => format!("{count} candidates failed and were not compared"),
         Condition::NeighboursNotMeasured {} => {

@@ -3,7 +3,6 @@
 use super::units::{count, percent};
 use super::words::plain;
 use crate::analyze::{Curve, CurveAxis, Group, Row};
-use crate::candidate::{Candidate, Sizes};
 
 /// The title of the column of sparklines.
 pub(super) const SCALING: &str = "Scaling";
@@ -19,7 +18,7 @@ const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█
 /// The sparkline of a row's engine along its main axis: tasks in flight where it has them, else workers. Empty where
 /// fewer than two sizes were measured.
 pub(super) fn sparkline_of(group: &Group, row: &Row) -> String {
-    let engine = Candidate { sizes: Sizes::default(), ..row.candidate.clone() }.short();
+    let engine = row.candidate.without_sizes().short();
     let of_engine = group.curves.iter().filter(|curve| curve.engine == engine);
     of_engine.min_by_key(|curve| curve.axis).map_or_else(String::new, sparkline)
 }

@@ -197,7 +197,8 @@ impl ChoiceTable {
         let figures = [&choice.throughput, &choice.over_sequential];
         let figures: Vec<&str> = figures.into_iter().map(String::as_str).filter(|figure| !figure.is_empty()).collect();
         let mut cells = vec![choice.use_case.clone(), choice.best.clone(), engine, figures.join("\n"), sure(choice)];
-        let beside = remarks(choice);
+        let with = if choice.with.is_empty() { String::new() } else { choice.sizes_with() };
+        let beside = remarks(choice, &with);
         if wide {
             cells.push(
                 beside
@@ -225,8 +226,9 @@ fn sure(choice: &Choice) -> String {
 }
 
 /// What is said of a row beside its figures.
-fn remarks(choice: &Choice) -> Vec<(&'static str, &str)> {
-    let all = [(WHY, choice.why.as_str()), ("As good:", &choice.as_good), ("But:", &choice.conditions)];
+fn remarks<'a>(choice: &'a Choice, with: &'a str) -> Vec<(&'static str, &'a str)> {
+    // A variable's name is wider than the engine's column.
+    let all = [("Use:", with), (WHY, choice.why.as_str()), ("As good:", &choice.as_good), ("But:", &choice.conditions)];
     all.into_iter().filter(|(_, text)| !text.is_empty()).collect()
 }
 

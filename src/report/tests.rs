@@ -64,6 +64,30 @@ fn every_reason_and_condition_has_its_words() {
         computes(Some(1.4), Some(true)),
         computes(Some(1.95), Some(true)),
         computes(Some(1.9), Some(false)),
+        Reason::LibraryThreads {
+            threads: 2,
+            variables: vec!["OPENBLAS_NUM_THREADS".to_owned()],
+            limited: true,
+            other: 0,
+            same_sizes: true,
+            ratio: 0.71,
+        },
+        Reason::LibraryThreads {
+            threads: 2,
+            variables: vec!["OPENBLAS_NUM_THREADS".to_owned()],
+            limited: true,
+            other: 0,
+            same_sizes: false,
+            ratio: 0.82,
+        },
+        Reason::LibraryThreads {
+            threads: 8,
+            variables: vec!["MKL_NUM_THREADS".to_owned(), "OMP_NUM_THREADS".to_owned()],
+            limited: false,
+            other: 2,
+            same_sizes: false,
+            ratio: 0.97,
+        },
         Reason::StartsPrograms { children_ns: 2e7, cpu_ns: 2.2e7, latency_ns: 2.4e7, cores: 1.95, lock: Some(true) },
         Reason::SerialSection { is_lock: true, section_ns: 2e6, latency_ns: 1e7, most_per_s: 500.0 },
         Reason::RateReached { rate_per_s: 50.0, throughput_per_s: 49.8 },
@@ -90,6 +114,8 @@ fn every_reason_and_condition_has_its_words() {
         Condition::LibraryThreads { count: 2 },
         Condition::SharedDescriptors { sockets: 1, files: 2 },
         Condition::SocketsOfWorkers { sockets: 2, processes: 8 },
+        Condition::LibraryThreadsSet { variables: [("OMP_NUM_THREADS".to_owned(), "4".to_owned())].into() },
+        Condition::SetBeforeImport { variables: vec!["OPENBLAS_NUM_THREADS".to_owned()], threads: 1 },
         Condition::FailedCandidates { count: 2 },
         Condition::NeighboursNotMeasured {},
         Condition::BudgetSpent {},
@@ -125,6 +151,17 @@ fn every_reason_and_condition_has_its_words() {
     let mut lines: Vec<String> = super::reasons::why(&judged, group).split("; ").map(str::to_owned).collect();
     lines.extend(super::reasons::conditions(&judged, &answer));
     golden("src/report/golden/reasons.txt", &(lines.join("\n") + "\n"));
+}
+
+#[test]
+fn what_has_to_be_set_stands_with_the_sizes() {
+    let mut judged = judged();
+    let answer = judged.verdict.groups[0].answer.as_mut().expect("an answer");
+    (answer.library_threads, answer.library_variables) = (Some(1), vec!["OPENBLAS_NUM_THREADS".to_owned()]);
+    let text = table(View::Choice, PLAIN_80).document(std::slice::from_ref(&judged));
+    assert!(text.contains("Use: 64 workers, with `OPENBLAS_NUM_THREADS=1`\n"), "{text}");
+    let text = table(CHAMPIONS, PLAIN_120).document(&[judged]);
+    assert!(text.contains("web-scraping: use threads, with `OPENBLAS_NUM_THREADS=1`"), "{text}");
 }
 
 #[test]

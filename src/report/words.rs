@@ -172,8 +172,12 @@ pub(super) fn answer(judged: &Judged, group: &Group) -> Vec<(&'static str, Strin
 fn named(judged: &Judged, group: &Group, answer: &Answer) -> String {
     let Some(best) = row(group, answer.candidate) else { return answer.model.to_string() };
     let mut text = format!("{}, as `{}`", answer.model, best.candidate.short());
+    if let Some(threads) = answer.library_threads {
+        text.push_str(&format!(" with {},", plain(&reasons::set_to(&answer.library_variables, threads))));
+    }
     if let Some(throughput) = best.throughput_per_s {
-        text.push_str(&format!(" with {} {}", rate(throughput.value), plus_minus(throughput)));
+        let with = if answer.library_threads.is_some() { "at" } else { "with" };
+        text.push_str(&format!(" {with} {} {}", rate(throughput.value), plus_minus(throughput)));
     }
     if let Some(next) = answer.next_model.first().filter(|next| next.ratio > 0.0) {
         text.push_str(&format!(

@@ -11,7 +11,7 @@ use super::link::Fault;
 use super::saving::Saver;
 use super::watch::{Spent, Watch, again};
 use super::{Event, Observer};
-use crate::candidate::{Candidate, Engine, Model, Sizes, StartMethod};
+use crate::candidate::{Candidate, Engine, Model, StartMethod};
 use crate::decide::{self, Decide, Finding, Meeting, Next, Outcome, RoundPlan, Turn};
 use crate::protocol::{BlockKind, Failed, FailureKind, Note, Reference, VARIANTS};
 use crate::record::{
@@ -188,6 +188,9 @@ pub(super) struct Leg {
 /// An engine of a runtime, with the way in which its processes begin: what tasks leave behind is told of it once.
 type Kind = (String, Engine, Option<StartMethod>);
 
+/// References by runtime and by how many threads libraries may compute with.
+pub(super) type References = HashMap<(String, Option<u32>), Reference>;
+
 /// One session's races.
 pub(super) struct Course<'a> {
     pub(super) hands: &'a mut dyn Hands,
@@ -195,8 +198,8 @@ pub(super) struct Course<'a> {
     pub(super) record: &'a mut Record,
     saver: &'a mut Saver,
     pub(super) pace: Pace,
-    /// What checksums are compared with, by runtime; where there is none, nothing is compared.
-    pub(super) references: HashMap<String, Reference>,
+    /// What checksums are compared with; where there is none, nothing is compared.
+    pub(super) references: References,
     /// Tasks run so far.
     pub(super) calls: u64,
     leg: Leg,
@@ -227,7 +230,7 @@ pub(super) struct Course<'a> {
 /// What a course needs beside the hands and the record.
 pub(super) struct Rules {
     pub pace: Pace,
-    pub references: HashMap<String, Reference>,
+    pub references: References,
     /// Tasks that were run before.
     pub calls: u64,
     /// Time that was lost before to agents which did not answer.
@@ -787,8 +790,7 @@ impl<'a> Course<'a> {
     /// its engine was cold yet.
     fn beginning(&self, slot: usize) -> Beginning {
         let candidate = &self.record.candidates[slot].candidate;
-        let engine = |one: &Candidate| Candidate { sizes: Sizes::default(), ..one.clone() };
-        let is_kin = |other: &Candidate| engine(other) == engine(candidate);
+        let is_kin = |other: &Candidate| other.kind() == candidate.kind();
         let kin = self.record.candidates.iter().filter(|place| is_kin(&place.candidate));
         let is_known = kin.flat_map(|place| &place.incarnations).any(|life| !life.warm);
         let is_warm = is_known && !self.watches_memory() && !super::counts_start_up(&self.record.workload);
@@ -998,7 +1000,7 @@ impl<'a> Course<'a> {
         let taken = self.counted(slot, candidate, ask, expected)?;
         let figures = &taken.figures;
         // Which of its tasks failed is not known, so that of others nothing can be expected.
-        let reference = self.references.get(&candidate.runtime).filter(|_| figures.errors == 0);
+        let reference = self.reference(candidate).filter(|_| figures.errors == 0);
         if let Some(reference) = reference {
             let expected = reference.expected(figures.first_index, figures.tasks);
             if expected != figures.checksum {
@@ -1010,6 +1012,11 @@ impl<'a> Course<'a> {
             }
         }
         Ok(taken)
+    }
+
+    /// What the blocks of a candidate are held against, if anything.
+    pub(super) fn reference(&self, candidate: &Candidate) -> Option<&Reference> {
+        self.references.get(&(candidate.runtime.clone(), candidate.library_threads))
     }
 
     /// Runs what is asked and counts its tasks (about `expected`).

@@ -226,6 +226,7 @@ pub(super) fn rules() -> Rules {
         is_renewed: false,
         cores: 2.0,
         has_lock: false,
+        library_threads: None,
         is_async: true,
         is_throughput: true,
         serial_ns: 0.0,

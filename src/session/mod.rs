@@ -47,6 +47,7 @@ use embedded::Embedded;
 use link::Fault;
 use parent::Parents;
 use prepare::PreparedRuntime;
+use reference::Limited;
 use relay::Runner;
 use resident::{Nursery, Residents};
 use saving::Saver;
@@ -258,13 +259,21 @@ impl Stage<'_> {
         record.calibration.usable_cores = Some(prepared.usable_cores);
         let (calls, lost_ns, slowest) = (prepared.calls, prepared.lost_ns, prepared.slowest);
         let (mut runners, mut jobs, mut references) = (Vec::new(), HashMap::new(), HashMap::new());
+        let mut library_threads = HashMap::new();
         for runtime in prepared.runtimes {
+            let computing = runtime.calibration.as_ref().and_then(|it| it.library_threads.as_ref());
+            let computing = computing.filter(|own| own.compute()).map(|own| (runtime.name.clone(), own.threads));
+            library_threads.extend(computing);
             runners.push(runner(session, &runtime));
             record.calibration.runtimes.extend(runtime.calibration);
             jobs.insert(runtime.name.clone(), runtime.job);
-            references.extend(runtime.reference.map(|reference| (runtime.name, reference)));
+            let PreparedRuntime { name, reference, limited, .. } = runtime;
+            references.extend(reference.map(|reference| ((name.clone(), None), reference)));
+            if let Some(Limited { threads, reference: Some(reference) }) = limited {
+                references.insert((name, Some(threads)), reference);
+            }
         }
-        let mut residents = Residents::new(nursery, jobs, began_ns);
+        let mut residents = Residents::new(nursery, jobs, library_threads, began_ns);
         let rules_of_course = course::Rules {
             pace: pace(session),
             references,
@@ -298,6 +307,7 @@ fn rules(session: &Session) -> Rules {
             .map_or(f64::INFINITY, |quota| quota.cores)
             .min(f64::from(session.host.usable_cpus())),
         has_lock: false,
+        library_threads: None,
         // Computation keeps a loop busy, and lets waits overlap all the same.
         is_async: workload.steps.iter().all(|step| step.has_async_form() || step.cpu().is_some()),
         is_throughput: workload.objective.goal == Goal::Throughput,
@@ -346,7 +356,8 @@ fn runtimes(plan: &Plan) -> Vec<&str> {
 
 /// A runtime's part of the session.
 fn runner(session: &Session, prepared: &PreparedRuntime) -> Runner {
-    let hello = prepared.calibration.as_ref().map(|calibration| &calibration.hello);
+    let calibration = prepared.calibration.as_ref();
+    let hello = calibration.map(|calibration| &calibration.hello);
     let is_its_own = |entry: &&Entry| entry.runtime == prepared.name;
     // Who chose start methods gets those.
     let methods = hello.filter(|_| session.settings.start_methods.is_empty()).map(|hello| hello.start_methods.clone());
@@ -357,6 +368,11 @@ fn runner(session: &Session, prepared: &PreparedRuntime) -> Runner {
         methods: methods.unwrap_or_default(),
         has_lock: hello.is_some_and(|hello| hello.gil == Some(true)),
         broken: prepared.broken.clone(),
+        library_threads: prepared
+            .limited
+            .as_ref()
+            .and(calibration.and_then(|it| it.library_threads.as_ref()))
+            .map(|it| it.threads),
     }
 }
 

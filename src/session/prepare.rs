@@ -7,7 +7,7 @@ use std::mem::discriminant;
 use super::hands::Beginning;
 use super::hang::Slowest;
 use super::link::{Fault, Link, out_of_turn};
-use super::reference::{self, Referred, Terms};
+use super::reference::{self, Limited, Referred, Terms};
 use super::resident::{Life, Nursery};
 use super::{Event, Observer, Session, meters};
 use crate::candidate::{Candidate, Engine, Sizes};
@@ -43,6 +43,9 @@ pub(super) struct PreparedRuntime {
     pub job: Job,
     /// What every block is held against; `None` when checking is off.
     pub reference: Option<Reference>,
+    /// The same with libraries that compute with one thread, where they compute with several by themselves and heed the
+    /// variables that say otherwise: then both are raced.
+    pub limited: Option<Limited>,
     /// Why none of its candidates can run.
     pub broken: Option<Failed>,
 }
@@ -151,7 +154,8 @@ impl Preparation<'_> {
 
     fn runtime(&mut self, job: Job) -> Result<PreparedRuntime, Fault> {
         let name = job.candidate.runtime.clone();
-        let mut prepared = PreparedRuntime { name, calibration: None, job, reference: None, broken: None };
+        let mut prepared =
+            PreparedRuntime { name, calibration: None, job, reference: None, limited: None, broken: None };
         match self.learn(&mut prepared) {
             Ok(()) => {}
             Err(Fault::Failed(failed)) => prepared.broken = Some(failed),
@@ -174,6 +178,7 @@ impl Preparation<'_> {
             notes: Vec::new(),
             serialisation: None,
             opened: None,
+            library_threads: None,
         });
         let iterations = self.iterations(&mut agent, &prepared.job, &language)?;
         for (step, (iterations, _)) in prepared.job.steps.iter_mut().zip(&iterations) {
@@ -205,12 +210,14 @@ impl Preparation<'_> {
         }
         prepared.broken = referred.broken;
         prepared.reference = referred.reference;
+        prepared.limited = referred.limited;
         let is_compared = |check: &Check| *check != Check::None;
         let mut codes = self.session.workload.steps.iter().filter_map(|step| step.python());
         if let Some(calibration) = &mut prepared.calibration {
             calibration.notes = referred.notes;
             calibration.serialisation = referred.serialisation;
             calibration.opened = referred.opened;
+            calibration.library_threads = referred.library_threads;
             calibration.checked = prepared.reference.is_some() && codes.all(|python| is_compared(&python.check));
         }
     }

@@ -8,12 +8,14 @@ use super::link::{Fault, Link, out_of_turn};
 use super::resident::Nursery;
 use crate::clock::now_ns;
 use crate::protocol::{
-    Failed, FailureKind, Job, MakeReference, Note, Opened, Reference, Reply, Request, Serialisation, StepJob, VARIANTS,
+    Failed, FailureKind, Job, LibraryThreads, MakeReference, Note, Opened, Reference, Reply, Request, Serialisation,
+    StepJob, VARIANTS,
 };
 use crate::workload::{Check, Python};
 
 const MS: u64 = 1_000_000;
-/// References of a runtime: two agents make one each.
+/// References of a runtime: two agents make one each. (Where libraries compute with threads, a third one makes another
+/// with one thread, beyond what both may take.)
 const REFERENCES: u64 = 2;
 /// The part of `max_calls` that all references together may use.
 const CALLS_PART: u64 = 4;
@@ -21,6 +23,8 @@ const CALLS_PART: u64 = 4;
 const BUDGET_PART: u64 = 10;
 /// The longest that it may run in one of them.
 const LONGEST_NS: u64 = 3_000 * MS;
+/// The threads that libraries are limited to.
+const ONE: u32 = 1;
 /// How long an agent may take to import what a task needs, beside the tasks themselves.
 const SET_UP_NS: u64 = 20_000 * MS;
 
@@ -60,6 +64,10 @@ pub(super) struct Referred {
     pub notes: Vec<Note>,
     /// For each step how many items are read of its iterable: see [`with_items`].
     pub items: Vec<Option<u64>>,
+    /// The threads that libraries compute with by themselves, where they started some.
+    pub library_threads: Option<LibraryThreads>,
+    /// What libraries do that may compute with one thread alone; `None` where that makes no difference.
+    pub limited: Option<Limited>,
     /// What pickling of the user's own code takes.
     pub serialisation: Option<Serialisation>,
     /// What the user's own code holds open.
@@ -70,6 +78,16 @@ pub(super) struct Referred {
     pub lost_ns: u64,
     /// What a task of the user's own code took on average, and the whole of it.
     pub slowest: Slowest,
+}
+
+/// What a runtime's tasks come to when libraries may compute with so many threads.
+#[derive(Debug, PartialEq)]
+pub(super) struct Limited {
+    /// How many.
+    pub threads: u32,
+    /// What blocks are held against: sums of floating-point numbers depend on how many threads add them up. `None` when
+    /// checking is off.
+    pub reference: Option<Reference>,
 }
 
 /// Has `first`, and an agent that is started for it, make the reference of this job.
@@ -107,11 +125,48 @@ pub(super) fn make(nursery: &mut Nursery, mut first: Link, job: &Job, terms: &Te
         Err(fault) => return referred.fails(failure(fault)?, job, &again, begun_ns),
     };
     referred.ran(job, &other);
+    drop(second);
+    referred.library_threads.clone_from(&one.library_threads);
+    let limited = limit(nursery, job, &again, one.library_threads.as_ref())?;
+    if let Some(reference) = &limited {
+        referred.ran(job, reference);
+    }
     match agreed(one, &other, job, &referred.notes) {
         Ok(reference) => referred.reference = Some(reference),
         Err(message) => referred.unchecked = Some(message),
     }
+    let is_checked = referred.reference.as_ref().map(|reference| !reference.results.is_empty());
+    referred.limited = limited.map(|mut reference| {
+        if is_checked == Some(false) {
+            reference.results.clear();
+        }
+        Limited { threads: ONE, reference: is_checked.map(|_| reference) }
+    });
     Ok(referred)
+}
+
+/// What the tasks of this job come to when libraries may compute with one thread; `None` where they have but one, where
+/// they heed no variable that is known, or where tasks fail then.
+fn limit(
+    nursery: &mut Nursery,
+    job: &Job,
+    terms: &Terms,
+    own: Option<&LibraryThreads>,
+) -> Result<Option<Reference>, Fault> {
+    let Some(own) = own.filter(|own| own.compute()) else { return Ok(None) };
+    let mut job = job.clone();
+    job.candidate.library_threads = Some(ONE);
+    let mut agent = nursery.agent(&job.candidate.runtime, Beginning::Warm)?.link;
+    match ask(&mut agent, &job, terms).map_err(failure) {
+        Ok(reference) => Ok(Some(reference).filter(|found| heeds(own, found.library_threads.as_ref()))),
+        Err(Ok(_failed)) => Ok(None),
+        Err(Err(fault)) => Err(fault),
+    }
+}
+
+/// Whether libraries started fewer threads than by themselves.
+fn heeds(own: &LibraryThreads, limited: Option<&LibraryThreads>) -> bool {
+    limited.map_or(1, |limited| limited.threads) < own.threads
 }
 
 /// The job with the numbers of items that a reference found: however fast an iterable is in another agent, all use the
@@ -289,6 +344,15 @@ mod tests {
         assert!(message.starts_with("two runs of `fetch` gave different results for item 1: "), "{message}");
         let message = agree(Check::Results, &[5, 6], &[5, 6], &[Note::Unstable { item: 4 }]).expect_err("unstable");
         assert!(message.contains("item 4"), "{message}");
+    }
+
+    #[test]
+    fn variables_are_heeded_where_fewer_threads_start() {
+        let of = |threads| LibraryThreads { threads, cpu_share: 0.5, ..LibraryThreads::default() };
+        assert!(heeds(&of(2), None));
+        // A thread that is none of the library's stays.
+        assert!(heeds(&of(4), Some(&of(2))));
+        assert!(!heeds(&of(2), Some(&of(2))));
     }
 
     #[test]

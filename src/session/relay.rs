@@ -5,7 +5,7 @@ use super::sweep;
 use super::trial::{alternates, small};
 use crate::candidate::StartMethod;
 use crate::decide::{Decide, Meeting, RULES_VERSION, Rules};
-use crate::plan::Entry;
+use crate::plan::{Entry, with_one_for_each_model, with_one_thread};
 use crate::protocol::Failed;
 use crate::record::{Ending, RaceRecord};
 use crate::workload::Goal;
@@ -26,6 +26,8 @@ pub(super) struct Runner {
     pub methods: Vec<StartMethod>,
     /// Whether its threads share a global interpreter lock.
     pub has_lock: bool,
+    /// How many threads the libraries of a task compute with by themselves, where they are raced with one, too.
+    pub library_threads: Option<u32>,
     /// Why none of its candidates can run.
     pub broken: Option<Failed>,
 }
@@ -90,16 +92,21 @@ fn race(course: &mut Course<'_>, runner: &Runner, terms: &Terms, leg: Leg, sweep
         Stop::CallsSpent => (Ending::CallsSpent, Vec::new()),
     };
     let has_code = course.record.workload.steps.iter().any(|step| step.python().is_some());
-    let tried = if has_code { course.try_out(&runner.entries, &runner.methods) } else { Ok(runner.entries.clone()) };
+    let is_doubled = runner.library_threads.is_some();
+    let entries = if is_doubled { course.with_one_for_each_model(&runner.entries) } else { runner.entries.clone() };
+    let tried = if has_code { course.try_out(&entries, &runner.methods) } else { Ok(entries) };
     let entries = match tried {
         Ok(entries) => entries,
         Err(stop) => return stopped(stop),
     };
+    // What runs with many threads runs with one.
+    let entries = if is_doubled { with_one_thread(&entries) } else { entries };
     let alternates = if has_code { alternates(&entries, &runner.methods) } else { Vec::new() };
     let rules = Rules {
         deadline_ns: leg.deadline_ns,
         budget_ns: leg.deadline_ns.saturating_sub(course.spent_ns()),
         has_lock: runner.has_lock,
+        library_threads: runner.library_threads,
         ..terms.rules
     };
     let first_candidate = u32::try_from(course.record.candidates.len()).unwrap_or(u32::MAX);
@@ -193,6 +200,14 @@ fn worse(one: Ending, other: Ending) -> Ending {
 }
 
 impl Course<'_> {
+    /// These entries, of which one engine of each model races with the threads that libraries take by themselves; says what
+    /// is left out so.
+    fn with_one_for_each_model(&mut self, entries: &[Entry]) -> Vec<Entry> {
+        let (entries, left_out) = with_one_for_each_model(entries);
+        self.record.plan.left_out.extend(left_out);
+        entries
+    }
+
     /// Gives all of these entries their place in the record with what each would say, which is told once.
     fn refuse_all(&mut self, entries: &[Entry], failed: &Failed) {
         for (number, entry) in entries.iter().enumerate() {

@@ -23,6 +23,7 @@ fn entry(runtime: &str, engine: Engine) -> Entry {
         runtime: runtime.to_owned(),
         engine,
         start_method: engine.has_start_method().then_some(StartMethod::Fork),
+        library_threads: None,
         default_sizes: Sizes { workers: size(axes.workers), in_flight: size(axes.in_flight), chunk: None },
         in_flight: ladder(axes.in_flight),
         workers: ladder(axes.workers),
@@ -37,6 +38,7 @@ fn runner(name: &str, engines: &[Engine]) -> Runner {
         entries: engines.iter().map(|engine| entry(name, *engine)).collect(),
         methods: vec![StartMethod::Fork, StartMethod::Forkserver, StartMethod::Spawn],
         has_lock: false,
+        library_threads: None,
         broken: None,
     }
 }
@@ -74,8 +76,7 @@ fn of_code() -> Record {
 fn play(hands: &mut Fake, record: &mut Record, runners: &[Runner], terms: &Terms) -> (Ending, Vec<String>) {
     let results = hands.results.first().map(|(_, results)| results.clone()).unwrap_or_default();
     let one = Reference { results, ..reference() };
-    let references: HashMap<String, Reference> =
-        runners.iter().map(|runner| (runner.name.clone(), one.clone())).collect();
+    let references = runners.iter().map(|runner| ((runner.name.clone(), None), one.clone())).collect();
     let pace = fake::pace(record);
     let (mut notes, mut saver) = (Notes::default(), Saver::new(None));
     let rules =
@@ -228,6 +229,49 @@ fn the_tasks_that_are_allowed_are_shared() {
             assert!(rounds(&record).iter().any(|(_, names)| names == &[OTHER]), "{most}");
         }
     }
+}
+
+#[test]
+fn libraries_with_threads_race_with_their_own_and_with_one_and_are_tried_once() {
+    let engines = [Engine::Sequential, Engine::ThreadPoolExecutor];
+    let runners = [Runner { library_threads: Some(2), ..runner(RUST, &engines) }];
+    // Of two workers with threads of their own each has one core for two.
+    let rate = |one: &Candidate| if one.library_threads.is_some() { two_cores(one) } else { 1.2 };
+    let (mut hands, mut record) = (hands(rate), of_code());
+    hands.results = vec![("rust/", vec![5, 6, 7])];
+    assert_eq!(play(&mut hands, &mut record, &runners, &terms()).0, Ending::Decided);
+    assert!(failures(&record).is_empty(), "{:?}", failures(&record));
+    let limits: Vec<_> = record.races[0].entries.iter().map(|entry| (entry.engine, entry.library_threads)).collect();
+    let both = |engine| [(engine, None), (engine, Some(1))];
+    assert_eq!(limits, engines.into_iter().flat_map(both).collect::<Vec<_>>());
+    assert_eq!(record.races[0].rules.library_threads, Some(2));
+    let trials = hands.log.iter().filter(|line| line.starts_with(&format!("verify {}", usize::MAX))).count();
+    assert_eq!(trials, 2, "{:?}", hands.log);
+    let raced = |place: &u32| record.candidates[*place as usize].candidate.short();
+    let raced: Vec<String> = record.rounds.iter().flat_map(|round| &round.order).map(raced).collect();
+    // What is named is held against the same with the library's own threads.
+    for wanted in ["sequential", "sequential@t1", "ThreadPoolExecutor@w2", "ThreadPoolExecutor@w2,t1"] {
+        assert!(raced.iter().any(|name| name == wanted), "{wanted}: {raced:?}");
+    }
+    let named = record.races[0].looks.last().and_then(|look| look.named).expect("an answer");
+    assert_eq!(record.candidates[named as usize].candidate.short(), "ThreadPoolExecutor@w2,t1");
+}
+
+#[test]
+fn with_one_thread_results_are_held_against_those_of_one_thread() {
+    let runners = [Runner { library_threads: Some(2), ..runner(RUST, &[Engine::Sequential]) }];
+    let mut record = of_code();
+    let mut hands = hands(two_cores);
+    let (mut notes, mut saver) = (Notes::default(), Saver::new(None));
+    let of = |results: &[u64]| Reference { results: results.to_vec(), ..reference() };
+    let references = HashMap::from([((RUST.to_owned(), None), of(&[5])), ((RUST.to_owned(), Some(1)), of(&[6]))]);
+    let pace = fake::pace(&record);
+    let rules =
+        CourseRules { pace, references, calls: 0, lost_ns: 0, slowest: Default::default(), is_exclusive: false };
+    let course = Course::new(&mut hands, &mut notes, &mut record, &mut saver, rules);
+    let entries = crate::plan::with_one_thread(&runners[0].entries);
+    let results = entries.iter().map(|entry| course.reference(&small(entry)).map(|it| it.results.clone()));
+    assert_eq!(results.collect::<Vec<_>>(), [Some(vec![5]), Some(vec![6])]);
 }
 
 #[test]

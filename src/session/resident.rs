@@ -128,6 +128,8 @@ pub(super) struct Residents {
     pub nursery: Nursery,
     /// The jobs, by runtime; their candidates are replaced.
     pub jobs: HashMap<String, Job>,
+    /// How many threads libraries compute with in a task by themselves, by runtime, where they are more than one.
+    library_threads: HashMap<String, u32>,
     /// When the session began.
     pub began_ns: u64,
     agents: HashMap<usize, Resident>,
@@ -193,11 +195,17 @@ impl Parked {
 }
 
 impl Residents {
-    pub(super) fn new(nursery: Nursery, jobs: HashMap<String, Job>, began_ns: u64) -> Residents {
+    pub(super) fn new(
+        nursery: Nursery,
+        jobs: HashMap<String, Job>,
+        library_threads: HashMap<String, u32>,
+        began_ns: u64,
+    ) -> Residents {
         let cpus = std::thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX));
         Residents {
             nursery,
             jobs,
+            library_threads,
             began_ns,
             agents: HashMap::new(),
             next_block: 0,
@@ -223,7 +231,13 @@ impl Residents {
     /// them, and for the embedded server.
     fn has_cpus(&self, candidate: &Candidate) -> bool {
         let server = u32::from(self.jobs.values().any(|job| job.server.is_some()));
-        busy_threads(candidate).saturating_add(1 + server) <= self.cpus
+        let each = candidate.library_threads.or(self.own_threads(candidate)).unwrap_or(1).max(1);
+        busy_threads(candidate).saturating_mul(each).saturating_add(1 + server) <= self.cpus
+    }
+
+    /// How many threads libraries compute with in each task of a candidate, where that is left to them and more than one.
+    fn own_threads(&self, candidate: &Candidate) -> Option<u32> {
+        self.library_threads.get(&candidate.runtime).copied().filter(|_| candidate.library_threads.is_none())
     }
 
     /// Kills what is left of the agents and gives the guard back.
@@ -275,8 +289,9 @@ impl Hands for Residents {
         let doing = "while it was set up";
         match link.exchange(Some(&Request::Job(Box::new(job))), Patience { whole_ns, idle_ns }, doing, None)? {
             Reply::Ready(ready) => {
-                self.agents
-                    .insert(slot, Resident { link, pids: ready.pids.clone(), parked: Parked::default(), has_cpus });
+                // Threads of libraries look out for the next task for tens of milliseconds: who runs next would pay for it.
+                let parked = Parked { stops: self.own_threads(candidate).is_some(), ..Parked::default() };
+                self.agents.insert(slot, Resident { link, pids: ready.pids.clone(), parked, has_cpus });
                 self.settling = Some((slot, now_ns()));
                 Ok(Born { boot_ns, beginning, ready })
             }

@@ -19,6 +19,7 @@ fn entry(engine: Engine, workers: &[u32]) -> Entry {
         runtime: RUST.to_owned(),
         engine,
         start_method: None,
+        library_threads: None,
         default_sizes: Sizes { workers: workers.last().copied(), ..Sizes::default() },
         in_flight: Vec::new(),
         workers: workers.to_vec(),

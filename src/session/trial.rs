@@ -143,7 +143,7 @@ impl Course<'_> {
     /// Where the tasks that are left do not allow it, nothing is found: the race says so.
     fn verify(&mut self, candidate: &Candidate) -> Result<(), Fault> {
         let Ok(born) = self.bear(SLOT, candidate, None, Beginning::Warm)? else { return Ok(()) };
-        let results = self.references.get(&candidate.runtime).map_or(0, |reference| reference.results.len() as u64);
+        let results = self.reference(candidate).map_or(0, |reference| reference.results.len() as u64);
         // A small part of what may be called: there are other engines, and there is something to measure.
         let tasks = results.max(1).min((self.calls_left() / 16).max(1));
         // With its process, where each task has one of its own, and the set-up of that.
@@ -184,7 +184,7 @@ impl Course<'_> {
     /// Whether the results of a verify block are those of the reference, if there is one.
     fn compared(&self, candidate: &Candidate, block: &Block) -> Result<(), Fault> {
         let tolerant = self.record.workload.objective.limits.errors.tolerates();
-        let reference = self.references.get(&candidate.runtime);
+        let reference = self.reference(candidate);
         let wrong = reference.and_then(|reference| differs(reference, block, self.place_of_code(), tolerant));
         wrong.map_or(Ok(()), |it| Err(Fault::Failed(it)))
     }
@@ -281,7 +281,7 @@ impl Course<'_> {
 
     /// How many tasks are enough; `None` where there is nothing to compare, or nothing new.
     fn tasks_to_confirm(&self, slot: usize, candidate: &Candidate) -> Option<u64> {
-        let known = self.references.get(&candidate.runtime)?.results.len() as u64;
+        let known = self.reference(candidate)?.results.len() as u64;
         let learned = self.learned(slot)?;
         let wished = (learned.throughput_per_s * CONFIRM_NS / 1e9) as u64;
         let tasks = wished.clamp(known.max(1), MOST_CONFIRMED.max(known)).min(self.calls_left() / 4);

@@ -88,6 +88,7 @@ impl Synthetic {
             runtime: runtime.to_owned(),
             engine,
             start_method: None,
+            library_threads: None,
             default_sizes: sizes,
             in_flight: ladder(sizes.in_flight.is_some()),
             workers: ladder(sizes.workers.is_some()),
@@ -101,6 +102,14 @@ impl Synthetic {
         });
         self.shapes.push(shape);
         self.record.candidates.len() - 1
+    }
+
+    /// Adds a candidate that was measured before, with libraries that compute with one thread.
+    pub(super) fn add_limited(&mut self, of: usize, shape: Shape) -> usize {
+        let Candidate { runtime, engine, sizes, .. } = self.record.candidates[of].candidate.clone();
+        let limited = self.add_to(&runtime, engine, sizes, shape);
+        self.record.candidates[limited].candidate.library_threads = Some(1);
+        limited
     }
 
     /// A round in which these candidates reached these throughputs, in this life.
@@ -178,12 +187,15 @@ impl Synthetic {
 }
 
 fn race(record: &Record, runtime: &str, own: &[Candidate], first_candidate: u32) -> RaceRecord {
-    let mut engines: Vec<Engine> = own.iter().map(|candidate| candidate.engine).collect();
+    let mut engines: Vec<(Engine, Option<u32>)> =
+        own.iter().map(|candidate| (candidate.engine, candidate.library_threads)).collect();
     engines.dedup();
     engines.sort_unstable();
     engines.dedup();
-    let entry = |engine: Engine| {
-        let of_engine = || own.iter().filter(move |candidate| candidate.engine == engine);
+    let entry = |(engine, library_threads): (Engine, Option<u32>)| {
+        let is_it =
+            move |candidate: &&Candidate| (candidate.engine, candidate.library_threads) == (engine, library_threads);
+        let of_engine = || own.iter().filter(is_it);
         let ladder = |size: fn(Sizes) -> Option<u32>| {
             let mut ladder: Vec<u32> = of_engine().filter_map(|candidate| size(candidate.sizes)).collect();
             ladder.sort_unstable();
@@ -194,6 +206,7 @@ fn race(record: &Record, runtime: &str, own: &[Candidate], first_candidate: u32)
             runtime: runtime.to_owned(),
             engine,
             start_method: None,
+            library_threads,
             default_sizes: of_engine().next().map(|candidate| candidate.sizes).unwrap_or_default(),
             in_flight: ladder(|sizes| sizes.in_flight),
             workers: ladder(|sizes| sizes.workers),
@@ -214,6 +227,7 @@ fn race(record: &Record, runtime: &str, own: &[Candidate], first_candidate: u32)
             is_renewed: false,
             cores: record.calibration.usable_cores.unwrap_or(2.0),
             has_lock: record.calibration.runtime(runtime).is_some_and(|it| it.hello.gil == Some(true)),
+            library_threads: own.iter().any(|candidate| candidate.library_threads.is_some()).then_some(2),
             is_async: record.workload.steps.iter().all(|step| step.has_async_form() || step.cpu().is_some()),
             is_throughput: record.workload.objective.goal == Goal::Throughput,
             serial_ns: 0.0,

@@ -35,6 +35,7 @@ pub(super) fn race() -> RaceRecord {
             is_renewed: false,
             cores: 1.94,
             has_lock: false,
+            library_threads: None,
             is_async: true,
             is_throughput: true,
             serial_ns: 0.0,

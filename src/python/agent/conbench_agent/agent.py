@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Dict, List, Optional
 
-from . import engines, standing
+from . import engines, library_threads, standing
 from .protocol import PROTOCOL, Bye, Calibrate, Channel, Failure, Go, Job, Reference, parse
 
 if TYPE_CHECKING:
@@ -104,6 +104,10 @@ class Agent:
         from .running import Running
 
         request = parse(line)
+        if isinstance(request, (Job, Reference)):
+            job = request if isinstance(request, Job) else request.job
+            # Before anything of the user's is imported.
+            library_threads.limit(job.candidate.library_threads)
         if isinstance(request, Job):
             self._candidate = Running(request)
             return {"ready": self._candidate.first_tasks(received_ns)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic_ns
 from typing import Dict
 
-from . import steps
+from . import library_threads, steps
 from .paced import pacer
 from .protocol import Calibrate, Cpu, Reference
 from .task import VARIANTS
@@ -31,6 +31,7 @@ def reference(request: Reference) -> Dict[str, object]:
     one is begun.
     """
     before = opened()
+    watch = library_threads.Watch()
     task = steps.build(request.job, steps.Place.agent())
     imported = opened()
     for step in task.exchanging:
@@ -43,7 +44,12 @@ def reference(request: Reference) -> Dict[str, object]:
         if any(step.step["kind"] != "python" for step in request.job.steps):
             pace()
         rows.append(task.reference(index))
+    if task.exchanging:
+        # What is imported meanwhile would count as the tasks' own computing.
+        from .user import reference as _  # noqa: F401
+    watch.begin()
     found = task.verify(VARIANTS, request.budget_ns, request.most_calls, pace)
+    threads = watch.found() if task.exchanging else None
     body: Dict[str, object] = {
         "tables": [list(table) for table in zip(*rows)],
         "results": found.digests,
@@ -56,6 +62,8 @@ def reference(request: Reference) -> Dict[str, object]:
             "at_import": imported.since(before).body(),
             "by_setup": prepared.since(imported).body(),
         }
+    if threads is not None:
+        body["library_threads"] = threads
     if any(task.items_read):
         body["items"] = task.items_read
     if task.exchanging and len(task.callables) == len(task.exchanging):

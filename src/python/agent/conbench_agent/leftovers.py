@@ -25,15 +25,6 @@ def threads() -> Set[threading.Thread]:
     return set(threading.enumerate())
 
 
-def library_threads() -> int:
-    """How many threads of this process Python does not know: libraries that compute with several start them."""
-    try:
-        all_threads = len(os.listdir("/proc/self/task"))
-    except OSError:
-        return 0
-    return max(all_threads - threading.active_count(), 0)
-
-
 def threads_beyond(known: Set[threading.Thread]) -> List[Dict[str, object]]:
     """The threads that came since, as entries of the frame `bye`."""
     deadline = monotonic() + _GRACE_S

@@ -87,6 +87,8 @@ class Candidate(NamedTuple):
     engine: str
     sizes: Sizes
     start_method: Optional[str] = None
+    #: How many threads libraries may compute with in each process; None leaves it to them.
+    library_threads: Optional[int] = None
 
 
 class Load(NamedTuple):

@@ -6,7 +6,7 @@ import os
 from time import monotonic_ns
 from typing import Dict, Optional, Union, cast
 
-from . import engines, leftovers, meter, steps
+from . import engines, leftovers, library_threads, meter, steps
 from .agent import gil
 from .meter import Usage
 from .protocol import Go, Job
@@ -63,7 +63,7 @@ class Running:
             "first_task_ns": first_task_ns,
             "pids": [os.getpid(), *self._engine.pids()],
             "gil": gil(),
-            "library_threads": leftovers.library_threads(),
+            "library_threads": library_threads.started(),
         }
 
     def block(self, go: Go) -> Dict[str, object]:
