@@ -161,7 +161,8 @@ pub(crate) const PROGRAMS: [Program; 24] = [
     program(
         "digest",
         "[[step]]\nkind = \"python\"\npath = \"CODE\"\nfunction = \"plain:digest\"\nitems = \"plain:items\"\n",
-        is_two_threads,
+        // By hand, tasks a second: two threads 2 990, a Pool of two 2 580 alone and 3 470 in chunks of 16.
+        |answer| is_two_threads(answer) || is_two_processes(answer),
         "",
     ),
     program(
@@ -173,7 +174,8 @@ pub(crate) const PROGRAMS: [Program; 24] = [
     program(
         "uneven-chunks",
         "[load]\nmode = \"batch\"\ntasks = 60\n[[step]]\nkind = \"python\"\npath = \"CODE\"\nfunction = \"uneven:job\"\nitems = [40, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n",
-        |answer| is_two_processes(answer) && size(answer, "chunk") <= 2,
+        // Each tenth item is long: chunks up to 4 hold one at most.
+        |answer| is_two_processes(answer) && size(answer, "chunk") <= 4,
         "skewed",
     ),
     program(
@@ -187,7 +189,8 @@ pub(crate) const PROGRAMS: [Program; 24] = [
         toml: "[objective]\nlimits = { errors = \"10%\" }\n[[step]]\nkind = \"python\"\npath = \"CODE\"\nfunction = \"limited:query\"\nitems = \"limited:items\"\n",
         server: Some(("limited.py", "60")),
         needs: "",
-        is_right: |answer| wide(answer) == 1,
+        // What two at once exceed depends on what starting them costs.
+        is_right: |answer| wide(answer) <= 2,
         cause: "far_limit",
     },
     Program {
