@@ -52,14 +52,14 @@ fn an_unknown_word_is_told_the_nearest() {
     );
     refused(
         &["runn"],
-        "error: unrecognized subcommand 'runn'\n\n  tip: a similar subcommand exists: 'run'\n\nUsage: conbench [OPTIONS] <COMMAND>\n\nFor more information, try '--help'.\n",
+        "error: unrecognized subcommand 'runn'\n\n  tip: a similar subcommand exists: 'run'\n\nUsage: conbench [OPTIONS] [COMMAND]\n\nFor more information, try '--help'.\n",
     );
 }
 
 #[test]
 fn a_workload_is_asked_for_once() {
     const FUNCTIONS: &str = "--python-function <MODULE:NAME>|--python-async-function <MODULE:NAME>";
-    let what = format!("<FILE|--cpu|--io|--mixed|{FUNCTIONS}>");
+    let what = format!("<TARGET|--cpu|--io|--mixed|{FUNCTIONS}>");
     refused(
         &["run"],
         &format!(
@@ -71,13 +71,49 @@ fn a_workload_is_asked_for_once() {
     assert_eq!(both.code, Some(2));
     for verb in ["run", "plan", "recommend"] {
         let both = run(&[verb, "file-io", "--python-function", "shop:fetch"]);
-        assert!(both.err.starts_with("error: the argument '"), "{}", both.err);
-        assert!(both.err.contains("' cannot be used with"), "{}", both.err);
+        let wrong = "error: --python-function tells of one function of yours, and `file-io` is a workload: ";
+        assert!(both.err.starts_with(wrong), "{}", both.err);
         assert_eq!(both.code, Some(2));
-        let items_alone = run(&[verb, "--items", "[1]"]);
-        assert!(items_alone.err.contains("required arguments were not provided"), "{}", items_alone.err);
-        assert_eq!(items_alone.code, Some(2));
+        let twice = run(&[verb, "shop:fetch", "--python-function", "shop:fetch"]);
+        assert!(twice.err.contains("the function is named twice"), "{}", twice.err);
+        assert_eq!(twice.code, Some(2));
+        let nowhere = run(&[verb, "nowhere/scrape.py:parse"]);
+        assert!(nowhere.err.contains("`nowhere/scrape.py` is no file"), "{}", nowhere.err);
+        assert_eq!(nowhere.code, Some(2));
     }
+    let items_alone = run(&["recommend", "--items", "[1]"]);
+    assert!(
+        items_alone.err.contains("--items tells of one function of yours, and no function is named"),
+        "{}",
+        items_alone.err
+    );
+    assert_eq!(items_alone.code, Some(2));
+}
+
+#[test]
+fn the_name_alone_says_what_to_type_first() {
+    let ran = run(&[]);
+    assert!(ran.err.contains("conbench recommend shop.scrape:parse --items items"), "{}", ran.err);
+    assert!(ran.err.lines().count() <= 10, "{}", ran.err);
+    assert_eq!(ran.code, Some(2));
+    let ran = run(&["recommend", "shop:fetch", "shop:parse", "--items", "[1]"]);
+    assert!(ran.err.contains("there are several targets"), "{}", ran.err);
+    assert_eq!(ran.code, Some(2));
+}
+
+#[test]
+fn a_function_gets_a_workload_file_of_its_own() {
+    let place = tempfile::tempdir().expect("a directory");
+    let init = |name: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_conbench"));
+        command.args(["init", name]).current_dir(place.path()).output().expect("it runs")
+    };
+    assert!(init("shop.scrape:parse").status.success());
+    let text = std::fs::read_to_string(place.path().join("parse.toml")).expect("the file");
+    assert!(text.contains("function = \"shop.scrape:parse\""), "{text}");
+    let workload = conbench::workload::parse("parse.toml", &text).expect("a workload");
+    assert_eq!(workload.name, "parse");
+    assert!(!init("shop.scrape:parse").status.success(), "it is there already");
 }
 
 #[test]
@@ -99,7 +135,7 @@ fn a_name_that_is_no_workload_is_told_the_nearest() {
     );
     refused(
         &["plan", "xyzzy"],
-        "error: `xyzzy` is neither a file nor a shipped workload: `conbench list` shows those that are, `conbench init` writes a new file\n",
+        "error: `xyzzy` is neither a file nor a shipped workload: `conbench list` shows those that are, `conbench init` writes a new file; a function is written `module:function` or `file.py:function`\n",
     );
 }
 

@@ -326,11 +326,10 @@ fn what_cannot_be_saved_is_shown_all_the_same() {
 }
 
 #[test]
-fn recommend_prints_a_row_for_a_shipped_workload_and_skips_what_cannot_run() {
+fn recommend_prints_an_answer_or_a_row_for_each_and_skips_what_cannot_run() {
     let room = Room::new();
     let ran = room.run(&[["recommend", "json-parsing", "--budget", "2s"].as_slice(), &TWO].concat());
-    assert!(ran.out.starts_with("Choosing the Right Tool\n"), "{ran:?}");
-    assert!(ran.out.contains("\nJSON parsing "), "{}", ran.out);
+    assert!(ran.out.starts_with("json-parsing: "), "{ran:?}");
     assert!(matches!(ran.code, Some(0 | 3 | 4)), "{}", ran.err);
 
     let native_mixes = ["--runtimes", "rust", "--models", "async+threads", "--budget", "2s"];

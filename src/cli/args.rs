@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgGroup, Args, ValueEnum};
+use clap::{Args, ValueEnum};
 
+use super::Failure;
 use crate::candidate::{Engine, Model, RUST, StartMethod};
 use crate::plan::{self, Settings};
 use crate::workload::{self, Code, Items, Rate, Workload};
@@ -118,7 +119,6 @@ impl Selection {
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Python code, in place of a workload file")]
 #[group(id = CODE, multiple = true)]
-#[command(group = ArgGroup::new(FUNCTION).args(FUNCTIONS).multiple(true))]
 pub(super) struct PythonCode {
     /// A def of yours, e.g. shop.scrape:fetch; modules are looked for from the current directory
     #[arg(long, value_name = "MODULE:NAME", value_parser = workload::function_name)]
@@ -126,29 +126,30 @@ pub(super) struct PythonCode {
     /// An async def of yours, for event loops
     #[arg(long, value_name = "MODULE:NAME", value_parser = workload::function_name)]
     python_async_function: Option<String>,
-    /// What it is called with, one after another: an iterable, a function that gives one, or a list of JSON
-    #[arg(long, value_name = "MODULE:NAME|JSON", value_parser = workload::items, requires = FUNCTION)]
+    /// What it is called with, one after another: an iterable or a function that gives one, a list of JSON, or an
+    /// expression in the function's module, e.g. 'range(100)'
+    #[arg(long, value_name = "MODULE:NAME|JSON|EXPRESSION", value_parser = workload::items)]
     items: Option<Items>,
     /// What is called once in each process that runs tasks, outside what is measured
-    #[arg(long, value_name = "MODULE:NAME", value_parser = workload::function_name, requires = FUNCTION)]
+    #[arg(long, value_name = "MODULE:NAME", value_parser = workload::function_name)]
     setup: Option<String>,
     /// What is called once in each thread that runs tasks
-    #[arg(long, value_name = "MODULE:NAME", value_parser = workload::function_name, requires = FUNCTION)]
+    #[arg(long, value_name = "MODULE:NAME", value_parser = workload::function_name)]
     setup_thread: Option<String>,
     /// What is awaited once on the running loop
-    #[arg(long, value_name = "MODULE:NAME", value_parser = workload::function_name, requires = FUNCTION)]
+    #[arg(long, value_name = "MODULE:NAME", value_parser = workload::function_name)]
     async_setup: Option<String>,
     /// What is called when such a process ends in peace
-    #[arg(long, value_name = "MODULE:NAME", value_parser = workload::function_name, requires = FUNCTION)]
+    #[arg(long, value_name = "MODULE:NAME", value_parser = workload::function_name)]
     teardown: Option<String>,
     /// What is called when such a thread ends in peace
-    #[arg(long, value_name = "MODULE:NAME", value_parser = workload::function_name, requires = FUNCTION)]
+    #[arg(long, value_name = "MODULE:NAME", value_parser = workload::function_name)]
     teardown_thread: Option<String>,
     /// What is awaited when such a loop ends in peace
-    #[arg(long, value_name = "MODULE:NAME", value_parser = workload::function_name, requires = FUNCTION)]
+    #[arg(long, value_name = "MODULE:NAME", value_parser = workload::function_name)]
     async_teardown: Option<String>,
     /// Pass what the nearest set-up gives to the function, as its first argument
-    #[arg(long, requires = FUNCTION)]
+    #[arg(long)]
     pass_state: bool,
     /// Spread items that are tuples, lists or dictionaries over the function's parameters
     #[arg(long, requires = "items")]
@@ -157,18 +158,33 @@ pub(super) struct PythonCode {
 
 /// The name of the group of [`PythonCode`].
 pub(super) const CODE: &str = "code";
-/// The name of the group of those that make a workload.
-const FUNCTION: &str = "function";
 /// The arguments of [`PythonCode`] that make a workload.
 pub(super) const FUNCTIONS: [&str; 2] = ["python_function", "python_async_function"];
 
 impl PythonCode {
-    /// The code, if a function was named.
-    pub(super) fn named(&self) -> Option<Code> {
-        let is_named = self.python_function.is_some() || self.python_async_function.is_some();
-        is_named.then(|| Code {
-            function: self.python_function.clone(),
-            async_function: self.python_async_function.clone(),
+    /// The code, if a function is named: by an option, or as a target, which `named` then is.
+    ///
+    /// # Errors
+    /// When it is named twice, or not at all though something is said of it.
+    pub(super) fn code(&self, named: Option<Code>) -> Result<Option<Code>, Failure> {
+        let by_option = self.python_function.is_some() || self.python_async_function.is_some();
+        let named = match named {
+            Some(named)
+                if named.function.is_some() && self.python_function.is_some()
+                    || named.async_function.is_some() && self.python_async_function.is_some() =>
+            {
+                return Err(Failure::Usage("the function is named twice: as a target, and by an option".to_owned()));
+            }
+            Some(named) => named,
+            None if by_option => Code::default(),
+            None => {
+                self.refuse_beside("nothing")?;
+                return Ok(None);
+            }
+        };
+        Ok(Some(Code {
+            function: named.function.or_else(|| self.python_function.clone()),
+            async_function: named.async_function.or_else(|| self.python_async_function.clone()),
             setup: self.setup.clone(),
             setup_thread: self.setup_thread.clone(),
             async_setup: self.async_setup.clone(),
@@ -178,7 +194,36 @@ impl PythonCode {
             pass_state: self.pass_state,
             star: self.star,
             items: self.items.clone(),
-        })
+        }))
+    }
+
+    /// Refuses options that tell of a function where the target (`what`) is none.
+    ///
+    /// # Errors
+    /// Names the first such option.
+    pub(super) fn refuse_beside(&self, what: &str) -> Result<(), Failure> {
+        let said = [
+            ("--python-function", self.python_function.is_some()),
+            ("--python-async-function", self.python_async_function.is_some()),
+            ("--items", self.items.is_some()),
+            ("--setup", self.setup.is_some()),
+            ("--setup-thread", self.setup_thread.is_some()),
+            ("--async-setup", self.async_setup.is_some()),
+            ("--teardown", self.teardown.is_some()),
+            ("--teardown-thread", self.teardown_thread.is_some()),
+            ("--async-teardown", self.async_teardown.is_some()),
+            ("--pass-state", self.pass_state),
+            ("--star", self.star),
+        ];
+        let Some((option, _)) = said.into_iter().find(|(_, is_said)| *is_said) else { return Ok(()) };
+        let why = match what {
+            "nothing" => "no function is named".to_owned(),
+            "several" => "there are several targets".to_owned(),
+            file => format!("`{file}` is a workload"),
+        };
+        Err(Failure::Usage(format!(
+            "{option} tells of one function of yours, and {why}: write e.g. `conbench recommend shop.scrape:parse --items shop.scrape:items`"
+        )))
     }
 }
 

@@ -52,7 +52,7 @@ impl<'a> Measuring<'a> {
         for note in &plan.notes {
             self.terminal.warn(&format!("{}: {}", report::plain(&workload.name), report::plain(note)));
         }
-        let mut progress = Progress::new(&workload.name, self.terminal.quiet);
+        let mut progress = Progress::new(&workload.name, self.terminal.quiet, self.terminal.progress);
         let session = Session {
             workload,
             settings,

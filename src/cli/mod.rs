@@ -27,6 +27,7 @@ mod seams;
 mod selftest;
 pub mod serve;
 mod signals;
+mod target;
 mod terminal;
 
 use std::ffi::OsString;
@@ -43,16 +44,19 @@ use terminal::Colour;
 /// Measures which concurrency tool fits a workload on this host: threads, processes, async, a mix of
 /// them, or none.
 #[derive(Parser, Debug)]
-#[command(name = "conbench", version, about, arg_required_else_help = true)]
+#[command(name = "conbench", version, about)]
 struct Cli {
     #[command(subcommand)]
-    verb: Verb,
+    verb: Option<Verb>,
     /// When colour is used
     #[arg(long, global = true, value_enum, default_value_t, visible_alias = "color", value_name = "WHEN")]
     colour: Colour,
     /// No progress and no warnings on standard error
     #[arg(long, short, global = true)]
     quiet: bool,
+    /// How progress is told on standard error
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
+    progress: progress::Form,
 }
 
 #[derive(Subcommand, Debug)]
@@ -85,11 +89,25 @@ enum Verb {
     Completions(completions::CompletionsArgs),
 }
 
+/// What somebody reads who types nothing but the program's name.
+const FIRST: &str = "\
+conbench measures which concurrency tool fits a task on this host. Type one of:
+
+  conbench recommend web-scraping                     a workload that is shipped; `conbench list` names them
+  conbench recommend shop.scrape:parse --items items  a function of yours, with items of its module
+  conbench recommend shop/scrape.py:parse --items 'range(100)'
+  conbench init my.toml                               a workload file to start from; then: conbench run my.toml
+  conbench recommend                                  the whole cheat sheet, measured, in a few minutes
+
+`conbench --help` shows every verb, `conbench recommend --help` every option.
+";
+
 /// What every verb may use of its surroundings.
 struct Terminal {
     out: io::Stdout,
     colour: Colour,
     quiet: bool,
+    progress: progress::Form,
 }
 
 impl Terminal {
@@ -131,8 +149,12 @@ fn visible(args: Vec<OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let terminal = Terminal { out: io::stdout(), colour: cli.colour, quiet: cli.quiet };
-    match dispatch(cli.verb, &terminal) {
+    let terminal = Terminal { out: io::stdout(), colour: cli.colour, quiet: cli.quiet, progress: cli.progress };
+    let Some(verb) = cli.verb else {
+        complain(FIRST);
+        return Exit::Usage.into();
+    };
+    match dispatch(verb, &terminal) {
         Ok(exit) => exit.into(),
         Err(failure) => {
             report_failure(&failure);

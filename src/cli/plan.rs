@@ -1,23 +1,22 @@
 //! `conbench plan`: what `run` would do. No task is run; interpreters are asked what they are.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ArgGroup;
 
-use super::args::{CODE, FUNCTIONS, Format, PythonCode, Selection};
+use super::args::{FUNCTIONS, Format, PythonCode, Selection};
 use super::measure::Planning;
-use super::{Exit, Failure, Terminal, seams, terminal};
+use super::{Exit, Failure, Terminal, target, terminal};
 use crate::report;
 use crate::workload::Workload;
 
 /// What `plan` is told.
 #[derive(clap::Args, Clone, Debug)]
 #[group(skip)]
-#[command(group = ArgGroup::new("what").arg("file").args(FUNCTIONS).required(true).multiple(true))]
+#[command(group = ArgGroup::new("what").arg("target").args(FUNCTIONS).required(true).multiple(true))]
 pub(super) struct PlanArgs {
-    /// A workload file, or the name of a shipped workload
-    #[arg(conflicts_with = CODE)]
-    file: Option<PathBuf>,
+    /// A workload file, the name of a shipped workload, or a function (shop.scrape:parse, shop/scrape.py:parse)
+    target: Option<PathBuf>,
     #[command(flatten)]
     code: PythonCode,
     #[command(flatten)]
@@ -29,10 +28,10 @@ pub(super) struct PlanArgs {
 
 impl PlanArgs {
     fn workload(&self, colour: bool) -> Result<Workload, Failure> {
-        match (self.code.named(), &self.file) {
-            (Some(code), _) => seams::code(code, colour),
-            (None, file) => seams::workload(file.as_deref().unwrap_or(Path::new("")), colour),
-        }
+        let mut workloads = target::workloads(self.target.as_slice(), &self.code, colour)?;
+        workloads
+            .pop()
+            .ok_or_else(|| Failure::Usage("nothing is named: `conbench --help` shows what may be".to_owned()))
     }
 }
 

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::args::{CODE, Format, PythonCode, Saved, Selection};
+use super::args::{Format, PythonCode, Saved, Selection};
 use super::measure::{self, Measuring};
-use super::{Exit, Failure, Terminal, report_failure, seams};
+use super::{Exit, Failure, Terminal, report_failure, seams, target};
 use crate::report::{self, Exporter, Judged, View};
 use crate::workload::Workload;
 
@@ -14,9 +14,10 @@ use crate::workload::Workload;
 #[derive(clap::Args, Clone, Debug)]
 #[group(skip)]
 pub(super) struct RecommendArgs {
-    /// Workload files, or names of shipped workloads; none is all that are shipped
-    #[arg(conflicts_with = CODE)]
-    files: Vec<PathBuf>,
+    /// Workload files, names of shipped workloads, or functions (shop.scrape:parse, shop/scrape.py:parse); none is all
+    /// workloads that are shipped
+    #[arg(value_name = "TARGET")]
+    targets: Vec<PathBuf>,
     #[command(flatten)]
     code: PythonCode,
     #[command(flatten)]
@@ -33,31 +34,14 @@ pub(super) struct RecommendArgs {
 
 impl RecommendArgs {
     fn workloads(&self, colour: bool) -> Result<Vec<Workload>, Failure> {
-        match self.code.named() {
-            Some(code) => Ok(vec![seams::code(code, colour)?]),
-            None if self.files.is_empty() => seams::all_shipped(colour),
-            None => read_all(&self.files, colour),
-        }
+        let named = target::workloads(&self.targets, &self.code, colour)?;
+        if named.is_empty() { seams::all_shipped(colour) } else { Ok(named) }
     }
 
     /// The time for all of them, where the user named it; else each has its own.
     fn budget(&self) -> Option<Duration> {
         self.selection.budget
     }
-}
-
-/// Reads every file, so that the faults of all are told at once.
-fn read_all(files: &[PathBuf], colour: bool) -> Result<Vec<Workload>, Failure> {
-    let mut workloads = Vec::new();
-    let mut faults = String::new();
-    for file in files {
-        match seams::workload(file, colour) {
-            Ok(workload) => workloads.push(workload),
-            Err(Failure::Rendered(text)) => faults.push_str(&text),
-            Err(other) => faults.push_str(&format!("error: {other}\n")),
-        }
-    }
-    if faults.is_empty() { Ok(workloads) } else { Err(Failure::Rendered(faults)) }
 }
 
 /// Measures, prints, saves, one workload after the other.
@@ -70,8 +54,8 @@ pub(super) fn run(args: &RecommendArgs, terminal: &Terminal) -> Result<Exit, Fai
     measure::check_output(args.saved.output.as_deref())?;
     let measuring = Measuring::prepare(terminal, &args.selection, args.saved.output.clone())?;
     let budget = args.budget();
-    let (workloads, mut exit) = runnable(&measuring, workloads, budget)?;
     let view = if workloads.len() == 1 { View::Answer } else { View::Choice };
+    let (workloads, mut exit) = runnable(&measuring, workloads, budget)?;
     let exporter = measure::exporter(view, args.format, args.as_code, terminal);
     let (all, ended) = measure_all(&measuring, workloads, budget, exporter.as_deref());
     exit = exit.max(ended);

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::ArgGroup;
 
-use super::args::{CODE, FUNCTIONS, PythonCode, Saved, Selection, Shown};
+use super::args::{FUNCTIONS, PythonCode, Saved, Selection, Shown};
 use super::measure::{self, Measuring};
 use super::seams::{self, Preset};
-use super::{Exit, Failure, Terminal};
+use super::{Exit, Failure, Terminal, target};
 use crate::report;
 use crate::workload::Workload;
 
@@ -29,14 +29,14 @@ pub(super) struct RunArgs {
 }
 
 /// The names of the arguments of [`What`].
-const WHAT: [&str; 4] = ["file", "cpu", "io", "mixed"];
+const WHAT: [&str; 4] = ["target", "cpu", "io", "mixed"];
 
 /// The workload: just one of these, or code.
 #[derive(clap::Args, Clone, Debug)]
-#[group(id = "preset", multiple = false, conflicts_with = CODE)]
+#[group(id = "preset", multiple = false)]
 struct What {
-    /// A workload file, or the name of a shipped workload
-    file: Option<PathBuf>,
+    /// A workload file, the name of a shipped workload, or a function (shop.scrape:parse, shop/scrape.py:parse)
+    target: Option<PathBuf>,
     /// Computation alone
     #[arg(long)]
     cpu: bool,
@@ -50,15 +50,20 @@ struct What {
 
 impl RunArgs {
     fn workload(&self, colour: bool) -> Result<Workload, Failure> {
-        if let Some(code) = self.code.named() {
-            return seams::code(code, colour);
+        let preset = match &self.what {
+            What { cpu: true, .. } => Some(("--cpu", Preset::Cpu)),
+            What { io: true, .. } => Some(("--io", Preset::Io)),
+            What { mixed: true, .. } => Some(("--mixed", Preset::Mixed)),
+            _ => None,
+        };
+        if let Some((option, preset)) = preset {
+            self.code.refuse_beside(option)?;
+            return seams::preset(preset, colour);
         }
-        match &self.what {
-            What { file: Some(file), .. } => seams::workload(file, colour),
-            What { cpu: true, .. } => seams::preset(Preset::Cpu, colour),
-            What { io: true, .. } => seams::preset(Preset::Io, colour),
-            _ => seams::preset(Preset::Mixed, colour),
-        }
+        let mut workloads = target::workloads(self.what.target.as_slice(), &self.code, colour)?;
+        workloads
+            .pop()
+            .ok_or_else(|| Failure::Usage("nothing is named: `conbench --help` shows what may be".to_owned()))
     }
 }
 

@@ -28,20 +28,25 @@ pub(super) fn workload(named: &Path, colour: bool) -> Result<Workload, Failure> 
     }
     let known: Vec<&str> = shipped::ALL.iter().map(|shipped| shipped.name).collect();
     let hint = nearest(name, &known).map_or_else(
-        || "`conbench list` shows those that are, `conbench init` writes a new file".to_owned(),
+        || {
+            "`conbench list` shows those that are, `conbench init` writes a new file; a function is written `module:function` or `file.py:function`"
+                .to_owned()
+        },
         |near| format!("did you mean `{near}`?"),
     );
     Err(Failure::Usage(format!("`{name}` is neither a file nor a shipped workload: {hint}")))
 }
 
-/// The workload that a function of the user's makes.
+/// The workload that a function of the user's makes. Its module is looked for in this folder first, or in the current
+/// one.
 ///
 /// # Errors
 /// When the current directory is not known, or there is no function.
-pub(super) fn code(code: Code, colour: bool) -> Result<Workload, Failure> {
+pub(super) fn code(code: Code, folder: Option<&Path>, colour: bool) -> Result<Workload, Failure> {
     let here = std::env::current_dir()
         .map_err(|error| Failure::Usage(format!("the current directory cannot be read: {error}; enter another")))?;
-    code.workload(&here).map_err(|faults| Failure::Rendered(faults.render(colour)))
+    let base = folder.map_or(here.clone(), |folder| here.join(folder));
+    code.workload(&base).map_err(|faults| Failure::Rendered(faults.render(colour)))
 }
 
 /// A preset of `run`.

@@ -78,6 +78,13 @@ fn own(python: &Python, tasks: u32) -> Names {
     let teardown = import(&python.teardown);
     names.items = match &python.items {
         Some(Items::Named(named)) => imports.add(named),
+        // It is one of the module's, whose names it may need; the usual case is its name alone.
+        Some(Items::Expression(expression)) => {
+            let module = python.function.as_deref().or(python.async_function.as_deref());
+            let module = module.and_then(|name| name.split_once(':')).map_or("", |(module, _)| module);
+            let is_name = expression.chars().all(|sign| sign.is_alphanumeric() || sign == '_');
+            if is_name { imports.add(&format!("{module}:{expression}")) } else { expression.clone() }
+        }
         Some(Items::Listed(values)) => {
             names.definitions.push(listed(values));
             "items".to_owned()

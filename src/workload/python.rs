@@ -63,6 +63,8 @@ pub enum Items {
     Named(String),
     /// Values that the workload file lists.
     Listed(Vec<serde_json::Value>),
+    /// An expression that agents evaluate in the module of the step's function: `range(100)`.
+    Expression(String),
 }
 
 /// How results of the user's own code are checked.
@@ -173,13 +175,23 @@ pub fn function_name(text: &str) -> Result<String, String> {
     })
 }
 
-/// Items as users write them on one line: a name in a module, or a list of JSON.
+/// Items as users write them on one line: a name in a module, a list of JSON, or an expression of Python, which is a
+/// name in the function's own module, or has a sign that no name has.
 ///
 /// # Errors
 /// What is wrong with them.
 pub fn items(text: &str) -> Result<Items, String> {
-    if !text.trim_start().starts_with('[') {
-        return function_name(text).map(Items::Named);
+    let text = text.trim();
+    if !text.starts_with('[') {
+        let is_expression =
+            text.contains(['(', ')', '[', ']', '{', '}', '+', '*', '"', '\'']) || scalar::is_identifier(text);
+        let expression = || Items::Expression(text.to_owned());
+        return function_name(text)
+            .map(Items::Named)
+            .or_else(|wrong| if is_expression { Ok(expression()) } else { Err(wrong) });
+    }
+    if text.ends_with(']') && text.contains(" for ") {
+        return Ok(Items::Expression(text.to_owned()));
     }
     match serde_json::from_str::<Vec<serde_json::Value>>(text) {
         Ok(list) if list.is_empty() => Err("the list is empty, and a task needs an item".to_owned()),
@@ -252,7 +264,10 @@ mod tests {
             items(" [1, null, {\"url\": \"x\"}]"),
             Ok(Items::Listed(listed.as_array().expect("a list").clone()))
         );
-        for wrong in ["", "shop", "[1", "[]", "shop.items:", "[1] [2]"] {
+        for expression in ["range(100)", "items", "[number * 2 for number in range(9)]", "{'a': 1}.items()"] {
+            assert_eq!(items(expression), Ok(Items::Expression(expression.to_owned())));
+        }
+        for wrong in ["", "shop.items", "[1", "[]", "shop.items:", "[1] [2]"] {
             assert!(items(wrong).is_err(), "{wrong}");
         }
     }

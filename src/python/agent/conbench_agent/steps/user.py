@@ -50,8 +50,13 @@ class UserStep(Step):
         self._read: List[object] = [None]
         if items is not None and not place.is_worker:
             reading = Reading(step_job.items, job.load.tasks)
-            named = "named" in items
-            self._items = loader.items(items["named"], reading) if named else loader.listed(items["listed"])
+            if "named" in items:
+                self._items = loader.items(items["named"], reading)
+            elif "expression" in items:
+                beside = self.function_name or async_name or ""
+                self._items = loader.evaluated(items["expression"], beside, reading)
+            else:
+                self._items = loader.listed(items["listed"])
             self._read, self.items_read = self._items.read, self._items.told
         self.distinct = self._items.count if self._items else 1
         check = description["check"]

@@ -81,7 +81,18 @@ class Loader:
 
     def items(self, name: str, reading: Reading) -> Items:
         """The items of the iterable that `name` names, or of the one that it gives when it is called."""
-        found = self.load(name, "items")
+        return self._items(self.load(name, "items"), name, reading)
+
+    def evaluated(self, expression: str, beside: str, reading: Reading) -> Items:
+        """The items that an expression gives in the module of the function `beside`."""
+        module = self._import(beside.partition(":")[0], "items")
+        try:
+            found = eval(expression, dict(vars(module)))
+        except BaseException as error:
+            self._fail_raised(f"`items` {expression} raised {describe(error)}", error)
+        return self._items(found, expression, reading)
+
+    def _items(self, found: object, name: str, reading: Reading) -> Items:
         if isinstance(found, (str, bytes)):
             self._fail(f"`items` {name} is of type {type(found).__name__}, one item for each letter: name a list")
         try:
@@ -89,7 +100,7 @@ class Loader:
                 return self._read(found, f"`items` {name}", reading)
             if not callable(found):
                 self._fail(f"`items` {name} is of type {type(found).__name__}: name an iterable, or what gives one")
-            given = self.function(name, "items")()
+            given = found() if ":" not in name else self.function(name, "items")()
         except Failure:
             raise
         except BaseException as error:

@@ -1,0 +1,158 @@
+//! What a user names to be measured: a workload file, a shipped workload, or a function, told apart by its form.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use super::Failure;
+use super::args::PythonCode;
+use super::seams;
+use crate::workload::{Code, Workload, function_name};
+
+/// A file of source code is looked through up to so many bytes.
+const MOST_SOURCE_BYTES: u64 = 4 << 20;
+
+/// A target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Target {
+    /// A workload file, or a shipped workload's name.
+    Workload(PathBuf),
+    /// `module:function`, and the folder in which the module is looked for first; `None` is the current one.
+    Function { name: String, folder: Option<PathBuf> },
+}
+
+/// Tells what is named. A path that exists is a file, whatever it looks like.
+fn read(named: &Path) -> Result<Target, Failure> {
+    let workload = || Ok(Target::Workload(named.to_owned()));
+    let Some((place, name)) = named.to_str().and_then(|text| text.rsplit_once(':')).filter(|_| !named.exists()) else {
+        return workload();
+    };
+    let file = Path::new(place);
+    if file.extension().is_some_and(|extension| extension == "py") {
+        if !file.is_file() {
+            let message =
+                format!("`{place}` is no file: name one that is there, or a module, e.g. `shop.scrape:{name}`");
+            return Err(Failure::Usage(message));
+        }
+        let module = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let name = function_name(&format!("{module}:{name}")).map_err(|_| {
+            Failure::Usage(format!(
+                "`{place}` cannot be imported by its name, or `{name}` is no name in it: a module is named by letters, digits and `_`"
+            ))
+        })?;
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        return Ok(Target::Function { name, folder: folder.map(Path::to_owned) });
+    }
+    match function_name(&format!("{place}:{name}")) {
+        Ok(name) => Ok(Target::Function { name, folder: None }),
+        Err(_) => workload(),
+    }
+}
+
+/// The workloads of what is named, in its order, with the options that tell of a function of the user's own. Where
+/// nothing is named, those options make the one workload; without them there is none.
+///
+/// # Errors
+/// The faults of all files at once, or what does not fit together.
+pub(super) fn workloads(named: &[PathBuf], code: &PythonCode, colour: bool) -> Result<Vec<Workload>, Failure> {
+    if named.is_empty() {
+        return match code.code(None)? {
+            Some(code) => Ok(vec![seams::code(code, None, colour)?]),
+            None => Ok(Vec::new()),
+        };
+    }
+    let mut workloads = Vec::new();
+    let mut faults = String::new();
+    for one in named {
+        match workload(one, named.len(), code, colour) {
+            Ok(workload) => workloads.push(workload),
+            Err(Failure::Rendered(text)) => faults.push_str(&text),
+            Err(other) => faults.push_str(&format!("error: {other}\n")),
+        }
+    }
+    if faults.is_empty() { Ok(workloads) } else { Err(Failure::Rendered(faults)) }
+}
+
+fn workload(named: &Path, count: usize, code: &PythonCode, colour: bool) -> Result<Workload, Failure> {
+    match read(named)? {
+        Target::Workload(file) => {
+            code.refuse_beside(&file.display().to_string())?;
+            seams::workload(&file, colour)
+        }
+        Target::Function { name, folder } => {
+            if count > 1 {
+                code.refuse_beside("several")?;
+            }
+            let is_async = is_async(&name, folder.as_deref());
+            let of_it = if is_async {
+                Code { async_function: Some(name), ..Code::default() }
+            } else {
+                Code { function: Some(name), ..Code::default() }
+            };
+            let code = code.code(Some(of_it))?.unwrap_or_default();
+            seams::code(code, folder.as_deref(), colour)
+        }
+    }
+}
+
+/// Whether a function is written as `async def`, by its module's text: nothing of the user's runs for it. What is not
+/// found there is taken for a `def`; an agent says so where it is none.
+pub(super) fn is_async(name: &str, folder: Option<&Path>) -> bool {
+    let Some((module, path)) = name.split_once(':') else { return false };
+    let base = folder.unwrap_or(Path::new(".")).join(module.replace('.', "/"));
+    let last = path.rsplit('.').next().unwrap_or(path);
+    let sources = [base.with_extension("py"), base.join("__init__.py")];
+    sources.iter().filter_map(|file| source(file)).any(|text| text.lines().any(|line| defines(line, last)))
+}
+
+/// Whether a line begins the definition of a coroutine function of this name.
+fn defines(line: &str, name: &str) -> bool {
+    let mut words = line.trim_start().splitn(3, char::is_whitespace);
+    if words.next() != Some("async") || words.next() != Some("def") {
+        return false;
+    }
+    let rest = words.next().map(str::trim_start).and_then(|rest| rest.strip_prefix(name));
+    rest.is_some_and(|rest| rest.trim_start().starts_with(['(', '[']))
+}
+
+fn source(file: &Path) -> Option<String> {
+    let mut text = Vec::new();
+    fs::File::open(file).ok()?.take(MOST_SOURCE_BYTES).read_to_end(&mut text).ok()?;
+    Some(String::from_utf8_lossy(&text).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn function(name: &str, folder: Option<&str>) -> Target {
+        Target::Function { name: name.to_owned(), folder: folder.map(PathBuf::from) }
+    }
+
+    #[test]
+    fn targets_are_told_apart_by_their_form() {
+        let room = tempfile::tempdir().expect("a directory");
+        let file = room.path().join("scrape.py");
+        fs::write(&file, "async def fetch(page):\n    pass\n\ndef parse(page):\n    pass\n").expect("written");
+        let odd = room.path().join("a:b");
+        fs::write(&odd, "").expect("written");
+        let of = |text: &str| read(Path::new(text)).expect(text);
+        assert_eq!(of("file-io"), Target::Workload("file-io".into()));
+        assert_eq!(of("export.toml"), Target::Workload("export.toml".into()));
+        assert_eq!(of("shop.scrape:Page.parse"), function("shop.scrape:Page.parse", None));
+        let folder = room.path().to_str();
+        assert_eq!(of(&format!("{}:parse", file.display())), function("scrape:parse", folder));
+        assert_eq!(of(&odd.display().to_string()), Target::Workload(odd.clone()), "a path that exists wins");
+        assert!(read(Path::new("nowhere/scrape.py:parse")).is_err());
+        assert!(is_async("scrape:fetch", Some(room.path())) && !is_async("scrape:parse", Some(room.path())));
+    }
+
+    #[test]
+    fn a_coroutine_function_is_seen_by_its_definition() {
+        assert!(defines("    async  def fetch(page):", "fetch") || defines("    async def fetch(page):", "fetch"));
+        assert!(defines("async def fetch[T](page: T):", "fetch"));
+        assert!(!defines("async def fetch_all(page):", "fetch"));
+        assert!(!defines("# async def fetch(page):", "fetch"));
+        assert!(!defines("def fetch(page):", "fetch"));
+    }
+}

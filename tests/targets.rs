@@ -1,0 +1,94 @@
+//! Functions as targets, by the real binary and a real interpreter.
+
+mod common;
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use common::pythons;
+use serde_json::Value;
+
+const SCRAPE: &str = r#"
+import asyncio, time
+
+items = list(range(9))
+
+
+def parse(page):
+    time.sleep(0.002)
+    return page * page
+
+
+async def fetch(page):
+    await asyncio.sleep(0.002)
+    return page * page
+
+
+if __name__ == "__main__":
+    raise SystemExit("the main part runs")
+"#;
+
+/// A directory with `shop/scrape.py`.
+fn shop() -> tempfile::TempDir {
+    let place = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir(place.path().join("shop")).expect("made");
+    std::fs::write(place.path().join("shop/scrape.py"), SCRAPE).expect("written");
+    place
+}
+
+fn conbench(place: &Path, python: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_conbench"));
+    command.current_dir(place).args(args).arg("--python").arg(python);
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR")).stdin(Stdio::null()).output().expect("the binary starts")
+}
+
+fn record(ran: &Output) -> Value {
+    let mut all: Value = serde_json::from_slice(&ran.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&ran.stderr)));
+    all["records"][0].take()
+}
+
+#[test]
+fn a_function_is_found_by_its_file_or_its_module_and_gets_items_of_its_module() {
+    let Some(python) = pythons::newest_of_all().map(|python| python.executable.clone()) else { return };
+    let place = shop();
+    for (target, items, form, name) in [
+        ("shop/scrape.py:parse", "items", "function", "scrape:parse"),
+        ("shop.scrape:parse", "range(9)", "function", "shop.scrape:parse"),
+        ("shop.scrape:fetch", "[page for page in items]", "async_function", "shop.scrape:fetch"),
+    ] {
+        let args = ["recommend", target, "--items", items, "--format", "json", "--budget", "3s"];
+        let record = record(&conbench(place.path(), &python, &args));
+        let step = &record["workload"]["steps"][0];
+        assert_eq!(step[form], name, "{step}");
+        assert_eq!(step["items"]["expression"], items, "{step}");
+        assert!(record["verdict"]["groups"][0]["answer"]["model"].is_string(), "{target}: {}", record["candidates"]);
+    }
+}
+
+#[test]
+fn an_expression_that_raises_is_told() {
+    let Some(python) = pythons::newest_of_all().map(|python| python.executable.clone()) else { return };
+    let place = shop();
+    let ran =
+        conbench(place.path(), &python, &["recommend", "shop.scrape:parse", "--items", "missing", "--budget", "3s"]);
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned() + &String::from_utf8_lossy(&ran.stdout);
+    assert!(said.contains("`items` missing raised NameError"), "{said}");
+    assert_eq!(ran.status.code(), Some(3), "{said}");
+}
+
+#[test]
+fn the_code_of_the_answer_is_all_that_is_printed_and_progress_is_json() {
+    let Some(python) = pythons::newest_of_all().map(|python| python.executable.clone()) else { return };
+    let place = shop();
+    let engines = ["--engines", "ThreadPoolExecutor", "--workers", "4,8", "--budget", "3s"];
+    let args = ["recommend", "shop.scrape:parse", "--items", "items", "--code", "--progress", "json"];
+    let ran = conbench(place.path(), &python, &[&args[..], &engines].concat());
+    let code = String::from_utf8_lossy(&ran.stdout);
+    let begin = "from concurrent.futures import ThreadPoolExecutor\n\nfrom shop.scrape import items, parse\n\nwith ThreadPoolExecutor(max_workers=";
+    assert!(code.starts_with(begin), "{code}");
+    let errors = String::from_utf8_lossy(&ran.stderr).into_owned();
+    let events: Vec<Value> = errors.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let of = |kind: &str| events.iter().filter(|event| event["event"] == kind).count();
+    assert!(of("round") > 0 && of("answer") > 0, "{errors}");
+}
