@@ -15,6 +15,7 @@ use conbench::stats::trimmed_mean;
 use serde::{Deserialize, Serialize};
 
 use crate::ground::Ground;
+use crate::live;
 use crate::load::Load;
 use crate::options::Options;
 use crate::show::{say, show};
@@ -26,6 +27,8 @@ const ROUNDS: usize = 2;
 const FAR_BEHIND: f64 = std::f64::consts::LN_2;
 /// Rounds of those that may be the best.
 const ROUNDS_OF_BEST: usize = 12;
+/// Rounds of the best and of what sessions named.
+const ROUNDS_TO_VALUE: u64 = 20;
 /// Those that come within this of the best, as a logarithm, may be it; at most so many.
 const MAY_BE_BEST: (f64, usize) = (0.2, 20);
 
@@ -44,6 +47,9 @@ pub(crate) struct Measured {
     /// Rounds that are still to be measured.
     #[serde(default)]
     rounds_left: usize,
+    /// Of the best, and of all that sessions named, in rounds of their own: what is named need not be a finalist.
+    #[serde(default)]
+    valued: BTreeMap<String, Vec<f64>>,
 }
 
 impl Measured {
@@ -100,8 +106,12 @@ impl Measured {
         best.map(|(name, _)| name.as_str())
     }
 
-    /// By how much the best is better than this candidate, as a ratio, by the other half.
+    /// By how much the best is better than this candidate, as a ratio: by the rounds that value what was named, or, where
+    /// it has none there, by the other half.
     pub(crate) fn loss(&self, name: &str) -> Option<f64> {
+        if let (Some(best), Some(one)) = (self.valued.get(self.best()?), self.valued.get(name)) {
+            return Some((trimmed_mean(best)? - trimmed_mean(one)?).exp_m1().max(0.0));
+        }
         let best = self.finalists.get(self.best()?)?;
         let gap = match self.finalists.get(name) {
             Some(one) => half(best, 1)? - half(one, 1)?,
@@ -109,6 +119,36 @@ impl Measured {
         };
         Some(gap.exp_m1().max(0.0))
     }
+}
+
+/// Measures what sessions named beside the best of each workload, where the key lacks it.
+pub(crate) fn value(options: &Options) -> Result<(), String> {
+    let path = options.file()?;
+    let mut key = Key::read(&path, options.is_loaded)?;
+    let named = live::named(&path)?;
+    let _load = Load::start(options.is_loaded)?;
+    for live in LIVE.iter().filter(|live| options.wants(live.name)) {
+        let (Some(known), Some(named)) = (key.of(live).cloned(), named.get(live.name)) else { continue };
+        let mut names: Vec<&str> = named.iter().map(String::as_str).chain(known.best()).collect();
+        names.sort_unstable();
+        names.dedup();
+        if names.iter().all(|name| known.valued.contains_key(*name)) {
+            continue;
+        }
+        let mut ground = Ground::survey(live)?;
+        let mut candidates = ground.candidates();
+        candidates.retain(|one| names.contains(&one.short().as_str()));
+        let mut measured = Measured { valued: BTreeMap::new(), ..known };
+        for round in 0..ROUNDS_TO_VALUE {
+            for (name, height) in ground.round(&candidates, options.seed ^ (round << 8))? {
+                measured.valued.entry(name).or_default().push(height);
+            }
+        }
+        key.workloads.insert(live.name.to_owned(), measured);
+        key.write(&path)?;
+        say(&format!("{}: valued", live.name));
+    }
+    Ok(())
 }
 
 /// The mean of every other height.

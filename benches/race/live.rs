@@ -1,6 +1,6 @@
 //! Sessions of the real program on real workloads, beside the key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
@@ -132,6 +132,15 @@ fn session(live: &Live, runtime: &str, seed: u64) -> Result<Said, String> {
         is_sure: answer.is_some_and(|answer| answer.sureness(verdict.tolerance) == Sureness::Sure),
         seconds,
     })
+}
+
+/// What sessions named, by workload: the results that belong to this key.
+pub(crate) fn named(key: &Path) -> Result<BTreeMap<String, BTreeSet<String>>, String> {
+    let mut named: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for said in read(&key.with_extension("sessions.jsonl"))?.into_values() {
+        named.entry(said.workload).or_default().extend(said.named.as_ref().map(Candidate::short));
+    }
+    Ok(named)
 }
 
 /// The results of a file, by workload and seed; none if there is no file.

@@ -11,6 +11,7 @@
 //!
 //!     key FILE [--workloads a,b] [--rounds N] [--load]   # all sizes of all engines, an hour or two
 //!     live FILE [--sessions N] [--load]                  # sessions of the program, beside that key
+//!     value FILE [--load]                                # what those sessions named, beside the key's best
 //!     equals FILE [--sessions N] [--load]                # sessions of two equal candidates
 //!
 //! With `--seed N`, `--filter WORD` of workloads, `--noise WORD` of its kinds, `--each` to tell every session and `--looks` to tell each of its
@@ -74,6 +75,7 @@ fn run(options: &Options) -> Result<(), String> {
         }
         "costs" => costs::costs(&options.words),
         "key" => key::make(options),
+        "value" => key::value(options),
         "live" => live::live(options),
         "equals" => equals::equals(options),
         load::VERB => load::compute(),
