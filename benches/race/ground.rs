@@ -108,8 +108,9 @@ impl Ground {
             Ok(arm) => arm,
             Err(error) => return Ok(Err(error)),
         };
-        // The first block warms it.
-        if let Err(error) = arm.rate(SHORTEST_NS) {
+        // The first block warms it. It is as long as the one that counts: what an agent learns of its tasks' time under
+        // full load says when the window of the next block begins.
+        if let Err(error) = arm.rate(window_ns) {
             return Ok(Err(error));
         }
         let before = self.reference.rate(window_ns)?.max(LEAST_PER_S).ln();
