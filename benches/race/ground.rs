@@ -16,6 +16,8 @@ use crate::show::say;
 use crate::workloads::Live;
 
 const SHORTEST_NS: u64 = 25_000_000;
+/// Blocks before the one that counts.
+const WARM_UPS: usize = 2;
 const LONGEST_NS: u64 = 1_000_000_000;
 /// The tasks a second of a block in which none ended.
 const LEAST_PER_S: f64 = 0.01;
@@ -108,10 +110,12 @@ impl Ground {
             Ok(arm) => arm,
             Err(error) => return Ok(Err(error)),
         };
-        // The first block warms it. It is as long as the one that counts: what an agent learns of its tasks' time under
-        // full load says when the window of the next block begins.
-        if let Err(error) = arm.rate(window_ns) {
-            return Ok(Err(error));
+        // The first blocks warm it. They are as long as the one that counts: what an agent learns of its tasks' time
+        // under full load says when the window of the next block begins, and a queue of tasks needs some turns to fill.
+        for _ in 0..WARM_UPS {
+            if let Err(error) = arm.rate(window_ns) {
+                return Ok(Err(error));
+            }
         }
         let before = self.reference.rate(window_ns)?.max(LEAST_PER_S).ln();
         let rate = arm.rate(window_ns);
