@@ -169,6 +169,17 @@ fn code_names_sizes_and_the_start_method_only_where_they_matter() {
 }
 
 #[test]
+fn code_calls_what_gives_items_where_the_user_does() {
+    let mut workload = workload(FORMS[0].1);
+    if let [workload::Step::Python(python)] = workload.steps.as_mut_slice() {
+        python.items = Some(workload::items("load()").expect("an expression"));
+    }
+    let candidate = Candidate::new("python3.11", Engine::Sequential, Sizes::default());
+    let code = Idiom { workload: &workload, candidate: &candidate, default_method: None, variables: &[] }.code();
+    assert_eq!(code, "from shop import fetch, load, parse\n\nresults = [parse(item) for item in load()]\n");
+}
+
+#[test]
 fn code_sets_what_libraries_read_before_they_are_imported() {
     let workload = workload(FORMS[0].1);
     let sizes = Sizes { workers: Some(2), ..Sizes::default() };

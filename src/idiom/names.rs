@@ -82,8 +82,10 @@ fn own(python: &Python, tasks: u32) -> Names {
         Some(Items::Expression(expression)) => {
             let module = python.function.as_deref().or(python.async_function.as_deref());
             let module = module.and_then(|name| name.split_once(':')).map_or("", |(module, _)| module);
-            let is_name = expression.chars().all(|sign| sign.is_alphanumeric() || sign == '_');
-            if is_name { imports.add(&format!("{module}:{expression}")) } else { expression.clone() }
+            // A name of the module, or a call of one without arguments.
+            let (name, call) = expression.strip_suffix("()").map_or((expression.as_str(), ""), |name| (name, "()"));
+            let is_name = name.chars().all(|sign| sign.is_alphanumeric() || sign == '_');
+            if is_name { imports.add(&format!("{module}:{name}")) + call } else { expression.clone() }
         }
         Some(Items::Listed(values)) => {
             names.definitions.push(listed(values));

@@ -81,7 +81,7 @@ fn choice(judged: &Judged, group: &Group) -> Choice {
 }
 
 /// The best over this row, from their paired ratio; nothing where the row is the best, or equal to it.
-pub(super) fn gain(row: &Row) -> Option<f64> {
+fn gain(row: &Row) -> Option<f64> {
     row.relative.filter(|relative| relative.value > 0.0 && relative.value != 1.0).map(|relative| 1.0 / relative.value)
 }
 
