@@ -11,7 +11,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use conbench::candidate::{Candidate, Engine, Sizes};
 use conbench::idiom::Idiom;
-use conbench::workload::{self, Workload};
+use conbench::workload::{self, Step, Workload};
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_conbench");
@@ -141,13 +141,12 @@ fn code_rate(place: &Path, candidate: &Candidate, task: &str, has_async_form: bo
 /// How long the code takes over so many items.
 fn code_s(place: &Path, candidate: &Candidate, task: &str, has_async_form: bool, items: u64) -> Result<f64, String> {
     let of_loop = if has_async_form { format!("async_function = \"tasks:{task}_async\"\n") } else { String::new() };
-    let text = format!(
-        "name = \"idiom\"\n[[step]]\nkind = \"python\"\nfunction = \"tasks:{task}\"\n{of_loop}items = \"tasks:items\"\n"
-    );
-    let workload: Workload = workload::parse("idiom.toml", &text).map_err(|faults| faults.to_string())?;
+    let text = format!("name = \"idiom\"\n[[step]]\nkind = \"python\"\nfunction = \"tasks:{task}\"\n{of_loop}");
+    let mut workload: Workload = workload::parse("idiom.toml", &text).map_err(|faults| faults.to_string())?;
+    if let [Step::Python(python)] = workload.steps.as_mut_slice() {
+        python.items = Some(workload::items(&format!("range({items})"))?);
+    }
     let code = Idiom { workload: &workload, candidate, default_method: None, variables: &[] }.code();
-    let code = code.replace("items, ", "").replace("in items", &format!("in range({items})"));
-    let code = code.replace(", items", &format!(", range({items})"));
     let program = format!(
         "import time\n\nbegun = time.perf_counter()\n{code}assert len(results) == {items}\nprint(time.perf_counter() - begun)\n"
     );

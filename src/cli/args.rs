@@ -178,7 +178,7 @@ impl PythonCode {
             Some(named) => named,
             None if by_option => Code::default(),
             None => {
-                self.refuse_beside("nothing")?;
+                self.refuse("no function is named")?;
                 return Ok(None);
             }
         };
@@ -197,11 +197,11 @@ impl PythonCode {
         }))
     }
 
-    /// Refuses options that tell of a function where the target (`what`) is none.
+    /// Refuses options that tell of a function where there is not one; `why` says so.
     ///
     /// # Errors
     /// Names the first such option.
-    pub(super) fn refuse_beside(&self, what: &str) -> Result<(), Failure> {
+    pub(super) fn refuse(&self, why: &str) -> Result<(), Failure> {
         let said = [
             ("--python-function", self.python_function.is_some()),
             ("--python-async-function", self.python_async_function.is_some()),
@@ -216,11 +216,6 @@ impl PythonCode {
             ("--star", self.star),
         ];
         let Some((option, _)) = said.into_iter().find(|(_, is_said)| *is_said) else { return Ok(()) };
-        let why = match what {
-            "nothing" => "no function is named".to_owned(),
-            "several" => "there are several targets".to_owned(),
-            file => format!("`{file}` is a workload"),
-        };
         Err(Failure::Usage(format!(
             "{option} tells of one function of yours, and {why}: write e.g. `conbench recommend shop.scrape:parse --items shop.scrape:items`"
         )))

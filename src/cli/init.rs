@@ -41,10 +41,12 @@ pub struct InitArgs {
 /// The file's name and text.
 fn file(named: &Path) -> (PathBuf, String) {
     let function = named.to_str().and_then(|name| function_name(name).ok());
-    if let Some((module, name)) = function.as_deref().and_then(|function| function.split_once(':')) {
+    if let Some(function) = &function
+        && let Some((module, name)) = function.split_once(':')
+    {
         let short = name.rsplit('.').next().unwrap_or(name);
-        let form = if target::is_async(&format!("{module}:{name}"), None) { "async_function" } else { "function" };
-        let text = OF_FUNCTION.replace("NAME", short).replace("FUNCTION", &format!("{module}:{name}"));
+        let form = if target::is_async(function, None) { "async_function" } else { "function" };
+        let text = OF_FUNCTION.replace("NAME", short).replace("FUNCTION", function);
         return (PathBuf::from(format!("{short}.toml")), text.replace("FORM", form).replace("MODULE", module));
     }
     let mut path = named.to_owned();

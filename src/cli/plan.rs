@@ -28,10 +28,7 @@ pub(super) struct PlanArgs {
 
 impl PlanArgs {
     fn workload(&self, colour: bool) -> Result<Workload, Failure> {
-        let mut workloads = target::workloads(self.target.as_slice(), &self.code, colour)?;
-        workloads
-            .pop()
-            .ok_or_else(|| Failure::Usage("nothing is named: `conbench --help` shows what may be".to_owned()))
+        target::one(self.target.as_ref(), &self.code, colour)
     }
 }
 

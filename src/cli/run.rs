@@ -57,13 +57,10 @@ impl RunArgs {
             _ => None,
         };
         if let Some((option, preset)) = preset {
-            self.code.refuse_beside(option)?;
+            self.code.refuse(&format!("`{option}` is a workload"))?;
             return seams::preset(preset, colour);
         }
-        let mut workloads = target::workloads(self.what.target.as_slice(), &self.code, colour)?;
-        workloads
-            .pop()
-            .ok_or_else(|| Failure::Usage("nothing is named: `conbench --help` shows what may be".to_owned()))
+        target::one(self.what.target.as_ref(), &self.code, colour)
     }
 }
 

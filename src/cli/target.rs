@@ -73,15 +73,24 @@ pub(super) fn workloads(named: &[PathBuf], code: &PythonCode, colour: bool) -> R
     if faults.is_empty() { Ok(workloads) } else { Err(Failure::Rendered(faults)) }
 }
 
+/// The workload of a verb that takes one.
+///
+/// # Errors
+/// As [`workloads`]; or that nothing is named.
+pub(super) fn one(named: Option<&PathBuf>, code: &PythonCode, colour: bool) -> Result<Workload, Failure> {
+    let mut workloads = workloads(named.map_or(&[], std::slice::from_ref), code, colour)?;
+    workloads.pop().ok_or_else(|| Failure::Usage("nothing is named: `conbench --help` shows what may be".to_owned()))
+}
+
 fn workload(named: &Path, count: usize, code: &PythonCode, colour: bool) -> Result<Workload, Failure> {
     match read(named)? {
         Target::Workload(file) => {
-            code.refuse_beside(&file.display().to_string())?;
+            code.refuse(&format!("`{}` is a workload", file.display()))?;
             seams::workload(&file, colour)
         }
         Target::Function { name, folder } => {
             if count > 1 {
-                code.refuse_beside("several")?;
+                code.refuse("there are several targets")?;
             }
             let is_async = is_async(&name, folder.as_deref());
             let of_it = if is_async {

@@ -380,8 +380,8 @@ impl Decide {
     /// Has the alternates race in the place of the entries whose processes begin in this way.
     fn replace(&mut self, method: Option<StartMethod>) {
         let is_of_it = |entry: &Entry| entry.start_method == method;
-        let others: Vec<usize> = (0..self.entries.len()).filter(|one| !self.is_in[*one]).collect();
-        let others: Vec<usize> = others.into_iter().filter(|one| !is_of_it(&self.entries[*one])).collect();
+        let is_waiting = |one: &usize| !self.is_in[*one] && !is_of_it(&self.entries[*one]);
+        let others: Vec<usize> = (0..self.entries.len()).filter(is_waiting).collect();
         let Some(first) = others.first() else { return };
         self.replaced_by = self.entries[*first].start_method;
         for entry in 0..self.entries.len() {

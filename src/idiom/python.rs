@@ -75,8 +75,9 @@ fn parts(idiom: &Idiom<'_>, names: &Names) -> Parts {
         Engine::InterpreterPoolExecutor => interpreters(names, workers),
         Engine::AsyncioThreads => mixed(names, in_flight, &threads_of(names, workers), &[THREADS], false),
         Engine::AsyncioProcesses => {
-            let (pool, imports) = process_pool(idiom, names, workers);
-            mixed(names, in_flight, &pool, &imports, true)
+            let context = context(idiom);
+            let pool = process_pool(names, workers, context.as_deref());
+            mixed(names, in_flight, &pool, &imports_of_pool(context.as_ref()), true)
         }
         // Those of the native runtime are not CPython's.
         _ => sequential(names),
@@ -101,7 +102,7 @@ fn sequential(names: &Names) -> Parts {
 }
 
 fn threads_of(names: &Names, workers: u32) -> String {
-    let initializer = names.start_thread.as_ref().map(|start| format!(", initializer={start}")).unwrap_or_default();
+    let initializer = initializer(names.start_thread.as_ref());
     format!("ThreadPoolExecutor(max_workers={workers}{initializer})")
 }
 
@@ -156,9 +157,9 @@ fn tasks(engine: Engine, names: &Names, in_flight: u32) -> Parts {
     Parts { imports, definitions, body: set_up(names, format!("results = {run}\n")), ..Parts::default() }
 }
 
-/// What each worker process begins with.
-fn process_initializer(names: &Names) -> String {
-    names.start_worker.as_ref().map(|start| format!("initializer={start}")).unwrap_or_default()
+/// What each worker, or thread, of a pool begins with: its last argument, if there is such.
+fn initializer(start: Option<&String>) -> String {
+    start.map(|start| format!(", initializer={start}")).unwrap_or_default()
 }
 
 /// The way to begin processes, where the code must say it.
@@ -166,42 +167,46 @@ fn method(idiom: &Idiom<'_>) -> Option<StartMethod> {
     idiom.candidate.start_method.filter(|method| idiom.default_method.is_none_or(|default| default != *method))
 }
 
+/// The context that begins processes in another way than by default.
+fn context(idiom: &Idiom<'_>) -> Option<String> {
+    method(idiom).map(|method| format!("multiprocessing.get_context(\"{method}\")"))
+}
+
 /// Whether workers import the user's file again: its pool must then not start in them.
 fn is_imported_again(idiom: &Idiom<'_>) -> bool {
     idiom.candidate.start_method.is_some_and(|method| method != StartMethod::Fork)
 }
 
-/// The expression of a process pool, and what it imports.
-fn process_pool(idiom: &Idiom<'_>, names: &Names, workers: u32) -> (String, Vec<&'static str>) {
-    let mut arguments = vec![format!("max_workers={workers}")];
-    let mut imports = vec![PROCESSES];
-    if let Some(method) = method(idiom) {
-        arguments.push(format!("mp_context=multiprocessing.get_context(\"{method}\")"));
-        imports.push("import multiprocessing");
-    }
-    arguments.extend(Some(process_initializer(names)).filter(|text| !text.is_empty()));
-    (format!("ProcessPoolExecutor({})", arguments.join(", ")), imports)
+/// The expression of a process pool whose processes begin in this context.
+fn process_pool(names: &Names, workers: u32, context: Option<&str>) -> String {
+    let context = context.map(|context| format!(", mp_context={context}")).unwrap_or_default();
+    let initializer = initializer(names.start_worker.as_ref());
+    format!("ProcessPoolExecutor(max_workers={workers}{context}{initializer})")
+}
+
+/// What such a pool imports.
+fn imports_of_pool(context: Option<&String>) -> Vec<&'static str> {
+    let of_context = context.map(|_| "import multiprocessing");
+    [PROCESSES].into_iter().chain(of_context).collect()
 }
 
 fn process_executor(idiom: &Idiom<'_>, names: &Names, workers: u32) -> Parts {
-    let (pool, imports) = process_pool(idiom, names, workers);
+    let context = context(idiom);
+    let imports = imports_of_pool(context.as_ref());
+    // By a name, since the line would be long.
+    let pool = process_pool(names, workers, context.as_ref().map(|_| "context"));
+    let context = context.map(|context| format!("context = {context}\n")).unwrap_or_default();
     let Names { call, items, .. } = names;
     let chunk = idiom.candidate.sizes.chunk.filter(|chunk| *chunk > 1);
     let chunk = chunk.map(|chunk| format!(", chunksize={chunk}")).unwrap_or_default();
-    // A long line is broken where it reads best.
-    let (context, pool) = match method(idiom).map(|method| format!("multiprocessing.get_context(\"{method}\")")) {
-        Some(context) => (format!("context = {context}\n"), pool.replace(&context, "context")),
-        None => (String::new(), pool),
-    };
     let body = format!("{context}with {pool} as pool:\n    results = list(pool.map({call}, {items}{chunk}))\n");
     Parts { imports, body, is_imported_again: is_imported_again(idiom), ..Parts::default() }
 }
 
 fn multiprocessing_pool(idiom: &Idiom<'_>, names: &Names, workers: u32) -> Parts {
     let Names { call, items, .. } = names;
-    let initializer = process_initializer(names);
-    let initializer = if initializer.is_empty() { initializer } else { format!(", {initializer}") };
-    let context = method(idiom).map(|method| format!(".get_context(\"{method}\")")).unwrap_or_default();
+    let initializer = initializer(names.start_worker.as_ref());
+    let context = context(idiom).unwrap_or_else(|| "multiprocessing".to_owned());
     let chunk = idiom.candidate.sizes.chunk.unwrap_or(1);
     let is_batch = matches!(idiom.workload.load, Load::Batch { .. });
     // As it is measured: a batch by `map`, a stream by what yields results as they come.
@@ -211,8 +216,7 @@ fn multiprocessing_pool(idiom: &Idiom<'_>, names: &Names, workers: u32) -> Parts
         let chunk = if chunk > 1 { format!(", chunksize={chunk}") } else { String::new() };
         format!("list(pool.imap_unordered({call}, {items}{chunk}))  # as they come, in any order")
     };
-    let body =
-        format!("with multiprocessing{context}.Pool({workers}{initializer}) as pool:\n    results = {results}\n");
+    let body = format!("with {context}.Pool({workers}{initializer}) as pool:\n    results = {results}\n");
     let is_imported_again = is_imported_again(idiom);
     Parts { imports: vec!["import multiprocessing"], body, is_imported_again, ..Parts::default() }
 }
@@ -232,8 +236,7 @@ fn process_per_task(idiom: &Idiom<'_>, names: &Names, in_flight: u32) -> Parts {
 
 fn interpreters(names: &Names, workers: u32) -> Parts {
     let Names { call, items, .. } = names;
-    let initializer = process_initializer(names);
-    let initializer = if initializer.is_empty() { initializer } else { format!(", {initializer}") };
+    let initializer = initializer(names.start_worker.as_ref());
     let body = format!(
         "with InterpreterPoolExecutor(max_workers={workers}{initializer}) as pool:\n    results = list(pool.map({call}, {items}))\n"
     );

@@ -30,6 +30,8 @@ pub(super) struct Brief {
     pub(super) place: String,
     /// The code; empty where there is no answer.
     pub(super) code: String,
+    /// The language that the code is written in, as Markdown names it.
+    pub(super) language: &'static str,
     /// What it gains, and how sure that is.
     pub(super) summary: String,
     /// One a model, the best first.
@@ -64,12 +66,14 @@ fn brief(judged: &Judged, group: &Group) -> Brief {
     let name = plain(&judged.record.workload.name);
     let place = place(judged, group);
     let models = models(judged, group);
+    let language = if group.runtime == RUST { "rust" } else { "python" };
     let Some(answer) = &group.answer else {
         let remarks = vec![("Why", reasons::why(judged, group))];
         return Brief {
             heading: format!("{name}: no answer"),
             place,
             code: String::new(),
+            language,
             summary: String::new(),
             models,
             remarks,
@@ -85,6 +89,7 @@ fn brief(judged: &Judged, group: &Group) -> Brief {
         heading: format!("{name}: {verb}{set}"),
         place,
         code: code(judged, group).unwrap_or_default(),
+        language,
         summary: summary(judged, group, answer),
         models,
         remarks,

@@ -83,8 +83,8 @@ impl Exporter for AnswerMarkdown {
 fn answered(brief: &Brief) -> String {
     let mut text = format!("## {}\n\n{}\n\n", escaped(&brief.heading), escaped(&brief.place));
     if !brief.code.is_empty() {
-        let language = if brief.place.starts_with("Rust") { "rust" } else { "python" };
-        text.push_str(&format!("```{language}\n{}```\n\n{}\n\n", brief.code, escaped(&brief.summary)));
+        let Brief { language, code, summary, .. } = brief;
+        text.push_str(&format!("```{language}\n{code}```\n\n{}\n\n", escaped(summary)));
     }
     let titles = ["Model", "Engine", "Sizes", "Tasks", ""];
     text.push_str(&header(titles.map(|text| Title { text, right: false }).as_slice()));
