@@ -16,6 +16,7 @@ mod reasons;
 mod runtimes;
 mod scaling;
 mod start_up;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod usl;
@@ -63,6 +64,16 @@ pub fn analyze(record: &Record) -> Verdict {
         groups,
         runtimes,
     }
+}
+
+/// The verdict on a record that was read from a file, where `stored` is the verdict beside it. It is made anew. Where the
+/// record was made under other rules these could not have asked for its blocks: then the stored one stands.
+#[must_use]
+pub fn again(record: &Record, stored: Option<Verdict>) -> Verdict {
+    let is_of_other_rules = record.races.iter().any(|race| race.rules_version != RULES_VERSION);
+    let fits = |stored: &Verdict| record.races.iter().all(|race| race.rules_version == stored.rules_version);
+    let stands = |it: &Verdict| is_of_other_rules && fits(it) && stored::is_of(it, record);
+    stored.filter(stands).unwrap_or_else(|| analyze(record))
 }
 
 /// What a record says.

@@ -204,8 +204,18 @@ fn a_disturbed_host_is_a_condition_of_an_answer_that_stands() {
 #[test]
 fn other_rules_give_no_other_answer_to_a_record() {
     let mut record = computation().finished();
+    let ours = analyze(&record);
+    let mut stored = Verdict { rules_version: RULES_VERSION + 1, ..ours.clone() };
+    stored.groups[0].answer.as_mut().expect("an answer").may_cost = 0.5;
+    // Rules that are ours judge anew, whatever stands in the file.
+    assert_eq!(again(&record, Some(stored.clone())), ours);
     record.races[0].rules_version += 1;
     assert_eq!(only(&analyze(&record)).answer, None);
+    assert_eq!(again(&record, Some(stored.clone())), stored);
+    // A verdict of yet other rules is not the record's.
+    let foreign = Verdict { rules_version: RULES_VERSION + 2, ..stored };
+    assert_eq!(only(&again(&record, Some(foreign))).answer, None);
+    assert_eq!(only(&again(&record, None)).answer, None);
 }
 
 #[test]

@@ -102,10 +102,11 @@ pub(super) fn judged(record: Record) -> Judged {
     Judged { verdict: analyze::analyze(&record), record }
 }
 
-/// The records of a saved file, each with its verdict.
+/// The records of a saved file, each with its verdict: made anew, or, under other rules, as it stands in the file.
 pub(super) fn stored(path: &Path) -> Result<Vec<Judged>, Failure> {
-    let recording = record::read(path).map_err(Failure::Read)?;
-    Ok(recording.records.into_iter().map(judged).collect())
+    let records = record::read_beside(path, "verdict").map_err(Failure::Read)?;
+    let judged = |(record, verdict)| Judged { verdict: analyze::again(&record, verdict), record };
+    Ok(records.into_iter().map(judged).collect())
 }
 
 /// What plans are made from, beside workloads.

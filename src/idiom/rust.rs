@@ -26,7 +26,7 @@ pub(super) fn code(idiom: &Idiom<'_>) -> String {
     template
         .replace("BUILDER", &builder)
         .replace("SPAWN", spawn)
-        .replace("BACKLOG", &(2 * workers).to_string())
+        .replace("BACKLOG", &workers.saturating_mul(2).to_string())
         .replace("WORKERS", &workers.to_string())
         .replace("IN_FLIGHT", &in_flight.to_string())
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{FORMAT_VERSION, Record};
@@ -70,6 +71,30 @@ pub enum StoreError {
 /// When the file cannot be read, is not a recording, or has another version.
 pub fn read(path: &Path) -> Result<Recording, StoreError> {
     let name = path.display().to_string();
+    serde_json::from_value(value(path)?).map_err(|source| StoreError::Format { path: name, source })
+}
+
+/// Reads a recording, and beside each record what the file says of it under this key; `None` where it says nothing, or
+/// something else than a `T`.
+///
+/// # Errors
+/// As of [`read`].
+pub fn read_beside<T: DeserializeOwned>(path: &Path, key: &str) -> Result<Vec<(Record, Option<T>)>, StoreError> {
+    let name = path.display().to_string();
+    let mut value = value(path)?;
+    let records = value.get_mut("records").and_then(serde_json::Value::as_array_mut);
+    let beside: Vec<Option<T>> = records.map_or_else(Vec::new, |records| {
+        let take = |record: &mut serde_json::Value| serde_json::from_value(record.as_object_mut()?.remove(key)?).ok();
+        records.iter_mut().map(take).collect()
+    });
+    let recording: Recording =
+        serde_json::from_value(value).map_err(|source| StoreError::Format { path: name, source })?;
+    Ok(recording.records.into_iter().zip(beside).collect())
+}
+
+/// A file of this version, as JSON.
+fn value(path: &Path) -> Result<serde_json::Value, StoreError> {
+    let name = path.display().to_string();
     let text = std::fs::read(path).map_err(|source| StoreError::Read { path: name.clone(), source })?;
     let value: serde_json::Value =
         serde_json::from_slice(&text).map_err(|source| StoreError::Format { path: name.clone(), source })?;
@@ -78,7 +103,7 @@ pub fn read(path: &Path) -> Result<Recording, StoreError> {
     {
         return Err(StoreError::Version { path: name, found });
     }
-    serde_json::from_value(value).map_err(|source| StoreError::Format { path: name, source })
+    Ok(value)
 }
 
 /// The most symbolic links that are followed, as in the kernel.

@@ -37,7 +37,7 @@ use crate::analyze::Verdict;
 use crate::record::Record;
 
 /// A record with what it says. As JSON: the record's fields and one more, `verdict`, which
-/// [`crate::record::read`] passes over, because a verdict is always made anew from the record.
+/// [`crate::record::read`] passes over: a verdict is made anew from the record, unless other rules made it.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Judged {
     /// What was measured.

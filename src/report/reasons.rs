@@ -6,6 +6,7 @@ use super::words::{listed, plain};
 use crate::analyze::{Answer, Condition, FarLimit, Group, LimitKind, Reason, TimeOfAll};
 use crate::candidate::Model;
 use crate::candidate::StartMethod;
+use crate::decide::RULES_VERSION;
 
 /// Two threads scale by less than this where a global interpreter lock keeps one of them waiting.
 const HELD: f64 = 1.2;
@@ -29,7 +30,16 @@ pub(super) fn why(judged: &Judged, group: &Group) -> String {
 
 /// What the answer depends on, a sentence each.
 pub(super) fn conditions(judged: &Judged, answer: &Answer) -> Vec<String> {
-    answer.conditions.iter().map(|it| plain(&condition(judged, answer, it))).collect()
+    let conditions = answer.conditions.iter().map(|it| plain(&condition(judged, answer, it)));
+    other_rules(judged).into_iter().chain(conditions).collect()
+}
+
+/// What is to be said of an answer that another version's rules found.
+fn other_rules(judged: &Judged) -> Option<String> {
+    let found = judged.verdict.rules_version;
+    (found != RULES_VERSION).then(|| {
+        format!("the answer was found by rules {found} and is shown as stored: this conbench decides by rules {RULES_VERSION}")
+    })
 }
 
 fn nothing_compared(judged: &Judged, group: &Group) -> String {

@@ -359,3 +359,50 @@ fn every_warning_says_what_to_know() {
     let texts: Vec<String> = warnings.iter().map(super::warning).collect();
     golden("src/report/golden/warnings.txt", &(texts.join("\n") + "\n"));
 }
+
+/// Each copy of it with one whole number so high that no index reaches it.
+fn beyond(value: &serde_json::Value, each: &mut dyn FnMut(serde_json::Value)) {
+    use serde_json::Value;
+    match value {
+        Value::Number(number) if number.is_u64() => each(4_000_000_000_u64.into()),
+        Value::Array(all) => all.iter().enumerate().for_each(|(at, one)| {
+            beyond(one, &mut |changed| {
+                let mut copy = all.clone();
+                copy[at] = changed;
+                each(copy.into());
+            });
+        }),
+        Value::Object(all) => all.iter().for_each(|(key, one)| {
+            beyond(one, &mut |changed| {
+                let mut copy = all.clone();
+                copy.insert(key.clone(), changed);
+                each(copy.into());
+            });
+        }),
+        _ => {}
+    }
+}
+
+#[test]
+fn a_stored_verdict_that_names_what_is_not_there_never_panics() {
+    use crate::analyze::again;
+    for mut judged in [of_two_runtimes(), of_own_code()] {
+        // Of other rules, so that it is shown as it stands.
+        judged.record.races.iter_mut().for_each(|race| race.rules_version += 1);
+        judged.verdict.rules_version += 1;
+        assert_eq!(again(&judged.record, Some(judged.verdict.clone())), judged.verdict);
+        assert!(explanation(&judged, PLAIN_80).contains("shown as stored"));
+        let stored = serde_json::to_value(&judged.verdict).expect("JSON");
+        let mut count = 0;
+        beyond(&stored, &mut |changed| {
+            let verdict = serde_json::from_value(changed).ok();
+            let strange = Judged { verdict: again(&judged.record, verdict), record: judged.record.clone() };
+            for view in [EVERYTHING, View::Choice, View::Answer] {
+                assert!(!table(view, PLAIN_80).document(std::slice::from_ref(&strange)).is_empty());
+            }
+            assert!(!explanation(&strange, PLAIN_80).is_empty());
+            count += 1;
+        });
+        assert!(count > 50, "{count}");
+    }
+}
