@@ -114,7 +114,7 @@ pub enum Engine {
     /// `concurrent.futures.ProcessPoolExecutor`: `submit`, or `map` over a batch; chunks as `map(chunksize=)` makes them.
     #[serde(rename = "ProcessPoolExecutor")]
     ProcessPoolExecutor,
-    /// `multiprocessing.Pool`: `imap_unordered`, or `map` over a batch.
+    /// `multiprocessing.Pool`: `map`.
     #[serde(rename = "multiprocessing.Pool")]
     MultiprocessingPool,
     /// A `multiprocessing.Process` for each task, its result over a `Queue`.

@@ -118,7 +118,7 @@ const fn idiom(engine: Engine) -> &'static str {
         Engine::Asyncio => "create_task; gather for a batch",
         Engine::TaskGroup => "asyncio.TaskGroup (3.11 and later); on request only",
         Engine::Uvloop => "as asyncio, on uvloop where it is installed",
-        Engine::MultiprocessingPool => "imap_unordered; map for a batch",
+        Engine::MultiprocessingPool => "map",
         Engine::Process => "multiprocessing.Process for each task, a Queue for results",
         Engine::InterpreterPoolExecutor => "submit; map for a batch (3.14 and later)",
         Engine::AsyncioThreads => "run_in_executor on threads for blocking steps",

@@ -3,7 +3,6 @@
 use super::names::Names;
 use super::{Idiom, indented};
 use crate::candidate::{Engine, StartMethod};
-use crate::workload::Load;
 
 /// Code in its parts, in the order of the text.
 #[derive(Default)]
@@ -208,15 +207,9 @@ fn multiprocessing_pool(idiom: &Idiom<'_>, names: &Names, workers: u32) -> Parts
     let initializer = initializer(names.start_worker.as_ref());
     let context = context(idiom).unwrap_or_else(|| "multiprocessing".to_owned());
     let chunk = idiom.candidate.sizes.chunk.unwrap_or(1);
-    let is_batch = matches!(idiom.workload.load, Load::Batch { .. });
-    // As it is measured: a batch by `map`, a stream by what yields results as they come.
-    let results = if is_batch {
-        format!("pool.map({call}, {items}, chunksize={chunk})")
-    } else {
-        let chunk = if chunk > 1 { format!(", chunksize={chunk}") } else { String::new() };
-        format!("list(pool.imap_unordered({call}, {items}{chunk}))  # as they come, in any order")
-    };
-    let body = format!("with {context}.Pool({workers}{initializer}) as pool:\n    results = {results}\n");
+    let body = format!(
+        "with {context}.Pool({workers}{initializer}) as pool:\n    results = pool.map({call}, {items}, chunksize={chunk})\n"
+    );
     let is_imported_again = is_imported_again(idiom);
     Parts { imports: vec!["import multiprocessing"], body, is_imported_again, ..Parts::default() }
 }
