@@ -143,7 +143,13 @@ fn code_of_every_python_engine_gives_what_a_plain_loop_gives() {
             if form != "plain" && matches!(candidate.start_method, Some(StartMethod::Forkserver | StartMethod::Fork)) {
                 continue;
             }
-            let idiom = Idiom { workload: &workload, candidate: &candidate, default_method: None, variables: &[] };
+            let idiom = Idiom {
+                workload: &workload,
+                candidate: &candidate,
+                default_method: None,
+                items_are_called: false,
+                variables: &[],
+            };
             let code = idiom.code();
             assert_eq!(results(&python.executable, directory.path(), &code), expected, "{form}, {candidate}:\n{code}");
         }
@@ -157,7 +163,14 @@ fn code_names_sizes_and_the_start_method_only_where_they_matter() {
     let mut candidate = Candidate::new("python3.11", Engine::ProcessPoolExecutor, sizes);
     candidate.start_method = Some(StartMethod::Fork);
     let code = |candidate: &Candidate| {
-        Idiom { workload: &workload, candidate, default_method: Some(StartMethod::Fork), variables: &[] }.code()
+        Idiom {
+            workload: &workload,
+            candidate,
+            default_method: Some(StartMethod::Fork),
+            items_are_called: false,
+            variables: &[],
+        }
+        .code()
     };
     let forked = "from concurrent.futures import ProcessPoolExecutor\n\nfrom shop import fetch, pages, parse\n\n\
                   with ProcessPoolExecutor(max_workers=2) as pool:\n    results = list(pool.map(parse, pages, chunksize=4))\n";
@@ -175,8 +188,18 @@ fn code_calls_what_gives_items_where_the_user_does() {
         python.items = Some(workload::items("load()").expect("an expression"));
     }
     let candidate = Candidate::new("python3.11", Engine::Sequential, Sizes::default());
-    let code = Idiom { workload: &workload, candidate: &candidate, default_method: None, variables: &[] }.code();
-    assert_eq!(code, "from shop import fetch, load, parse\n\nresults = [parse(item) for item in load()]\n");
+    let code = |workload: &Workload, items_are_called| {
+        Idiom { workload, candidate: &candidate, default_method: None, items_are_called, variables: &[] }.code()
+    };
+    let called = "from shop import fetch, load, parse\n\nresults = [parse(item) for item in load()]\n";
+    assert_eq!(code(&workload, false), called);
+    // What the expression gives may have to be called, too; how that is written is its author's.
+    assert_eq!(code(&workload, true), called);
+    if let [workload::Step::Python(python)] = workload.steps.as_mut_slice() {
+        python.items = Some(workload::items("shop:load").expect("a name"));
+    }
+    assert_eq!(code(&workload, true), called);
+    assert_eq!(code(&workload, false), called.replace("load()", "load"));
 }
 
 #[test]
@@ -186,7 +209,14 @@ fn code_sets_what_libraries_read_before_they_are_imported() {
     let candidate =
         Candidate { library_threads: Some(1), ..Candidate::new("python3.11", Engine::ThreadPoolExecutor, sizes) };
     let variables = ["OPENBLAS_NUM_THREADS".to_owned()];
-    let code = Idiom { workload: &workload, candidate: &candidate, default_method: None, variables: &variables }.code();
+    let code = Idiom {
+        workload: &workload,
+        candidate: &candidate,
+        default_method: None,
+        items_are_called: false,
+        variables: &variables,
+    }
+    .code();
     let (set, import) = (code.find("os.environ[\"OPENBLAS_NUM_THREADS\"] = \"1\""), code.find("from shop import"));
     assert!(set.is_some() && set < import, "{code}");
 }
@@ -204,7 +234,14 @@ fn generated() -> String {
         let size = |is_there: bool, size| is_there.then_some(size);
         let sizes = Sizes { workers: size(axes.workers, 2), in_flight: size(axes.in_flight, 3), chunk: None };
         let candidate = Candidate::new(RUST, engine, sizes);
-        let code = Idiom { workload: &workload, candidate: &candidate, default_method: None, variables: &[] }.code();
+        let code = Idiom {
+            workload: &workload,
+            candidate: &candidate,
+            default_method: None,
+            items_are_called: false,
+            variables: &[],
+        }
+        .code();
         let name = engine.name().replace('-', "_");
         let is_of_processes = name.contains("process");
         let (signature, task, end) = match engine {

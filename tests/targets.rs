@@ -14,6 +14,10 @@ import asyncio, time
 items = list(range(9))
 
 
+def pages():
+    yield from items
+
+
 def parse(page):
     time.sleep(0.002)
     return page * page
@@ -82,11 +86,12 @@ fn the_code_of_the_answer_is_all_that_is_printed_and_progress_is_json() {
     let Some(python) = pythons::newest_of_all().map(|python| python.executable.clone()) else { return };
     let place = shop();
     let engines = ["--engines", "ThreadPoolExecutor", "--workers", "4,8", "--budget", "3s"];
-    let args = ["recommend", "shop.scrape:parse", "--items", "items", "--code", "--progress", "json"];
+    let args = ["recommend", "shop.scrape:parse", "--items", "pages", "--code", "--progress", "json"];
     let ran = conbench(place.path(), &python, &[&args[..], &engines].concat());
     let code = String::from_utf8_lossy(&ran.stdout);
-    let begin = "from concurrent.futures import ThreadPoolExecutor\n\nfrom shop.scrape import items, parse\n\nwith ThreadPoolExecutor(max_workers=";
+    let begin = "from concurrent.futures import ThreadPoolExecutor\n\nfrom shop.scrape import pages, parse\n\nwith ThreadPoolExecutor(max_workers=";
     assert!(code.starts_with(begin), "{code}");
+    assert!(code.contains("pool.map(parse, pages())"), "{code}");
     let errors = String::from_utf8_lossy(&ran.stderr).into_owned();
     let events: Vec<Value> = errors.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let of = |kind: &str| events.iter().filter(|event| event["event"] == kind).count();

@@ -19,6 +19,8 @@ pub struct Idiom<'a> {
     pub candidate: &'a Candidate,
     /// How processes of its runtime begin when nothing is said: the code says so only where it is another way.
     pub default_method: Option<StartMethod>,
+    /// Whether the items of the user's own code are what a call of their name gives.
+    pub items_are_called: bool,
     /// The environment variables by which the candidate's number of library threads is set, where it has one.
     pub variables: &'a [String],
 }

@@ -36,7 +36,14 @@ pub(super) struct Names {
 impl Names {
     pub(super) fn of(idiom: &Idiom<'_>) -> Names {
         match idiom.workload.steps.as_slice() {
-            [Step::Python(python)] => own(python, idiom.workload.all_tasks().unwrap_or(100)),
+            [Step::Python(python)] => {
+                let mut names = own(python, idiom.workload.all_tasks().unwrap_or(100));
+                let is_name = |sign: char| sign.is_alphanumeric() || "_.".contains(sign);
+                if idiom.items_are_called && names.items.chars().all(is_name) {
+                    names.items += "()";
+                }
+                names
+            }
             _ => Names {
                 definitions: vec!["def task(item):\n    ...  # your task\n".to_owned()],
                 call: "task".to_owned(),

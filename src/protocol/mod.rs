@@ -316,6 +316,9 @@ pub struct Reference {
     /// do. Other agents are told it, so that all use the same items.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub items: Vec<Option<u64>>,
+    /// Whether a call of what a step names as its items gave them: code that uses them has to call it, too.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub items_are_called: bool,
     /// What libraries compute with while tasks of the user's own code run; `None` where they started no thread.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub library_threads: Option<LibraryThreads>,

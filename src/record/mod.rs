@@ -125,6 +125,9 @@ pub struct RuntimeCalibration {
     /// What the user's own code holds open; `None` where that is nothing.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub opened: Option<Opened>,
+    /// Whether a call of what the user's own code names as its items gave them.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub items_are_called: bool,
     /// The threads that libraries computed with while the user's own code ran, where they started some.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub library_threads: Option<LibraryThreads>,
@@ -158,6 +161,7 @@ impl RuntimeCalibration {
             notes: Vec::new(),
             serialisation: None,
             opened: None,
+            items_are_called: false,
             library_threads: None,
         }
     }

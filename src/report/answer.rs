@@ -102,8 +102,10 @@ pub(super) fn code(judged: &Judged, group: &Group) -> Option<String> {
     let candidate = &row(group, answer.candidate)?.candidate;
     let hello = judged.record.calibration.runtime(&group.runtime).map(|known| &known.hello);
     let default_method = hello.and_then(|hello| hello.start_methods.first().copied());
-    let workload = &judged.record.workload;
-    Some(Idiom { workload, candidate, default_method, variables: &answer.library_variables }.code())
+    let items_are_called =
+        judged.record.calibration.runtime(&group.runtime).is_some_and(|known| known.items_are_called);
+    let (workload, variables) = (&judged.record.workload, &answer.library_variables);
+    Some(Idiom { workload, candidate, default_method, items_are_called, variables }.code())
 }
 
 fn place(judged: &Judged, group: &Group) -> String {

@@ -178,6 +178,7 @@ impl Preparation<'_> {
             notes: Vec::new(),
             serialisation: None,
             opened: None,
+            items_are_called: false,
             library_threads: None,
         });
         let iterations = self.iterations(&mut agent, &prepared.job, &language)?;
@@ -217,6 +218,7 @@ impl Preparation<'_> {
             calibration.notes = referred.notes;
             calibration.serialisation = referred.serialisation;
             calibration.opened = referred.opened;
+            calibration.items_are_called = referred.items_are_called;
             calibration.library_threads = referred.library_threads;
             calibration.checked = prepared.reference.is_some() && codes.all(|python| is_compared(&python.check));
         }

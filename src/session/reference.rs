@@ -72,6 +72,8 @@ pub(super) struct Referred {
     pub serialisation: Option<Serialisation>,
     /// What the user's own code holds open.
     pub opened: Option<Opened>,
+    /// Whether a call of what it names as its items gave them.
+    pub items_are_called: bool,
     /// Tasks run for it.
     pub calls: u64,
     /// Time that went to an agent which did not answer.
@@ -185,6 +187,7 @@ impl Referred {
         self.calls = self.calls.saturating_add(reference.calls.max(variants));
         self.serialisation = self.serialisation.or(reference.serialisation);
         self.opened = self.opened.or(reference.opened);
+        self.items_are_called |= reference.items_are_called;
         for note in &reference.notes {
             let is_known = self.notes.iter().any(|known| match (known, note) {
                 // Times differ from run to run.

@@ -25,6 +25,7 @@ class Course(unittest.TestCase):
             one.receive()
             reference = one.ask("reference", {"job": shop, "budget_ns": 10_000_000_000})
         self.assertEqual(reference["notes"], [])
+        self.assertIs(reference["items_are_called"], True)
         self.assertEqual(len(reference["results"]), 16)
         self.assertTrue(all(set(table) == {0} for table in reference["tables"]))
         with AgentProcess() as one:
@@ -44,6 +45,7 @@ class Course(unittest.TestCase):
             one.receive()
             one.ask("job", both)
             block = one.ask("go", {**GO, "kind": "verify", "most_tasks": 1})
+        self.assertNotIn("items_are_called", reference)
         self.assertEqual(block["results"], reference["results"][:1])
         self.assertNotEqual(block["results"], [digest(1)])
 

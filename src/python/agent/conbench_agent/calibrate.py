@@ -66,6 +66,8 @@ def reference(request: Reference) -> Dict[str, object]:
         body["library_threads"] = threads
     if any(task.items_read):
         body["items"] = task.items_read
+    if task.items_are_called:
+        body["items_are_called"] = True
     if task.exchanging and len(task.callables) == len(task.exchanging):
         from .user.pickling import price
 

@@ -64,6 +64,8 @@ class Step:
     tears_down = False
     #: How many items are read of an iterable whose end is not known to every agent alike; None for any other.
     items_read: Optional[int] = None
+    #: Whether a call of what `items` names gave the items of the step.
+    items_are_called = False
 
     def item(self, index: int) -> object:
         """What task `index` hands to this step; nothing but for steps that exchange."""
@@ -287,6 +289,11 @@ class Task:
     def items_read(self) -> List[Optional[int]]:
         """For each step, how many items are read of its iterable."""
         return [step.items_read for step in self._steps]
+
+    @property
+    def items_are_called(self) -> bool:
+        """Whether a call of what `items` names gave the items of a step."""
+        return any(step.items_are_called for step in self._steps)
 
     def read_items(self) -> None:
         """Reads all items that tasks will use."""

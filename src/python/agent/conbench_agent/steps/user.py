@@ -58,6 +58,7 @@ class UserStep(Step):
             else:
                 self._items = loader.listed(items["listed"])
             self._read, self.items_read = self._items.read, self._items.told
+            self.items_are_called = self._items.are_called
         self.distinct = self._items.count if self._items else 1
         check = description["check"]
         self._compares = check == "results"

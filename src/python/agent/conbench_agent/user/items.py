@@ -44,6 +44,8 @@ class Items:
         self.read: List[object] = []
         #: How far it is read; None for a list, which every agent finds alike.
         self.told: Optional[int] = None
+        #: Whether a call of what `items` names gave them.
+        self.are_called = False
         #: Whether the iterable may have more, so that what was read is used again too soon.
         self.may_have_more = False
         if isinstance(source, (list, tuple)):

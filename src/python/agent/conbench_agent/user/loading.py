@@ -107,7 +107,9 @@ class Loader:
             self._fail_raised(f"`items` {name} raised {describe(error)}", error)
         if not _is_iterable(given) or isinstance(given, (str, bytes)):
             self._fail(f"`items` {name} gave a value of type {type(given).__name__}: let it give an iterable")
-        return self._read(given, f"`items` {name}", reading)
+        items = self._read(given, f"`items` {name}", reading)
+        items.are_called = True
+        return items
 
     def listed(self, items: List[object]) -> Items:
         """The items that a step lists itself."""
