@@ -15,7 +15,12 @@ use crate::engines;
 use crate::show::say;
 use crate::workloads::Live;
 
+/// Of a block that only finds out how quick a candidate is.
 const SHORTEST_NS: u64 = 25_000_000;
+/// Of a block that counts.
+const SHORT_NS: u64 = 150_000_000;
+/// It is as long as so many turns of all that is in flight.
+const TURNS: f64 = 2.0;
 /// Blocks before the one that counts.
 const WARM_UPS: usize = 2;
 const LONGEST_NS: u64 = 1_000_000_000;
@@ -30,7 +35,6 @@ pub(crate) struct Ground {
     record: Record,
     template: Job,
     reference: Arm,
-    window_ns: u64,
 }
 
 impl Ground {
@@ -63,9 +67,7 @@ impl Ground {
             task_timeout_ns: record.workload.task_timeout_ns,
         };
         let reference = stable.arm(&template)?;
-        let mut ground = Ground { stable, record, template, reference, window_ns: 0 };
-        ground.window_ns = ground.common_window_ns();
-        Ok(ground)
+        Ok(Ground { stable, record, template, reference })
     }
 
     /// Every size of every engine.
@@ -80,7 +82,7 @@ impl Ground {
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
         let mut heights = BTreeMap::new();
         for one in order {
-            match self.height(one, self.window_ns)? {
+            match self.height(one)? {
                 Ok(height) => drop(heights.insert(one.short(), (height * 1e4).round() / 1e4)),
                 Err(error) => say(&format!("{one}: left out: {error}")),
             }
@@ -88,30 +90,19 @@ impl Ground {
         Ok(heights)
     }
 
-    /// One window for all, lest who has the shorter one loses more to its ends: two turns of those that have most in
-    /// flight.
-    fn common_window_ns(&mut self) -> u64 {
-        let candidates = self.candidates();
-        let most = candidates.iter().map(|one| one.sizes.concurrency()).max().unwrap_or(1);
-        let mut window_ns = LONGEST_NS;
-        for one in candidates.iter().filter(|one| one.sizes.concurrency() == most) {
-            let job = Job { candidate: one.clone(), ..self.template.clone() };
-            // Who fails here is told of in its turn.
-            let Ok(rate) = self.stable.arm(&job).and_then(|mut arm| arm.rate(SHORTEST_NS)) else { continue };
-            window_ns = window_ns.min((f64::from(most).mul_add(2.0, 2.0) / rate * 1e9) as u64);
-        }
-        window_ns.max(SHORTEST_NS)
-    }
-
     /// One life of a candidate between two blocks of the reference; the outer error is the reference's.
-    fn height(&mut self, candidate: &Candidate, window_ns: u64) -> Result<Result<f64, String>, String> {
+    fn height(&mut self, candidate: &Candidate) -> Result<Result<f64, String>, String> {
         let job = Job { candidate: candidate.clone(), ..self.template.clone() };
         let mut arm = match self.stable.arm(&job) {
             Ok(arm) => arm,
             Err(error) => return Ok(Err(error)),
         };
-        // The first blocks warm it. They are as long as the one that counts: what an agent learns of its tasks' time
-        // under full load says when the window of the next block begins, and a queue of tasks needs some turns to fill.
+        let window_ns = match arm.rate(SHORTEST_NS) {
+            Ok(rate) => window_ns(candidate, rate),
+            Err(error) => return Ok(Err(error)),
+        };
+        // These blocks warm it. They are as long as the one that counts: what an agent learns of its tasks' time under
+        // full load says when the window of the next block begins, and a queue of tasks needs some turns to fill.
         for _ in 0..WARM_UPS {
             if let Err(error) = arm.rate(window_ns) {
                 return Ok(Err(error));
@@ -123,6 +114,13 @@ impl Ground {
         // A block without a task has no logarithm, and JSON no infinity.
         Ok(rate.map(|rate| rate.max(LEAST_PER_S).ln() - f64::midpoint(before, after)))
     }
+}
+
+/// How long a block of a candidate with about this rate (tasks/s) has to be, so that its ends do not matter.
+fn window_ns(candidate: &Candidate, rate: f64) -> u64 {
+    let in_flight = candidate.sizes.concurrency() * candidate.sizes.chunk.unwrap_or(1);
+    let turn_ns = f64::from(in_flight + 1) / rate.max(LEAST_PER_S) * 1e9;
+    ((TURNS * turn_ns) as u64).clamp(SHORT_NS, LONGEST_NS)
 }
 
 /// The runtime that this workload is for.

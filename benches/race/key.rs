@@ -2,7 +2,7 @@
 //!
 //! Each candidate runs in a few rounds, in a freshly shuffled order, each time in a life of its own and between two
 //! blocks of a reference agent that stays: what it does is told against those. Those that reach half of the best run
-//! twice; those that may be the best run again, in more rounds. Each round is written down, so that the next call goes
+//! twice; those that may be the best run again, in more rounds, until they surely are not. Each round is written down, so that the next call goes
 //! on where this one was stopped. Who of so many seems best is so by its luck, too, so the best is chosen by every other of these rounds
 //! and valued by the rest.
 
@@ -31,6 +31,8 @@ const ROUNDS_OF_BEST: usize = 12;
 const ROUNDS_TO_VALUE: u64 = 20;
 /// Those that come within this of the best, as a logarithm, may be it; at most so many.
 const MAY_BE_BEST: (f64, usize) = (0.2, 20);
+/// After so many rounds of those, whoever is this far behind (logarithm), and by so many standard errors, is not it.
+const IS_NOT_BEST: (usize, f64, f64) = (4, 0.08, 3.0);
 
 /// What was measured of one workload: the logarithms of throughputs over the reference's, by round.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -70,7 +72,8 @@ impl Measured {
             best.truncate(MAY_BE_BEST.1);
             candidates.retain(|one| best.contains(&one.short()));
         } else if is_final {
-            candidates.retain(|one| self.finalists.contains_key(&one.short()));
+            let left = self.may_still_be_best();
+            candidates.retain(|one| left.contains(&one.short()));
         } else if !self.all.is_empty() {
             let near = self.within(FAR_BEHIND);
             candidates.retain(|one| near.contains(&one.short()));
@@ -99,10 +102,29 @@ impl Measured {
         near
     }
 
+    /// The finalists that may still be the best.
+    fn may_still_be_best(&self) -> Vec<String> {
+        let (rounds, behind, errors) = IS_NOT_BEST;
+        let known = self.finalists.values().map(|it| Some((trimmed_mean(it)?, variance_of_mean(it)?)));
+        let best = known.flatten().max_by(|one, other| one.0.total_cmp(&other.0));
+        let is_out = |heights: &[f64]| {
+            let (Some(best), Some(mean), Some(variance)) = (best, trimmed_mean(heights), variance_of_mean(heights))
+            else {
+                return false;
+            };
+            let gap = best.0 - mean;
+            heights.len() >= rounds && gap > behind && gap > errors * (best.1 + variance).sqrt()
+        };
+        self.finalists.iter().filter(|(_, heights)| !is_out(heights)).map(|(name, _)| name.clone()).collect()
+    }
+
     /// The best by the one half of the rounds.
     pub(crate) fn best(&self) -> Option<&str> {
         let of = |heights: &[f64]| half(heights, 0).unwrap_or(f64::NEG_INFINITY);
-        let best = self.finalists.iter().max_by(|one, other| of(one.1).total_cmp(&of(other.1)));
+        // Who was dropped on the way has fewer rounds, and is not it.
+        let rounds = self.finalists.values().map(Vec::len).max()?;
+        let stayed = self.finalists.iter().filter(|(_, heights)| heights.len() == rounds);
+        let best = stayed.max_by(|one, other| of(one.1).total_cmp(&of(other.1)));
         best.map(|(name, _)| name.as_str())
     }
 
@@ -149,6 +171,14 @@ pub(crate) fn value(options: &Options) -> Result<(), String> {
         say(&format!("{}: valued", live.name));
     }
     Ok(())
+}
+
+/// The variance of the mean; `None` of fewer than two.
+fn variance_of_mean(heights: &[f64]) -> Option<f64> {
+    let count = heights.len() as f64;
+    let mean = heights.iter().sum::<f64>() / count;
+    let squares = heights.iter().map(|height| (height - mean).powi(2)).sum::<f64>();
+    (heights.len() > 1).then(|| squares / (count - 1.0) / count)
 }
 
 /// The mean of every other height.
