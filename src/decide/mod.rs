@@ -64,6 +64,12 @@ const QUALIFIED: f64 = 0.9;
 const LEAST_LOSS: f64 = 0.02;
 /// Lives that a candidate needs before it is taken for good enough: one may be lucky.
 const ENOUGH_LIVES: usize = 2;
+/// How long after something was good enough first a simpler candidate that may be, too, is waited for: so many times as
+/// long as that took, and so much more. Another model is worth more patience than another size: two sessions should
+/// name the same one. In the simulator that is the case in 93.3 % of pairs, and in 91.7 % with the patience of a size; the
+/// median session is 0.1 s longer.
+const PATIENCE_FOR_SIZE: (f64, f64) = (1.5, 1e9);
+const PATIENCE_FOR_MODEL: (f64, f64) = (3.0, 3e9);
 /// A library's default that was not measured is considered where its tasks take no longer than so many times those of
 /// the engine's first size: beyond, it only queues, and its blocks are expensive.
 const DEFAULT_LATENCY: f64 = 3.0;
@@ -876,8 +882,11 @@ impl Decide {
         let is_steady = before == named && view.is_settled;
         if is_steady && view.is_qualified && was_qualified {
             let qualified_ns = self.qualified_ns.unwrap_or(elapsed_ns).saturating_sub(began_ns);
-            let patience_ns = qualified_ns + qualified_ns / 2 + 1_000_000_000;
-            if view.aim == view.named || raced_ns >= patience_ns {
+            let model = |arm: usize| self.arms[arm].candidate.model();
+            let is_of_model = model(view.arms[view.aim]) == model(named);
+            let (times, more_ns) = if is_of_model { PATIENCE_FOR_SIZE } else { PATIENCE_FOR_MODEL };
+            let patience_ns = (qualified_ns as f64).mul_add(times, more_ns);
+            if view.aim == view.named || raced_ns as f64 >= patience_ns {
                 return Some(Ending::Decided);
             }
         }

@@ -5,6 +5,7 @@
 //! those hands over live agents, each behind a [`link`].
 
 mod blocks;
+mod confirm;
 mod course;
 mod embedded;
 #[cfg(test)]

@@ -1,50 +1,24 @@
 //! Intervals that hold for the next start of a process, too.
 
 use super::Interval;
-use super::trimmed::{Trimmed, median, trimmed_mean, yuen};
+use super::trimmed::{median, yuen};
 
-/// The trimmed mean of everything, with the two errors that it may have: that of the values, and that
-/// of the lives (groups) they come from.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AcrossLives {
-    /// The trimmed mean of all values.
-    pub mean: f64,
-    /// How many lives they come from.
-    pub lives: usize,
-    /// Yuen's error over all values; `None` below two values.
-    pub within: Option<Trimmed>,
-    /// The error of the lives' medians around the same mean; `None` below two lives.
-    pub between: Option<Trimmed>,
-}
-
-/// The trimmed mean over all lives with both its errors; `None` without a finite value.
+/// The interval of the trimmed mean over all lives (groups): the wider of the interval within lives and that between
+/// them. `None` below two finite values.
 ///
 /// Processes differ from start to start by more than their blocks do (layout, placement, hash seeds).
 /// The values are a two-level sample: with `k` lives, the lives' centres are `k` independent values, and
 /// a t interval with `k - 1` degrees of freedom over them is right whatever the ratio of the variances.
 /// The centres are medians, and from five lives on they are trimmed, so that neither one disturbed block nor one
 /// short and unlucky life makes all lives look different.
-#[must_use]
-pub fn across_lives(lives: &[Vec<f64>]) -> Option<AcrossLives> {
-    let all = lives.concat();
-    let within = yuen(&all);
-    let mean = within.map_or_else(|| trimmed_mean(&all), |within| Some(within.mean))?;
-    let centres: Vec<f64> = lives.iter().filter_map(|life| median(life)).collect();
-    // The error around the mean of everything: the centres' own trimmed mean is another estimate of the same.
-    let between = yuen(&centres).map(|centres| Trimmed { mean, ..centres });
-    Some(AcrossLives { mean, lives: centres.len(), within, between })
-}
-
-/// The interval of the trimmed mean over all lives: the wider of the interval within lives and that
-/// between them. `None` below two finite values.
 ///
 /// The wider of the two covers at least as often as it says, at whatever ratio of the variances (tested
 /// by simulation); choosing between them by a test would not.
 #[must_use]
 pub fn interval_across_lives(lives: &[Vec<f64>], confidence: f64) -> Option<Interval> {
-    let both = across_lives(lives)?;
-    let within = both.within?;
-    let between = both.between.map_or(0.0, |between| between.half_width(confidence));
+    let within = yuen(&lives.concat())?;
+    let centres: Vec<f64> = lives.iter().filter_map(|life| median(life)).collect();
+    let between = yuen(&centres).map_or(0.0, |between| between.half_width(confidence));
     Some(Interval::around(within.mean, within.half_width(confidence).max(between)))
 }
 

@@ -2,17 +2,15 @@
 //!
 //! What a shared host does to measurements is heavy tails, drift, and differences from one start of a
 //! process to the next. So the estimator is the 20 % trimmed mean, its error is Yuen's, and an interval
-//! that is to hold for the next start too is that of [`across_lives`].
+//! that is to hold for the next start too is that of [`interval_across_lives`].
 
 mod histogram;
 mod lives;
-mod moderated;
 mod trimmed;
 
 pub use histogram::{merged, percentile};
-pub use lives::{AcrossLives, across_lives, interval_across_lives};
-pub use moderated::{PRIOR_DEGREES_OF_FREEDOM, Variance, moderated};
-pub use trimmed::{TRIM, Trimmed, median, t_quantile, t_tail, trimmed_mean, winsorised_variance, yuen};
+pub use lives::interval_across_lives;
+pub use trimmed::{TRIM, Trimmed, median, t_quantile, trimmed_mean, yuen};
 
 /// An estimate with an interval around it; `low <= value <= high`.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -45,15 +45,6 @@ pub fn t_quantile(probability: f64, degrees_of_freedom: f64) -> f64 {
         .map_or(f64::INFINITY, |distribution| distribution.inverse_cdf(probability))
 }
 
-/// The probability that Student's t exceeds `value`. Where there is no such distribution, 0.5: nothing is known.
-#[must_use]
-pub fn t_tail(value: f64, degrees_of_freedom: f64) -> f64 {
-    if value.is_nan() {
-        return 0.5;
-    }
-    StudentsT::new(0.0, 1.0, degrees_of_freedom).map_or(0.5, |distribution| distribution.sf(value))
-}
-
 /// The values that are numbers, ascending.
 fn sorted(values: &[f64]) -> Vec<f64> {
     let mut sorted = values.to_vec();
@@ -76,13 +67,6 @@ fn mean(values: &[f64]) -> f64 {
 #[must_use]
 pub fn trimmed_mean(values: &[f64]) -> Option<f64> {
     mean_of_kept(&sorted(values))
-}
-
-/// The sample variance after the lowest and the highest 20 % are set to the nearest value that stays.
-/// `None` below two finite values.
-#[must_use]
-pub fn winsorised_variance(values: &[f64]) -> Option<f64> {
-    variance_of_winsorised(&sorted(values))
 }
 
 /// The trimmed mean of one sample (paired differences, say) with its standard error
@@ -108,6 +92,7 @@ fn mean_of_kept(sorted: &[f64]) -> Option<f64> {
     (!sorted.is_empty()).then(|| mean(&sorted[cut..sorted.len() - cut]))
 }
 
+/// The sample variance after the lowest and the highest 20 % are set to the nearest value that stays.
 fn variance_of_winsorised(sorted: &[f64]) -> Option<f64> {
     let length = sorted.len();
     if length < 2 {
@@ -140,22 +125,10 @@ mod tests {
         // n = 10, g = 0.2: two trimmed at either end, h = 6.
         let values = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 1000.0];
         assert_eq!(trimmed_mean(&values), Some(5.5));
-        // Winsorised: 3 3 3 4 5 6 7 8 8 8, mean 5.5, squares 42.5, / 9.
-        let variance = winsorised_variance(&values).expect("ten values");
-        assert!((variance - 42.5 / 9.0).abs() < 1e-12);
+        // Winsorised: 3 3 3 4 5 6 7 8 8 8, mean 5.5, squares 42.5.
         let estimate = yuen(&values).expect("ten values");
         assert!((estimate.standard_error - (42.5_f64 / (6.0 * 5.0)).sqrt()).abs() < 1e-12);
         assert!((estimate.degrees_of_freedom - 5.0).abs() < 1e-12);
-    }
-
-    #[test]
-    fn tails_are_those_of_the_quantiles() {
-        for (probability, degrees) in [(0.975, 2.0), (0.95, 6.0), (0.6, 11.0)] {
-            let tail = t_tail(t_quantile(probability, degrees), degrees);
-            assert!((tail - (1.0 - probability)).abs() < 1e-9, "{degrees}: {tail}");
-        }
-        assert_eq!((t_tail(f64::NAN, 3.0), t_tail(1.0, 0.0)), (0.5, 0.5));
-        assert_eq!((t_tail(f64::INFINITY, 3.0), t_tail(f64::NEG_INFINITY, 3.0)), (0.0, 1.0));
     }
 
     #[test]
