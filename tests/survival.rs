@@ -1,5 +1,7 @@
 //! Nothing survives: real guards, real processes, real signals.
 
+mod common;
+
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read as _;
@@ -8,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use common::pythons;
 use conbench::guard::{Child, Guard, Status, Wiring};
 
 /// Starts processes that try to get away, notes their numbers in `$PIDS`, and stays.
@@ -158,4 +161,34 @@ fn what_cannot_start_is_named() {
     assert_eq!(error.to_string(), "cannot start `/nowhere/program`: No such file or directory (os error 2)");
     let error = Guard::start(program(), Path::new("/nowhere")).expect_err("no directory can be made there");
     assert!(error.to_string().contains("/nowhere"), "{error}");
+}
+
+/// Makes what has a name on the host, tells it, and stays.
+const NAMED: &str = r#"
+import multiprocessing, sys, time
+from multiprocessing import shared_memory
+lock = multiprocessing.get_context("spawn").Lock()
+memory = shared_memory.SharedMemory(create=True, size=64)
+with open(sys.argv[1], "w") as file:
+    file.write(f"sem.{lock._semlock.name[1:]} {memory.name.lstrip('/')}\n")
+time.sleep(600)
+"#;
+
+#[test]
+fn what_processes_named_on_the_host_is_removed_with_them() {
+    let Some(python) = pythons::newest_of_all() else { return };
+    let room = tempfile::tempdir().expect("a directory");
+    let mut guard = Guard::start(program(), room.path()).expect("a guard");
+    let names = room.path().join("names");
+    let null = File::open("/dev/null").expect("the null device");
+    let argv = [python.executable.as_os_str(), OsStr::new("-c"), OsStr::new(NAMED), names.as_os_str()];
+    guard.spawn(&argv, &[], Wiring::Standard, &[null.as_fd(); 3]).expect("it starts");
+    let told = until("names", || std::fs::read_to_string(&names).ok().filter(|text| text.ends_with('\n')));
+    let files: Vec<PathBuf> = told.split_whitespace().map(|name| Path::new("/dev/shm").join(name)).collect();
+    assert!(files.len() == 2 && files.iter().all(|file| file.exists()), "{files:?}");
+    // Between its blocks an agent stands still, with all that is below it.
+    guard.stop().expect("it stops");
+    guard.kill(Duration::ZERO).expect("answers");
+    assert!(files.iter().all(|file| !file.exists()), "{files:?}");
+    guard.close().expect("ends");
 }

@@ -10,6 +10,11 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, pidfd_se
 
 use super::wire::Status;
 
+/// What a process is called that removes what others leave behind when all of them are gone: for CPython, named
+/// semaphores and shared memory. Killed with the others, it would leave them on the host.
+const CLEANER: &str = "multiprocessing.resource_tracker";
+/// How long such a process is given once it is alone.
+const TO_CLEAN_UP: Duration = Duration::from_secs(1);
 /// How often a tree that keeps growing is scanned anew before what is known of it is killed.
 const FREEZES: u32 = 64;
 
@@ -80,7 +85,8 @@ pub(super) fn reap(told: &mut dyn FnMut(u32, Status)) -> io::Result<bool> {
 }
 
 /// Gives everything below `grace` to end, then kills it, and returns when nothing is left: since orphans come
-/// to this process, no child left means no descendant left. Returns how many had to be killed.
+/// to this process, no child left means no descendant left. Returns how many had to be killed. Those that remove what
+/// the others leave are killed last, if they do not end by themselves.
 pub(super) fn kill_all(grace: Duration, told: &mut dyn FnMut(u32, Status)) -> io::Result<u32> {
     let patience = Instant::now() + grace;
     while reap(told)? {
@@ -92,9 +98,16 @@ pub(super) fn kill_all(grace: Duration, told: &mut dyn FnMut(u32, Status)) -> io
     Ok(0)
 }
 
+/// Whether a process removes what others leave behind.
+fn is_cleaner(member: Member) -> bool {
+    let words = procfs::process::Process::new(member.pid).and_then(|process| process.cmdline()).unwrap_or_default();
+    words.iter().any(|word| word.contains(CLEANER))
+}
+
 fn kill_now(told: &mut dyn FnMut(u32, Status)) -> io::Result<u32> {
     let mut seen = BTreeSet::new();
     let mut pause = Duration::from_millis(1);
+    let mut alone: Option<Instant> = None;
     loop {
         // All are stopped before one is killed, or a tree that forks faster than it is read would outrun this.
         for _ in 0..FREEZES {
@@ -102,12 +115,19 @@ fn kill_now(told: &mut dyn FnMut(u32, Status)) -> io::Result<u32> {
             if fresh.is_empty() {
                 break;
             }
-            fresh.into_iter().for_each(|member| send(member, Signal::STOP));
+            fresh.into_iter().filter(|member| !is_cleaner(*member)).for_each(|member| send(member, Signal::STOP));
         }
-        signal_all(Signal::KILL);
+        let (cleaners, others): (Vec<Member>, Vec<Member>) = below().into_iter().partition(|one| is_cleaner(*one));
+        others.iter().for_each(|member| send(*member, Signal::KILL));
+        // It may stand still, as all of an agent does between its blocks.
+        cleaners.iter().for_each(|member| send(*member, Signal::CONT));
+        if alone.is_some_and(|since| since.elapsed() > TO_CLEAN_UP) {
+            cleaners.into_iter().for_each(|member| send(member, Signal::KILL));
+        }
         if !reap(told)? {
             return Ok(u32::try_from(seen.len()).unwrap_or(u32::MAX));
         }
+        alone = alone.or_else(|| others.is_empty().then(Instant::now));
         // What hangs in the kernel takes its time; there is nothing to do but to look again.
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(100));

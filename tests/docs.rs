@@ -1,0 +1,139 @@
+//! What the README and the pages under `docs/` show: commands run as they stand, and outputs are those of their records.
+//!
+//! A block of output that has a record stands below a comment, `<!-- printed by: conbench report RECORD .. -->`.
+//! `CONBENCH_BLESS=1 cargo test --test docs` writes such blocks anew.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use common::pythons;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+/// Where a block of output says what prints it.
+const PRINTED_BY: &str = "<!-- printed by: ";
+
+/// The README and the pages.
+fn pages() -> Vec<PathBuf> {
+    let docs = std::fs::read_dir(Path::new(ROOT).join("docs")).expect("the pages").flatten().map(|entry| entry.path());
+    let mut pages: Vec<PathBuf> = docs.filter(|path| path.extension().is_some_and(|it| it == "md")).collect();
+    pages.push(Path::new(ROOT).join("README.md"));
+    pages.sort();
+    pages
+}
+
+/// The contents of all fenced blocks of a page in this language.
+fn blocks(page: &Path, language: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(page).expect("a page");
+    let fence = format!("```{language}\n");
+    text.split(&fence).skip(1).map(|rest| rest.split("```").next().expect("a part").to_owned()).collect()
+}
+
+/// Runs a script as a reader would type it, with `conbench` and `python3` on the path.
+fn shell(directory: &Path, script: &str) -> Output {
+    let program = Path::new(env!("CARGO_BIN_EXE_conbench")).parent().expect("a directory");
+    let python = pythons::newest_of_all().map(|python| python.executable.parent().expect("a directory").to_owned());
+    let mut path = vec![program.to_owned()];
+    path.extend(python);
+    path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    let mut command = Command::new("bash");
+    command.args(["-c", script]).current_dir(directory).stdin(Stdio::null());
+    command.env("PATH", std::env::join_paths(path).expect("a path")).env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+    command.env_remove("COLUMNS").output().expect("bash runs")
+}
+
+const SCRAPE: &str = r#"
+import json
+
+_page = json.dumps([{"number": number, "text": "x" * 40} for number in range(200)])
+
+
+def items():
+    for _ in range(64):
+        yield _page
+
+
+def parse(page):
+    return len(json.loads(page))
+"#;
+
+/// What the pages speak of: a package with a function, and a workload file.
+fn place() -> tempfile::TempDir {
+    let place = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir_all(place.path().join("shop")).expect("made");
+    std::fs::create_dir_all(place.path().join("bench")).expect("made");
+    std::fs::write(place.path().join("shop/scrape.py"), SCRAPE).expect("written");
+    let export = &blocks(&Path::new(ROOT).join("README.md"), "toml")[0];
+    std::fs::write(place.path().join("bench/export.toml"), export).expect("written");
+    place
+}
+
+/// Runs the blocks of a page one after the other. A busy host is no fault of theirs (code 4).
+fn run_as_they_stand(page: &str) {
+    if pythons::newest_of_all().is_none() {
+        return;
+    }
+    let place = place();
+    for block in blocks(&Path::new(ROOT).join(page), "sh") {
+        // Installing is what the test's own build did.
+        let script: Vec<&str> = block.lines().filter(|line| !line.starts_with("cargo ")).collect();
+        let ran = shell(place.path(), &script.join("\n"));
+        let (out, errors) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+        let is_fine = matches!(ran.status.code(), Some(0 | 4));
+        assert!(is_fine && !errors.contains("command not found"), "{page}: {block}\n{:?}\n{out}\n{errors}", ran.status);
+        assert!(!out.trim().is_empty(), "{page}: {block}\nprinted nothing\n{errors}");
+    }
+}
+
+#[test]
+fn the_commands_of_the_readme_run_as_they_stand() {
+    run_as_they_stand("README.md");
+}
+
+#[test]
+fn the_commands_of_the_pages_run_as_they_stand() {
+    // What the README shows is not run again.
+    for page in ["docs/records.md", "docs/ci.md"] {
+        run_as_they_stand(page);
+    }
+}
+
+#[test]
+fn every_workload_file_that_is_shown_is_one() {
+    let place = place();
+    let ran = shell(place.path(), "conbench check bench/export.toml");
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+}
+
+/// A page with each block that has a record as that record prints it now.
+fn printed(page: &Path) -> String {
+    let text = std::fs::read_to_string(page).expect("a page");
+    let mut parts = text.split(PRINTED_BY);
+    let mut whole = parts.next().expect("a first part").to_owned();
+    for part in parts {
+        let (command, rest) = part.split_once(" -->\n").expect("the comment ends");
+        let (before, rest) = rest.split_once("```text\n").expect("a block follows");
+        let (_, after) = rest.split_once("```").expect("the block ends");
+        let ran = shell(Path::new(ROOT), command);
+        assert!(ran.status.success(), "{}: {command}: {}", page.display(), String::from_utf8_lossy(&ran.stderr));
+        let out = String::from_utf8_lossy(&ran.stdout);
+        whole += &format!("{PRINTED_BY}{command} -->\n{before}```text\n{}\n```{after}", out.trim_end());
+    }
+    whole
+}
+
+#[test]
+fn outputs_are_what_their_records_print() {
+    let mut count = 0;
+    for page in pages() {
+        let (text, now) = (std::fs::read_to_string(&page).expect("a page"), printed(&page));
+        count += now.matches(PRINTED_BY).count();
+        if std::env::var_os("CONBENCH_BLESS").is_some() {
+            std::fs::write(&page, &now).expect("the page can be written");
+        } else {
+            assert_eq!(text, now, "{}: CONBENCH_BLESS=1 writes the outputs anew", page.display());
+        }
+    }
+    assert!(count > 0, "no page has an output with a record");
+}
