@@ -1,0 +1,37 @@
+//! Sentences as markup.
+
+use maud::{Markup, html};
+
+/// A sentence in which code stands between backticks.
+pub(super) fn prose(text: &str) -> Markup {
+    let parts: Vec<&str> = text.split('`').collect();
+    // Of an odd number of backticks the last is a sign as any other.
+    let paired = if parts.len() % 2 == 1 { parts.len() } else { parts.len() - 1 };
+    html! {
+        @for (at, part) in parts.iter().enumerate() {
+            @if at % 2 == 1 && at < paired { code { (part) } }
+            @else if at == paired { "`" (part) }
+            @else { (part) }
+        }
+    }
+}
+
+/// The same with its first letter as a capital.
+pub(super) fn capital(text: &str) -> String {
+    let mut signs = text.chars();
+    signs.next().map_or(String::new(), |first| first.to_uppercase().chain(signs).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_stands_between_backticks() {
+        assert_eq!(prose("use `a<b` now").into_string(), "use <code>a&lt;b</code> now");
+        assert_eq!(prose("a ` b").into_string(), "a ` b");
+        assert_eq!(prose("`a` and ` b").into_string(), "<code>a</code> and ` b");
+        assert_eq!(prose("").into_string(), "");
+        assert_eq!(capital("use"), "Use");
+    }
+}
