@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::text::{capital, prose};
-use super::{Ids, class_of};
+use super::{Ids, class_of, host, runtime_name};
 use crate::report::answer::{Brief, Gains, briefs};
 use crate::report::{Judged, plain, words};
 
@@ -27,17 +27,22 @@ pub(super) fn markup(judged: &Judged, ids: &Ids) -> Markup {
             p class="eyebrow" { (name) }
             @if !said.is_empty() { p class="soft what" { (plain(said)) } }
             @if briefs.is_empty() { h1 { "No answer: nothing was measured" } }
-            @for (at, brief) in briefs.iter().enumerate() { (answer(brief, &name, at == 0 && !ids.several)) }
+            @for (at, (brief, group)) in briefs.iter().zip(&judged.verdict.groups).enumerate() {
+                @let runtime = (briefs.len() > 1).then(|| runtime_name(judged, group));
+                (answer(brief, &name, runtime.as_deref(), at == 0 && !ids.several))
+            }
             (runtimes(judged))
+            @if !host::has_answer(judged) { (host::notes(judged)) }
         }
     }
 }
 
-fn answer(brief: &Brief, name: &str, is_title: bool) -> Markup {
+fn answer(brief: &Brief, name: &str, runtime: Option<&str>, is_title: bool) -> Markup {
     let said = brief.heading.strip_prefix(name).and_then(|said| said.strip_prefix(": ")).unwrap_or(&brief.heading);
     let named = brief.models.first().filter(|_| brief.gains.is_some());
     html! {
         div class="answer" {
+            @if let Some(runtime) = runtime { p class="runtime" { (runtime) } }
             @if is_title { h1 { (prose(&capital(said))) } } @else { h2 class="big" { (prose(&capital(said))) } }
             p class="lead" {
                 @if let Some(named) = named {
@@ -69,9 +74,15 @@ fn facts(gains: &Gains) -> Markup {
             @if let Some(factor) = &gains.over_loop {
                 li { b { (factor.trim_end_matches('x')) "×" } span { "a plain loop" } }
             }
-            li { b { (capital(gains.sure)) } span { (gains.bound) "; " (gains.effort) } }
+            li { b { (capital(gains.sure)) } span { (bound(gains)) "; " (gains.effort) } }
         }
     }
+}
+
+/// What the bound says, without the word that stands above it.
+fn bound(gains: &Gains) -> String {
+    let said = gains.bound.split_once(": ").filter(|(word, _)| word.eq_ignore_ascii_case(gains.sure));
+    said.map_or_else(|| gains.bound.clone(), |(_, said)| capital(said))
 }
 
 fn figure_and_unit(figure: &str, unit: &str, said: &str) -> Markup {

@@ -6,7 +6,7 @@ use super::frame::{ChartRow, Figure, Table, rows};
 use super::svg::{Scale, axis, bar, whisker};
 use super::text::capital;
 use super::{class_of, row_class};
-use crate::analyze::{Answer, Estimate, Group, Row};
+use crate::analyze::{Answer, Estimate, Group, Row, Sureness};
 use crate::candidate::Model;
 use crate::report::Judged;
 use crate::report::answer::{OfModel, briefs};
@@ -86,7 +86,12 @@ fn chart_row(goal: Goal, group: &Group, of: &OfModel, row: &Row, scale: &Scale) 
 /// What the bars say: the answer beside the best of another model.
 fn title(judged: &Judged, group: &Group) -> String {
     let Some(answer) = &group.answer else { return "Nothing could be compared yet".to_owned() };
-    capital(&beside_next(judged, answer))
+    let said = beside_next(judged, answer);
+    if answer.sureness(judged.verdict.tolerance) == Sureness::Rough {
+        format!("So far, {said}")
+    } else {
+        capital(&said)
+    }
 }
 
 fn beside_next(judged: &Judged, answer: &Answer) -> String {
@@ -101,9 +106,10 @@ fn beside_next(judged: &Judged, answer: &Answer) -> String {
     if gain >= margin {
         format!("{model}: {} as {good} as {other}", factor(gain))
     } else if gain >= 1.0 / margin {
-        format!("{model}: as {good} as {other}, and {}", if answer.model < next.model { "simpler" } else { "sure" })
+        let simpler = if answer.model < next.model { ", and simpler" } else { "" };
+        format!("{model}: as {good} as {other}{simpler}")
     } else {
-        format!("{model}: {} as {good} as {other}, but simpler, or surer", factor(gain))
+        format!("{model}: {} as {good} as {other}, but simpler or surer", factor(gain))
     }
 }
 

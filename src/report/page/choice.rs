@@ -46,7 +46,7 @@ fn row(choice: &Choice, at: usize) -> Markup {
                 (choice.throughput)
                 @if !choice.over_sequential.is_empty() { br; span class="soft" { (choice.over_sequential) } }
             }
-            td { (choice.sure) @if !choice.may_cost.is_empty() { br; span class="soft" { (choice.may_cost) } } }
+            td { (choice.sure) @if !choice.may_cost.is_empty() { br; span class="soft whole" { (choice.may_cost) } } }
         }
     }
 }

@@ -20,10 +20,11 @@ pub(super) fn figures(_judged: &Judged, group: &Group, id: String) -> Option<Mar
 struct Cost {
     of: fn(&Row) -> Option<u64>,
     name: fn(f64) -> String,
+    scale: fn(f64, (f64, f64)) -> Scale,
 }
 
 fn memory(group: &Group, id: String) -> Option<Markup> {
-    let cost = Cost { of: |row| row.memory_bytes, name: |size| bytes(size.max(0.0) as u64) };
+    let cost = Cost { of: |row| row.memory_bytes, name: |size| bytes(size.max(0.0) as u64), scale: Scale::of_bytes };
     let title = match named(group).and_then(|row| row.memory_bytes) {
         Some(size) => format!("The answer takes {} under load", bytes(size)),
         None => "Memory under load".to_owned(),
@@ -33,7 +34,7 @@ fn memory(group: &Group, id: String) -> Option<Markup> {
 }
 
 fn start_up(group: &Group, id: String) -> Option<Markup> {
-    let cost = Cost { of: |row| row.startup_ns, name: duration };
+    let cost = Cost { of: |row| row.startup_ns, name: duration, scale: Scale::linear };
     let title = match named(group).and_then(|row| row.startup_ns) {
         Some(time) => format!("The answer has done its first task after {}", duration(time as f64)),
         None => "Start-up".to_owned(),
@@ -49,7 +50,7 @@ fn figure(group: &Group, id: String, title: String, description: String, cost: &
     if shown.is_empty() || most <= 0.0 {
         return None;
     }
-    let scale = Scale::linear(most, (0.0, 100.0));
+    let scale = (cost.scale)(most, (0.0, 100.0));
     let unmeasured = all.len() - shown.len();
     let said = match unmeasured {
         0 => description,

@@ -11,8 +11,14 @@ use crate::report::{Judged, plain, words};
 pub(super) fn content(judged: &Judged, several: bool) -> Markup {
     html! {
         (list(&if several { session(judged) } else { [machine(&judged.record), session(judged)].concat() }))
-        (notes(judged))
+        // Where there is no answer, they stand in its place.
+        @if has_answer(judged) { (notes(judged)) }
     }
+}
+
+/// Whether there is something to use, under one runtime at least.
+pub(super) fn has_answer(judged: &Judged) -> bool {
+    judged.verdict.groups.iter().any(|group| group.answer.is_some())
 }
 
 /// The host of a page of several records.
@@ -85,7 +91,7 @@ fn session(judged: &Judged) -> Vec<Fact> {
 }
 
 /// What failed, what to know, and what was left out.
-fn notes(judged: &Judged) -> Markup {
+pub(super) fn notes(judged: &Judged) -> Markup {
     let faults = words::faults(judged);
     let reservations = words::reservations(judged);
     let left_out = judged.record.left_out();

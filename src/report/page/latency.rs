@@ -8,8 +8,7 @@ use super::{champions, class_of, named, row_class, who};
 use crate::analyze::{Group, Percentiles, Row};
 use crate::report::Judged;
 use crate::report::figures::DETAILS;
-use crate::report::units::{NONE, duration};
-use crate::report::words::DASH;
+use crate::report::units::duration;
 
 /// A percentile: its name, the shape that marks it, and where it is found.
 struct Mark {
@@ -45,9 +44,7 @@ pub(super) fn figure(_judged: &Judged, group: &Group, id: String) -> Option<Mark
     let figure = Figure {
         id,
         title: title(group),
-        description: format!(
-            "Service time of a task, from its start in a worker to its end, on a logarithmic axis. {DASH}; such a mark is left out."
-        ),
+        description: "Service time of a task, from its start in a worker to its end, on a logarithmic axis. A mark is left out where too few tasks ran: a percentile p needs 10 / (1 - p) of them.".to_owned(),
         legend: Some(legend()),
         chart: rows(&chart_rows, &axis(&scale, duration)),
         table: Table::new(&titles, shown.iter().map(|row| sheet.cells(u8::MAX, group, row)).collect()),
@@ -85,7 +82,6 @@ fn chart_row(group: &Group, row: &Row, scale: &Scale) -> ChartRow {
     let found: Vec<(&Mark, f64)> =
         MARKS.iter().filter_map(|mark| Some((mark, scale.at((mark.of)(&row.service)? as f64)))).collect();
     let ends = found.first().zip(found.last()).map(|(first, last)| (first.1, last.1));
-    let said = |ns: Option<u64>| ns.map_or(NONE.to_owned(), |ns| duration(ns as f64));
     ChartRow {
         class: row_class(group, row),
         who: who(row),
@@ -95,6 +91,10 @@ fn chart_row(group: &Group, row: &Row, scale: &Scale) -> ChartRow {
                 @for (mark, x) in &found { (shape(*x, 11.0, mark.path, &format!("mark {class}"))) }
             }
         },
-        figure: html! { b { (said(row.service.p50_ns)) } span class="soft" { "p99 " (said(row.service.p99_ns)) } },
+        figure: html! {
+            @if let Some(half) = row.service.p50_ns { b { (duration(half as f64)) } }
+            @if let Some(most) = row.service.p99_ns { span class="soft" { "p99 " (duration(most as f64)) } }
+            @else if let Some(most) = row.service.max_ns { span class="soft" { "largest " (duration(most as f64)) } }
+        },
     }
 }

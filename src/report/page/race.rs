@@ -104,9 +104,10 @@ fn title(judged: &Judged, race: Option<&RaceRecord>, first: u64) -> String {
 }
 
 fn description(race: Option<&RaceRecord>) -> String {
-    let bound = race.map_or("", |_| "Above: what the answer of that moment might cost at most (95 %), on a logarithmic axis, down to the tolerance that was asked for. ");
+    let bound = race
+        .map_or("", |_| "The line: what the answer of that moment might cost at most (95 %), on a logarithmic axis. ");
     format!(
-        "{bound}Each strip is a candidate, from left to right in time. Each upright line is a block: the 95 % interval of its throughput as known by then, around what is known at the end; it shrinks as blocks come. The strip's edge is {} away. A strip ends where the candidate was measured last; a cross is where it failed or broke a limit. Grey lines are blocks of rounds that were voided.",
+        "{bound}Each strip is a candidate, each upright line a block: the 95 % interval of throughput as known by then, around what is known at the end (± {} at the edges). A strip ends where its candidate was measured last. A cross: it failed, or broke a limit. Grey: the round was voided.",
         percent(EDGE)
     )
 }
@@ -123,7 +124,7 @@ fn bound(record: &Record, race: &RaceRecord, time: &Time) -> Markup {
     let last = looks.last().copied();
     html! {
         @if !looks.is_empty() {
-            div class="row bound" { div class="who" { span class="name" { "May cost at most" } } div class="drawn" {
+            div class="row bound" { div class="who" { span class="name" { "The answer may cost" } } div class="drawn" {
                 svg height="112" {
                     (line((0.0, y(tolerance)), (100.0, y(tolerance)), "limit"))
                     (text(0.0, y(tolerance) + 14.0, "start", "label", &format!("{} asked for", percent(race.rules.tolerance))))
@@ -149,12 +150,11 @@ fn chart_row(group: &Group, strip: &Strip<'_>, time: &Time) -> ChartRow {
         drawn: html! {
             svg height="22" {
                 @if let Some((from, to)) = ends {
-                    (line((from, MIDDLE), (to, MIDDLE), "base"))
+                    (line((from, MIDDLE), (to, MIDDLE), "lived"))
                     svg width="100%" height="22" viewBox="0 0 1000 22" preserveAspectRatio="none" {
                         path class={ "blocks " (class) } d=(path(strip, time, false)) {}
                         path class="blocks voided" d=(path(strip, time, true)) {}
                     }
-                    (line((to, 3.0), (to, 19.0), "end"))
                 }
                 @if let Some((_, at)) = strip.exit {
                     svg x=(across(time.at(at))) y=(down(MIDDLE)) class="at" { path d="M-5 -5L5 5M-5 5L5 -5" class="cross" {} }

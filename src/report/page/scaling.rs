@@ -114,13 +114,16 @@ fn small(group: &Group, curve: &Curve, heights: &Heights) -> Markup {
     let is_named = |at: usize| last < NAMES || at == last || (at % 2 == 0 && at + 1 < last);
     html! {
         div class="panel" {
-            p class="head" { span class={ "swatch " (class) } {} span class="name" { (curve.engine) } " " span class="soft" { (axis(curve.axis)) } }
+            p class="head" {
+                span class={ "swatch " (class) } {}
+                span { span class="name" { (curve.engine) } " " span class="soft" { (axis(curve.axis)) } }
+            }
             svg height="150" {
                 (line((0.0, BOTTOM), (100.0, BOTTOM), "base"))
                 @if let Some(limit) = heights.limit {
                     @let y = heights.of(limit);
                     (line((0.0, y), (100.0, y), "limit"))
-                    (text(0.0, y - 5.0, "start", "label", &format!("limit {}", rate(limit))))
+                    (text(100.0, y - 5.0, "end", "label", &format!("limit {}", rate(limit))))
                 }
                 @for pair in places.windows(2) { (line(pair[0], pair[1], &format!("curve {class}"))) }
                 @for (at, (point, place)) in curve.points.iter().zip(&places).enumerate() {
@@ -150,7 +153,7 @@ fn knee(curve: &Curve, places: &[(f64, f64)]) -> Markup {
             (shape(*x, *y, "M-7 0a7 7 0 1 0 14 0a7 7 0 1 0 -14 0", "knee"))
             @let anchor = if *x > 70.0 { "end" } else if *x < 25.0 { "start" } else { "middle" };
             @let below = if *y < 70.0 { y + 22.0 } else { y - 12.0 };
-            (text(*x, below, anchor, "value", &format!("knee {}: {}", point.size, rate(point.throughput_per_s))))
+            (text(*x, below, anchor, "value", &format!("knee {}", point.size)))
         }
     }
 }

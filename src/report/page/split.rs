@@ -130,7 +130,10 @@ fn chart_row(group: &Group, row: &Row, split: &Split) -> ChartRow {
             bars.push(bar(from, from + share * 100.0, (3.0, 14.0), &format!("mark part {class}")));
         }
         from += share * 100.0;
-        said.push(format!("{name} {}", duration(time)));
+        if time > 0.0 {
+            // A figure and its unit stand on one line.
+            said.push(format!("{name}\u{a0}{}", duration(time).replace(' ', "\u{a0}")));
+        }
     }
     ChartRow {
         class: row_class(group, row),
