@@ -79,6 +79,7 @@ fn chart_row(goal: Goal, group: &Group, of: &OfModel, row: &Row, scale: &Scale) 
         figure: html! {
             b { @if goal == Goal::Throughput { (of.figure) } @else { (estimate.map_or(NONE.to_owned(), |it| difference(it.value))) } }
             @if !of.remark.is_empty() { span class="tag" { (of.remark) } }
+            @else if estimate.is_none() { span class="tag" { "not measured" } }
         },
     }
 }

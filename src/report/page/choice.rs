@@ -42,11 +42,11 @@ fn row(choice: &Choice, at: usize) -> Markup {
             }
             td { strong { (choice.best) } }
             td { (choice.engine) @if !choice.sizes.is_empty() { br; span class="soft" { (prose(&choice.sizes_with())) } } }
-            td class="n" {
+            td class="n" data-label="Tasks" {
                 (choice.throughput)
                 @if !choice.over_sequential.is_empty() { br; span class="soft" { (choice.over_sequential) } }
             }
-            td { (choice.sure) @if !choice.may_cost.is_empty() { br; span class="soft whole" { (choice.may_cost) } } }
+            td data-label="Sure?" { (choice.sure) @if !choice.may_cost.is_empty() { br; span class="soft whole" { (choice.may_cost) } } }
         }
     }
 }

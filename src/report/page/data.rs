@@ -36,7 +36,7 @@ pub(super) fn section(all: &[Judged]) -> Result<Markup, serde_json::Error> {
             span class="soft" { " JSON, gzip, " (bytes(packed.len() as u64)) }
         }
         p class="soft" {
-            "Everything that was measured. It holds no values of your environment, of items or of results; paths begin at "
+            "Everything that was measured. It holds no values of the environment, of items or of results, and home directories are "
             code { "~" } ". To read it:"
         }
         pre { code { "gunzip " (name) "\nconbench report " (plain_name) "\n" } }

@@ -106,7 +106,7 @@ fn page_and_terminal_say_the_same() {
         assert!(page.contains(said), "{said}");
     }
     let empty = bare(&[unanswered()]);
-    assert!(empty.contains("No answer") && empty.contains("fewer than two candidates were measured"), "{empty}");
+    assert!(empty.contains("No answer") && empty.contains("ewer than two candidates were measured"), "{empty}");
 }
 
 #[test]
@@ -248,15 +248,12 @@ fn the_record_is_read_back_with_the_same_answer() {
 #[test]
 fn neither_page_nor_record_holds_what_is_the_users_alone() {
     let mut judged = of_own_code();
-    judged.record.workload.steps = vec![
-        Step::Python(Python {
-            function: Some("shop.scrape:parse".to_owned()),
-            items: Some(Items::Listed(vec!["SECRET-item".into(), 7_654_321.into()])),
-            path: "/home/SECRET-user/shop".to_owned(),
-            ..Python::default()
-        }),
-        Step::Command { argv: vec!["convert".to_owned(), "SECRET-argument".to_owned()], expect_status: 0 },
-    ];
+    judged.record.workload.steps = vec![Step::Python(Python {
+        function: Some("shop.scrape:parse".to_owned()),
+        items: Some(Items::Listed(vec!["SECRET-item".into(), 7_654_321.into()])),
+        path: "/home/SECRET-user/shop".to_owned(),
+        ..Python::default()
+    })];
     let failed = || Failed {
         traceback: vec![
             "  File \"/home/SECRET-user/a.py\", line 12, in parse".to_owned(),
@@ -293,6 +290,23 @@ fn neither_page_nor_record_holds_what_is_the_users_alone() {
         assert!(text.contains("ValueError: .."), "and the class of an error");
     }
     assert!(page.contains("OMP_NUM_THREADS") && page.contains("items = []  # those of your workload file"), "{page}");
+}
+
+#[test]
+fn a_command_and_a_url_keep_what_is_no_secret() {
+    let mut judged = judged();
+    let url = Some("https://me:SECRET@example.com/a?key=SECRET".to_owned());
+    let Step::Http { delay, body_bytes, connection, .. } = judged.record.workload.steps[0].clone() else {
+        panic!("the sample is of one request")
+    };
+    judged.record.workload.steps = vec![
+        Step::Http { url, delay, body_bytes, connection },
+        Step::Command { argv: vec!["convert".to_owned(), "SECRET".to_owned()], expect_status: 0 },
+    ];
+    let page = whole(&[judged]);
+    let record = record_of(&page);
+    assert!(!page.contains("SECRET") && !record.contains("SECRET"), "{record}");
+    assert!(record.contains("https://example.com/a") && record.contains("convert"), "{record}");
 }
 
 proptest! {
