@@ -91,7 +91,8 @@ fn round_end(record: &Record, round: u32) -> Option<u64> {
 fn title(judged: &Judged, race: Option<&RaceRecord>, first: u64) -> String {
     let Some(race) = race else { return "What was measured when".to_owned() };
     let tolerance = race.rules.tolerance;
-    let sure = race.looks.iter().find(|look| look.may_cost.is_some_and(|cost| cost <= tolerance));
+    // From then on it was so until the end: a bound may rise again.
+    let sure = race.looks.iter().rev().take_while(|look| look.may_cost.is_some_and(|cost| cost <= tolerance)).last();
     let at = sure.and_then(|look| round_end(&judged.record, look.round));
     match at {
         Some(at) => format!(
@@ -185,6 +186,7 @@ fn path(strip: &Strip<'_>, time: &Time, voided: bool) -> String {
     drawn
 }
 
+/// What stands in each strip, as figures.
 fn table(strips: &[Strip<'_>], first: u64) -> Table {
     let since = |at: Option<u64>| at.map_or(NONE.to_owned(), |at| duration(at.saturating_sub(first) as f64));
     let cells = |strip: &Strip<'_>| {
