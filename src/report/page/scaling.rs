@@ -111,7 +111,7 @@ fn small(group: &Group, curve: &Curve, heights: &Heights) -> Markup {
     let places: Vec<(f64, f64)> =
         curve.points.iter().map(|it| (scale.at(f64::from(it.size)), heights.of(it.throughput_per_s))).collect();
     let last = curve.points.len().saturating_sub(1);
-    let is_named = |at: usize| last < NAMES || at == last || (at % 2 == 0 && at + 1 < last);
+    let is_named = |at: usize| last < NAMES || at == last || (at.is_multiple_of(2) && at + 1 < last);
     html! {
         div class="panel" {
             p class="head" {

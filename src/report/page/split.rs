@@ -24,8 +24,11 @@ struct Split {
     pickling_ns: Option<f64>,
 }
 
-/// The parts, in the order in which they are drawn: name, class, and time.
-const PARTS: [(&str, &str, fn(&Split) -> Option<f64>); 4] = [
+/// A part: its name, its class, and its time.
+type Part = (&'static str, &'static str, fn(&Split) -> Option<f64>);
+
+/// The parts, in the order in which they are drawn.
+const PARTS: [Part; 4] = [
     ("CPU", "cpu", |it| Some(it.cpu_ns)),
     ("wait", "wait", |it| Some(it.wait_ns)),
     ("queueing", "queueing", |it| it.queueing_ns),
