@@ -141,7 +141,7 @@ fn checked(record: &Record, candidate: &CandidateRecord) -> Option<bool> {
 
 /// The trimmed mean of the blocks' throughput. A single block has the interval of a count of its tasks
 /// (Poisson), which says too much rather than too little of a regular one.
-fn throughput(blocks: &[&BlockRecord]) -> Option<Estimate> {
+pub(super) fn throughput(blocks: &[&BlockRecord]) -> Option<Estimate> {
     let mut lives: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
     for block in blocks {
         lives.entry(block.incarnation).or_default().push(block.figures.throughput_per_s());

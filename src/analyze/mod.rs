@@ -13,6 +13,7 @@ mod library_threads;
 mod limit;
 mod pareto;
 mod reasons;
+mod running;
 mod runtimes;
 mod scaling;
 mod start_up;
@@ -25,6 +26,7 @@ mod words;
 pub use answer::models;
 pub use far_limit::{FarLimit, Growth, looks_like_limit};
 pub use flip::{Flip, Side, flip, side};
+pub use running::{Running, running};
 
 use std::collections::BTreeMap;
 

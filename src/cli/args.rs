@@ -262,6 +262,18 @@ pub(super) struct Saved {
     pub(super) output: Option<PathBuf>,
 }
 
+/// Whether a page is written, and where.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Output")]
+pub(super) struct Paged {
+    /// Write a page with charts here: one HTML file that loads nothing and runs nothing
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
+    /// Leave the record itself out of the page
+    #[arg(long, requires = "html")]
+    pub(super) no_record: bool,
+}
+
 fn budget_help() -> String {
     format!(
         "How long it may take in all, e.g. 10s or 5m [default: {} for each workload and runtime; it is rarely used up]",

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::args::{self, Format, Selection, Shown};
+use super::args::{self, Format, Paged, Selection, Shown};
 use super::progress::Progress;
 use super::{Exit, Failure, Runtimes, Terminal, seams, signals, terminal};
 use crate::analyze;
 use crate::host::Facts;
 use crate::plan::{Plan, Settings};
 use crate::record::{self, Ending, Record};
-use crate::report::{self, Candidates, Exporter, Judged, View};
+use crate::report::{self, Candidates, Exporter, Judged, PageOptions, View};
 use crate::session::Session;
 use crate::workload::Workload;
 
@@ -22,6 +22,8 @@ pub(super) struct Measuring<'a> {
     pub(super) terminal: &'a Terminal,
     pub(super) planning: Planning<'a>,
     pub(super) output: Option<PathBuf>,
+    /// The page that is written beside it.
+    pub(super) paged: &'a Paged,
     pub(super) interrupted: Arc<AtomicBool>,
     /// Whether to measure, after an answer, how it changes with the task.
     pub(super) sweeps: bool,
@@ -36,11 +38,12 @@ impl<'a> Measuring<'a> {
         terminal: &'a Terminal,
         selection: &'a Selection,
         output: Option<PathBuf>,
+        paged: &'a Paged,
     ) -> Result<Measuring<'a>, Failure> {
         // Before signals are watched: until then, one ends this program, and with it the interpreter that it asks.
         let planning = Planning::prepare(terminal, selection)?;
         let interrupted = signals::watch().map_err(Failure::Signals)?;
-        Ok(Measuring { terminal, planning, output, interrupted, sweeps: false })
+        Ok(Measuring { terminal, planning, output, paged, interrupted, sweeps: false })
     }
 
     /// Measures a workload, behind those that are done.
@@ -78,8 +81,14 @@ impl<'a> Measuring<'a> {
         Some(if done.is_empty() { path.clone() } else { partial(path) })
     }
 
-    /// Saves the records with their verdicts, if they are to be saved.
+    /// Saves the records with their verdicts, and writes their page, if that is asked for.
     pub(super) fn save(&self, all: &[Judged]) -> Result<(), Failure> {
+        // One that cannot be written does not keep the other from being so.
+        let written = write_page(all, self.paged);
+        self.save_records(all).and(written)
+    }
+
+    fn save_records(&self, all: &[Judged]) -> Result<(), Failure> {
         let Some(path) = &self.output else { return Ok(()) };
         record::write(path, report::records_json(all)?.as_bytes()).map_err(Failure::Save)?;
         if all.len() > 1 {
@@ -88,6 +97,14 @@ impl<'a> Measuring<'a> {
         }
         Ok(())
     }
+}
+
+/// Writes the page of these records, if one is asked for.
+pub(super) fn write_page(all: &[Judged], paged: &Paged) -> Result<(), Failure> {
+    let Some(path) = &paged.html else { return Ok(()) };
+    let home = std::env::home_dir().and_then(|home| home.to_str().map(str::to_owned));
+    let page = report::page(all, &PageOptions { with_record: !paged.no_record, home })?;
+    record::write(path, page.as_bytes()).map_err(Failure::Save)
 }
 
 /// The file beside `path` that holds the record of a further workload while it is measured.

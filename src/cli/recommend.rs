@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::args::{Format, PythonCode, Saved, Selection};
+use super::args::{Format, Paged, PythonCode, Saved, Selection};
 use super::measure::{self, Measuring};
 use super::{Exit, Failure, Terminal, report_failure, seams, target};
 use crate::report::{self, Exporter, Judged, View};
@@ -30,6 +30,8 @@ pub(super) struct RecommendArgs {
     as_code: bool,
     #[command(flatten)]
     saved: Saved,
+    #[command(flatten)]
+    paged: Paged,
 }
 
 impl RecommendArgs {
@@ -52,7 +54,8 @@ pub(super) fn run(args: &RecommendArgs, terminal: &Terminal) -> Result<Exit, Fai
         measure::check_remote(workload, args.selection.allow_remote)?;
     }
     measure::check_output(args.saved.output.as_deref())?;
-    let measuring = Measuring::prepare(terminal, &args.selection, args.saved.output.clone())?;
+    measure::check_output(args.paged.html.as_deref())?;
+    let measuring = Measuring::prepare(terminal, &args.selection, args.saved.output.clone(), &args.paged)?;
     let budget = args.budget();
     let view = if workloads.len() == 1 { View::Answer } else { View::Choice };
     let (workloads, mut exit) = runnable(&measuring, workloads, budget)?;

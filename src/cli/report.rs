@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::args::Shown;
+use super::args::{Paged, Shown};
 use super::{Exit, Failure, Terminal, measure};
 use crate::report::{self, View};
 
@@ -18,6 +18,8 @@ pub(super) struct ReportArgs {
     view: Option<Verb>,
     #[command(flatten)]
     shown: Shown,
+    #[command(flatten)]
+    paged: Paged,
 }
 
 /// A verb that shows records.
@@ -31,7 +33,9 @@ enum Verb {
 
 /// Prints the record.
 pub(super) fn run(args: &ReportArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    measure::check_output(args.paged.html.as_deref())?;
     let all = measure::stored(&args.record)?;
+    measure::write_page(&all, &args.paged)?;
     let usual = if all.len() == 1 { Verb::Run } else { Verb::Recommend };
     let view = match args.view.unwrap_or(usual) {
         Verb::Run => measure::candidates(args.shown),

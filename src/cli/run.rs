@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::ArgGroup;
 
-use super::args::{FUNCTIONS, PythonCode, Saved, Selection, Shown};
+use super::args::{FUNCTIONS, Paged, PythonCode, Saved, Selection, Shown};
 use super::measure::{self, Measuring};
 use super::seams::{self, Preset};
 use super::{Exit, Failure, Terminal, target};
@@ -26,6 +26,8 @@ pub(super) struct RunArgs {
     shown: Shown,
     #[command(flatten)]
     saved: Saved,
+    #[command(flatten)]
+    paged: Paged,
 }
 
 /// The names of the arguments of [`What`].
@@ -69,7 +71,8 @@ pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Exit, Failure> 
     let workload = args.selection.of_load(args.workload(terminal.colour_of_errors())?);
     measure::check_remote(&workload, args.selection.allow_remote)?;
     measure::check_output(args.saved.output.as_deref())?;
-    let prepared = Measuring::prepare(terminal, &args.selection, args.saved.output.clone())?;
+    measure::check_output(args.paged.html.as_deref())?;
+    let prepared = Measuring::prepare(terminal, &args.selection, args.saved.output.clone(), &args.paged)?;
     let measuring = Measuring { sweeps: true, ..prepared };
     let budget = measuring.planning.budget(&workload);
     let judged = measuring.measure(workload, budget, &[])?;

@@ -176,7 +176,8 @@ impl Names {
 /// Items of a workload file, as Python writes them.
 fn listed(values: &[Value]) -> String {
     let text = format!("items = [{}]\n", values.iter().map(literal).collect::<Vec<_>>().join(", "));
-    if text.chars().count() <= LONGEST_LIST {
+    // A record that was handed on has none of the values.
+    if !values.is_empty() && text.chars().count() <= LONGEST_LIST {
         return text;
     }
     "items = []  # those of your workload file\n".to_owned()

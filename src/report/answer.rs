@@ -34,14 +34,32 @@ pub(super) struct Brief {
     pub(super) language: &'static str,
     /// What it gains, and how sure that is.
     pub(super) summary: String,
+    /// The same in its parts; `None` where there is no answer.
+    pub(super) gains: Option<Gains>,
     /// One a model, the best first.
     pub(super) models: Vec<OfModel>,
     /// Why, and what it depends on: label and sentence.
     pub(super) remarks: Vec<(&'static str, String)>,
 }
 
+/// What an answer gains, and how sure that is.
+pub(super) struct Gains {
+    /// `668 tasks/s`.
+    pub(super) rate: Option<String>,
+    /// How many times a plain loop's throughput that is, `1.90x`; only where throughput is the goal.
+    pub(super) over_loop: Option<String>,
+    /// `sure`, `likely`, `rough`.
+    pub(super) sure: &'static str,
+    /// `Nothing tried is more than 3 % faster (95 %)`.
+    pub(super) bound: String,
+    /// `24 sizes, 6.1 s`.
+    pub(super) effort: String,
+}
+
 /// The best of one model.
 pub(super) struct OfModel {
+    /// Its row: an index into the record's candidates.
+    pub(super) candidate: u32,
     pub(super) model: Model,
     /// `ProcessPoolExecutor`, `a plain loop`.
     pub(super) engine: String,
@@ -75,6 +93,7 @@ fn brief(judged: &Judged, group: &Group) -> Brief {
             code: String::new(),
             language,
             summary: String::new(),
+            gains: None,
             models,
             remarks,
         };
@@ -85,12 +104,14 @@ fn brief(judged: &Judged, group: &Group) -> Brief {
         if answer.model == Model::Sequential { "use a plain loop".to_owned() } else { format!("use {}", answer.model) };
     let set = answer.library_threads.map(|threads| reasons::set_to(&answer.library_variables, threads));
     let set = set.map(|set| format!(", with {}", plain(&set))).unwrap_or_default();
+    let gains = gains(judged, group, answer);
     Brief {
         heading: format!("{name}: {verb}{set}"),
         place,
         code: code(judged, group).unwrap_or_default(),
         language,
-        summary: summary(judged, group, answer),
+        summary: summary(&gains),
+        gains: Some(gains),
         models,
         remarks,
     }
@@ -128,26 +149,26 @@ fn place(judged: &Judged, group: &Group) -> String {
 }
 
 /// `668 tasks/s, 1.90x a plain loop. Nothing tried is more than 3 % faster (95 %). 24 sizes, 6.1 s.`
-fn summary(judged: &Judged, group: &Group, answer: &Answer) -> String {
-    let mut gained = Vec::new();
+fn summary(gains: &Gains) -> String {
+    let over_loop = gains.over_loop.as_ref().map(|factor| format!("{factor} a plain loop"));
+    let gained: Vec<String> = gains.rate.iter().cloned().chain(over_loop).collect();
+    let gained = if gained.is_empty() { String::new() } else { gained.join(", ") + ". " };
+    format!("{gained}{}. {}.", gains.bound, gains.effort)
+}
+
+fn gains(judged: &Judged, group: &Group, answer: &Answer) -> Gains {
     let is_throughput = judged.record.workload.objective.goal == Goal::Throughput;
     let of = |row: Option<&Row>| row.and_then(|row| row.throughput_per_s).map(|found| found.value);
     let named = of(row(group, answer.candidate));
-    if let Some(named) = named {
-        gained.push(rate(named).replace("/s", " tasks/s"));
-    }
     // Of the figures that stand below, so that a reader finds the same.
     let sequential = of(group.rows.iter().find(|row| row.candidate.model() == Model::Sequential));
-    if let (Some(named), Some(sequential), true) =
-        (named, sequential, is_throughput && answer.model != Model::Sequential)
-        && sequential > 0.0
-    {
-        gained.push(format!("{} a plain loop", factor(named / sequential)));
-    }
+    let is_several = is_throughput && answer.model != Model::Sequential;
+    let over_loop = named.zip(sequential).filter(|(_, sequential)| is_several && *sequential > 0.0);
     let better = if is_throughput { "faster" } else { "better" };
     let confidence = percent(answer.confidence);
     let most = sureness::whole(answer.may_cost);
-    let bound = match answer.sureness(judged.verdict.tolerance) {
+    let sure = answer.sureness(judged.verdict.tolerance);
+    let bound = match sure {
         Sureness::Sure if answer.may_cost < 0.005 => format!("Nothing tried is {better} ({confidence})"),
         Sureness::Sure => format!("Nothing tried is more than {most} {better} ({confidence})"),
         Sureness::Likely => format!("Likely: nothing tried is more than {most} {better} ({confidence})"),
@@ -157,8 +178,13 @@ fn summary(judged: &Judged, group: &Group, answer: &Answer) -> String {
         Sureness::Rough => "Rough: what another may gain is not known".to_owned(),
     };
     let sizes = if answer.tried == 1 { "size" } else { "sizes" };
-    let gained = if gained.is_empty() { String::new() } else { gained.join(", ") + ". " };
-    format!("{gained}{bound}. {} {sizes}, {}.", answer.tried, duration(judged.record.elapsed_ns as f64))
+    Gains {
+        rate: named.map(|named| rate(named).replace("/s", " tasks/s")),
+        over_loop: over_loop.map(|(named, sequential)| factor(named / sequential)),
+        sure: sureness::word(sure),
+        bound,
+        effort: format!("{} {sizes}, {}", answer.tried, duration(judged.record.elapsed_ns as f64)),
+    }
 }
 
 /// The best of each model: what is named first, then by what they reach; those that failed last.
@@ -184,6 +210,7 @@ fn models(judged: &Judged, group: &Group) -> Vec<OfModel> {
     let default_method = judged.record.calibration.runtime(&group.runtime);
     let default_method = default_method.and_then(|known| known.hello.start_methods.first().copied());
     let shown = |row: &&Row| OfModel {
+        candidate: row.index,
         model: row.candidate.model(),
         engine: engine(&row.candidate, default_method),
         sizes: choice::sizes(row.candidate.sizes),

@@ -12,6 +12,7 @@ mod figures;
 mod grid;
 mod json;
 mod markdown;
+mod page;
 mod plan;
 mod reasons;
 #[cfg(test)]
@@ -29,6 +30,7 @@ use serde::Serialize;
 
 pub use explain::explanation;
 pub use json::{plan as plan_json, record_schema, records as records_json};
+pub use page::{PageOptions, page};
 pub use plan::{plan_markdown, plan_table};
 pub use units::{bytes, count, duration, rate};
 pub use words::{plain, warning};

@@ -1,0 +1,63 @@
+//! The records behind a page, compressed, in a link.
+
+use std::io::Write as _;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use flate2::Compression;
+use flate2::GzBuilder;
+use maud::{Markup, html};
+use serde::Serialize;
+
+use super::frame;
+use crate::record::FORMAT_VERSION;
+use crate::report::units::bytes;
+use crate::report::{Judged, plain};
+
+#[derive(Serialize)]
+struct Document<'a> {
+    format_version: u32,
+    records: &'a [Judged],
+}
+
+/// The section with the link.
+///
+/// # Errors
+/// When a figure cannot be written, which would be a fault of this program.
+pub(super) fn section(all: &[Judged]) -> Result<Markup, serde_json::Error> {
+    let json = serde_json::to_vec(&Document { format_version: FORMAT_VERSION, records: all })?;
+    let packed = compressed(&json);
+    let name = file_name(all);
+    let plain_name = name.trim_end_matches(".gz");
+    let link = format!("data:application/gzip;base64,{}", BASE64_STANDARD.encode(&packed));
+    let content = html! {
+        p {
+            a class="button" download=(name) href=(link) { "Download the record" }
+            span class="soft" { " JSON, gzip, " (bytes(packed.len() as u64)) }
+        }
+        p class="soft" {
+            "Everything that was measured. It holds no values of the environment, of items or of results, and home directories are "
+            code { "~" } ". To read it:"
+        }
+        pre { code { "gunzip " (name) "\nconbench report " (plain_name) "\n" } }
+    };
+    Ok(frame::section("record", "The record", &content))
+}
+
+/// The same bytes for the same text: no name, no time.
+fn compressed(json: &[u8]) -> Vec<u8> {
+    let mut packer = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
+    // Writing to memory cannot fail.
+    drop(packer.write_all(json));
+    packer.finish().unwrap_or_default()
+}
+
+fn file_name(all: &[Judged]) -> String {
+    let of = match all {
+        [one] => plain(&one.record.workload.name),
+        _ => "conbench".to_owned(),
+    };
+    let safe: String = of.chars().map(|sign| if sign.is_ascii_alphanumeric() { sign } else { '-' }).take(60).collect();
+    let safe = safe.trim_matches('-');
+    format!("{}.json.gz", if safe.is_empty() { "record" } else { safe })
+}
