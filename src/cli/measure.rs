@@ -23,6 +23,8 @@ pub(super) struct Measuring<'a> {
     pub(super) planning: Planning<'a>,
     pub(super) output: Option<PathBuf>,
     pub(super) interrupted: Arc<AtomicBool>,
+    /// How many workloads there are to measure.
+    pub(super) of: usize,
     /// Whether to measure, after an answer, how it changes with the task.
     pub(super) sweeps: bool,
 }
@@ -40,7 +42,7 @@ impl<'a> Measuring<'a> {
         // Before signals are watched: until then, one ends this program, and with it the interpreter that it asks.
         let planning = Planning::prepare(terminal, selection)?;
         let interrupted = signals::watch().map_err(Failure::Signals)?;
-        Ok(Measuring { terminal, planning, output, interrupted, sweeps: false })
+        Ok(Measuring { terminal, planning, output, interrupted, of: 1, sweeps: false })
     }
 
     /// Measures a workload, behind those that are done.
@@ -52,7 +54,7 @@ impl<'a> Measuring<'a> {
         for note in &plan.notes {
             self.terminal.warn(&format!("{}: {}", report::plain(&workload.name), report::plain(note)));
         }
-        let mut progress = Progress::new(&workload.name, self.terminal.quiet, self.terminal.progress);
+        let mut progress = Progress::new(&workload.name, (done.len() + 1, self.of), self.terminal);
         let session = Session {
             workload,
             settings,

@@ -52,10 +52,11 @@ pub(super) fn run(args: &RecommendArgs, terminal: &Terminal) -> Result<Exit, Fai
         measure::check_remote(workload, args.selection.allow_remote)?;
     }
     measure::check_output(args.saved.output.as_deref())?;
-    let measuring = Measuring::prepare(terminal, &args.selection, args.saved.output.clone())?;
+    let mut measuring = Measuring::prepare(terminal, &args.selection, args.saved.output.clone())?;
     let budget = args.budget();
     let view = if workloads.len() == 1 { View::Answer } else { View::Choice };
     let (workloads, mut exit) = runnable(&measuring, workloads, budget)?;
+    measuring.of = workloads.len();
     let exporter = measure::exporter(view, args.format, args.as_code, terminal);
     let (all, ended) = measure_all(&measuring, workloads, budget, exporter.as_deref());
     exit = exit.max(ended);

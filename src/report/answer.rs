@@ -298,11 +298,11 @@ fn taken(rows: &[Vec<String>], models: &[OfModel]) -> usize {
     2 + names + figures + 2 + widest(models.iter().map(|it| it.remark))
 }
 
-fn widest<'a>(texts: impl Iterator<Item = &'a str>) -> usize {
+pub(super) fn widest<'a>(texts: impl Iterator<Item = &'a str>) -> usize {
     texts.map(|text| text.width()).max().unwrap_or(0)
 }
 
-fn padded(text: &str, width: usize) -> String {
+pub(super) fn padded(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
 }
 

@@ -11,6 +11,7 @@ mod explain;
 mod figures;
 mod grid;
 mod json;
+mod live;
 mod markdown;
 mod plan;
 mod reasons;
@@ -29,6 +30,7 @@ use serde::Serialize;
 
 pub use explain::explanation;
 pub use json::{plan as plan_json, record_schema, records as records_json};
+pub use live::{Live, Stage, live, live_line};
 pub use plan::{plan_markdown, plan_table};
 pub use units::{bytes, count, duration, rate};
 pub use words::{plain, warning};

@@ -51,6 +51,13 @@ fn an_explanation_is_short() {
 }
 
 #[test]
+fn the_live_view_at_60_80_and_100_columns_and_in_a_line() {
+    let lines = |width| super::live(&super::live::sample(), Style { width, colour: false }).join("\n") + "\n";
+    let views = [lines(100), lines(80), lines(60), super::live_line(&super::live::sample()) + "\n"];
+    golden("src/report/golden/live.txt", &views.join("\n"));
+}
+
+#[test]
 fn every_reason_and_condition_has_its_words() {
     use crate::analyze::{Condition, FarLimit, Growth, LimitKind, Reason, TimeOfAll};
     use crate::candidate::{Engine, Model, StartMethod};
