@@ -90,6 +90,12 @@ impl Progress {
         }
     }
 
+    /// Writes a warning; of several workloads, with the one that it is of.
+    fn warn(&self, text: &str) {
+        let of = if self.live.place.1 > 1 { format!("{}: ", self.live.workload) } else { String::new() };
+        self.line(&format!("warning: {of}{text}"));
+    }
+
     /// Draws the view again, or writes a line, if it is time.
     fn tell(&mut self) {
         let interval = match &self.sink {
@@ -141,11 +147,11 @@ impl Progress {
                 self.move_to(*elapsed_ns);
             }
             Event::Failed { candidate, failure } => {
-                self.line(&format!("warning: `{candidate}` failed: {}", report::plain(&failure.to_string())));
+                self.warn(&format!("`{candidate}` failed: {}", report::plain(&failure.to_string())));
                 return false;
             }
             Event::Warning(warning) => {
-                self.line(&format!("warning: {}", report::warning(warning)));
+                self.warn(&report::warning(warning));
                 return false;
             }
             Event::Saved(_) => return false,

@@ -1,4 +1,4 @@
-//! `conbench recommend`: "Choosing the Right Tool", a row a workload, each shown as it is decided.
+//! `conbench recommend`: the answer of one workload, or "Choosing the Right Tool", a line a workload.
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;

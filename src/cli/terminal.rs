@@ -28,9 +28,7 @@ impl Colour {
         match self {
             Colour::Always => true,
             Colour::Never => false,
-            Colour::Auto => {
-                stream.is_terminal() && !set("NO_COLOR") && !is_dumb()
-            }
+            Colour::Auto => stream.is_terminal() && !set("NO_COLOR") && !is_dumb(),
         }
     }
 }

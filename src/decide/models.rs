@@ -34,7 +34,8 @@ impl Finding {
         let mut models: Vec<ModelStanding> = Vec::new();
         for standing in order {
             let Some(of) = candidate(standing.candidate) else { continue };
-            let is_in = is_named(standing) || standing.chance > STILL_IN;
+            // One block says little against what is expected: what its interval allows counts, too.
+            let is_in = is_named(standing) || standing.chance > STILL_IN || standing.high >= 0.0;
             match models.iter_mut().find(|known| known.candidate.model() == of.model()) {
                 Some(known) => known.is_in |= is_in,
                 None => models.push(ModelStanding {
@@ -65,6 +66,7 @@ mod tests {
             of(Engine::ThreadPool, 4),
             of(Engine::ProcessPool, 2),
             of(Engine::ThreadPool, 8),
+            of(Engine::TokioCurrentThread, 8),
         ];
         let standing = |candidate, ratio: f64, chance| {
             let (ratio, low, high) = (ratio.ln(), (ratio * 0.9).ln(), (ratio * 1.2).ln());
@@ -80,6 +82,7 @@ mod tests {
                 standing(1, 1.0, 0.9),
                 standing(2, 1.01, 0.8),
                 standing(3, 0.8, 0.005),
+                standing(5, 0.9, 0.001),
                 standing(9, 0.9, 0.5),
             ],
             deviation: 0.01,
@@ -87,10 +90,14 @@ mod tests {
         let models = found.models(|one| candidates.get(one));
         let told: Vec<(Model, bool, bool)> =
             models.iter().map(|it| (it.candidate.model(), it.is_named, it.is_in)).collect();
-        let expected =
-            [(Model::Threads, true, true), (Model::Processes, false, false), (Model::Sequential, false, false)];
+        let expected = [
+            (Model::Threads, true, true),
+            (Model::Async, false, true),
+            (Model::Processes, false, false),
+            (Model::Sequential, false, false),
+        ];
         assert_eq!(told, expected);
         assert_eq!(models[0].candidate, candidates[1]);
-        assert!((models[1].ratio - 0.8).abs() < 1e-9 && (models[1].high - 0.96).abs() < 1e-9);
+        assert!((models[2].ratio - 0.8).abs() < 1e-9 && (models[2].high - 0.96).abs() < 1e-9);
     }
 }

@@ -91,17 +91,25 @@ impl Live {
 #[must_use]
 pub fn live(live: &Live, style: Style) -> Vec<String> {
     let width = usize::from(style.width);
-    let heading = match &live.named {
-        Some((candidate, may_cost)) => {
-            format!("{}: so far {}, {}", live.title(), what_to_use(candidate), cost(*may_cost))
-        }
-        None => format!("{}: {}", live.title(), doing(&live.stage)),
-    };
+    let heading = heading(live, width);
     let mut lines = vec![paint(&cut(&heading, width), Paint::Bold, style.colour)];
     let shown: Vec<&ModelStanding> = live.models.iter().filter(|it| it.is_in).take(MOST_MODELS).collect();
     lines.extend(models(&shown, style));
     lines.push(paint(&cut(&foot(live, shown.len(), width), width), Paint::Faint, style.colour));
     lines
+}
+
+/// What is named, as much of it as there is room for: its row names it, too.
+fn heading(live: &Live, width: usize) -> String {
+    let title = live.title();
+    let Some((candidate, may_cost)) = &live.named else { return format!("{title}: {}", doing(&live.stage)) };
+    let (model, cost) = (use_of(candidate.model()), cost(*may_cost));
+    let whole = match candidate.model() {
+        Model::Sequential => format!("{title}: so far {model}, {cost}"),
+        _ => format!("{title}: so far {model}, {}, {cost}", candidate.short()),
+    };
+    let shorter = [format!("{title}: so far {model}, {cost}"), format!("{title}: {model}, {cost}")];
+    [whole].into_iter().chain(shorter.clone()).find(|it| it.width() <= width).unwrap_or_else(|| shorter[1].clone())
 }
 
 /// The same in one line, for a log.
@@ -122,16 +130,12 @@ pub fn live_line(live: &Live) -> String {
     format!("{}: {}", live.title(), said.join("; "))
 }
 
-/// `threads: thread-pool@w2`; a plain loop needs no second name.
-fn what_to_use(candidate: &Candidate) -> String {
-    match candidate.model() {
-        Model::Sequential => "a plain loop".to_owned(),
-        model => format!("{model}, {}", candidate.short()),
-    }
+fn use_of(model: Model) -> &'static str {
+    if model == Model::Sequential { "a plain loop" } else { model.name() }
 }
 
 fn cost(may_cost: f64) -> String {
-    if may_cost < 3.0 { format!("may cost {} at most", sureness::whole(may_cost)) } else { "unsure".to_owned() }
+    if may_cost < 3.0 { format!("may cost {} at most", sureness::whole(may_cost)) } else { "unsure yet".to_owned() }
 }
 
 fn doing(stage: &Stage) -> String {
@@ -148,7 +152,11 @@ fn doing(stage: &Stage) -> String {
 fn models(shown: &[&ModelStanding], style: Style) -> Vec<String> {
     let width = usize::from(style.width);
     let most = shown.iter().map(|it| it.high.max(it.ratio)).filter(|it| it.is_finite()).fold(0.0, f64::max);
-    let names: Vec<String> = shown.iter().map(|it| it.candidate.short()).collect();
+    let name = |it: &&ModelStanding| match it.candidate.model() {
+        Model::Sequential => use_of(Model::Sequential).to_owned(),
+        _ => it.candidate.short(),
+    };
+    let names: Vec<String> = shown.iter().map(name).collect();
     let ranges: Vec<String> = shown.iter().map(|it| range(it)).collect();
     let model_columns = widest(shown.iter().map(|it| it.candidate.model().name()));
     let name_columns = widest(names.iter().map(String::as_str));

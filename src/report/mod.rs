@@ -63,7 +63,7 @@ pub struct Style {
 pub enum View {
     /// The candidates of each record, then its verdict: what `run` prints.
     Candidates(Candidates),
-    /// "Choosing the Right Tool", a row a record: what `recommend` prints of several workloads.
+    /// "Choosing the Right Tool", a line a record below each runtime: what `recommend` prints of several workloads.
     Choice,
     /// The answer with its code: what `recommend` prints of one workload.
     Answer,
