@@ -2,6 +2,9 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
+#[cfg(test)]
+pub(super) use tests::sample;
+
 use super::answer::{padded, widest};
 use super::grid::{Paint, paint};
 use super::words::plain;
@@ -315,6 +318,3 @@ mod tests {
         assert_eq!(left(121 * NS_PER_S), Some("at most 3 min left".to_owned()));
     }
 }
-
-#[cfg(test)]
-pub(super) use tests::sample;
