@@ -25,6 +25,8 @@ pub(super) struct Measuring<'a> {
     /// The page that is written beside it.
     pub(super) paged: &'a Paged,
     pub(super) interrupted: Arc<AtomicBool>,
+    /// How many workloads there are to measure.
+    pub(super) of: usize,
     /// Whether to measure, after an answer, how it changes with the task.
     pub(super) sweeps: bool,
 }
@@ -43,7 +45,7 @@ impl<'a> Measuring<'a> {
         // Before signals are watched: until then, one ends this program, and with it the interpreter that it asks.
         let planning = Planning::prepare(terminal, selection)?;
         let interrupted = signals::watch().map_err(Failure::Signals)?;
-        Ok(Measuring { terminal, planning, output, paged, interrupted, sweeps: false })
+        Ok(Measuring { terminal, planning, output, paged, interrupted, of: 1, sweeps: false })
     }
 
     /// Measures a workload, behind those that are done.
@@ -55,7 +57,7 @@ impl<'a> Measuring<'a> {
         for note in &plan.notes {
             self.terminal.warn(&format!("{}: {}", report::plain(&workload.name), report::plain(note)));
         }
-        let mut progress = Progress::new(&workload.name, self.terminal.quiet, self.terminal.progress);
+        let mut progress = Progress::new(&workload.name, (done.len() + 1, self.of), self.terminal);
         let session = Session {
             workload,
             settings,

@@ -14,6 +14,7 @@ mod hidden;
 pub mod host;
 pub mod init;
 pub mod list;
+mod man;
 mod measure;
 mod panics;
 mod plan;
@@ -85,8 +86,10 @@ enum Verb {
     Host(host::HostArgs),
     /// Run the embedded server by itself
     Serve(serve::ServeArgs),
-    /// Print completions for a shell
+    /// Print completions for a shell, or install them with the manual pages
     Completions(completions::CompletionsArgs),
+    /// Print the manual page of the program, or of a verb
+    Man(man::ManArgs),
 }
 
 /// What somebody reads who types nothing but the program's name.
@@ -178,6 +181,7 @@ fn dispatch(verb: Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Host(args) => plainly(terminal, |out, err, colour| host::run(&args, out, err, colour)),
         Verb::Serve(args) => plainly(terminal, |out, err, colour| serve::run(&args, out, err, colour)),
         Verb::Completions(args) => completions::run(&args, terminal),
+        Verb::Man(args) => man::run(&args, terminal),
     }
 }
 

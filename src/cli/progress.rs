@@ -1,7 +1,7 @@
 //! Progress and warnings on standard error.
 //!
-//! Redrawn only when a session tells something, which it never does while a block runs: a ticking
-//! thread would disturb what is measured.
+//! Drawn only when a session tells something, which it never does while a block runs: a ticking thread would disturb
+//! what is measured.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -10,19 +10,23 @@ use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
+use super::{Terminal, terminal};
+use crate::decide::ModelStanding;
 use crate::record::Phase;
-use crate::report;
+use crate::report::{self, Live, Stage};
 use crate::session::{Event, Observer};
 
-/// Redraws in a second, at most.
-const REDRAWS: u8 = 4;
-/// Steps of the bar; finer than a terminal can show.
-const STEPS: u64 = 1000;
+/// Between two drawings of the view: four a second, at most.
+const DRAW_INTERVAL: Duration = Duration::from_millis(250);
+/// Between two lines of plain progress.
+const PLAIN_INTERVAL: Duration = Duration::from_secs(1);
+/// Drawings in a second that the terminal's library lets through: more than there are, so that it skips none.
+const LIBRARY_HZ: u8 = 20;
 
 /// How progress is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Form {
-    /// A line that is redrawn, at a terminal alone
+    /// The answer so far in a few lines that are redrawn, at a terminal alone
     #[default]
     Auto,
     /// A line a second
@@ -31,119 +35,164 @@ pub(super) enum Form {
     Json,
 }
 
-/// Between two lines of plain progress.
-const PLAIN_INTERVAL: Duration = Duration::from_secs(1);
+/// Where progress goes.
+enum Sink {
+    /// Nowhere.
+    Nothing,
+    /// In place, at a terminal.
+    Drawn { bar: ProgressBar, coloured: bool },
+    /// As lines of text.
+    Lines,
+    /// As lines of JSON.
+    Json,
+}
 
 /// Watches the session of one workload.
 pub(super) struct Progress {
-    workload: String,
-    bar: ProgressBar,
+    live: Live,
+    budget_ns: Option<u64>,
+    sink: Sink,
     quiet: bool,
-    form: Form,
-    /// When the last plain line was written.
+    /// When the view was drawn last, or a line written.
     told: Option<Instant>,
 }
 
 impl Progress {
-    /// An observer of a session of this workload.
-    pub(super) fn new(workload: &str, quiet: bool, form: Form) -> Progress {
-        let is_drawn = form == Form::Auto && !quiet && io::stderr().is_terminal();
-        let bar = if is_drawn {
-            let bar = ProgressBar::with_draw_target(Some(STEPS), ProgressDrawTarget::stderr_with_hz(REDRAWS));
-            // A template that does not parse is a fault of this line; the default bar serves then.
-            let style = ProgressStyle::with_template("{prefix} {bar:24} {wide_msg}");
-            if let Ok(style) = style {
-                bar.set_style(style.progress_chars("=> "));
-            }
-            bar.with_prefix(report::plain(workload))
-        } else {
-            ProgressBar::hidden()
+    /// An observer of a session of this workload, which is the one of this number (from 1) of so many.
+    pub(super) fn new(workload: &str, place: (usize, usize), terminal: &Terminal) -> Progress {
+        let sink = match terminal.progress {
+            _ if terminal.quiet => Sink::Nothing,
+            Form::Json => Sink::Json,
+            Form::Plain => Sink::Lines,
+            Form::Auto if !io::stderr().is_terminal() => Sink::Nothing,
+            // It cannot move its cursor.
+            Form::Auto if terminal::is_dumb() => Sink::Lines,
+            Form::Auto => Sink::Drawn { bar: bar(), coloured: terminal.colour_of_errors() },
         };
-        Progress { workload: report::plain(workload), bar, quiet, form, told: None }
+        Progress { live: Live::new(workload, place), budget_ns: None, sink, quiet: terminal.quiet, told: None }
     }
 
-    /// Takes the bar away.
+    /// Takes the view away.
     pub(super) fn finish(self) {
-        self.bar.finish_and_clear();
+        if let Sink::Drawn { bar, .. } = self.sink {
+            bar.finish_and_clear();
+        }
     }
 
-    /// Writes a line above the bar.
+    /// Writes a line, above the view if there is one.
     fn line(&self, text: &str) {
-        if !self.quiet {
-            // Nobody is left to tell that standard error is closed.
-            self.bar.suspend(|| drop(writeln!(io::stderr(), "{text}")));
+        // Nobody is left to tell that standard error is closed.
+        let write = || drop(writeln!(io::stderr(), "{text}"));
+        match &self.sink {
+            _ if self.quiet => {}
+            Sink::Drawn { bar, .. } => bar.suspend(write),
+            Sink::Nothing | Sink::Lines | Sink::Json => write(),
         }
     }
 
-    /// Tells what goes on: on the bar, or as a line where the last one is a second ago.
-    fn tell(&mut self, message: String) {
-        if self.form == Form::Plain && self.told.is_none_or(|told| told.elapsed() >= PLAIN_INTERVAL) {
-            self.line(&format!("{}: {message}", self.workload));
-            self.told = Some(Instant::now());
-        }
-        self.bar.set_message(message);
+    /// Writes a warning; of several workloads, with the one that it is of.
+    fn warn(&self, text: &str) {
+        let of = if self.live.place.1 > 1 { format!("{}: ", self.live.workload) } else { String::new() };
+        self.line(&format!("warning: {of}{text}"));
     }
 
-    fn move_to(&self, elapsed_ns: u64, budget_ns: u64) {
-        let share = elapsed_ns as f64 / budget_ns.max(1) as f64;
-        self.bar.set_position((share.min(1.0) * STEPS as f64) as u64);
+    /// Draws the view again, or writes a line, if it is time.
+    fn tell(&mut self) {
+        let interval = match &self.sink {
+            Sink::Drawn { .. } => DRAW_INTERVAL,
+            Sink::Lines => PLAIN_INTERVAL,
+            Sink::Nothing | Sink::Json => return,
+        };
+        if self.told.is_some_and(|told| told.elapsed() < interval) {
+            return;
+        }
+        self.told = Some(Instant::now());
+        match &self.sink {
+            Sink::Drawn { bar, coloured } => {
+                // It may have been resized.
+                let style = terminal::stderr_style(*coloured);
+                bar.set_message(report::live(&self.live, style).join("\n"));
+            }
+            Sink::Lines => self.line(&report::live_line(&self.live)),
+            Sink::Nothing | Sink::Json => {}
+        }
+    }
+
+    fn move_to(&mut self, elapsed_ns: u64) {
+        self.live.left_ns = self.budget_ns.map(|budget_ns| budget_ns.saturating_sub(elapsed_ns));
+    }
+
+    /// Takes note of what happened; whether that is to be told.
+    fn note(&mut self, event: &Event<'_>) -> bool {
+        match event {
+            Event::Calibrating(what) => self.live.stage = Stage::Calibrating((*what).to_owned()),
+            Event::Round { phase, runtime, candidates, elapsed_ns, budget_ns, .. } => {
+                if *phase == Phase::Race && self.live.runtime != *runtime {
+                    self.live.runtime = (*runtime).to_owned();
+                    (self.live.named, self.live.models) = (None, Vec::new());
+                }
+                self.live.stage = match phase {
+                    Phase::Race => Stage::Comparing(*candidates),
+                    Phase::Runtimes => Stage::Runtimes,
+                };
+                self.budget_ns = Some(*budget_ns);
+                self.move_to(*elapsed_ns);
+            }
+            Event::BetweenBlocks { elapsed_ns } => self.move_to(*elapsed_ns),
+            Event::Sweeping { factor } => self.live.stage = Stage::Sweeping(*factor),
+            Event::Answer { candidate, may_cost, models, elapsed_ns, budget_ns, .. } => {
+                self.live.named = Some(((*candidate).clone(), *may_cost));
+                self.live.models = models.to_vec();
+                self.budget_ns = Some(*budget_ns);
+                self.move_to(*elapsed_ns);
+            }
+            Event::Failed { candidate, failure } => {
+                self.warn(&format!("`{candidate}` failed: {}", report::plain(&failure.to_string())));
+                return false;
+            }
+            Event::Warning(warning) => {
+                self.warn(&report::warning(warning));
+                return false;
+            }
+            Event::Saved(_) => return false,
+        }
+        true
     }
 }
 
 impl Observer for Progress {
     fn observe(&mut self, event: &Event<'_>) {
-        if self.form == Form::Json {
-            if let Some(object) = as_json(&self.workload, event) {
+        if matches!(self.sink, Sink::Json) {
+            if let Some(object) = as_json(&self.live.workload, event) {
                 self.line(&object.to_string());
             }
-            return;
-        }
-        match event {
-            Event::Calibrating(what) => self.tell(format!("calibrating: {}", report::plain(what))),
-            Event::Round { number, phase, candidates, elapsed_ns, budget_ns } => {
-                let phase = match phase {
-                    Phase::Race => "comparing",
-                    Phase::Runtimes => "comparing runtimes",
-                };
-                self.move_to(*elapsed_ns, *budget_ns);
-                self.tell(format!(
-                    "round {}: {phase}, {candidates} candidates, {} of {}",
-                    number + 1,
-                    report::duration(*elapsed_ns as f64),
-                    report::duration(*budget_ns as f64)
-                ));
-            }
-            Event::Sweeping { factor } => self.tell(format!("comparing at {factor} x the computation of a task")),
-            Event::Failed { candidate, failure } => {
-                self.line(&format!("warning: `{candidate}` failed: {}", report::plain(&failure.to_string())));
-            }
-            Event::Warning(warning) => self.line(&format!("warning: {}", report::warning(warning))),
-            Event::Answer { candidate, may_cost, tried, elapsed_ns, budget_ns } => {
-                self.move_to(*elapsed_ns, *budget_ns);
-                self.tell(format!(
-                    "so far: `{}`, may cost {:.0} % at most, {tried} sizes tried, {} of {}; Ctrl-C takes it",
-                    candidate.short(),
-                    (may_cost * 100.0).ceil(),
-                    report::duration(*elapsed_ns as f64),
-                    report::duration(*budget_ns as f64)
-                ));
-            }
-            // The bar says enough.
-            Event::Saved(_) => {}
+        } else if self.note(event) {
+            self.tell();
         }
     }
+}
+
+/// What draws lines in place, and knows how to take them away.
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(LIBRARY_HZ));
+    // A template that does not parse is a fault of this line; the default bar serves then.
+    if let Ok(style) = ProgressStyle::with_template("{msg}") {
+        bar.set_style(style);
+    }
+    bar
 }
 
 /// An event as a reader that is a program gets it; times are nanoseconds. `None` for one that says nothing new.
 fn as_json(workload: &str, event: &Event<'_>) -> Option<Value> {
     let mut object = match event {
         Event::Calibrating(what) => json!({ "event": "calibrating", "what": what }),
-        Event::Round { number, phase, candidates, elapsed_ns, budget_ns } => json!({
-            "event": "round", "number": number, "phase": phase, "candidates": candidates,
+        Event::Round { number, phase, runtime, candidates, elapsed_ns, budget_ns } => json!({
+            "event": "round", "number": number, "phase": phase, "runtime": runtime, "candidates": candidates,
             "elapsed_ns": elapsed_ns, "budget_ns": budget_ns,
         }),
-        Event::Answer { candidate, may_cost, tried, elapsed_ns, budget_ns } => json!({
+        Event::Answer { candidate, may_cost, tried, models, elapsed_ns, budget_ns } => json!({
             "event": "answer", "candidate": candidate, "may_cost": may_cost, "tried": tried,
+            "models": models.iter().map(model_as_json).collect::<Vec<Value>>(),
             "elapsed_ns": elapsed_ns, "budget_ns": budget_ns,
         }),
         Event::Sweeping { factor } => json!({ "event": "sweeping", "factor": factor }),
@@ -151,8 +200,16 @@ fn as_json(workload: &str, event: &Event<'_>) -> Option<Value> {
             json!({ "event": "failed", "candidate": candidate, "failure": failure })
         }
         Event::Warning(warning) => json!({ "event": "warning", "warning": warning }),
-        Event::Saved(_) => return None,
+        Event::BetweenBlocks { .. } | Event::Saved(_) => return None,
     };
     object["workload"] = workload.into();
     Some(object)
+}
+
+/// The best of a model beside what is named, as ratios.
+fn model_as_json(of: &ModelStanding) -> Value {
+    json!({
+        "model": of.candidate.model(), "candidate": of.candidate, "is_in": of.is_in,
+        "ratio": of.ratio, "low": of.low, "high": of.high,
+    })
 }

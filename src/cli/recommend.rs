@@ -1,4 +1,4 @@
-//! `conbench recommend`: "Choosing the Right Tool", a row a workload, each shown as it is decided.
+//! `conbench recommend`: the answer of one workload, or "Choosing the Right Tool", a line a workload.
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -55,10 +55,11 @@ pub(super) fn run(args: &RecommendArgs, terminal: &Terminal) -> Result<Exit, Fai
     }
     measure::check_output(args.saved.output.as_deref())?;
     measure::check_output(args.paged.html.as_deref())?;
-    let measuring = Measuring::prepare(terminal, &args.selection, args.saved.output.clone(), &args.paged)?;
+    let mut measuring = Measuring::prepare(terminal, &args.selection, args.saved.output.clone(), &args.paged)?;
     let budget = args.budget();
     let view = if workloads.len() == 1 { View::Answer } else { View::Choice };
     let (workloads, mut exit) = runnable(&measuring, workloads, budget)?;
+    measuring.of = workloads.len();
     let exporter = measure::exporter(view, args.format, args.as_code, terminal);
     let (all, ended) = measure_all(&measuring, workloads, budget, exporter.as_deref());
     exit = exit.max(ended);

@@ -1,6 +1,7 @@
 //! What the terminal can show: colour and width, decided once.
 
 use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
 
 use clap::ValueEnum;
 
@@ -27,19 +28,31 @@ impl Colour {
         match self {
             Colour::Always => true,
             Colour::Never => false,
-            Colour::Auto => {
-                stream.is_terminal() && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
-            }
+            Colour::Auto => stream.is_terminal() && !set("NO_COLOR") && !is_dumb(),
         }
     }
+}
+
+/// Whether the terminal says that it knows neither colour nor a cursor that moves.
+pub(super) fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// How standard output looks.
 pub(super) fn stdout_style(colour: Colour) -> Style {
     let stdout = io::stdout();
-    let terminal = stdout.is_terminal().then(|| rustix::termios::tcgetwinsize(&stdout).ok()).flatten();
-    let width = terminal.map(|size| size.ws_col).filter(|columns| *columns > 0).unwrap_or(PAGE);
-    Style { width, colour: colour.on(&stdout) }
+    Style { width: width(&stdout), colour: colour.on(&stdout) }
+}
+
+/// How standard error looks.
+pub(super) fn stderr_style(colour: bool) -> Style {
+    Style { width: width(&io::stderr()), colour }
+}
+
+/// The columns of a terminal; of a page where there is none.
+fn width(stream: &(impl IsTerminal + AsFd)) -> u16 {
+    let terminal = stream.is_terminal().then(|| rustix::termios::tcgetwinsize(stream).ok()).flatten();
+    terminal.map(|size| size.ws_col).filter(|columns| *columns > 0).unwrap_or(PAGE)
 }
 
 /// Whether an environment variable is set to something (`NO_COLOR=` counts as not set, see no-color.org).

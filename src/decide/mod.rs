@@ -17,6 +17,7 @@ mod losses;
 mod matrix;
 mod mechanism;
 mod meeting;
+mod models;
 mod posterior;
 #[cfg(test)]
 mod tests;
@@ -31,11 +32,13 @@ use serde::{Deserialize, Serialize};
 
 pub use losses::CONFIDENCE;
 pub use meeting::Meeting;
+pub use models::ModelStanding;
 
 use self::agenda::Agenda;
 use self::failures::Failures;
 use self::losses::{Losses, Normals};
 use self::mechanism::{Setting, Task};
+use self::models::STILL_IN;
 use self::posterior::{Deviations, Posterior, Prior, Score};
 use crate::candidate::{Candidate, Sizes, StartMethod};
 use crate::plan::Entry;
@@ -503,7 +506,7 @@ impl Decide {
             let may_matter = place.is_some_and(|place| {
                 place == view.named
                     || place == view.aim
-                    || view.losses.chance[place] > 0.01
+                    || view.losses.chance[place] > STILL_IN
                     || self.arms[arm].blocks < 2
             });
             if self.arms[arm].life.is_some() && !may_matter {

@@ -56,6 +56,9 @@ pub struct Record {
     pub sweeps: Vec<Sweep>,
     /// What disturbed the session, from outside evidence.
     pub disturbance: Disturbance,
+    /// CPU time of telling and drawing progress, between blocks.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub progress_cpu_ns: Option<u64>,
     /// What the user should know.
     pub warnings: Vec<Warning>,
 }

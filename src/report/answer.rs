@@ -132,6 +132,11 @@ pub(super) fn code(judged: &Judged, group: &Group) -> Option<String> {
 fn place(judged: &Judged, group: &Group) -> String {
     let cpus = judged.record.host.usable_cpus();
     let cpus = format!("{cpus} {}", if cpus == 1 { "CPU" } else { "CPUs" });
+    format!("{} · {cpus}", runtime_name(judged, group))
+}
+
+/// `Rust`, `CPython 3.11.7, with a GIL`.
+pub(super) fn runtime_name(judged: &Judged, group: &Group) -> String {
     let hello = judged.record.calibration.runtime(&group.runtime).map(|known| &known.hello);
     let runtime = match hello {
         _ if group.runtime == RUST => "Rust".to_owned(),
@@ -145,7 +150,7 @@ fn place(judged: &Judged, group: &Group) -> String {
         }
         None => group.runtime.clone(),
     };
-    plain(&format!("{runtime} · {cpus}"))
+    plain(&runtime)
 }
 
 /// `668 tasks/s, 1.90x a plain loop. Nothing tried is more than 3 % faster (95 %). 24 sizes, 6.1 s.`
@@ -327,11 +332,11 @@ fn taken(rows: &[Vec<String>], models: &[OfModel]) -> usize {
     2 + names + figures + 2 + widest(models.iter().map(|it| it.remark))
 }
 
-fn widest<'a>(texts: impl Iterator<Item = &'a str>) -> usize {
+pub(super) fn widest<'a>(texts: impl Iterator<Item = &'a str>) -> usize {
     texts.map(|text| text.width()).max().unwrap_or(0)
 }
 
-fn padded(text: &str, width: usize) -> String {
+pub(super) fn padded(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
 }
 

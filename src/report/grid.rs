@@ -118,12 +118,7 @@ pub(super) fn fitted(titles: &[Title], rows: &[(Vec<String>, Paint)], width: u16
     text
 }
 
-/// Cells side by side, each wrapped to its width.
-pub(super) fn wrapped(cells: &[String], widths: &[u16]) -> Vec<String> {
-    side_by_side(cells, widths, &[], GAP)
-}
-
-/// `right` says which columns are aligned to the right; those beyond it are not.
+/// Cells side by side, each wrapped to its width. `right` says which columns are aligned to the right; those beyond it are not.
 fn side_by_side(cells: &[String], widths: &[u16], right: &[bool], gap: u16) -> Vec<String> {
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);

@@ -1,10 +1,9 @@
 //! Reports in Markdown, with nothing left out.
 
 use super::answer::{Brief, briefs};
-use super::choice::choices;
+use super::choice::{TITLES, notes as choice_notes, sections};
 use super::figures::{COSTS, DETAILS, LEGEND, MAIN, Sheet, choice_of};
 use super::grid::Title;
-use super::sureness::legend;
 use super::words::{self, DASH, plain};
 use super::{Exporter, Judged, scaling};
 use crate::analyze::{Group, Row};
@@ -107,50 +106,25 @@ pub(super) struct ChoiceMarkdown;
 
 impl Exporter for ChoiceMarkdown {
     fn head(&self, first: &Judged) -> String {
-        let titles = ["Use case", "Best choice", "Engine", "Sizes", "Tasks", "Gain", "How sure", "As good", "Why"];
-        format!(
-            "## Choosing the Right Tool\n\n{}\n\n{}",
-            escaped(&words::host(&first.record)),
-            header(titles.map(|text| Title { text, right: false }).as_slice())
-        )
+        format!("## Choosing the Right Tool\n\n{}\n", escaped(&words::host(&first.record)))
     }
 
-    fn row(&self, judged: &Judged) -> String {
-        let lines = choices(judged).into_iter().map(|choice| {
-            let sizes = choice.sizes_with();
-            let why = [choice.why, choice.conditions].into_iter().filter(|part| !part.is_empty());
-            line(&[
-                choice.use_case,
-                choice.best,
-                choice.engine,
-                sizes,
-                choice.throughput,
-                choice.over_sequential,
-                format!("{} {}", choice.sure, choice.may_cost).trim_end().to_owned(),
-                choice.as_good,
-                why.collect::<Vec<String>>().join("; but "),
-            ])
-        });
-        let runtimes = words::runtimes(judged);
-        let mut text: String = lines.collect();
-        if !runtimes.is_empty() {
-            let mut cells = vec![String::new(), "runtimes".to_owned()];
-            cells.extend(std::iter::repeat_n(String::new(), 6));
-            cells.push(runtimes.join("; "));
-            text.push_str(&line(&cells));
-        }
-        text
+    fn row(&self, _judged: &Judged) -> String {
+        String::new()
     }
 
     fn foot(&self, all: &[Judged]) -> String {
-        let tolerance = all.first().map_or(0.0, |judged| judged.verdict.tolerance);
-        let mut text = format!("\n{}\n", legend(tolerance));
-        for judged in all {
-            let notes = notes(judged);
-            if !notes.is_empty() {
-                text.push_str(&format!("\n{}:\n\n{notes}", escaped(&judged.record.workload.name)));
-            }
+        let titles = TITLES.map(|text| Title { text, right: false });
+        let mut text = String::new();
+        for section in sections(all) {
+            text.push_str(&format!("\n### {}\n\n{}", escaped(&section.title), header(&titles)));
+            text.extend(section.rows.iter().map(|choice| line(&choice.cells)));
         }
+        let notes = choice_notes(all);
+        if !notes.is_empty() {
+            text.push('\n');
+        }
+        text.extend(notes.iter().map(|note| format!("- {}\n", escaped(note))));
         text
     }
 }

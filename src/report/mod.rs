@@ -11,6 +11,7 @@ mod explain;
 mod figures;
 mod grid;
 mod json;
+mod live;
 mod markdown;
 mod page;
 mod plan;
@@ -30,6 +31,7 @@ use serde::Serialize;
 
 pub use explain::explanation;
 pub use json::{plan as plan_json, record_schema, records as records_json};
+pub use live::{Live, Stage, live, live_line};
 pub use page::{PageOptions, page};
 pub use plan::{plan_markdown, plan_table};
 pub use units::{bytes, count, duration, rate};
@@ -63,7 +65,7 @@ pub struct Style {
 pub enum View {
     /// The candidates of each record, then its verdict: what `run` prints.
     Candidates(Candidates),
-    /// "Choosing the Right Tool", a row a record: what `recommend` prints of several workloads.
+    /// "Choosing the Right Tool", a line a record below each runtime: what `recommend` prints of several workloads.
     Choice,
     /// The answer with its code: what `recommend` prints of one workload.
     Answer,

@@ -205,7 +205,8 @@ pub(super) fn set_to(variables: &[String], value: u32) -> String {
     format!("`{}`", set.join(" "))
 }
 
-fn condition(judged: &Judged, answer: &Answer, condition: &Condition) -> String {
+/// What an answer depends on, as a sentence.
+pub(super) fn condition(judged: &Judged, answer: &Answer, condition: &Condition) -> String {
     let name = |index: u32| name(judged, index);
     match condition {
         Condition::OtherProcesses { share } => format!(

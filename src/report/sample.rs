@@ -336,6 +336,7 @@ fn record(rows: &[Row]) -> Record {
         exits: vec![Exit { round: 0, candidate: 4, reason: ExitReason::Failed }],
         sweeps: vec![sweep()],
         disturbance: Disturbance { steal_share: Some(0.023), ..Disturbance::default() },
+        progress_cpu_ns: None,
         warnings: vec![Warning::NotParked {
             candidate: candidate(Engine::TokioMultiThread, Some(2), Some(64)),
             share: 0.031,

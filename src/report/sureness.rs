@@ -40,15 +40,6 @@ pub(super) fn bound(answer: &Answer) -> String {
     }
 }
 
-/// What the words of [`word`] mean.
-pub(super) fn legend(tolerance: f64) -> String {
-    format!(
-        "sure: nothing tried is more than {} better than what is named; likely: not more than {}; rough: it may be more",
-        percent(tolerance),
-        percent(3.0 * tolerance)
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,10 +1,9 @@
 //! Reports for a terminal.
 
-use super::choice::{Choice, choices};
+use super::choice::{self, Section, TITLES};
 use super::figures::{COSTS, DETAILS, LEGEND, MAIN, Sheet, choice_of};
-use super::grid::{self, Paint, paint};
+use super::grid::{self, Paint, Title, paint};
 use super::scaling::{SCALING, SPARKLINE};
-use super::sureness::legend;
 use super::words::{self, DASH, plain};
 use super::{Candidates, Exporter, Judged, Style, answer, scaling};
 use crate::analyze::{Group, Row, Status};
@@ -163,113 +162,79 @@ impl Exporter for AnswerTable {
     }
 }
 
-/// "Choosing the Right Tool". Its columns have fixed widths, so that a row can be written as soon as it
-/// is decided, without knowing the next.
+/// "Choosing the Right Tool": a line a workload, below each runtime. Columns are as wide as what they hold, so that all
+/// of it is written at the end.
 pub(super) struct ChoiceTable {
     pub(super) style: Style,
 }
 
-/// Use case, best choice, engine, throughput, how sure: 80 columns with the gaps between.
-const WIDTHS: [u16; 5] = [14, 15, 20, 16, 7];
-/// From this width on, the reasons stand in a column of their own.
-const WIDE: u16 = 110;
-/// The label of a reason, where it has no column.
-const WHY: &str = "Why:";
-/// A line longer than this is hard to read.
-const LONGEST_WHY: u16 = 60;
+/// The column that is left out where there is no room: the tool's name says what it is.
+const IMPLIED: usize = 1;
+/// Figures are aligned to the right.
+const FIGURES: [usize; 2] = [3, 4];
+
+/// Titles and painted rows.
+type Sheets = (Vec<Title>, Vec<(Vec<String>, Paint)>);
 
 impl ChoiceTable {
-    fn widths(&self) -> Vec<u16> {
-        let mut widths = WIDTHS.to_vec();
-        if self.style.width >= WIDE {
-            let taken: u16 = WIDTHS.iter().map(|width| width + 2).sum();
-            widths.push((self.style.width - taken).min(LONGEST_WHY));
-        }
-        widths
+    fn fits(&self, section: &Section) -> bool {
+        let (titles, rows) = cells(section);
+        grid::needed(&titles, &rows) <= usize::from(self.style.width)
     }
 
-    fn row_of(&self, choice: &Choice) -> String {
-        let widths = self.widths();
-        let wide = widths.len() > WIDTHS.len();
-        // A mix is wider than its column: it is broken where it is joined.
-        let name = choice.engine.replace('+', "+\n");
-        let engine = if choice.sizes.is_empty() { name } else { format!("{name}\n{}", choice.sizes) };
-        let figures = [&choice.throughput, &choice.over_sequential];
-        let figures: Vec<&str> = figures.into_iter().map(String::as_str).filter(|figure| !figure.is_empty()).collect();
-        let mut cells = vec![choice.use_case.clone(), choice.best.clone(), engine, figures.join("\n"), sure(choice)];
-        let with = if choice.with.is_empty() { String::new() } else { choice.sizes_with() };
-        let beside = remarks(choice, &with);
-        if wide {
-            cells.push(
-                beside
-                    .iter()
-                    .map(|(label, text)| if *label == WHY { (*text).to_owned() } else { format!("{label} {text}") })
-                    .collect::<Vec<_>>()
-                    .join("\n"),
-            );
-        }
-        let mut text = String::new();
-        for (at, line) in grid::wrapped(&cells, &widths).iter().enumerate() {
-            let how = if at == 0 { Paint::Bold } else { Paint::Plain };
-            text.push_str(&(paint(line, how, self.style.colour) + "\n"));
-        }
-        if !wide {
-            text.extend(beside.iter().map(|(label, sentence)| grid::labelled(2, label, sentence, self.style.width)));
-        }
-        text
+    fn section(&self, section: &Section, is_roomy: bool) -> String {
+        let (titles, rows) = cells(section);
+        let (titles, rows) = if is_roomy { (titles, rows) } else { without_implied(titles, rows) };
+        let text = if grid::needed(&titles, &rows) <= usize::from(self.style.width) {
+            grid::lines(&titles, &rows, self.style.colour)
+        } else {
+            grid::fitted(&titles, &rows, self.style.width, self.style.colour)
+        };
+        let heading = grid::paragraph(&section.title, self.style.width);
+        format!("\n{}\n{text}", paint(heading.trim_end(), Paint::Bold, self.style.colour))
     }
 }
 
-/// How sure, in a word, with what it may cost below it: `sure`, `≤ 3 %`.
-fn sure(choice: &Choice) -> String {
-    format!("{}\n{}", choice.sure, choice.may_cost).trim_end().to_owned()
+fn cells(section: &Section) -> Sheets {
+    let title = |(at, text)| Title { text, right: FIGURES.contains(&at) };
+    let painted =
+        |choice: &choice::Choice| (choice.cells.to_vec(), if choice.is_answered { Paint::Plain } else { Paint::Bad });
+    (TITLES.into_iter().enumerate().map(title).collect(), section.rows.iter().map(painted).collect())
 }
 
-/// What is said of a row beside its figures.
-fn remarks<'a>(choice: &'a Choice, with: &'a str) -> Vec<(&'static str, &'a str)> {
-    // A variable's name is wider than the engine's column.
-    let all = [("Use:", with), (WHY, choice.why.as_str()), ("As good:", &choice.as_good), ("But:", &choice.conditions)];
-    all.into_iter().filter(|(_, text)| !text.is_empty()).collect()
+/// The model is left out, unless it is all that is said: a plain loop, no answer.
+fn without_implied(titles: Vec<Title>, rows: Vec<(Vec<String>, Paint)>) -> Sheets {
+    let titles = titles.into_iter().enumerate().filter(|(at, _)| *at != IMPLIED).map(|(_, title)| title).collect();
+    let narrowed = |(mut cells, how): (Vec<String>, Paint)| {
+        let implied = cells.remove(IMPLIED);
+        if let Some(tool) = cells.get_mut(IMPLIED).filter(|tool| tool.is_empty()) {
+            *tool = implied;
+        }
+        (cells, how)
+    };
+    (titles, rows.into_iter().map(narrowed).collect())
 }
 
 impl Exporter for ChoiceTable {
     fn head(&self, first: &Judged) -> String {
-        let widths = self.widths();
-        let titles = ["Use case", "Best choice", "Engine", "Tasks", "Sure?", "Why"].map(str::to_owned);
-        let titles = titles.get(..widths.len()).unwrap_or(&titles);
-        let mut text = paint("Choosing the Right Tool", Paint::Bold, self.style.colour) + "\n";
-        text.push_str(&grid::paragraph(&words::host(&first.record), self.style.width));
-        text.push('\n');
-        for line in grid::wrapped(titles, &widths) {
-            text.push_str(&(paint(&line, Paint::Bold, self.style.colour) + "\n"));
-        }
-        let rule = widths.iter().map(|width| grid::rule(*width)).collect::<Vec<_>>().join("  ");
-        text.push_str(&(paint(&rule, Paint::Faint, self.style.colour) + "\n"));
-        text
+        let text = paint("Choosing the Right Tool", Paint::Bold, self.style.colour) + "\n";
+        text + &grid::paragraph(&words::host(&first.record), self.style.width)
     }
 
-    fn row(&self, judged: &Judged) -> String {
-        let mut text = String::new();
-        for choice in choices(judged) {
-            text.push_str(&(self.row_of(&choice) + "\n"));
-        }
-        let runtimes = words::runtimes(judged);
-        if !runtimes.is_empty() {
-            text.push_str(&grid::labelled(2, "Runtimes:", &runtimes.join("; "), self.style.width));
-            text.push('\n');
-        }
-        text
+    fn row(&self, _judged: &Judged) -> String {
+        String::new()
     }
 
     fn foot(&self, all: &[Judged]) -> String {
-        let tolerance = all.first().map_or(0.0, |judged| judged.verdict.tolerance);
-        let mut text = grid::paragraph(&legend(tolerance), self.style.width);
-        for judged in all {
-            let notes = brief_notes(judged, self.style);
-            if !notes.is_empty() {
-                text.push_str(&format!("\n{}\n{notes}", plain(&judged.record.workload.name)));
-            }
+        let sections = choice::sections(all);
+        // All of them alike.
+        let is_roomy = sections.iter().all(|section| self.fits(section));
+        let mut text: String = sections.iter().map(|section| self.section(section, is_roomy)).collect();
+        let notes = choice::notes(all);
+        if !notes.is_empty() {
+            text.push('\n');
         }
+        text.extend(notes.iter().map(|note| grid::paragraph(note, self.style.width)));
         text
     }
 }
@@ -287,15 +252,6 @@ fn runtimes(judged: &Judged, style: Style) -> String {
 
 /// What a reader must know beside the verdict: faults, reservations, what was left out.
 fn notes(judged: &Judged, style: Style) -> String {
-    let mut text = brief_notes(judged, style);
-    for left_out in judged.record.left_out() {
-        let sentence = format!("`{}`: {}", plain(&left_out.what), plain(&left_out.reason));
-        text.push_str(&grid::labelled(0, "Left out:", &sentence, style.width));
-    }
-    if text.is_empty() { text } else { format!("\n{text}") }
-}
-
-fn brief_notes(judged: &Judged, style: Style) -> String {
     let mut text = String::new();
     for fault in words::faults(judged) {
         let label = if fault.what == "failed" { "Failed:" } else { "Over limit:" };
@@ -306,5 +262,9 @@ fn brief_notes(judged: &Judged, style: Style) -> String {
     for reservation in words::reservations(judged) {
         text.push_str(&grid::labelled(0, "Note:", &reservation, style.width));
     }
-    text
+    for left_out in judged.record.left_out() {
+        let sentence = format!("`{}`: {}", plain(&left_out.what), plain(&left_out.reason));
+        text.push_str(&grid::labelled(0, "Left out:", &sentence, style.width));
+    }
+    if text.is_empty() { text } else { format!("\n{text}") }
 }

@@ -51,6 +51,13 @@ fn an_explanation_is_short() {
 }
 
 #[test]
+fn the_live_view_at_60_80_and_100_columns_and_in_a_line() {
+    let lines = |width| super::live(&super::live::sample(), Style { width, colour: false }).join("\n") + "\n";
+    let views = [lines(100), lines(80), lines(60), super::live_line(&super::live::sample()) + "\n"];
+    golden("src/report/golden/live.txt", &views.join("\n"));
+}
+
+#[test]
 fn every_reason_and_condition_has_its_words() {
     use crate::analyze::{Condition, FarLimit, Growth, LimitKind, Reason, TimeOfAll};
     use crate::candidate::{Engine, Model, StartMethod};
@@ -159,7 +166,7 @@ fn what_has_to_be_set_stands_with_the_sizes() {
     let answer = judged.verdict.groups[0].answer.as_mut().expect("an answer");
     (answer.library_threads, answer.library_variables) = (Some(1), vec!["OPENBLAS_NUM_THREADS".to_owned()]);
     let text = table(View::Choice, PLAIN_80).document(std::slice::from_ref(&judged));
-    assert!(text.contains("Use: 64 workers, with `OPENBLAS_NUM_THREADS=1`\n"), "{text}");
+    assert!(text.contains("\nweb-scraping: with `OPENBLAS_NUM_THREADS=1`\n"), "{text}");
     let text = table(CHAMPIONS, PLAIN_120).document(&[judged]);
     assert!(text.contains("web-scraping: use threads, with `OPENBLAS_NUM_THREADS=1`"), "{text}");
 }
@@ -184,9 +191,21 @@ fn choice_at_80_columns() {
 }
 
 #[test]
-fn choice_at_120_columns() {
+fn choice_at_100_columns() {
     let all = [judged(), rough(), unanswered(), of_two_runtimes()];
-    golden("src/report/golden/choice-120.txt", &table(View::Choice, PLAIN_120).document(&all));
+    let style = Style { width: 100, colour: false };
+    golden("src/report/golden/choice-100.txt", &table(View::Choice, style).document(&all));
+}
+
+#[test]
+fn a_choice_says_nothing_twice() {
+    let all = [judged(), judged(), rough(), rough(), unanswered(), of_two_runtimes()];
+    for text in [table(View::Choice, PLAIN_120).document(&all), markdown(View::Choice).document(&all)] {
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let idle = "measure again when the host is idle";
+        assert_eq!(text.matches(idle).count(), 1, "{text}");
+        assert_eq!(text.matches("a longer --budget narrows it").count(), 1, "{text}");
+    }
 }
 
 #[test]

@@ -420,10 +420,14 @@ impl<'a> Course<'a> {
             && let Some(place) = self.record.candidates.get(named as usize)
         {
             let budget_ns = self.record.settings.budget_ns;
+            let models = found.map_or_else(Vec::new, |found| {
+                found.models(|one| self.record.candidates.get(self.base + one).map(|place| &place.candidate))
+            });
             self.observer.observe(&Event::Answer {
                 candidate: &place.candidate,
                 may_cost,
                 tried: look.tried,
+                models: &models,
                 elapsed_ns,
                 budget_ns,
             });
@@ -523,6 +527,7 @@ impl<'a> Course<'a> {
         self.observer.observe(&Event::Round {
             number,
             phase: race.phase(),
+            runtime: self.record.races.last().map_or("", |race| &race.runtime),
             candidates: round.turns.len(),
             elapsed_ns: self.spent_ns(),
             budget_ns: self.record.settings.budget_ns,
@@ -556,6 +561,7 @@ impl<'a> Course<'a> {
             // Between blocks, not only between rounds: the first round may take seconds.
             self.record.elapsed_ns = self.hands.elapsed_ns();
             self.saver.save_at_times(self.record, self.observer);
+            self.observer.observe(&Event::BetweenBlocks { elapsed_ns: self.spent_ns() });
         }
         // The draws of tasks are spread over each sixteen of them, so a round begins at a multiple.
         self.first_index += self.longest.next_multiple_of(VARIANTS);

@@ -303,6 +303,7 @@ pub(super) fn record(max_calls: Option<u64>, goal: Goal) -> Record {
         exits: Vec::new(),
         sweeps: Vec::new(),
         disturbance: Disturbance::default(),
+        progress_cpu_ns: None,
         warnings: Vec::new(),
     }
 }
@@ -314,6 +315,8 @@ pub(super) struct Notes(pub Vec<String>);
 impl Observer for Notes {
     fn observe(&mut self, event: &Event<'_>) {
         self.0.push(match event {
+            // There is one a block, which the record has.
+            Event::BetweenBlocks { .. } => return,
             Event::Round { number, candidates, .. } => format!("round {number} of {candidates}"),
             Event::Failed { candidate, failure } => format!("{candidate} failed: {:?}", failure.kind),
             Event::Warning(_) => "warning".to_owned(),

@@ -13,6 +13,7 @@ mod fake;
 mod hands;
 pub mod hang;
 pub mod link;
+mod metered;
 mod meters;
 pub mod parent;
 mod prepare;
@@ -35,7 +36,7 @@ use std::time::SystemTime;
 
 use crate::candidate::{Candidate, RUST};
 use crate::clock::now_ns;
-use crate::decide::Rules;
+use crate::decide::{ModelStanding, Rules};
 use crate::guard::Guard;
 use crate::host::Facts;
 use crate::plan::{Entry, Plan, Settings};
@@ -46,6 +47,7 @@ use blocks::Pace;
 use course::Course;
 use embedded::Embedded;
 use link::Fault;
+use metered::Metered;
 use parent::Parents;
 use prepare::PreparedRuntime;
 use reference::Limited;
@@ -111,6 +113,8 @@ pub enum Event<'a> {
         number: u32,
         /// What it is for.
         phase: Phase,
+        /// The runtime that is raced; of a comparison of the runtimes, the last that was.
+        runtime: &'a str,
         /// How many candidates run in it.
         candidates: usize,
         /// Time spent, without what was lost to candidates that did not answer.
@@ -126,10 +130,17 @@ pub enum Event<'a> {
         may_cost: f64,
         /// How many candidates were measured.
         tried: u32,
+        /// How the best of each model stands.
+        models: &'a [ModelStanding],
         /// Time spent.
         elapsed_ns: u64,
         /// The budget.
         budget_ns: u64,
+    },
+    /// A block of a round has ended, and the next one has not begun.
+    BetweenBlocks {
+        /// Time spent.
+        elapsed_ns: u64,
     },
     /// It is measured how the answer changes with the task.
     Sweeping {
@@ -188,6 +199,7 @@ pub fn run(session: Session, observer: &mut dyn Observer) -> Result<Record, Sess
 pub fn run_with(program: &Path, session: Session, observer: &mut dyn Observer) -> Result<Record, SessionError> {
     let counters = meters::Counters::start();
     let began_ns = now_ns();
+    let mut observer = Metered::new(observer);
     let guard = Guard::start(program, &std::env::temp_dir())
         .map_err(|source| SessionError::Start { what: "the guard", source })?;
     let mut record = blank(&session);
@@ -202,7 +214,7 @@ pub fn run_with(program: &Path, session: Session, observer: &mut dyn Observer) -
         is_cold: session.workload.objective.looks_at_memory() || counts_start_up(&session.workload),
         interrupted: Arc::clone(&session.interrupted),
     };
-    let stage = Stage { session: &session, observer, record: &mut record, saver: &mut saver, began_ns };
+    let stage = Stage { session: &session, observer: &mut observer, record: &mut record, saver: &mut saver, began_ns };
     let (ending, guard) = stage.play(nursery)?;
     if let Err(error) = guard.close() {
         let warning = Warning::Other { message: format!("at the session's end: {error}") };
@@ -213,7 +225,8 @@ pub fn run_with(program: &Path, session: Session, observer: &mut dyn Observer) -
     // After the guard's end, all that the session started is reaped and its CPU time known.
     record.disturbance = counters.disturbance();
     record.elapsed_ns = now_ns() - began_ns;
-    saver.save(&record, observer);
+    record.progress_cpu_ns = Some(observer.cpu_ns());
+    saver.save(&record, &mut observer);
     Ok(record)
 }
 
@@ -394,6 +407,7 @@ fn blank(session: &Session) -> Record {
         exits: Vec::new(),
         sweeps: Vec::new(),
         disturbance: Disturbance::default(),
+        progress_cpu_ns: None,
         warnings: Vec::new(),
     }
 }

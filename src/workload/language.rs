@@ -34,7 +34,7 @@ pub static WORKLOAD: Table = Table {
     doc: "What one task does, how tasks arrive, and what \"best\" means.",
     fields: &[
         field("name", LINE, Optional("the file's name without its ending"), "The workload's name."),
-        field("use_case", LINE, Optional("none"), "The use case, as the first column of the table shows it."),
+        field("use_case", LINE, Optional("none"), "What it stands for, in words."),
         field(
             "description",
             Shape::Text { max_chars: 2_000, lines: true },

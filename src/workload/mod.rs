@@ -45,7 +45,7 @@ pub use source::{MAX_FILE_BYTES, SHORTEST, load, parse};
 pub struct Workload {
     /// Its name: the file's `name`, else the file's stem.
     pub name: String,
-    /// The use case, as the first column of the table shows it; empty when the file has none.
+    /// What it stands for, in words; empty when the file has none.
     pub use_case: String,
     /// One or more sentences on what a task does; may be empty.
     pub description: String,

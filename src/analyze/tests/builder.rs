@@ -292,6 +292,7 @@ fn record() -> Record {
         exits: Vec::new(),
         sweeps: Vec::new(),
         disturbance: Disturbance::default(),
+        progress_cpu_ns: None,
         warnings: Vec::new(),
     }
 }

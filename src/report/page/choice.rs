@@ -1,52 +1,46 @@
-//! "Choosing the Right Tool": a row for each workload and runtime, with a link to what it was found from.
+//! "Choosing the Right Tool": a table a runtime, a row a workload, with a link to what it was found from.
 
 use maud::{Markup, html};
 
 use super::text::prose;
-use crate::report::choice::{Choice, choices};
-use crate::report::sureness::legend;
+use crate::report::choice::{Choice, Section, TITLES, notes, sections};
 use crate::report::{Judged, words};
 
 /// The head of a page of several records.
 pub(super) fn section(all: &[Judged]) -> Markup {
-    let tolerance = all.first().map_or(0.0, |judged| judged.verdict.tolerance);
+    let notes = notes(all);
     html! {
         header id="choice" {
             h1 { "Choosing the Right Tool" }
             @if let Some(first) = all.first() { p class="soft" { (words::host(&first.record)) } }
-            div class="scroll" role="region" aria-label="Choosing the Right Tool" tabindex="0" {
-                table class="choice" {
-                    thead { tr {
-                        th scope="col" { "Use case" } th scope="col" { "Best choice" } th scope="col" { "Engine" }
-                        th scope="col" class="n" { "Tasks" } th scope="col" { "Sure?" }
-                    } }
-                    tbody {
-                        @for (at, judged) in all.iter().enumerate() {
-                            @for choice in choices(judged) { (row(&choice, at)) }
-                        }
-                    }
-                }
+            @for section in sections(all) { (table(&section)) }
+            @if !notes.is_empty() {
+                ul class="soft" { @for note in &notes { li { (prose(note)) } } }
             }
-            p class="soft" { (legend(tolerance)) "." }
         }
     }
 }
 
-fn row(choice: &Choice, at: usize) -> Markup {
-    let lines: Vec<&str> = choice.use_case.split('\n').collect();
+fn table(section: &Section) -> Markup {
+    html! {
+        h2 { (section.title) }
+        div class="scroll" role="region" aria-label={ "Choosing the Right Tool, " (section.title) } tabindex="0" {
+            table class="choice" {
+                thead { tr { @for title in TITLES { th scope="col" { (title) } } } }
+                tbody { @for choice in &section.rows { (row(choice)) } }
+            }
+        }
+    }
+}
+
+fn row(choice: &Choice) -> Markup {
+    let [workload, model, tool, gain, may_cost, why] = &choice.cells;
+    let titled = |at: usize, cell: &str| html! { td data-label=(TITLES[at]) { (cell) } };
     html! {
         tr {
-            th scope="row" {
-                a href={ "#w" (at + 1) } { (lines.first().copied().unwrap_or_default()) }
-                @for line in lines.iter().skip(1) { br; span class="soft" { (line) } }
-            }
-            td { strong { (choice.best) } }
-            td { (choice.engine) @if !choice.sizes.is_empty() { br; span class="soft" { (prose(&choice.sizes_with())) } } }
-            td class="n" data-label="Tasks" {
-                (choice.throughput)
-                @if !choice.over_sequential.is_empty() { br; span class="soft" { (choice.over_sequential) } }
-            }
-            td data-label="Sure?" { (choice.sure) @if !choice.may_cost.is_empty() { br; span class="soft whole" { (choice.may_cost) } } }
+            th scope="row" { a href={ "#w" (choice.place + 1) } { (workload) } }
+            td { @if choice.is_answered { strong { (model) } } @else { (model) } }
+            (titled(2, tool)) (titled(3, gain)) (titled(4, may_cost)) (titled(5, why))
         }
     }
 }
