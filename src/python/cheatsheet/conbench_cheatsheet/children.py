@@ -2,7 +2,58 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import signal
 import sys
+from contextlib import contextmanager, suppress
+from typing import Any, Callable, Iterator
+
+#: The start method by which standing children begin: what is sent to them later costs the same under all of them.
+FORK = multiprocessing.get_context("fork")
+
+#: No child of an item lives longer, in seconds.
+_LONGEST_LIFE_S = 60
+#: So long a child that was asked to end has for it, in seconds.
+_PATIENCE_S = 2.0
+
+
+def tether() -> None:
+    """Has the kernel kill this process when its parent ends, or after a minute, whatever it waits for then."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(_LONGEST_LIFE_S)
+    # An interpreter without ctypes keeps the minute.
+    with suppress(ImportError, OSError, AttributeError):
+        import ctypes
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, int(signal.SIGKILL), 0, 0, 0)
+
+
+@contextmanager
+def child(target: Callable[..., object], *arguments: Any) -> Iterator[multiprocessing.process.BaseProcess]:
+    """A child that runs `target`; whoever asks for it has it end by then, else it is killed."""
+    process = FORK.Process(target=_run, args=(target, arguments), daemon=True)
+    process.start()
+    try:
+        yield process
+    finally:
+        end(process, _PATIENCE_S)
+
+
+def _run(target: Callable[..., object], arguments: Any) -> None:
+    tether()
+    target(*arguments)
+
+
+def end(process: multiprocessing.process.BaseProcess, patience_s: float) -> bool:
+    """Waits for a child, kills it if it does not end by itself, and returns whether it did."""
+    process.join(patience_s)
+    by_itself = not process.is_alive()
+    if not by_itself:
+        process.kill()
+        process.join()
+    process.close()
+    return by_itself
 
 
 def stop_helpers() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 #: In the order of the catalogue.
-MODULES = ("threads",)
+MODULES = ("threads", "processes", "crossing", "coroutines", "mixing")
 
 
 def load() -> None:
