@@ -32,7 +32,7 @@ def tether() -> None:
 @contextmanager
 def child(target: Callable[..., object], *arguments: Any) -> Iterator[multiprocessing.process.BaseProcess]:
     """A child that runs `target`; whoever asks for it has it end by then, else it is killed."""
-    process = FORK.Process(target=_run, args=(target, arguments), daemon=True)
+    process = FORK.Process(target=_run, args=(target, arguments))
     process.start()
     try:
         yield process

@@ -100,13 +100,13 @@ def pickle_bytes(meter: Meter) -> float:
 @item("pickle-list")
 def pickle_list(meter: Meter) -> float:
     """Each number by itself."""
-    return _pickle(meter, list(range(100_000, 300_000)))
+    return _pickle(meter, list(range(100_000, 200_000)))
 
 
 @item("pickle-dict")
 def pickle_dict(meter: Meter) -> float:
     """Each text and number by itself."""
-    return _pickle(meter, {f"key {number}": number for number in range(60_000)})
+    return _pickle(meter, {f"key {number}": number for number in range(20_000)})
 
 
 def _pickle(meter: Meter, data: object) -> float:

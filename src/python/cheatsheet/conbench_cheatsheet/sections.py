@@ -5,7 +5,18 @@ from __future__ import annotations
 from importlib import import_module
 
 #: In the order of the catalogue.
-MODULES = ("threads", "processes", "crossing", "coroutines", "mixing")
+MODULES = (
+    "threads",
+    "processes",
+    "crossing",
+    "coroutines",
+    "mixing",
+    "pitfalls.exits",
+    "pitfalls.event_loop",
+    "pitfalls.threads",
+    "pitfalls.processes",
+    "pitfalls.blas",
+)
 
 
 def load() -> None:

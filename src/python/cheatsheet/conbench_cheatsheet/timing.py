@@ -93,3 +93,15 @@ def _empty(calls: int) -> None:
 
 def _part(per_call_ns: float, parts: float, minus_ns: float) -> float:
     return max(per_call_ns - minus_ns, 0.0) / parts
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """How long something takes that is run once."""
+    start_ns = time.perf_counter_ns()
+    run()
+    return (time.perf_counter_ns() - start_ns) / 1e9
+
+
+def ms(run: Callable[[], object]) -> float:
+    """The same in milliseconds."""
+    return seconds(run) * 1e3
