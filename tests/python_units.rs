@@ -1,4 +1,4 @@
-//! The unit tests of the Python agent, under the interpreters of this machine.
+//! The unit tests of the Python agent and of the cheat sheet's Python, under the interpreters of this machine.
 
 mod common;
 
@@ -7,16 +7,20 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::pythons::{self, PACKAGE, Python};
+use common::pythons::{self, Python};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 /// They take half a minute; a test of theirs that hangs must not hang this one.
 const PATIENCE: Duration = Duration::from_secs(400);
 
+/// The agent's package and the cheat sheet's.
+const PACKAGES: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/src/python/agent:", env!("CARGO_MANIFEST_DIR"), "/src/python/cheatsheet");
+
 /// Every test.
 const ALL: &str = "test_*.py";
 /// Without those of the worker engines, which take as long as all the others: `python_agent.rs` runs these engines
-/// under each interpreter, too.
+/// under each interpreter, too. And without the whole cheat sheet, whose parts the others test.
 const BRIEF: &str = "test_[!w]*.py";
 
 fn unit_tests_pass(python: &Python, which: &str) {
@@ -25,7 +29,7 @@ fn unit_tests_pass(python: &Python, which: &str) {
     let stream = || output.try_clone().expect("a descriptor");
     let mut command = Command::new(&python.executable);
     command.args(["-m", "unittest", "discover", "-s", "tests/python", "-p", which]);
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).env("PYTHONPATH", PACKAGE).env("PYTHONDONTWRITEBYTECODE", "1");
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).env("PYTHONPATH", PACKAGES).env("PYTHONDONTWRITEBYTECODE", "1");
     command.stdin(Stdio::null()).stdout(stream()).stderr(stream()).process_group(0);
     let mut child = command.spawn().expect("it starts");
     let group = Pid::from_raw(child.id() as i32).expect("a process");

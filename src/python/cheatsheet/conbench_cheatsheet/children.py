@@ -1,8 +1,13 @@
-"""Processes that an item starts: they end with it, and with this process, however it ends."""
+"""Processes that an item starts: they end with it, and with this process, however it ends.
+
+The workers of a `multiprocessing.Pool` end by themselves when their parent is gone: they read the end of their queue.
+Those of other pools, and children that wait for something else, need a tether.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import sys
 from contextlib import contextmanager, suppress
@@ -27,6 +32,10 @@ def tether() -> None:
 
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, int(signal.SIGKILL), 0, 0, 0)
+    parent = multiprocessing.parent_process()
+    # The parent may have ended before the kernel knew.
+    if parent is not None and parent.pid != os.getppid():
+        os._exit(1)
 
 
 @contextmanager

@@ -163,5 +163,3 @@ def timer_lateness(meter: Meter) -> float:
             await asyncio.sleep(0.001)
 
     return _on_a_loop(meter, loop, minus_ns=_NAP_NS)
-
-

@@ -131,9 +131,11 @@ def shared_memory_create(meter: Meter) -> float:
 
 
 def _echo_memory(memory: SharedMemory, end: Connection[Any, Any]) -> None:
+    buffer = memory.buf
+    assert buffer is not None
     while end.recv() is not None:
-        data = bytes(memory.buf[:_MIB])
-        memory.buf[:_MIB] = data
+        data = bytes(buffer[:_MIB])
+        buffer[:_MIB] = data
         end.send(1)
 
 
@@ -144,13 +146,15 @@ def shared_memory_1mib(meter: Meter) -> float:
     memory = SharedMemory(create=True, size=_MIB)
     # A forked child has it by inheritance. So its name can go at once, and nothing is left behind whatever comes.
     memory.unlink()
+    buffer = memory.buf
+    assert buffer is not None
 
     def loop(calls: int) -> None:
         for _ in range(calls):
-            memory.buf[:_MIB] = _LARGE
+            buffer[:_MIB] = _LARGE
             here.send(1)
             here.recv()
-            bytes(memory.buf[:_MIB])
+            bytes(buffer[:_MIB])
 
     try:
         with here, there, child(_echo_memory, memory, there):

@@ -6,7 +6,7 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Optional
+from typing import List, Optional
 
 
 def cores() -> int:
@@ -20,21 +20,39 @@ def has_gil() -> bool:
     return enabled is None or bool(enabled())
 
 
-def quota_cores() -> Optional[float]:
-    """The cores that the quota of this process's control group allows; None without a quota."""
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
+def quota_cores(groups: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/sys/fs/cgroup")) -> Optional[float]:
+    """The cores that the quotas of this process's control group and those above it allow; None without a quota.
+
+    `groups` lists the control groups of this process, `mounted` is where they are found, in both versions of them.
+    """
+    found = []
+    for line in groups.read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers == "":
-            group = Path("/sys/fs/cgroup") / path.lstrip("/")
-            with suppress(OSError, ValueError):
-                quota, period = (group / "cpu.max").read_text().split()
-                return int(quota) / int(period)
-        if "cpu" in controllers.split(","):
-            group = Path("/sys/fs/cgroup/cpu") / path.lstrip("/")
-            with suppress(OSError, ValueError):
-                limit = int((group / "cpu.cfs_quota_us").read_text())
-                if limit > 0:
-                    return limit / int((group / "cpu.cfs_period_us").read_text())
+            found += [_quota_v2(group) for group in _upwards(mounted, path)]
+        elif "cpu" in controllers.split(","):
+            found += [_quota_v1(group) for group in _upwards(mounted / "cpu", path)]
+    return min((quota for quota in found if quota is not None), default=None)
+
+
+def _upwards(root: Path, path: str) -> List[Path]:
+    relative = Path(path.lstrip("/"))
+    return [root / relative, *(root / parent for parent in relative.parents)]
+
+
+def _quota_v2(group: Path) -> Optional[float]:
+    # A group without a quota says "max".
+    with suppress(OSError, ValueError):
+        quota, period = (group / "cpu.max").read_text().split()
+        return int(quota) / int(period)
+    return None
+
+
+def _quota_v1(group: Path) -> Optional[float]:
+    with suppress(OSError, ValueError):
+        quota = int((group / "cpu.cfs_quota_us").read_text())
+        # A group without a quota says -1.
+        return quota / int((group / "cpu.cfs_period_us").read_text()) if quota > 0 else None
     return None
 
 

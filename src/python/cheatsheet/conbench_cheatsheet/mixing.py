@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from statistics import median
 from threading import Lock, Thread
@@ -33,23 +33,6 @@ def executor_thread(meter: Meter) -> float:
         return asyncio.run(_through(meter, pool))
 
 
-@item("executor-process")
-def executor_process(meter: Meter) -> float:
-    """From the loop to a process, and back."""
-    with ProcessPoolExecutor(_WORKERS, mp_context=FORK, initializer=tether) as pool:
-        return asyncio.run(_through(meter, pool))
-
-
-async def _through(meter: Meter, pool: "ThreadPoolExecutor | ProcessPoolExecutor") -> float:
-    running = asyncio.get_running_loop()
-
-    async def loop(calls: int) -> None:
-        for _ in range(calls):
-            await running.run_in_executor(pool, nothing)
-
-    return await meter.per_await(loop)
-
-
 @item("to-thread")
 def to_thread(meter: Meter) -> float:
     """The same with what asyncio keeps for it, and a copy of the context."""
@@ -62,6 +45,23 @@ def to_thread(meter: Meter) -> float:
         return await meter.per_await(loop)
 
     return asyncio.run(main())
+
+
+@item("executor-process")
+def executor_process(meter: Meter) -> float:
+    """From the loop to a process, and back."""
+    with ProcessPoolExecutor(_WORKERS, mp_context=FORK, initializer=tether) as pool:
+        return asyncio.run(_through(meter, pool))
+
+
+async def _through(meter: Meter, pool: Executor) -> float:
+    running = asyncio.get_running_loop()
+
+    async def loop(calls: int) -> None:
+        for _ in range(calls):
+            await running.run_in_executor(pool, nothing)
+
+    return await meter.per_await(loop)
 
 
 @contextmanager

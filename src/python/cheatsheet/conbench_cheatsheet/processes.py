@@ -78,7 +78,7 @@ def pool_map_chunk_100(meter: Meter) -> float:
 
 
 def _map(meter: Meter, chunk: int) -> float:
-    with FORK.Pool(_WORKERS, initializer=tether) as pool:
+    with FORK.Pool(_WORKERS) as pool:
 
         def loop(calls: int) -> None:
             for _ in range(calls):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from statistics import median
-from typing import Awaitable, Callable, Generator, List
+from typing import Awaitable, Callable, Generator, List, Optional
 
 #: A loop takes at least so long, some ten thousand times what a reading of the clock takes.
 LOOP_NS = 1_500_000
@@ -28,13 +28,16 @@ _Schedule = Generator[int, int, float]
 class Meter:
     """Times loops by a clock that counts nanoseconds."""
 
-    def __init__(self, now_ns: Callable[[], int] = time.perf_counter_ns) -> None:
+    def __init__(
+        self, now_ns: Callable[[], int] = time.perf_counter_ns, empty: Optional[Callable[[int], object]] = None
+    ) -> None:
+        empty = empty or _empty
         self._now_ns = now_ns
         #: What is measured of a loop that makes no call.
-        self.overhead_ns = median([self._timed(_empty, 0) for _ in range(51)])
+        self.overhead_ns = median([self._timed(empty, 0) for _ in range(51)])
         #: What an empty loop takes for each of its turns.
         self.turn_ns = 0.0
-        self.turn_ns = self.per_call(_empty)
+        self.turn_ns = self.per_call(empty)
 
     def per_call(self, loop: Callable[[int], object], parts: float = 1, minus_ns: float = 0) -> float:
         """The ns of one of the `parts` of a call, less `minus_ns`, which the call was asked to take.

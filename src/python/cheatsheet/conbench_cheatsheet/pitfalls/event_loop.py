@@ -12,7 +12,6 @@ from contextlib import contextmanager, suppress
 from typing import Any, Callable, Coroutine, Dict, Iterator, List, NamedTuple, Tuple
 
 from ..registry import Both, Unavailable, pitfall
-from ..timing import seconds
 
 _TASKS = 10
 _WAIT_S = 0.02

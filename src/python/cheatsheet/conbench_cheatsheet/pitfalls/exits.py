@@ -36,18 +36,19 @@ if "join" in sys.argv:
 print(json.dumps(alive()), flush=True)
 """
 
-#: A thread that writes twenty lines takes longer than the main part.
+#: The main part is done while the thread still works on the second half of its twenty lines.
 _WRITING = """
 import os, sys, threading, time
 
 def write():
-    for number in range(20):
-        os.write(1, b"line\\n")
-        time.sleep(0.005)
+    os.write(1, b"line\\n" * 10)
+    half.set()
+    time.sleep(0.3)
+    os.write(1, b"line\\n" * 10)
 
-thread = threading.Thread(target=write, daemon="daemon" in sys.argv)
-thread.start()
-time.sleep(0.02)
+half = threading.Event()
+threading.Thread(target=write, daemon="daemon" in sys.argv).start()
+half.wait()
 """
 
 

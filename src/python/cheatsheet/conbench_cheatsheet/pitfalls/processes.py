@@ -31,7 +31,7 @@ class Mapped(NamedTuple):
 
 def mapped(function: Callable[[int], object]) -> Mapped:
     """Has a pool of two run this for four items."""
-    with FORK.Pool(_WORKERS, initializer=tether) as pool:
+    with FORK.Pool(_WORKERS) as pool:
         try:
             return Mapped(len(pool.map(function, range(4))), None)
         except Exception as error:
@@ -122,11 +122,11 @@ def pool_per_call() -> Both:
 
     def a_pool_each() -> None:
         for batch in batches:
-            with FORK.Pool(_WORKERS, initializer=tether) as pool:
+            with FORK.Pool(_WORKERS) as pool:
                 pool.map(abs, batch)
 
     def one_pool() -> None:
-        with FORK.Pool(_WORKERS, initializer=tether) as pool:
+        with FORK.Pool(_WORKERS) as pool:
             for batch in batches:
                 pool.map(abs, batch)
 
@@ -159,11 +159,11 @@ def _on_one_core(result: Connection[Any, Any], sizes: List[int]) -> None:
 
 def _pool(workers: int) -> Sized:
     def run() -> None:
-        with FORK.Pool(workers, initializer=tether) as pool:
+        with FORK.Pool(workers) as pool:
             pool.map(nothing, range(workers), chunksize=1)
 
     elapsed_ms = median([ms(run) for _ in range(3)])
-    with FORK.Pool(workers, initializer=tether) as pool:
+    with FORK.Pool(workers) as pool:
         pool.map(nothing, range(workers), chunksize=1)
         pids = [process.pid for process in multiprocessing.active_children()]
         memory_mib = sum(host.memory_mib(pid) for pid in pids if pid is not None)

@@ -10,7 +10,7 @@ from threading import Barrier, Lock
 from typing import Dict, List
 
 from .. import host
-from ..children import FORK, tether
+from ..children import FORK
 from ..registry import Both, Unavailable, pitfall
 from ..timing import ms
 from ..work import compute, fail
@@ -31,7 +31,7 @@ def threads_for_computation() -> Both:
     work = [_TURNS] * _WORKERS
     alone_ms = ms(lambda: [compute(turns) for turns in work])
     # The processes first: a process with threads should not fork.
-    with FORK.Pool(_WORKERS, initializer=tether) as processes:
+    with FORK.Pool(_WORKERS) as processes:
         processes.map(compute, [1] * _WORKERS, chunksize=1)
         mended_ms = ms(lambda: processes.map(compute, work, chunksize=1))
     with ThreadPoolExecutor(_WORKERS) as threads:
@@ -49,7 +49,7 @@ def loads(locked: bool) -> int:
 
     def load() -> str:
         loaded.append("from the server")
-        time.sleep(0.005)
+        time.sleep(0.03)
         return loaded[-1]
 
     def look() -> str:
@@ -77,7 +77,7 @@ def check_then_act() -> Both:
 
 def finished(own_pool: bool) -> int:
     """How many of two tasks end that each wait for a task of theirs: in the same pool, or in one of its own."""
-    patience_s = 0.2
+    patience_s = 10.0 if own_pool else 0.2
     together = Barrier(_WORKERS)
     inner: List[Future[int]] = []
     with ThreadPoolExecutor(_WORKERS) as outer_pool, ThreadPoolExecutor(_WORKERS) as other_pool:
@@ -103,7 +103,7 @@ def finished(own_pool: bool) -> int:
 def nested_submit() -> Both:
     """All workers wait for tasks that no worker is left for."""
     wrong = finished(own_pool=False)
-    shown = f"after 0.2 s {_WORKERS - wrong} of {_WORKERS} tasks still waited; they were ended by cancelling what they waited for"
+    shown = f"after 0.2 s {_WORKERS - wrong} of {_WORKERS} tasks still waited, until what they waited for was cancelled"
     return Both(wrong, finished(own_pool=True), shown)
 
 
