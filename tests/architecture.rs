@@ -24,16 +24,17 @@ const TABLE: &[(&str, &[&str])] = &[
     ("record", &["workload", "host", "protocol", "plan", "decide"]),
     ("session", &["workload", "stats", "host", "protocol", "plan", "record", "decide", "guard"]),
     ("selftest", &["workload", "stats", "host", "protocol", "session", "guard"]),
+    ("cheatsheet", &["stats", "host", "python", "guard"]),
     ("analyze", &["workload", "stats", "host", "protocol", "plan", "record", "decide"]),
     ("idiom", &["workload"]),
-    ("report", &["workload", "host", "protocol", "plan", "record", "decide", "analyze", "idiom"]),
+    ("report", &["workload", "host", "protocol", "plan", "record", "decide", "analyze", "idiom", "cheatsheet"]),
     ("server", &["protocol"]),
     ("guard", &["protocol"]),
     (
         "cli",
         &[
             "workload", "stats", "host", "protocol", "plan", "agent", "python", "record", "decide", "session",
-            "selftest", "analyze", "idiom", "report", "server", "guard",
+            "selftest", "cheatsheet", "analyze", "idiom", "report", "server", "guard",
         ],
     ),
 ];

@@ -62,6 +62,24 @@ impl Progress {
         Progress { workload: report::plain(workload), bar, quiet, form, told: None }
     }
 
+    /// Tells what a process of the cheat sheet is about to measure.
+    pub(super) fn measuring(&mut self, runtime: &str, what: &str) {
+        if self.form == Form::Json {
+            self.line(&json!({ "event": "measuring", "runtime": runtime, "what": what }).to_string());
+        } else {
+            self.tell(format!("{}: {what}", report::plain(runtime)));
+        }
+    }
+
+    /// Tells what the user should know.
+    pub(super) fn warned(&self, text: &str) {
+        if self.form == Form::Json {
+            self.line(&json!({ "event": "warning", "warning": text }).to_string());
+        } else {
+            self.line(&format!("warning: {}", report::plain(text)));
+        }
+    }
+
     /// Takes the bar away.
     pub(super) fn finish(self) {
         self.bar.finish_and_clear();

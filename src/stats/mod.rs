@@ -7,11 +7,13 @@
 mod histogram;
 mod lives;
 mod moderated;
+mod order;
 mod trimmed;
 
 pub use histogram::{merged, percentile};
 pub use lives::{AcrossLives, across_lives, interval_across_lives};
 pub use moderated::{PRIOR_DEGREES_OF_FREEDOM, Variance, moderated};
+pub use order::{MedianInterval, median_interval};
 pub use trimmed::{TRIM, Trimmed, median, t_quantile, t_tail, trimmed_mean, winsorised_variance, yuen};
 
 /// An estimate with an interval around it; `low <= value <= high`.
