@@ -6,13 +6,12 @@ import asyncio
 import time
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from statistics import median
 from threading import Lock, Thread
 from typing import Iterator, List
 
 from .children import FORK, tether
 from .registry import item
-from .timing import Meter
+from .timing import Meter, median
 from .work import nothing
 
 #: The workers of a pool.
