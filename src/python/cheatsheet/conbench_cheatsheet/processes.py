@@ -7,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from . import starting
 from .children import FORK, tether
 from .registry import item
-from .timing import Meter
+from .timing import SWITCHING_BUDGET_NS, Meter
 from .work import nothing
 
 #: The workers of a pool that is there already.
@@ -77,4 +77,4 @@ def process_pool_submit_result(meter: Meter) -> float:
             for _ in range(calls):
                 pool.submit(nothing).result()
 
-        return meter.per_call(loop)
+        return meter.per_call(loop, budget_ns=SWITCHING_BUDGET_NS)
