@@ -90,14 +90,19 @@ class Meter:
         # The first call finds nothing ready, so it does not count.
         calls = 1
         elapsed_ns = yield calls
-        while elapsed_ns < LOOP_NS and calls < _MOST_CALLS:
+        while calls < _MOST_CALLS:
+            if elapsed_ns >= LOOP_NS:
+                # It may have been held up: it takes as long only if it does so twice.
+                elapsed_ns = yield calls
+                if elapsed_ns >= LOOP_NS:
+                    break
             # A short loop tells little of a long one: it grows step by step, a little beyond what is needed.
             needed = int(1.1 * calls * LOOP_NS / max(elapsed_ns, 1)) + 1
             calls = min(needed, 16 * calls, _MOST_CALLS)
             elapsed_ns = yield calls
         loops = min(max(int(budget_ns / max(elapsed_ns, 1)), FEWEST_LOOPS), MOST_LOOPS)
-        samples: List[float] = []
-        for _ in range(loops):
+        samples: List[float] = [(elapsed_ns - self.overhead_ns) / calls]
+        while len(samples) < loops:
             elapsed_ns = yield calls
             samples.append((elapsed_ns - self.overhead_ns) / calls)
         return max(median(samples) - self.turn_ns, 0.0)
