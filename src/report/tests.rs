@@ -8,7 +8,7 @@ use super::sample::{
 use super::*;
 
 /// Compares a text with a file of the repository.
-fn golden(path: &str, text: &str) {
+pub(super) fn golden(path: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     if std::env::var_os("CONBENCH_BLESS").is_some() {
         std::fs::write(&path, text).expect("the golden file can be written");

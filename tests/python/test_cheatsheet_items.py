@@ -34,7 +34,9 @@ class Rounds(Meter):
     def __init__(self) -> None:
         self.overhead_ns = 0
 
-    def per_call(self, loop: Callable[[int], object], parts: float = 1, minus_ns: float = 0) -> float:
+    def per_call(
+        self, loop: Callable[[int], object], parts: float = 1, minus_ns: float = 0, budget_ns: int = 0
+    ) -> float:
         loop(20)
         return parts
 

@@ -89,6 +89,13 @@ class Timing(unittest.TestCase):
         meter = clock.meter()
         self.assertAlmostEqual(meter.per_call(clock.loop(lambda number: S if number == 0 else 5_000_000)), 5_000_000)
 
+    def test_a_call_that_was_held_up_does_not_pass_for_a_long_one(self) -> None:
+        clock = Clock()
+        meter = clock.meter()
+        held_up = clock.loop(lambda number: S if number in (0, 2, 4) else 30)
+        self.assertAlmostEqual(meter.per_call(held_up), 30, places=3)
+        self.assertGreaterEqual(clock.durations_ns[-1], LOOP_NS)
+
     def test_a_disturbed_loop_does_not_count(self) -> None:
         clock = Clock()
         meter = clock.meter()

@@ -93,7 +93,14 @@ class Repetition(unittest.TestCase):
 
 class Killed(unittest.TestCase):
     def test_no_child_outlives_it(self) -> None:
-        for item in ("process-queue-1mib", "executor-process", "manager-dict-get", "pool-map-chunk-1", "pool-start-4"):
+        for item in (
+            "process-queue-1mib",
+            "executor-process",
+            "manager-dict-get",
+            "pool-map-chunk-1",
+            "pool-start-4",
+            "process-spawn",
+        ):
             with self.subTest(item), tempfile.TemporaryDirectory() as directory:
                 process = subprocess.Popen(
                     command("--items", item),

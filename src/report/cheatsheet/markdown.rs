@@ -6,6 +6,7 @@ use super::rows::{self, Row, amount, interval, time};
 use super::table::circumstances;
 use crate::cheatsheet::catalogue::Section;
 use crate::cheatsheet::sheet::{Sheet, Shown};
+use crate::report::markdown::escaped;
 use crate::report::{Judged, View, plain};
 
 /// The whole sheet.
@@ -25,7 +26,7 @@ pub fn cheatsheet_markdown(sheet: &Sheet, choosing: &[Judged]) -> String {
         }
     }
     for warning in &sheet.warnings {
-        text.push_str(&format!("\nNote: {}\n", escaped(&plain(warning))));
+        text.push_str(&format!("\nNote: {}\n", escaped(warning)));
     }
     text
 }
@@ -46,7 +47,7 @@ fn lines(row: &Row<'_>) -> String {
         let item = &timed.item;
         let (median, range) = match &timed.figure {
             Some(figure) => (time(figure.median_ns), interval(figure)),
-            None => ("-".to_owned(), escaped(&plain(timed.unavailable.as_deref().unwrap_or_default()))),
+            None => ("-".to_owned(), escaped(timed.unavailable.as_deref().unwrap_or_default())),
         };
         let tool = item.tool.as_ref().map(|tool| format!(", {tool}")).unwrap_or_default();
         let quoted =
@@ -56,7 +57,7 @@ fn lines(row: &Row<'_>) -> String {
             text,
             "| {} | {}{} | {} | {} | {median} | {range} | {} |",
             escaped(&item.title),
-            escaped(&plain(&timed.runtime)),
+            escaped(&timed.runtime),
             escaped(&tool),
             code(&item.code),
             escaped(&item.per),
@@ -78,10 +79,10 @@ fn pitfalls(sheet: &Sheet) -> String {
 
 fn pitfall(shown: &Shown) -> String {
     let pitfall = &shown.pitfall;
-    let mut text = format!("### {} ({})\n\n", escaped(&pitfall.title), escaped(&plain(&shown.runtime)));
+    let mut text = format!("### {} ({})\n\n", escaped(&pitfall.title), escaped(&shown.runtime));
     let Some(both) = &shown.figures else {
         let why = shown.unavailable.as_deref().unwrap_or_default();
-        return text + &format!("Not shown: {}\n\n", escaped(&plain(why)));
+        return text + &format!("Not shown: {}\n\n", escaped(why));
     };
     for (label, value, what) in [("wrong", both.wrong, &pitfall.wrong), ("mended", both.mended, &pitfall.mended)] {
         let _ = writeln!(text, "- {label}: **{}**, {}", amount(value, &pitfall.unit), escaped(what));
@@ -97,16 +98,4 @@ fn code(text: &str) -> String {
     // A mark longer than any in the text encloses it.
     let mark = if text.contains('`') { "``" } else { "`" };
     format!("{mark}{}{mark}", text.replace('|', "\\|"))
-}
-
-/// A text that Markdown does not read as its own.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::new();
-    for letter in text.chars() {
-        if matches!(letter, '|' | '*' | '_' | '<' | '[' | ']' | '\\' | '`') {
-            escaped.push('\\');
-        }
-        escaped.push(letter);
-    }
-    escaped
 }

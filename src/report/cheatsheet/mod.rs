@@ -4,6 +4,8 @@ mod json;
 mod markdown;
 mod rows;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use json::{cheatsheet_json, cheatsheet_schema};
 pub use markdown::cheatsheet_markdown;

@@ -1,4 +1,4 @@
-"""Started as `python3 <this folder> measure --seed N --items id,id`. See `command.py`."""
+"""Started as `python3 <this folder> measure --seed N --items id,id` (`command.py`) or `start NAME` (`starting.py`)."""
 
 import os
 import sys
@@ -11,6 +11,14 @@ if __name__ == "__main__":
     here = os.path.dirname(os.path.abspath(__file__))
     # Python puts this folder itself there, where no module of a program should be found; children get the same path.
     sys.path[:] = [os.path.dirname(here)] + [entry for entry in sys.path if os.path.abspath(entry) != here]
+    if sys.argv[1:2] == ["start"]:
+        # It imports as little as it can.
+        from conbench_cheatsheet import children, starting
+
+        try:
+            sys.exit(starting.main(sys.argv[2]))
+        finally:
+            children.stop_helpers()
     from conbench_cheatsheet.command import main
 
     sys.exit(main(sys.argv[1:]))

@@ -11,7 +11,7 @@ from typing import Any
 
 from .children import FORK, child, tether
 from .registry import item
-from .timing import Meter
+from .timing import SWITCHING_BUDGET_NS, Meter
 
 _MIB = 1 << 20
 _SMALL = b"x" * 100
@@ -48,7 +48,7 @@ def _through_queues(meter: Meter, data: bytes) -> float:
 
     with child(_echo_queue, there, here):
         try:
-            return meter.per_call(loop, parts=_THERE_AND_BACK)
+            return meter.per_call(loop, parts=_THERE_AND_BACK, budget_ns=SWITCHING_BUDGET_NS)
         finally:
             there.put(None)
             for queue in (there, here):
@@ -86,7 +86,7 @@ def _through_pipe(meter: Meter, data: bytes) -> float:
 
     with here, there, child(_echo_pipe, there):
         try:
-            return meter.per_call(loop, parts=_THERE_AND_BACK)
+            return meter.per_call(loop, parts=_THERE_AND_BACK, budget_ns=SWITCHING_BUDGET_NS)
         finally:
             here.send(None)
 
@@ -159,7 +159,7 @@ def shared_memory_1mib(meter: Meter) -> float:
     try:
         with here, there, child(_echo_memory, memory, there):
             try:
-                return meter.per_call(loop, parts=_THERE_AND_BACK)
+                return meter.per_call(loop, parts=_THERE_AND_BACK, budget_ns=SWITCHING_BUDGET_NS)
             finally:
                 here.send(None)
     finally:
@@ -189,7 +189,7 @@ def manager_dict_get(meter: Meter) -> float:
             for _ in range(calls):
                 data["key"]
 
-        return meter.per_call(loop)
+        return meter.per_call(loop, budget_ns=SWITCHING_BUDGET_NS)
 
 
 def _manager() -> SyncManager:

@@ -6,13 +6,12 @@ import asyncio
 import time
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from statistics import median
 from threading import Lock, Thread
 from typing import Iterator, List
 
 from .children import FORK, tether
 from .registry import item
-from .timing import Meter
+from .timing import SWITCHING_BUDGET_NS, Meter, median
 from .work import nothing
 
 #: The workers of a pool.
@@ -42,7 +41,7 @@ def to_thread(meter: Meter) -> float:
             for _ in range(calls):
                 await asyncio.to_thread(nothing)
 
-        return await meter.per_await(loop)
+        return await meter.per_await(loop, budget_ns=SWITCHING_BUDGET_NS)
 
     return asyncio.run(main())
 
@@ -61,7 +60,7 @@ async def _through(meter: Meter, pool: Executor) -> float:
         for _ in range(calls):
             await running.run_in_executor(pool, nothing)
 
-    return await meter.per_await(loop)
+    return await meter.per_await(loop, budget_ns=SWITCHING_BUDGET_NS)
 
 
 @contextmanager
@@ -110,4 +109,4 @@ def run_coroutine_threadsafe(meter: Meter) -> float:
             for _ in range(calls):
                 asyncio.run_coroutine_threadsafe(_nothing(), running).result()
 
-        return meter.per_call(loop)
+        return meter.per_call(loop, budget_ns=SWITCHING_BUDGET_NS)

@@ -2,61 +2,42 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing.context import BaseContext
 
+from . import starting
 from .children import FORK, tether
 from .registry import item
-from .timing import Meter
+from .timing import SWITCHING_BUDGET_NS, Meter
 from .work import nothing
 
 #: The workers of a pool that is there already.
 _WORKERS = 2
-#: The workers of a pool that is started.
-_STARTED = 4
 #: How many items a pool is given at once.
 _ITEMS = 400
 
 
 @item("process-fork")
-def process_fork(meter: Meter) -> float:
-    """A copy of this process."""
-    return _start_join(meter, FORK)
+def process_fork(_: Meter) -> float:
+    """A copy of a process that has imported little else."""
+    return starting.in_a_lean_process("process-fork")
 
 
 @item("process-forkserver")
-def process_forkserver(meter: Meter) -> float:
+def process_forkserver(_: Meter) -> float:
     """A copy of a process that is kept for it: the first one, which starts that, is not counted."""
-    return _start_join(meter, multiprocessing.get_context("forkserver"))
+    return starting.in_a_lean_process("process-forkserver")
 
 
 @item("process-spawn")
-def process_spawn(meter: Meter) -> float:
+def process_spawn(_: Meter) -> float:
     """A new interpreter."""
-    return _start_join(meter, multiprocessing.get_context("spawn"))
-
-
-def _start_join(meter: Meter, context: BaseContext) -> float:
-    def loop(calls: int) -> None:
-        for _ in range(calls):
-            process = context.Process(target=nothing)  # type: ignore[attr-defined]
-            process.start()
-            process.join()
-
-    return meter.per_call(loop)
+    return starting.in_a_lean_process("process-spawn")
 
 
 @item("pool-start-4")
-def pool_start(meter: Meter) -> float:
+def pool_start(_: Meter) -> float:
     """A pool from its start to its end, with a task for each worker."""
-
-    def loop(calls: int) -> None:
-        for _ in range(calls):
-            with FORK.Pool(_STARTED) as pool:
-                pool.map(nothing, range(_STARTED), chunksize=1)
-
-    return meter.per_call(loop)
+    return starting.in_a_lean_process("pool-start-4")
 
 
 @item("pool-map-chunk-1")
@@ -96,4 +77,4 @@ def process_pool_submit_result(meter: Meter) -> float:
             for _ in range(calls):
                 pool.submit(nothing).result()
 
-        return meter.per_call(loop)
+        return meter.per_call(loop, budget_ns=SWITCHING_BUDGET_NS)

@@ -11,7 +11,7 @@ from typing import Callable, Iterator, List, Union
 
 from . import host
 from .registry import Unavailable, item
-from .timing import Meter
+from .timing import SWITCHING_BUDGET_NS, Meter
 from .work import nothing
 
 #: A round of two threads is two hand-overs.
@@ -44,7 +44,7 @@ def thread_pool_submit_result(meter: Meter) -> float:
             for _ in range(calls):
                 pool.submit(nothing).result()
 
-        return meter.per_call(loop)
+        return meter.per_call(loop, budget_ns=SWITCHING_BUDGET_NS)
 
 
 @item("thread-pool-map-item")
@@ -109,7 +109,7 @@ def lock_handover(meter: Meter) -> float:
             here.acquire()
 
     with _answering(answer, stop):
-        return meter.per_call(loop, parts=_THERE_AND_BACK)
+        return meter.per_call(loop, parts=_THERE_AND_BACK, budget_ns=SWITCHING_BUDGET_NS)
 
 
 @item("event-handover")
@@ -137,7 +137,7 @@ def event_handover(meter: Meter) -> float:
             here.clear()
 
     with _answering(answer, stop):
-        return meter.per_call(loop, parts=_THERE_AND_BACK)
+        return meter.per_call(loop, parts=_THERE_AND_BACK, budget_ns=SWITCHING_BUDGET_NS)
 
 
 @item("condition-handover")
@@ -172,7 +172,7 @@ def condition_handover(meter: Meter) -> float:
                     condition.wait()
 
     with _answering(answer, stop):
-        return meter.per_call(loop, parts=_THERE_AND_BACK)
+        return meter.per_call(loop, parts=_THERE_AND_BACK, budget_ns=SWITCHING_BUDGET_NS)
 
 
 @item("queue-put-get")
@@ -215,7 +215,7 @@ def _queue_handover(meter: Meter, here: _Queue, there: _Queue) -> float:
             here.get()
 
     with _answering(answer, lambda: there.put(None)):
-        return meter.per_call(loop, parts=_THERE_AND_BACK)
+        return meter.per_call(loop, parts=_THERE_AND_BACK, budget_ns=SWITCHING_BUDGET_NS)
 
 
 @item("gil-turn")

@@ -7,16 +7,18 @@ clock is read before and after the loop, never within. What the two readings and
 from __future__ import annotations
 
 import time
-from statistics import median
-from typing import Awaitable, Callable, Generator, List, Optional
+from typing import Awaitable, Callable, Generator, List, Optional, Sequence
 
 #: A loop takes at least so long, some ten thousand times what a reading of the clock takes.
 LOOP_NS = 1_500_000
 #: So long all loops of an item take together, if five of them take no longer.
 BUDGET_NS = 22_000_000
+#: The same where threads or processes wake each other: what that costs depends on the cores that the scheduler has
+#: them on, which changes every few milliseconds, so more of it has to be seen.
+SWITCHING_BUDGET_NS = 45_000_000
 #: How many loops there are at least and at most. Their median is the figure.
 FEWEST_LOOPS = 5
-MOST_LOOPS = 15
+MOST_LOOPS = 30
 
 #: No loop makes more calls.
 _MOST_CALLS = 10_000_000
@@ -39,12 +41,18 @@ class Meter:
         self.turn_ns = 0.0
         self.turn_ns = self.per_call(empty)
 
-    def per_call(self, loop: Callable[[int], object], parts: float = 1, minus_ns: float = 0) -> float:
+    def per_call(
+        self,
+        loop: Callable[[int], object],
+        parts: float = 1,
+        minus_ns: float = 0,
+        budget_ns: int = BUDGET_NS,
+    ) -> float:
         """The ns of one of the `parts` of a call, less `minus_ns`, which the call was asked to take.
 
         `loop` makes as many calls as it is told.
         """
-        schedule = self._schedule()
+        schedule = self._schedule(budget_ns)
         calls = next(schedule)
         while True:
             try:
@@ -52,10 +60,16 @@ class Meter:
             except StopIteration as end:
                 return _part(end.value, parts, minus_ns)
 
-    async def per_await(self, loop: Callable[[int], Awaitable[object]], parts: float = 1, minus_ns: float = 0) -> float:
+    async def per_await(
+        self,
+        loop: Callable[[int], Awaitable[object]],
+        parts: float = 1,
+        minus_ns: float = 0,
+        budget_ns: int = BUDGET_NS,
+    ) -> float:
         """As `per_call`, of a loop within a coroutine."""
         now_ns = self._now_ns
-        schedule = self._schedule()
+        schedule = self._schedule(budget_ns)
         calls = next(schedule)
         while True:
             start_ns = now_ns()
@@ -72,21 +86,32 @@ class Meter:
         loop(calls)
         return now_ns() - start_ns
 
-    def _schedule(self) -> _Schedule:
+    def _schedule(self, budget_ns: int) -> _Schedule:
         # The first call finds nothing ready, so it does not count.
         calls = 1
         elapsed_ns = yield calls
-        while elapsed_ns < LOOP_NS and calls < _MOST_CALLS:
+        while calls < _MOST_CALLS:
+            if elapsed_ns >= LOOP_NS:
+                # It may have been held up: it takes as long only if it does so twice.
+                elapsed_ns = yield calls
+                if elapsed_ns >= LOOP_NS:
+                    break
             # A short loop tells little of a long one: it grows step by step, a little beyond what is needed.
             needed = int(1.1 * calls * LOOP_NS / max(elapsed_ns, 1)) + 1
             calls = min(needed, 16 * calls, _MOST_CALLS)
             elapsed_ns = yield calls
-        loops = min(max(int(BUDGET_NS / max(elapsed_ns, 1)), FEWEST_LOOPS), MOST_LOOPS)
-        samples: List[float] = []
-        for _ in range(loops):
+        loops = min(max(int(budget_ns / max(elapsed_ns, 1)), FEWEST_LOOPS), MOST_LOOPS)
+        samples: List[float] = [(elapsed_ns - self.overhead_ns) / calls]
+        while len(samples) < loops:
             elapsed_ns = yield calls
             samples.append((elapsed_ns - self.overhead_ns) / calls)
         return max(median(samples) - self.turn_ns, 0.0)
+
+
+def median(samples: Sequence[float]) -> float:
+    """The middle one, or the mean of the two in the middle; the module `statistics` is large to import."""
+    ordered = sorted(samples)
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
 def _empty(calls: int) -> None:

@@ -10,13 +10,12 @@ import warnings
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from statistics import median
 from typing import Any, Callable, Iterator, List, NamedTuple, Optional
 
 from .. import host
 from ..children import FORK, child, end, tether
 from ..registry import Both, Unavailable, pitfall
-from ..timing import ms
+from ..timing import median, ms
 from ..work import LOCK, nothing, take_lock
 
 _WORKERS = 2
