@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Where each package lies, and the file that lists it.
 const PACKAGES: [(&str, &str); 2] =
@@ -10,6 +11,7 @@ const PACKAGES: [(&str, &str); 2] =
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rustc-env=CONBENCH_RUSTC={}", compiler()?);
     PACKAGES.into_iter().try_for_each(|(package, listed)| list(package, listed))
 }
 
@@ -28,6 +30,13 @@ fn list(package: &str, listed: &str) -> io::Result<()> {
     }
     text.push_str("]\n");
     std::fs::write(Path::new(&variable("OUT_DIR")?).join(listed), text)
+}
+
+/// The compiler's version: figures of Rust are its work.
+fn compiler() -> io::Result<String> {
+    let said = Command::new(variable("RUSTC")?).arg("--version").output()?;
+    let text = String::from_utf8_lossy(&said.stdout);
+    Ok(text.split_whitespace().nth(1).unwrap_or("unknown").to_owned())
 }
 
 fn variable(name: &str) -> io::Result<String> {

@@ -21,11 +21,7 @@ const GROUP: &str = "cheatsheet";
 
 /// Python's items: the setup and the statement.
 const PYTHON: [(&str, &str, &str); 5] = [
-    (
-        "thread-start-join",
-        "from threading import Thread\ndef f(): pass",
-        "t = Thread(target=f); t.start(); t.join()",
-    ),
+    ("thread-start-join", "from threading import Thread\ndef f(): pass", "t = Thread(target=f); t.start(); t.join()"),
     (
         "thread-pool-submit-result",
         "from concurrent.futures import ThreadPoolExecutor\ndef f(): pass\npool = ThreadPoolExecutor(2)",

@@ -41,22 +41,12 @@ pub struct Effort {
 impl Effort {
     /// All of the quick sheet in less than half a minute on two cores. Six values are the fewest of which a median has an
     /// interval of 95 %.
-    pub const QUICK: Effort = Effort {
-        is_quick: true,
-        repetitions: 6,
-        fewest: 5,
-        enough: Duration::from_secs(15),
-        pitfalls: 1,
-    };
+    pub const QUICK: Effort =
+        Effort { is_quick: true, repetitions: 6, fewest: 5, enough: Duration::from_secs(15), pitfalls: 1 };
 
     /// What a sheet takes that is to be pinned to the wall.
-    pub const FULL: Effort = Effort {
-        is_quick: false,
-        repetitions: 21,
-        fewest: 9,
-        enough: Duration::from_secs(90),
-        pitfalls: 3,
-    };
+    pub const FULL: Effort =
+        Effort { is_quick: false, repetitions: 21, fewest: 9, enough: Duration::from_secs(90), pitfalls: 3 };
 }
 
 /// What is to be measured.
@@ -117,7 +107,8 @@ pub fn run(task: &Task, observe: &mut dyn FnMut(&Event<'_>)) -> io::Result<Sheet
     let began = Instant::now();
     let began_at = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     let mut guard = Guard::start(&task.guard, &std::env::temp_dir())?;
-    let directory = guard.directory().map(Path::to_owned).ok_or_else(|| io::Error::other("the guard has no directory"))?;
+    let directory =
+        guard.directory().map(Path::to_owned).ok_or_else(|| io::Error::other("the guard has no directory"))?;
     let package = crate::python::unpack_cheatsheet(&directory)?;
     let mut runners = task.programs.iter().map(|program| Runner::new(program, task)).collect::<io::Result<Vec<_>>>()?;
     let mut session = Session { task, guard: &mut guard, package: &package, observe, warnings: Vec::new() };
@@ -194,10 +185,8 @@ impl Session<'_> {
         (self.observe)(&Event::Measuring { runtime: name, what: what.to_owned() });
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         let count = u32::try_from(ids.len()).unwrap_or(u32::MAX);
-        let bounds = Bounds {
-            longest: LONGEST_START + LONGEST_EACH.saturating_mul(count),
-            interrupted: &self.task.interrupted,
-        };
+        let bounds =
+            Bounds { longest: LONGEST_START + LONGEST_EACH.saturating_mul(count), interrupted: &self.task.interrupted };
         let done = process::measure(self.guard, runner.program, self.package, &ids, seed, &bounds)?;
         for line in done.lines {
             runner.take(line);

@@ -98,7 +98,8 @@ pub(super) fn measure(
         Language::Python => argv.extend([package.as_os_str(), OsStr::new("measure")]),
     }
     argv.extend(["--seed", &seed, "--items", &ids].map(OsStr::new));
-    let environment: Vec<(&OsStr, &OsStr)> = program.environment.iter().map(|(name, value)| (&**name, &**value)).collect();
+    let environment: Vec<(&OsStr, &OsStr)> =
+        program.environment.iter().map(|(name, value)| (&**name, &**value)).collect();
     let mut own = guard.nested()?;
     let (output, theirs) = io::pipe()?;
     let errors_at = package.with_extension("errors");

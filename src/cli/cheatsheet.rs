@@ -18,6 +18,10 @@ use crate::python::{self, Interpreter};
 use crate::record;
 use crate::report::{self, Judged};
 
+/// What is said of Rust's figures that nobody would see in a program of theirs.
+const UNOPTIMISED: &str =
+    "this conbench was built without optimisation, so Rust's figures are too high: build it with --release";
+
 /// What `cheatsheet` is told.
 #[derive(Args, Clone, Debug)]
 pub(super) struct CheatsheetArgs {
@@ -84,7 +88,8 @@ pub(super) fn run(args: &CheatsheetArgs, terminal: &Terminal) -> Result<Exit, Fa
     let sections = args.sections();
     let has_choosing = sections.contains(&Section::Choosing);
     let programs = programs(&planning)?;
-    let measuring = Measuring { terminal, planning, output: None, interrupted: Arc::clone(&interrupted), sweeps: false };
+    let measuring =
+        Measuring { terminal, planning, output: None, interrupted: Arc::clone(&interrupted), sweeps: false };
     if has_choosing {
         tell_how_long(&measuring, terminal)?;
     }
@@ -103,7 +108,10 @@ pub(super) fn run(args: &CheatsheetArgs, terminal: &Terminal) -> Result<Exit, Fa
         Event::Warning(warning) => told.warned(warning),
     });
     told.finish();
-    let sheet = measured.map_err(Failure::Cheatsheet)?;
+    let mut sheet = measured.map_err(Failure::Cheatsheet)?;
+    if cfg!(debug_assertions) && sheet.runtimes.iter().any(|runtime| runtime.language == Language::Rust) {
+        sheet.warnings.push(UNOPTIMISED.to_owned());
+    }
     let (choosing, exit) =
         if has_choosing && !sheet.is_interrupted { choose(&measuring)? } else { (Vec::new(), Exit::Fine) };
     finish(args, terminal, &sheet, &choosing).map(|ended| ended.max(exit))
@@ -156,7 +164,7 @@ fn programs(planning: &Planning<'_>) -> Result<Vec<Program>, Failure> {
             runtime: Runtime {
                 name: RUST.to_owned(),
                 language: Language::Rust,
-                version: env!("CARGO_PKG_RUST_VERSION").to_owned(),
+                version: env!("CONBENCH_RUSTC").to_owned(),
                 gil: None,
             },
             program: own_program()?,

@@ -178,12 +178,7 @@ pub(super) fn of_a_parked_thread(meter: &Meter, prepare: impl Fn() -> std::io::R
 }
 
 /// From `send` in one thread to `recv` in another. `there` sends to `here`, and the other way round.
-pub(super) fn of_a_channel(
-    meter: &Meter,
-    send: impl Fn(u64),
-    recv: impl Fn(),
-    echo: impl FnOnce() + Send,
-) -> Measured {
+pub(super) fn of_a_channel(meter: &Meter, send: impl Fn(u64), recv: impl Fn(), echo: impl FnOnce() + Send) -> Measured {
     thread::scope(|scope| {
         scope.spawn(echo);
         let measured = meter.per_call(|| {

@@ -5,7 +5,7 @@ use std::thread;
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{block_in_place, spawn_blocking};
+use tokio::task::{block_in_place, spawn_blocking, yield_now};
 
 use super::asynchronous::{current_thread, multi_thread, nothing, per_await};
 use super::threads::pool;
@@ -33,13 +33,15 @@ fn spawn_blocking_item(meter: &Meter) -> Measured {
     per_await!(meter, runtime, seen(spawn_blocking(compute).await))
 }
 
-/// In a task of a runtime of several threads: the worker hands its queue to another thread.
+/// In a task of a runtime of several threads: the worker hands its queue to another thread. The task yields each time, or
+/// the second call would find itself on a thread that has no queue to hand on any more.
 fn block_in_place_item(meter: &Meter) -> Measured {
     let runtime = multi_thread()?;
     meter.per_loop(|calls| {
         let task = async move {
             for _ in 0..calls {
                 block_in_place(compute);
+                yield_now().await;
             }
         };
         seen(runtime.block_on(runtime.spawn(task)));
@@ -62,7 +64,8 @@ fn rayon_from_tokio(meter: &Meter) -> Measured {
 
 fn tokio_command_status(meter: &Meter) -> Measured {
     let runtime = current_thread()?;
-    meter.per_try(|| runtime.block_on(tokio::process::Command::new("true").status()).map(drop))
+    // The command needs the runtime when it starts, so all of it is in the future.
+    meter.per_try(|| runtime.block_on(async { tokio::process::Command::new("true").status().await }).map(drop))
 }
 
 /// Between two loops, each in a thread of its own.

@@ -43,8 +43,9 @@ fn command_status(meter: &Meter) -> Measured {
 
 fn fork_wait(meter: &Meter) -> Measured {
     meter.per_try(|| -> io::Result<()> {
-        // SAFETY: the child does nothing but end, by a system call that is allowed there.
+        // SAFETY: the child does nothing but end.
         let child = match unsafe { libc::fork() } {
+            // SAFETY: it is a system call that is allowed after a fork beside threads.
             0 => unsafe { libc::_exit(0) },
             -1 => return Err(io::Error::last_os_error()),
             child => child,

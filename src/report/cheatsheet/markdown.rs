@@ -50,8 +50,7 @@ fn lines(row: &Row<'_>) -> String {
             None => ("-".to_owned(), escaped(timed.unavailable.as_deref().unwrap_or_default())),
         };
         let tool = item.tool.as_ref().map(|tool| format!(", {tool}")).unwrap_or_default();
-        let quoted =
-            item.quoted.as_ref().map(|quoted| format!("[{}]({})", escaped(&quoted.figure), quoted.source));
+        let quoted = item.quoted.as_ref().map(|quoted| format!("[{}]({})", escaped(&quoted.figure), quoted.source));
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,

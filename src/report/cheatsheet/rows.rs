@@ -65,12 +65,10 @@ impl<'a> Row<'a> {
         self.tool = timed.item.tool.as_deref().unwrap_or(self.tool);
     }
 
-    /// What users read elsewhere about it, in the column of its runtime, with its source.
-    pub(super) fn quoted(&self) -> Option<(usize, &'a str, &'a str)> {
-        self.cells.iter().enumerate().find_map(|(at, cell)| {
-            let quoted = cell.as_ref()?.item.quoted.as_ref()?;
-            Some((at, quoted.figure.as_str(), quoted.source.as_str()))
-        })
+    /// What users read elsewhere about it: the runtime's place, and the figure.
+    pub(super) fn quoted(&self) -> impl Iterator<Item = (usize, &'a str)> {
+        let of = |cell: &Option<&'a Timed>| cell.and_then(|timed| timed.item.quoted.as_ref());
+        self.cells.iter().enumerate().filter_map(move |(at, cell)| Some((at, of(cell)?.figure.as_str())))
     }
 }
 
@@ -88,10 +86,22 @@ pub(super) fn interval(figure: &Figure) -> String {
     let [low, high] = [figure.low_ns, figure.high_ns].map(time);
     let unit = |text: &str| text.rsplit_once(' ').map(|(_, unit)| unit.to_owned());
     if unit(&low) == unit(&high) && unit(&low) == unit(&time(figure.median_ns)) {
-        let digits = |text: &str| text.rsplit_once(' ').map_or_else(|| text.to_owned(), |(digits, _)| digits.to_owned());
+        let digits =
+            |text: &str| text.rsplit_once(' ').map_or_else(|| text.to_owned(), |(digits, _)| digits.to_owned());
         format!("{} to {}", digits(&low), digits(&high))
     } else {
         format!("{low} to {high}")
+    }
+}
+
+/// The same as one share of the median, the wider side: `±3 %`.
+pub(super) fn spread(figure: &Figure) -> String {
+    let widest = (figure.high_ns - figure.median_ns).max(figure.median_ns - figure.low_ns);
+    let share = 100.0 * widest / figure.median_ns;
+    match share {
+        _ if !share.is_finite() => String::new(),
+        _ if share < 9.5 => format!("±{share:.1} %"),
+        _ => format!("±{share:.0} %"),
     }
 }
 
@@ -103,7 +113,7 @@ pub(super) fn amount(value: f64, unit: &str) -> String {
         "ms" => time(value * 1e6),
         "s" => time(value * 1e9),
         "/s" => units::rate(value),
-        "count" if value.fract() == 0.0 && value.abs() < 1e6 => format!("{value}"),
+        "count" if value.fract() == 0.0 => units::grouped(value),
         "count" => units::count(value),
         other => format!("{} {other}", units::count(value)),
     }

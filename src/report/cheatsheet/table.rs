@@ -49,7 +49,7 @@ pub(super) fn circumstances(sheet: &Sheet) -> Vec<String> {
     let figures = sheet.items.iter().filter_map(|timed| timed.figure.as_ref());
     if let Some(figure) = figures.clone().max_by_key(|figure| figure.repetitions_ns.len()) {
         lines.push(format!(
-            "each figure: the median of {} fresh processes, with its {} interval; conbench {}, seed {}, {}",
+            "each figure: the median of {} fresh processes, with its {} interval (± its wider side); conbench {}, seed {}, {}",
             figure.repetitions_ns.len(),
             units::percent(figure.confidence),
             plain(&sheet.conbench_version),
@@ -63,15 +63,29 @@ pub(super) fn circumstances(sheet: &Sheet) -> Vec<String> {
     lines
 }
 
+/// How much of an interval is shown: as much as has room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spread {
+    /// Both ends.
+    Interval,
+    /// The wider side, as a share.
+    Share,
+    /// None.
+    Nothing,
+}
+
 fn timed(sheet: &Sheet, section: Section, style: Style) -> String {
     let rows = rows::rows(sheet, section);
     if rows.is_empty() {
         return String::new();
     }
-    let with = drawn(sheet, &rows, style, true);
-    let fits = with.lines().all(|line| line.chars().count() <= usize::from(style.width)) || style.colour;
-    let mut text = if fits { with } else { drawn(sheet, &rows, style, false) };
-    if !fits {
+    let fits = |spread: &Spread| {
+        let plain = drawn(sheet, &rows, *spread, false);
+        plain.lines().all(|line| line.chars().count() <= usize::from(style.width))
+    };
+    let spread = [Spread::Interval, Spread::Share].into_iter().find(fits).unwrap_or(Spread::Nothing);
+    let mut text = drawn(sheet, &rows, spread, style.colour);
+    if spread == Spread::Nothing {
         let sentence = format!("no room at {} columns for the intervals: --format markdown has them", style.width);
         text.push_str(&grid::paragraph(&sentence, style.width));
     }
@@ -88,62 +102,58 @@ fn unavailable(timed: &Timed, why: &str) -> String {
 }
 
 /// The table; each runtime has a column for its medians and, where there is room, one for their intervals.
-fn drawn(sheet: &Sheet, rows: &[Row<'_>], style: Style, with_intervals: bool) -> String {
+fn drawn(sheet: &Sheet, rows: &[Row<'_>], spread: Spread, colour: bool) -> String {
     let mut titles = vec![Title { text: "", right: false }];
     let mut heads = vec![String::new()];
     for runtime in &sheet.runtimes {
         heads.push(plain(&runtime.name));
         titles.push(Title { text: "", right: true });
-        if with_intervals {
+        if spread != Spread::Nothing {
             heads.push(String::new());
             titles.push(Title { text: "", right: false });
         }
     }
-    let has_tools = rows.iter().any(|row| !row.tool.is_empty());
-    if has_tools {
+    if rows.iter().any(|row| !row.tool.is_empty()) {
         heads.push(String::new());
         titles.push(Title { text: "", right: false });
     }
     let mut lines = vec![(heads, Paint::Bold)];
     for row in rows {
-        lines.push((line(row, with_intervals, has_tools), Paint::Plain));
-        if let Some((at, figure, _)) = row.quoted() {
-            lines.push((quoted(sheet, at, figure, with_intervals, has_tools), Paint::Faint));
-        }
+        lines.push((line(row, spread, titles.len()), Paint::Plain));
+        lines.extend(row.quoted().map(|(at, figure)| (quoted(sheet, at, figure, titles.len()), Paint::Faint)));
     }
-    grid::bare(&titles, &lines, style.colour)
+    grid::bare(&titles, &lines, colour)
 }
 
-fn line(row: &Row<'_>, with_intervals: bool, has_tools: bool) -> Vec<String> {
+fn line(row: &Row<'_>, spread: Spread, columns: usize) -> Vec<String> {
     // What is said by the line above need not be said again.
     let title = if row.is_further { String::new() } else { row.title.clone() };
     let mut cells = vec![title];
     for cell in &row.cells {
         let figure = cell.and_then(|timed| timed.figure.as_ref());
-        let median = match (cell, figure) {
+        cells.push(match (cell, figure) {
             (_, Some(figure)) => time(figure.median_ns),
             (Some(_), None) => UNAVAILABLE.to_owned(),
             (None, None) => NOTHING.to_owned(),
-        };
-        cells.push(median);
-        if with_intervals {
-            cells.push(figure.map(interval).unwrap_or_default());
+        });
+        match spread {
+            Spread::Interval => cells.push(figure.map(interval).unwrap_or_default()),
+            Spread::Share => cells.push(figure.map(rows::spread).unwrap_or_default()),
+            Spread::Nothing => {}
         }
     }
-    if has_tools {
+    if cells.len() < columns {
         cells.push(row.tool.to_owned());
     }
     cells
 }
 
 /// The line below, with what is quoted elsewhere.
-fn quoted(sheet: &Sheet, at: usize, figure: &str, with_intervals: bool, has_tools: bool) -> Vec<String> {
-    let per_runtime = if with_intervals { 2 } else { 1 };
-    let mut cells = vec![String::new(); 1 + per_runtime * sheet.runtimes.len() + usize::from(has_tools)];
-    if let Some(cell) = cells.first_mut() {
-        let name = sheet.runtimes.get(at).map(|runtime| plain(&runtime.name)).unwrap_or_default();
-        *cell = format!("  quoted of {}: {figure}", name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.'));
-    }
+fn quoted(sheet: &Sheet, at: usize, figure: &str, columns: usize) -> Vec<String> {
+    let name = sheet.runtimes.get(at).map(|runtime| plain(&runtime.name)).unwrap_or_default();
+    let language = name.trim_end_matches(|letter: char| !letter.is_ascii_alphabetic()).to_owned();
+    let mut cells = vec![format!("  quoted of {language}: {figure}")];
+    cells.resize(columns, String::new());
     cells
 }
 
@@ -176,6 +186,7 @@ fn pitfall(shown: &Shown, style: Style) -> String {
     for line in both.shown.iter().flat_map(|seen| seen.lines()) {
         text.push_str(&grid::labelled(4, ">", &plain(line), style.width));
     }
-    text.push_str(&grid::labelled(4, "", &pitfall.lesson, style.width).replace("     ", "    "));
+    let lesson = grid::paragraph(&pitfall.lesson, style.width.saturating_sub(4));
+    text.extend(lesson.lines().map(|line| format!("    {line}\n")));
     text
 }

@@ -110,7 +110,8 @@ fn cpu_in_spawn_blocking() -> Result<Pair, Unavailable> {
             }
         });
     });
-    let shown = format!("all {JOBS} jobs took {wrong_ms:.0} ms, on the pool {mended_ms:.0} ms; tokio starts up to 512 threads");
+    let shown =
+        format!("all {JOBS} jobs took {wrong_ms:.0} ms, on the pool {mended_ms:.0} ms; tokio starts up to 512 threads");
     Ok(Pair::of(many.count(), few.count()).showing(shown))
 }
 

@@ -3,8 +3,7 @@
 use super::super::peers::{exit_code_of_a_task, lines_of_a_thread};
 use super::super::{Pair, PitfallFn, Unavailable};
 
-pub(super) const PITFALLS: &[(&str, PitfallFn)] =
-    &[("detached-thread", detached_thread), ("lost-error", lost_error)];
+pub(super) const PITFALLS: &[(&str, PitfallFn)] = &[("detached-thread", detached_thread), ("lost-error", lost_error)];
 
 fn detached_thread() -> Result<Pair, Unavailable> {
     let wrong = lines_of_a_thread("end")? as f64;

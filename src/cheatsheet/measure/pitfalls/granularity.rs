@@ -38,9 +38,8 @@ fn sum_of<T: Send + 'static>(sum: impl Fn(T) -> u64 + Send + 'static, send: impl
 
 fn message_per_item() -> Result<Pair, Unavailable> {
     let items: Vec<u64> = (0..ITEMS).collect();
-    let wrong = ms(|| {
-        sum_of(|item: u64| item, |sender| items.iter().for_each(|item| seen(sender.send(black_box(*item)))))
-    });
+    let wrong =
+        ms(|| sum_of(|item: u64| item, |sender| items.iter().for_each(|item| seen(sender.send(black_box(*item))))));
     let mended = ms(|| {
         sum_of(
             |part: Vec<u64>| part.iter().sum(),

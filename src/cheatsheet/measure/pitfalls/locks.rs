@@ -12,10 +12,8 @@ use tokio::runtime::Builder;
 use super::super::timing::ms;
 use super::super::{Pair, PitfallFn, Unavailable, seen};
 
-pub(super) const PITFALLS: &[(&str, PitfallFn)] = &[
-    ("mutex-across-await", mutex_across_await),
-    ("false-sharing", false_sharing),
-];
+pub(super) const PITFALLS: &[(&str, PitfallFn)] =
+    &[("mutex-across-await", mutex_across_await), ("false-sharing", false_sharing)];
 
 /// How long two tasks are given that need a hundredth of it.
 const PATIENCE: Duration = Duration::from_millis(300);

@@ -70,7 +70,8 @@ async fn failures(bound: usize) -> (usize, Option<String>) {
         });
     }
     let ended = tasks.join_all().await;
-    let errors: Vec<String> = ended.into_iter().filter_map(|ended| ended.err().map(|error| error.to_string())).collect();
+    let errors: Vec<String> =
+        ended.into_iter().filter_map(|ended| ended.err().map(|error| error.to_string())).collect();
     (errors.len(), errors.into_iter().next())
 }
 
@@ -118,22 +119,42 @@ fn future_not_awaited() -> Result<Pair, Unavailable> {
 }
 
 /// Two messages that belong together. Dropped between them, it has lost the first.
-async fn pair(receiver: &mut mpsc::UnboundedReceiver<usize>) -> Option<[usize; 2]> {
+async fn pair(receiver: &mut mpsc::Receiver<usize>) -> Option<[usize; 2]> {
     Some([receiver.recv().await?, receiver.recv().await?])
 }
 
-/// Sends the messages, and rings after each, when its receiver has it.
-async fn send_and_ring(sender: mpsc::UnboundedSender<usize>, bell: Arc<Notify>) {
+/// A bell that is rung when a message has been taken, and counts how often somebody has heard it.
+#[derive(Default)]
+struct Bell {
+    ring: Notify,
+    heard: AtomicUsize,
+}
+
+impl Bell {
+    async fn hear(&self) {
+        self.ring.notified().await;
+        self.heard.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Sends the messages, and rings after each has been taken: until then the ring waits, and then the next message does. So
+/// it is always between two messages of a pair, or of two pairs, that the bell rings.
+async fn send_and_ring(sender: mpsc::Sender<usize>, bell: &Bell) {
     for message in 0..MESSAGES {
-        seen(sender.send(message));
-        yield_now().await;
-        bell.notify_one();
-        yield_now().await;
+        // Nobody is left to take it: the count says so.
+        let _ = sender.send(message).await;
+        while sender.capacity() == 0 {
+            yield_now().await;
+        }
+        bell.ring.notify_one();
+        while bell.heard.load(Ordering::SeqCst) <= message {
+            yield_now().await;
+        }
     }
 }
 
 /// How many messages come out where the reading begins anew with each ring.
-async fn received_anew(mut receiver: mpsc::UnboundedReceiver<usize>, bell: Arc<Notify>) -> usize {
+async fn received_anew(mut receiver: mpsc::Receiver<usize>, bell: &Bell) -> usize {
     let mut received = 0;
     loop {
         tokio::select! {
@@ -141,20 +162,20 @@ async fn received_anew(mut receiver: mpsc::UnboundedReceiver<usize>, bell: Arc<N
                 Some(both) => received += both.len(),
                 None => return received,
             },
-            () = bell.notified() => {}
+            () = bell.hear() => {}
         }
     }
 }
 
 /// The same where one reading goes on through the rings.
-async fn received_on(mut receiver: mpsc::UnboundedReceiver<usize>, bell: Arc<Notify>) -> usize {
+async fn received_on(mut receiver: mpsc::Receiver<usize>, bell: &Bell) -> usize {
     let mut received = 0;
     loop {
         let mut reading = std::pin::pin!(pair(&mut receiver));
         let both = loop {
             tokio::select! {
                 both = &mut reading => break both,
-                () = bell.notified() => {}
+                () = bell.hear() => {}
             }
         };
         match both {
@@ -167,12 +188,12 @@ async fn received_on(mut receiver: mpsc::UnboundedReceiver<usize>, bell: Arc<Not
 fn select_cancels() -> Result<Pair, Unavailable> {
     let runtime = runtime()?;
     let wrong = runtime.block_on(async {
-        let ((sender, receiver), bell) = (mpsc::unbounded_channel(), Arc::new(Notify::new()));
-        tokio::join!(received_anew(receiver, Arc::clone(&bell)), send_and_ring(sender, bell)).0
+        let ((sender, receiver), bell) = (mpsc::channel(1), Bell::default());
+        tokio::join!(received_anew(receiver, &bell), send_and_ring(sender, &bell)).0
     });
     let mended = runtime.block_on(async {
-        let ((sender, receiver), bell) = (mpsc::unbounded_channel(), Arc::new(Notify::new()));
-        tokio::join!(received_on(receiver, Arc::clone(&bell)), send_and_ring(sender, bell)).0
+        let ((sender, receiver), bell) = (mpsc::channel(1), Bell::default());
+        tokio::join!(received_on(receiver, &bell), send_and_ring(sender, &bell)).0
     });
     Ok(Pair::of(wrong as f64, mended as f64))
 }
