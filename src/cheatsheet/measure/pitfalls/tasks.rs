@@ -12,7 +12,7 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::{JoinSet, yield_now};
 
 use super::super::timing::ms;
-use super::super::{Pair, PitfallFn, Unavailable, seen};
+use super::super::{Pair, PitfallFn, Unavailable};
 
 pub(super) const PITFALLS: &[(&str, PitfallFn)] = &[
     ("unbounded-spawn", unbounded_spawn),
