@@ -115,7 +115,8 @@ fn python_and_rust_stand_beside_each_other() {
     assert_eq!(sheet["runtimes"].as_array().map(Vec::len), Some(2));
     let figure = &sheet["items"][0]["figure"];
     assert_eq!(figure["repetitions_ns"].as_array().map(Vec::len), Some(2), "{figure}");
-    assert_eq!(figure["confidence"].as_f64(), Some(0.5), "{figure}");
+    // Of two values, the median lies between them with probability one half.
+    assert!(figure["confidence"].as_f64().is_some_and(|it| (it - 0.5).abs() < 1e-9), "{figure}");
 }
 
 #[test]
