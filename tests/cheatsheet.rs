@@ -11,9 +11,12 @@ use common::pythons;
 use conbench::cheatsheet::catalogue::{Language, Section, catalogue};
 use serde_json::Value;
 
+/// By this the processes of a test are known.
+const MARK: &str = "CONBENCH_TEST_MARK";
+
 fn conbench(arguments: &[&str], temporary: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_conbench"));
-    command.arg("cheatsheet").args(arguments).stdin(Stdio::null()).env("TMPDIR", temporary);
+    command.arg("cheatsheet").args(arguments).stdin(Stdio::null()).env("TMPDIR", temporary).env(MARK, temporary);
     command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command
 }
@@ -127,9 +130,9 @@ fn a_misspelt_section_is_told_the_nearest() {
     assert!(errors.contains("unknown section `asynco`, did you mean `asyncio`?"), "{errors}");
 }
 
-/// Processes that run with this directory as their temporary one.
+/// Processes that carry the mark of this directory.
 fn processes_in(temporary: &Path) -> Vec<String> {
-    let mark = format!("TMPDIR={}", temporary.display()).into_bytes();
+    let mark = format!("{MARK}={}", temporary.display()).into_bytes();
     let entries = std::fs::read_dir("/proc").expect("processes").flatten();
     let is_ours = |entry: &std::fs::DirEntry| {
         std::fs::read(entry.path().join("environ")).is_ok_and(|all| all.split(|byte| *byte == 0).any(|it| it == mark))

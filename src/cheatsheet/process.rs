@@ -98,8 +98,10 @@ pub(super) fn measure(
         Language::Python => argv.extend([package.as_os_str(), OsStr::new("measure")]),
     }
     argv.extend(["--seed", &seed, "--items", &ids].map(OsStr::new));
-    let environment: Vec<(&OsStr, &OsStr)> =
+    let mut environment: Vec<(&OsStr, &OsStr)> =
         program.environment.iter().map(|(name, value)| (&**name, &**value)).collect();
+    // What a process that is killed leaves behind goes with the guard's directory.
+    environment.extend(package.parent().map(|directory| (OsStr::new("TMPDIR"), directory.as_os_str())));
     let mut own = guard.nested()?;
     let (output, theirs) = io::pipe()?;
     let errors_at = package.with_extension("errors");

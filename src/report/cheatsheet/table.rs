@@ -47,15 +47,16 @@ pub(super) fn circumstances(sheet: &Sheet) -> Vec<String> {
     let runtimes: Vec<String> = sheet.runtimes.iter().map(rows::heading).collect();
     let mut lines = vec![host, runtimes.join("; ")];
     let figures = sheet.items.iter().filter_map(|timed| timed.figure.as_ref());
-    if let Some(figure) = figures.clone().max_by_key(|figure| figure.repetitions_ns.len()) {
-        lines.push(format!(
-            "each figure: the median of {} fresh processes, with its {} interval (± its wider side); conbench {}, seed {}, {}",
-            figure.repetitions_ns.len(),
-            units::percent(figure.confidence),
-            plain(&sheet.conbench_version),
-            sheet.seed,
-            plain(&sheet.began_at)
-        ));
+    if let Some(figure) = figures.max_by_key(|figure| figure.repetitions_ns.len()) {
+        let what = match figure.repetitions_ns.len() {
+            1 => "each figure: of one fresh process".to_owned(),
+            several => format!(
+                "each figure: the median of {several} fresh processes, with its {} interval (± its wider side)",
+                units::percent(figure.confidence)
+            ),
+        };
+        let version = plain(&sheet.conbench_version);
+        lines.push(format!("{what}; conbench {version}, seed {}, {}", sheet.seed, plain(&sheet.began_at)));
     }
     if sheet.is_interrupted {
         lines.push("a signal ended it: what was measured until then is here".to_owned());
