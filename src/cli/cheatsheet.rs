@@ -112,8 +112,12 @@ pub(super) fn run(args: &CheatsheetArgs, terminal: &Terminal) -> Result<Exit, Fa
     if cfg!(debug_assertions) && sheet.runtimes.iter().any(|runtime| runtime.language == Language::Rust) {
         sheet.warnings.push(UNOPTIMISED.to_owned());
     }
-    let (choosing, exit) =
-        if has_choosing && !sheet.is_interrupted { choose(&measuring)? } else { (Vec::new(), Exit::Fine) };
+    let chosen = if has_choosing && !sheet.is_interrupted { choose(&measuring) } else { Ok((Vec::new(), Exit::Fine)) };
+    // What was measured before is shown all the same.
+    let (choosing, exit) = chosen.unwrap_or_else(|failure| {
+        report_failure(&failure);
+        (Vec::new(), failure.exit())
+    });
     finish(args, terminal, &sheet, &choosing).map(|ended| ended.max(exit))
 }
 
