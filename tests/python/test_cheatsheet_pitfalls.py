@@ -9,8 +9,14 @@ import unittest.mock
 from multiprocessing.reduction import ForkingPickler
 from typing import List
 
+from conbench_cheatsheet import children
 from conbench_cheatsheet.pitfalls import blas, event_loop, exits, processes, threads
 from conbench_cheatsheet.registry import Unavailable
+
+
+def tearDownModule() -> None:
+    # The tests that follow look at the children of this process.
+    children.stop_helpers()
 
 
 def is_gone(pid: int) -> bool:

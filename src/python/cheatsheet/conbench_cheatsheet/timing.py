@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 from typing import Awaitable, Callable, Generator, List, Optional, Sequence
 
-#: A loop takes at least so long, some ten thousand times what a reading of the clock takes.
-LOOP_NS = 1_500_000
+#: A loop takes at least so long: some thousand times what a reading of the clock takes, and much less than the time
+#: that the scheduler lets a thread run on a busy machine, so that most loops are not interrupted.
+LOOP_NS = 500_000
 #: So long all loops of an item take together, if five of them take no longer.
 BUDGET_NS = 22_000_000
 #: The same where threads or processes wake each other: what that costs depends on the cores that the scheduler has
@@ -18,7 +19,7 @@ BUDGET_NS = 22_000_000
 SWITCHING_BUDGET_NS = 45_000_000
 #: How many loops there are at least and at most. Their median is the figure.
 FEWEST_LOOPS = 5
-MOST_LOOPS = 30
+MOST_LOOPS = 90
 
 #: No loop makes more calls.
 _MOST_CALLS = 10_000_000

@@ -12,7 +12,7 @@ from typing import Dict, List
 from .. import host
 from ..children import FORK
 from ..registry import Both, Unavailable, pitfall
-from ..timing import ms
+from ..timing import median, ms
 from ..work import compute, fail
 from . import event_loop
 
@@ -29,14 +29,17 @@ def threads_for_computation() -> Both:
     if host.cores() < _WORKERS:
         raise Unavailable("this process may use one core only: two computations take twice as long in any case")
     work = [_TURNS] * _WORKERS
-    alone_ms = ms(lambda: [compute(turns) for turns in work])
+    alone_ms, wrong_ms, mended_ms = [], [], []
     # The processes first: a process with threads should not fork.
-    with FORK.Pool(_WORKERS) as processes:
+    with FORK.Pool(_WORKERS) as processes, ThreadPoolExecutor(_WORKERS) as threads:
         processes.map(compute, [1] * _WORKERS, chunksize=1)
-        mended_ms = ms(lambda: processes.map(compute, work, chunksize=1))
-    with ThreadPoolExecutor(_WORKERS) as threads:
-        wrong_ms = ms(lambda: list(threads.map(compute, work)))
-    return Both(wrong_ms, mended_ms, f"one after the other, without threads: {alone_ms:.1f} ms")
+        # In turns, so that a busy moment of the machine meets all three alike.
+        for _ in range(3):
+            alone_ms.append(ms(lambda: [compute(turns) for turns in work]))
+            wrong_ms.append(ms(lambda: list(threads.map(compute, work))))
+            mended_ms.append(ms(lambda: processes.map(compute, work, chunksize=1)))
+    shown = f"one after the other, without threads: {median(alone_ms):.1f} ms"
+    return Both(median(wrong_ms), median(mended_ms), shown)
 
 
 def loads(locked: bool) -> int:
