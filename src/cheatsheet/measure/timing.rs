@@ -11,13 +11,14 @@ use super::{Measured, Unavailable};
 use crate::clock::now_ns;
 use crate::stats;
 
-/// A loop takes at least so long, some ten thousand times what a reading of the clock takes.
-const LOOP_NS: u64 = 1_500_000;
+/// A loop takes at least so long: some thousand times what a reading of the clock takes, and much less than the time that
+/// the scheduler lets a thread run on a busy machine, so that most loops are not interrupted.
+const LOOP_NS: u64 = 500_000;
 /// So long all loops of an item take together, if five of them take no longer.
 const BUDGET_NS: u64 = 22_000_000;
 /// How many loops there are at least and at most. Their median is the figure.
 const FEWEST_LOOPS: u64 = 5;
-const MOST_LOOPS: u64 = 15;
+const MOST_LOOPS: u64 = 90;
 /// No loop makes more calls.
 const MOST_CALLS: u64 = 100_000_000;
 
