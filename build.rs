@@ -1,15 +1,23 @@
-//! Lists the files of the Python agent, so that the binary carries them.
+//! Lists the files of the Python agent and of Python's half of the cheat sheet, so that the binary carries them.
 
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-/// Where the package lies.
-const PACKAGE: &str = "src/python/agent";
+/// Where each package lies, and the file that lists it.
+const PACKAGES: [(&str, &str); 2] =
+    [("src/python/agent", "agent_files.rs"), ("src/python/cheatsheet", "cheatsheet_files.rs")];
 
 fn main() -> io::Result<()> {
-    announce();
-    let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?).join(PACKAGE);
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rustc-env=CONBENCH_RUSTC={}", compiler()?);
+    PACKAGES.into_iter().try_for_each(|(package, listed)| list(package, listed))
+}
+
+fn list(package: &str, listed: &str) -> io::Result<()> {
+    println!("cargo::rerun-if-changed={package}");
+    let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?).join(package);
     let mut files = Vec::new();
     modules(&root, &mut files)?;
     // The same binary from the same sources, whatever the file system's order.
@@ -21,12 +29,14 @@ fn main() -> io::Result<()> {
         writeln!(text, "    ({name:?}, include_bytes!({file:?})),").map_err(io::Error::other)?;
     }
     text.push_str("]\n");
-    std::fs::write(Path::new(&variable("OUT_DIR")?).join("agent_files.rs"), text)
+    std::fs::write(Path::new(&variable("OUT_DIR")?).join(listed), text)
 }
 
-fn announce() {
-    println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed={PACKAGE}");
+/// The compiler's version: figures of Rust are its work.
+fn compiler() -> io::Result<String> {
+    let said = Command::new(variable("RUSTC")?).arg("--version").output()?;
+    let text = String::from_utf8_lossy(&said.stdout);
+    Ok(text.split_whitespace().nth(1).unwrap_or("unknown").to_owned())
 }
 
 fn variable(name: &str) -> io::Result<String> {

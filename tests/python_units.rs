@@ -1,4 +1,4 @@
-//! The unit tests of the Python agent, under the interpreters of this machine.
+//! The unit tests of the Python agent and of the cheat sheet's Python, under the interpreters of this machine.
 
 mod common;
 
@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::pythons::{self, PACKAGE, Python};
+use common::pythons::{self, Python};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 /// They take half a minute; a test of theirs that hangs must not hang this one.
@@ -15,9 +15,20 @@ const PATIENCE: Duration = Duration::from_secs(400);
 /// Where they are.
 const TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python");
 
+/// The packages, and where their tests are.
+const PACKAGES: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/src/python/agent:",
+    env!("CARGO_MANIFEST_DIR"),
+    "/src/python/cheatsheet:",
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/python"
+);
+
 /// Those that take as long as all the others: they begin workers of every engine under every start method, which
-/// `python_agent.rs` does under each interpreter, too.
-const LONG: [&str; 5] = ["test_crossing", "test_programs", "test_setups", "test_start_up", "test_worker_engines"];
+/// `python_agent.rs` does under each interpreter, too; and the whole cheat sheet, whose parts the others test.
+const LONG: [&str; 6] =
+    ["test_crossing", "test_programs", "test_setups", "test_start_up", "test_whole_cheatsheet", "test_worker_engines"];
 
 /// The modules of tests, without those.
 fn modules(without: &[&str]) -> Vec<String> {
@@ -35,7 +46,7 @@ fn unit_tests_pass(python: &Python, without: &[&str]) {
     let mut output = tempfile::tempfile().expect("a file");
     let stream = || output.try_clone().expect("a descriptor");
     let mut command = Command::new(&python.executable);
-    command.args(["-m", "unittest"]).args(modules(without)).env("PYTHONPATH", format!("{PACKAGE}:{TESTS}"));
+    command.args(["-m", "unittest"]).args(modules(without)).env("PYTHONPATH", PACKAGES);
     command.current_dir(env!("CARGO_MANIFEST_DIR")).env("PYTHONDONTWRITEBYTECODE", "1");
     command.stdin(Stdio::null()).stdout(stream()).stderr(stream()).process_group(0);
     let mut child = command.spawn().expect("it starts");

@@ -83,6 +83,28 @@ pub(super) struct Selection {
 }
 
 impl Selection {
+    /// All candidates of these runtimes.
+    pub(super) fn of(interpreters: Interpreters, runtimes: Vec<String>, seed: u64) -> Selection {
+        Selection {
+            interpreters,
+            runtimes,
+            models: Vec::new(),
+            engines: Vec::new(),
+            start_methods: Vec::new(),
+            workers: Vec::new(),
+            in_flight: Vec::new(),
+            chunk: Vec::new(),
+            tasks: None,
+            rate: None,
+            burst: None,
+            seed,
+            budget: None,
+            tolerance: None,
+            strict: false,
+            allow_remote: false,
+        }
+    }
+
     /// The settings of a session on these runtimes that may take this long.
     pub(super) fn settings(&self, runtimes: Vec<String>, budget: Duration) -> Settings {
         Settings {

@@ -30,6 +30,9 @@ pub(super) enum Failure {
     /// The self-test could not go on.
     #[error("the self-test cannot go on: {0}")]
     Selftest(crate::selftest::Fault),
+    /// The cheat sheet could not be measured.
+    #[error("cannot measure the cheat sheet: {0}")]
+    Cheatsheet(io::Error),
     /// Signals cannot be watched.
     #[error("cannot watch for signals: {0}")]
     Signals(io::Error),
@@ -45,7 +48,7 @@ impl Failure {
             Failure::Rendered(_) | Failure::Usage(_) | Failure::Read(_) => Exit::Usage,
             Failure::Write(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Fine,
             Failure::Write(_) | Failure::Save(_) => Exit::Output,
-            Failure::Session(_) | Failure::Selftest(_) => Exit::NoAnswer,
+            Failure::Session(_) | Failure::Selftest(_) | Failure::Cheatsheet(_) => Exit::NoAnswer,
             Failure::Signals(_) | Failure::Json(_) => Exit::Internal,
         }
     }

@@ -11,6 +11,7 @@ pub(super) fn run(args: &[OsString]) -> Option<ExitCode> {
         "agent" => Some(crate::agent::main()),
         "worker" => Some(crate::agent::worker::main(rest)),
         "companion" => Some(crate::agent::companion::main()),
+        crate::cheatsheet::VERB => Some(crate::cheatsheet::measure::main(rest)),
         "guard" => Some(crate::guard::main()),
         _ => None,
     }

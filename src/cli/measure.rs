@@ -148,6 +148,16 @@ impl Planning<'_> {
         Ok(planning)
     }
 
+    /// The host.
+    pub(super) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The runtimes.
+    pub(super) fn runtimes(&self) -> &Runtimes {
+        &self.runtimes
+    }
+
     /// The settings of a session that may take this long.
     pub(super) fn settings(&self, budget: Duration) -> Settings {
         self.selection.settings(self.runtimes.chosen(), budget)

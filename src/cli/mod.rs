@@ -5,6 +5,7 @@
 //! room that knows either, and the only one that decides an exit code ([`Exit`]).
 
 mod args;
+mod cheatsheet;
 pub mod check;
 mod completions;
 mod exit;
@@ -66,6 +67,8 @@ enum Verb {
     Run(Box<run::RunArgs>),
     /// Choose the right tool for each of several workloads
     Recommend(Box<recommend::RecommendArgs>),
+    /// Measure the cheat sheet: what each tool of Python and Rust costs here, and its pitfalls
+    Cheatsheet(Box<cheatsheet::CheatsheetArgs>),
     /// Show what `run` would do, without doing it
     Plan(Box<plan::PlanArgs>),
     /// Show a saved record again
@@ -100,7 +103,8 @@ conbench measures which concurrency tool fits a task on this host. Type one of:
   conbench recommend shop.scrape:parse --items items  a function of yours, with items of its module
   conbench recommend shop/scrape.py:parse --items 'range(100)'
   conbench init my.toml                               a workload file to start from; then: conbench run my.toml
-  conbench recommend                                  the whole cheat sheet, measured, in a few minutes
+  conbench recommend                                  every workload that is shipped, in a few minutes
+  conbench cheatsheet --quick                         what threads, processes and async cost here, and their pitfalls
 
 `conbench --help` shows every verb, `conbench recommend --help` every option.
 ";
@@ -126,6 +130,13 @@ impl Terminal {
     fn warn(&self, text: &str) {
         if !self.quiet {
             complain(&format!("warning: {text}\n"));
+        }
+    }
+
+    /// Writes a line to standard error that is no warning, if anyone wants it.
+    fn note(&self, text: &str) {
+        if !self.quiet {
+            complain(&format!("{text}\n"));
         }
     }
 
@@ -170,6 +181,7 @@ fn dispatch(verb: Verb, terminal: &Terminal) -> Result<Exit, Failure> {
     match verb {
         Verb::Run(args) => run::run(&args, terminal),
         Verb::Recommend(args) => recommend::run(&args, terminal),
+        Verb::Cheatsheet(args) => cheatsheet::run(&args, terminal),
         Verb::Plan(args) => plan::run(&args, terminal),
         Verb::Report(args) => report::run(&args, terminal),
         Verb::Explain(args) => explain::run(&args, terminal),

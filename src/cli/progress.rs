@@ -72,6 +72,32 @@ impl Progress {
         Progress { live: Live::new(workload, place), budget_ns: None, sink, quiet: terminal.quiet, told: None }
     }
 
+    /// Tells what a process of the cheat sheet is about to measure.
+    pub(super) fn measuring(&mut self, runtime: &str, what: &str) {
+        if matches!(self.sink, Sink::Json) {
+            self.line(&json!({ "event": "measuring", "runtime": runtime, "what": what }).to_string());
+            return;
+        }
+        if !self.is_due() {
+            return;
+        }
+        let text = format!("{}: {what}", report::plain(runtime));
+        match &self.sink {
+            Sink::Drawn { bar, .. } => bar.set_message(text),
+            Sink::Lines => self.line(&text),
+            Sink::Nothing | Sink::Json => {}
+        }
+    }
+
+    /// Tells what the user should know.
+    pub(super) fn warned(&self, text: &str) {
+        if matches!(self.sink, Sink::Json) {
+            self.line(&json!({ "event": "warning", "warning": text }).to_string());
+        } else {
+            self.line(&format!("warning: {}", report::plain(text)));
+        }
+    }
+
     /// Takes the view away.
     pub(super) fn finish(self) {
         if let Sink::Drawn { bar, .. } = self.sink {
@@ -96,17 +122,25 @@ impl Progress {
         self.line(&format!("warning: {of}{text}"));
     }
 
-    /// Draws the view again, or writes a line, if it is time.
-    fn tell(&mut self) {
+    /// Whether it is time to draw the view again, or to write a line; if so, it is done now.
+    fn is_due(&mut self) -> bool {
         let interval = match &self.sink {
             Sink::Drawn { .. } => DRAW_INTERVAL,
             Sink::Lines => PLAIN_INTERVAL,
-            Sink::Nothing | Sink::Json => return,
+            Sink::Nothing | Sink::Json => return false,
         };
-        if self.told.is_some_and(|told| told.elapsed() < interval) {
+        let is_due = self.told.is_none_or(|told| told.elapsed() >= interval);
+        if is_due {
+            self.told = Some(Instant::now());
+        }
+        is_due
+    }
+
+    /// Draws the view again, or writes a line, if it is time.
+    fn tell(&mut self) {
+        if !self.is_due() {
             return;
         }
-        self.told = Some(Instant::now());
         match &self.sink {
             Sink::Drawn { bar, coloured } => {
                 // It may have been resized.

@@ -80,7 +80,7 @@ pub(super) fn run(args: &RecommendArgs, terminal: &Terminal) -> Result<Exit, Fai
 
 /// The workloads of which something can run. What must be left out is told before anything is measured; it is an error
 /// of usage only if nothing remains.
-fn runnable(
+pub(super) fn runnable(
     measuring: &Measuring<'_>,
     workloads: Vec<Workload>,
     budget: Option<Duration>,
@@ -106,7 +106,7 @@ fn runnable(
 }
 
 /// Measures one after the other and shows each at once. What goes wrong is told; what was measured before is returned.
-fn measure_all(
+pub(super) fn measure_all(
     measuring: &Measuring<'_>,
     workloads: Vec<Workload>,
     budget: Option<Duration>,

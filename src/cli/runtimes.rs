@@ -107,6 +107,17 @@ impl Runtimes {
             .collect()
     }
 
+    /// Whether the native runtime takes part.
+    pub(super) fn has_rust(&self) -> bool {
+        self.chosen.is_empty() || self.chosen.iter().any(|name| name == RUST)
+    }
+
+    /// The interpreters that take part.
+    pub(super) fn chosen_interpreters(&self) -> impl Iterator<Item = &Interpreter> {
+        let is_chosen = |it: &&Interpreter| self.chosen.is_empty() || self.chosen.contains(&it.name);
+        self.found.iter().flat_map(|found| &found.interpreters).filter(is_chosen)
+    }
+
     /// Refuses a workload with code that nothing here can run.
     pub(super) fn check(&self, workload: &Workload) -> Result<(), Failure> {
         let Some(python) = workload.steps.iter().find_map(|step| step.python()) else { return Ok(()) };

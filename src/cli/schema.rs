@@ -19,6 +19,8 @@ pub enum Which {
     Workload,
     /// Records
     Record,
+    /// Cheat sheets
+    Cheatsheet,
 }
 
 /// The schema, as JSON with a line feed at its end.
@@ -29,6 +31,7 @@ pub fn text(which: Which) -> serde_json::Result<String> {
     let mut text = match which {
         Which::Workload => serde_json::to_string_pretty(&workload::schema()),
         Which::Record => serde_json::to_string_pretty(&report::record_schema()),
+        Which::Cheatsheet => serde_json::to_string_pretty(&report::cheatsheet_schema()),
     }?;
     text.push('\n');
     Ok(text)

@@ -19,6 +19,9 @@ type Files = [(&'static str, &'static [u8])];
 /// The package.
 static PACKAGE: &Files = include!(concat!(env!("OUT_DIR"), "/agent_files.rs"));
 
+/// Python's half of the cheat sheet.
+static CHEATSHEET: &Files = include!(concat!(env!("OUT_DIR"), "/cheatsheet_files.rs"));
+
 /// What Python writes beside the modules that it imports. It holds them against their sources by itself.
 const BYTECODE: &str = "__pycache__";
 
@@ -31,6 +34,16 @@ const OTHERS_MAY_WRITE: u32 = 0o022;
 const OTHERS: u32 = 0o077;
 /// Only the owner may remove what is in such a directory.
 const STICKY: u32 = 0o1000;
+
+/// Writes Python's half of the cheat sheet into a directory that is the caller's alone, and returns what an interpreter
+/// is started with.
+///
+/// # Errors
+/// When it cannot be written, as where it is there already.
+pub fn unpack_cheatsheet(directory: &Path) -> io::Result<PathBuf> {
+    write(CHEATSHEET, directory)?;
+    Ok(directory.join("conbench_cheatsheet"))
+}
 
 /// The unpacked agent.
 #[derive(Debug)]
@@ -260,6 +273,15 @@ mod tests {
         }
         assert!(names.iter().all(|name| name.ends_with(".py")), "{names:?}");
         assert!(names.is_sorted());
+    }
+
+    #[test]
+    fn the_half_of_the_cheat_sheet_is_carried_too() {
+        let place = place();
+        let main = unpack_cheatsheet(place.path()).expect("unpacked");
+        assert!(main.join("__main__.py").is_file());
+        assert!(main.join("pitfalls").is_dir());
+        assert!(unpack_cheatsheet(place.path()).is_err(), "nothing that is there is written over");
     }
 
     #[test]

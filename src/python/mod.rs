@@ -15,6 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use carried::unpack_cheatsheet;
 pub use refusal::{Refusal, Refused};
 
 use crate::protocol::Hello;

@@ -77,6 +77,14 @@ pub(super) fn lines(titles: &[Title], rows: &[(Vec<String>, Paint)], colour: boo
     drawn.collect()
 }
 
+/// A table without a header and its rule, whose first row may be one. Empty cells end a line early.
+pub(super) fn bare(titles: &[Title], rows: &[(Vec<String>, Paint)], colour: bool) -> String {
+    // The header is made of nothing: it is the first two lines.
+    let drawn = lines(titles, rows, false);
+    let painted = drawn.lines().skip(2).zip(rows).map(|(line, (_, how))| paint(line.trim_end(), *how, colour) + "\n");
+    painted.collect()
+}
+
 /// The width that [`lines`] needs for these columns.
 pub(super) fn needed(titles: &[Title], rows: &[(Vec<String>, Paint)]) -> usize {
     let widths = natural(titles, rows);

@@ -1,11 +1,12 @@
 //! Reports: records and their verdicts as a table, Markdown or JSON. Pure: the same records, view and
 //! style always give the same bytes, so that a stored record prints what the live session printed.
 //!
-//! One file an exporter (`table`, `markdown`, `json`, `plan` for what would run, and `explain` for how a verdict came
-//! about); what they share is
+//! One file an exporter (`table`, `markdown`, `json`, `plan` for what would run, `explain` for how a verdict came
+//! about, `cheatsheet` for the cheat sheet); what they share is
 //! what stands in a cell (`figures`, `choice`, `words`) and how a number is written (`units`).
 
 mod answer;
+mod cheatsheet;
 mod choice;
 mod explain;
 mod figures;
@@ -29,6 +30,7 @@ mod words;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub use cheatsheet::{cheatsheet_json, cheatsheet_markdown, cheatsheet_schema, cheatsheet_table};
 pub use explain::explanation;
 pub use json::{plan as plan_json, record_schema, records as records_json};
 pub use live::{Live, Stage, live, live_line};

@@ -465,7 +465,7 @@ pub(super) fn workload() -> Workload {
     }
 }
 
-fn facts() -> Facts {
+pub(super) fn facts() -> Facts {
     Facts {
         os: "Debian GNU/Linux 12".to_owned(),
         kernel: "6.1.0".to_owned(),

@@ -87,7 +87,8 @@ fn three_digits(value: f64) -> (f64, usize) {
     (rounded, decimals(rounded).max(0) as usize)
 }
 
-fn grouped(value: f64) -> String {
+/// A whole number, its thousands set apart.
+pub(super) fn grouped(value: f64) -> String {
     let digits = format!("{:.0}", value.abs());
     let mut text = String::new();
     if value < 0.0 {

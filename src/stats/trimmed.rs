@@ -46,7 +46,7 @@ pub fn t_quantile(probability: f64, degrees_of_freedom: f64) -> f64 {
 }
 
 /// The values that are numbers, ascending.
-fn sorted(values: &[f64]) -> Vec<f64> {
+pub(super) fn sorted(values: &[f64]) -> Vec<f64> {
     let mut sorted = values.to_vec();
     sorted.retain(|value| value.is_finite());
     sorted.sort_unstable_by(f64::total_cmp);

@@ -1,0 +1,138 @@
+//! The sheet as it is stored: what was measured, with its host, versions and seed.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::catalogue::{Item, Language, Pitfall, Section};
+use crate::host::Facts;
+use crate::stats::{self, MedianInterval};
+
+/// The version of the sheet's format.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// The confidence that an interval aims at. Few repetitions reach less; each figure has what it reaches.
+pub const CONFIDENCE: f64 = 0.95;
+
+/// A cheat sheet that was measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sheet {
+    /// The version of `conbench`.
+    pub conbench_version: String,
+    /// When it began, in RFC 3339.
+    pub began_at: String,
+    /// How long the measurement took.
+    pub elapsed_ns: u64,
+    /// Whether a signal ended it before all was measured.
+    pub is_interrupted: bool,
+    /// The seed of every order.
+    pub seed: u64,
+    /// Whether it was the quick sheet.
+    pub is_quick: bool,
+    /// The sections that were asked for, in the sheet's order.
+    pub sections: Vec<Section>,
+    /// The host.
+    pub host: Facts,
+    /// The runtimes, in the order of their columns.
+    pub runtimes: Vec<Runtime>,
+    /// What was timed, by runtime, in the catalogue's order.
+    pub items: Vec<Timed>,
+    /// What went wrong and was mended, by runtime, in the catalogue's order.
+    pub pitfalls: Vec<Shown>,
+    /// What the reader should know of the measurement.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// A runtime of the sheet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Runtime {
+    /// Its name, e.g. `python3.11`.
+    pub name: String,
+    /// Its language.
+    pub language: Language,
+    /// Its version.
+    pub version: String,
+    /// Whether a global interpreter lock is on; `None` where there is no such thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gil: Option<bool>,
+}
+
+/// An item with its figure, or why there is none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Timed {
+    /// The runtime's name.
+    pub runtime: String,
+    /// What was timed.
+    pub item: Item,
+    /// The time of one `per`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub figure: Option<Figure>,
+    /// Why there is no figure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unavailable: Option<String>,
+}
+
+/// A median over repetitions, each in a fresh process; `low_ns <= median_ns <= high_ns`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Figure {
+    /// The median.
+    pub median_ns: f64,
+    /// The lower end of the median's interval.
+    pub low_ns: f64,
+    /// The upper end of the median's interval.
+    pub high_ns: f64,
+    /// The confidence that the interval reaches, a ratio.
+    pub confidence: f64,
+    /// What each repetition measured, in the order of measurement.
+    pub repetitions_ns: Vec<f64>,
+}
+
+impl Figure {
+    /// The figure of these repetitions; `None` if there are none.
+    #[must_use]
+    pub fn of(repetitions_ns: Vec<f64>) -> Option<Figure> {
+        let MedianInterval { interval, confidence } = stats::median_interval(&repetitions_ns, CONFIDENCE)?;
+        Some(Figure {
+            median_ns: interval.value,
+            low_ns: interval.low,
+            high_ns: interval.high,
+            confidence,
+            repetitions_ns,
+        })
+    }
+}
+
+/// A pitfall with what was seen, or why nothing was.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Shown {
+    /// The runtime's name.
+    pub runtime: String,
+    /// What it is.
+    pub pitfall: Pitfall,
+    /// Both figures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub figures: Option<Both>,
+    /// Why there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unavailable: Option<String>,
+}
+
+/// The figures of a pitfall, in its unit: medians over its repetitions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Both {
+    /// What the mistake comes to.
+    pub wrong: f64,
+    /// What it comes to when mended.
+    pub mended: f64,
+    /// How often both were measured.
+    pub repetitions: u32,
+    /// What a user sees of it: a message, or what is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<String>,
+}

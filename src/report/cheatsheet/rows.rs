@@ -1,0 +1,130 @@
+//! The lines of a section: what Python and Rust do alike stands on one.
+
+use crate::cheatsheet::catalogue::{Language, Section};
+use crate::cheatsheet::sheet::{Figure, Runtime, Sheet, Timed};
+use crate::report::units;
+
+/// One line of a section.
+pub(super) struct Row<'a> {
+    /// What is done, where its language is not said by the line above.
+    pub(super) title: String,
+    /// What each runtime took, in the sheet's order; `None` where the line is not of it.
+    pub(super) cells: Vec<Option<&'a Timed>>,
+    /// Rust's tool.
+    pub(super) tool: &'a str,
+    /// Whether it is one more tool for what the line above does.
+    pub(super) is_further: bool,
+}
+
+/// The lines of a section.
+pub(super) fn rows(sheet: &Sheet, section: Section) -> Vec<Row<'_>> {
+    let timed: Vec<&Timed> = sheet.items.iter().filter(|timed| timed.item.section == section).collect();
+    let is_of = |timed: &Timed, language: Language| language_of(sheet, timed) == Some(language);
+    let native: Vec<&Timed> = timed.iter().copied().filter(|timed| is_of(timed, Language::Rust)).collect();
+    let mut rows = Vec::new();
+    let mut ids: Vec<&str> = Vec::new();
+    for first in timed.iter().copied().filter(|timed| is_of(timed, Language::Python)) {
+        if ids.contains(&first.item.id.as_str()) {
+            continue;
+        }
+        ids.push(&first.item.id);
+        let same = |timed: &&&Timed| is_of(timed, Language::Python) && timed.item.id == first.item.id;
+        let alike: Vec<&Timed> = timed.iter().filter(same).copied().collect();
+        let mut beside = native.iter().filter(|timed| timed.item.beside.as_deref() == Some(&first.item.id));
+        let mut own = row(sheet, first.item.title.clone(), &alike, false);
+        if let Some(first) = beside.next() {
+            own.add(sheet, first);
+        }
+        rows.push(own);
+        rows.extend(beside.map(|timed| row(sheet, timed.item.title.clone(), &[timed], true)));
+    }
+    let is_placed = |timed: &&&Timed| timed.item.beside.as_deref().is_some_and(|beside| ids.contains(&beside));
+    let alone = native.iter().filter(|timed| !is_placed(timed));
+    rows.extend(alone.map(|timed| row(sheet, timed.item.title.clone(), &[timed], false)));
+    rows
+}
+
+fn language_of(sheet: &Sheet, timed: &Timed) -> Option<Language> {
+    sheet.runtimes.iter().find(|runtime| runtime.name == timed.runtime).map(|runtime| runtime.language)
+}
+
+fn row<'a>(sheet: &'a Sheet, title: String, timed: &[&'a Timed], is_further: bool) -> Row<'a> {
+    let mut row = Row { title, cells: vec![None; sheet.runtimes.len()], tool: "", is_further };
+    for timed in timed {
+        row.add(sheet, timed);
+    }
+    row
+}
+
+impl<'a> Row<'a> {
+    fn add(&mut self, sheet: &Sheet, timed: &'a Timed) {
+        let is_its_own = |runtime: &Runtime| runtime.name == timed.runtime;
+        if let Some(cell) = sheet.runtimes.iter().position(is_its_own).and_then(|at| self.cells.get_mut(at)) {
+            *cell = Some(timed);
+        }
+        self.tool = timed.item.tool.as_deref().unwrap_or(self.tool);
+    }
+
+    /// What users read elsewhere about it: the runtime's place, and the figure.
+    pub(super) fn quoted(&self) -> impl Iterator<Item = (usize, &'a str)> {
+        let of = |cell: &Option<&'a Timed>| cell.and_then(|timed| timed.item.quoted.as_ref());
+        self.cells.iter().enumerate().filter_map(move |(at, cell)| Some((at, of(cell)?.figure.as_str())))
+    }
+}
+
+/// A median: `48.2 µs`. Below 100 ns with three digits, since a nanosecond is much there.
+pub(super) fn time(ns: f64) -> String {
+    match ns {
+        _ if ns < 0.05 => "< 0.1 ns".to_owned(),
+        _ if ns < 99.95 => format!("{} ns", units::count(ns)),
+        _ => units::duration(ns),
+    }
+}
+
+/// A median's interval, in the median's unit where it is short so: `46.9 to 51.0`.
+pub(super) fn interval(figure: &Figure) -> String {
+    let [low, high] = [figure.low_ns, figure.high_ns].map(time);
+    let unit = |text: &str| text.rsplit_once(' ').map(|(_, unit)| unit.to_owned());
+    if unit(&low) == unit(&high) && unit(&low) == unit(&time(figure.median_ns)) {
+        let digits =
+            |text: &str| text.rsplit_once(' ').map_or_else(|| text.to_owned(), |(digits, _)| digits.to_owned());
+        format!("{} to {}", digits(&low), digits(&high))
+    } else {
+        format!("{low} to {high}")
+    }
+}
+
+/// The same as one share of the median, the wider side: `±3 %`.
+pub(super) fn spread(figure: &Figure) -> String {
+    let widest = (figure.high_ns - figure.median_ns).max(figure.median_ns - figure.low_ns);
+    let share = 100.0 * widest / figure.median_ns;
+    match share {
+        _ if !share.is_finite() => String::new(),
+        _ if share < 9.5 => format!("±{share:.1} %"),
+        _ => format!("±{share:.0} %"),
+    }
+}
+
+/// A pitfall's figure with its unit.
+pub(super) fn amount(value: f64, unit: &str) -> String {
+    match unit {
+        "ns" => time(value),
+        "us" => time(value * 1e3),
+        "ms" => time(value * 1e6),
+        "s" => time(value * 1e9),
+        "/s" => units::rate(value),
+        "count" if value.fract() == 0.0 => units::grouped(value),
+        "count" => units::count(value),
+        other => format!("{} {other}", units::count(value)),
+    }
+}
+
+/// A runtime as a heading: `python3.11 (3.11.9)`.
+pub(super) fn heading(runtime: &Runtime) -> String {
+    let lock = match runtime.gil {
+        Some(true) => ", with a GIL",
+        Some(false) => ", without a GIL",
+        None => "",
+    };
+    format!("{} {}{lock}", super::super::plain(&runtime.name), super::super::plain(&runtime.version))
+}

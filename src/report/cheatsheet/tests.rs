@@ -1,0 +1,126 @@
+//! The sheet, written.
+
+use super::rows::{amount, interval, time};
+use super::*;
+use crate::cheatsheet::catalogue::{Item, Language, Pitfall, Quoted, Section};
+use crate::cheatsheet::sheet::{Both, Figure, Runtime, Sheet, Shown, Timed};
+use crate::report::sample::{self, PLAIN_80, PLAIN_120};
+use crate::report::tests::golden;
+
+fn item(id: &str, title: &str, beside: Option<&str>, tool: Option<&str>) -> Item {
+    Item {
+        id: id.to_owned(),
+        section: Section::Threading,
+        title: title.to_owned(),
+        code: "f(a | b)".to_owned(),
+        per: "call".to_owned(),
+        quoted: None,
+        beside: beside.map(str::to_owned),
+        tool: tool.map(str::to_owned),
+    }
+}
+
+fn timed(runtime: &str, item: Item, repetitions_ns: &[f64]) -> Timed {
+    let figure = Figure::of(repetitions_ns.to_vec());
+    let unavailable = figure.is_none().then(|| "there is none of it here".to_owned());
+    Timed { runtime: runtime.to_owned(), item, figure, unavailable }
+}
+
+fn sheet() -> Sheet {
+    let quoted = Quoted { figure: "about 50 µs".to_owned(), source: "https://example.org/threads".to_owned() };
+    let start = Item { quoted: Some(quoted), ..item("start", "start and join a thread", None, None) };
+    let pitfall = Pitfall {
+        id: "blocking-call".to_owned(),
+        title: "a blocking call in asyncio".to_owned(),
+        unit: "ms".to_owned(),
+        wrong: "ten tasks of time.sleep(0.02) under gather".to_owned(),
+        mended: "the same through asyncio.to_thread".to_owned(),
+        lesson: "A blocking call stands the loop still for everybody.".to_owned(),
+    };
+    let seen = Some("the loop's longest stall: 216.4 ms, mended 0.9 ms\na second line".to_owned());
+    Sheet {
+        conbench_version: "0.1.0".to_owned(),
+        began_at: "2026-11-28T12:00:00Z".to_owned(),
+        elapsed_ns: 20_000_000_000,
+        is_interrupted: false,
+        seed: 1,
+        is_quick: true,
+        sections: vec![Section::Threading, Section::Mixing, Section::Pitfalls],
+        host: sample::facts(),
+        runtimes: vec![
+            Runtime {
+                name: "python3.11".to_owned(),
+                language: Language::Python,
+                version: "3.11.7".to_owned(),
+                gil: Some(true),
+            },
+            Runtime { name: "rust".to_owned(), language: Language::Rust, version: "1.95".to_owned(), gil: None },
+        ],
+        items: vec![
+            timed("python3.11", start, &[48_200.0, 47_000.0, 51_000.0, 48_300.0, 48_100.0, 52_000.0]),
+            timed("python3.11", item("turn", "wait for the GIL", None, None), &[]),
+            timed("rust", item("spawn", "spawn and join", Some("start"), Some("std spawn")), &[21_000.0, 20_900.0]),
+            timed("rust", item("scope", "spawn in a scope", Some("start"), Some("std scope")), &[22_000.0]),
+            timed("rust", item("add", "add to an atomic", None, Some("std AtomicU64")), &[4.96, 5.02, 5.0]),
+        ],
+        pitfalls: vec![
+            Shown {
+                runtime: "python3.11".to_owned(),
+                pitfall: pitfall.clone(),
+                figures: Some(Both { wrong: 217.25, mended: 41.5, repetitions: 1, shown: seen }),
+                unavailable: None,
+            },
+            Shown {
+                runtime: "rust".to_owned(),
+                pitfall: Pitfall { unit: "count".to_owned(), ..pitfall },
+                figures: None,
+                unavailable: Some("it was not measured: its process ended with signal 9 (SIGKILL)".to_owned()),
+            },
+        ],
+        warnings: vec!["rust, pitfalls: its process ended with signal 9 (SIGKILL)".to_owned()],
+    }
+}
+
+#[test]
+fn the_published_schema_is_the_one_that_the_code_gives() {
+    let schema = serde_json::to_string_pretty(&cheatsheet_schema()).expect("a schema serialises") + "\n";
+    golden("reports/cheatsheet.schema.json", &schema);
+}
+
+#[test]
+fn json_obeys_the_schema() {
+    let text = cheatsheet_json(&sheet(), &[sample::judged()]).expect("serialises");
+    let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let schema = serde_json::to_value(cheatsheet_schema()).expect("a schema serialises");
+    let validator = jsonschema::validator_for(&schema).expect("a legal schema");
+    let faults: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
+    assert!(faults.is_empty(), "{faults:?}");
+    let back: Sheet = serde_json::from_value(value["sheet"].clone()).expect("read back");
+    assert_eq!(back, sheet());
+}
+
+#[test]
+fn the_sheet_at_80_and_120_columns() {
+    golden("src/report/golden/cheatsheet-80.txt", &cheatsheet_table(&sheet(), &[], PLAIN_80));
+    golden("src/report/golden/cheatsheet-120.txt", &cheatsheet_table(&sheet(), &[], PLAIN_120));
+}
+
+#[test]
+fn the_sheet_as_markdown() {
+    golden("src/report/golden/cheatsheet.md", &cheatsheet_markdown(&sheet(), &[]));
+}
+
+#[test]
+fn figures_have_their_unit() {
+    assert_eq!(
+        [0.0, 0.31, 4.96, 38.44, 120.0, 48_211.5].map(time),
+        ["< 0.1 ns", "0.310 ns", "4.96 ns", "38.4 ns", "120 ns", "48.2 µs"]
+    );
+    let of = |values: &[f64]| interval(&Figure::of(values.to_vec()).expect("values"));
+    assert_eq!(of(&[46_900.0, 48_000.0, 51_000.0]), "46.9 to 51.0");
+    assert_eq!(of(&[980.0, 1_000.0, 1_100.0]), "980 ns to 1.10 µs");
+    assert_eq!(amount(203.1, "ms"), "203 ms");
+    assert_eq!(amount(192.0, "count"), "192");
+    assert_eq!(amount(2.5, "count"), "2.50");
+    assert_eq!(amount(14.1, "MiB"), "14.1 MiB");
+}
