@@ -129,7 +129,7 @@ impl Terminal {
     /// Writes a line to standard error, if anyone wants it.
     fn warn(&self, text: &str) {
         if !self.quiet {
-            complain(&format!("warning: {text}\n"));
+            complain(&terminal::warning(text));
         }
     }
 

@@ -94,7 +94,7 @@ impl Progress {
         if matches!(self.sink, Sink::Json) {
             self.line(&json!({ "event": "warning", "warning": text }).to_string());
         } else {
-            self.line(&format!("warning: {}", report::plain(text)));
+            self.line(terminal::warning(&report::plain(text)).trim_end());
         }
     }
 
@@ -119,7 +119,7 @@ impl Progress {
     /// Writes a warning; of several workloads, with the one that it is of.
     fn warn(&self, text: &str) {
         let of = if self.live.place.1 > 1 { format!("{}: ", self.live.workload) } else { String::new() };
-        self.line(&format!("warning: {of}{text}"));
+        self.line(terminal::warning(&format!("{of}{text}")).trim_end());
     }
 
     /// Whether it is time to draw the view again, or to write a line; if so, it is done now.

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 
 use clap::ValueEnum;
 
-use crate::report::Style;
+use crate::report::{self, Style};
 
 /// The width of a text that does not go to a terminal: it fits a page.
 const PAGE: u16 = 100;
@@ -47,6 +47,15 @@ pub(super) fn stdout_style(colour: Colour) -> Style {
 /// How standard error looks.
 pub(super) fn stderr_style(colour: bool) -> Style {
     Style { width: width(&io::stderr()), colour }
+}
+
+/// A warning as standard error takes it: wrapped at a terminal, else in one line.
+pub(super) fn warning(text: &str) -> String {
+    if io::stderr().is_terminal() {
+        report::labelled(0, "warning:", text, width(&io::stderr()))
+    } else {
+        format!("warning: {text}\n")
+    }
 }
 
 /// The columns of a terminal; of a page where there is none.

@@ -29,7 +29,8 @@ pub fn plan(workload: &Workload, settings: &Settings, facts: &Facts, runtimes: &
     }
     let foreseen = foresee::foreseen(&entries, workload, settings, facts);
     let notes = foresee::notes(&entries, workload, settings, facts);
-    Plan { entries, left_out, foreseen, notes }
+    let unknowns = foresee::unknowns(&entries, workload);
+    Plan { entries, left_out, foreseen, notes, unknowns }
 }
 
 /// The entries of one runtime, simplest model first.

@@ -157,9 +157,13 @@ pub(super) fn notes(entries: &[Entry], workload: &Workload, settings: &Settings,
     }
     notes.extend(long_tasks(entries, workload, settings));
     notes.extend(workload.rate.and_then(|rate| slow_rate(entries, rate, settings)));
-    notes.extend(workload.steps.iter().filter_map(Step::python).map(|python| own_code(entries, python)));
     notes.extend(workload.steps.iter().enumerate().filter_map(|(position, step)| remote(position, step)));
     notes
+}
+
+/// What only a session finds out.
+pub(super) fn unknowns(entries: &[Entry], workload: &Workload) -> Vec<String> {
+    workload.steps.iter().filter_map(Step::python).map(|python| own_code(entries, python)).collect()
 }
 
 /// What event loops do with the user's own blocking code, and what is not known of it.

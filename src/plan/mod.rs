@@ -91,6 +91,9 @@ pub struct Plan {
     pub foreseen: Foreseen,
     /// What the user should know before it runs.
     pub notes: Vec<String>,
+    /// What is not known before it runs, and what is assumed instead: a session finds it out.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub unknowns: Vec<String>,
 }
 
 /// One engine of a plan, with the sizes that may be tried.

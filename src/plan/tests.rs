@@ -426,7 +426,7 @@ fn the_users_own_code_runs_where_it_can() {
     assert!(names(&blocking).iter().any(|name| name == "python3.11/asyncio"), "as the mistake that it is");
     assert!(names(&blocking).iter().any(|name| name.starts_with("python3.11/asyncio+ThreadPoolExecutor")));
     assert!(reason(&blocking, "python3.11/uvloop").is_some_and(|reason| reason.contains("the same as asyncio")));
-    assert!(blocking.notes.iter().any(|note| note.contains("`fetch`") && note.contains("blocks all other tasks")));
+    assert!(blocking.unknowns.iter().any(|note| note.contains("`fetch`") && note.contains("blocks all other tasks")));
     let event_loop = planned(own_code(false, true));
     assert_eq!(names(&event_loop), ["python3.11/asyncio", "python3.11/uvloop"]);
     let why = reason(&event_loop, "python3.11/ThreadPoolExecutor").expect("a reason");

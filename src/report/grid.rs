@@ -143,7 +143,7 @@ fn side_by_side(cells: &[String], widths: &[u16], right: &[bool], gap: u16) -> V
 }
 
 /// A text under a label, wrapped beside it: `Why: ..`.
-pub(super) fn labelled(indent: u16, label: &str, text: &str, width: u16) -> String {
+pub fn labelled(indent: u16, label: &str, text: &str, width: u16) -> String {
     let label_width = u16::try_from(label.chars().count()).unwrap_or(u16::MAX);
     let taken = indent.saturating_add(label_width).saturating_add(1);
     let text_width = width.saturating_sub(taken).max(NARROWEST);

@@ -32,6 +32,7 @@ use serde::Serialize;
 
 pub use cheatsheet::{cheatsheet_json, cheatsheet_markdown, cheatsheet_schema, cheatsheet_table};
 pub use explain::explanation;
+pub use grid::labelled;
 pub use json::{plan as plan_json, record_schema, records as records_json};
 pub use live::{Live, Stage, live, live_line};
 pub use page::{PageOptions, page};

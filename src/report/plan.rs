@@ -38,7 +38,7 @@ pub fn plan_table(workload: &Workload, plan: &Plan, style: Style) -> String {
         let sentence = format!("`{}`: {}", plain(&left_out.what), plain(&left_out.reason));
         text.push_str(&grid::labelled(0, "Left out:", &sentence, style.width));
     }
-    for note in &plan.notes {
+    for note in plan.notes.iter().chain(&plan.unknowns) {
         text.push_str(&grid::labelled(0, "Note:", &plain(note), style.width));
     }
     text.push_str(&grid::labelled(0, "Foreseen:", &foreseen(plan.foreseen), style.width));
@@ -55,7 +55,7 @@ pub fn plan_markdown(workload: &Workload, plan: &Plan) -> String {
     for left_out in &plan.left_out {
         text.push_str(&format!("- `{}` left out: {}\n", escaped(&left_out.what), escaped(&left_out.reason)));
     }
-    text.extend(plan.notes.iter().map(|note| format!("- {}\n", escaped(note))));
+    text.extend(plan.notes.iter().chain(&plan.unknowns).map(|note| format!("- {}\n", escaped(note))));
     text.push_str(&format!("- foreseen: {}\n", foreseen(plan.foreseen)));
     text
 }

@@ -75,6 +75,7 @@ pub fn run(simulation: &Simulation, engines: &mut dyn Engines) -> Record {
         left_out: Vec::new(),
         foreseen: Foreseen::default(),
         notes: Vec::new(),
+        unknowns: Vec::new(),
     };
     let session = Session {
         workload: simulation.workload.clone(),
