@@ -34,7 +34,7 @@ pub use cheatsheet::{cheatsheet_json, cheatsheet_markdown, cheatsheet_schema, ch
 pub use explain::explanation;
 pub use json::{plan as plan_json, record_schema, records as records_json};
 pub use live::{Live, Stage, live, live_line};
-pub use page::{PageOptions, page};
+pub use page::{PageOptions, cheatsheet_page, page};
 pub use plan::{plan_markdown, plan_table};
 pub use units::{bytes, count, duration, rate};
 pub use words::{plain, warning};
