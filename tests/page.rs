@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use conbench::analyze::{Status, analyze};
+use conbench::cheatsheet::catalogue::{Language, Section, catalogue};
 use conbench::record::Record;
 use rustix::process::{Pid, Signal, kill_process_group};
 
@@ -234,4 +235,50 @@ fn hostile_names_are_shown_and_not_obeyed() {
     assert!(!shown.dom.contains('\u{202e}') && shown.dom.contains("\\u{202e}"), "nothing turns the text");
     let found = browser.inspect(&page, Theme::Light, 390);
     assert_eq!(found["faults"], serde_json::json!([]), "a hundred characters fit on a phone");
+}
+
+#[test]
+fn the_sheet_has_every_item_and_can_be_read_everywhere() {
+    let Some(browser) = Browser::find() else { return };
+    let (path, saved) = (browser.path("sheet.html"), browser.path("sheet.json"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_conbench"));
+    command.args(["cheatsheet", "--quick", "--repetitions", "2", "--format", "html"]).arg("--html").arg(&path);
+    command.arg("--output").arg(&saved).env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR")).stdin(Stdio::null());
+    let output = command.output().expect("the binary starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let page = fs::read_to_string(&path).expect("the page");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), page, "the same sheet, the same bytes");
+    let shown = browser.open(&path, Theme::Light);
+    assert_eq!(complaints(&shown.log), Vec::<&str>::new());
+    let sheet: serde_json::Value = serde_json::from_slice(&fs::read(&saved).expect("the sheet")).expect("JSON");
+    let languages: Vec<Language> = serde_json::from_value(
+        sheet["sheet"]["runtimes"].as_array().expect("runtimes").iter().map(|it| it["language"].clone()).collect(),
+    )
+    .expect("languages");
+    let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let mut figures = 0;
+    for language in [Language::Python, Language::Rust].into_iter().filter(|language| languages.contains(language)) {
+        let all = catalogue(language, &Section::ALL).expect("a legal file");
+        for item in &all.items {
+            assert!(shown.dom.contains(&format!("<code>{}</code>", escaped(&item.code))), "{}", item.id);
+            let source = item.quoted.as_ref().map(|quoted| format!("href=\"{}\"", quoted.source));
+            assert!(source.is_none_or(|source| shown.dom.contains(&source)), "{}", item.id);
+        }
+        for pitfall in &all.pitfalls {
+            assert!(
+                shown.dom.contains(&format!("-{}\"", pitfall.id)) || shown.dom.contains("Not shown: "),
+                "{}",
+                pitfall.id
+            );
+        }
+    }
+    for timed in sheet["sheet"]["items"].as_array().expect("items") {
+        figures += usize::from(timed["figure"].is_object());
+    }
+    assert_eq!(count(&shown.dom, "class=\"interval\""), figures, "a mark with its interval for each figure");
+    for (theme, width) in [(Theme::Light, 390), (Theme::Light, 1000), (Theme::Dark, 390), (Theme::Dark, 1000)] {
+        let found = browser.inspect(&page, theme, width);
+        assert_eq!(found["faults"], serde_json::json!([]), "{theme:?} at {width}");
+        assert!(found["marks"].as_u64() > Some(100), "{found}");
+    }
 }

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use super::args::{Format, Interpreters, Paged, Selection};
+use super::args::{Interpreters, Paged, Selection};
 use super::measure::{self, Measuring, Planning};
 use super::progress::Progress;
 use super::{Exit, Failure, Terminal, recommend, report_failure, seams, signals, terminal};
@@ -44,7 +44,7 @@ pub(super) struct CheatsheetArgs {
     repetitions: Option<u32>,
     /// How results are written
     #[arg(long, value_enum, default_value_t, help_heading = "Output")]
-    format: Format,
+    format: SheetFormat,
     #[command(flatten)]
     saved: SavedSheet,
 }
@@ -55,6 +55,23 @@ struct SavedSheet {
     /// Save the sheet here, as JSON
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
+    /// Write the sheet as a page here: one HTML file that loads nothing and runs nothing
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    html: Option<PathBuf>,
+}
+
+/// How a sheet is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum SheetFormat {
+    /// For people, at a terminal
+    #[default]
+    Table,
+    /// Every figure, with each repetition
+    Json,
+    /// For a document
+    Markdown,
+    /// A page of one file
+    Html,
 }
 
 impl CheatsheetArgs {
@@ -81,6 +98,7 @@ impl CheatsheetArgs {
 /// Measures, prints, saves.
 pub(super) fn run(args: &CheatsheetArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     measure::check_output(args.saved.output.as_deref())?;
+    measure::check_output(args.saved.html.as_deref())?;
     let selection = Selection::of(args.interpreters.clone(), args.runtimes.clone(), args.seed);
     // Before signals are watched: until then, one ends this program, and with it the interpreter that it asks.
     let planning = Planning::prepare(terminal, &selection)?;
@@ -132,14 +150,17 @@ pub(super) fn run(args: &CheatsheetArgs, terminal: &Terminal) -> Result<Exit, Fa
 /// Shows and saves what was measured.
 fn finish(args: &CheatsheetArgs, terminal: &Terminal, sheet: &Sheet, choosing: &[Judged]) -> Result<Exit, Failure> {
     let text = match args.format {
-        Format::Table => report::cheatsheet_table(sheet, choosing, terminal::stdout_style(terminal.colour)),
-        Format::Markdown => report::cheatsheet_markdown(sheet, choosing),
-        Format::Json => report::cheatsheet_json(sheet, choosing)?,
+        SheetFormat::Table => report::cheatsheet_table(sheet, choosing, terminal::stdout_style(terminal.colour)),
+        SheetFormat::Markdown => report::cheatsheet_markdown(sheet, choosing),
+        SheetFormat::Json => report::cheatsheet_json(sheet, choosing)?,
+        SheetFormat::Html => page(sheet, choosing)?,
     };
     let mut exit = exit(sheet);
     // A full disk does not keep it from being shown, nor a closed pipe from being saved.
     let shown = terminal.print(&text);
-    for failure in [shown.err(), save(args, sheet, choosing).err()].into_iter().flatten() {
+    for failure in
+        [shown.err(), save(args, sheet, choosing).err(), write_page(args, sheet, choosing).err()].into_iter().flatten()
+    {
         report_failure(&failure);
         exit = exit.max(failure.exit());
     }
@@ -149,6 +170,16 @@ fn finish(args: &CheatsheetArgs, terminal: &Terminal, sheet: &Sheet, choosing: &
 fn save(args: &CheatsheetArgs, sheet: &Sheet, choosing: &[Judged]) -> Result<(), Failure> {
     let Some(path) = &args.saved.output else { return Ok(()) };
     record::write(path, report::cheatsheet_json(sheet, choosing)?.as_bytes()).map_err(Failure::Save)
+}
+
+fn write_page(args: &CheatsheetArgs, sheet: &Sheet, choosing: &[Judged]) -> Result<(), Failure> {
+    let Some(path) = &args.saved.html else { return Ok(()) };
+    record::write(path, page(sheet, choosing)?.as_bytes()).map_err(Failure::Save)
+}
+
+fn page(sheet: &Sheet, choosing: &[Judged]) -> Result<String, Failure> {
+    let home = std::env::home_dir();
+    Ok(report::cheatsheet_page(sheet, choosing, home.as_ref().and_then(|home| home.to_str()))?)
 }
 
 fn exit(sheet: &Sheet) -> Exit {

@@ -77,14 +77,6 @@ pub(super) fn lines(titles: &[Title], rows: &[(Vec<String>, Paint)], colour: boo
     drawn.collect()
 }
 
-/// A table without a header and its rule, whose first row may be one. Empty cells end a line early.
-pub(super) fn bare(titles: &[Title], rows: &[(Vec<String>, Paint)], colour: bool) -> String {
-    // The header is made of nothing: it is the first two lines.
-    let drawn = lines(titles, rows, false);
-    let painted = drawn.lines().skip(2).zip(rows).map(|(line, (_, how))| paint(line.trim_end(), *how, colour) + "\n");
-    painted.collect()
-}
-
 /// The width that [`lines`] needs for these columns.
 pub(super) fn needed(titles: &[Title], rows: &[(Vec<String>, Paint)]) -> usize {
     let widths = natural(titles, rows);
@@ -127,7 +119,7 @@ pub(super) fn fitted(titles: &[Title], rows: &[(Vec<String>, Paint)], width: u16
 }
 
 /// Cells side by side, each wrapped to its width. `right` says which columns are aligned to the right; those beyond it are not.
-fn side_by_side(cells: &[String], widths: &[u16], right: &[bool], gap: u16) -> Vec<String> {
+pub(super) fn side_by_side(cells: &[String], widths: &[u16], right: &[bool], gap: u16) -> Vec<String> {
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(widths.iter().map(|width| width + gap).sum());

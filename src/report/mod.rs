@@ -35,7 +35,7 @@ pub use explain::explanation;
 pub use grid::labelled;
 pub use json::{plan as plan_json, record_schema, records as records_json};
 pub use live::{Live, Stage, live, live_line};
-pub use page::{PageOptions, page};
+pub use page::{PageOptions, cheatsheet_page, page};
 pub use plan::{plan_markdown, plan_table};
 pub use units::{bytes, count, duration, rate};
 pub use words::{plain, warning};

@@ -1,9 +1,10 @@
-//! The cheat sheet as a table, Markdown or JSON. A page of HTML would stand beside them, over the same [`rows`].
+//! The cheat sheet as a table, Markdown or JSON. Its page is in `page::sheet`, over the same [`rows`].
 
 mod json;
+mod lines;
 mod markdown;
-mod rows;
-mod table;
+pub(super) mod rows;
+pub(super) mod table;
 #[cfg(test)]
 mod tests;
 

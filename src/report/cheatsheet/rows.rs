@@ -5,19 +5,19 @@ use crate::cheatsheet::sheet::{Figure, Runtime, Sheet, Timed};
 use crate::report::units;
 
 /// One line of a section.
-pub(super) struct Row<'a> {
+pub(in crate::report) struct Row<'a> {
     /// What is done, where its language is not said by the line above.
-    pub(super) title: String,
+    pub(in crate::report) title: String,
     /// What each runtime took, in the sheet's order; `None` where the line is not of it.
-    pub(super) cells: Vec<Option<&'a Timed>>,
+    pub(in crate::report) cells: Vec<Option<&'a Timed>>,
     /// Rust's tool.
-    pub(super) tool: &'a str,
+    pub(in crate::report) tool: &'a str,
     /// Whether it is one more tool for what the line above does.
-    pub(super) is_further: bool,
+    pub(in crate::report) is_further: bool,
 }
 
 /// The lines of a section.
-pub(super) fn rows(sheet: &Sheet, section: Section) -> Vec<Row<'_>> {
+pub(in crate::report) fn rows(sheet: &Sheet, section: Section) -> Vec<Row<'_>> {
     let timed: Vec<&Timed> = sheet.items.iter().filter(|timed| timed.item.section == section).collect();
     let is_of = |timed: &Timed, language: Language| language_of(sheet, timed) == Some(language);
     let native: Vec<&Timed> = timed.iter().copied().filter(|timed| is_of(timed, Language::Rust)).collect();
@@ -66,14 +66,14 @@ impl<'a> Row<'a> {
     }
 
     /// What users read elsewhere about it: the runtime's place, and the figure.
-    pub(super) fn quoted(&self) -> impl Iterator<Item = (usize, &'a str)> {
+    pub(in crate::report) fn quoted(&self) -> impl Iterator<Item = (usize, &'a str)> {
         let of = |cell: &Option<&'a Timed>| cell.and_then(|timed| timed.item.quoted.as_ref());
         self.cells.iter().enumerate().filter_map(move |(at, cell)| Some((at, of(cell)?.figure.as_str())))
     }
 }
 
 /// A median: `48.2 µs`. Below 100 ns with three digits, since a nanosecond is much there.
-pub(super) fn time(ns: f64) -> String {
+pub(in crate::report) fn time(ns: f64) -> String {
     match ns {
         _ if ns < 0.05 => "< 0.1 ns".to_owned(),
         _ if ns < 99.95 => format!("{} ns", units::count(ns)),
@@ -82,7 +82,7 @@ pub(super) fn time(ns: f64) -> String {
 }
 
 /// A median's interval, in the median's unit where it is short so: `46.9 to 51.0`.
-pub(super) fn interval(figure: &Figure) -> String {
+pub(in crate::report) fn interval(figure: &Figure) -> String {
     let [low, high] = [figure.low_ns, figure.high_ns].map(time);
     let unit = |text: &str| text.rsplit_once(' ').map(|(_, unit)| unit.to_owned());
     if unit(&low) == unit(&high) && unit(&low) == unit(&time(figure.median_ns)) {
@@ -94,19 +94,37 @@ pub(super) fn interval(figure: &Figure) -> String {
     }
 }
 
-/// The same as one share of the median, the wider side: `±3 %`.
-pub(super) fn spread(figure: &Figure) -> String {
-    let widest = (figure.high_ns - figure.median_ns).max(figure.median_ns - figure.low_ns);
-    let share = 100.0 * widest / figure.median_ns;
-    match share {
-        _ if !share.is_finite() => String::new(),
-        _ if share < 9.5 => format!("±{share:.1} %"),
-        _ => format!("±{share:.0} %"),
+/// The same as short as it can be said, rounded outwards, in the median's unit: `(46–51)`. Of one repetition there is
+/// none.
+pub(in crate::report) fn compact(figure: &Figure) -> String {
+    if figure.repetitions_ns.len() < 2 {
+        return String::new();
     }
+    let median = time(figure.median_ns);
+    let (digits, unit) = median.rsplit_once(' ').unwrap_or((&median, "ns"));
+    let size = UNITS.iter().find(|(name, _)| *name == unit).map_or(1.0, |(_, size)| *size);
+    let is_narrow = figure.high_ns - figure.low_ns < 0.1 * figure.median_ns;
+    // Two digits would make a point of a narrow one, so it has as many as the median.
+    let decimals = digits.split_once('.').map_or(0, |(_, behind)| i32::try_from(behind.len()).unwrap_or(0));
+    let end = |ns: f64, round: fn(f64) -> f64| {
+        let value = ns / size;
+        if value <= 0.0 {
+            return "0".to_owned();
+        }
+        let decimals = if is_narrow { decimals } else { 1 - value.log10().floor() as i32 };
+        let scale = 10_f64.powi(decimals);
+        let shown = usize::try_from(decimals).unwrap_or(0);
+        format!("{:.shown$}", round(value * scale) / scale)
+    };
+    // What a computer's fractions add is no reason to round to the next digit.
+    format!("({}–{})", end(figure.low_ns, |it| (it + 1e-6).floor()), end(figure.high_ns, |it| (it - 1e-6).ceil()))
 }
 
+/// Units of time, in nanoseconds.
+const UNITS: [(&str, f64); 6] = [("ns", 1.0), ("µs", 1e3), ("ms", 1e6), ("s", 1e9), ("min", 60e9), ("h", 3600e9)];
+
 /// A pitfall's figure with its unit.
-pub(super) fn amount(value: f64, unit: &str) -> String {
+pub(in crate::report) fn amount(value: f64, unit: &str) -> String {
     match unit {
         "ns" => time(value),
         "us" => time(value * 1e3),
@@ -119,8 +137,17 @@ pub(super) fn amount(value: f64, unit: &str) -> String {
     }
 }
 
+/// The name of a runtime's language: `python`.
+pub(in crate::report) fn language_name(sheet: &Sheet, at: usize) -> &'static str {
+    match sheet.runtimes.get(at).map(|runtime| runtime.language) {
+        Some(Language::Python) => "python",
+        Some(Language::Rust) => "rust",
+        None => "",
+    }
+}
+
 /// A runtime as a heading: `python3.11 (3.11.9)`.
-pub(super) fn heading(runtime: &Runtime) -> String {
+pub(in crate::report) fn heading(runtime: &Runtime) -> String {
     let lock = match runtime.gil {
         Some(true) => ", with a GIL",
         Some(false) => ", without a GIL",

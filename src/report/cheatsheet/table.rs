@@ -1,15 +1,11 @@
 //! The sheet for a terminal: one section a table.
 
-use super::rows::{self, Row, amount, interval, time};
+use super::lines;
+use super::rows::{self, amount};
 use crate::cheatsheet::catalogue::Section;
 use crate::cheatsheet::sheet::{Sheet, Shown, Timed};
-use crate::report::grid::{self, Paint, Title, paint};
+use crate::report::grid::{self, Paint, paint};
 use crate::report::{Judged, Style, View, plain, units};
-
-/// What stands where a runtime has nothing of the kind.
-const NOTHING: &str = "";
-/// What stands where something could not be measured; the reason is below the table.
-const UNAVAILABLE: &str = "-";
 
 /// The whole sheet.
 #[must_use]
@@ -35,7 +31,7 @@ pub fn cheatsheet_table(sheet: &Sheet, choosing: &[Judged], style: Style) -> Str
 }
 
 /// The host, the runtimes, and how to read a figure.
-pub(super) fn circumstances(sheet: &Sheet) -> Vec<String> {
+pub(in crate::report) fn circumstances(sheet: &Sheet) -> Vec<String> {
     let cpus = sheet.host.usable_cpus();
     let host = format!(
         "{cpus} usable {}, {}, {}, kernel {}",
@@ -51,7 +47,7 @@ pub(super) fn circumstances(sheet: &Sheet) -> Vec<String> {
         let what = match figure.repetitions_ns.len() {
             1 => "each figure: of one fresh process".to_owned(),
             several => format!(
-                "each figure: the median of {several} fresh processes, with its {} interval (± its wider side)",
+                "each figure: the median of {several} fresh processes, with its {} interval",
                 units::percent(figure.confidence)
             ),
         };
@@ -64,32 +60,12 @@ pub(super) fn circumstances(sheet: &Sheet) -> Vec<String> {
     lines
 }
 
-/// How much of an interval is shown: as much as has room.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Spread {
-    /// Both ends.
-    Interval,
-    /// The wider side, as a share.
-    Share,
-    /// None.
-    Nothing,
-}
-
 fn timed(sheet: &Sheet, section: Section, style: Style) -> String {
     let rows = rows::rows(sheet, section);
     if rows.is_empty() {
         return String::new();
     }
-    let fits = |spread: &Spread| {
-        let plain = drawn(sheet, &rows, *spread, false);
-        plain.lines().all(|line| line.chars().count() <= usize::from(style.width))
-    };
-    let spread = [Spread::Interval, Spread::Share].into_iter().find(fits).unwrap_or(Spread::Nothing);
-    let mut text = drawn(sheet, &rows, spread, style.colour);
-    if spread == Spread::Nothing {
-        let sentence = format!("no room at {} columns for the intervals: --format markdown has them", style.width);
-        text.push_str(&grid::paragraph(&sentence, style.width));
-    }
+    let mut text = lines::drawn(sheet, &rows, style);
     for timed in sheet.items.iter().filter(|timed| timed.item.section == section) {
         if let Some(why) = &timed.unavailable {
             text.push_str(&grid::labelled(0, "-", &unavailable(timed, why), style.width));
@@ -100,62 +76,6 @@ fn timed(sheet: &Sheet, section: Section, style: Style) -> String {
 
 fn unavailable(timed: &Timed, why: &str) -> String {
     format!("{} under {}: {}", timed.item.title, plain(&timed.runtime), plain(why))
-}
-
-/// The table; each runtime has a column for its medians and, where there is room, one for their intervals.
-fn drawn(sheet: &Sheet, rows: &[Row<'_>], spread: Spread, colour: bool) -> String {
-    let mut titles = vec![Title { text: "", right: false }];
-    let mut heads = vec![String::new()];
-    for runtime in &sheet.runtimes {
-        heads.push(plain(&runtime.name));
-        titles.push(Title { text: "", right: true });
-        if spread != Spread::Nothing {
-            heads.push(String::new());
-            titles.push(Title { text: "", right: false });
-        }
-    }
-    if rows.iter().any(|row| !row.tool.is_empty()) {
-        heads.push(String::new());
-        titles.push(Title { text: "", right: false });
-    }
-    let mut lines = vec![(heads, Paint::Bold)];
-    for row in rows {
-        lines.push((line(row, spread, titles.len()), Paint::Plain));
-        lines.extend(row.quoted().map(|(at, figure)| (quoted(sheet, at, figure, titles.len()), Paint::Faint)));
-    }
-    grid::bare(&titles, &lines, colour)
-}
-
-fn line(row: &Row<'_>, spread: Spread, columns: usize) -> Vec<String> {
-    // What is said by the line above need not be said again.
-    let title = if row.is_further { String::new() } else { row.title.clone() };
-    let mut cells = vec![title];
-    for cell in &row.cells {
-        let figure = cell.and_then(|timed| timed.figure.as_ref());
-        cells.push(match (cell, figure) {
-            (_, Some(figure)) => time(figure.median_ns),
-            (Some(_), None) => UNAVAILABLE.to_owned(),
-            (None, None) => NOTHING.to_owned(),
-        });
-        match spread {
-            Spread::Interval => cells.push(figure.map(interval).unwrap_or_default()),
-            Spread::Share => cells.push(figure.map(rows::spread).unwrap_or_default()),
-            Spread::Nothing => {}
-        }
-    }
-    if cells.len() < columns {
-        cells.push(row.tool.to_owned());
-    }
-    cells
-}
-
-/// The line below, with what is quoted elsewhere.
-fn quoted(sheet: &Sheet, at: usize, figure: &str, columns: usize) -> Vec<String> {
-    let name = sheet.runtimes.get(at).map(|runtime| plain(&runtime.name)).unwrap_or_default();
-    let language = name.trim_end_matches(|letter: char| !letter.is_ascii_alphabetic()).to_owned();
-    let mut cells = vec![format!("  quoted of {language}: {figure}")];
-    cells.resize(columns, String::new());
-    cells
 }
 
 fn pitfalls(sheet: &Sheet, style: Style) -> String {

@@ -1,9 +1,10 @@
 //! The sheet, written.
 
-use super::rows::{amount, interval, time};
+use super::rows::{amount, compact, interval, time};
 use super::*;
 use crate::cheatsheet::catalogue::{Item, Language, Pitfall, Quoted, Section};
 use crate::cheatsheet::sheet::{Both, Figure, Runtime, Sheet, Shown, Timed};
+use crate::report::cheatsheet_page;
 use crate::report::sample::{self, PLAIN_80, PLAIN_120};
 use crate::report::tests::golden;
 
@@ -119,8 +120,46 @@ fn figures_have_their_unit() {
     let of = |values: &[f64]| interval(&Figure::of(values.to_vec()).expect("values"));
     assert_eq!(of(&[46_900.0, 48_000.0, 51_000.0]), "46.9 to 51.0");
     assert_eq!(of(&[980.0, 1_000.0, 1_100.0]), "980 ns to 1.10 µs");
+    let short = |values: &[f64]| compact(&Figure::of(values.to_vec()).expect("values"));
+    assert_eq!(short(&[45_900.0, 48_000.0, 51_200.0]), "(45–52)", "outwards");
+    assert_eq!(short(&[980.0, 1_000.0, 1_300.0]), "(0.98–1.3)", "in the median's unit");
+    assert_eq!(short(&[48_010.0, 48_200.0, 48_420.0]), "(48.0–48.5)", "no point is made of a narrow one");
+    assert_eq!(short(&[0.0, 0.01, 0.2]), "(0–0.20)");
+    assert_eq!(short(&[48_010.0]), "", "one repetition has none");
     assert_eq!(amount(203.1, "ms"), "203 ms");
     assert_eq!(amount(192.0, "count"), "192");
     assert_eq!(amount(2.5, "count"), "2.50");
     assert_eq!(amount(14.1, "MiB"), "14.1 MiB");
+}
+
+#[test]
+fn no_line_is_wider_than_the_terminal_and_every_figure_has_its_interval() {
+    let long = "notify a Condition until the one that waits for it runs again";
+    let mut sheet = sheet();
+    for timed in &mut sheet.items {
+        timed.item.title = long.to_owned();
+        timed.figure = Figure::of(vec![48_200.0, 44_000.0, 52_000.0]);
+    }
+    for style in [PLAIN_80, PLAIN_120] {
+        let text = cheatsheet_table(&sheet, &[], style);
+        assert!(text.lines().all(|line| line.chars().count() <= usize::from(style.width)), "{text}");
+        assert_eq!(text.matches("(43–52)").count() + text.matches("(44–52)").count(), sheet.items.len(), "{text}");
+    }
+}
+
+#[test]
+fn the_page_of_a_sheet_is_the_same_twice_and_obeys_no_name() {
+    let mut sheet = sheet();
+    sheet.runtimes[0].name = "<script>".to_owned();
+    sheet.warnings.push("\u{202e}in /home/somebody/x".to_owned());
+    for timed in sheet.items.iter_mut().filter(|timed| timed.runtime == "python3.11") {
+        timed.runtime = "<script>".to_owned();
+    }
+    sheet.pitfalls[0].runtime = "<script>".to_owned();
+    let page = cheatsheet_page(&sheet, &[sample::judged()], None).expect("a page");
+    assert_eq!(page, cheatsheet_page(&sheet, &[sample::judged()], None).expect("a page"));
+    assert!(page.contains("&lt;script&gt;") && !page.contains("<script"), "{page}");
+    assert!(!page.contains('\u{202e}') && !page.contains("somebody") && !page.contains(" style="), "{page}");
+    assert!(page.contains("f(a | b)") && page.contains("href=\"https://example.org/threads\""), "{page}");
+    assert!(page.contains("longest stall: 216.4 ms"), "{page}");
 }

@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::text::{capital, prose};
+use crate::host::Facts;
 use crate::record::Record;
 use crate::report::units::{bytes, count, percent};
 use crate::report::{Judged, plain, words};
@@ -10,7 +11,7 @@ use crate::report::{Judged, plain, words};
 /// The host and the session of one record; of several, the host stands once for all.
 pub(super) fn content(judged: &Judged, several: bool) -> Markup {
     html! {
-        (list(&if several { session(judged) } else { [machine(&judged.record), session(judged)].concat() }))
+        (list(&if several { session(judged) } else { [machine_of(&judged.record), session(judged)].concat() }))
         // Where there is no answer, they stand in its place.
         @if has_answer(judged) { (notes(judged)) }
     }
@@ -23,20 +24,26 @@ pub(super) fn has_answer(judged: &Judged) -> bool {
 
 /// The host of a page of several records.
 pub(super) fn host_alone(judged: &Judged) -> Markup {
-    list(&machine(&judged.record))
+    list(&machine_of(&judged.record))
 }
 
-type Fact = (&'static str, String);
+/// Its name, and what it is.
+pub(super) type Fact = (&'static str, String);
 
-fn list(facts: &[Fact]) -> Markup {
+/// Facts below each other.
+pub(super) fn list(facts: &[Fact]) -> Markup {
     html! {
         dl class="facts-list" { @for (name, value) in facts { div { dt { (name) } dd { (prose(value)) } } } }
     }
 }
 
-fn machine(record: &Record) -> Vec<Fact> {
-    let facts = &record.host;
-    let measured = record.calibration.usable_cores.map(|cores| format!(", {} cores measured", count(cores)));
+fn machine_of(record: &Record) -> Vec<Fact> {
+    machine(&record.host, record.calibration.usable_cores)
+}
+
+/// A host, and how many of its cores were found to work at once, if that was measured.
+pub(super) fn machine(facts: &Facts, usable_cores: Option<f64>) -> Vec<Fact> {
+    let measured = usable_cores.map(|cores| format!(", {} cores measured", count(cores)));
     let quota = facts.cpu_quota.as_ref().map(|quota| format!(", a quota of {} cores", count(quota.cores)));
     let cpus = format!(
         "{} usable of {}{}{}",

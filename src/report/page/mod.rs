@@ -12,9 +12,11 @@ mod data;
 pub(super) mod frame;
 mod host;
 mod latency;
+mod mistakes;
 mod private;
 mod race;
 mod scaling;
+mod sheet;
 mod split;
 mod svg;
 #[cfg(test)]
@@ -28,6 +30,8 @@ use super::words::{self, plain};
 use crate::analyze::{Group, Row, Status};
 use crate::candidate::{Model, RUST};
 use frame::section;
+
+pub use sheet::cheatsheet_page;
 
 /// What a page holds beside what it always does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -32,7 +32,7 @@ pub(super) fn shared(judged: &Judged, home: Option<&str>) -> Result<Judged, serd
 }
 
 /// A value with every home directory in its texts written `~`.
-fn without_homes<T: serde::Serialize + serde::de::DeserializeOwned>(
+pub(super) fn without_homes<T: serde::Serialize + serde::de::DeserializeOwned>(
     value: &T,
     home: Option<&str>,
 ) -> Result<T, serde_json::Error> {
