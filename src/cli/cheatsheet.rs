@@ -1,6 +1,6 @@
 //! `conbench cheatsheet`: what each tool costs here, section by section, and its pitfalls.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -159,7 +159,9 @@ fn finish(args: &CheatsheetArgs, terminal: &Terminal, sheet: &Sheet, choosing: &
     // A full disk does not keep it from being shown, nor a closed pipe from being saved.
     let shown = terminal.print(&text);
     for failure in
-        [shown.err(), save(args, sheet, choosing).err(), write_page(args, sheet, choosing).err()].into_iter().flatten()
+        [shown.err(), save(args, sheet, choosing).err(), write_page(args.saved.html.as_deref(), sheet, choosing).err()]
+            .into_iter()
+            .flatten()
     {
         report_failure(&failure);
         exit = exit.max(failure.exit());
@@ -172,8 +174,9 @@ fn save(args: &CheatsheetArgs, sheet: &Sheet, choosing: &[Judged]) -> Result<(),
     record::write(path, report::cheatsheet_json(sheet, choosing)?.as_bytes()).map_err(Failure::Save)
 }
 
-fn write_page(args: &CheatsheetArgs, sheet: &Sheet, choosing: &[Judged]) -> Result<(), Failure> {
-    let Some(path) = &args.saved.html else { return Ok(()) };
+/// Writes the sheet as a page, if it is to be written.
+pub(super) fn write_page(path: Option<&Path>, sheet: &Sheet, choosing: &[Judged]) -> Result<(), Failure> {
+    let Some(path) = path else { return Ok(()) };
     record::write(path, page(sheet, choosing)?.as_bytes()).map_err(Failure::Save)
 }
 

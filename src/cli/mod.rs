@@ -28,6 +28,7 @@ pub mod schema;
 mod seams;
 mod selftest;
 pub mod serve;
+mod sheet;
 mod signals;
 mod target;
 mod terminal;

@@ -1,17 +1,18 @@
-//! `conbench report`: prints of a saved record what `run` or `recommend` printed when they measured it.
+//! `conbench report`: prints of a saved record what `run`, `recommend` or `cheatsheet` printed when they measured it.
 
 use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::args::{Paged, Shown};
-use super::{Exit, Failure, Terminal, measure};
-use crate::report::{self, View};
+use super::args::{Format, Paged, Shown};
+use super::{Exit, Failure, Terminal, cheatsheet, measure, sheet, terminal as terminals};
+use crate::cheatsheet::sheet::Sheet;
+use crate::report::{self, Judged, View};
 
 /// What `report` is told.
 #[derive(clap::Args, Clone, Debug)]
 pub(super) struct ReportArgs {
-    /// A file that --output saved
+    /// A file that --output saved: records, or a cheat sheet
     record: PathBuf,
     /// The verb whose view is shown [default: run for one workload, recommend for several]
     #[arg(long = "as", value_enum, value_name = "VERB")]
@@ -34,6 +35,9 @@ enum Verb {
 /// Prints the record.
 pub(super) fn run(args: &ReportArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     measure::check_output(args.paged.html.as_deref())?;
+    if let Some((measured, choosing)) = sheet::stored(&args.record)? {
+        return show_sheet(args, terminal, &measured, &choosing);
+    }
     let all = measure::stored(&args.record)?;
     measure::write_page(&all, &args.paged)?;
     let usual = if all.len() == 1 { Verb::Run } else { Verb::Recommend };
@@ -46,5 +50,16 @@ pub(super) fn run(args: &ReportArgs, terminal: &Terminal) -> Result<Exit, Failur
         Some(exporter) => terminal.print(&exporter.document(&all))?,
         None => terminal.print(&report::records_json(&all)?)?,
     }
+    Ok(Exit::Fine)
+}
+
+fn show_sheet(args: &ReportArgs, terminal: &Terminal, sheet: &Sheet, choosing: &[Judged]) -> Result<Exit, Failure> {
+    let text = match args.shown.format {
+        Format::Table => report::cheatsheet_table(sheet, choosing, terminals::stdout_style(terminal.colour)),
+        Format::Markdown => report::cheatsheet_markdown(sheet, choosing),
+        Format::Json => report::cheatsheet_json(sheet, choosing)?,
+    };
+    cheatsheet::write_page(args.paged.html.as_deref(), sheet, choosing)?;
+    terminal.print(&text)?;
     Ok(Exit::Fine)
 }
