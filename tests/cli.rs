@@ -227,7 +227,7 @@ fn a_record_that_is_none_is_refused() {
 
 #[test]
 fn a_record_is_explained_step_by_step() {
-    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/reports/sample.json");
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/reports/web-scraping.json");
     let whole = run(&["explain", sample]);
     assert_eq!((whole.err.as_str(), whole.code), ("", Some(0)));
     let steps = [

@@ -14,7 +14,7 @@ use conbench::record::Record;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 /// A record that was really measured.
-const SAMPLE: &str = "reports/sample.json";
+const SAMPLE: &str = "reports/web-scraping.json";
 /// Names that browsers know. `CONBENCH_CHROMIUM` names another.
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 /// No test waits longer for a browser, so that none can hang.

@@ -318,7 +318,7 @@ fn json_obeys_the_schema_and_is_read_back_whole() {
 
 #[test]
 fn the_sample_record_obeys_the_schema() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("reports/sample.json");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("reports/web-scraping.json");
     let text = std::fs::read_to_string(&path).expect("the sample record");
     let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     let schema = serde_json::to_value(record_schema()).expect("a schema serialises");
