@@ -43,27 +43,13 @@ fn shell(directory: &Path, script: &str) -> Output {
     command.env_remove("COLUMNS").output().expect("bash runs")
 }
 
-const SCRAPE: &str = r#"
-import json
-
-_page = json.dumps([{"number": number, "text": "x" * 40} for number in range(200)])
-
-
-def items():
-    for _ in range(64):
-        yield _page
-
-
-def parse(page):
-    return len(json.loads(page))
-"#;
-
 /// What the pages speak of: a package with a function, and a workload file.
 fn place() -> tempfile::TempDir {
     let place = tempfile::tempdir().expect("a directory");
     std::fs::create_dir_all(place.path().join("shop")).expect("made");
     std::fs::create_dir_all(place.path().join("bench")).expect("made");
-    std::fs::write(place.path().join("shop/scrape.py"), SCRAPE).expect("written");
+    let scrape = &blocks(&Path::new(ROOT).join("docs/python-functions.md"), "python")[0];
+    std::fs::write(place.path().join("shop/scrape.py"), scrape).expect("written");
     let export = &blocks(&Path::new(ROOT).join("README.md"), "toml")[0];
     std::fs::write(place.path().join("bench/export.toml"), export).expect("written");
     place

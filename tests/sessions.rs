@@ -335,7 +335,7 @@ fn recommend_prints_an_answer_or_a_row_for_each_and_skips_what_cannot_run() {
     let native_mixes = ["--runtimes", "rust", "--models", "async+threads", "--budget", "2s"];
     let ran = room.run(&[["recommend", "web-scraping", "file-io"].as_slice(), &native_mixes].concat());
     assert!(ran.err.starts_with("warning: skipped: nothing of `web-scraping` can run here:\n"), "{}", ran.err);
-    assert!(ran.out.contains("\nFile I/O "), "{}", ran.out);
+    assert!(ran.out.contains("\nfile-io "), "{}", ran.out);
     assert!(matches!(ran.code, Some(3 | 4)), "{}", ran.err);
 
     let ran = room.run(&[["recommend", "web-scraping"].as_slice(), &native_mixes].concat());

@@ -24,12 +24,13 @@ pub(super) fn content(sheet: &Sheet) -> Markup {
 
 fn pitfall(shown: &Shown, runtime: usize) -> Markup {
     let pitfall = &shown.pitfall;
+    let id = format!("pitfall-{runtime}-{}", pitfall.id);
     html! {
         article class="pitfall" {
             @match &shown.figures {
-                Some(both) => (pair(shown, both, format!("pitfall-{runtime}-{}", pitfall.id))),
+                Some(both) => (pair(shown, both, id)),
                 None => {
-                    h3 { (prose(&pitfall.title)) }
+                    h3 id=(id) { (prose(&pitfall.title)) }
                     p class="soft" { "Not shown: " (plain(shown.unavailable.as_deref().unwrap_or_default())) }
                 },
             }
