@@ -116,6 +116,9 @@ fn partial(path: &Path) -> PathBuf {
     name.into()
 }
 
+/// Where a saved record has its verdict.
+pub(super) const VERDICT: &str = "verdict";
+
 /// A record with its verdict.
 pub(super) fn judged(record: Record) -> Judged {
     Judged { verdict: analyze::analyze(&record), record }
@@ -123,7 +126,7 @@ pub(super) fn judged(record: Record) -> Judged {
 
 /// The records of a saved file, each with its verdict: made anew, or, under other rules, as it stands in the file.
 pub(super) fn stored(path: &Path) -> Result<Vec<Judged>, Failure> {
-    let records = record::read_beside(path, "verdict").map_err(Failure::Read)?;
+    let records = record::read_beside(path, VERDICT).map_err(Failure::Read)?;
     let judged = |(record, verdict)| Judged { verdict: analyze::again(&record, verdict), record };
     Ok(records.into_iter().map(judged).collect())
 }

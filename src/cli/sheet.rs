@@ -5,9 +5,10 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::Failure;
+use super::measure::VERDICT;
 use crate::analyze;
 use crate::cheatsheet::sheet::{FORMAT_VERSION, Sheet};
-use crate::record::StoreError;
+use crate::record::{self, StoreError};
 use crate::report::Judged;
 
 /// The sheet in a file, with the records of its section `choosing`; `None` where the file is no sheet, or cannot be read:
@@ -34,8 +35,7 @@ pub(super) fn stored(path: &Path) -> Result<Option<(Sheet, Vec<Judged>)>, Failur
 }
 
 fn judged(mut value: Value) -> Result<Judged, serde_json::Error> {
-    let verdict = value.as_object_mut().and_then(|record| record.remove("verdict"));
+    let verdict = record::take_beside(&mut value, VERDICT);
     let record = serde_json::from_value(value)?;
-    let verdict = verdict.and_then(|verdict| serde_json::from_value(verdict).ok());
     Ok(Judged { verdict: analyze::again(&record, verdict), record })
 }

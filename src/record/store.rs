@@ -83,13 +83,16 @@ pub fn read_beside<T: DeserializeOwned>(path: &Path, key: &str) -> Result<Vec<(R
     let name = path.display().to_string();
     let mut value = value(path)?;
     let records = value.get_mut("records").and_then(serde_json::Value::as_array_mut);
-    let beside: Vec<Option<T>> = records.map_or_else(Vec::new, |records| {
-        let take = |record: &mut serde_json::Value| serde_json::from_value(record.as_object_mut()?.remove(key)?).ok();
-        records.iter_mut().map(take).collect()
-    });
+    let beside: Vec<Option<T>> =
+        records.map_or_else(Vec::new, |records| records.iter_mut().map(|record| take_beside(record, key)).collect());
     let recording: Recording =
         serde_json::from_value(value).map_err(|source| StoreError::Format { path: name, source })?;
     Ok(recording.records.into_iter().zip(beside).collect())
+}
+
+/// Takes what a record says beside itself under this key out of it; `None` where that is nothing, or no `T`.
+pub fn take_beside<T: DeserializeOwned>(record: &mut serde_json::Value, key: &str) -> Option<T> {
+    serde_json::from_value(record.as_object_mut()?.remove(key)?).ok()
 }
 
 /// A file of this version, as JSON.

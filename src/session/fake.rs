@@ -10,7 +10,7 @@ use super::{Event, Observer};
 use crate::candidate::Candidate;
 use crate::decide::Rules;
 use crate::host::{Facts, FileSystem, ResourceLimits};
-use crate::plan::{Foreseen, Plan, Settings};
+use crate::plan::{Plan, Settings};
 use crate::protocol::{
     Block, BlockKind, Failed, FailureKind, HistogramData, LeftBehind, Ready, Reference, Usage, VARIANTS,
 };
@@ -295,13 +295,7 @@ pub(super) fn record(max_calls: Option<u64>, goal: Goal) -> Record {
             resources: Default::default(),
             rate: None,
         },
-        plan: Plan {
-            entries: Vec::new(),
-            left_out: Vec::new(),
-            foreseen: Foreseen::default(),
-            notes: Vec::new(),
-            unknowns: Vec::new(),
-        },
+        plan: Plan::default(),
         calibration: Calibration::default(),
         candidates: Vec::new(),
         rounds: Vec::new(),

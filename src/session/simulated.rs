@@ -14,7 +14,7 @@ use super::watch::Moment;
 use super::{Event, Observer, Session, blank, pace, rules, runtimes};
 use crate::candidate::Candidate;
 use crate::host::{Facts, FileSystem, ResourceLimits};
-use crate::plan::{Entry, Foreseen, Plan, Settings};
+use crate::plan::{Entry, Plan, Settings};
 use crate::protocol::{Block, BlockKind, HistogramData, Ready, Usage};
 use crate::record::{MemorySample, Record};
 use crate::workload::Workload;
@@ -70,13 +70,7 @@ pub struct Ran {
 /// Runs a session, and returns its record.
 #[must_use]
 pub fn run(simulation: &Simulation, engines: &mut dyn Engines) -> Record {
-    let plan = Plan {
-        entries: simulation.entries.clone(),
-        left_out: Vec::new(),
-        foreseen: Foreseen::default(),
-        notes: Vec::new(),
-        unknowns: Vec::new(),
-    };
+    let plan = Plan { entries: simulation.entries.clone(), ..Plan::default() };
     let session = Session {
         workload: simulation.workload.clone(),
         settings: simulation.settings.clone(),

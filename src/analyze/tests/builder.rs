@@ -5,7 +5,7 @@ use hdrhistogram::Histogram;
 use crate::candidate::{Candidate, Engine, RUST, Sizes};
 use crate::decide::{RULES_VERSION, Rules};
 use crate::host::{Facts, FileSystem, ResourceLimits};
-use crate::plan::{Entry, Foreseen, Plan, Settings};
+use crate::plan::{Entry, Plan, Settings};
 use crate::protocol::{Block, BlockKind, HistogramData, Serialisation, Usage};
 use crate::record::{
     BlockRecord, Calibration, CandidateRecord, Disturbance, Ending, Incarnation, Look, MemorySample, Phase, RaceRecord,
@@ -284,13 +284,7 @@ fn record() -> Record {
             resources: Default::default(),
             rate: None,
         },
-        plan: Plan {
-            entries: Vec::new(),
-            left_out: Vec::new(),
-            foreseen: Foreseen::default(),
-            notes: Vec::new(),
-            unknowns: Vec::new(),
-        },
+        plan: Plan::default(),
         calibration: Calibration { usable_cores: None, runtimes: vec![RuntimeCalibration::of_native()] },
         candidates: Vec::new(),
         rounds: Vec::new(),
