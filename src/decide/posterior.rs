@@ -3,7 +3,7 @@
 //! `y = mean[arm] + life + round + error`, all in natural logarithms of the objective. A life differs from the arm's mean
 //! by N(0, tau^2), a round shifts all of its blocks by N(0, 0.15^2), and an error is sigma times a t distribution of 4
 //! degrees of freedom, by weights `5 / (4 + e^2 / sigma^2)` (the EM weights of the t distribution, Lange, Little and
-//! Taylor 1989). Rounds are eliminated; arms and lives are solved together.
+//! Taylor 1989). Lives are eliminated, each of them alone: they meet only through their arms and rounds, which are solved together.
 //!
 //! Two steps, so that a wrong expectation is not taken for noise. The first lets the blocks speak: arms that were
 //! measured are hardly held by their prior. It gives the weights, and `sigma` and `tau` from the residuals and their
@@ -144,9 +144,9 @@ pub(super) struct Posterior {
     pub mean: Vec<f64>,
     /// Its standard deviation.
     pub deviation: Vec<f64>,
-    /// The factor of the precision of lives and arms, lives first.
+    /// The factor of the precision of rounds and arms, rounds first.
     factor: Factor,
-    lives: usize,
+    rounds: usize,
     /// How much blocks and lives vary, by these blocks.
     pub noise: Deviations,
 }
@@ -160,28 +160,29 @@ impl Posterior {
         scores.iter().for_each(|score| measured[score.arm] = true);
         let free: Vec<f64> = measured.iter().map(|measured| if *measured { FREE * FREE } else { 0.0 }).collect();
         let precision = prior.precision(&free)?;
+        let blocks = Blocks::new(scores, lives);
         let mut weights = vec![1.0; scores.len()];
-        let first = System::new(&prior.mean, &precision, scores, lives, noise, &weights).solve()?;
-        for (weight, error) in weights.iter_mut().zip(first.errors(scores, lives, noise, &[])) {
+        let first = System::new(&prior.mean, &precision, &blocks, noise, &weights).solve()?;
+        for (weight, error) in weights.iter_mut().zip(first.errors(&blocks)) {
             *weight = t_weight(error, noise.sigma);
         }
-        let solved = System::new(&prior.mean, &precision, scores, lives, noise, &weights).solve()?;
+        let solved = System::new(&prior.mean, &precision, &blocks, noise, &weights).solve()?;
         let covariance = solved.factor.inverse();
-        let errors = solved.errors(scores, lives, noise, &weights);
-        let noise = renewed(&precision, &solved.mean, &covariance, &errors, &weights, scores, noise);
-        let variance: Vec<f64> = (lives..lives + arms).map(|at| covariance.at(at, at).max(0.0)).collect();
-        let own = prior.released(&measured, &solved.mean[lives..], &variance)?;
+        let noise = solved.renewed_noise(&precision, &covariance, &blocks, noise, &weights);
+        let rounds = blocks.rounds;
+        let variance: Vec<f64> = (rounds..rounds + arms).map(|at| covariance.at(at, at).max(0.0)).collect();
+        let own = prior.released(&measured, &solved.mean[rounds..], &variance)?;
         let precision = prior.precision(&own)?;
-        let solved = System::new(&prior.mean, &precision, scores, lives, noise, &weights).solve()?;
-        let deviation = solved.factor.deviations(lives);
-        Some(Posterior { mean: solved.mean[lives..].to_vec(), deviation, factor: solved.factor, lives, noise })
+        let solved = System::new(&prior.mean, &precision, &blocks, noise, &weights).solve()?;
+        let deviation = solved.factor.deviations(rounds);
+        Some(Posterior { mean: solved.mean[rounds..].to_vec(), deviation, factor: solved.factor, rounds, noise })
     }
 
     /// Overwrites independent standard normals, one an arm, with a joint draw of the arms, `scale` times as far from the
     /// mean: `sigma` is not known for sure.
     pub(super) fn draw(&self, normals: &mut [f64], scale: f64) {
-        // The part of the factor that comes after the lives is that of the arms alone.
-        self.factor.solve_transposed(normals, self.lives);
+        // The part of the factor that comes after the rounds is that of the arms alone.
+        self.factor.solve_transposed(normals, self.rounds);
         for (value, mean) in normals.iter_mut().zip(&self.mean) {
             *value = mean + scale * *value;
         }
@@ -193,119 +194,174 @@ fn t_weight(error: f64, sigma: f64) -> f64 {
     (T_FREEDOM + 1.0) / (T_FREEDOM + (error / sigma).powi(2))
 }
 
-/// A linear system of lives and arms.
+/// Blocks, as a system needs them.
+struct Blocks<'a> {
+    scores: &'a [Score],
+    /// The round of each block, counted from 0 without gaps.
+    round: Vec<usize>,
+    rounds: usize,
+    lives: usize,
+}
+
+impl Blocks<'_> {
+    fn new(scores: &[Score], lives: usize) -> Blocks<'_> {
+        let mut round = Vec::with_capacity(scores.len());
+        let mut rounds = 0;
+        for of_round in scores.chunk_by(|one, other| one.round == other.round) {
+            round.resize(round.len() + of_round.len(), rounds);
+            rounds += 1;
+        }
+        Blocks { scores, round, rounds, lives }
+    }
+
+    /// The places of a block's round and arm among the unknowns.
+    fn places(&self, block: usize) -> [usize; 2] {
+        [self.round[block], self.rounds + self.scores[block].arm]
+    }
+}
+
+/// A life, which is eliminated.
+#[derive(Clone, Debug, Default)]
+struct Life {
+    /// Its own precision.
+    precision: f64,
+    right: f64,
+    /// Its precision with each unknown that it meets.
+    with: Vec<(usize, f64)>,
+}
+
+impl Life {
+    fn meets(&mut self, place: usize, precision: f64) {
+        match self.with.iter_mut().find(|(known, _)| *known == place) {
+            Some((_, sum)) => *sum += precision,
+            None => self.with.push((place, precision)),
+        }
+    }
+}
+
+/// A linear system of rounds and arms, rounds first.
 struct System {
     precision: Matrix,
     right: Vec<f64>,
+    lives: Vec<Life>,
 }
 
 struct Solved {
+    /// Of rounds and arms.
     mean: Vec<f64>,
     factor: Factor,
+    lives: Vec<Life>,
+    /// The mean of each life.
+    life_mean: Vec<f64>,
 }
 
 impl System {
-    fn new(
-        prior_mean: &[f64],
-        prior: &Matrix,
-        scores: &[Score],
-        lives: usize,
-        noise: Deviations,
-        weights: &[f64],
-    ) -> System {
-        let arms = prior_mean.len();
-        let mut system = System { precision: Matrix::zero(lives + arms), right: vec![0.0; lives + arms] };
-        for life in 0..lives {
-            system.precision.add(life, life, noise.tau.powi(-2));
+    fn new(prior_mean: &[f64], prior: &Matrix, blocks: &Blocks<'_>, noise: Deviations, weights: &[f64]) -> System {
+        let (arms, rounds) = (prior_mean.len(), blocks.rounds);
+        let lives = vec![Life { precision: noise.tau.powi(-2), ..Life::default() }; blocks.lives];
+        let size = rounds + arms;
+        let mut system = System { precision: Matrix::zero(size), right: vec![0.0; size], lives };
+        for round in 0..rounds {
+            system.precision.add(round, round, ROUND_SD.powi(-2));
         }
         for row in 0..arms {
             for (column, mean) in prior_mean.iter().enumerate() {
                 let precision = prior.at(row, column);
-                system.precision.add(lives + row, lives + column, precision);
-                system.right[lives + row] += precision * mean;
+                system.precision.add(rounds + row, rounds + column, precision);
+                system.right[rounds + row] += precision * mean;
             }
         }
-        let mut from = 0;
-        for round in scores.chunk_by(|one, other| one.round == other.round) {
-            system.add_round(round, lives, noise.sigma, &weights[from..from + round.len()]);
-            from += round.len();
+        for (block, weight) in weights.iter().enumerate() {
+            system.add(blocks, block, weight / (noise.sigma * noise.sigma));
         }
+        system.eliminate_lives();
         system
     }
 
-    /// Adds the blocks of a round, whose shift is eliminated.
-    fn add_round(&mut self, round: &[Score], lives: usize, sigma: f64, weights: &[f64]) {
-        let weight = |at: usize| weights[at] / (sigma * sigma);
-        let total = (0..round.len()).map(weight).sum::<f64>() + ROUND_SD.powi(-2);
-        let shift: f64 = round.iter().enumerate().map(|(at, one)| weight(at) * one.score).sum::<f64>() / total;
-        for (at, one) in round.iter().enumerate() {
-            for place in [one.life, lives + one.arm] {
-                self.right[place] += weight(at) * (one.score - shift);
+    fn add(&mut self, blocks: &Blocks<'_>, block: usize, precision: f64) {
+        let Score { life, score, .. } = blocks.scores[block];
+        let life = &mut self.lives[life];
+        life.precision += precision;
+        life.right += precision * score;
+        let places = blocks.places(block);
+        for row in places {
+            life.meets(row, precision);
+            self.right[row] += precision * score;
+            for column in places {
+                self.precision.add(row, column, precision);
             }
-            for (other_at, other) in round.iter().enumerate() {
-                let own = if at == other_at { weight(at) } else { 0.0 };
-                let value = own - weight(at) * weight(other_at) / total;
-                for row in [one.life, lives + one.arm] {
-                    for column in [other.life, lives + other.arm] {
-                        self.precision.add(row, column, value);
-                    }
+        }
+    }
+
+    /// What is left of the system without the lives (its Schur complement).
+    fn eliminate_lives(&mut self) {
+        for life in &self.lives {
+            for (row, one) in &life.with {
+                self.right[*row] -= one * life.right / life.precision;
+                for (column, other) in &life.with {
+                    self.precision.add(*row, *column, -one * other / life.precision);
                 }
             }
         }
     }
 
-    fn solve(&self) -> Option<Solved> {
+    fn solve(self) -> Option<Solved> {
         let factor = self.precision.cholesky()?;
         let mean = factor.solve(&self.right);
-        mean.iter().all(|value| value.is_finite()).then_some(Solved { mean, factor })
+        let of_life = |life: &Life| {
+            let explained: f64 = life.with.iter().map(|(place, precision)| precision * mean[*place]).sum();
+            (life.right - explained) / life.precision
+        };
+        let life_mean: Vec<f64> = self.lives.iter().map(of_life).collect();
+        let is_finite = mean.iter().chain(&life_mean).all(|value| value.is_finite());
+        is_finite.then_some(Solved { mean, factor, lives: self.lives, life_mean })
     }
 }
 
 impl Solved {
-    /// What of each block nothing explains. Without weights all count alike.
-    fn errors(&self, scores: &[Score], lives: usize, noise: Deviations, weights: &[f64]) -> Vec<f64> {
-        let weight = |at: usize| weights.get(at).copied().unwrap_or(1.0) / (noise.sigma * noise.sigma);
-        let mut errors: Vec<f64> =
-            scores.iter().map(|one| one.score - self.mean[one.life] - self.mean[lives + one.arm]).collect();
-        let mut from = 0;
-        for round in scores.chunk_by(|one, other| one.round == other.round) {
-            let places = from..from + round.len();
-            let total: f64 = places.clone().map(weight).sum::<f64>() + ROUND_SD.powi(-2);
-            let shift = places.clone().map(|at| weight(at) * errors[at]).sum::<f64>() / total;
-            errors[places].iter_mut().for_each(|error| *error -= shift);
-            from += round.len();
+    /// What of each block nothing explains.
+    fn errors(&self, blocks: &Blocks<'_>) -> Vec<f64> {
+        let error = |(at, one): (usize, &Score)| {
+            let explained: f64 = blocks.places(at).into_iter().map(|place| self.mean[place]).sum();
+            one.score - explained - self.life_mean[one.life]
+        };
+        blocks.scores.iter().enumerate().map(error).collect()
+    }
+
+    /// The deviations that the residuals speak for.
+    fn renewed_noise(
+        &self,
+        prior: &Matrix,
+        covariance: &Matrix,
+        blocks: &Blocks<'_>,
+        noise: Deviations,
+        weights: &[f64],
+    ) -> Deviations {
+        let (arms, rounds) = (prior.size(), blocks.rounds);
+        // How many of the lives and of the arms the blocks determine, instead of their prior.
+        let lives_variance: f64 = self.lives.iter().map(|life| variance_of(life, covariance)).sum();
+        let lives_known = self.lives.len() as f64 - lives_variance / noise.tau.powi(2);
+        let kept: f64 = (0..arms)
+            .flat_map(|row| (0..arms).map(move |column| (row, column)))
+            .map(|(row, column)| prior.at(row, column) * covariance.at(rounds + row, rounds + column))
+            .sum();
+        let count = blocks.scores.len() as f64;
+        let freedom = (count - lives_known - (arms as f64 - kept) - rounds as f64).max(0.0);
+        let squares: f64 = self.errors(blocks).iter().zip(weights).map(|(error, weight)| weight * error * error).sum();
+        let of_lives: f64 = self.life_mean.iter().map(|life| life * life).sum();
+        Deviations {
+            sigma: SIGMA.with(squares, freedom),
+            tau: TAU.with(of_lives, lives_known),
+            freedom: SIGMA.worth + freedom,
         }
-        errors
     }
 }
 
-/// The deviations that these residuals speak for.
-fn renewed(
-    prior: &Matrix,
-    mean: &[f64],
-    covariance: &Matrix,
-    errors: &[f64],
-    weights: &[f64],
-    scores: &[Score],
-    noise: Deviations,
-) -> Deviations {
-    let arms = prior.size();
-    let lives = mean.len() - arms;
-    // How many of the lives and of the arms the blocks determine, instead of their prior.
-    let lives_known = lives as f64 - (0..lives).map(|at| covariance.at(at, at)).sum::<f64>() / noise.tau.powi(2);
-    let kept: f64 = (0..arms)
-        .flat_map(|row| (0..arms).map(move |column| (row, column)))
-        .map(|(row, column)| prior.at(row, column) * covariance.at(lives + row, lives + column))
-        .sum();
-    let rounds = scores.chunk_by(|one, other| one.round == other.round).count() as f64;
-    let freedom = (scores.len() as f64 - lives_known - (arms as f64 - kept) - rounds).max(0.0);
-    let squares: f64 = errors.iter().zip(weights).map(|(error, weight)| weight * error * error).sum();
-    let of_lives: f64 = mean[..lives].iter().map(|life| life * life).sum();
-    Deviations {
-        sigma: SIGMA.with(squares, freedom),
-        tau: TAU.with(of_lives, lives_known),
-        freedom: SIGMA.worth + freedom,
-    }
+/// The variance of a life, from the covariance of rounds and arms.
+fn variance_of(life: &Life, covariance: &Matrix) -> f64 {
+    let pairs = life.with.iter().flat_map(|one| life.with.iter().map(move |other| (one, other)));
+    let through: f64 = pairs.map(|(one, other)| one.1 * covariance.at(one.0, other.0) * other.1).sum();
+    (1.0 + through / life.precision) / life.precision
 }
 
 #[cfg(test)]
