@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use score::{FailedTasks, observation, score};
-pub use store::{Recording, StoreError, directory, read, read_beside, take_beside, target, write};
+pub use store::{Document, Recording, StoreError, directory, read, take_beside, target, write};
 
 use crate::candidate::{Candidate, StartMethod};
 use crate::decide::Rules;
