@@ -18,7 +18,7 @@ struct Mark {
 }
 
 const MARKS: [Mark; 5] = [
-    Mark { name: "p50", path: "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0", of: |it| it.p50_ns },
+    Mark { name: "p50", path: "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0", of: |it| it.p50_ns },
     Mark { name: "p90", path: "M-4 -4H4V4H-4Z", of: |it| it.p90_ns },
     Mark { name: "p99", path: "M0 -6L6 0L0 6L-6 0Z", of: |it| it.p99_ns },
     Mark { name: "p99.9", path: "M-6 5L0 -6L6 5Z", of: |it| it.p999_ns },

@@ -129,15 +129,31 @@ fn bound(record: &Record, race: &RaceRecord, time: &Time) -> Markup {
                 svg height="112" {
                     (line((0.0, y(tolerance)), (100.0, y(tolerance)), "limit"))
                     (text(0.0, y(tolerance) + 14.0, "start", "label", &format!("{} asked for", percent(race.rules.tolerance))))
-                    @for pair in looks.windows(2) {
-                        (line((pair[0].0, y(pair[0].1)), (pair[1].0, y(pair[0].1)), "curve accent"))
-                        (line((pair[1].0, y(pair[0].1)), (pair[1].0, y(pair[1].1)), "curve accent"))
+                    svg width="100%" height="112" viewBox="0 0 1000 112" preserveAspectRatio="none" {
+                        path class="curve accent" d=(steps(looks.iter().map(|(x, cost)| (*x, y(*cost))))) {}
                     }
                     @for (x, cost) in &looks { circle cx=(across(*x)) cy=(down(y(*cost))) r="2.5" class="mark accent" {} }
                 }
             } div class="figure" { @if let Some((_, cost)) = last { b { (at_most(cost)) } } } }
         }
     }
+}
+
+/// A line of steps through these places: across as long as a value holds, then down or up to the next. Across, a hundred
+/// per cent are a thousand units.
+fn steps(places: impl Iterator<Item = (f64, f64)>) -> String {
+    let mut drawn = String::new();
+    let mut drawn_y = String::new();
+    for (x, y) in places {
+        let (x, y) = ((x * 10.0).round(), down(y));
+        if y == drawn_y {
+            continue;
+        }
+        // Writing to a text cannot fail.
+        let _ = if drawn.is_empty() { write!(drawn, "M{x} {y}") } else { write!(drawn, "H{x}V{y}") };
+        drawn_y = y;
+    }
+    drawn
 }
 
 fn chart_row(group: &Group, strip: &Strip<'_>, time: &Time) -> ChartRow {
@@ -154,7 +170,8 @@ fn chart_row(group: &Group, strip: &Strip<'_>, time: &Time) -> ChartRow {
                     (line((from, MIDDLE), (to, MIDDLE), "lived"))
                     svg width="100%" height="22" viewBox="0 0 1000 22" preserveAspectRatio="none" {
                         path class={ "blocks " (class) } d=(path(strip, time, false)) {}
-                        path class="blocks voided" d=(path(strip, time, true)) {}
+                        @let voided = path(strip, time, true);
+                        @if !voided.is_empty() { path class="blocks voided" d=(voided) {} }
                     }
                 }
                 @if let Some((_, at)) = strip.exit {

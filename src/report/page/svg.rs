@@ -103,10 +103,11 @@ pub(super) fn text(x: f64, y: f64, anchor: &str, class: &str, said: &str) -> Mar
     html! { text x=(across(x)) y=(down(y)) class={ (class) " " (anchor) } { (said) } }
 }
 
-/// A straight line.
+/// A straight line; without a class, it is drawn as what it is a part of.
 pub(super) fn line(from: (f64, f64), to: (f64, f64), class: &str) -> Markup {
+    let class = (!class.is_empty()).then_some(class);
     html! {
-        line x1=(across(from.0)) y1=(down(from.1)) x2=(across(to.0)) y2=(down(to.1)) class=(class) {}
+        line x1=(across(from.0)) y1=(down(from.1)) x2=(across(to.0)) y2=(down(to.1)) class=[class] {}
     }
 }
 

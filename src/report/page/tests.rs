@@ -5,6 +5,7 @@ use base64::prelude::BASE64_STANDARD;
 use flate2::read::GzDecoder;
 use proptest::prelude::*;
 use std::io::Read as _;
+use std::path::Path;
 
 use super::*;
 use crate::analyze::Condition;
@@ -226,7 +227,13 @@ fn what_a_record_lacks_is_not_drawn() {
 
 #[test]
 fn thirty_candidates_fit_in_200_kib() {
-    // Without the record, whose size is that of the histograms of its blocks.
+    let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("reports/parallel-computation.json");
+    let records = crate::record::read(&stored).expect("a recording").records;
+    assert_eq!(records[0].candidates.len(), 30);
+    let judged = |record| Judged { verdict: crate::analyze::analyze(&record), record };
+    let length = whole(&records.into_iter().map(judged).collect::<Vec<_>>()).len();
+    assert!(length < 200 << 10, "with the record: {length}");
+    // A long race: without the record, whose size is that of the histograms of its blocks.
     let length = bare(&[of_thirty()]).len();
     assert!(length < 200 << 10, "{length}");
 }
