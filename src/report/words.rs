@@ -5,7 +5,7 @@ use super::{Judged, reasons, sureness};
 use crate::analyze::{Answer, Estimate, Group, HostLimit, LimitKind, Row, RuntimeStanding, Status};
 use crate::protocol::Note;
 use crate::record::{Ending, Record, Warning};
-use crate::workload::Goal;
+use crate::workload::{Goal, Rate, Workload};
 
 /// A text of foreign origin, made safe to print on one line: control characters are escaped, line
 /// breaks become `; `.
@@ -224,13 +224,26 @@ pub(super) fn circumstances(judged: &Judged) -> String {
     let tasks = record.workload.all_tasks().filter(|_| objective.goal == Goal::Throughput);
     let of_all = tasks.map_or(String::new(), |tasks| format!(" of {tasks} tasks in all, with the start-up"));
     format!(
-        "goal: {}{of_all}, tolerance {}; {rounds} {} in {}, seed {}",
+        "goal: {}{of_all}{}, tolerance {}; {rounds} {} in {}, seed {}",
         goal(objective.goal),
+        held_to(&record.workload),
         percent(judged.verdict.tolerance),
         if rounds == 1 { "round" } else { "rounds" },
         duration(record.elapsed_ns as f64),
         record.settings.seed
     )
+}
+
+/// What a workload is held to beside its goal: `, at most 50/s in bursts of 10, p99 up to 20 ms`.
+fn held_to(workload: &Workload) -> String {
+    let limits = &workload.objective.limits;
+    let burst = |stated: Rate| if stated.burst > 1 { format!(" in bursts of {}", stated.burst) } else { String::new() };
+    let said = [
+        workload.rate.map(|stated| format!("at most {}{}", rate(stated.per_s()), burst(stated))),
+        limits.p99_ns.map(|ns| format!("p99 up to {}", duration(ns as f64))),
+        limits.memory_bytes.map(|most| format!("memory up to {}", bytes(most))),
+    ];
+    said.into_iter().flatten().map(|one| format!(", {one}")).collect()
 }
 
 /// The host, in a line.
@@ -373,6 +386,20 @@ mod tests {
     #[test]
     fn foreign_text_cannot_reach_the_terminal() {
         assert_eq!(plain("a\u{1b}[2Jb\n\n  c\td "), "a\\u{1b}[2Jb; c\\td");
+    }
+
+    #[test]
+    fn what_a_workload_is_held_to_is_said() {
+        let mut judged = crate::report::sample::judged();
+        assert!(circumstances(&judged).starts_with("goal: throughput, tolerance 5 %;"));
+        let workload = &mut judged.record.workload;
+        workload.rate = Some(Rate { tasks: 50, period_ns: 1_000_000_000, burst: 10 });
+        workload.objective.limits.p99_ns = Some(20_000_000);
+        let said = circumstances(&judged);
+        assert!(
+            said.starts_with("goal: throughput, at most 50.0/s in bursts of 10, p99 up to 20.0 ms, tolerance 5 %;"),
+            "{said}"
+        );
     }
 
     #[test]
