@@ -17,17 +17,29 @@ use crate::workloads::Live;
 
 /// Of a block that only finds out how quick a candidate is.
 const SHORTEST_NS: u64 = 25_000_000;
-/// Of a block that counts.
-const SHORT_NS: u64 = 150_000_000;
 /// It is as long as so many turns of all that is in flight.
 const TURNS: f64 = 2.0;
-/// Blocks before the one that counts.
-const WARM_UPS: usize = 2;
 const LONGEST_NS: u64 = 1_000_000_000;
 /// The tasks a second of a block in which none ended.
 const LEAST_PER_S: f64 = 0.01;
 /// What finds sizes and iterations: one short session.
 const SURVEY: &str = "6s";
+
+/// How carefully a candidate is measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Care {
+    /// The least time of a block that counts.
+    shortest_ns: u64,
+    /// Blocks before the one that counts.
+    warm_ups: usize,
+    /// Whether the reference runs after it, too.
+    is_between: bool,
+}
+
+/// Enough to see who is far behind.
+pub(crate) const COARSE: Care = Care { shortest_ns: 100_000_000, warm_ups: 1, is_between: false };
+/// Enough to compare the best.
+pub(crate) const FINE: Care = Care { shortest_ns: 150_000_000, warm_ups: 2, is_between: true };
 
 /// What is needed to run any candidate of a workload.
 pub(crate) struct Ground {
@@ -77,12 +89,17 @@ impl Ground {
 
     /// One round in an order of its own: the logarithm of each candidate's throughput over the reference's. Who fails is
     /// left out, with a word.
-    pub(crate) fn round(&mut self, candidates: &[Candidate], seed: u64) -> Result<BTreeMap<String, f64>, String> {
+    pub(crate) fn round(
+        &mut self,
+        candidates: &[Candidate],
+        care: Care,
+        seed: u64,
+    ) -> Result<BTreeMap<String, f64>, String> {
         let mut order: Vec<&Candidate> = candidates.iter().collect();
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
         let mut heights = BTreeMap::new();
         for one in order {
-            match self.height(one)? {
+            match self.height(one, care)? {
                 Ok(height) => drop(heights.insert(one.short(), (height * 1e4).round() / 1e4)),
                 Err(error) => say(&format!("{one}: left out: {error}")),
             }
@@ -90,27 +107,30 @@ impl Ground {
         Ok(heights)
     }
 
-    /// One life of a candidate between two blocks of the reference; the outer error is the reference's.
-    fn height(&mut self, candidate: &Candidate) -> Result<Result<f64, String>, String> {
+    /// One life of a candidate, after or between blocks of the reference; the outer error is the reference's.
+    fn height(&mut self, candidate: &Candidate, care: Care) -> Result<Result<f64, String>, String> {
         let job = Job { candidate: candidate.clone(), ..self.template.clone() };
         let mut arm = match self.stable.arm(&job) {
             Ok(arm) => arm,
             Err(error) => return Ok(Err(error)),
         };
         let window_ns = match arm.rate(SHORTEST_NS) {
-            Ok(rate) => window_ns(candidate, rate),
+            Ok(rate) => window_ns(candidate, rate).max(care.shortest_ns),
             Err(error) => return Ok(Err(error)),
         };
         // These blocks warm it. They are as long as the one that counts: what an agent learns of its tasks' time under
         // full load says when the window of the next block begins, and a queue of tasks needs some turns to fill.
-        for _ in 0..WARM_UPS {
+        for _ in 0..care.warm_ups {
             if let Err(error) = arm.rate(window_ns) {
                 return Ok(Err(error));
             }
         }
         let before = self.reference.rate(window_ns)?.max(LEAST_PER_S).ln();
         let rate = arm.rate(window_ns);
-        let after = self.reference.rate(window_ns)?.max(LEAST_PER_S).ln();
+        let after = match care.is_between {
+            true => self.reference.rate(window_ns)?.max(LEAST_PER_S).ln(),
+            false => before,
+        };
         // A block without a task has no logarithm, and JSON no infinity.
         Ok(rate.map(|rate| rate.max(LEAST_PER_S).ln() - f64::midpoint(before, after)))
     }
@@ -120,7 +140,7 @@ impl Ground {
 fn window_ns(candidate: &Candidate, rate: f64) -> u64 {
     let in_flight = candidate.sizes.concurrency() * candidate.sizes.chunk.unwrap_or(1);
     let turn_ns = f64::from(in_flight + 1) / rate.max(LEAST_PER_S) * 1e9;
-    ((TURNS * turn_ns) as u64).clamp(SHORT_NS, LONGEST_NS)
+    ((TURNS * turn_ns) as u64).min(LONGEST_NS)
 }
 
 /// The runtime that this workload is for.

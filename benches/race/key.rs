@@ -14,7 +14,7 @@ use conbench::clock::now_ns;
 use conbench::stats::trimmed_mean;
 use serde::{Deserialize, Serialize};
 
-use crate::ground::Ground;
+use crate::ground::{COARSE, FINE, Ground};
 use crate::live;
 use crate::load::Load;
 use crate::options::Options;
@@ -26,7 +26,7 @@ const ROUNDS: usize = 2;
 /// Those that are further behind the best are measured once, as a logarithm: half as good.
 const FAR_BEHIND: f64 = std::f64::consts::LN_2;
 /// Rounds of those that may be the best.
-const ROUNDS_OF_BEST: usize = 12;
+const ROUNDS_OF_BEST: usize = 8;
 /// Rounds of the best and of what sessions named.
 const ROUNDS_TO_VALUE: u64 = 20;
 /// Those that come within this of the best, as a logarithm, may be it; at most so many.
@@ -78,7 +78,8 @@ impl Measured {
             let near = self.within(FAR_BEHIND);
             candidates.retain(|one| near.contains(&one.short()));
         }
-        let heights = ground.round(&candidates, options.seed ^ self.rounds_left as u64)?;
+        let care = if is_final { FINE } else { COARSE };
+        let heights = ground.round(&candidates, care, options.seed ^ self.rounds_left as u64)?;
         let known = if is_final { &mut self.finalists } else { &mut self.all };
         for one in candidates.iter().map(Candidate::short) {
             match heights.get(&one) {
@@ -162,7 +163,7 @@ pub(crate) fn value(options: &Options) -> Result<(), String> {
         candidates.retain(|one| names.contains(&one.short().as_str()));
         let mut measured = Measured { valued: BTreeMap::new(), ..known };
         for round in 0..ROUNDS_TO_VALUE {
-            for (name, height) in ground.round(&candidates, options.seed ^ (round << 8))? {
+            for (name, height) in ground.round(&candidates, FINE, options.seed ^ (round << 8))? {
                 measured.valued.entry(name).or_default().push(height);
             }
         }
