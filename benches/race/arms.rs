@@ -61,7 +61,10 @@ impl Stable {
     pub(crate) fn arm(&mut self, job: &Job) -> Result<Arm, String> {
         let mut link = self.connect(&job.candidate.runtime)?;
         match link.exchange(Some(&Request::Job(Box::new(job.clone()))), MINUTE_NS, "making ready", None) {
-            Ok(Reply::Ready(_)) => Ok(Arm { link, name: job.candidate.to_string(), blocks: 0 }),
+            Ok(Reply::Ready(_)) => {
+                let at_once = job.candidate.sizes.at_once();
+                Ok(Arm { link, name: job.candidate.to_string(), at_once, blocks: 0 })
+            }
             other => Err(format!("{}: {}", job.candidate, unexpected(other))),
         }
     }
@@ -71,6 +74,7 @@ impl Stable {
 pub(crate) struct Arm {
     link: Link,
     name: String,
+    at_once: u32,
     blocks: u32,
 }
 
@@ -80,7 +84,10 @@ impl Arm {
         self.blocks += 1;
         let go = Go { block: self.blocks, kind: BlockKind::Timed, window_ns, first_index: 0, most_tasks: None };
         match self.link.exchange(Some(&Request::Go(go)), 2 * MINUTE_NS, "running a block", None) {
-            Ok(Reply::Block(block)) => Ok(block.throughput_per_s()),
+            Ok(Reply::Block(block)) => {
+                let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+                Ok(block.counted_by_cpu(cpus as f64, self.at_once).throughput_per_s())
+            }
             other => Err(format!("{}: {}", self.name, unexpected(other))),
         }
     }

@@ -18,6 +18,13 @@ pub(super) fn live(pids: &[u32]) -> Usage {
     Usage { user_ns, ..Usage::default() }
 }
 
+/// The CPU time that this process, its reaped children and these live processes used so far, by their CPU clocks.
+#[must_use]
+pub(super) fn cpu_ns(pids: &[u32]) -> u64 {
+    let own_ns = clock::process_cpu_ns(std::process::id()).unwrap_or(0);
+    own_ns + of(libc::RUSAGE_CHILDREN).cpu_ns() + live(pids).user_ns
+}
+
 fn of(who: libc::c_int) -> Usage {
     let mut raw = std::mem::MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: `raw` is a valid place for a rusage, and all zeroes are a valid rusage if the call fails.

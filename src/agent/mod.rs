@@ -262,7 +262,13 @@ impl Running {
         // Asking workers costs this process CPU time, which lies outside of its own two readings.
         let workers = self.engine.workers_usage()?;
         let before = self.own_usage() + workers;
-        let sampler = Arc::new(Sampler::new(settings, now_ns()));
+        let mut sampler = Sampler::new(settings, now_ns());
+        // Of a process that lives for one task, what it used is known when it has ended.
+        if !self.engine.reaps_workers() {
+            let pids = self.engine.pids();
+            sampler = sampler.with_cpu_clock(Box::new(move || meter::cpu_ns(&pids)));
+        }
+        let sampler = Arc::new(sampler);
         self.engine.run(&sampler)?;
         let own = self.own_usage();
         let usage = (own + self.engine.workers_usage()?).since(before);

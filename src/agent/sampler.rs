@@ -11,6 +11,9 @@
 //! Where a limit ends dispatch first, the window is cut back to where that holds. What fell into the window is
 //! computed afterwards.
 //!
+//! CPU time is read twice, by whoever ends the first task after the window's begin and after its end: where tasks share
+//! cores, the parts of their time that lie in the window do not tell what was done in it (`Block::counted_by_cpu`).
+//!
 //! Where a rate holds tasks back, slots are left without work, and the load is full whenever a task begins as soon as a
 //! token is there and a slot is free. The window begins when as many are in flight as there will be: the longest task
 //! (of the block before) after the first begin, and a part of a task's time. As long after its end tasks are begun. No
@@ -139,6 +142,18 @@ pub struct Sampler {
     longest_stall_ns: AtomicU64,
     failure: OnceLock<Failed>,
     pacing: Option<Pacing>,
+    cpu_clock: Option<CpuClock>,
+    /// What the CPU clock showed after the window's begin and after its end.
+    edges: [OnceLock<Reading>; 2],
+}
+
+/// The CPU time (ns) of all that runs the tasks, so far.
+pub type CpuClock = Box<dyn Fn() -> u64 + Send + Sync>;
+
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    at_ns: u64,
+    cpu_ns: u64,
 }
 
 struct Pacing {
@@ -207,7 +222,15 @@ impl Sampler {
                 turn: Mutex::new(()),
                 tail_ns,
             }),
+            cpu_clock: None,
+            edges: [OnceLock::new(), OnceLock::new()],
         }
+    }
+
+    /// The same sampler, which reads this clock at the window's edges.
+    #[must_use]
+    pub fn with_cpu_clock(self, clock: CpuClock) -> Sampler {
+        Sampler { cpu_clock: Some(clock), ..self }
     }
 
     /// The index of the next task to begin; `None` when no more may be begun. Each index is given once, and
@@ -394,9 +417,13 @@ impl Sampler {
             return;
         }
         let window_end_ns = start_ns.saturating_add(window_ns);
+        if end_ns >= start_ns {
+            self.read_cpu_clock(0);
+        }
         if end_ns < window_end_ns {
             return;
         }
+        self.read_cpu_clock(1);
         // Tasks may be much longer than the window, and a straddler of theirs is no slot without work.
         let took_ns = end_ns.saturating_sub(begin_ns);
         let longest_ns = self.longest_late_ns.fetch_max(took_ns, Ordering::Relaxed).max(took_ns);
@@ -409,6 +436,22 @@ impl Sampler {
         if last || waits_no_more {
             self.stopped.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Reads the CPU clock at this edge, unless it was read there.
+    fn read_cpu_clock(&self, edge: usize) {
+        let Some(clock) = self.cpu_clock.as_ref().filter(|_| self.edges[edge].get().is_none()) else { return };
+        let (before_ns, cpu_ns, after_ns) = (now_ns(), clock(), now_ns());
+        // Whoever is first is right; the others read for nothing.
+        let _ = self.edges[edge].set(Reading { at_ns: u64::midpoint(before_ns, after_ns), cpu_ns });
+    }
+
+    /// Cores in use between the two readings; `None` where they are not about a window apart.
+    fn window_cores(&self, window_ns: u64) -> Option<f64> {
+        let (begin, end) = (self.edges[0].get()?, self.edges[1].get()?);
+        let span_ns = end.at_ns.saturating_sub(begin.at_ns);
+        let is_a_window = span_ns >= window_ns / 2 && span_ns > 0;
+        is_a_window.then(|| end.cpu_ns.saturating_sub(begin.cpu_ns) as f64 / span_ns as f64)
     }
 
     /// Whether slots that were not heard of since `from_ns` are waited for no more: a window, or some of its longest
@@ -538,6 +581,8 @@ impl Sampler {
             _ => elapsed_ns,
         };
         let stall_ns = self.longest_stall_ns.load(Ordering::Relaxed);
+        // A window that a limit cut ends before its reading.
+        let is_whole = matches!(self.settings.arrival, Arrival::Window { .. }) && !is_batch && !self.ran_out();
         Ok(Block {
             block,
             kind,
@@ -551,6 +596,7 @@ impl Sampler {
             elapsed_ns,
             resume_ns: begins_ns.map_or(0, |(first_ns, _)| first_ns.saturating_sub(self.go_ns).min(elapsed_ns)),
             tasks_in_window: totals.tasks_in_window,
+            window_cores: self.window_cores(window_ns).filter(|_| is_whole),
             service: encode(&totals.service)?,
             queueing: encode(&totals.queueing)?,
             busy_ns: totals.busy_ns,

@@ -370,6 +370,12 @@ impl Sizes {
     pub fn concurrency(self) -> u32 {
         self.in_flight.or(self.workers).unwrap_or(1)
     }
+
+    /// How many threads or processes run tasks at once.
+    #[must_use]
+    pub fn at_once(self) -> u32 {
+        self.workers.or(self.in_flight).unwrap_or(1)
+    }
 }
 
 impl fmt::Display for Sizes {

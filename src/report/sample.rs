@@ -364,6 +364,7 @@ fn candidate_record(row: &Row) -> CandidateRecord {
             elapsed_ns: 61_000_000,
             resume_ns: 40_000,
             tasks_in_window: 52.3,
+            window_cores: None,
             service: HistogramData::default(),
             queueing: HistogramData::default(),
             busy_ns: 1_280_000_000,

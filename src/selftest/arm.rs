@@ -113,7 +113,8 @@ impl Bench {
             rate: None,
         };
         let (link, _) = self.connect(&runtime.program)?;
-        let mut arm = Arm { link, candidate: candidate.to_string(), gil: false, job, blocks: 0 };
+        let mut arm =
+            Arm { link, candidate: candidate.to_string(), gil: false, job, usable_cpus: self.usable_cpus, blocks: 0 };
         if let Reply::Ready(ready) = arm.ask(&Request::Job(Box::new(arm.job.clone())))? {
             arm.gil = ready.gil == Some(true);
         }
@@ -246,6 +247,7 @@ pub(super) struct Arm {
     /// Whether a global interpreter lock is in force where its tasks run.
     pub(super) gil: bool,
     job: Job,
+    usable_cpus: u32,
     blocks: u32,
 }
 
@@ -255,7 +257,9 @@ impl Arm {
         self.blocks += 1;
         let go = Go { block: self.blocks, kind: BlockKind::Timed, window_ns, first_index: 0, most_tasks: None };
         match self.ask(&Request::Go(go))? {
-            Reply::Block(block) => Ok(*block),
+            Reply::Block(block) => {
+                Ok(block.counted_by_cpu(f64::from(self.usable_cpus), self.job.candidate.sizes.at_once()))
+            }
             other => Err(fault_of(&self.candidate, link::out_of_turn(&other, "running a block"))),
         }
     }

@@ -289,6 +289,7 @@ mod tests {
             elapsed_ns: 12 * MS,
             resume_ns: 0,
             tasks_in_window: 8.0,
+            window_cores: None,
             service: HistogramData::default(),
             queueing: HistogramData::default(),
             busy_ns: 16 * MS,

@@ -1028,9 +1028,12 @@ impl<'a> Course<'a> {
     /// Runs what is asked and counts its tasks (about `expected`).
     fn counted(&mut self, slot: usize, candidate: &Candidate, ask: Ask, expected: u64) -> Result<Taken, Fault> {
         match self.hands.block(slot, ask) {
-            Ok(taken) => {
+            Ok(mut taken) => {
                 self.calls += taken.figures.tasks;
                 self.found(&candidate.runtime, &taken.figures.notes);
+                if let Some(cores) = self.record.calibration.usable_cores {
+                    taken.figures = taken.figures.counted_by_cpu(cores, candidate.sizes.at_once());
+                }
                 Ok(taken)
             }
             Err(fault) => {

@@ -189,6 +189,7 @@ impl Hands for Fake {
             elapsed_ns: ask.window_ns,
             resume_ns: 1000,
             tasks_in_window: tasks as f64,
+            window_cores: None,
             service: HistogramData::default(),
             queueing: HistogramData::default(),
             busy_ns: tasks * self.task_ns(slot),

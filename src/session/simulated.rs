@@ -178,6 +178,7 @@ impl Hands for Computed<'_> {
             elapsed_ns,
             resume_ns: 0,
             tasks_in_window,
+            window_cores: None,
             service: HistogramData::default(),
             queueing: HistogramData::default(),
             busy_ns: (ran.latency_ns * tasks_in_window) as u64,

@@ -10,6 +10,7 @@ import threading
 import unittest
 import zlib
 from typing import Any, Dict, List, Optional, Tuple, Union
+from unittest import mock
 
 from conbench_agent.meter import Usage
 from conbench_agent.protocol import Failure
@@ -30,6 +31,25 @@ def finish(sampler: Sampler) -> Dict[str, Any]:
 def throughput_per_s(block: Dict[str, Any]) -> float:
     throughput: float = block["tasks_in_window"] * 1e9 / block["window_ns"]
     return throughput
+
+
+def metered(window_ms: int) -> Dict[str, Any]:
+    """Two slots with tasks of 10 ms that use one and a half cores, in a window of this length."""
+    ms = 1_000_000
+    now = GO_NS
+
+    def time() -> int:
+        return now
+
+    with mock.patch("conbench_agent.sampler.monotonic_ns", time):
+        sampler = Sampler(settings(Window(window_ms * ms, 25 * ms), 2), GO_NS, lambda: now * 3 // 2)
+        while not sampler.stopped:
+            begin_ns, now = now, now + 10 * ms
+            for slot in range(2):
+                if sampler.next() is not None:
+                    sampler.lane(slot).begun_at(begin_ns)
+                    sampler.lane(slot).end(0, begin_ns, begin_ns, now, DONE)
+    return finish(sampler)
 
 
 def counts(text: str) -> List[int]:
@@ -216,6 +236,12 @@ class Windows(unittest.TestCase):
             sampler.lane(0).end(index, now, now, now + 100_000, DONE)
             now += 100_000
             self.assertLess(now, GO_NS + 10_000_000_000, "the block never ends")
+
+    def test_the_cpu_clock_is_read_after_both_edges_of_the_window(self) -> None:
+        # Both edges of a window that is shorter than a task may be read at one task's end.
+        for window_ms, cores in (100, 1.5), (1, None):
+            with self.subTest(window_ms=window_ms):
+                self.assertEqual(metered(window_ms).get("window_cores"), cores)
 
     def test_a_batch_counts_all_tasks_over_the_makespan(self) -> None:
         sampler, now = Sampler(settings(Batch(3), 1), GO_NS), GO_NS

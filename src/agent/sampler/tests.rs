@@ -1,5 +1,7 @@
 //! The sampler under simulated time: tasks with known times, no clock.
 
+use std::collections::VecDeque;
+
 use proptest::prelude::*;
 use rand::SeedableRng as _;
 
@@ -86,6 +88,71 @@ fn share_of_server(slots: u32, task_ns: u64, windows: u64, first: f64) -> f64 {
 fn what_begins_together_and_is_served_in_turn_counts_too_much_until_it_has_ended() {
     let early = share_of_server(64, 1_000_000, 2, 0.0);
     assert!(early > 1.03, "{early}");
+}
+
+/// A core that gives each of its slots a slice of its time in turn.
+struct Core {
+    now_ns: u64,
+    /// Slots, with when their task began and what it still needs.
+    slots: VecDeque<(u32, Option<(u64, u64)>)>,
+}
+
+impl Core {
+    /// Runs the next slot for a slice; a slot that gets no task any more leaves.
+    fn turn(&mut self, sampler: &Sampler, slice_ns: u64, task_ns: u64) {
+        let Some((slot, mut task)) = self.slots.pop_front() else { return };
+        let end_ns = self.now_ns + slice_ns;
+        while self.now_ns < end_ns {
+            if task.is_none() && sampler.next().is_some() {
+                sampler.begun_at(Lane::own(slot), self.now_ns);
+                task = Some((self.now_ns, task_ns));
+            }
+            let Some((begin_ns, left_ns)) = task else { return };
+            let ran_ns = left_ns.min(end_ns - self.now_ns);
+            self.now_ns += ran_ns;
+            task = Some((begin_ns, left_ns - ran_ns)).filter(|(_, left_ns)| *left_ns > 0);
+            if task.is_none() {
+                sampler.ended_at(Lane::own(slot), begin_ns, begin_ns, self.now_ns, Ok(1));
+            }
+        }
+        self.slots.push_back((slot, task));
+    }
+}
+
+/// Runs equal tasks in slots that two cores serve by slices, both of them always in use within the window.
+fn simulate_slices(slots: u32, slice_ns: u64, number: u64) -> Block {
+    let turn_ns = TASK_NS * f64::from(slots) / 2.0;
+    let ramp_ns = ((1.0 + (number as f64 * 0.618_033_988_749_894_9).fract()) * turn_ns) as u64;
+    let window = Arrival::Window { window_ns: 2 * turn_ns as u64, ramp_ns };
+    let sampler = Sampler::new(settings(window, slots), GO_NS);
+    let of_core = |core: u32| (0..slots).filter(|slot| slot % 2 == core).map(|slot| (slot, None)).collect();
+    let mut cores = [0, 1].map(|core| Core { now_ns: GO_NS, slots: of_core(core) });
+    while let Some(core) = cores.iter_mut().filter(|core| !core.slots.is_empty()).min_by_key(|core| core.now_ns) {
+        core.turn(&sampler, slice_ns, TASK_NS as u64);
+    }
+    let block = sampler.finish(3, BlockKind::Timed, Usage::default()).expect("no failure");
+    let usage = Usage { user_ns: block.tasks * TASK_NS as u64, ..Usage::default() };
+    Block { usage, window_cores: Some(2.0), ..block }
+}
+
+/// The cores that such blocks show, as they are or counted by CPU time.
+fn cores_shown_by_slices(slots: u32, slice_ns: u64, by_cpu: bool) -> f64 {
+    let blocks = 50;
+    let counted = |block: Block| if by_cpu { block.counted_by_cpu(2.0, slots) } else { block };
+    let rate = |number| counted(simulate_slices(slots, slice_ns, number)).throughput_per_s();
+    (0..blocks).map(rate).sum::<f64>() / blocks as f64 * TASK_NS / 1e9
+}
+
+#[test]
+fn tasks_in_step_with_the_scheduler_are_counted_by_their_cpu_time() {
+    // Slices of 1.9 tasks: all that began together are nearly done when the window begins, and less so with every turn.
+    let slice_ns = (1.9 * TASK_NS) as u64;
+    for slots in [2, 4, 16, 64] {
+        let cores = cores_shown_by_slices(slots, slice_ns, true);
+        assert!((cores / 2.0 - 1.0).abs() < 0.01, "{slots} in flight: {cores}");
+    }
+    let cores = cores_shown_by_slices(64, slice_ns, false);
+    assert!(cores / 2.0 > 1.03, "{cores}");
 }
 
 /// How a block ends that [`simulate_sharing`] runs.

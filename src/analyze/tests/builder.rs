@@ -175,6 +175,7 @@ impl Synthetic {
             elapsed_ns: WINDOW_NS,
             resume_ns: 0,
             tasks_in_window: speed * WINDOW_NS as f64 / 1e9,
+            window_cores: None,
             service: HistogramData::encode(&service).expect("encodes"),
             queueing: HistogramData::default(),
             busy_ns: (speed * WINDOW_NS as f64 / 1e9 * shape.service_ns as f64) as u64,

@@ -98,6 +98,12 @@ def live(pids: Iterable[int]) -> Usage:
     return Usage(user_ns=sum(_process_cpu_ns(pid) for pid in pids))
 
 
+def cpu_ns(pids: Iterable[int]) -> int:
+    """The CPU time that this process, its reaped children and these live processes used so far."""
+    children = _of(resource.RUSAGE_CHILDREN)
+    return time.process_time_ns() + children.user_ns + children.system_ns + live(pids).user_ns
+
+
 def _of(who: int) -> Usage:
     raw = resource.getrusage(who)
     return Usage(round(raw.ru_utime * 1e9), round(raw.ru_stime * 1e9), raw.ru_nvcsw, raw.ru_nivcsw)

@@ -9,6 +9,9 @@ too soon, and as a straddler counts by the part of its time that lies in the win
 2 to 3 % too much.) Where a limit ends dispatch first, the window is cut back to where that holds. What fell into the
 window is computed afterwards.
 
+CPU time is read twice, by whoever ends the first task after the window's begin and after its end: where tasks share
+cores, the parts of their time that lie in the window do not tell what was done in it.
+
 Where a rate holds tasks back, `paced` says what is different.
 """
 
@@ -47,6 +50,8 @@ _ROW_BYTES = 24
 _FIRST_ROWS = 256
 
 _Window = Tuple[int, int]
+#: The CPU time (ns) of all that runs the tasks, so far.
+CpuClock = Callable[[], int]
 
 
 class _Columns(NamedTuple):
@@ -99,9 +104,12 @@ class Sampler:
     #: begins when they are free, and several at once, whatever the bucket said when it was submitted.
     is_paced = False
 
-    def __init__(self, settings: Settings, go_ns: int) -> None:
-        """For a block whose `go` came at `go_ns`."""
+    def __init__(self, settings: Settings, go_ns: int, cpu_clock: Optional[CpuClock] = None) -> None:
+        """For a block whose `go` came at `go_ns`; `cpu_clock` is read at the window's edges."""
         arrival = settings.arrival
+        self._cpu_clock = cpu_clock
+        #: When the CPU clock was read after the window's begin and after its end, and what it showed.
+        self._edges: List[Tuple[int, int]] = []
         self._settings = settings
         self._go_ns = go_ns
         #: The number of tasks of a batch, else None.
@@ -248,6 +256,9 @@ class Sampler:
             "busy_ns": totals.busy_ns,
             "usage": usage._asdict(),
         }
+        window_cores = self._window_cores(window_ns)
+        if window_cores is not None and not is_batch:
+            figures["window_cores"] = window_cores
         errors = [error for log in self._logs if (error := log.first_error) is not None]
         if errors:
             figures["errors"] = sum(log.errors for log in self._logs)
@@ -274,7 +285,7 @@ class Sampler:
         if self._window is None and isinstance(arrival, Window):
             start_ns = from_ns + arrival.ramp_ns
             self._window = start_ns, start_ns + arrival.window_ns
-            self._watch_ns = min(self._go_ns + self._settings.task_timeout_ns, self._window[1])
+            self._watch_ns = min(self._go_ns + self._settings.task_timeout_ns, start_ns)
 
     def _note_end(self, lane: Lane, begin_ns: int, end_ns: int) -> None:
         """A task ended at a time that is watched.
@@ -287,7 +298,13 @@ class Sampler:
             if self._window is None:
                 if self._waits_no_more(end_ns, self._go_ns):
                     self._open_window(end_ns)
-            elif end_ns >= self._window[1]:
+                return
+            if end_ns >= self._window[0] and not self._edges:
+                self._read_cpu_clock()
+                self._watch_ns = min(self._go_ns + self._settings.task_timeout_ns, self._window[1])
+            if end_ns >= self._window[1]:
+                if len(self._edges) == 1:
+                    self._read_cpu_clock()
                 # Tasks may be much longer than the window, and a straddler of theirs is no slot without work.
                 self._longest_late_ns = max(self._longest_late_ns, end_ns - begin_ns)
                 waits_no_more = self._waits_no_more(end_ns, self._window[1])
@@ -297,6 +314,20 @@ class Sampler:
                     self._news_ns = max(self._news_ns, end_ns)
                 if self._not_drained == 0 or waits_no_more:
                     self.stopped = True
+
+    def _read_cpu_clock(self) -> None:
+        """Reads the CPU clock at the next edge."""
+        before_ns = monotonic_ns()
+        cpu_ns = 0 if self._cpu_clock is None else self._cpu_clock()
+        self._edges.append(((before_ns + monotonic_ns()) // 2, cpu_ns))
+
+    def _window_cores(self, window_ns: int) -> Optional[float]:
+        """Cores in use between the two readings; None where they are not about a window apart."""
+        if self._cpu_clock is None or len(self._edges) < 2 or self._ran_out:
+            return None
+        (begin_ns, cpu_before_ns), (end_ns, cpu_after_ns) = self._edges
+        span_ns = end_ns - begin_ns
+        return max(cpu_after_ns - cpu_before_ns, 0) / span_ns if span_ns >= max(window_ns / 2, 1) else None
 
     def _note_lateness(self, begin_ns: int, end_ns: int) -> None:
         if end_ns - begin_ns > self._settings.task_timeout_ns:
