@@ -418,12 +418,12 @@ impl Sampler {
         }
         let window_end_ns = start_ns.saturating_add(window_ns);
         if end_ns >= start_ns {
-            self.read_cpu_clock(0);
+            self.read_cpu_clock_at_begin();
         }
         if end_ns < window_end_ns {
             return;
         }
-        self.read_cpu_clock(1);
+        self.read_cpu_clock_at_end(window_ns);
         // Tasks may be much longer than the window, and a straddler of theirs is no slot without work.
         let took_ns = end_ns.saturating_sub(begin_ns);
         let longest_ns = self.longest_late_ns.fetch_max(took_ns, Ordering::Relaxed).max(took_ns);
@@ -438,20 +438,33 @@ impl Sampler {
         }
     }
 
-    /// Reads the CPU clock at this edge, unless it was read there.
+    fn read_cpu_clock_at_begin(&self) {
+        if self.edges[0].get().is_none() {
+            self.read_cpu_clock(0);
+        }
+    }
+
+    /// Reads the CPU clock a second time, at least half a window after the first, and while the load is full. (Who feeds
+    /// many processes may hear of their ends late. Under full load any such part says the same.)
+    fn read_cpu_clock_at_end(&self, window_ns: u64) {
+        let Some(begin) = self.edges[0].get().filter(|_| self.edges[1].get().is_none()) else { return };
+        if !self.is_stopped() && now_ns() >= begin.at_ns.saturating_add(window_ns / 2) {
+            self.read_cpu_clock(1);
+        }
+    }
+
     fn read_cpu_clock(&self, edge: usize) {
-        let Some(clock) = self.cpu_clock.as_ref().filter(|_| self.edges[edge].get().is_none()) else { return };
+        let Some(clock) = &self.cpu_clock else { return };
         let (before_ns, cpu_ns, after_ns) = (now_ns(), clock(), now_ns());
         // Whoever is first is right; the others read for nothing.
         let _ = self.edges[edge].set(Reading { at_ns: u64::midpoint(before_ns, after_ns), cpu_ns });
     }
 
-    /// Cores in use between the two readings; `None` where they are not about a window apart.
-    fn window_cores(&self, window_ns: u64) -> Option<f64> {
+    /// Cores in use between the two readings.
+    fn window_cores(&self) -> Option<f64> {
         let (begin, end) = (self.edges[0].get()?, self.edges[1].get()?);
         let span_ns = end.at_ns.saturating_sub(begin.at_ns);
-        let is_a_window = span_ns >= window_ns / 2 && span_ns > 0;
-        is_a_window.then(|| end.cpu_ns.saturating_sub(begin.cpu_ns) as f64 / span_ns as f64)
+        (span_ns > 0).then(|| end.cpu_ns.saturating_sub(begin.cpu_ns) as f64 / span_ns as f64)
     }
 
     /// Whether slots that were not heard of since `from_ns` are waited for no more: a window, or some of its longest
@@ -596,7 +609,7 @@ impl Sampler {
             elapsed_ns,
             resume_ns: begins_ns.map_or(0, |(first_ns, _)| first_ns.saturating_sub(self.go_ns).min(elapsed_ns)),
             tasks_in_window: totals.tasks_in_window,
-            window_cores: self.window_cores(window_ns).filter(|_| is_whole),
+            window_cores: self.window_cores().filter(|_| is_whole),
             service: encode(&totals.service)?,
             queueing: encode(&totals.queueing)?,
             busy_ns: totals.busy_ns,

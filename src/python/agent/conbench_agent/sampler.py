@@ -256,7 +256,7 @@ class Sampler:
             "busy_ns": totals.busy_ns,
             "usage": usage._asdict(),
         }
-        window_cores = self._window_cores(window_ns)
+        window_cores = self._window_cores()
         if window_cores is not None and not is_batch:
             figures["window_cores"] = window_cores
         errors = [error for log in self._logs if (error := log.first_error) is not None]
@@ -303,8 +303,7 @@ class Sampler:
                 self._read_cpu_clock()
                 self._watch_ns = min(self._go_ns + self._settings.task_timeout_ns, self._window[1])
             if end_ns >= self._window[1]:
-                if len(self._edges) == 1:
-                    self._read_cpu_clock()
+                self._read_cpu_clock_again()
                 # Tasks may be much longer than the window, and a straddler of theirs is no slot without work.
                 self._longest_late_ns = max(self._longest_late_ns, end_ns - begin_ns)
                 waits_no_more = self._waits_no_more(end_ns, self._window[1])
@@ -321,13 +320,23 @@ class Sampler:
         cpu_ns = 0 if self._cpu_clock is None else self._cpu_clock()
         self._edges.append(((before_ns + monotonic_ns()) // 2, cpu_ns))
 
-    def _window_cores(self, window_ns: int) -> Optional[float]:
-        """Cores in use between the two readings; None where they are not about a window apart."""
+    def _read_cpu_clock_again(self) -> None:
+        """Reads the CPU clock a second time, at least half a window after the first, and while the load is full.
+
+        (Who feeds many processes may hear of their ends late. Under full load any such part says the same.)
+        """
+        arrival = self._settings.arrival
+        if isinstance(arrival, Window) and len(self._edges) == 1 and not self.stopped:
+            if monotonic_ns() >= self._edges[0][0] + arrival.window_ns // 2:
+                self._read_cpu_clock()
+
+    def _window_cores(self) -> Optional[float]:
+        """Cores in use between the two readings."""
         if self._cpu_clock is None or len(self._edges) < 2 or self._ran_out:
             return None
         (begin_ns, cpu_before_ns), (end_ns, cpu_after_ns) = self._edges
         span_ns = end_ns - begin_ns
-        return max(cpu_after_ns - cpu_before_ns, 0) / span_ns if span_ns >= max(window_ns / 2, 1) else None
+        return max(cpu_after_ns - cpu_before_ns, 0) / span_ns if span_ns > 0 else None
 
     def _note_lateness(self, begin_ns: int, end_ns: int) -> None:
         if end_ns - begin_ns > self._settings.task_timeout_ns:
