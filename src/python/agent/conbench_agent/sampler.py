@@ -326,9 +326,10 @@ class Sampler:
         (Who feeds many processes may hear of their ends late. Under full load any such part says the same.)
         """
         arrival = self._settings.arrival
-        if isinstance(arrival, Window) and len(self._edges) == 1 and not self.stopped:
-            if monotonic_ns() >= self._edges[0][0] + arrival.window_ns // 2:
-                self._read_cpu_clock()
+        if not isinstance(arrival, Window) or len(self._edges) != 1 or self.stopped:
+            return
+        if monotonic_ns() >= self._edges[0][0] + arrival.window_ns // 2:
+            self._read_cpu_clock()
 
     def _window_cores(self) -> Optional[float]:
         """Cores in use between the two readings."""
