@@ -21,6 +21,8 @@ pub enum Which {
     Record,
     /// Cheat sheets
     Cheatsheet,
+    /// A line of --format jsonl
+    Jsonl,
 }
 
 /// The schema, as JSON with a line feed at its end.
@@ -32,6 +34,7 @@ pub fn text(which: Which) -> serde_json::Result<String> {
         Which::Workload => serde_json::to_string_pretty(&workload::schema()),
         Which::Record => serde_json::to_string_pretty(&report::record_schema()),
         Which::Cheatsheet => serde_json::to_string_pretty(&report::cheatsheet_schema()),
+        Which::Jsonl => serde_json::to_string_pretty(&report::jsonl_schema()),
     }?;
     text.push('\n');
     Ok(text)
