@@ -251,7 +251,7 @@ pub(super) enum Format {
     /// For people, at a terminal
     #[default]
     Table,
-    /// The record with its verdict, whole
+    /// For a program, with nothing left out
     Json,
     /// For a document
     Markdown,

@@ -17,7 +17,8 @@ use crate::report::Judged;
 /// # Errors
 /// When it is a sheet of another version, or a broken one.
 pub(super) fn stored(path: &Path) -> Result<Option<(Sheet, Vec<Judged>)>, Failure> {
-    let Some(mut value) = std::fs::read(path).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok()) else {
+    let Some(mut value) = record::contents(path).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok())
+    else {
         return Ok(None);
     };
     let Some(sheet) = value.get_mut("sheet").map(Value::take) else { return Ok(None) };

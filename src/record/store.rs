@@ -98,7 +98,7 @@ pub fn take_beside<T: DeserializeOwned>(record: &mut serde_json::Value, key: &st
 /// A file of this version, as JSON.
 fn value(path: &Path) -> Result<serde_json::Value, StoreError> {
     let name = path.display().to_string();
-    let text = std::fs::read(path).map_err(|source| StoreError::Read { path: name.clone(), source })?;
+    let text = super::contents(path).map_err(|source| StoreError::Read { path: name.clone(), source })?;
     let value: serde_json::Value =
         serde_json::from_slice(&text).map_err(|source| StoreError::Format { path: name.clone(), source })?;
     if let Some(found) = value.get("format_version").and_then(serde_json::Value::as_u64)
