@@ -223,6 +223,8 @@ fn a_record_that_is_none_is_refused() {
     assert!(text("not json").contains("is not a conbench record: expected"));
     assert!(text("{\"format_version\": 999}").contains("has record format 999"));
     assert!(text("{\"format_version\": 4}").contains("missing field `records`"));
+    assert!(text("{\"format_version\": 999, \"sheet\": {}}").contains("has cheat sheet format 999"));
+    assert!(text("{\"format_version\": 1, \"sheet\": {}}").contains("is not a conbench cheat sheet: missing field"));
 }
 
 #[test]
@@ -263,9 +265,11 @@ fn what_is_no_record_is_not_explained() {
     );
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("record.json");
-    for (content, fault) in
-        [("{", "is not a conbench record: EOF"), ("{\"format_version\": 999}", "has record format 999")]
-    {
+    for (content, fault) in [
+        ("{", "is not a conbench record: EOF"),
+        ("{\"format_version\": 999}", "has record format 999"),
+        ("{\"format_version\": 1, \"sheet\": {}}", "is a cheat sheet: `conbench report"),
+    ] {
         std::fs::write(&file, content).expect("written");
         let ran = run(&["explain", file.to_str().expect("UTF-8")]);
         assert!(ran.err.contains(fault), "{}", ran.err);

@@ -12,7 +12,7 @@ use super::{Exit, Failure, Runtimes, Terminal, seams, signals, terminal};
 use crate::analyze;
 use crate::host::Facts;
 use crate::plan::{Plan, Settings};
-use crate::record::{self, Ending, Record};
+use crate::record::{self, Document, Ending, Record};
 use crate::report::{self, Candidates, Exporter, Judged, PageOptions, View};
 use crate::session::Session;
 use crate::workload::Workload;
@@ -125,8 +125,8 @@ pub(super) fn judged(record: Record) -> Judged {
 }
 
 /// The records of a saved file, each with its verdict: made anew, or, under other rules, as it stands in the file.
-pub(super) fn stored(path: &Path) -> Result<Vec<Judged>, Failure> {
-    let records = record::read_beside(path, VERDICT).map_err(Failure::Read)?;
+pub(super) fn stored(document: Document) -> Result<Vec<Judged>, Failure> {
+    let records = document.records_beside(VERDICT).map_err(Failure::Read)?;
     let judged = |(record, verdict)| Judged { verdict: analyze::again(&record, verdict), record };
     Ok(records.into_iter().map(judged).collect())
 }

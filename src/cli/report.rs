@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use super::args::{Paged, RecordFormat, Shown};
 use super::{Exit, Failure, Terminal, cheatsheet, measure, sheet, terminal as terminals};
 use crate::cheatsheet::sheet::Sheet;
+use crate::record::Document;
 use crate::report::{self, Judged, View};
 
 /// What `report` is told.
@@ -35,10 +36,11 @@ enum Verb {
 /// Prints the record.
 pub(super) fn run(args: &ReportArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     measure::check_output(args.paged.html.as_deref())?;
-    if let Some((measured, choosing)) = sheet::stored(&args.record)? {
+    let mut document = Document::open(&args.record).map_err(Failure::Read)?;
+    if let Some((measured, choosing)) = sheet::stored(&mut document)? {
         return show_sheet(args, terminal, &measured, &choosing);
     }
-    let all = measure::stored(&args.record)?;
+    let all = measure::stored(document)?;
     measure::write_page(&all, &args.paged)?;
     let usual = if all.len() == 1 { Verb::Run } else { Verb::Recommend };
     let view = match args.view.unwrap_or(usual) {

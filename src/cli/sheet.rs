@@ -1,34 +1,27 @@
 //! Cheat sheets that were saved: `conbench report` shows them again.
 
-use std::path::Path;
-
 use serde_json::Value;
 
 use super::Failure;
 use super::measure::VERDICT;
 use crate::analyze;
 use crate::cheatsheet::sheet::{FORMAT_VERSION, Sheet};
-use crate::record::{self, StoreError};
+use crate::record::{self, Document};
 use crate::report::Judged;
 
-/// The sheet in a file, with the records of its section `choosing`; `None` where the file is no sheet, or cannot be read:
-/// whoever reads it as a record says why.
+/// What sheets are called in messages.
+const KIND: &str = "cheat sheet";
+
+/// The sheet in a file, with the records of its section `choosing`; `None` where the file is no sheet.
 ///
 /// # Errors
 /// When it is a sheet of another version, or a broken one.
-pub(super) fn stored(path: &Path) -> Result<Option<(Sheet, Vec<Judged>)>, Failure> {
-    let Some(mut value) = record::contents(path).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok())
-    else {
-        return Ok(None);
-    };
-    let Some(sheet) = value.get_mut("sheet").map(Value::take) else { return Ok(None) };
-    let name = path.display().to_string();
-    let found = value.get("format_version").and_then(Value::as_u64).unwrap_or_default();
-    if found != u64::from(FORMAT_VERSION) {
-        return Err(Failure::Read(StoreError::Version { path: name, found }));
-    }
-    let broken = |source| Failure::Read(StoreError::Format { path: name.clone(), source });
-    let choosing = match value.get_mut("choosing").map(Value::take) {
+pub(super) fn stored(document: &mut Document) -> Result<Option<(Sheet, Vec<Judged>)>, Failure> {
+    let Some(sheet) = document.take("sheet") else { return Ok(None) };
+    document.check_version(KIND, FORMAT_VERSION).map_err(Failure::Read)?;
+    let choosing = document.take("choosing");
+    let broken = |source| Failure::Read(document.broken(KIND, source));
+    let choosing = match choosing {
         Some(Value::Array(all)) => all.into_iter().map(judged).collect::<Result<_, _>>().map_err(broken)?,
         _ => Vec::new(),
     };

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use contents::contents;
 pub use score::{FailedTasks, observation, score};
-pub use store::{Recording, StoreError, directory, read, read_beside, take_beside, target, write};
+pub use store::{Document, Recording, StoreError, directory, read, take_beside, target, write};
 
 use crate::candidate::{Candidate, StartMethod};
 use crate::decide::Rules;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{FORMAT_VERSION, Record};
 
@@ -45,24 +46,96 @@ pub enum StoreError {
         /// Why.
         source: std::io::Error,
     },
-    /// The file is not a recording.
-    #[error("`{path}` is not a conbench record: {source}")]
+    /// The file is not what it is read as.
+    #[error("`{path}` is not a conbench {kind}: {source}")]
     Format {
         /// The file.
         path: String,
+        /// What it is read as.
+        kind: &'static str,
         /// Why.
         source: serde_json::Error,
     },
     /// The file has a version that this conbench does not read.
     #[error(
-        "`{path}` has record format {found}, this conbench reads format {FORMAT_VERSION}: measure again, or use the conbench that wrote it"
+        "`{path}` has {kind} format {found}, this conbench reads format {reads}: measure again, or use the conbench that wrote it"
     )]
     Version {
         /// The file.
         path: String,
+        /// What it is read as.
+        kind: &'static str,
+        /// The version that is read.
+        reads: u32,
         /// Its version.
         found: u64,
     },
+}
+
+/// What records are called in messages.
+const KIND: &str = "record";
+
+/// A file that conbench saved, as JSON. What it is shows in its members.
+#[derive(Clone, Debug)]
+pub struct Document {
+    path: String,
+    value: Value,
+}
+
+impl Document {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not JSON.
+    pub fn open(path: &Path) -> Result<Document, StoreError> {
+        let path_name = path.display().to_string();
+        let text = std::fs::read(path).map_err(|source| StoreError::Read { path: path_name.clone(), source })?;
+        match serde_json::from_slice(&text) {
+            Ok(value) => Ok(Document { path: path_name, value }),
+            Err(source) => Err(StoreError::Format { path: path_name, kind: KIND, source }),
+        }
+    }
+
+    /// Takes the member of this name out of it.
+    pub fn take(&mut self, name: &str) -> Option<Value> {
+        self.value.as_object_mut()?.remove(name)
+    }
+
+    /// Passes where the file has the version of its format that is read, or says none.
+    ///
+    /// # Errors
+    /// When it says another one.
+    pub fn check_version(&self, kind: &'static str, reads: u32) -> Result<(), StoreError> {
+        match self.value.get("format_version").and_then(Value::as_u64) {
+            Some(found) if found != u64::from(reads) => {
+                Err(StoreError::Version { path: self.path.clone(), kind, reads, found })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The error of a file that is not what it is read as.
+    #[must_use]
+    pub fn broken(&self, kind: &'static str, source: serde_json::Error) -> StoreError {
+        StoreError::Format { path: self.path.clone(), kind, source }
+    }
+
+    /// Its records, and beside each what the file says of it under this key; `None` where it says nothing, or something
+    /// else than a `T`.
+    ///
+    /// # Errors
+    /// When it is not a recording, or has another version.
+    pub fn records_beside<T: DeserializeOwned>(mut self, key: &str) -> Result<Vec<(Record, Option<T>)>, StoreError> {
+        self.check_version(KIND, FORMAT_VERSION)?;
+        let records = self.value.get_mut("records").and_then(Value::as_array_mut);
+        let beside: Vec<Option<T>> =
+            records.map_or_else(Vec::new, |records| records.iter_mut().map(|it| take_beside(it, key)).collect());
+        Ok(self.recording()?.records.into_iter().zip(beside).collect())
+    }
+
+    fn recording(mut self) -> Result<Recording, StoreError> {
+        serde_json::from_value(self.value.take()).map_err(|source| self.broken(KIND, source))
+    }
 }
 
 /// Reads a recording.
@@ -70,43 +143,14 @@ pub enum StoreError {
 /// # Errors
 /// When the file cannot be read, is not a recording, or has another version.
 pub fn read(path: &Path) -> Result<Recording, StoreError> {
-    let name = path.display().to_string();
-    serde_json::from_value(value(path)?).map_err(|source| StoreError::Format { path: name, source })
-}
-
-/// Reads a recording, and beside each record what the file says of it under this key; `None` where it says nothing, or
-/// something else than a `T`.
-///
-/// # Errors
-/// As of [`read`].
-pub fn read_beside<T: DeserializeOwned>(path: &Path, key: &str) -> Result<Vec<(Record, Option<T>)>, StoreError> {
-    let name = path.display().to_string();
-    let mut value = value(path)?;
-    let records = value.get_mut("records").and_then(serde_json::Value::as_array_mut);
-    let beside: Vec<Option<T>> =
-        records.map_or_else(Vec::new, |records| records.iter_mut().map(|record| take_beside(record, key)).collect());
-    let recording: Recording =
-        serde_json::from_value(value).map_err(|source| StoreError::Format { path: name, source })?;
-    Ok(recording.records.into_iter().zip(beside).collect())
+    let document = Document::open(path)?;
+    document.check_version(KIND, FORMAT_VERSION)?;
+    document.recording()
 }
 
 /// Takes what a record says beside itself under this key out of it; `None` where that is nothing, or no `T`.
-pub fn take_beside<T: DeserializeOwned>(record: &mut serde_json::Value, key: &str) -> Option<T> {
+pub fn take_beside<T: DeserializeOwned>(record: &mut Value, key: &str) -> Option<T> {
     serde_json::from_value(record.as_object_mut()?.remove(key)?).ok()
-}
-
-/// A file of this version, as JSON.
-fn value(path: &Path) -> Result<serde_json::Value, StoreError> {
-    let name = path.display().to_string();
-    let text = super::contents(path).map_err(|source| StoreError::Read { path: name.clone(), source })?;
-    let value: serde_json::Value =
-        serde_json::from_slice(&text).map_err(|source| StoreError::Format { path: name.clone(), source })?;
-    if let Some(found) = value.get("format_version").and_then(serde_json::Value::as_u64)
-        && found != u64::from(FORMAT_VERSION)
-    {
-        return Err(StoreError::Version { path: name, found });
-    }
-    Ok(value)
 }
 
 /// The most symbolic links that are followed, as in the kernel.
