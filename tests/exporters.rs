@@ -195,6 +195,15 @@ fn records_of_other_workloads_have_nothing_in_common() {
 }
 
 #[test]
+fn a_record_may_come_through_a_pipe() {
+    let record = sample("parse.json");
+    let script = format!("'{CONBENCH}' compare <(cat '{record}') '{record}'");
+    let ran = Command::new("bash").args(["-c", &script]).stdin(Stdio::null()).output().expect("bash runs");
+    assert_eq!(String::from_utf8_lossy(&ran.stderr), "");
+    assert!(String::from_utf8_lossy(&ran.stdout).starts_with("parse, python3.11: same\n"));
+}
+
+#[test]
 fn what_is_no_record_is_refused_by_its_name() {
     let directory = tempfile::tempdir().expect("a directory");
     let at = |name: &str| directory.path().join(name);
