@@ -201,6 +201,9 @@ fn times(ratio: Estimate) -> String {
     format!("{} ({} to {})", factor(ratio.value), factor(ratio.low), factor(ratio.high))
 }
 
+/// A figure and its words; `None` where it was not measured.
+type Shown = Option<(f64, String)>;
+
 fn rows(Figures { first, second, .. }: &Figures) -> Vec<Vec<String>> {
     let throughput = |it: &Absolute| {
         let text = |rated: Estimate| format!("{} {}", rate(rated.value), plus_minus(rated));
@@ -216,7 +219,7 @@ fn rows(Figures { first, second, .. }: &Figures) -> Vec<Vec<String>> {
         ("CPU/task", cpu(first), cpu(second)),
         ("memory", size(first.memory_bytes), size(second.memory_bytes)),
     ];
-    let row = |(what, first, second): (&str, Option<(f64, String)>, Option<(f64, String)>)| {
+    let row = |(what, first, second): (&str, Shown, Shown)| {
         let ((one, first), (other, second)) = (first?, second?);
         Some(vec![what.to_owned(), first, second, factor(other / one)])
     };
