@@ -16,6 +16,7 @@ mod reasons;
 mod running;
 mod runtimes;
 mod scaling;
+pub mod sessions;
 mod start_up;
 mod stored;
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod builder;
 mod flip;
 mod library_threads;
 mod scaling;
+mod sessions;
 
 use hdrhistogram::Histogram;
 use proptest::prelude::*;

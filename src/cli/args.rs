@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use super::Failure;
 use crate::candidate::{Engine, Model, RUST, StartMethod};
 use crate::plan::{self, Settings};
+use crate::report::Export;
 use crate::workload::{self, Code, Items, Rate, Workload};
 
 /// The time for one workload on one runtime when the user names none. It is rarely used up.
@@ -250,10 +251,49 @@ pub(super) enum Format {
     /// For people, at a terminal
     #[default]
     Table,
+    /// For a program, with nothing left out
+    Json,
+    /// For a document
+    Markdown,
+}
+
+/// How records are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum RecordFormat {
+    /// For people, at a terminal
+    #[default]
+    Table,
     /// The record with its verdict, whole
     Json,
     /// For a document
     Markdown,
+    /// A row a candidate, for a spreadsheet
+    Csv,
+    /// A JSON object a line, a candidate each
+    Jsonl,
+    /// A test report: a suite a workload, a case a runtime
+    Junit,
+    /// Bencher Metric Format
+    Bmf,
+    /// Markdown for $GITHUB_STEP_SUMMARY
+    Github,
+    /// The two arrays that github-action-benchmark reads
+    Gab,
+}
+
+impl RecordFormat {
+    /// The format of another program; `None` where it is one of conbench's own.
+    pub(super) const fn export(self) -> Option<Export> {
+        match self {
+            RecordFormat::Table | RecordFormat::Json | RecordFormat::Markdown => None,
+            RecordFormat::Csv => Some(Export::Csv),
+            RecordFormat::Jsonl => Some(Export::Jsonl),
+            RecordFormat::Junit => Some(Export::Junit),
+            RecordFormat::Bmf => Some(Export::Bmf),
+            RecordFormat::Github => Some(Export::Github),
+            RecordFormat::Gab => Some(Export::Gab),
+        }
+    }
 }
 
 /// What of the candidates is shown.
@@ -262,7 +302,7 @@ pub(super) enum Format {
 pub(super) struct Shown {
     /// How results are written
     #[arg(long, value_enum, default_value_t)]
-    pub(super) format: Format,
+    pub(super) format: RecordFormat,
     /// Print the code of the answer alone, ready to paste
     #[arg(long = "code", id = "as_code", conflicts_with = "format")]
     pub(super) code: bool,

@@ -4,6 +4,7 @@ use std::io;
 
 use super::exit::Exit;
 use crate::record::StoreError;
+use crate::report::ExportError;
 use crate::session::SessionError;
 
 /// An error that ends a verb.
@@ -39,6 +40,9 @@ pub(super) enum Failure {
     /// A figure that JSON cannot hold: a fault of this program.
     #[error("cannot write a record as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// The same of a format of another program.
+    #[error(transparent)]
+    Export(ExportError),
 }
 
 impl Failure {
@@ -49,7 +53,7 @@ impl Failure {
             Failure::Write(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Fine,
             Failure::Write(_) | Failure::Save(_) => Exit::Output,
             Failure::Session(_) | Failure::Selftest(_) | Failure::Cheatsheet(_) => Exit::NoAnswer,
-            Failure::Signals(_) | Failure::Json(_) => Exit::Internal,
+            Failure::Signals(_) | Failure::Json(_) | Failure::Export(_) => Exit::Internal,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::args::{self, Format, Paged, Selection, Shown};
+use super::args::{self, Paged, RecordFormat, Selection, Shown};
 use super::progress::Progress;
 use super::{Exit, Failure, Runtimes, Terminal, seams, signals, terminal};
 use crate::analyze;
@@ -235,13 +235,21 @@ pub(super) fn check_output(path: Option<&Path>) -> Result<(), Failure> {
     if parent.is_dir() { Ok(()) } else { Err(refused(format!("there is no directory `{}`", parent.display()))) }
 }
 
-/// The exporter of a format for people, or of the code alone; `None` for JSON, which is written at the end, whole.
-pub(super) fn exporter(view: View, format: Format, code: bool, terminal: &Terminal) -> Option<Box<dyn Exporter>> {
+/// The exporter of a format for people, or of the code alone; `None` for the others, which are written at the end, whole.
+pub(super) fn exporter(view: View, format: RecordFormat, code: bool, terminal: &Terminal) -> Option<Box<dyn Exporter>> {
     match format {
         _ if code => Some(report::codes()),
-        Format::Table => Some(report::table(view, terminal::stdout_style(terminal.colour))),
-        Format::Markdown => Some(report::markdown(view)),
-        Format::Json => None,
+        RecordFormat::Table => Some(report::table(view, terminal::stdout_style(terminal.colour))),
+        RecordFormat::Markdown => Some(report::markdown(view)),
+        _ => None,
+    }
+}
+
+/// The records in a format for programs.
+pub(super) fn whole(format: RecordFormat, all: &[Judged]) -> Result<String, Failure> {
+    match format.export() {
+        Some(export) => report::export(export, all).map_err(Failure::Export),
+        None => report::records_json(all).map_err(Failure::Json),
     }
 }
 

@@ -7,6 +7,7 @@
 mod args;
 mod cheatsheet;
 pub mod check;
+mod compare;
 mod completions;
 mod exit;
 mod explain;
@@ -76,6 +77,8 @@ enum Verb {
     Report(report::ReportArgs),
     /// Show how the verdict of a saved record came about, step by step
     Explain(explain::ExplainArgs),
+    /// Compare two saved records, as far as two sessions can be compared
+    Compare(compare::CompareArgs),
     /// Check workload files, without running them
     Check(check::CheckArgs),
     /// List the shipped workloads, the engines and the steps
@@ -186,6 +189,7 @@ fn dispatch(verb: Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Plan(args) => plan::run(&args, terminal),
         Verb::Report(args) => report::run(&args, terminal),
         Verb::Explain(args) => explain::run(&args, terminal),
+        Verb::Compare(args) => compare::run(&args, terminal),
         Verb::Check(args) => plainly(terminal, |out, err, colour| check::run(&args, out, err, colour)),
         Verb::List(args) => plainly(terminal, |out, err, colour| list::run(&args, out, err, colour)),
         Verb::Init(args) => plainly(terminal, |out, err, colour| init::run(&args, out, err, colour)),

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::args::{Format, Paged, PythonCode, Saved, Selection};
+use super::args::{Paged, PythonCode, RecordFormat, Saved, Selection};
 use super::measure::{self, Measuring};
 use super::{Exit, Failure, Terminal, report_failure, seams, target};
-use crate::report::{self, Exporter, Judged, View};
+use crate::report::{Exporter, Judged, View};
 use crate::workload::Workload;
 
 /// What `recommend` is told.
@@ -24,7 +24,7 @@ pub(super) struct RecommendArgs {
     selection: Selection,
     /// How results are written
     #[arg(long, value_enum, default_value_t, help_heading = "Output")]
-    format: Format,
+    format: RecordFormat,
     /// Print the code of each answer alone, ready to paste
     #[arg(long = "code", id = "as_code", help_heading = "Output", conflicts_with = "format")]
     as_code: bool,
@@ -66,7 +66,7 @@ pub(super) fn run(args: &RecommendArgs, terminal: &Terminal) -> Result<Exit, Fai
     let rest = match exporter {
         Some(exporter) if !all.is_empty() => Ok(exporter.foot(&all)),
         Some(_) => Ok(String::new()),
-        None => report::records_json(&all).map_err(Failure::Json),
+        None => measure::whole(args.format, &all),
     };
     // A full disk does not keep it from being shown, nor a closed pipe from being saved.
     let shown = rest.and_then(|text| terminal.print(&text));

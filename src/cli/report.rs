@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::args::{Format, Paged, Shown};
+use super::args::{Paged, RecordFormat, Shown};
 use super::{Exit, Failure, Terminal, cheatsheet, measure, sheet, terminal as terminals};
 use crate::cheatsheet::sheet::Sheet;
 use crate::record::Document;
@@ -50,16 +50,22 @@ pub(super) fn run(args: &ReportArgs, terminal: &Terminal) -> Result<Exit, Failur
     };
     match measure::exporter(view, args.shown.format, args.shown.code, terminal) {
         Some(exporter) => terminal.print(&exporter.document(&all))?,
-        None => terminal.print(&report::records_json(&all)?)?,
+        None => terminal.print(&measure::whole(args.shown.format, &all)?)?,
     }
     Ok(Exit::Fine)
 }
 
 fn show_sheet(args: &ReportArgs, terminal: &Terminal, sheet: &Sheet, choosing: &[Judged]) -> Result<Exit, Failure> {
     let text = match args.shown.format {
-        Format::Table => report::cheatsheet_table(sheet, choosing, terminals::stdout_style(terminal.colour)),
-        Format::Markdown => report::cheatsheet_markdown(sheet, choosing),
-        Format::Json => report::cheatsheet_json(sheet, choosing)?,
+        RecordFormat::Table => report::cheatsheet_table(sheet, choosing, terminals::stdout_style(terminal.colour)),
+        RecordFormat::Markdown => report::cheatsheet_markdown(sheet, choosing),
+        RecordFormat::Json => report::cheatsheet_json(sheet, choosing)?,
+        _ => {
+            let path = args.record.display();
+            return Err(Failure::Usage(format!(
+                "`{path}` is a cheat sheet, which has no candidates: --format takes table, json or markdown for it"
+            )));
+        }
     };
     cheatsheet::write_page(args.paged.html.as_deref(), sheet, choosing)?;
     terminal.print(&text)?;

@@ -8,7 +8,6 @@ use super::args::{FUNCTIONS, Paged, PythonCode, Saved, Selection, Shown};
 use super::measure::{self, Measuring};
 use super::seams::{self, Preset};
 use super::{Exit, Failure, Terminal, target};
-use crate::report;
 use crate::workload::Workload;
 
 /// What `run` is told.
@@ -79,7 +78,7 @@ pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Exit, Failure> 
     let all = [judged];
     let text = match measure::exporter(measure::candidates(args.shown), args.shown.format, args.shown.code, terminal) {
         Some(exporter) => Ok(exporter.document(&all)),
-        None => report::records_json(&all).map_err(Failure::Json),
+        None => measure::whole(args.shown.format, &all),
     };
     // A full disk does not keep it from being shown, nor a closed pipe from being saved.
     let shown = text.and_then(|text| terminal.print(&text));

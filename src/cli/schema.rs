@@ -21,6 +21,10 @@ pub enum Which {
     Record,
     /// Cheat sheets
     Cheatsheet,
+    /// A line of --format jsonl
+    Jsonl,
+    /// What `conbench compare --format json` prints
+    Comparison,
 }
 
 /// The schema, as JSON with a line feed at its end.
@@ -32,6 +36,8 @@ pub fn text(which: Which) -> serde_json::Result<String> {
         Which::Workload => serde_json::to_string_pretty(&workload::schema()),
         Which::Record => serde_json::to_string_pretty(&report::record_schema()),
         Which::Cheatsheet => serde_json::to_string_pretty(&report::cheatsheet_schema()),
+        Which::Jsonl => serde_json::to_string_pretty(&report::jsonl_schema()),
+        Which::Comparison => serde_json::to_string_pretty(&report::comparison_schema()),
     }?;
     text.push('\n');
     Ok(text)

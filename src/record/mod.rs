@@ -2,6 +2,7 @@
 //!
 //! A verdict is a function of a record alone, so a stored record gives the same verdict as a live one.
 
+mod contents;
 mod score;
 mod store;
 
@@ -10,6 +11,7 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use contents::contents;
 pub use score::{FailedTasks, observation, score};
 pub use store::{Document, Recording, StoreError, directory, read, take_beside, target, write};
 

@@ -89,7 +89,7 @@ impl Document {
     /// When it cannot be read, or is not JSON.
     pub fn open(path: &Path) -> Result<Document, StoreError> {
         let path_name = path.display().to_string();
-        let text = std::fs::read(path).map_err(|source| StoreError::Read { path: path_name.clone(), source })?;
+        let text = super::contents(path).map_err(|source| StoreError::Read { path: path_name.clone(), source })?;
         match serde_json::from_slice(&text) {
             Ok(value) => Ok(Document { path: path_name, value }),
             Err(source) => Err(StoreError::Format { path: path_name, kind: KIND, source }),

@@ -83,7 +83,8 @@ fn answered(brief: &Brief) -> String {
     let mut text = format!("## {}\n\n{}\n\n", escaped(&brief.heading), escaped(&brief.place));
     if !brief.code.is_empty() {
         let Brief { language, code, summary, .. } = brief;
-        text.push_str(&format!("```{language}\n{code}```\n\n{}\n\n", escaped(summary)));
+        let fence = fence(code);
+        text.push_str(&format!("{fence}{language}\n{code}{fence}\n\n{}\n\n", escaped(summary)));
     }
     let titles = ["Model", "Engine", "Sizes", "Tasks", ""];
     text.push_str(&header(titles.map(|text| Title { text, right: false }).as_slice()));
@@ -99,6 +100,12 @@ fn answered(brief: &Brief) -> String {
     text.push('\n');
     text.extend(brief.remarks.iter().map(|(label, said)| format!("- **{label}** {}\n", escaped(said))));
     text + "\n"
+}
+
+/// Backticks, more than the code itself has in a row.
+fn fence(code: &str) -> String {
+    let longest = code.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    "`".repeat(longest.max(2) + 1)
 }
 
 /// "Choosing the Right Tool".

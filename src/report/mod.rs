@@ -2,13 +2,15 @@
 //! style always give the same bytes, so that a stored record prints what the live session printed.
 //!
 //! One file an exporter (`table`, `markdown`, `json`, `plan` for what would run, `explain` for how a verdict came
-//! about, `cheatsheet` for the cheat sheet); what they share is
+//! about, `cheatsheet` for the cheat sheet, `compare` for two sessions, `export/` for other programs); what they share is
 //! what stands in a cell (`figures`, `choice`, `words`) and how a number is written (`units`).
 
 mod answer;
 mod cheatsheet;
 mod choice;
+mod compare;
 mod explain;
+mod export;
 mod figures;
 mod grid;
 mod json;
@@ -31,7 +33,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use cheatsheet::{cheatsheet_json, cheatsheet_markdown, cheatsheet_schema, cheatsheet_table};
+pub use compare::{comparison_json, comparison_markdown, comparison_schema, comparison_table};
 pub use explain::explanation;
+pub use export::{Export, ExportError, export, jsonl_schema};
 pub use grid::labelled;
 pub use json::{plan as plan_json, record_schema, records as records_json};
 pub use live::{Live, Stage, live, live_line};

@@ -7,13 +7,20 @@ use crate::protocol::Note;
 use crate::record::{Ending, Record, Warning};
 use crate::workload::{Goal, Rate, Workload};
 
-/// A text of foreign origin, made safe to print on one line: control characters are escaped, line
+/// A text of foreign origin, made safe to print on one line: characters that steer are escaped, line
 /// breaks become `; `.
 #[must_use]
 pub fn plain(text: &str) -> String {
     let joined = text.trim().split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty());
     let line = joined.collect::<Vec<_>>().join("; ");
-    line.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+    line.chars().map(|c| if steers(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
+}
+
+/// Whether a character says how others are shown: it controls a terminal, breaks a line, turns the direction of writing,
+/// or is none at all, which XML refuses.
+fn steers(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}')
 }
 
 /// What a warning says: what was seen, and what to do next.
@@ -386,6 +393,7 @@ mod tests {
     #[test]
     fn foreign_text_cannot_reach_the_terminal() {
         assert_eq!(plain("a\u{1b}[2Jb\n\n  c\td "), "a\\u{1b}[2Jb; c\\td");
+        assert_eq!(plain("moc.\u{202e}live \u{2028}\u{ffff}"), "moc.\\u{202e}live \\u{2028}\\u{ffff}");
     }
 
     #[test]
