@@ -63,7 +63,7 @@ class Answer:
 
     @property
     def model(self) -> str:
-        """"sequential", "threads", "async", "processes", "interpreters", "async+threads" or "async+processes"."""
+        """The model: "sequential", "threads", "async", "processes", "interpreters", "async+threads" or "async+processes"."""
         return cast(str, self._answer["model"])
 
     @property
@@ -103,7 +103,7 @@ class Answer:
 
     @property
     def sureness(self) -> str:
-        """"sure" if `may_cost` is within the tolerance, "likely" up to three times of it, else "rough"."""
+        """How sure it is: "sure" if `may_cost` is within the tolerance, "likely" up to three times of it, else "rough"."""
         times = self.may_cost / float(self._only["verdict"]["tolerance"]) - 1e-9
         if times <= 1:
             return "sure"
@@ -140,7 +140,7 @@ class Answer:
     @property
     def is_interrupted(self) -> bool:
         """Whether Ctrl-C ended the session: then it is the best answer until then."""
-        return self._only["ending"] == "interrupted"
+        return bool(self._only["ending"] == "interrupted")
 
     @property
     def is_disturbed(self) -> bool:
@@ -199,9 +199,11 @@ class Answer:
         return ran.stdout.decode("utf-8")
 
 
-def no_answer(record: Optional[Dict[str, Any]], ended: Ended) -> NoAnswer:
+def no_answer(record: Optional[Dict[str, Any]], ended: Ended, asked: Asked) -> NoAnswer:
     """Why there is none, in the program's words: the failures, each once; else what it warned of."""
     table = ended.table.strip("\n") or None
+    # cloudpickle leaves the place of what it pickles by value out.
+    code = getattr(asked.function or asked.async_function, "__code__", None)
     reasons = [ended.message] if ended.message else []
     for candidate in [] if record is None else record["records"][0]["candidates"]:
         failed = candidate["failure"]
@@ -212,7 +214,10 @@ def no_answer(record: Optional[Dict[str, Any]], ended: Ended) -> NoAnswer:
         reasons.append("the budget was spent before anything could be compared")
     if not reasons:
         reasons = ended.warnings
-    return NoAnswer("no answer: " + ("\n".join(dict.fromkeys(reasons)) or "nothing could be compared"), table)
+    text = "\n".join(dict.fromkeys(reasons)) or "nothing could be compared"
+    if code is not None:
+        text = text.replace("<dynamic-code>", code.co_filename)
+    return NoAnswer(f"no answer: {text}", table)
 
 
 def _answered(record: Dict[str, Any]) -> Any:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import types
 import warnings
-from typing import Any, Awaitable, Callable, Dict, Iterable, Optional, Sequence, Tuple, Union, cast
+from typing import Any, Awaitable, Callable, Dict, Iterable, Mapping, Optional, Sequence, Tuple, Union, cast
 
 from . import program
 from .answer import Answer, Asked, no_answer
@@ -67,7 +67,9 @@ def recommend(
             '`if __name__ == "__main__":`, so that importing the module does not'
         )
     if not sys.executable:
-        raise BadInput("this interpreter does not know its own program (`sys.executable`), so that none can be measured")
+        raise BadInput(
+            "this interpreter does not know its own program (`sys.executable`), so that none can be measured"
+        )
     if fn is None and async_fn is None:
         raise BadInput("neither `fn` nor `async_fn` is given")
     if async_fn is None and _is_async(fn):
@@ -125,7 +127,7 @@ def recommend(
         for text in ended.warnings:
             warnings.warn(text, ConbenchWarning, stacklevel=2)
         drawn = crossing.items
-        asked = Asked(fn, async_fn, setup, teardown, where, 0 if drawn is None else drawn.count)
+        asked = Asked(fn, async_fn, setup, teardown, where, 0 if drawn is None else drawn.number)
         return _answered(ended, document, asked)
 
 
@@ -135,7 +137,7 @@ def _answered(ended: Ended, document: Optional[Dict[str, Any]], asked: Asked) ->
         return answer
     if ended.code == _INTERRUPTED and ended.is_interrupted:
         raise KeyboardInterrupt
-    raise no_answer(document, ended)
+    raise no_answer(document, ended, asked)
 
 
 def _raise_for(ended: Ended, directory: str) -> None:
@@ -163,7 +165,7 @@ def _document(path: str) -> Optional[Dict[str, Any]]:
         raise ProgramFailed(f"the program's record is no JSON: {error}") from None
 
 
-def _toml(workload: Dict[str, object], step: Dict[str, Optional[str]]) -> str:
+def _toml(workload: Mapping[str, object], step: Mapping[str, Optional[str]]) -> str:
     lines = [f"{name} = {_value(value)}" for name, value in workload.items() if value is not None]
     lines += ["[[step]]", 'kind = "python"']
     lines += [f"{name} = {_value(value)}" for name, value in step.items() if value is not None]
@@ -188,7 +190,7 @@ def _short(function: object, step: Dict[str, Optional[str]]) -> str:
 
 
 def _time(value: Union[str, float, None]) -> Optional[str]:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if isinstance(value, (int, float)):
         if not 0 < value < 1e9:
             raise BadInput(f"a time of {value} s: give seconds, more than 0, or e.g. '10s'")
         return f"{max(round(value * 1e3), 1)}ms"
@@ -226,5 +228,3 @@ def _shows(progress: Optional[bool]) -> bool:
         return progress
     stream = sys.stderr
     return stream is not None and (stream.isatty() or "ipykernel" in sys.modules)
-
-

@@ -1,4 +1,4 @@
-"""What crossed from a program that called `conbench_cli.recommend`. Agents and their workers import a copy of this file.
+"""What crossed from a program that called `conbench_cli.recommend`. Agents and workers import a copy of this file.
 
 It lies beside what was pickled there, in a private directory, and knows nothing of the package that wrote it.
 """

@@ -41,7 +41,7 @@ class Drawn(NamedTuple):
 
     #: How the caller calls them: "pages".
     name: str
-    count: int
+    number: int
     #: Whether there may be more of them.
     may_have_more: bool
     #: Whether a call of what was given gave them.
@@ -122,7 +122,7 @@ class Crossing:
 
     def _pickled_item(self, item: object, number: int) -> bytes:
         try:
-            data, of_main, _ = _dumps(item)
+            data, of_main = _dumps(item)
         except Exception as error:  # whatever the item's own methods raise, beside what pickle does
             cloudpickle = _cloudpickle()
             if cloudpickle is None:
@@ -133,7 +133,7 @@ class Crossing:
             except Exception as worse:
                 raise BadInput(f"items[{number}] cannot be pickled: {_words(worse)}; {_PASS}") from None
         if of_main and _cloudpickle() is None:
-            raise _needs_cloudpickle(f"items[{number}] holds `{next(iter(of_main))}`, which")
+            raise NeedsCloudpickle(f"items[{number}] holds `{next(iter(of_main))}`, which {_OF_MAIN}")
         self._names.update(of_main)
         return data
 
@@ -144,24 +144,37 @@ class Crossing:
         is_value = bool(self._names)
         if not is_value:
             try:
-                data, of_main, _ = _dumps(whole)
+                data, of_main = _dumps(whole)
                 if not of_main:
                     return data
             except Exception as error:
                 reason = error
         cloudpickle = _cloudpickle()
         if cloudpickle is None:
-            if isinstance(reason, TypeError):
-                raise BadInput(f"{self._all()} cannot be pickled: {_words(reason)}; make that in `setup`") from None
-            raise _needs_cloudpickle(self._all())
+            raise self._needs_cloudpickle(reason) from None
         self.needs = cloudpickle.__name__
         try:
             # Once more with what turns out to belong to `__main__`: in a pool it is pickled by its name there.
-            _, of_main, _ = _dumps((self._objects, self._names), cloudpickle)
-            self._names.update(of_main)
+            self._names.update(_dumps((self._objects, self._names), cloudpickle)[1])
             return _dumps(whole, cloudpickle)[0]
         except Exception as error:
             raise BadInput(f"{self._all()} cannot be pickled: {_words(error)}; make that in `setup`") from None
+
+    def _needs_cloudpickle(self, reason: Optional[Exception]) -> BadInput:
+        for name, value in self._objects.items():
+            try:
+                _, of_main = _dumps(value)
+            except Exception as error:
+                if isinstance(value, types.FunctionType):
+                    return NeedsCloudpickle(f"`{name}` is a lambda or a closure, which {_NAMELESS}")
+                reason = error
+                continue
+            if of_main:
+                own = value if isinstance(value, (type, types.FunctionType)) else None
+                what = f"`{name}`" if own is not None else f"`{name}` holds `{next(iter(of_main))}`, which"
+                return NeedsCloudpickle(f"{what} {_OF_MAIN}")
+        words = "" if reason is None else f": {_words(reason)}"
+        return NeedsCloudpickle(f"{self._all()} cannot be pickled without cloudpickle{words}; {_WAYS}")
 
     def _called(self, value: object) -> Optional[str]:
         """How the caller's code calls this: a function's own name, else that of a variable; None if it has none."""
@@ -209,11 +222,10 @@ def search_path(directory: str) -> Tuple[str, str]:
 _PASS = "pass an identifier (a path, a URL, a key) instead, or make it in `setup`"
 
 
-def _needs_cloudpickle(what: str) -> NeedsCloudpickle:
-    return NeedsCloudpickle(
-        f"{what} belongs to `__main__` or has no name in a module, so that no other process can import it: "
-        "`pip install cloudpickle`, or put it into a module and import it from there"
-    )
+#: What to do about it.
+_WAYS = "`pip install cloudpickle`, or put it into a module and import it from there"
+_OF_MAIN = f"belongs to `__main__`, which no other process can import: {_WAYS}"
+_NAMELESS = f"has no name by which another process could import it: {_WAYS}"
 
 
 def _cloudpickle() -> Any:
@@ -224,7 +236,7 @@ def _cloudpickle() -> Any:
         return None
 
 
-def _dumps(value: object, by_value: Any = None) -> Tuple[bytes, Dict[str, object], int]:
+def _dumps(value: object, by_value: Any = None) -> Tuple[bytes, Dict[str, object]]:
     """The pickle of a value, and what of it belongs to `__main__`. With cloudpickle, that is pickled by value."""
     of_main: Dict[str, object] = {}
     base: Any = pickle.Pickler if by_value is None else by_value.Pickler
@@ -242,7 +254,7 @@ def _dumps(value: object, by_value: Any = None) -> Tuple[bytes, Dict[str, object
 
     buffer = io.BytesIO()
     Noting(buffer, pickle.HIGHEST_PROTOCOL).dump(value)
-    return buffer.getvalue(), of_main, buffer.tell()
+    return buffer.getvalue(), of_main
 
 
 def _iterable(items: object) -> Tuple[Iterable[object], bool]:

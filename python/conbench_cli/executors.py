@@ -1,4 +1,4 @@
-"""The tools themselves, with the sizes of an answer: each is a context manager with `map`, as the code to paste uses it."""
+"""The tools themselves, with the sizes of an answer: each is a context manager with `map`."""
 
 from __future__ import annotations
 
@@ -197,9 +197,10 @@ class ProcessPerTask(_WithProcesses):
         """Takes the results that are there, or waits for one."""
         from multiprocessing.connection import wait
 
-        for reader in wait(list(alive)):
+        for each in wait(list(alive)):
+            reader: Any = each
             try:
-                is_result, found = reader.recv()  # type: ignore[union-attr]
+                is_result, found = reader.recv()
             except EOFError:
                 _, process = alive.pop(reader)
                 process.join()
@@ -238,7 +239,8 @@ class EventLoop(Pool):
     def _run(self, work: Any) -> List[Any]:
         import asyncio
 
-        return asyncio.run(work)  # type: ignore[no-any-return]
+        results: List[Any] = asyncio.run(work)
+        return results
 
     async def _all(self, fn: Function, each: List[Arguments]) -> List[Any]:
         import asyncio
@@ -288,7 +290,8 @@ class Uvloop(EventLoop):
         loop = import_module("uvloop").new_event_loop()
         try:
             asyncio.set_event_loop(loop)
-            return loop.run_until_complete(work)  # type: ignore[no-any-return]
+            results: List[Any] = loop.run_until_complete(work)
+            return results
         finally:
             asyncio.set_event_loop(None)
             loop.close()
@@ -358,7 +361,7 @@ def _run(writer: Connection, setup: Optional[Callable[[], object]], fn: Function
 
 
 def _apart(work: Callable[[], List[Any]]) -> List[Any]:
-    """Does something that runs an event loop: in a thread of its own where this one runs a loop, as a notebook's does."""
+    """Does something that runs a loop: in a thread of its own where this one runs a loop, as a notebook's does."""
     import asyncio
 
     try:

@@ -14,7 +14,7 @@ VARIABLE = "CONBENCH"
 
 
 def find() -> str:
-    """The program's path: the one that `CONBENCH` names, else the one that was installed with this package, else PATH's.
+    """The program's path: what `CONBENCH` names, else what was installed with this package, else what PATH has.
 
     ProgramNotFound where there is none.
     """
@@ -27,9 +27,10 @@ def find() -> str:
         path = os.path.join(directory, NAME)
         if _runs(path):
             return path
+    beside = sys.executable or "the interpreter"
     raise ProgramNotFound(
-        f"the program `{NAME}` is neither beside {sys.executable or 'the interpreter'} nor on PATH: install this package "
-        f"with pip, or set {VARIABLE} to the program's path"
+        f"the program `{NAME}` is neither beside {beside} nor on PATH: install this package with pip, or set {VARIABLE} "
+        "to the program's path"
     )
 
 

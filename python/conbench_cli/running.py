@@ -159,5 +159,3 @@ class _Line:
         except (OSError, ValueError):
             # Nobody looks any more.
             self._length = 0
-
-
