@@ -129,10 +129,10 @@ fn callable_objects_cross_and_nothing_else_is_needed() {
 fn a_scripts_own_functions_and_items_cross_by_cloudpickle() {
     let Some(python) = installed() else { return };
     let _turn = turn();
-    for case in ["main", "spawned"] {
+    for (case, function, items) in [("main", "here", 4), ("spawned", "here", 4), ("with_state", "counted", 8)] {
         let told = Place::new().told(&python, &["script.py", case]);
-        assert_eq!((&told["failures"], &told["items"]), (&serde_json::json!({}), &4.into()), "{told}");
-        assert!(text(&told, "code").contains("here") && text(&told, "code").contains("made_here()"), "{told}");
+        assert_eq!((&told["failures"], &told["items"]), (&serde_json::json!({}), &items.into()), "{told}");
+        assert!(text(&told, "code").contains(function) && !text(&told, "code").contains("import main"), "{told}");
     }
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 from .errors import ProgramNotFound
@@ -13,6 +14,9 @@ def main() -> None:
     """Becomes the program."""
     try:
         program = find()
+        # What Python ignores, a program that is started by a shell does not.
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)
         os.execv(program, [program, *sys.argv[1:]])
     except (ProgramNotFound, OSError) as error:
         sys.stderr.write(f"error: {error}\n")

@@ -63,7 +63,7 @@ class Answer:
 
     @property
     def model(self) -> str:
-        """The model: "sequential", "threads", "async", "processes", "interpreters", "async+threads" or "async+processes"."""
+        """The model: "sequential", "threads", "async", "processes", "interpreters", or a mix, "async+threads"."""
         return cast(str, self._answer["model"])
 
     @property
@@ -103,7 +103,7 @@ class Answer:
 
     @property
     def sureness(self) -> str:
-        """How sure it is: "sure" if `may_cost` is within the tolerance, "likely" up to three times of it, else "rough"."""
+        """In a word: "sure" if `may_cost` is within the tolerance, "likely" up to three times of it, else "rough"."""
         times = self.may_cost / float(self._only["verdict"]["tolerance"]) - 1e-9
         if times <= 1:
             return "sure"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -104,7 +105,6 @@ def recommend(
             "--python": sys.executable,
             "--runtimes": "python",
             "--output": record,
-            "--caller": directory,
             "--budget": _time(budget),
             "--tolerance": f"{tolerance * 100:g}%" if isinstance(tolerance, (int, float)) else tolerance,
             "--tasks": tasks,
@@ -121,7 +121,7 @@ def recommend(
         environment = {**os.environ, "PYTHONPATH": modules}
         if crossing.needs is not None:
             environment["CONBENCH_NEEDS"] = crossing.needs
-        ended = run([where, "recommend", file, *said], environment, _shows(progress))
+        ended = run([where, "caller", directory, "recommend", file, *said], environment, _shows(progress))
         document = _document(record)
         _raise_for(ended, directory)
         for text in ended.warnings:
@@ -206,8 +206,9 @@ def _listed(values: Union[Names, Numbers, None]) -> Optional[str]:
 def _is_async(function: object) -> bool:
     import inspect
 
-    while isinstance(function, types.MethodType) or hasattr(function, "func"):
-        function = getattr(function, "func", None) or getattr(function, "__func__", None)
+    while isinstance(function, functools.partial):
+        function = function.func
+    function = getattr(function, "__func__", function)
     call = getattr(type(function), "__call__", None)  # noqa: B004
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
 

@@ -14,6 +14,7 @@ import pickle
 import shutil
 import sys
 import types
+from functools import cache
 from time import monotonic
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sized, Tuple, cast
 
@@ -70,9 +71,17 @@ class Crossing:
         importable = importable_name(function)
         if importable is not None:
             return importable
-        known = [name for name, value in self._objects.items() if value is function]
-        name = known[0] if known else self._free(self._called(function) or _OTHERWISE.get(field, field))
-        self._objects[name] = function
+        if isinstance(function, types.MethodType):
+            owner, attribute = function.__self__, function.__name__
+            if self._called(owner) is not None and getattr(owner, attribute, None) == function:
+                return f"{self._put(owner, field)}.{attribute}"
+        return self._put(function, field)
+
+    def _put(self, value: object, field: str) -> str:
+        """Takes an object along, once; returns the name under which agents find it."""
+        known = [name for name, other in self._objects.items() if other is value]
+        name = known[0] if known else self._free(self._called(value) or _OTHERWISE.get(field, field))
+        self._objects[name] = value
         return f"{_MAIN}:{name}"
 
     def draw(self, items: object, tasks: Optional[int]) -> str:
@@ -238,23 +247,31 @@ def _cloudpickle() -> Any:
 
 def _dumps(value: object, by_value: Any = None) -> Tuple[bytes, Dict[str, object]]:
     """The pickle of a value, and what of it belongs to `__main__`. With cloudpickle, that is pickled by value."""
+    buffer = io.BytesIO()
+    pickler = _noting(by_value)(buffer, pickle.HIGHEST_PROTOCOL)
     of_main: Dict[str, object] = {}
+    pickler.of_main = of_main
+    pickler.dump(value)
+    return buffer.getvalue(), of_main
+
+
+@cache
+def _noting(by_value: Any) -> Any:
+    """A pickler that notes what belongs to `__main__`: pickle's own, or that of cloudpickle."""
     base: Any = pickle.Pickler if by_value is None else by_value.Pickler
 
     class Noting(base):  # type: ignore[misc]
+        of_main: Dict[str, object]
+
         def reducer_override(self, part: object) -> object:
             if isinstance(part, (type, types.FunctionType)) and part.__module__ in _MAINS:
                 root = part.__qualname__.partition(".")[0]
                 found = vars(sys.modules[_MAIN]).get(root)
                 if found is not None:
-                    of_main[root] = found
-                elif by_value is None:
-                    raise pickle.PicklingError(f"`{part.__qualname__}` has no name in its module")
+                    self.of_main[root] = found
             return NotImplemented if by_value is None else super().reducer_override(part)
 
-    buffer = io.BytesIO()
-    Noting(buffer, pickle.HIGHEST_PROTOCOL).dump(value)
-    return buffer.getvalue(), of_main
+    return Noting
 
 
 def _iterable(items: object) -> Tuple[Iterable[object], bool]:

@@ -57,10 +57,10 @@ class Pool:
 
     def _start(self, stack: ExitStack) -> None:
         """Starts what is ended with the stack. What runs tasks in this process sets it up."""
-        if self._asked.teardown is not None:
-            stack.callback(self._asked.teardown)
         if self._asked.setup is not None:
             self._asked.setup()
+        if self._asked.teardown is not None:
+            stack.callback(self._asked.teardown)
 
     def _blocking(self, fn: Function) -> Function:
         """The form of a function that is called, not awaited."""

@@ -29,8 +29,8 @@ def find() -> str:
             return path
     beside = sys.executable or "the interpreter"
     raise ProgramNotFound(
-        f"the program `{NAME}` is neither beside {beside} nor on PATH: install this package with pip, or set {VARIABLE} "
-        "to the program's path"
+        f"the program `{NAME}` is neither beside {beside} nor on PATH: install this package with pip, or set "
+        f"{VARIABLE} to the program's path"
     )
 
 

@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::args::{Format, Paged, PythonCode, Saved, Selection};
-use super::caller::Caller;
 use super::measure::{self, Measuring};
 use super::{Exit, Failure, Terminal, report_failure, seams, target};
 use crate::report::{self, Exporter, Judged, View};
@@ -33,9 +32,6 @@ pub(super) struct RecommendArgs {
     saved: Saved,
     #[command(flatten)]
     paged: Paged,
-    /// The private directory of the program that started this one, with which this one ends
-    #[arg(long, value_name = "DIRECTORY", hide = true)]
-    caller: Option<PathBuf>,
 }
 
 impl RecommendArgs {
@@ -52,11 +48,6 @@ impl RecommendArgs {
 
 /// Measures, prints, saves, one workload after the other.
 pub(super) fn run(args: &RecommendArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let _caller = args.caller.as_deref().map(Caller::bind).transpose()?;
-    recommend(args, terminal)
-}
-
-fn recommend(args: &RecommendArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let workloads = args.workloads(terminal.colour_of_errors())?;
     let workloads: Vec<Workload> = workloads.into_iter().map(|it| args.selection.of_load(it)).collect();
     for workload in &workloads {

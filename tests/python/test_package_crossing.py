@@ -124,10 +124,13 @@ class Objects(Case):
         crossing = self.crossing()
         names = [crossing.name(counter, "function"), crossing.name(functools.partial(double, 4), "setup")]
         names.append(crossing.name(counter.add, "check"))
+        names.append(crossing.name(Counter(5).add, "teardown"))
         crossing.close()
-        self.assertEqual(names, ["__main__:counter", "__main__:setup", "__main__:check"])
+        # A method goes by its object's name, where that has one.
+        self.assertEqual(names, ["__main__:counter", "__main__:setup", "__main__:counter.add", "__main__:teardown"])
         self.assertIsNone(crossing.needs)
-        self.assertEqual(self.crossed("[main.counter(1), main.setup(), main.check(2)]"), [4, 8, 5])
+        expression = "[main.counter(1), main.setup(), main.counter.add(2), main.teardown(1)]"
+        self.assertEqual(self.crossed(expression), [4, 8, 5, 6])
 
     def test_one_object_has_one_name(self) -> None:
         first, second = Counter(1), Counter(2)
