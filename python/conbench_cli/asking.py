@@ -13,7 +13,7 @@ from typing import Any, Awaitable, Callable, Dict, Iterable, Mapping, Optional, 
 
 from . import program
 from .answer import Answer, Asked, no_answer
-from .crossing import Crossing, search_path
+from .crossing import MOST_ITEMS, Crossing, search_path
 from .errors import BadInput, ConbenchWarning, InsideAgent, ProgramFailed
 from .running import Ended, run
 
@@ -124,9 +124,14 @@ def recommend(
         ended = run([where, "caller", directory, "recommend", file, *said], environment, _shows(progress))
         document = _document(record)
         _raise_for(ended, directory)
+        drawn = crossing.items
+        if drawn is not None and drawn.may_have_more and drawn.number not in (tasks, MOST_ITEMS):
+            # Of so many the program says it itself.
+            ended.warnings.append(
+                f"the first {drawn.number} items are used again and again: `items` is not read to its end"
+            )
         for text in ended.warnings:
             warnings.warn(text, ConbenchWarning, stacklevel=2)
-        drawn = crossing.items
         asked = Asked(fn, async_fn, setup, teardown, where, 0 if drawn is None else drawn.number)
         return _answered(ended, document, asked)
 

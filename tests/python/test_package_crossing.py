@@ -184,6 +184,22 @@ class Items(Case):
         crossing.close()
         self.assertEqual(self.crossed("[list(main.pages), list(main.pages)]"), [pages, pages])
 
+    def test_many_are_made_again_in_their_order(self) -> None:
+        many = list(range(1000))
+        crossing = self.crossing()
+        crossing.draw(many, None)
+        crossing.close()
+        self.assertEqual(self.crossed("list(main.many)"), many)
+
+    def test_no_file_is_left_open_between_them(self) -> None:
+        self.draw([1, 2, 3])
+        expression = "(lambda rest: (next(rest), [os.path.basename(os.readlink(f'/proc/self/fd/{each}'))"
+        expression += (
+            " for each in os.listdir('/proc/self/fd') if os.path.exists(f'/proc/self/fd/{each}')]))(iter(main.items))"
+        )
+        item, opened = self.crossed(expression.replace("os.", "__import__('os')."))
+        self.assertEqual((item, "items.pickle" in opened), (1, False))
+
     def test_a_function_is_called_here_and_there(self) -> None:
         drawn = self.draw(numbers)
         self.assertEqual(drawn, ("numbers", 3, False, True))
