@@ -14,7 +14,7 @@ import pickle
 import shutil
 import sys
 import types
-from functools import cache
+from functools import cache, lru_cache
 from time import monotonic
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sized, Tuple, cast
 
@@ -150,8 +150,7 @@ class Crossing:
         items = self._items
         whole = self._objects, self._names, items and items.name, items is not None and items.are_called
         reason: Optional[Exception] = None
-        is_value = bool(self._names)
-        if not is_value:
+        if not self._names:
             try:
                 data, of_main = _dumps(whole)
                 if not of_main:
@@ -228,9 +227,10 @@ def search_path(directory: str) -> Tuple[str, str]:
     return first, os.pathsep.join(further)
 
 
+#: What `lru_cache` and `cache` make of a function.
+_CACHING: Any = type(lru_cache(maxsize=None)(abs))
+
 _PASS = "pass an identifier (a path, a URL, a key) instead, or make it in `setup`"
-
-
 #: What to do about it.
 _WAYS = "`pip install cloudpickle`, or put it into a module and import it from there"
 _OF_MAIN = f"belongs to `__main__`, which no other process can import: {_WAYS}"
@@ -264,11 +264,15 @@ def _noting(by_value: Any) -> Any:
         of_main: Dict[str, object]
 
         def reducer_override(self, part: object) -> object:
-            if isinstance(part, (type, types.FunctionType)) and part.__module__ in _MAINS:
-                root = part.__qualname__.partition(".")[0]
+            path = getattr(part, "__qualname__", None)
+            if isinstance(path, str) and getattr(part, "__module__", None) in _MAINS:
+                root = path.partition(".")[0]
                 found = vars(sys.modules[_MAIN]).get(root)
                 if found is not None:
                     self.of_main[root] = found
+                if by_value is not None and isinstance(part, _CACHING):
+                    # It is pickled by its name alone, whoever pickles it.
+                    return lru_cache(**part.cache_parameters()), (part.__wrapped__,)
             return NotImplemented if by_value is None else super().reducer_override(part)
 
     return Noting
