@@ -131,7 +131,9 @@ fn callable_objects_cross_and_nothing_else_is_needed() {
 fn a_scripts_own_functions_and_items_cross_by_cloudpickle() {
     let Some(python) = installed() else { return };
     let _turn = turn();
-    for (case, function, items) in [("main", "here", 4), ("spawned", "here", 4), ("with_state", "counted", 8), ("with_cache", "cached", 8)] {
+    for (case, function, items) in
+        [("main", "here", 4), ("spawned", "here", 4), ("with_state", "counted", 8), ("with_cache", "cached", 8)]
+    {
         let told = Place::new().told(&python, &["script.py", case]);
         assert_eq!((&told["failures"], &told["items"]), (&serde_json::json!({}), &items.into()), "{told}");
         assert!(text(&told, "code").contains(function) && !text(&told, "code").contains("import main"), "{told}");
