@@ -24,6 +24,9 @@ Numbers = Union[int, Sequence[int]]
 #: What an agent finds in its environment.
 _AGENT = "CONBENCH_AGENT"
 
+#: The longest name of a workload.
+_MOST_NAME = 100
+
 # The program's exit codes: docs/records.md.
 _ANSWERED, _FAILED, _USAGE, _NO_ANSWER, _DISTURBED, _INTERRUPTED = 0, 1, 2, 3, 4, 130
 
@@ -186,12 +189,11 @@ def _value(value: object) -> str:
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007F")
 
 
-def _short(function: object, step: Dict[str, Optional[str]]) -> str:
-    """What the answer calls the task."""
-    name = step["function"] or step["async_function"] or ""
+def _short(function: object, step: Mapping[str, Optional[str]]) -> str:
+    """What the answer calls the task: the function's own name, else the one under which it crossed."""
     own = getattr(function, "__name__", None)
-    is_own = isinstance(own, str) and own.isidentifier() and ":" in name
-    return (own if is_own and isinstance(own, str) else name.rpartition(":")[2])[:100]
+    crossed = (step["function"] or step["async_function"] or "").rpartition(":")[2]
+    return (own if isinstance(own, str) and own.isidentifier() else crossed)[:_MOST_NAME]
 
 
 def _time(value: Union[str, float, None]) -> Optional[str]:
