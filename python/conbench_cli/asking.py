@@ -7,13 +7,12 @@ import json
 import os
 import sys
 import tempfile
-import types
 import warnings
-from typing import Any, Awaitable, Callable, Dict, Iterable, Mapping, Optional, Sequence, Tuple, Union, cast
+from typing import Any, Awaitable, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union, cast
 
 from . import program
 from .answer import Answer, Asked, no_answer
-from .crossing import MOST_ITEMS, Crossing, search_path
+from .crossing import MOST_ITEMS, Crossing, Drawn, search_path
 from .errors import BadInput, ConbenchWarning, InsideAgent, ProgramFailed
 from .running import Ended, run
 
@@ -65,23 +64,15 @@ def recommend(
     A progress line is shown where standard error is a terminal or a notebook's, or as `progress` says. Ctrl-C takes the
     best answer so far. Raises ConbenchError.
     """
-    if os.environ.get(_AGENT):
-        raise InsideAgent(
-            "`recommend` was called while conbench measures this code: call it under "
-            '`if __name__ == "__main__":`, so that importing the module does not'
-        )
-    if not sys.executable:
-        raise BadInput(
-            "this interpreter does not know its own program (`sys.executable`), so that none can be measured"
-        )
+    _check_this_process()
     if fn is None and async_fn is None:
         raise BadInput("neither `fn` nor `async_fn` is given")
     if async_fn is None and _is_async(fn):
         fn, async_fn = None, cast(Callable[..., Awaitable[object]], fn)
     where = program.find()
-    caller = sys._getframe(1)
-    with tempfile.TemporaryDirectory(prefix="conbench-py-") as directory:
-        crossing = Crossing(directory, caller)
+    with tempfile.TemporaryDirectory(prefix="conbench-py-") as temporary:
+        directory = os.path.abspath(temporary)
+        crossing = Crossing(directory, sys._getframe(1))
         step = {
             "function": None if fn is None else crossing.name(fn, "function"),
             "async_function": None if async_fn is None else crossing.name(async_fn, "async_function"),
@@ -102,7 +93,7 @@ def recommend(
         with open(file, "x", encoding="utf-8") as written:
             written.write(_toml(workload, step))
         if start_methods is None:
-            start_methods = _start_methods(step, caller)
+            start_methods = _start_methods(step)
         record = os.path.join(directory, "record.json")
         options = {
             "--python": sys.executable,
@@ -128,15 +119,29 @@ def recommend(
         document = _document(record)
         _raise_for(ended, directory)
         drawn = crossing.items
-        if drawn is not None and drawn.may_have_more and drawn.number not in (tasks, MOST_ITEMS):
-            # Of so many the program says it itself.
-            ended.warnings.append(
-                f"the first {drawn.number} items are used again and again: `items` is not read to its end"
-            )
-        for text in ended.warnings:
+        for text in [*_warned(drawn, tasks), *ended.warnings]:
             warnings.warn(text, ConbenchWarning, stacklevel=2)
         asked = Asked(fn, async_fn, setup, teardown, where, 0 if drawn is None else drawn.number)
         return _answered(ended, document, asked)
+
+
+def _check_this_process() -> None:
+    if os.environ.get(_AGENT):
+        raise InsideAgent(
+            "`recommend` was called while conbench measures this code: call it under "
+            '`if __name__ == "__main__":`, so that importing the module does not'
+        )
+    if not sys.executable:
+        raise BadInput(
+            "this interpreter does not know its own program (`sys.executable`), so that none can be measured"
+        )
+
+
+def _warned(drawn: Optional[Drawn], tasks: Optional[int]) -> List[str]:
+    """What is to be known of the items. Of as many as it reads at most, the program says it itself."""
+    if drawn is None or not drawn.may_have_more or drawn.number in (tasks, MOST_ITEMS):
+        return []
+    return [f"the first {drawn.number} items are used again and again: `items` is not read to its end"]
 
 
 def _answered(ended: Ended, document: Optional[Dict[str, Any]], asked: Asked) -> Answer:
@@ -220,7 +225,7 @@ def _is_async(function: object) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
 
 
-def _start_methods(step: Dict[str, Optional[str]], caller: types.FrameType) -> Optional[Tuple[str, ...]]:
+def _start_methods(step: Mapping[str, Optional[str]]) -> Optional[Tuple[str, ...]]:
     """Only `fork` for what is written in a notebook or at a prompt: no other way finds it in a worker process."""
     is_of_main = any(name and name.startswith("__main__:") for field, name in step.items() if field != "items")
     if not is_of_main or hasattr(sys.modules["__main__"], "__file__"):
