@@ -233,6 +233,13 @@ class Items(Case):
         ):
             crossing_.draw(["x" * 1000], None)
 
+    def test_the_bounds_are_those_of_the_page(self) -> None:
+        page = Path(__file__).resolve().parents[2].joinpath("docs", "python-package.md").read_text("utf-8")
+        some = f"for {crossing.DRAWING_S:g} s, and up to {crossing.MOST_ITEMS:,}"
+        batch = f"up to {crossing.MOST_ITEMS_OF_TASKS:,}, for {crossing.DRAWING_OF_TASKS_S:g} s"
+        for bound in (some, batch, f"{crossing.MOST_BYTES >> 20} MiB"):
+            self.assertIn(bound, page)
+
     def test_what_a_list_holds_in_all_is_known(self) -> None:
         with mock.patch.object(crossing, "MOST_ITEMS", 3):
             self.assertEqual(self.draw([1, 2, 3])[1:3], (3, False))
