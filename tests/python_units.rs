@@ -22,6 +22,8 @@ const PACKAGES: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/src/python/cheatsheet:",
     env!("CARGO_MANIFEST_DIR"),
+    "/python:",
+    env!("CARGO_MANIFEST_DIR"),
     "/tests/python"
 );
 

@@ -5,6 +5,7 @@
 //! room that knows either, and the only one that decides an exit code ([`Exit`]).
 
 mod args;
+mod caller;
 mod cheatsheet;
 pub mod check;
 mod compare;
@@ -153,11 +154,19 @@ impl Terminal {
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
-    let args: Vec<OsString> = std::env::args_os().collect();
+    let mut args: Vec<OsString> = std::env::args_os().collect();
     if let Some(exit) = hidden::run(args.get(1..).unwrap_or_default()) {
         return exit;
     }
     panics::install();
+    // Kept to the end, whatever that is.
+    let _caller = match caller::Caller::take(&mut args) {
+        Ok(caller) => caller,
+        Err(failure) => {
+            report_failure(&failure);
+            return failure.exit().into();
+        }
+    };
     std::panic::catch_unwind(|| visible(args)).unwrap_or(Exit::Internal.into())
 }
 

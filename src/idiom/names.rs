@@ -54,6 +54,9 @@ impl Names {
     }
 }
 
+/// The module of a program that asked from Python: what it names there is at hand where its code is pasted.
+const CALLERS_MAIN: &str = "__main__";
+
 /// Collects imports, each module's names together.
 #[derive(Default)]
 struct Imports(std::collections::BTreeMap<String, std::collections::BTreeSet<String>>);
@@ -62,6 +65,9 @@ impl Imports {
     /// Imports what `module:path.of.names` begins with; returns how it is called then.
     fn add(&mut self, named: &str) -> String {
         let Some((module, path)) = named.split_once(':') else { return named.to_owned() };
+        if module == CALLERS_MAIN {
+            return path.to_owned();
+        }
         let first = path.split('.').next().unwrap_or(path);
         self.0.entry(module.to_owned()).or_default().insert(first.to_owned());
         path.to_owned()
@@ -217,6 +223,7 @@ mod tests {
         assert_eq!(imports.add("shop.scrape:parser.parse"), "parser.parse");
         assert_eq!(imports.add("shop.scrape:items"), "items");
         assert_eq!(imports.add("pages:parser"), "parser");
+        assert_eq!(imports.add("__main__:clean"), "clean", "it is there already");
         assert_eq!(imports.lines(), ["from pages import parser", "from shop.scrape import items, parser"]);
     }
 }

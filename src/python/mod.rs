@@ -34,8 +34,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const PARENT: &str = "parent";
 
 /// What an agent finds in its environment beside what the user has there: one seed of hashes for all, or sets
-/// of strings would have another order in every process.
-const ENVIRONMENT: [(&str, &str); 1] = [("PYTHONHASHSEED", "0")];
+/// of strings would have another order in every process; and a sign by which code that would measure itself
+/// (`conbench_cli.recommend`) sees that it is being measured.
+const ENVIRONMENT: [(&str, &str); 2] = [("PYTHONHASHSEED", "0"), ("CONBENCH_AGENT", "1")];
 
 /// An interpreter that runs the agent.
 #[derive(Clone, Debug, PartialEq)]

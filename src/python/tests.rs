@@ -198,7 +198,10 @@ fn one_that_is_refused_does_not_keep_others_out() {
     assert_eq!((found.interpreters.len(), found.refused.len()), (1, 2));
     let interpreter = &found.interpreters[0];
     assert!(Path::new(&interpreter.arguments()[0]).ends_with("main.py"));
-    assert_eq!(interpreter.environment(), [("PYTHONHASHSEED".into(), "0".into())]);
+    assert_eq!(
+        interpreter.environment(),
+        [("PYTHONHASHSEED".into(), "0".into()), ("CONBENCH_AGENT".into(), "1".into())]
+    );
 }
 
 #[test]

@@ -84,6 +84,8 @@ class Lives(unittest.TestCase):
         if child == 0:
             status = 1
             try:
+                # A life that held the other end of its guard's socket would keep the guard from seeing its end.
+                ours.close()
                 gc.disable()
                 if parent._is_forked(["/bin/sh", "-c", "cat; wait", "guard"], descriptors, parent._binder()):
                     facts = [os.getpgid(0) == os.getpid(), gc.isenabled(), random.random(), os.getppid()]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, List
 from unittest import mock
 
+from conbench_agent.user import caller
 from conbench_agent.user.items import Reading
 from conbench_agent.user.loading import Loader, put_first
 from user_support import FIXTURES, WHERE, FixtureCase, user_step
@@ -34,6 +35,23 @@ class Found(FixtureCase):
         put_first("/other")
         put_first(str(FIXTURES))
         self.assertEqual(sys.path[:2], [str(FIXTURES), "/other"])
+
+    def test_main_is_what_crossed_from_a_caller(self) -> None:
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(sys, "path", [*sys.path, folder]):
+            self.assertFalse(caller.has_crossed())
+            Path(folder, caller.CALLERS_MAIN + ".py").write_text("def work(): pass\n")
+            self.assertTrue(caller.has_crossed())
+            found = load("__main__:work")
+            self.addCleanup(sys.modules.pop, caller.CALLERS_MAIN)
+        self.assertEqual(getattr(found, "__module__", None), caller.CALLERS_MAIN)
+
+    def test_what_crossed_objects_need_is_imported_ahead(self) -> None:
+        with mock.patch.dict(os.environ, {"CONBENCH_NEEDS": "wave"}), mock.patch.dict(sys.modules):
+            sys.modules.pop("wave", None)
+            caller.warm_up()
+            self.assertIn("wave", sys.modules)
+        with mock.patch.dict(os.environ, {"CONBENCH_NEEDS": "no_such_module"}):
+            caller.warm_up()
 
     def test_a_relative_path_is_made_absolute(self) -> None:
         before = os.getcwd()

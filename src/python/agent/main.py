@@ -14,3 +14,6 @@ if __name__ == "__main__":
     from conbench_agent.agent import main
 
     main(sys.argv[1:])
+elif __name__ == "__mp_main__" and os.environ.get("CONBENCH_NEEDS"):
+    # A worker that a program spawns has the program's own names here, before it is handed anything.
+    globals().update(__import__("conbench_callers_main").NAMES)

@@ -86,7 +86,9 @@ class Agent:
         channel.send({"hello": hello()})
         # Not before `hello`, which is awaited; not after `job`, whose start-up is measured.
         from . import running  # noqa: F401
+        from .user import caller
 
+        caller.warm_up()
         while line := channel.receive():
             received_ns = time.monotonic_ns()
             try:

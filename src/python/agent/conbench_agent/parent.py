@@ -41,7 +41,9 @@ def serve(warm_up: Callable[[], object]) -> None:
     `warm_up` is called once, here. Unfit if a fork would not be what a new process is.
     """
     from . import running  # noqa: F401
+    from .user import caller
 
+    caller.warm_up()
     warm_up()
     if _threads() != 1:
         raise Unfit("something that Python imports by itself has started a thread")

@@ -18,6 +18,7 @@ from ..meter import Usage
 from ..protocol import Failure, Job
 from ..steps.shared import Shared
 from ..task import Task
+from ..user.caller import CALLERS_MAIN
 from .patience import farewell
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def _start_forkserver(context: BaseContext, job: Job) -> None:
     ours = steps.__name__, worker.__name__
     modules = sorted(name for name in sys.modules if name.startswith(ours))
     if sys.version_info >= (3, 14):
-        modules += [name.partition(":")[0] for step in job.steps if (name := step.step.get("function"))]
+        names = [name.partition(":")[0] for step in job.steps if (name := step.step.get("function"))]
+        modules += [CALLERS_MAIN if name == "__main__" else name for name in names]
     context.set_forkserver_preload(modules)
     with suppress(OSError):
         here = os.getcwd()

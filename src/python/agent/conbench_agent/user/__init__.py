@@ -3,6 +3,7 @@
 ``loading``    names into objects: "shop.scrape:fetch_and_parse", with failures that help
 ``items``      what tasks are called with, read as it is needed
 ``setups``     set-up and teardown of processes, threads and loops
+``caller``     what crossed from the `__main__` of a program that asked from Python
 ``watch``      modules that start processes while they are imported
 ``structure``  what an object is made of: the one walk that ``values`` and ``pickling`` share
 ``values``     a 64-bit digest of any value, the same in every process and engine

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Callable, Iterable, List, NoReturn, Optional, Set, cast
 
 from ..protocol import Failure
+from .caller import CALLERS_MAIN, has_crossed
 from .items import Items, Reading
 from .traceback import describe, frames
 from .watch import ProcessWatch
@@ -39,7 +40,7 @@ class Loader:
         module_name, colon, attributes = name.partition(":")
         if not colon or not all(part.isidentifier() for part in [*module_name.split("."), *attributes.split(".")]):
             self._fail(f"`{field}` is {name!r}, which names nothing: write it as `package.module:function`")
-        if module_name == "__main__":
+        if module_name == "__main__" and not has_crossed():
             self._fail(f"`{field}` is {name!r}, which is conbench's agent here: name your file's module, without `.py`")
         found: object = self._import(module_name, field)
         reached = module_name
@@ -133,7 +134,8 @@ class Loader:
     def _import(self, name: str, field: str) -> ModuleType:
         with ProcessWatch() as watch:
             try:
-                module = importlib.import_module(name)
+                # What crossed from a caller's program has a module of its own: `__main__` is the agent's.
+                module = importlib.import_module(CALLERS_MAIN if name == "__main__" else name)
             except BaseException as error:
                 if not watch.refused:
                     self._fail_import(name, field, error)

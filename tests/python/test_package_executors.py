@@ -1,0 +1,157 @@
+"""The tools that answers name: each gives what a plain loop gives."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import sys
+import threading
+import unittest
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any, List, Optional
+
+from conbench_cli.answer import Asked
+from conbench_cli.errors import BadInput, ConbenchError
+from conbench_cli.executors import Pool, pool
+
+NUMBERS = list(range(11))
+LOOPS = ["asyncio"] + (["TaskGroup"] if sys.version_info >= (3, 11) else [])
+IN_PROCESS = ["sequential", "ThreadPoolExecutor", "Thread", "asyncio+ThreadPoolExecutor"]
+PROCESSES = ["ProcessPoolExecutor", "multiprocessing.Pool", "Process", "asyncio+ProcessPoolExecutor"]
+
+#: What `set_up` has done in this process.
+state: List[str] = []
+
+
+def square(number: int) -> int:
+    if number < 0:
+        raise ValueError(f"no root: {number}")
+    return number * number
+
+
+async def square_async(number: int) -> int:
+    await asyncio.sleep(0)
+    return square(number)
+
+
+def add(one: int, other: int) -> int:
+    return one + other
+
+
+def set_up() -> None:
+    state.append("up")
+
+
+def tear_down() -> None:
+    state.append("down")
+
+
+def seen(_: int) -> List[str]:
+    return state
+
+
+def end(number: int) -> None:
+    os._exit(number)
+
+
+def tool(engine: str, start_method: Optional[str] = None, **asked: Any) -> Pool:
+    answer: Any = SimpleNamespace(engine=engine, workers=2, in_flight=3, chunk=2, start_method=start_method)
+    fields = {"function": square, "async_function": None, "setup": None, "teardown": None, "program": "", "items": 0}
+    return pool(answer, Asked(**{**fields, **asked}))
+
+
+class Results(unittest.TestCase):
+    def test_every_tool_gives_those_of_a_plain_loop(self) -> None:
+        expected = [square(number) for number in NUMBERS]
+        for engine in IN_PROCESS + PROCESSES + LOOPS:
+            with self.subTest(engine), tool(engine, "fork" if engine in PROCESSES else None) as found:
+                self.assertEqual(list(found.map(square, NUMBERS)), expected)
+                self.assertEqual(list(found.map(add, NUMBERS, range(5), chunksize=3)), [0, 2, 4, 6, 8])
+                self.assertEqual(list(found.map(square, [])), [])
+
+    def test_worker_processes_begin_as_the_answer_says(self) -> None:
+        for method in ("spawn", "forkserver"):
+            with self.subTest(method), tool("ProcessPoolExecutor", method) as found:
+                self.assertEqual(list(found.map(square, NUMBERS)), [square(number) for number in NUMBERS])
+
+    def test_what_a_call_raises_is_raised(self) -> None:
+        for engine in IN_PROCESS + PROCESSES + LOOPS:
+            said = self.assertRaisesRegex(ValueError, "no root: -3")
+            with self.subTest(engine), tool(engine, "fork" if engine in PROCESSES else None) as found, said:
+                list(found.map(square, [1, -3, 2]))
+
+    def test_nothing_is_left(self) -> None:
+        threads = threading.active_count()
+        for engine in IN_PROCESS + PROCESSES + LOOPS:
+            with suppress(ValueError), tool(engine, "fork" if engine in PROCESSES else None) as found:
+                list(found.map(square, [1, -3, 2]))
+        self.assertEqual(multiprocessing.active_children(), [])
+        self.assertEqual(threading.active_count(), threads)
+
+
+class Forms(unittest.TestCase):
+    def test_either_form_stands_for_both(self) -> None:
+        expected = [square(number) for number in NUMBERS]
+        for engine in ["sequential", "ThreadPoolExecutor", "asyncio+ThreadPoolExecutor", *LOOPS]:
+            for form in (square, square_async):
+                with self.subTest(engine=engine, form=form), tool(engine, async_function=square_async) as found:
+                    self.assertEqual(list(found.map(form, NUMBERS)), expected)
+
+    def test_loops_take_any_coroutine_function(self) -> None:
+        async def double(number: int) -> int:
+            return 2 * number
+
+        with tool("asyncio") as found:
+            self.assertEqual(list(found.map(double, [1, 2])), [2, 4])
+
+    def test_tools_without_a_loop_refuse_it(self) -> None:
+        with tool("ThreadPoolExecutor") as found, self.assertRaisesRegex(BadInput, "`fn` is async, and ThreadPool"):
+            found.map(square_async, NUMBERS)
+
+    def test_a_loop_that_runs_is_left_alone(self) -> None:
+        async def main() -> List[int]:
+            with tool("asyncio", async_function=square_async) as found:
+                return list(found.map(square, NUMBERS))
+
+        self.assertEqual(asyncio.run(main()), [square(number) for number in NUMBERS])
+
+
+class SetUps(unittest.TestCase):
+    def setUp(self) -> None:
+        state.clear()
+        self.addCleanup(state.clear)
+
+    def test_this_process_is_set_up_once_and_torn_down(self) -> None:
+        for engine in [*IN_PROCESS, "asyncio"]:
+            if engine == "asyncio+ThreadPoolExecutor":
+                continue
+            state.clear()
+            with self.subTest(engine), tool(engine, setup=set_up, teardown=tear_down) as found:
+                self.assertEqual([list(each) for each in found.map(seen, [1, 2])], [["up"], ["up"]])
+            self.assertEqual(state, ["up", "down"])
+
+    def test_worker_processes_are_set_up_and_this_one_is_not(self) -> None:
+        for engine in PROCESSES:
+            with self.subTest(engine), tool(engine, "fork", setup=set_up) as found:
+                self.assertEqual(list(found.map(seen, [1])), [["up"]])
+        self.assertEqual(state, [])
+
+
+class Failures(unittest.TestCase):
+    def test_a_process_that_dies_is_told(self) -> None:
+        with tool("Process", "fork") as found, self.assertRaisesRegex(ConbenchError, "ended with status 3"):
+            found.map(end, [3])
+
+    def test_a_result_that_cannot_be_handed_back_is_told(self) -> None:
+        with tool("Process", "fork") as found, self.assertRaisesRegex(ConbenchError, "cannot hand back"):
+            found.map(lambda _: threading.Lock(), [1])
+
+    def test_an_engine_of_another_version_is_told(self) -> None:
+        with self.assertRaisesRegex(ConbenchError, "does not know the engine Fibers"):
+            tool("Fibers")
+
+
+if __name__ == "__main__":
+    unittest.main()
