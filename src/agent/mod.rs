@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use bucket::Bucket;
 use engines::Engine;
-use sampler::{Arrival, Pace, Sampler, Settings};
+use sampler::{Arrival, CpuClock, Pace, Sampler, Settings};
 use task::Task;
 
 use crate::candidate::Model;
@@ -247,6 +247,15 @@ impl Running {
         if self.engine.reaps_workers() { Usage { children_ns: 0, ..used } } else { used }
     }
 
+    /// What tells the CPU time of all that runs tasks; of processes that live for one task, nothing does.
+    fn cpu_clock(&self) -> Option<CpuClock> {
+        if self.engine.reaps_workers() {
+            return None;
+        }
+        let pids = self.engine.pids();
+        Some(Box::new(move || meter::cpu_ns(&pids)))
+    }
+
     fn sample(&mut self, arrival: Arrival, go: Go) -> Result<Block, Failed> {
         let settings = Settings {
             arrival,
@@ -262,13 +271,8 @@ impl Running {
         // Asking workers costs this process CPU time, which lies outside of its own two readings.
         let workers = self.engine.workers_usage()?;
         let before = self.own_usage() + workers;
-        let mut sampler = Sampler::new(settings, now_ns());
-        // Of a process that lives for one task, what it used is known when it has ended.
-        if !self.engine.reaps_workers() {
-            let pids = self.engine.pids();
-            sampler = sampler.with_cpu_clock(Box::new(move || meter::cpu_ns(&pids)));
-        }
-        let sampler = Arc::new(sampler);
+        let clock = self.cpu_clock();
+        let sampler = Arc::new(Sampler::new(settings, now_ns()).with_cpu_clock(clock));
         self.engine.run(&sampler)?;
         let own = self.own_usage();
         let usage = (own + self.engine.workers_usage()?).since(before);

@@ -227,10 +227,10 @@ impl Sampler {
         }
     }
 
-    /// The same sampler, which reads this clock at the window's edges.
+    /// The same sampler, which reads this clock, if there is one, at the window's edges.
     #[must_use]
-    pub fn with_cpu_clock(self, clock: CpuClock) -> Sampler {
-        Sampler { cpu_clock: Some(clock), ..self }
+    pub fn with_cpu_clock(self, cpu_clock: Option<CpuClock>) -> Sampler {
+        Sampler { cpu_clock, ..self }
     }
 
     /// The index of the next task to begin; `None` when no more may be begun. Each index is given once, and

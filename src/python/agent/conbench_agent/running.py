@@ -140,7 +140,9 @@ class Running:
         """The sampler of a block that begins now; under a rate, as soon as its first tokens are there."""
         rate, arrival = self._job.rate, settings.arrival
         if rate is None:
-            return Sampler(settings, monotonic_ns(), self._cpu_clock())
+            # Made before the block's time begins.
+            cpu_clock = self._cpu_clock()
+            return Sampler(settings, monotonic_ns(), cpu_clock)
         # Imported for who needs it: of others it would be a part of the start-up.
         from .paced import Bucket, PacedSampler
 
