@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::args::Format;
-use super::{Exit, Failure, Terminal, measure, terminal as terminals};
+use super::{Exit, Failure, Terminal, sheet, terminal as terminals};
 use crate::analyze::sessions::{self, Session};
-use crate::record::Document;
 use crate::report::{self, Judged};
 
 /// What `compare` is told.
@@ -38,14 +37,8 @@ pub(super) fn run(args: &CompareArgs, terminal: &Terminal) -> Result<Exit, Failu
     Ok(Exit::Fine)
 }
 
-/// The records of a file that is no cheat sheet.
 fn records(path: &Path) -> Result<Vec<Judged>, Failure> {
-    let mut document = Document::open(path).map_err(Failure::Read)?;
-    if document.take("sheet").is_some() {
-        let name = path.display();
-        return Err(Failure::Usage(format!("`{name}` is a cheat sheet: `conbench compare` takes records")));
-    }
-    measure::stored(document)
+    sheet::none_but_records(path, "`conbench compare` takes records")
 }
 
 fn all(judged: &[Judged]) -> Vec<Session<'_>> {

@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{Exit, Failure, Terminal, measure, terminal};
+use super::{Exit, Failure, Terminal, sheet, terminal};
 use crate::candidate::nearest;
-use crate::record::Document;
 use crate::report::{self, Judged};
 
 /// What `explain` is told.
@@ -19,12 +18,8 @@ pub(super) struct ExplainArgs {
 
 /// Prints the reasoning.
 pub(super) fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let mut document = Document::open(&args.record).map_err(Failure::Read)?;
-    if document.take("sheet").is_some() {
-        let path = args.record.display();
-        return Err(Failure::Usage(format!("`{path}` is a cheat sheet: `conbench report {path}` shows it")));
-    }
-    let all = measure::stored(document)?;
+    let help = format!("`conbench report {}` shows it", args.record.display());
+    let all = sheet::none_but_records(&args.record, &help)?;
     let chosen = chosen(&all, args.workload.as_deref())?;
     let style = terminal::stdout_style(terminal.colour);
     let text: Vec<String> = chosen.into_iter().map(|judged| report::explanation(judged, style)).collect();

@@ -1,9 +1,11 @@
 //! Cheat sheets that were saved: `conbench report` shows them again.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use super::Failure;
-use super::measure::VERDICT;
+use super::measure::{self, VERDICT};
 use crate::analyze;
 use crate::cheatsheet::sheet::{FORMAT_VERSION, Sheet};
 use crate::record::{self, Document};
@@ -26,6 +28,15 @@ pub(super) fn stored(document: &mut Document) -> Result<Option<(Sheet, Vec<Judge
         _ => Vec::new(),
     };
     Ok(Some((serde_json::from_value(sheet).map_err(broken)?, choosing)))
+}
+
+/// The records of a file that is no cheat sheet; `help` says what to do with one.
+pub(super) fn none_but_records(path: &Path, help: &str) -> Result<Vec<Judged>, Failure> {
+    let mut document = Document::open(path).map_err(Failure::Read)?;
+    if document.take("sheet").is_some() {
+        return Err(Failure::Usage(format!("`{}` is a cheat sheet: {help}", path.display())));
+    }
+    measure::stored(document)
 }
 
 fn judged(mut value: Value) -> Result<Judged, serde_json::Error> {
