@@ -1,9 +1,9 @@
 //! The key of the live workloads: every size of every engine, measured without a race.
 //!
-//! Each candidate runs in a few rounds, in a freshly shuffled order, each time in a life of its own and between two
-//! blocks of a reference agent that stays: what it does is told against those. Those that reach half of the best run
-//! twice; those that may be the best run again, in more rounds, until they surely are not. Each round is written down, so that the next call goes
-//! on where this one was stopped. Who of so many seems best is so by its luck, too, so the best is chosen by every other of these rounds
+//! Each candidate runs in a few rounds, in a freshly shuffled order, each time in a life of its own, and is told against
+//! blocks of a reference agent that stays. Those that reach half of the best run twice, coarsely; those that may be the
+//! best run again, finely, until they surely are not. Each round is written down, so that the next call goes on where this
+//! one was stopped. Who of so many seems best is so by its luck, too, so the best is chosen by every other of these rounds
 //! and valued by the rest.
 
 use std::collections::BTreeMap;

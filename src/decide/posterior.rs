@@ -3,7 +3,8 @@
 //! `y = mean[arm] + life + round + error`, all in natural logarithms of the objective. A life differs from the arm's mean
 //! by N(0, tau^2), a round shifts all of its blocks by N(0, 0.15^2), and an error is sigma times a t distribution of 4
 //! degrees of freedom, by weights `5 / (4 + e^2 / sigma^2)` (the EM weights of the t distribution, Lange, Little and
-//! Taylor 1989). Lives are eliminated, each of them alone: they meet only through their arms and rounds, which are solved together.
+//! Taylor 1989). Lives are eliminated, each of them alone: they meet only through their arms and rounds, which are solved
+//! together.
 //!
 //! Two steps, so that a wrong expectation is not taken for noise. The first lets the blocks speak: arms that were
 //! measured are hardly held by their prior. It gives the weights, and `sigma` and `tau` from the residuals and their
