@@ -8,6 +8,7 @@ pub mod agent;
 pub mod analyze;
 pub mod candidate;
 pub mod cheatsheet;
+pub mod checkout;
 pub mod cli;
 pub mod clock;
 pub mod decide;

@@ -67,6 +67,7 @@ fn run(workload: Workload, second: &Path) -> (Record, usize) {
         agents: vec![native, other],
         output: None,
         interrupted: Arc::new(AtomicBool::new(false)),
+        duel: None,
     };
     let mut failures = Failures::default();
     let record = session::run_with(Path::new(CONBENCH), session, &mut failures).expect("it runs");

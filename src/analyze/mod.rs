@@ -6,6 +6,7 @@
 mod answer;
 mod compare;
 mod disturbance;
+pub mod duel;
 mod far_limit;
 mod figures;
 mod flip;

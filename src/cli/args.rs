@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::Failure;
 use crate::candidate::{Engine, Model, RUST, StartMethod};
+use crate::decide::duel::{Figure, Threshold};
 use crate::plan::{self, Settings};
 use crate::report::Export;
 use crate::workload::{self, Code, Items, Rate, Workload};
@@ -127,6 +128,11 @@ impl Selection {
         workload.rate = self.rate.map(|rate| Rate { burst: self.burst.unwrap_or(1), ..rate }).or(workload.rate);
         let budget = self.budget.unwrap_or(BUDGET);
         plan::of_tasks(workload, self.tasks, u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// Whether the user names engines.
+    pub(super) fn names_engines(&self) -> bool {
+        !self.engines.is_empty()
     }
 
     /// Whether something that is selected may run under Python.
@@ -346,6 +352,17 @@ fn budget_help() -> String {
 fn models_help() -> String {
     let names: Vec<&str> = Model::ALL.iter().map(|model| model.name()).collect();
     format!("Only these models: {}", names.join(", "))
+}
+
+/// A figure with how much worse it may be: `p99=10%`.
+pub(super) fn threshold(text: &str) -> Result<Threshold, String> {
+    let Some((name, most)) = text.split_once('=') else {
+        return Err("a figure and how much worse it may be, e.g. throughput=5%".to_owned());
+    };
+    let names = Figure::ALL.map(Figure::name);
+    let found = Figure::ALL.into_iter().find(|figure| figure.name() == name.trim());
+    let figure = found.ok_or_else(|| format!("`{name}` is no figure: {}", names.join(", ")))?;
+    Ok(Threshold { figure, most: tolerance(most)? })
 }
 
 /// A share between 0.1 % and 50 %, as a ratio.

@@ -106,15 +106,8 @@ pub(super) fn run(args: &CheatsheetArgs, terminal: &Terminal) -> Result<Exit, Fa
     let sections = args.sections();
     let has_choosing = sections.contains(&Section::Choosing);
     let programs = programs(&planning)?;
-    let mut measuring = Measuring {
-        terminal,
-        planning,
-        output: None,
-        paged: &Paged::default(),
-        interrupted: Arc::clone(&interrupted),
-        of: 1,
-        sweeps: false,
-    };
+    let paged = Paged::default();
+    let mut measuring = Measuring::new(terminal, planning, &paged, Arc::clone(&interrupted));
     if has_choosing {
         tell_how_long(&measuring, terminal)?;
     }

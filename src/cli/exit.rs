@@ -11,6 +11,14 @@ pub enum Exit {
     Disturbed,
     /// There is no answer: nothing could be compared, or a law of the self-test does not hold.
     NoAnswer,
+    /// A gate: what was measured does not tell.
+    Undecided,
+    /// A gate: the base's choice is not good enough for the head.
+    ChoiceChanged,
+    /// A gate: a figure is worse than it may be.
+    Regressed,
+    /// A gate: a side could not run.
+    SideFailed,
     /// Bad input or usage: nothing was run.
     Usage,
     /// Results could not be written.
@@ -23,11 +31,15 @@ pub enum Exit {
 
 impl Exit {
     /// Every code, in its order.
-    pub const ALL: [Exit; 8] = [
+    pub const ALL: [Exit; 12] = [
         Exit::Fine,
         Exit::CandidateFailed,
         Exit::Disturbed,
         Exit::NoAnswer,
+        Exit::Undecided,
+        Exit::ChoiceChanged,
+        Exit::Regressed,
+        Exit::SideFailed,
         Exit::Usage,
         Exit::Output,
         Exit::Interrupted,
@@ -43,6 +55,10 @@ impl Exit {
             Exit::Usage => 2,
             Exit::NoAnswer => 3,
             Exit::Disturbed => 4,
+            Exit::Regressed => 10,
+            Exit::Undecided => 11,
+            Exit::ChoiceChanged => 12,
+            Exit::SideFailed => 13,
             Exit::Internal => 70,
             Exit::Output => 74,
             Exit::Interrupted => 130,
@@ -58,6 +74,10 @@ impl Exit {
             Exit::Usage => "bad input or usage, nothing was run",
             Exit::NoAnswer => "no answer",
             Exit::Disturbed => "answered on a disturbed host: the answer says what that does to it",
+            Exit::Regressed => "gate: regressed",
+            Exit::Undecided => "gate: undecided",
+            Exit::ChoiceChanged => "gate: the base's choice is not good enough any more",
+            Exit::SideFailed => "gate: a side could not run",
             Exit::Internal => "a fault of conbench",
             Exit::Output => "results could not be written",
             Exit::Interrupted => "interrupted by a signal",
@@ -86,7 +106,7 @@ mod tests {
     #[test]
     fn the_codes_are_the_documented_ones() {
         let codes: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
-        assert_eq!(codes, [0, 1, 4, 3, 2, 74, 130, 70]);
+        assert_eq!(codes, [0, 1, 4, 3, 11, 12, 10, 13, 2, 74, 130, 70]);
         assert_eq!(Exit::Fine.max(Exit::CandidateFailed).max(Exit::Interrupted), Exit::Interrupted);
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::exit::Exit;
+use crate::checkout::CheckoutError;
 use crate::record::StoreError;
 use crate::report::ExportError;
 use crate::session::SessionError;
@@ -34,6 +35,12 @@ pub(super) enum Failure {
     /// The cheat sheet could not be measured.
     #[error("cannot measure the cheat sheet: {0}")]
     Cheatsheet(io::Error),
+    /// A revision cannot be had, or its files cannot be written.
+    #[error(transparent)]
+    Checkout(#[from] CheckoutError),
+    /// The directory of a session cannot be made.
+    #[error("cannot make a directory for the versions: {0}")]
+    Directory(io::Error),
     /// Signals cannot be watched.
     #[error("cannot watch for signals: {0}")]
     Signals(io::Error),
@@ -49,10 +56,12 @@ impl Failure {
     /// The code that it ends with. A reader who has gone away (`conbench .. | head`) is no error.
     pub(super) fn exit(&self) -> Exit {
         match self {
-            Failure::Rendered(_) | Failure::Usage(_) | Failure::Read(_) => Exit::Usage,
+            Failure::Rendered(_) | Failure::Usage(_) | Failure::Read(_) | Failure::Checkout(_) => Exit::Usage,
             Failure::Write(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Fine,
             Failure::Write(_) | Failure::Save(_) => Exit::Output,
-            Failure::Session(_) | Failure::Selftest(_) | Failure::Cheatsheet(_) => Exit::NoAnswer,
+            Failure::Session(_) | Failure::Selftest(_) | Failure::Cheatsheet(_) | Failure::Directory(_) => {
+                Exit::NoAnswer
+            }
             Failure::Signals(_) | Failure::Json(_) | Failure::Export(_) => Exit::Internal,
         }
     }

@@ -14,7 +14,7 @@ use crate::host::Facts;
 use crate::plan::{Plan, Settings};
 use crate::record::{self, Document, Ending, Record};
 use crate::report::{self, Candidates, Exporter, Judged, PageOptions, View};
-use crate::session::Session;
+use crate::session::{AgentProgram, Session};
 use crate::workload::Workload;
 
 /// Where results go, and when to stop.
@@ -29,6 +29,8 @@ pub(super) struct Measuring<'a> {
     pub(super) of: usize,
     /// Whether to measure, after an answer, how it changes with the task.
     pub(super) sweeps: bool,
+    /// The program that is the native agent, where it is not this one.
+    pub(super) native: Option<PathBuf>,
 }
 
 impl<'a> Measuring<'a> {
@@ -45,7 +47,17 @@ impl<'a> Measuring<'a> {
         // Before signals are watched: until then, one ends this program, and with it the interpreter that it asks.
         let planning = Planning::prepare(terminal, selection)?;
         let interrupted = signals::watch().map_err(Failure::Signals)?;
-        Ok(Measuring { terminal, planning, output, paged, interrupted, of: 1, sweeps: false })
+        Ok(Measuring { output, ..Measuring::new(terminal, planning, paged, interrupted) })
+    }
+
+    /// Measures one workload after such a plan, and saves nothing.
+    pub(super) fn new(
+        terminal: &'a Terminal,
+        planning: Planning<'a>,
+        paged: &'a Paged,
+        interrupted: Arc<AtomicBool>,
+    ) -> Measuring<'a> {
+        Measuring { terminal, planning, output: None, paged, interrupted, of: 1, sweeps: false, native: None }
     }
 
     /// Measures a workload, behind those that are done.
@@ -62,14 +74,21 @@ impl<'a> Measuring<'a> {
             workload,
             settings,
             host: self.planning.facts.clone(),
-            agents: self.planning.runtimes.agents(&plan),
+            agents: self.agents(&plan),
             plan,
             output: self.growing(done),
             interrupted: Arc::clone(&self.interrupted),
+            duel: None,
         };
         let measured = seams::measure(session, &mut progress);
         progress.finish();
         Ok(judged(measured.map_err(Failure::Session)?))
+    }
+
+    /// The agents of a plan's runtimes. The native one need not be among them.
+    pub(super) fn agents(&self, plan: &Plan) -> Vec<AgentProgram> {
+        let native = self.native.iter().map(|program| AgentProgram::native(program));
+        native.chain(self.planning.runtimes.agents(plan)).collect()
     }
 
     /// The code that a record ends with.

@@ -10,6 +10,7 @@ mod cheatsheet;
 pub mod check;
 mod compare;
 mod completions;
+mod duel;
 mod exit;
 mod explain;
 mod failure;
@@ -34,6 +35,7 @@ mod sheet;
 mod signals;
 mod target;
 mod terminal;
+mod versions;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -80,6 +82,10 @@ enum Verb {
     Explain(explain::ExplainArgs),
     /// Compare two saved records, as far as two sessions can be compared
     Compare(compare::CompareArgs),
+    /// Measure two versions of the same work beside each other: is the second slower, and is the choice the same?
+    Duel(Box<duel::DuelArgs>),
+    /// The same, with an exit code for CI
+    Gate(Box<duel::GateArgs>),
     /// Check workload files, without running them
     Check(check::CheckArgs),
     /// List the shipped workloads, the engines and the steps
@@ -199,6 +205,8 @@ fn dispatch(verb: Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Report(args) => report::run(&args, terminal),
         Verb::Explain(args) => explain::run(&args, terminal),
         Verb::Compare(args) => compare::run(&args, terminal),
+        Verb::Duel(args) => duel::run(&args, terminal),
+        Verb::Gate(args) => duel::gate(&args, terminal),
         Verb::Check(args) => plainly(terminal, |out, err, colour| check::run(&args, out, err, colour)),
         Verb::List(args) => plainly(terminal, |out, err, colour| list::run(&args, out, err, colour)),
         Verb::Init(args) => plainly(terminal, |out, err, colour| init::run(&args, out, err, colour)),

@@ -168,6 +168,7 @@ impl Progress {
                 self.live.stage = match phase {
                     Phase::Race => Stage::Comparing(*candidates),
                     Phase::Runtimes => Stage::Runtimes,
+                    Phase::Duel => Stage::Versions,
                 };
                 self.budget_ns = Some(*budget_ns);
                 self.move_to(*elapsed_ns);

@@ -25,6 +25,8 @@ pub enum Which {
     Jsonl,
     /// What `conbench compare --format json` prints
     Comparison,
+    /// What `conbench duel --format json` prints
+    Duel,
 }
 
 /// The schema, as JSON with a line feed at its end.
@@ -38,6 +40,7 @@ pub fn text(which: Which) -> serde_json::Result<String> {
         Which::Cheatsheet => serde_json::to_string_pretty(&report::cheatsheet_schema()),
         Which::Jsonl => serde_json::to_string_pretty(&report::jsonl_schema()),
         Which::Comparison => serde_json::to_string_pretty(&report::comparison_schema()),
+        Which::Duel => serde_json::to_string_pretty(&report::duel_schema()),
     }?;
     text.push('\n');
     Ok(text)

@@ -64,7 +64,7 @@ pub(super) fn workloads(named: &[PathBuf], code: &PythonCode, colour: bool) -> R
     let mut workloads = Vec::new();
     let mut faults = String::new();
     for one in named {
-        match workload(one, named.len(), code, colour) {
+        match workload(one, named.len(), code, None, colour) {
             Ok(workload) => workloads.push(workload),
             Err(Failure::Rendered(text)) => faults.push_str(&text),
             Err(other) => faults.push_str(&format!("error: {other}\n")),
@@ -82,13 +82,31 @@ pub(super) fn one(named: Option<&PathBuf>, code: &PythonCode, colour: bool) -> R
     workloads.pop().ok_or_else(|| Failure::Usage("nothing is named: `conbench --help` shows what may be".to_owned()))
 }
 
-fn workload(named: &Path, count: usize, code: &PythonCode, colour: bool) -> Result<Workload, Failure> {
+/// The workload of one target, which is looked for in this folder.
+///
+/// # Errors
+/// As [`workloads`].
+pub(super) fn below(folder: &Path, named: &Path, code: &PythonCode, colour: bool) -> Result<Workload, Failure> {
+    let joined = folder.join(named);
+    // A shipped workload has no folder, and neither has a module.
+    let is_file = joined.exists() || named.to_str().is_some_and(|text| text.contains(".py:"));
+    workload(if is_file { &joined } else { named }, 1, code, Some(folder), colour)
+}
+
+fn workload(
+    named: &Path,
+    count: usize,
+    code: &PythonCode,
+    here: Option<&Path>,
+    colour: bool,
+) -> Result<Workload, Failure> {
     match read(named)? {
         Target::Workload(file) => {
             code.refuse(&format!("`{}` is a workload", file.display()))?;
             seams::workload(&file, colour)
         }
         Target::Function { name, folder } => {
+            let folder = folder.or_else(|| here.map(Path::to_owned));
             if count > 1 {
                 code.refuse("there are several targets")?;
             }

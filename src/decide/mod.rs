@@ -11,6 +11,7 @@
 //! stored record, block by block and look by look, so both say the same.
 
 mod agenda;
+pub mod duel;
 mod failures;
 mod grid;
 mod losses;

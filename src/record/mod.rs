@@ -3,6 +3,7 @@
 //! A verdict is a function of a record alone, so a stored record gives the same verdict as a live one.
 
 mod contents;
+pub mod duel;
 mod score;
 mod store;
 
@@ -12,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use contents::contents;
-pub use score::{FailedTasks, observation, score};
+pub use score::{FailedTasks, figures, observation, score};
 pub use store::{Document, Recording, StoreError, directory, read, take_beside, target, write};
 
 use crate::candidate::{Candidate, StartMethod};
@@ -416,6 +417,8 @@ pub enum Phase {
     Race,
     /// Comparing what is named in each runtime.
     Runtimes,
+    /// Comparing two versions.
+    Duel,
 }
 
 /// What disturbed a session, seen from outside the candidates.

@@ -1,6 +1,7 @@
 //! What a block says of the objective.
 
 use super::{BlockRecord, CandidateRecord};
+use crate::decide::duel::Figures;
 use crate::decide::{Observation, of_all_tasks};
 use crate::protocol::{Block, Failed};
 use crate::workload::Goal;
@@ -51,6 +52,32 @@ pub fn observation(
         cpu_ns: figures.usage.cpu_ns() as f64 / figures.tasks as f64,
         children_ns: figures.usage.children_ns as f64 / figures.tasks as f64,
     })
+}
+
+/// Tasks that a percentile of one block must stand on: two beyond the 99th.
+const LEAST_OF_P99: u64 = 200;
+const LEAST_OF_P50: u64 = 8;
+
+/// Every figure that versions are compared by, of one timed block and its life; memory is without `baseline_bytes`, and
+/// start-up is known of cold lives.
+#[must_use]
+pub fn figures(candidate: &CandidateRecord, block: &BlockRecord, baseline_bytes: u64) -> Figures {
+    let of = |goal| score(goal, &block.figures, None).filter(|score: &f64| score.is_finite());
+    let service = block.figures.service.decode().ok();
+    let at = |quantile: f64, least: u64| {
+        let service = service.as_ref().filter(|service| service.len() >= least)?;
+        Some((service.value_at_quantile(quantile).max(1) as f64).ln())
+    };
+    let life = candidate.incarnations.get(block.incarnation as usize).filter(|life| !life.warm);
+    let memory = candidate.memory_bytes(block.incarnation, baseline_bytes);
+    [
+        of(Goal::Throughput),
+        at(0.5, LEAST_OF_P50),
+        at(0.99, LEAST_OF_P99),
+        of(Goal::CpuPerTask).map(|score| -score),
+        memory.map(|bytes| (bytes.max(PAGE_BYTES) as f64).ln()),
+        life.filter(|life| life.startup_ns > 0).map(|life| (life.startup_ns as f64).ln()),
+    ]
 }
 
 /// How many tasks of a candidate failed, over all of its blocks.

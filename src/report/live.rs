@@ -30,6 +30,8 @@ pub enum Stage {
     Comparing(usize),
     /// The answers of the runtimes are compared.
     Runtimes,
+    /// Two versions are compared.
+    Versions,
     /// It is seen how the answer changes with the task: at so many times its computation.
     Sweeping(f64),
 }
@@ -147,6 +149,7 @@ fn doing(stage: &Stage) -> String {
         Stage::Comparing(1) => "measuring 1 candidate".to_owned(),
         Stage::Comparing(candidates) => format!("comparing {candidates} candidates"),
         Stage::Runtimes => "comparing the runtimes".to_owned(),
+        Stage::Versions => "comparing the versions".to_owned(),
         Stage::Sweeping(factor) => format!("comparing at {factor} x the computation of a task"),
     }
 }

@@ -2,13 +2,14 @@
 //! style always give the same bytes, so that a stored record prints what the live session printed.
 //!
 //! One file an exporter (`table`, `markdown`, `json`, `plan` for what would run, `explain` for how a verdict came
-//! about, `cheatsheet` for the cheat sheet, `compare` for two sessions, `export/` for other programs); what they share is
+//! about, `cheatsheet` for the cheat sheet, `compare` for two sessions, `duel` for two versions, `export/` for other programs); what they share is
 //! what stands in a cell (`figures`, `choice`, `words`) and how a number is written (`units`).
 
 mod answer;
 mod cheatsheet;
 mod choice;
 mod compare;
+mod duel;
 mod explain;
 mod export;
 mod figures;
@@ -34,6 +35,7 @@ use serde::Serialize;
 
 pub use cheatsheet::{cheatsheet_json, cheatsheet_markdown, cheatsheet_schema, cheatsheet_table};
 pub use compare::{comparison_json, comparison_markdown, comparison_schema, comparison_table};
+pub use duel::{duel_json, duel_junit, duel_markdown, duel_schema, duel_sentence, duel_table};
 pub use explain::explanation;
 pub use export::{Export, ExportError, export, jsonl_schema};
 pub use grid::labelled;

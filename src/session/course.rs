@@ -12,11 +12,11 @@ use super::saving::Saver;
 use super::watch::{Spent, Watch, again};
 use super::{Event, Observer};
 use crate::candidate::{Candidate, Engine, Model, StartMethod};
-use crate::decide::{self, Decide, Finding, Meeting, Next, Outcome, RoundPlan, Turn};
+use crate::decide::{self, Decide, Finding, Meeting, Next, Outcome, RoundPlan, Turn, duel};
 use crate::protocol::{BlockKind, Failed, FailureKind, Note, Reference, VARIANTS};
 use crate::record::{
     BlockRecord, CandidateRecord, Ending, Exit, ExitReason, Flag, Incarnation, Look, Phase, Record, Round, Warning,
-    observation,
+    figures, observation,
 };
 use crate::stats::{merged, percentile};
 use crate::workload::{Goal, Load};
@@ -61,6 +61,8 @@ pub(super) trait Racing {
     /// Whether a turn of the round that runs is dropped, for what failed in this round.
     fn drops(&mut self, candidate: usize) -> bool;
     fn took(&mut self, candidate: usize, block_ns: u64, start_ns: Option<u64>);
+    /// Every figure of the block that counts, for who looks at more than the objective.
+    fn measured(&mut self, _candidate: usize, _figures: duel::Figures) {}
 }
 
 impl Racing for Decide {
@@ -146,6 +148,51 @@ impl Racing for Meeting {
     fn took(&mut self, _candidate: usize, _block_ns: u64, _start_ns: Option<u64>) {}
 }
 
+/// It names nobody: what it found is in its comparisons.
+impl Racing for duel::Duel {
+    fn phase(&self) -> Phase {
+        Phase::Duel
+    }
+
+    fn candidates(&self) -> Vec<Candidate> {
+        duel::Duel::candidates(self).to_vec()
+    }
+
+    fn next(&mut self, elapsed_ns: u64) -> Next {
+        duel::Duel::next(self, elapsed_ns)
+    }
+
+    fn feed(&mut self, candidate: usize, outcome: Outcome) {
+        duel::Duel::feed(self, candidate, &outcome);
+    }
+
+    fn look(&mut self, _elapsed_ns: u64) -> bool {
+        false
+    }
+
+    fn finding(&self) -> Option<Finding> {
+        None
+    }
+
+    fn retired(&mut self) -> Vec<usize> {
+        duel::Duel::retired(self)
+    }
+
+    fn replaced_by(&mut self) -> Option<StartMethod> {
+        None
+    }
+
+    fn drops(&mut self, _candidate: usize) -> bool {
+        false
+    }
+
+    fn took(&mut self, _candidate: usize, _block_ns: u64, _start_ns: Option<u64>) {}
+
+    fn measured(&mut self, candidate: usize, figures: duel::Figures) {
+        duel::Duel::measured(self, candidate, figures);
+    }
+}
+
 /// Why a race stops before it is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
@@ -213,6 +260,8 @@ pub(super) struct Course<'a> {
     pub(super) slowest: Slowest,
     /// Whether no agent may live beside another: each block then begins a life.
     is_exclusive: bool,
+    /// So many lives of each candidate begin cold and are weighed, whatever the objective looks at.
+    cold_lives: usize,
     /// Ways to begin processes under which an engine of this runtime hung, or did what it does not elsewhere.
     pub(super) bad_methods: Vec<(String, StartMethod)>,
     /// What candidates of so much in flight said that failed though no other agent lived: larger ones say the same.
@@ -239,6 +288,8 @@ pub(super) struct Rules {
     pub slowest: Slowest,
     /// Whether no agent may live beside another.
     pub is_exclusive: bool,
+    /// So many lives of each candidate begin cold and are weighed, whatever the objective looks at.
+    pub cold_lives: usize,
 }
 
 impl<'a> Course<'a> {
@@ -249,7 +300,7 @@ impl<'a> Course<'a> {
         saver: &'a mut Saver,
         rules: Rules,
     ) -> Course<'a> {
-        let Rules { pace, references, calls, lost_ns, slowest, is_exclusive } = rules;
+        let Rules { pace, references, calls, lost_ns, slowest, is_exclusive, cold_lives } = rules;
         // All of the session, unless it is told otherwise.
         let most_calls = record.workload.max_calls.unwrap_or(u64::MAX);
         let leg = Leg { deadline_ns: pace.budget_ns, budget_ns: pace.budget_ns, most_calls };
@@ -269,6 +320,7 @@ impl<'a> Course<'a> {
             lost_ns,
             slowest,
             is_exclusive,
+            cold_lives,
             bad_methods: Vec::new(),
             failed_alone: Vec::new(),
             slots: Vec::new(),
@@ -466,6 +518,12 @@ impl<'a> Course<'a> {
         self.record.candidates.push(CandidateRecord { candidate, incarnations, blocks, failure });
     }
 
+    /// Gives a candidate its place in the record that will not run: it cannot, for this reason, or another one cannot.
+    pub(super) fn stand_by(&mut self, candidate: Candidate, failure: Option<Failed>) {
+        self.place(candidate, failure);
+        self.tell_failure();
+    }
+
     /// Gives a candidate that cannot run its place in the record, with the reason.
     pub(super) fn refuse(&mut self, candidate: Candidate, failure: Failed) {
         self.place(candidate, Some(failure));
@@ -492,6 +550,9 @@ impl<'a> Course<'a> {
             for (candidate, outcome) in outcomes {
                 if outcome == Outcome::Infeasible {
                     self.exit(candidate, ExitReason::Infeasible);
+                }
+                if let Some(figures) = self.figures(self.base + candidate) {
+                    race.measured(candidate, figures);
                 }
                 race.feed(candidate, outcome);
             }
@@ -764,6 +825,15 @@ impl<'a> Course<'a> {
         Ok(Ok(self.outcome(slot)))
     }
 
+    /// Every figure of the last block of a candidate.
+    fn figures(&self, slot: usize) -> Option<duel::Figures> {
+        let place = self.record.candidates.get(slot)?;
+        let baseline_bytes = self.record.calibration.baseline_bytes(&place.candidate.runtime);
+        // Memory and verify blocks stand before it.
+        let block = place.blocks.iter().rev().find(|block| block.round.is_some())?;
+        Some(figures(place, block, baseline_bytes))
+    }
+
     /// What the last block of a candidate says to the race.
     fn outcome(&self, slot: usize) -> Outcome {
         let place = &self.record.candidates[slot];
@@ -789,7 +859,7 @@ impl<'a> Course<'a> {
     }
 
     fn watches_memory(&self) -> bool {
-        self.record.workload.objective.looks_at_memory()
+        self.cold_lives > 0 || self.record.workload.objective.looks_at_memory()
     }
 
     /// How a life of this candidate is to begin: cold if it will be weighed, if its start-up is compared, or if no life of
@@ -799,7 +869,9 @@ impl<'a> Course<'a> {
         let is_kin = |other: &Candidate| other.kind() == candidate.kind();
         let kin = self.record.candidates.iter().filter(|place| is_kin(&place.candidate));
         let is_known = kin.flat_map(|place| &place.incarnations).any(|life| !life.warm);
-        let is_warm = is_known && !self.watches_memory() && !super::counts_start_up(&self.record.workload);
+        let has_enough = self.cold_lives > 0 && self.record.candidates[slot].incarnations.len() >= self.cold_lives;
+        let is_looked_at = self.record.workload.objective.looks_at_memory() || self.cold_lives > 0 && !has_enough;
+        let is_warm = is_known && !is_looked_at && !super::counts_start_up(&self.record.workload);
         if is_warm { Beginning::Warm } else { Beginning::Cold }
     }
 

@@ -36,11 +36,12 @@ use std::time::SystemTime;
 
 use crate::candidate::{Candidate, RUST};
 use crate::clock::now_ns;
+use crate::decide::duel::{Duel, DuelRules};
 use crate::decide::{ModelStanding, Rules};
 use crate::guard::Guard;
 use crate::host::Facts;
 use crate::plan::{Entry, Plan, Settings};
-use crate::protocol::{Failed, Job};
+use crate::protocol::{Failed, Job, Reference};
 use crate::record::{Calibration, Disturbance, Ending, Phase, Record, Warning};
 use crate::workload::{Goal, Load, Step, Work, Workload};
 use blocks::Pace;
@@ -100,6 +101,34 @@ pub struct Session {
     pub output: Option<PathBuf>,
     /// Set by a signal handler: end as soon as the block that runs can be ended.
     pub interrupted: Arc<AtomicBool>,
+    /// Two versions that are compared, in the place of a race. The runtimes of the plan are then the sides.
+    pub duel: Option<Versions>,
+}
+
+/// Two versions of the same work.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Versions {
+    /// What is compared, and how. Its candidates run under the sides' names.
+    pub rules: DuelRules,
+    /// What a task of each side does.
+    pub sides: [Side; 2],
+}
+
+/// One of two versions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Side {
+    /// Its name: the runtime of its candidates, and of its agent.
+    pub name: String,
+    /// What its tasks do.
+    pub steps: Vec<Step>,
+}
+
+impl Session {
+    /// What a task of this runtime does.
+    fn steps(&self, runtime: &str) -> &[Step] {
+        let side = self.duel.iter().flat_map(|versions| &versions.sides).find(|side| side.name == runtime);
+        side.map_or(&self.workload.steps, |side| &side.steps)
+    }
 }
 
 /// What an observer of a session is told. Observers are never called while a block runs.
@@ -255,11 +284,10 @@ impl Stage<'_> {
             _ => None,
         };
         let server_address = server.as_ref().map(|server| server.address);
-        let steps = prepare::draw(session);
         let job = |runtime: &str| Job {
             directory: directory.clone(),
             server: server_address,
-            ..prepare::job(session, steps.clone(), runtime)
+            ..prepare::job(session, prepare::draw(session, session.steps(runtime)), runtime)
         };
         let jobs = runtimes(&session.plan).into_iter().map(job).collect();
         let prepared = match prepare::prepare(&mut nursery, session, jobs, observer, &mut record.warnings) {
@@ -295,11 +323,39 @@ impl Stage<'_> {
             lost_ns,
             slowest,
             is_exclusive: session.workload.resources.exclusive,
+            cold_lives: session.duel.as_ref().map_or(0, |versions| versions.rules.cold_lives as usize),
         };
+        if let Some(message) = differing_results(session, &rules_of_course.references) {
+            warn(Warning::Other { message }, observer, &mut record.warnings);
+        }
         let mut course = Course::new(&mut residents, observer, record, saver, rules_of_course);
-        let ending = relay::run(&mut course, &runners, &relay::Terms { rules, is_equal_work });
+        let ending = match &session.duel {
+            Some(versions) => duel(&mut course, &runners, versions),
+            None => relay::run(&mut course, &runners, &relay::Terms { rules, is_equal_work }),
+        };
         Ok((ending, residents.into_guard()))
     }
+}
+
+/// Compares two versions. Where one cannot run, neither does.
+fn duel(course: &mut Course<'_>, runners: &[Runner], versions: &Versions) -> Ending {
+    if runners.iter().all(|runner| runner.broken.is_none()) {
+        return course.run(&mut Duel::new(versions.rules.clone())).0;
+    }
+    let broken = |name: &str| runners.iter().find(|runner| runner.name == name)?.broken.clone();
+    for candidate in &versions.rules.candidates {
+        course.stand_by(candidate.clone(), broken(&candidate.runtime));
+    }
+    Ending::NoCandidate
+}
+
+/// What to say where the versions give different results for the same items.
+fn differing_results(session: &Session, references: &course::References) -> Option<String> {
+    let [base, head] = &session.duel.as_ref()?.sides;
+    let of = |side: &Side| references.get(&(side.name.clone(), None));
+    let (one, other): (&Reference, &Reference) = of(base).zip(of(head))?;
+    let item = one.results.iter().zip(&other.results).position(|(one, other)| one != other)?;
+    Some(format!("{} and {} give different results, first for item {item}", base.name, head.name))
 }
 
 /// What the races of a session have in common.
@@ -438,7 +494,10 @@ fn warn_of_memory(directory: &Path, observer: &mut dyn Observer, warnings: &mut 
         // Not known is not in memory: the warning would be a guess.
         Ok(_) | Err(_) => return,
     };
-    let warning = Warning::FilesInMemory { kind: kind.to_owned() };
+    warn(Warning::FilesInMemory { kind: kind.to_owned() }, observer, warnings);
+}
+
+fn warn(warning: Warning, observer: &mut dyn Observer, warnings: &mut Vec<Warning>) {
     observer.observe(&Event::Warning(&warning));
     warnings.push(warning);
 }

@@ -15,7 +15,7 @@ use crate::protocol::{
     Calibrate, Calibrated, Failed, Job, Note, Reference, Reply, Request, StepJob, Target, draw_table,
 };
 use crate::record::{RuntimeCalibration, Warning};
-use crate::workload::{Check, Cpu, Kernel};
+use crate::workload::{Check, Cpu, Kernel, Step};
 
 const MS: u64 = 1_000_000;
 
@@ -50,9 +50,9 @@ pub(super) struct PreparedRuntime {
     pub broken: Option<Failed>,
 }
 
-/// The steps with everything random drawn; iterations are set for each language.
-pub(super) fn draw(session: &Session) -> Vec<StepJob> {
-    let steps = session.workload.steps.iter().zip(0_u64..);
+/// These steps with everything random drawn; iterations are set for each language.
+pub(super) fn draw(session: &Session, steps: &[Step]) -> Vec<StepJob> {
+    let steps = steps.iter().zip(0_u64..);
     steps
         .map(|(step, number)| StepJob {
             step: step.clone(),
@@ -134,7 +134,8 @@ struct Preparation<'a> {
     terms: Terms,
     /// Whether there is one runtime, which then need not be named.
     is_alone: bool,
-    languages: HashMap<String, Iterations>,
+    /// What one iteration of a kernel takes, by language.
+    languages: HashMap<String, HashMap<(Kernel, u64), f64>>,
     calls: u64,
     lost_ns: u64,
     slowest: Slowest,
@@ -244,10 +245,7 @@ impl Preparation<'_> {
 
     /// The iterations of each step: calibrated by the first runtime of a language, so that all of it do equal work.
     fn iterations(&mut self, agent: &mut Link, job: &Job, language: &str) -> Result<Iterations, Fault> {
-        if let Some(known) = self.languages.get(language) {
-            return Ok(known.clone());
-        }
-        let mut best: HashMap<(Kernel, u64), f64> = HashMap::new();
+        let mut best = self.languages.remove(language).unwrap_or_default();
         let mut iterations = Iterations::new();
         for step in &job.steps {
             let Some((cpu, time_ns)) = step.step.cpu().and_then(|cpu| Some((*cpu, cpu.time_ns?))) else {
@@ -267,7 +265,7 @@ impl Preparation<'_> {
             best.insert(key, best_ns);
             iterations.push((((time_ns as f64 / best_ns).round() as u64).max(1), Some(best_ns)));
         }
-        self.languages.insert(language.to_owned(), iterations.clone());
+        self.languages.insert(language.to_owned(), best);
         Ok(iterations)
     }
 }

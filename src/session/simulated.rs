@@ -79,6 +79,7 @@ pub fn run(simulation: &Simulation, engines: &mut dyn Engines) -> Record {
         agents: Vec::new(),
         output: None,
         interrupted: Arc::new(AtomicBool::new(false)),
+        duel: None,
     };
     let mut record = blank(&session);
     record.calibration.usable_cores = Some(simulation.usable_cores);
@@ -98,6 +99,7 @@ pub fn run(simulation: &Simulation, engines: &mut dyn Engines) -> Record {
         lost_ns: 0,
         slowest: Default::default(),
         is_exclusive: false,
+        cold_lives: 0,
     };
     let (mut saver, mut nobody) = (Saver::new(None), Nobody);
     let mut course = Course::new(&mut hands, &mut nobody, &mut record, &mut saver, rules_of_course);

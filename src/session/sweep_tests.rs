@@ -62,6 +62,7 @@ fn play(hands: &mut Fake, record: &mut Record) -> (Ending, Vec<String>) {
         lost_ns: 0,
         slowest: Default::default(),
         is_exclusive: false,
+        cold_lives: 0,
     };
     let mut course = Course::new(hands, &mut notes, record, &mut saver, rules);
     let ending = run(&mut course, &[runner], &Terms { rules: fake::rules(), is_equal_work: false });

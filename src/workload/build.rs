@@ -237,6 +237,7 @@ fn python(values: &Values, faults: &mut Vec<Fault>) -> Option<Python> {
         star: values.flag("star")?,
         items,
         path,
+        version: None,
         check,
     })
 }

@@ -34,7 +34,7 @@ pub use errors::ErrorLimit;
 pub use fields::{Field, Presence, Shape, Table};
 pub use kernel::{Cpu, Kernel};
 pub use language::{STEPS, WORKLOAD};
-pub use python::{Check, Code, Items, Python, function_name, items};
+pub use python::{Check, Code, Items, Python, Version, function_name, items};
 pub use rate::{Rate, rate};
 pub use schema::schema;
 pub use source::{MAX_FILE_BYTES, SHORTEST, load, parse};

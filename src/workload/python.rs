@@ -51,8 +51,21 @@ pub struct Python {
     /// The directory that is put first on `sys.path`: relative to the workload file until
     /// [`Workload::resolve`](super::Workload::resolve), then absolute.
     pub path: String,
+    /// Of which version it is, where two are compared. No file says it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub version: Option<Version>,
     /// How results are checked.
     pub check: Check,
+}
+
+/// One of two versions of a package that are compared: agents see to it that its modules are its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Version {
+    /// The folder below which every module of the function's package must lie.
+    pub root: String,
+    /// The folder of the other version, of which no module may be imported.
+    pub other: String,
 }
 
 /// Where items come from.

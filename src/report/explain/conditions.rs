@@ -59,5 +59,6 @@ fn phase(phase: Phase) -> &'static str {
     match phase {
         Phase::Race => "race",
         Phase::Runtimes => "runtimes",
+        Phase::Duel => "duel",
     }
 }

@@ -15,31 +15,31 @@ use crate::report::words::{self, plain, row};
 use crate::report::{Judged, reasons, sureness};
 
 /// One suite of a test report.
-pub(super) struct Suite {
+pub(in crate::report) struct Suite {
     /// What was tested.
-    pub(super) name: String,
+    pub(in crate::report) name: String,
     /// How long that took.
-    pub(super) time: Duration,
+    pub(in crate::report) time: Duration,
     /// What is to be known of all of its cases.
-    pub(super) properties: Vec<(&'static str, String)>,
+    pub(in crate::report) properties: Vec<(&'static str, String)>,
     /// The cases.
-    pub(super) cases: Vec<Case>,
+    pub(in crate::report) cases: Vec<Case>,
 }
 
 /// One case of a suite.
-pub(super) struct Case {
+pub(in crate::report) struct Case {
     /// Its name within the suite.
-    pub(super) name: String,
+    pub(in crate::report) name: String,
     /// What it came to.
-    pub(super) status: TestCaseStatus,
+    pub(in crate::report) status: TestCaseStatus,
     /// Its figures.
-    pub(super) properties: Vec<(&'static str, String)>,
+    pub(in crate::report) properties: Vec<(&'static str, String)>,
     /// What a reader should see, a line each.
-    pub(super) output: Vec<String>,
+    pub(in crate::report) output: Vec<String>,
 }
 
 /// The report of these suites.
-pub(super) fn document(suites: Vec<Suite>) -> Result<String, ExportError> {
+pub(in crate::report) fn document(suites: Vec<Suite>) -> Result<String, ExportError> {
     let mut report = Report::new("conbench");
     report.set_time(suites.iter().map(|suite| suite.time).sum());
     for suite in suites {
@@ -63,7 +63,7 @@ fn written_case(suite: &str, case: Case) -> TestCase {
 }
 
 /// What a case came to that did not pass: of this kind, for this reason, with everything else in its body.
-pub(super) fn failed(kind: NonSuccessKind, name: &str, message: &str, body: &[String]) -> TestCaseStatus {
+pub(in crate::report) fn failed(kind: NonSuccessKind, name: &str, message: &str, body: &[String]) -> TestCaseStatus {
     let mut status = TestCaseStatus::non_success(kind);
     status.set_type(name).set_message(message);
     if !body.is_empty() {
@@ -73,14 +73,14 @@ pub(super) fn failed(kind: NonSuccessKind, name: &str, message: &str, body: &[St
 }
 
 /// What a case came to of which nothing can be said.
-pub(super) fn skipped(message: &str) -> TestCaseStatus {
+pub(in crate::report) fn skipped(message: &str) -> TestCaseStatus {
     let mut status = TestCaseStatus::skipped();
     status.set_message(message);
     status
 }
 
 /// The answers of these records.
-pub(super) fn text(all: &[Judged]) -> Result<String, ExportError> {
+pub(in crate::report) fn text(all: &[Judged]) -> Result<String, ExportError> {
     document(all.iter().map(suite).collect())
 }
 

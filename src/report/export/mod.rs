@@ -8,7 +8,7 @@ mod csv;
 mod gab;
 mod github;
 mod jsonl;
-mod junit;
+pub(super) mod junit;
 mod line;
 mod series;
 #[cfg(test)]

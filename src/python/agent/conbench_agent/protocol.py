@@ -224,7 +224,7 @@ _STEPS: Dict[str, Tuple[str, str]] = {
     "python": (
         "path check",
         "function async_function items star pass_state setup setup_thread async_setup teardown teardown_thread "
-        "async_teardown",
+        "async_teardown version",
     ),
 }
 

@@ -64,6 +64,12 @@ class UserStep(Step):
         self._compares = check == "results"
         self._check = loader.function(check["function"], "check") if isinstance(check, dict) else None
         self._setups = SetUps(description, loader, self.where)
+        self._version = None
+        if description.get("version"):
+            from ..user.version import Version
+
+            self._version = Version(description["version"], self.function_name or async_name or "", self.where)
+            self._version.check()
         self.tears_down = self._setups.has_teardown
         self._is_unready = self._setups.has_process
         self._passes_state = bool(description.get("pass_state"))
@@ -206,6 +212,9 @@ class UserStep(Step):
                 tolerates_errors=self._tolerates_errors,
                 pace=pace,
             )
+        if self._version is not None:
+            # Tasks import, too.
+            self._version.check()
         if self._items is not None and self._items.may_have_more:
             found.notes.append({"items_repeat": {"items": self._items.count}})
         return found

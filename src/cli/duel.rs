@@ -1,0 +1,401 @@
+//! `conbench duel` and `conbench gate`: two versions of the same work, measured in one session.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use super::args::{self, Paged, PythonCode, Selection};
+use super::measure::{self, Measuring, Planning};
+use super::progress::Progress;
+use super::versions::{self, Forms, Version, Versions};
+use super::{Exit, Failure, Terminal, seams, signals, terminal as terminals};
+use crate::analyze::duel::{self as analysis, DuelVerdict, Said};
+use crate::candidate::Candidate;
+use crate::decide::duel::{BASE, Comparison, DuelRules, Figure, HEAD, Threshold};
+use crate::plan::{Entry, Plan};
+use crate::record::duel::{DuelRecord, SideRecord};
+use crate::record::{self, Ending, Record};
+use crate::report::{self, Judged};
+use crate::session::{self, AgentProgram, Session, Side};
+use crate::workload::{Goal, Workload};
+
+/// So many lives of each side are cold and weighed where nobody asks for more: as many as an interval needs.
+const COLD_LIVES: u32 = 4;
+/// How much worse throughput may be where nobody says.
+const USUAL: Threshold = Threshold { figure: Figure::Throughput, most: 0.05 };
+
+/// What `duel` is told.
+#[derive(clap::Args, Clone, Debug)]
+#[group(skip)]
+pub(super) struct DuelArgs {
+    /// A function (shop.scrape:parse, shop/scrape.py:parse), a workload file or a shipped workload: two of them are base
+    /// and head
+    #[arg(value_name = "TARGET", num_args = 1..=2, required = true)]
+    targets: Vec<PathBuf>,
+    #[command(flatten)]
+    forms: Forms,
+    /// How much worse head may be: throughput, p50, p99, cpu_per_task, memory, start_up, e.g. throughput=5%,p99=10%
+    /// [default: throughput=5%]
+    #[arg(long, value_name = "FIGURE=PERCENT,..", value_delimiter = ',', value_parser = args::threshold)]
+    max_regression: Vec<Threshold>,
+    #[command(flatten)]
+    code: PythonCode,
+    #[command(flatten)]
+    selection: Selection,
+    /// How the comparison is written
+    #[arg(long, value_enum, default_value_t, help_heading = "Output")]
+    format: DuelFormat,
+    /// Save what was measured here, as JSON
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    output: Option<PathBuf>,
+}
+
+/// What `gate` is told.
+#[derive(clap::Args, Clone, Debug)]
+#[group(skip)]
+pub(super) struct GateArgs {
+    #[command(flatten)]
+    duel: DuelArgs,
+    /// What a gate does that cannot tell
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    undecided: Undecided,
+}
+
+/// What a gate does that cannot tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Undecided {
+    /// End with 0
+    Pass,
+    /// End with 11
+    #[default]
+    Fail,
+}
+
+/// How a duel is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum DuelFormat {
+    /// For people, at a terminal
+    #[default]
+    Table,
+    /// What was measured with the verdict, whole
+    Json,
+    /// For a document
+    Markdown,
+    /// A test report: a suite a workload, a case a candidate
+    Junit,
+    /// Markdown, which is added to $GITHUB_STEP_SUMMARY too, and one annotation on standard error
+    Github,
+}
+
+/// Compares, and ends with 0 whatever was found, unless a side could not run.
+pub(super) fn run(args: &DuelArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    let (record, verdict) = fight(args, terminal)?;
+    show(args, &record, &verdict, terminal)?;
+    Ok(match verdict.said {
+        Said::SideFailed => Exit::NoAnswer,
+        _ if is_interrupted(&record) => Exit::Interrupted,
+        _ => Exit::Fine,
+    })
+}
+
+/// Compares, and ends with a code that says what was found. The last line for people is its word.
+pub(super) fn gate(args: &GateArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    let (record, verdict) = fight(&args.duel, terminal)?;
+    show(&args.duel, &record, &verdict, terminal)?;
+    if matches!(args.duel.format, DuelFormat::Table | DuelFormat::Markdown | DuelFormat::Github) {
+        terminal.print(&format!("{}\n", verdict.said.word()))?;
+    }
+    Ok(match verdict.said {
+        _ if is_interrupted(&record) => Exit::Interrupted,
+        Said::NotRegressed => Exit::Fine,
+        Said::Regressed => Exit::Regressed,
+        Said::ChoiceChanged => Exit::ChoiceChanged,
+        Said::SideFailed => Exit::SideFailed,
+        Said::Undecided if args.undecided == Undecided::Pass => Exit::Fine,
+        Said::Undecided => Exit::Undecided,
+    })
+}
+
+fn is_interrupted(record: &DuelRecord) -> bool {
+    let all = [record.record.as_ref(), record.base.race.as_ref(), record.head.race.as_ref()];
+    all.into_iter().flatten().any(|record| record.ending == Ending::Interrupted)
+}
+
+fn show(args: &DuelArgs, record: &DuelRecord, verdict: &DuelVerdict, terminal: &Terminal) -> Result<(), Failure> {
+    let text = match args.format {
+        DuelFormat::Table => report::duel_table(record, verdict, terminals::stdout_style(terminal.colour)),
+        DuelFormat::Json => report::duel_json(record, verdict)?,
+        DuelFormat::Markdown | DuelFormat::Github => report::duel_markdown(record, verdict),
+        DuelFormat::Junit => report::duel_junit(record, verdict).map_err(Failure::Export)?,
+    };
+    let shown = terminal.print(&text);
+    if args.format == DuelFormat::Github {
+        versions::annotate(&report::duel_sentence(record, verdict), &text, verdict.said, terminal);
+    }
+    if let Some(path) = &args.output {
+        record::write(path, report::duel_json(record, verdict)?.as_bytes()).map_err(Failure::Save)?;
+    }
+    shown
+}
+
+/// Measures both sides.
+fn fight(args: &DuelArgs, terminal: &Terminal) -> Result<(DuelRecord, DuelVerdict), Failure> {
+    measure::check_output(args.output.as_deref())?;
+    let versions = versions::find(&args.targets, &args.forms, &args.code, &args.selection, terminal)?;
+    let found = Duelling { args, terminal, versions: &versions }.fight();
+    // Folders of revisions go with it, whatever happened.
+    let closed = versions.close();
+    let record = found?;
+    if let Err(error) = closed {
+        terminal.warn(&format!("at the end: {error}"));
+    }
+    let verdict = analysis::duel(&record);
+    Ok((record, verdict))
+}
+
+/// A duel, and what it needs.
+struct Duelling<'a> {
+    args: &'a DuelArgs,
+    terminal: &'a Terminal,
+    versions: &'a Versions,
+}
+
+/// The candidates that are compared, and the head's own choice where that is another one.
+type Compared = (Vec<Candidate>, Option<Candidate>);
+
+/// A side that is ready to be measured.
+struct Ready<'a> {
+    version: &'a Version,
+    measuring: Measuring<'a>,
+    plan: Plan,
+}
+
+impl Duelling<'_> {
+    fn fight(&self) -> Result<DuelRecord, Failure> {
+        let paged = Paged::default();
+        let plannings = [
+            Planning::prepare(self.terminal, &self.versions.base.selection)?,
+            Planning::prepare(self.terminal, &self.versions.head.selection)?,
+        ];
+        let interrupted = signals::watch().map_err(Failure::Signals)?;
+        let [base, head] = plannings;
+        let ready = |version, planning| self.ready(version, planning, &paged, Arc::clone(&interrupted));
+        let (base, head) = (ready(&self.versions.base, base)?, ready(&self.versions.head, head)?);
+        let mut record = DuelRecord {
+            base: side(base.version),
+            head: side(head.version),
+            rules: DuelRules {
+                candidates: Vec::new(),
+                comparisons: Vec::new(),
+                deadline_ns: self.share(&base).as_nanos() as u64,
+                seed: base.measuring.planning.settings(Duration::ZERO).seed,
+                cold_lives: if self.looks_at_starts() { u32::MAX } else { COLD_LIVES },
+            },
+            choice: None,
+            record: None,
+        };
+        let candidates = match sizes_of(&base.plan) {
+            Some(candidates) => Some((candidates, None)),
+            None => self.race(&base, &head, &mut record)?,
+        };
+        let Some((candidates, rival)) = candidates else { return Ok(record) };
+        self.set_rules(&mut record, candidates, rival, &base.version.workload);
+        record.record = Some(self.compare(&base, &head, &record.rules)?);
+        Ok(record)
+    }
+
+    fn ready<'a>(
+        &'a self,
+        version: &'a Version,
+        planning: Planning<'a>,
+        paged: &'a Paged,
+        interrupted: Arc<std::sync::atomic::AtomicBool>,
+    ) -> Result<Ready<'a>, Failure> {
+        measure::check_remote(&version.workload, self.args.selection.allow_remote)?;
+        let plan = planning.plan(&version.workload, args::usual_budget(1))?;
+        let native = version.native.clone();
+        let measuring = Measuring { native, ..Measuring::new(self.terminal, planning, paged, interrupted) };
+        Ok(Ready { version, measuring, plan })
+    }
+
+    /// The time for each of the two races and for the comparison.
+    fn share(&self, ready: &Ready<'_>) -> Duration {
+        let budget = self.args.selection.budget;
+        let parts = if sizes_of(&ready.plan).is_some() { 1 } else { 3 };
+        budget.map_or_else(|| args::usual_budget(1), |budget| budget / parts)
+    }
+
+    /// Whether start-up or memory may decide, so that every life must tell them.
+    fn looks_at_starts(&self) -> bool {
+        self.args.max_regression.iter().any(|it| matches!(it.figure, Figure::Memory | Figure::StartUp))
+    }
+
+    /// Finds each side's own choice. Returns the candidates that are compared, and the head's choice where it is another
+    /// one; `None` where a side has none.
+    fn race(
+        &self,
+        base: &Ready<'_>,
+        head: &Ready<'_>,
+        record: &mut DuelRecord,
+    ) -> Result<Option<Compared>, Failure> {
+        let budget = self.share(base);
+        let measured = |ready: &Ready<'_>| ready.measuring.measure(ready.version.workload.clone(), budget, &[]);
+        let of_base = measured(base)?;
+        let candidates = self.chosen(&of_base);
+        let chosen = named(&of_base);
+        let is_over = candidates.is_empty() || of_base.record.ending == Ending::Interrupted;
+        record.base.race = Some(of_base.record);
+        if is_over {
+            return Ok(None);
+        }
+        let of_head = measured(head)?;
+        let theirs = named(&of_head);
+        let is_over = theirs.is_none() || of_head.record.ending == Ending::Interrupted;
+        record.head.race = Some(of_head.record);
+        if is_over {
+            return Ok(None);
+        }
+        let is_same = |one: &Candidate, other: &Candidate| one.short() == other.short();
+        let rival = theirs.filter(|theirs| !chosen.as_ref().is_some_and(|chosen| is_same(chosen, theirs)));
+        Ok(Some((candidates, rival)))
+    }
+
+    /// What the base's race named, or, of engines that the user named, the best of each.
+    fn chosen(&self, judged: &Judged) -> Vec<Candidate> {
+        let Some(group) = judged.verdict.groups.first() else { return Vec::new() };
+        let Some(chosen) = named(judged) else { return Vec::new() };
+        let mut all = vec![chosen];
+        if !self.args.selection.names_engines() {
+            return all;
+        }
+        let measured = group.rows.iter().filter(|row| row.relative.is_some());
+        let mut rows: Vec<_> = measured.collect();
+        rows.sort_by(|one, other| {
+            let reach = |row: &crate::analyze::Row| row.relative.map_or(0.0, |relative| relative.value);
+            reach(other).total_cmp(&reach(one))
+        });
+        for row in rows {
+            if !all.iter().any(|known| known.kind() == row.candidate.kind()) {
+                all.push(row.candidate.clone());
+            }
+        }
+        all
+    }
+
+    /// Asks for each candidate whether head is worse, and whether the base's choice (the first of them) is still good.
+    fn set_rules(
+        &self,
+        record: &mut DuelRecord,
+        candidates: Vec<Candidate>,
+        rival: Option<Candidate>,
+        workload: &Workload,
+    ) {
+        let thresholds =
+            if self.args.max_regression.is_empty() { vec![USUAL] } else { self.args.max_regression.clone() };
+        let rules = &mut record.rules;
+        for candidate in candidates {
+            let first = rules.candidates.len() as u32;
+            rules.candidates.push(Candidate { runtime: BASE.to_owned(), ..candidate.clone() });
+            rules.candidates.push(Candidate { runtime: HEAD.to_owned(), ..candidate });
+            let thresholds = thresholds.clone();
+            rules.comparisons.push(Comparison { first, second: first + 1, thresholds });
+        }
+        if let Some(rival) = rival {
+            let known = |one: &Candidate| one.runtime == HEAD && one.short() == rival.short();
+            let first = rules.candidates.iter().position(known).unwrap_or_else(|| {
+                rules.candidates.push(Candidate { runtime: HEAD.to_owned(), ..rival.clone() });
+                rules.candidates.len() - 1
+            });
+            let threshold = Threshold { figure: figure_of(workload.objective.goal), most: workload.objective.tolerance() };
+            record.choice = Some(rules.comparisons.len() as u32);
+            // The head's choice is the base's, at the head.
+            rules.comparisons.push(Comparison { first: first as u32, second: 1, thresholds: vec![threshold] });
+        }
+    }
+
+    /// Measures the candidates of both sides, in the same rounds.
+    fn compare(&self, base: &Ready<'_>, head: &Ready<'_>, rules: &DuelRules) -> Result<Record, Failure> {
+        let workload = base.version.workload.clone();
+        let mut progress = Progress::new(&workload.name, (1, 1), self.terminal);
+        let settings = base.measuring.planning.settings(Duration::from_nanos(rules.deadline_ns));
+        let side = |ready: &Ready<'_>, name: &str| Side {
+            name: name.to_owned(),
+            steps: ready.version.workload.steps.clone(),
+        };
+        let entries = |ready: &Ready<'_>, name: &str| entries(&ready.plan, rules, name);
+        let plan = Plan { entries: [entries(base, BASE), entries(head, HEAD)].concat(), ..Plan::default() };
+        let session = Session {
+            workload,
+            settings,
+            host: base.measuring.planning.facts().clone(),
+            agents: vec![agent(base, BASE)?, agent(head, HEAD)?],
+            plan,
+            output: None,
+            interrupted: Arc::clone(&base.measuring.interrupted),
+            duel: Some(session::Versions { rules: rules.clone(), sides: [side(base, BASE), side(head, HEAD)] }),
+        };
+        let measured = seams::measure(session, &mut progress);
+        progress.finish();
+        measured.map_err(Failure::Session)
+    }
+}
+
+/// The agent of a side, under the side's name.
+fn agent(ready: &Ready<'_>, name: &str) -> Result<AgentProgram, Failure> {
+    let runtime = ready.plan.entries.first().map_or("", |entry| entry.runtime.as_str());
+    let found = ready.measuring.agents(&ready.plan).into_iter().find(|agent| agent.runtime == runtime);
+    let agent = match found {
+        Some(agent) => agent,
+        None => {
+            let program = std::env::current_exe().map_err(Failure::Directory)?;
+            AgentProgram::native(&program)
+        }
+    };
+    Ok(AgentProgram { runtime: name.to_owned(), ..agent })
+}
+
+/// The entries of the engines that are compared, under the side's name.
+fn entries(plan: &Plan, rules: &DuelRules, name: &str) -> Vec<Entry> {
+    let is_compared = |entry: &&Entry| rules.candidates.iter().any(|candidate| candidate.engine == entry.engine);
+    let named = |entry: &Entry| Entry { runtime: name.to_owned(), ..entry.clone() };
+    plan.entries.iter().filter(is_compared).map(named).collect()
+}
+
+fn side(version: &Version) -> SideRecord {
+    let Version { what, commit, changed, .. } = version.clone();
+    SideRecord { what, commit, changed, race: None }
+}
+
+/// The candidates of a plan that leaves nothing to search.
+fn sizes_of(plan: &Plan) -> Option<Vec<Candidate>> {
+    let only = |ladder: &[u32]| ladder.len() < 2;
+    let one = |entry: &Entry| {
+        let is_one = only(&entry.workers) && only(&entry.in_flight) && only(&entry.chunk);
+        let first = |ladder: &[u32]| ladder.first().copied();
+        let sizes = crate::candidate::Sizes {
+            workers: first(&entry.workers),
+            in_flight: first(&entry.in_flight),
+            chunk: first(&entry.chunk),
+        };
+        is_one.then(|| entry.candidate(sizes))
+    };
+    plan.entries.iter().map(one).collect()
+}
+
+/// What a race names.
+fn named(judged: &Judged) -> Option<Candidate> {
+    let group = judged.verdict.groups.first()?;
+    let answer = group.answer.as_ref()?;
+    group.rows.iter().find(|row| row.index == answer.candidate).map(|row| row.candidate.clone())
+}
+
+fn figure_of(goal: Goal) -> Figure {
+    match goal {
+        Goal::Throughput => Figure::Throughput,
+        Goal::P99 => Figure::P99,
+        Goal::Memory => Figure::Memory,
+        Goal::CpuPerTask => Figure::CpuPerTask,
+    }
+}

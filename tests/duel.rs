@@ -1,0 +1,269 @@
+//! Two versions, by the real binary, real repositories and real interpreters.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use common::pythons;
+use serde_json::Value;
+
+/// A task of some rounds of computation, in a package with a module beside it.
+fn work(rounds: u32) -> String {
+    format!(
+        "from shop.util import spin\n\n\ndef parse(page):\n    return spin({rounds}) + page\n\n\nasync def fetch(page):\n    return page\n"
+    )
+}
+
+const UTIL: &str = "def spin(rounds):\n    total = 0\n    for number in range(rounds * 1000):\n        total += number\n    return total\n";
+
+/// A repository with `shop`, and a home without settings.
+struct Room {
+    folder: tempfile::TempDir,
+}
+
+impl Room {
+    fn new() -> Room {
+        let room = Room { folder: tempfile::tempdir().expect("a directory") };
+        fs::create_dir(room.path("temporary")).expect("made");
+        fs::create_dir(room.path("tree")).expect("made");
+        room.git(&["init", "--quiet", "--initial-branch=main"]);
+        room.write("shop/__init__.py", "");
+        room.write("shop/util.py", UTIL);
+        room.write("shop/scrape.py", &work(10));
+        room.commit();
+        room
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn tree(&self) -> PathBuf {
+        self.path("tree")
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.tree().join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        fs::write(path, text).expect("written");
+    }
+
+    fn git(&self, arguments: &[&str]) {
+        let identity = ["-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false"];
+        let status = Command::new("git").args(identity).args(arguments).current_dir(self.tree()).status();
+        assert!(status.expect("git runs").success(), "{arguments:?}");
+    }
+
+    fn commit(&self) {
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--message", "a commit"]);
+    }
+
+    fn conbench(&self, arguments: &[&str]) -> Output {
+        self.conbench_with(arguments, &[])
+    }
+
+    fn conbench_with(&self, arguments: &[&str], environment: &[(&str, &Path)]) -> Output {
+        let mut command = Command::new(common::CONBENCH);
+        command.current_dir(self.tree()).args(arguments).env("TMPDIR", self.path("temporary"));
+        command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR")).stdin(Stdio::null());
+        command.env_remove("GITHUB_STEP_SUMMARY").env_remove("GITHUB_ACTIONS").env("PYTHONDONTWRITEBYTECODE", "1");
+        command.envs(environment.iter().copied()).output().expect("the binary starts")
+    }
+
+    /// What is left of a session: nothing should be.
+    fn leavings(&self) -> Vec<PathBuf> {
+        fs::read_dir(self.path("temporary")).expect("a folder").map(|entry| entry.expect("an entry").path()).collect()
+    }
+}
+
+fn python() -> Option<String> {
+    pythons::newest_of_all().map(|python| python.executable.display().to_string())
+}
+
+fn said(ran: &Output) -> String {
+    String::from_utf8_lossy(&ran.stdout).into_owned() + &String::from_utf8_lossy(&ran.stderr)
+}
+
+fn last_line(ran: &Output) -> String {
+    String::from_utf8_lossy(&ran.stdout).trim_end().lines().last().unwrap_or_default().to_owned()
+}
+
+/// A gate of `shop.scrape:parse` as a plain loop, so that no race is needed.
+fn gate<'a>(python: &'a str, further: &[&'a str]) -> Vec<&'a str> {
+    let first = ["gate", "shop.scrape:parse", "--items", "range(9)", "--engines", "sequential", "--python", python];
+    [first.as_slice(), further].concat()
+}
+
+#[test]
+fn twice_the_work_regresses_and_nothing_is_left_behind() {
+    let Some(python) = python() else { return };
+    let room = Room::new();
+    room.write("shop/scrape.py", &work(20));
+    room.write("notes.txt", "mine");
+    let ran = room.conbench(&gate(&python, &["--base", "main"]));
+    let text = said(&ran);
+    assert_eq!(ran.status.code(), Some(10), "{text}");
+    assert_eq!(last_line(&ran), "regressed");
+    let squeezed = text.split_whitespace().collect::<Vec<&str>>().join(" ");
+    assert!(squeezed.contains("changes that are not committed: shop/scrape.py and notes.txt"), "{text}");
+    assert!(text.contains("base and head give different results"), "{text}");
+    assert_eq!(room.leavings(), Vec::<PathBuf>::new());
+    // The other way round it is no regression.
+    room.commit();
+    let ran = room.conbench(&gate(&python, &["--base", "main", "--head", "main~1"]));
+    assert_eq!((ran.status.code(), last_line(&ran).as_str()), (Some(0), "not regressed"), "{}", said(&ran));
+}
+
+#[test]
+fn the_same_version_twice_is_no_regression() {
+    let Some(python) = python() else { return };
+    let room = Room::new();
+    let saved = room.path("duel.json");
+    let saved_name = saved.display().to_string();
+    let ran = room.conbench(&gate(&python, &["--base", "HEAD", "--output", &saved_name]));
+    assert!(matches!(ran.status.code(), Some(0 | 11)), "{}", said(&ran));
+    let duel: Value = serde_json::from_slice(&fs::read(saved).expect("saved")).expect("JSON");
+    assert_eq!(duel["duel"]["base"]["commit"], duel["duel"]["head"]["commit"]);
+    let steps = |side: usize| &duel["duel"]["record"]["calibration"]["runtimes"][side]["name"];
+    assert_eq!((steps(0), steps(1)), (&Value::from("base"), &Value::from("head")));
+    assert!(duel["verdict"]["compared"][0]["figures"].as_array().is_some_and(|all| all.len() == 6));
+}
+
+#[test]
+fn each_side_finds_its_own_choice() {
+    let Some(python) = python() else { return };
+    let room = Room::new();
+    let target = ["duel", "shop.scrape:parse", "--items", "range(9)", "--engines", "sequential,ThreadPoolExecutor"];
+    let rest = ["--base", "main", "--format", "json", "--budget", "9s", "--python", &python];
+    let ran = room.conbench(&[target.as_slice(), &rest].concat());
+    assert_eq!(ran.status.code(), Some(0), "{}", said(&ran));
+    let duel: Value = serde_json::from_slice(&ran.stdout).expect("JSON");
+    let compared = duel["verdict"]["compared"].as_array().expect("a list");
+    assert_eq!(compared.len(), 2, "each engine that was named");
+    assert!(duel["verdict"]["choice"]["standing"].is_string());
+    assert!(duel["duel"]["base"]["race"]["races"].is_array() && duel["duel"]["head"]["race"]["races"].is_array());
+}
+
+#[test]
+fn a_version_that_is_not_its_own_is_an_error() {
+    let Some(python) = python() else { return };
+    let room = Room::new();
+    // As an editable install does it: the package of a revision finds modules of the working tree.
+    room.write("shop/__init__.py", "import os\n\n__path__.append(os.environ[\"INSTALLED\"])\n");
+    room.git(&["rm", "--quiet", "--cached", "shop/util.py"]);
+    room.git(&["commit", "--quiet", "--all", "--message", "installed"]);
+    let installed = room.tree().join("shop");
+    let ran = room.conbench_with(&gate(&python, &["--base", "HEAD"]), &[("INSTALLED", &installed)]);
+    assert_eq!((ran.status.code(), last_line(&ran).as_str()), (Some(13), "side failed"), "{}", said(&ran));
+    let text = said(&ran).split_whitespace().collect::<Vec<&str>>().join(" ");
+    assert!(text.contains("base could not run") && text.contains("the module shop.util was imported from"), "{text}");
+}
+
+#[test]
+fn a_module_that_one_side_lacks_fails_that_side() {
+    let Some(python) = python() else { return };
+    let room = Room::new();
+    room.write("shop/scrape.py", "import nowhere_at_all\n");
+    let ran = room.conbench(&gate(&python, &["--base", "main"]));
+    assert_eq!(ran.status.code(), Some(13), "{}", said(&ran));
+    let text = said(&ran);
+    assert!(text.contains("head could not run") && text.contains("nowhere_at_all"), "{text}");
+    // With a race to be run it is told before it.
+    let ran = room.conbench(&[
+        "gate", "shop.scrape:parse", "--items", "range(9)", "--base", "main", "--budget", "9s", "--python", &python,
+    ]);
+    assert_eq!((ran.status.code(), last_line(&ran).as_str()), (Some(13), "side failed"), "{}", said(&ran));
+    assert_eq!(room.leavings(), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn bad_versions_are_told_before_anything_runs() {
+    let Some(python) = python() else { return };
+    let room = Room::new();
+    room.write("shop/_fast.cpython-311-x86_64-linux-gnu.so", "built");
+    for (further, cause) in [
+        (vec!["--base", "nowhere"], "there is no revision `nowhere`"),
+        (vec!["--base", "--head"], "there is no revision"),
+        (vec![], "one version is named, and two are compared"),
+        (vec!["--base", "main", "--python", &python], "name versions, each in its own way"),
+        (vec!["--base", "main"], "lacks the built extension `shop/_fast.cpython-311-x86_64-linux-gnu.so`"),
+        (vec!["--base", "main", "--max-regression", "speed=5%"], "`speed` is no figure"),
+        (vec!["--base", "main", "--max-regression", "p99=5"], "`%` is missing"),
+    ] {
+        let ran = room.conbench(&gate(&python, &further));
+        let text = said(&ran).split_whitespace().collect::<Vec<&str>>().join(" ");
+        let is_clap = further.contains(&"--head");
+        assert_eq!(ran.status.code(), Some(2), "{further:?}: {text}");
+        assert!(is_clap || text.contains(cause), "{further:?}: {text}");
+    }
+    let bare = tempfile::tempdir().expect("a directory");
+    let mut command = Command::new(common::CONBENCH);
+    command.current_dir(bare.path()).args(gate(&python, &["--base", "main"])).stdin(Stdio::null());
+    let ran = command.output().expect("the binary starts");
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(said(&ran).contains("is in no git working tree"), "{}", said(&ran));
+    assert_eq!(room.leavings(), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn two_functions_two_folders_two_interpreters_and_two_binaries_are_versions() {
+    let Some(python) = python() else { return };
+    let room = Room::new();
+    room.write("old/shop/__init__.py", "");
+    room.write("old/shop/util.py", UTIL);
+    room.write("old/shop/scrape.py", &work(10));
+    room.write("wait.toml", "name = \"wait\"\n[[step]]\nkind = \"wait\"\ntime = \"1ms\"\n");
+    room.write("alone.py", "def parse(page):\n    return sum(range(9999))\n");
+    let engine = ["--engines", "sequential", "--budget", "3s", "--format", "json"];
+    let python_twice = ["--python", &python, "--python", &python];
+    for target in [
+        vec!["alone.py:parse", "./alone.py:parse", "--items", "range(9)", "--python", &python],
+        vec!["shop.scrape:parse", "--items", "range(9)", "--base", "./old", "--python", &python],
+        [["shop.scrape:parse", "--items", "range(9)"].as_slice(), &python_twice].concat(),
+        vec!["wait.toml", "--binary", common::CONBENCH, "--binary", common::CONBENCH],
+    ] {
+        let ran = room.conbench(&[["duel"].as_slice(), &target, &engine].concat());
+        assert_eq!(ran.status.code(), Some(0), "{target:?}: {}", said(&ran));
+        let duel: Value = serde_json::from_slice(&ran.stdout).expect("JSON");
+        assert!(duel["verdict"]["compared"][0].get("failure").is_none(), "{target:?}: {duel}");
+        let blocks = |side: usize| duel["duel"]["record"]["candidates"][side]["blocks"].as_array().map_or(0, Vec::len);
+        assert!(blocks(0) > 0 && blocks(1) > 0, "{target:?}");
+    }
+}
+
+#[test]
+fn another_protocol_is_told() {
+    let room = Room::new();
+    room.write("wait.toml", "name = \"wait\"\n[[step]]\nkind = \"wait\"\ntime = \"1ms\"\n");
+    let other = room.tree().join("other");
+    fs::write(&other, "#!/bin/sh\nexec sleep 60\n").expect("written");
+    let ran = room.conbench(&[
+        "gate", "wait.toml", "--engines", "sequential", "--binary", common::CONBENCH, "--binary", "/bin/false",
+    ]);
+    assert_eq!(ran.status.code(), Some(13), "{}", said(&ran));
+    assert!(said(&ran).contains("head could not run"), "{}", said(&ran));
+}
+
+#[test]
+fn what_github_reads_is_written_or_said() {
+    let Some(python) = python() else { return };
+    let room = Room::new();
+    room.write("shop/scrape.py", &work(20));
+    let summary = room.path("summary.md");
+    let github = |summary: &Path| {
+        let arguments = gate(&python, &["--base", "main", "--format", "github"]);
+        room.conbench_with(&arguments, &[("GITHUB_STEP_SUMMARY", summary), ("GITHUB_ACTIONS", Path::new("true"))])
+    };
+    let ran = github(&summary);
+    let written = fs::read_to_string(&summary).expect("a summary");
+    assert!(written.starts_with("## parse: regressed"), "{written}");
+    assert!(String::from_utf8_lossy(&ran.stdout).starts_with(&written), "the result stays on stdout");
+    let errors = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(errors.matches("::error title=conbench::parse: head is worse").count(), 1, "{errors}");
+    let ran = github(Path::new("/nowhere/summary.md"));
+    assert_eq!(ran.status.code(), Some(10), "{}", said(&ran));
+    assert!(said(&ran).contains("cannot add to $GITHUB_STEP_SUMMARY"), "{}", said(&ran));
+}
