@@ -173,7 +173,16 @@ fn a_module_that_one_side_lacks_fails_that_side() {
     assert!(text.contains("head could not run") && text.contains("nowhere_at_all"), "{text}");
     // With a race to be run it is told before it.
     let ran = room.conbench(&[
-        "gate", "shop.scrape:parse", "--items", "range(9)", "--base", "main", "--budget", "9s", "--python", &python,
+        "gate",
+        "shop.scrape:parse",
+        "--items",
+        "range(9)",
+        "--base",
+        "main",
+        "--budget",
+        "9s",
+        "--python",
+        &python,
     ]);
     assert_eq!((ran.status.code(), last_line(&ran).as_str()), (Some(13), "side failed"), "{}", said(&ran));
     assert_eq!(room.leavings(), Vec::<PathBuf>::new());
@@ -241,7 +250,14 @@ fn another_protocol_is_told() {
     let other = room.tree().join("other");
     fs::write(&other, "#!/bin/sh\nexec sleep 60\n").expect("written");
     let ran = room.conbench(&[
-        "gate", "wait.toml", "--engines", "sequential", "--binary", common::CONBENCH, "--binary", "/bin/false",
+        "gate",
+        "wait.toml",
+        "--engines",
+        "sequential",
+        "--binary",
+        common::CONBENCH,
+        "--binary",
+        "/bin/false",
     ]);
     assert_eq!(ran.status.code(), Some(13), "{}", said(&ran));
     assert!(said(&ran).contains("head could not run"), "{}", said(&ran));

@@ -13,6 +13,7 @@
 //!     live FILE [--sessions N] [--load]                  # sessions of the program, beside that key
 //!     value FILE [--load]                                # what those sessions named, beside the key's best
 //!     equals FILE [--sessions N] [--load]                # sessions of two equal candidates
+//!     duel FILE [--sessions N] [--load]                  # gates of the same version twice, and of a tenth more work
 //!
 //! With `--seed N`, `--filter WORD` of workloads, `--noise WORD` of its kinds, `--each` to tell every session and `--looks` to tell each of its
 //! looks, too. A simulated session has no sweep.
@@ -22,6 +23,7 @@ mod accuracy;
 mod arms;
 mod cases;
 mod costs;
+mod duel;
 mod engines;
 mod equals;
 mod ground;
@@ -78,6 +80,7 @@ fn run(options: &Options) -> Result<(), String> {
         "value" => key::value(options),
         "live" => live::live(options),
         "equals" => equals::equals(options),
+        "duel" => duel::duel(options),
         load::VERB => load::compute(),
         "" => {
             times::times(options);

@@ -130,7 +130,12 @@ pub enum StillGood {
 #[must_use]
 pub fn duel(record: &DuelRecord) -> DuelVerdict {
     let Some(measured) = &record.record else {
-        return DuelVerdict { said: Said::SideFailed, failure: without_choice(record), compared: Vec::new(), choice: None };
+        return DuelVerdict {
+            said: Said::SideFailed,
+            failure: without_choice(record),
+            compared: Vec::new(),
+            choice: None,
+        };
     };
     let fought = fought(&record.rules, measured);
     let is_choice = |at: usize| record.choice.is_some_and(|choice| choice as usize == at);

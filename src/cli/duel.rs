@@ -234,12 +234,7 @@ impl Duelling<'_> {
 
     /// Finds each side's own choice. Returns the candidates that are compared, and the head's choice where it is another
     /// one; `None` where a side has none.
-    fn race(
-        &self,
-        base: &Ready<'_>,
-        head: &Ready<'_>,
-        record: &mut DuelRecord,
-    ) -> Result<Option<Compared>, Failure> {
+    fn race(&self, base: &Ready<'_>, head: &Ready<'_>, record: &mut DuelRecord) -> Result<Option<Compared>, Failure> {
         let budget = self.share(base);
         let measured = |ready: &Ready<'_>| ready.measuring.measure(ready.version.workload.clone(), budget, &[]);
         let of_base = measured(base)?;
@@ -308,7 +303,8 @@ impl Duelling<'_> {
                 rules.candidates.push(Candidate { runtime: HEAD.to_owned(), ..rival.clone() });
                 rules.candidates.len() - 1
             });
-            let threshold = Threshold { figure: figure_of(workload.objective.goal), most: workload.objective.tolerance() };
+            let threshold =
+                Threshold { figure: figure_of(workload.objective.goal), most: workload.objective.tolerance() };
             record.choice = Some(rules.comparisons.len() as u32);
             // The head's choice is the base's, at the head.
             rules.comparisons.push(Comparison { first: first as u32, second: 1, thresholds: vec![threshold] });
@@ -320,10 +316,8 @@ impl Duelling<'_> {
         let workload = base.version.workload.clone();
         let mut progress = Progress::new(&workload.name, (1, 1), self.terminal);
         let settings = base.measuring.planning.settings(Duration::from_nanos(rules.deadline_ns));
-        let side = |ready: &Ready<'_>, name: &str| Side {
-            name: name.to_owned(),
-            steps: ready.version.workload.steps.clone(),
-        };
+        let side =
+            |ready: &Ready<'_>, name: &str| Side { name: name.to_owned(), steps: ready.version.workload.steps.clone() };
         let entries = |ready: &Ready<'_>, name: &str| entries(&ready.plan, rules, name);
         let plan = Plan { entries: [entries(base, BASE), entries(head, HEAD)].concat(), ..Plan::default() };
         let session = Session {

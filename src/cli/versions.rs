@@ -167,7 +167,8 @@ impl Finding<'_> {
                 Some(guard) => guard,
                 None => guard.insert(Guard::start(&program, &std::env::temp_dir()).map_err(Failure::Directory)?),
             };
-            let directory = guard.directory().ok_or_else(|| Failure::Directory(std::io::Error::other("there is none")))?;
+            let directory =
+                guard.directory().ok_or_else(|| Failure::Directory(std::io::Error::other("there is none")))?;
             self.revision(&here, name, &directory.join(side))
         };
         let base = place(forms.base.as_deref().unwrap_or_default(), "base")?;
@@ -196,7 +197,8 @@ impl Finding<'_> {
         let workload = selection.of_load(workload);
         if selection.runtimes.is_empty() {
             let is_python = workload.steps.iter().any(|step| step.python().is_some());
-            let runtime = if is_python || !selection.interpreters.python.is_empty() { python::LANGUAGE } else { "rust" };
+            let runtime =
+                if is_python || !selection.interpreters.python.is_empty() { python::LANGUAGE } else { "rust" };
             selection.runtimes = vec![runtime.to_owned()];
         }
         Version { what, workload, selection, native, commit: None, changed: Vec::new() }
@@ -332,7 +334,9 @@ impl Versions {
             ("goal", base.objective.goal != head.objective.goal),
         ];
         let Some((what, _)) = differs.into_iter().find(|(_, differs)| *differs) else { return Ok(()) };
-        Err(Failure::Usage(format!("the two workloads differ in their `{what}`: versions are compared under the same one")))
+        Err(Failure::Usage(format!(
+            "the two workloads differ in their `{what}`: versions are compared under the same one"
+        )))
     }
 }
 

@@ -175,9 +175,8 @@ impl Pairing {
     }
 
     fn is_decided(&self) -> bool {
-        let is_open = |it: &Threshold| {
-            self.change(it.figure).answer.is_none_or(|(_, answer)| answer == Regression::Undecided)
-        };
+        let is_open =
+            |it: &Threshold| self.change(it.figure).answer.is_none_or(|(_, answer)| answer == Regression::Undecided);
         !self.comparison.thresholds.iter().any(is_open)
     }
 }
@@ -327,9 +326,8 @@ impl Duel {
     /// The candidates of the comparisons that are open.
     fn present(&self) -> Vec<usize> {
         let open = self.pairings.iter().filter(|pairing| !pairing.is_over);
-        let mut present: Vec<usize> = open
-            .flat_map(|pairing| [pairing.comparison.first as usize, pairing.comparison.second as usize])
-            .collect();
+        let mut present: Vec<usize> =
+            open.flat_map(|pairing| [pairing.comparison.first as usize, pairing.comparison.second as usize]).collect();
         present.sort_unstable();
         present.dedup();
         present

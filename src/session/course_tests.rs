@@ -83,7 +83,15 @@ fn run(hands: &mut Fake, race: &mut Script, record: &mut Record) -> (Ending, Vec
     let mut notes = Notes::default();
     let pace = fake::pace(record);
     let references = HashMap::from([((RUST.to_owned(), None), reference())]);
-    let rules = Rules { pace, references, calls: 0, lost_ns: 0, slowest: Default::default(), is_exclusive: false, cold_lives: 0 };
+    let rules = Rules {
+        pace,
+        references,
+        calls: 0,
+        lost_ns: 0,
+        slowest: Default::default(),
+        is_exclusive: false,
+        cold_lives: 0,
+    };
     let (ending, base) = Course::new(hands, &mut notes, record, &mut Saver::new(None), rules).run(race);
     assert_eq!(base, 0);
     (ending, notes.0)

@@ -79,8 +79,15 @@ fn play(hands: &mut Fake, record: &mut Record, runners: &[Runner], terms: &Terms
     let references = runners.iter().map(|runner| ((runner.name.clone(), None), one.clone())).collect();
     let pace = fake::pace(record);
     let (mut notes, mut saver) = (Notes::default(), Saver::new(None));
-    let rules =
-        CourseRules { pace, references, calls: 0, lost_ns: 0, slowest: Default::default(), is_exclusive: false, cold_lives: 0 };
+    let rules = CourseRules {
+        pace,
+        references,
+        calls: 0,
+        lost_ns: 0,
+        slowest: Default::default(),
+        is_exclusive: false,
+        cold_lives: 0,
+    };
     let mut course = Course::new(hands, &mut notes, record, &mut saver, rules);
     let ending = run(&mut course, runners, terms);
     (ending, notes.0)
@@ -267,8 +274,15 @@ fn with_one_thread_results_are_held_against_those_of_one_thread() {
     let of = |results: &[u64]| Reference { results: results.to_vec(), ..reference() };
     let references = HashMap::from([((RUST.to_owned(), None), of(&[5])), ((RUST.to_owned(), Some(1)), of(&[6]))]);
     let pace = fake::pace(&record);
-    let rules =
-        CourseRules { pace, references, calls: 0, lost_ns: 0, slowest: Default::default(), is_exclusive: false, cold_lives: 0 };
+    let rules = CourseRules {
+        pace,
+        references,
+        calls: 0,
+        lost_ns: 0,
+        slowest: Default::default(),
+        is_exclusive: false,
+        cold_lives: 0,
+    };
     let course = Course::new(&mut hands, &mut notes, &mut record, &mut saver, rules);
     let entries = crate::plan::with_one_thread(&runners[0].entries);
     let results = entries.iter().map(|entry| course.reference(&small(entry)).map(|it| it.results.clone()));

@@ -114,8 +114,11 @@ fn json_is_as_the_schema_says() {
     for verdict in [regressed(), failed_side()] {
         let text = duel_json(&record(), &verdict).expect("it can be written");
         let value: Value = serde_json::from_str(&text).expect("JSON");
-        let errors: Vec<String> =
-            jsonschema::validator_for(&schema).expect("a schema").iter_errors(&value).map(|it| it.to_string()).collect();
+        let errors: Vec<String> = jsonschema::validator_for(&schema)
+            .expect("a schema")
+            .iter_errors(&value)
+            .map(|it| it.to_string())
+            .collect();
         assert_eq!(errors, Vec::<String>::new());
         let stored: DuelRecord = serde_json::from_value(value["duel"].clone()).expect("it is read again");
         assert_eq!(stored, record());
