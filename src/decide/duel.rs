@@ -2,7 +2,8 @@
 //! and by how much.
 //!
 //! Each block is a life of its own, so what processes differ by from start to start is in the differences. A round
-//! gives each comparison one difference for each figure; its interval is Student's, at one constant level for every look
+//! gives each comparison one difference for each figure; the interval of their trimmed mean (a pause of the host falls into
+//! few rounds, and wholly) is Yuen's, at one constant level for every look
 //! (S. J. Pocock, "Group sequential methods in the design and analysis of clinical trials", Biometrika 64, 1977),
 //! so that it holds with 95 % though it is looked at while it grows.
 
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Ending, Next, Outcome, RoundPlan, Turn};
 use crate::candidate::Candidate;
-use crate::stats::{Interval, t_quantile};
+use crate::stats::{Interval, yuen};
 
 /// The name of the side that the other is held against: the runtime of its candidates.
 pub const BASE: &str = "base";
@@ -25,7 +26,7 @@ pub const HEAD: &str = "head";
 const LOOKS: [usize; 10] = [4, 6, 8, 11, 15, 20, 27, 36, 48, 64];
 /// The confidence of one look, so that all of them together err in at most 5 %. For ten evenly spaced looks it is
 /// 0.9894 (Pocock); these are further apart, each a third later than the one before, and a test counts what that comes to.
-const CONFIDENCE: f64 = 1.0 - 0.007;
+const CONFIDENCE: f64 = 1.0 - 0.006;
 
 /// A figure by which versions are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -183,14 +184,10 @@ impl Pairing {
 
 /// The interval of the mean of these differences; `None` below as many as a first look has.
 fn interval(differences: &[f64]) -> Option<Interval> {
-    let count = differences.len() as f64;
     if differences.len() < LOOKS[0] || differences.iter().any(|it| !it.is_finite()) {
         return None;
     }
-    let mean = differences.iter().sum::<f64>() / count;
-    let variance = differences.iter().map(|it| (it - mean).powi(2)).sum::<f64>() / (count - 1.0);
-    let quantile = t_quantile(0.5 + CONFIDENCE / 2.0, count - 1.0);
-    Some(Interval::around(mean, quantile * (variance / count).sqrt()))
+    yuen(differences).map(|trimmed| trimmed.interval(CONFIDENCE))
 }
 
 fn answer(threshold: &Threshold, ratio: Option<Interval>) -> Regression {
