@@ -283,3 +283,39 @@ fn what_github_reads_is_written_or_said() {
     assert_eq!(ran.status.code(), Some(10), "{}", said(&ran));
     assert!(said(&ran).contains("cannot add to $GITHUB_STEP_SUMMARY"), "{}", said(&ran));
 }
+
+#[test]
+fn the_step_of_the_workflows_gates() {
+    let Some(python) = python() else { return };
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/ci");
+    for workflow in ["github.yml", "gitlab.yml"] {
+        let text = fs::read_to_string(examples.join(workflow)).expect("a workflow");
+        for word in ["sh examples/ci/gate.sh", "TARGET: ", "ITEMS: ", "BASE_REF: origin/", "gate.json", "gate.xml"] {
+            assert!(text.contains(word), "{workflow}: {word}");
+        }
+    }
+    let room = Room::new();
+    room.git(&["checkout", "--quiet", "-b", "change"]);
+    room.write("shop/scrape.py", &work(20));
+    room.commit();
+    let program = Path::new(common::CONBENCH).parent().expect("a folder");
+    let mut path = vec![program.to_owned()];
+    path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    let run = |base: &str| {
+        let mut command = Command::new("sh");
+        command.arg(examples.join("gate.sh")).current_dir(room.tree()).stdin(Stdio::null());
+        command.env("PATH", std::env::join_paths(&path).expect("a path")).env("TMPDIR", room.path("temporary"));
+        command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR")).env("PYTHONDONTWRITEBYTECODE", "1");
+        command.env("TARGET", "shop.scrape:parse").env("ITEMS", "range(9)").env("BASE_REF", base);
+        command.env("GATE", format!("--engines sequential --python {python}"));
+        command.env_remove("GITHUB_STEP_SUMMARY").env_remove("GITHUB_ACTIONS").output().expect("a shell")
+    };
+    let ran = run("main");
+    assert_eq!((ran.status.code(), last_line(&ran).as_str()), (Some(10), "regressed"), "{}", said(&ran));
+    let report = fs::read_to_string(room.tree().join("gate.xml")).expect("a test report");
+    assert!(report.contains("<failure") && report.contains("type=\"regressed\""), "{report}");
+    let saved = fs::read(room.tree().join("gate.json")).expect("saved");
+    let duel: Value = serde_json::from_slice(&saved).expect("JSON");
+    assert_eq!(duel["verdict"]["said"], "regressed");
+    assert_ne!(run("origin/nowhere").status.code(), Some(0));
+}

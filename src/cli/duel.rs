@@ -50,6 +50,9 @@ pub(super) struct DuelArgs {
     /// Save what was measured here, as JSON
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
+    /// Write a test report here
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    junit: Option<PathBuf>,
 }
 
 /// What `gate` is told.
@@ -137,12 +140,17 @@ fn show(args: &DuelArgs, record: &DuelRecord, verdict: &DuelVerdict, terminal: &
     if let Some(path) = &args.output {
         record::write(path, report::duel_json(record, verdict)?.as_bytes()).map_err(Failure::Save)?;
     }
+    if let Some(path) = &args.junit {
+        let text = report::duel_junit(record, verdict).map_err(Failure::Export)?;
+        record::write(path, text.as_bytes()).map_err(Failure::Save)?;
+    }
     shown
 }
 
 /// Measures both sides.
 fn fight(args: &DuelArgs, terminal: &Terminal) -> Result<(DuelRecord, DuelVerdict), Failure> {
     measure::check_output(args.output.as_deref())?;
+    measure::check_output(args.junit.as_deref())?;
     let versions = versions::find(&args.targets, &args.forms, &args.code, &args.selection, terminal)?;
     let found = Duelling { args, terminal, versions: &versions }.fight();
     // Folders of revisions go with it, whatever happened.
