@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from .executors import Pool
     from .running import Ended
 
-#: Up to so many times the tolerance, an answer is "likely".
-_LIKELY = 3.0
-_WHY, _BUT = "- **Why** ", "- **But** "
 #: How high a notebook shows the page, in pixels.
 _PAGE_HEIGHT = 560
 
@@ -51,8 +48,8 @@ class Answer:
         self._only = record["records"][0]
         self._group = _answered(record)
         self._answer: Dict[str, Any] = self._group["answer"]
-        self._text: Optional[str] = None
-        self._code: Optional[str] = None
+        runtime = self._group["runtime"]
+        self._said: Dict[str, Any] = next(said for said in self._only["said"] if said["runtime"] == runtime)
 
     @classmethod
     def of(cls, record: Dict[str, Any], ended: Ended, asked: Asked) -> Optional[Answer]:
@@ -104,10 +101,7 @@ class Answer:
     @property
     def sureness(self) -> str:
         """In a word: "sure" if `may_cost` is within the tolerance, "likely" up to three times of it, else "rough"."""
-        times = self.may_cost / float(self._only["verdict"]["tolerance"]) - 1e-9
-        if times <= 1:
-            return "sure"
-        return "likely" if times <= _LIKELY else "rough"
+        return cast(str, self._said["sureness"])
 
     @property
     def tried(self) -> int:
@@ -117,19 +111,17 @@ class Answer:
     @property
     def why(self) -> str:
         """Why it is best: what was measured of the task and of the host."""
-        return " ".join(self._said(_WHY))
+        return cast(str, self._said["why"])
 
     @property
     def conditions(self) -> Tuple[str, ...]:
         """What the answer depends on, or what would make it surer."""
-        return tuple(self._said(_BUT))
+        return tuple(self._said["conditions"])
 
     @property
     def code(self) -> str:
         """The code to paste."""
-        if self._code is None:
-            self._code = self._report("--as", "recommend", "--code")
-        return self._code
+        return cast(str, self._said["code"])
 
     @property
     def environment(self) -> Dict[str, str]:
@@ -176,12 +168,6 @@ class Answer:
         page = html.escape(self.html(), quote=True)
         # Without rights: it needs none.
         return f'<iframe sandbox srcdoc="{page}" style="width: 100%; height: {_PAGE_HEIGHT}px; border: 0"></iframe>'
-
-    def _said(self, label: str) -> Tuple[str, ...]:
-        if self._text is None:
-            self._text = self._report("--as", "recommend", "--format", "markdown")
-        lines = [line[len(label) :] for line in self._text.splitlines() if line.startswith(label)]
-        return tuple(line.replace("&lt;", "<").replace("\\|", "|") for line in lines)
 
     def _report(self, *options: str) -> str:
         """What the program says of the record."""

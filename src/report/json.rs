@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::Judged;
+use super::{Judged, answer, reasons, sureness};
 use crate::plan::{Plan, Settings};
 use crate::record::FORMAT_VERSION;
 use crate::workload::Workload;
@@ -15,7 +15,48 @@ struct Document<'a> {
     /// The version of this format.
     format_version: u32,
     /// One record a workload, in the order in which they were measured.
-    records: &'a [Judged],
+    records: Vec<Told<'a>>,
+}
+
+/// A record with its verdict, and the words for it.
+#[derive(Serialize, JsonSchema)]
+struct Told<'a> {
+    #[serde(flatten)]
+    judged: &'a Judged,
+    /// What is said of each answer, in the words of the other formats. Nothing reads it again.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    said: Vec<Said>,
+}
+
+/// What is said of the answer of one runtime.
+#[derive(Serialize, JsonSchema)]
+struct Said {
+    /// The runtime.
+    runtime: String,
+    /// `sure`, `likely` or `rough`.
+    sureness: &'static str,
+    /// Why it is best.
+    why: String,
+    /// What it depends on, or what would make it surer.
+    conditions: Vec<String>,
+    /// The code to paste.
+    code: String,
+}
+
+impl Told<'_> {
+    fn of(judged: &Judged) -> Told<'_> {
+        let of_group = |group: &crate::analyze::Group| {
+            let found = group.answer.as_ref()?;
+            Some(Said {
+                runtime: group.runtime.clone(),
+                sureness: sureness::word(found.sureness(judged.verdict.tolerance)),
+                why: reasons::why(judged, group),
+                conditions: reasons::conditions(judged, found),
+                code: answer::code(judged, group).unwrap_or_default(),
+            })
+        };
+        Told { judged, said: judged.verdict.groups.iter().filter_map(of_group).collect() }
+    }
 }
 
 /// A plan of something that was not run.
@@ -32,7 +73,7 @@ struct Planned<'a> {
 /// # Errors
 /// When a figure cannot be written, which would be a fault of this program.
 pub fn records(all: &[Judged]) -> Result<String, serde_json::Error> {
-    pretty(&Document { format_version: FORMAT_VERSION, records: all })
+    pretty(&Document { format_version: FORMAT_VERSION, records: all.iter().map(Told::of).collect() })
 }
 
 /// What a session would do.

@@ -308,6 +308,14 @@ fn json_obeys_the_schema_and_is_read_back_whole() {
     let validator = jsonschema::validator_for(&schema).expect("a legal schema");
     let faults: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
     assert!(faults.is_empty(), "{faults:?}");
+    let said = &value["records"][0]["said"][0];
+    let table = table(View::Answer, PLAIN_120).document(&[judged()]);
+    let squeezed = |text: &str| text.split_whitespace().collect::<Vec<&str>>().join(" ");
+    for words in [said["why"].as_str(), said["conditions"][0].as_str()] {
+        assert!(squeezed(&table).contains(&squeezed(words.expect("words"))), "{words:?} in {table}");
+    }
+    assert_eq!(said["sureness"], "sure");
+    assert!(value["records"][1].get("said").is_none(), "there is no answer");
 
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("record.json");
