@@ -130,6 +130,16 @@ fn the_same_version_twice_is_no_regression() {
     let steps = |side: usize| &duel["duel"]["record"]["calibration"]["runtimes"][side]["name"];
     assert_eq!((steps(0), steps(1)), (&Value::from("base"), &Value::from("head")));
     assert!(duel["verdict"]["compared"][0]["figures"].as_array().is_some_and(|all| all.len() == 6));
+    let schema: Value = serde_json::from_slice(&room.conbench(&["schema", "duel"]).stdout).expect("a schema");
+    let validator = jsonschema::validator_for(&schema).expect("a legal schema");
+    let faults: Vec<String> = validator.iter_errors(&duel).map(|error| error.to_string()).collect();
+    assert_eq!(faults, Vec::<String>::new());
+    // What was stored says the same again.
+    let again = room.conbench(&["report", &saved_name, "--format", "json"]);
+    assert_eq!(serde_json::from_slice::<Value>(&again.stdout).expect("JSON"), duel, "{}", said(&again));
+    let refused = room.conbench(&["explain", &saved_name]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(said(&refused).contains("is a duel"), "{}", said(&refused));
 }
 
 #[test]
@@ -193,6 +203,7 @@ fn bad_versions_are_told_before_anything_runs() {
     let Some(python) = python() else { return };
     let room = Room::new();
     room.write("shop/_fast.cpython-311-x86_64-linux-gnu.so", "built");
+    room.write("new.toml", "name = \"new\"\n[[step]]\nkind = \"wait\"\ntime = \"1ms\"\n");
     for (further, cause) in [
         (vec!["--base", "nowhere"], "there is no revision `nowhere`"),
         (vec!["--base", "--head"], "there is no revision"),
@@ -201,8 +212,11 @@ fn bad_versions_are_told_before_anything_runs() {
         (vec!["--base", "main"], "lacks the built extension `shop/_fast.cpython-311-x86_64-linux-gnu.so`"),
         (vec!["--base", "main", "--max-regression", "speed=5%"], "`speed` is no figure"),
         (vec!["--base", "main", "--max-regression", "p99=5"], "`%` is missing"),
+        (vec!["new.toml", "--base", "main"], "has no `new.toml`, which the working tree"),
     ] {
-        let ran = room.conbench(&gate(&python, &further));
+        let is_file = further.first() == Some(&"new.toml");
+        let whole = if is_file { [&["gate"], further.as_slice()].concat() } else { gate(&python, &further) };
+        let ran = room.conbench(&whole);
         let text = said(&ran).split_whitespace().collect::<Vec<&str>>().join(" ");
         let is_clap = further.contains(&"--head");
         assert_eq!(ran.status.code(), Some(2), "{further:?}: {text}");

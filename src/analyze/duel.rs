@@ -130,12 +130,10 @@ pub enum StillGood {
 #[must_use]
 pub fn duel(record: &DuelRecord) -> DuelVerdict {
     let Some(measured) = &record.record else {
-        return DuelVerdict {
-            said: Said::SideFailed,
-            failure: without_choice(record),
-            compared: Vec::new(),
-            choice: None,
-        };
+        let failure = without_choice(record);
+        // A race that was cut short names nothing, and is no failure.
+        let said = if failure.is_some() { Said::SideFailed } else { Said::Undecided };
+        return DuelVerdict { said, failure, compared: Vec::new(), choice: None };
     };
     let fought = fought(&record.rules, measured);
     let is_choice = |at: usize| record.choice.is_some_and(|choice| choice as usize == at);
@@ -152,7 +150,7 @@ pub fn duel(record: &DuelRecord) -> DuelVerdict {
 fn without_choice(record: &DuelRecord) -> Option<SideFailure> {
     let of = |name: &str, race: &Option<Record>| {
         let race = race.as_ref()?;
-        if named(&analyze(race)).is_some() {
+        if race.ending == Ending::Interrupted || named(&analyze(race)).is_some() {
             return None;
         }
         let failures = race.candidates.iter().filter_map(|place| place.failure.as_ref());

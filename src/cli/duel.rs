@@ -15,8 +15,8 @@ use crate::analyze::duel::{self as analysis, DuelVerdict, Said};
 use crate::candidate::Candidate;
 use crate::decide::duel::{BASE, Comparison, DuelRules, Figure, HEAD, Threshold};
 use crate::plan::{Entry, Plan};
-use crate::record::duel::{DuelRecord, SideRecord};
-use crate::record::{self, Ending, Record};
+use crate::record::duel::{DuelRecord, FORMAT_VERSION, SideRecord};
+use crate::record::{self, Document, Ending, Record};
 use crate::report::{self, Judged};
 use crate::session::{self, AgentProgram, Session, Side};
 use crate::workload::{Goal, Workload};
@@ -145,6 +145,19 @@ fn show(args: &DuelArgs, record: &DuelRecord, verdict: &DuelVerdict, terminal: &
         record::write(path, text.as_bytes()).map_err(Failure::Save)?;
     }
     shown
+}
+
+/// What duels are called in messages.
+const KIND: &str = "duel";
+
+/// The duel in a file; `None` where the file is none.
+///
+/// # Errors
+/// When it is one of another version, or a broken one.
+pub(super) fn stored(document: &mut Document) -> Result<Option<DuelRecord>, Failure> {
+    let Some(duel) = document.take("duel") else { return Ok(None) };
+    document.check_version(KIND, FORMAT_VERSION).map_err(Failure::Read)?;
+    serde_json::from_value(duel).map(Some).map_err(|source| Failure::Read(document.broken(KIND, source)))
 }
 
 /// Measures both sides.

@@ -5,15 +5,17 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use super::args::{Paged, RecordFormat, Shown};
-use super::{Exit, Failure, Terminal, cheatsheet, measure, sheet, terminal as terminals};
+use super::{Exit, Failure, Terminal, cheatsheet, duel, measure, sheet, terminal as terminals};
+use crate::analyze;
 use crate::cheatsheet::sheet::Sheet;
 use crate::record::Document;
+use crate::record::duel::DuelRecord;
 use crate::report::{self, Judged, View};
 
 /// What `report` is told.
 #[derive(clap::Args, Clone, Debug)]
 pub(super) struct ReportArgs {
-    /// A file that --output saved: records, or a cheat sheet
+    /// A file that --output saved: records, a cheat sheet, or a duel
     record: PathBuf,
     /// The verb whose view is shown [default: run for one workload, recommend for several]
     #[arg(long = "as", value_enum, value_name = "VERB")]
@@ -39,6 +41,9 @@ pub(super) fn run(args: &ReportArgs, terminal: &Terminal) -> Result<Exit, Failur
     let mut document = Document::open(&args.record).map_err(Failure::Read)?;
     if let Some((measured, choosing)) = sheet::stored(&mut document)? {
         return show_sheet(args, terminal, &measured, &choosing);
+    }
+    if let Some(fought) = duel::stored(&mut document)? {
+        return show_duel(args, terminal, &fought);
     }
     let all = measure::stored(document)?;
     measure::write_page(&all, &args.paged)?;
@@ -68,6 +73,27 @@ fn show_sheet(args: &ReportArgs, terminal: &Terminal, sheet: &Sheet, choosing: &
         }
     };
     cheatsheet::write_page(args.paged.html.as_deref(), sheet, choosing)?;
+    terminal.print(&text)?;
+    Ok(Exit::Fine)
+}
+
+fn show_duel(args: &ReportArgs, terminal: &Terminal, record: &DuelRecord) -> Result<Exit, Failure> {
+    let verdict = analyze::duel::duel(record);
+    let text = match args.shown.format {
+        RecordFormat::Table => report::duel_table(record, &verdict, terminals::stdout_style(terminal.colour)),
+        RecordFormat::Markdown | RecordFormat::Github => report::duel_markdown(record, &verdict),
+        RecordFormat::Json => report::duel_json(record, &verdict)?,
+        RecordFormat::Junit => report::duel_junit(record, &verdict).map_err(Failure::Export)?,
+        _ => {
+            let path = args.record.display();
+            return Err(Failure::Usage(format!(
+                "`{path}` is a duel: --format takes table, json, markdown, github or junit for it"
+            )));
+        }
+    };
+    if args.paged.html.is_some() {
+        return Err(Failure::Usage(format!("`{}` is a duel, which has no page", args.record.display())));
+    }
     terminal.print(&text)?;
     Ok(Exit::Fine)
 }

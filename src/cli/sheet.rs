@@ -36,6 +36,9 @@ pub(super) fn none_but_records(path: &Path, help: &str) -> Result<Vec<Judged>, F
     if document.take("sheet").is_some() {
         return Err(Failure::Usage(format!("`{}` is a cheat sheet: {help}", path.display())));
     }
+    if document.take("duel").is_some() {
+        return Err(Failure::Usage(format!("`{}` is a duel, which `conbench report` shows: {help}", path.display())));
+    }
     measure::stored(document)
 }
 

@@ -177,6 +177,7 @@ impl Finding<'_> {
             None => working_tree(&here)?,
         };
         let colour = self.terminal.colour_of_errors();
+        check_file(named, &base, &head)?;
         let version = |place: &Place, other: &Place| {
             let mut workload = target::below(&place.here, named, self.code, colour)?;
             own(&mut workload, &place.root, &other.root);
@@ -255,6 +256,19 @@ fn working_tree(here: &Path) -> Result<Place, Failure> {
         commit: Some(commit),
         changed,
     })
+}
+
+/// Refuses a target that is a file which one version lacks.
+fn check_file(named: &Path, base: &Place, head: &Place) -> Result<(), Failure> {
+    let text = named.to_str().unwrap_or_default();
+    let file = text.rsplit_once(".py:").map_or(text.to_owned(), |(module, _)| format!("{module}.py"));
+    for (place, other) in [(base, head), (head, base)] {
+        if !place.here.join(&file).exists() && other.here.join(&file).is_file() {
+            let file = report::plain(&file);
+            return Err(Failure::Usage(format!("{} has no `{file}`, which {} has", place.what, other.what)));
+        }
+    }
+    Ok(())
 }
 
 /// Where below its repository's top a folder is.
