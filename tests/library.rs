@@ -173,7 +173,7 @@ fn a_test_runs_each_form_once_and_measures_nothing() {
     assert!(unknown.err.contains("there is squeeze, ask"), "{unknown:?}");
     let failed = room.case("panics", &["--test"]);
     assert_eq!(failed.code, Some(1));
-    assert!(failed.out.contains("FAILED: the task panicked: no page 0, at "), "{failed:?}");
+    assert!(failed.out.contains("FAILED: the task panicked: no page 0"), "{failed:?}");
     // An answer that the program itself asks for is none in a test.
     let asked = room.case("asks", &["--test"]);
     assert_eq!((asked.code, asked.out.as_str()), (Some(0), "test pause (task) ... ok\n"));
@@ -226,14 +226,15 @@ fn a_task_that_panics_has_failed_and_one_that_differs_is_no_answer() {
         .filter(|candidate| !candidate["failure"].is_null())
         .map(|candidate| &candidate["candidate"]["engine"])
         .collect();
-    assert_eq!(failed, ["tokio-current-thread"]);
+    // Each size that was tried.
+    assert!(!failed.is_empty() && failed.iter().all(|engine| *engine == "tokio-current-thread"), "{failed:?}");
 }
 
 #[test]
 fn a_part_of_a_session_registers_no_more_than_it_needs() {
     let room = Room::new();
-    // Nobody is at the other end of its socket; that it fails of that is all that it does.
-    let guard = room.case("", &["guard", "tmp"]);
+    // It cannot make its folder; that it fails of that is all that it does.
+    let guard = room.case("", &["guard", "missing"]);
     assert!(guard.code != Some(0) && guard.out.is_empty(), "{guard:?}");
     // As an agent whose controller has gone.
     let (requests, requests_end) = std::io::pipe().expect("a pipe");

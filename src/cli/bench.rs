@@ -265,7 +265,7 @@ pub fn text(judged: &Judged) -> String {
 /// Writes why a target ends.
 pub fn report_error(message: &str) {
     // Some texts have a beginning of their own.
-    let start = if message.starts_with("error") { "" } else { "error: " };
+    let start = if message.starts_with("error: ") { "" } else { "error: " };
     complain(&format!("{start}{}\n", message.trim_end()));
 }
 

@@ -40,8 +40,9 @@ impl Answer {
         let name = report::plain(&judged.record.workload.name);
         let why = report::why(&judged);
         let Some(answer) = judged.verdict.groups.first().and_then(|group| group.answer.as_ref()) else {
-            let early = if judged.record.ending == Ending::Interrupted { ", since it was interrupted" } else { "" };
-            return Err(Error::no_answer(format!("`{name}` has no answer{early}: {why}")));
+            let was_interrupted = judged.record.ending == Ending::Interrupted;
+            let early = if was_interrupted { ", since it was interrupted" } else { "" };
+            return Err(Error::no_answer(format!("`{name}` has no answer{early}: {why}"), was_interrupted));
         };
         Ok(Answer {
             workload: judged.record.workload.name.clone(),

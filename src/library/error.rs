@@ -31,8 +31,10 @@ impl Error {
         Error { message, exit: Exit::Usage, is_early: false }
     }
 
-    pub(super) fn no_answer(message: String) -> Error {
-        Error { message, exit: Exit::NoAnswer, is_early: false }
+    /// Nothing could be compared, or a signal came before anything was.
+    pub(super) fn no_answer(message: String, was_interrupted: bool) -> Error {
+        let exit = if was_interrupted { Exit::Interrupted } else { Exit::NoAnswer };
+        Error { message, exit, is_early: false }
     }
 
     /// What asking for an answer gives where the process is for something else.

@@ -70,7 +70,7 @@ pub fn main(register: impl FnOnce(&mut Registry) -> Result<(), Error>) -> ExitCo
 fn play(part: Part, register: impl FnOnce(&mut Registry) -> Result<(), Error>) -> ExitCode {
     let name = part.name().to_owned();
     let mut registry = Registry::new(Role::Part(Some(part)));
-    let ended = within(&registry, || register(&mut registry.clone()));
+    let ended = within(&registry, || register(&mut registry.shared()));
     let cause = match ended {
         Err(error) if !error.is_early() => format!(": {error}"),
         _ => String::new(),
@@ -84,7 +84,7 @@ fn play(part: Part, register: impl FnOnce(&mut Registry) -> Result<(), Error>) -
 
 fn measure(asked: Asked, register: impl FnOnce(&mut Registry) -> Result<(), Error>) -> ExitCode {
     let registry = Registry::new(Role::Asked(Box::new(asked)));
-    let ended = within(&registry, || register(&mut registry.clone()));
+    let ended = within(&registry, || register(&mut registry.shared()));
     let exit = match ended {
         // In a test, or a list, an answer is refused: what was asked for is done below.
         Err(error) if !error.is_early() => Err(error),
@@ -107,7 +107,7 @@ thread_local! {
 
 /// Runs this with the registry as the current one.
 fn within<R>(registry: &Registry, run: impl FnOnce() -> R) -> R {
-    CURRENT.set(Some(registry.clone()));
+    CURRENT.set(Some(registry.shared()));
     let done = run();
     CURRENT.set(None);
     done
@@ -122,7 +122,6 @@ enum Role {
 }
 
 /// The workloads of a program. [`main`] hands it out.
-#[derive(Clone)]
 pub struct Registry {
     state: Rc<RefCell<State>>,
 }
@@ -166,7 +165,12 @@ impl Registry {
             part.play(closures);
         }
         self.state.borrow_mut().entries.push(Entry { described, wish, closures });
-        Ok(Handle { registry: self.clone(), name })
+        Ok(Handle { registry: self.shared(), name })
+    }
+
+    /// The same registry once more.
+    fn shared(&self) -> Registry {
+        Registry { state: Rc::clone(&self.state) }
     }
 
     fn check(&self, name: &str) -> Result<(), Error> {
@@ -279,7 +283,6 @@ fn test(asked: &Asked, entries: &[Entry]) -> Result<Exit, Error> {
 }
 
 /// A workload that was registered.
-#[derive(Clone)]
 pub struct Handle {
     registry: Registry,
     name: String,
@@ -301,7 +304,7 @@ impl Handle {
 
 /// Registers a workload with the registry of the `main` that runs.
 fn add_to_current<R: 'static>(workload: Workload<R>) -> Result<Handle, Error> {
-    let current = CURRENT.with_borrow(Clone::clone);
+    let current = CURRENT.with_borrow(|current| current.as_ref().map(Registry::shared));
     let mut registry = current.ok_or_else(|| {
         Error::usage(
             "an answer is asked for outside of `conbench::main`: call that from `main`, and ask within".to_owned(),

@@ -59,7 +59,7 @@ impl Part {
                 seat.serve()
             }
         };
-        #[expect(clippy::exit, reason = "nothing of the user's `main` that follows may run in a part of a session")]
+        // Nothing of the user's `main` that follows may run in a part of a session.
         std::process::exit(i32::from(exit != ExitCode::SUCCESS));
     }
 }
