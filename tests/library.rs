@@ -215,6 +215,19 @@ fn a_task_that_panics_has_failed_and_one_that_differs_is_no_answer() {
     let panics = room.case("panics", &["--quiet", "--budget", "1s", "--format", "json"]);
     assert_eq!(panics.code, Some(3), "{panics:?}");
     assert!(panics.out.contains("the task panicked: no page 0, at "), "{panics:?}");
+    // The first ones run; a later one is the candidate's failure, in its own process or in a worker's.
+    let engines = ["--engines", "sequential,thread-pool,process-pool", "--workers", "2"];
+    let stumbles = room.case("stumbles", &[&["--quiet", "--budget", "1s", "--format", "json"], &engines[..]].concat());
+    assert_eq!(stumbles.code, Some(3), "{stumbles:?}");
+    let all: Value = serde_json::from_str(&stumbles.out).expect("JSON");
+    let failures = all["records"][0]["candidates"].as_array().expect("candidates").iter().map(|one| &one["failure"]);
+    let failures: Vec<&Value> = failures.collect();
+    assert_eq!(failures.len(), 3, "{failures:?}");
+    for failure in failures {
+        assert_eq!(failure["kind"], "task", "{failure}");
+        let message = failure["message"].as_str().expect("a message");
+        assert!(message.starts_with("the task panicked: no page ") && message.contains("registered.rs:"), "{failure}");
+    }
     let engines = ["--engines", "sequential,thread-pool,tokio-current-thread", "--workers", "4"];
     let differs = room.case("differs", &[&["--quiet", "--budget", "2s", "--format", "json"], &engines[..]].concat());
     let record = differs.record();
