@@ -9,6 +9,7 @@ pub mod companion;
 pub mod descriptors;
 pub mod engines;
 mod meter;
+pub mod registry;
 mod robust;
 pub mod sampler;
 pub mod shared;
@@ -38,23 +39,46 @@ use crate::workload::Load;
 /// The agent's life: `hello`, then a reply to each request until `bye` or the end of the requests.
 #[must_use]
 pub fn main() -> ExitCode {
-    abort_on_panic();
-    // SAFETY: this is the first thing the process does; nobody else owns these descriptors.
-    let Ok(descriptors) = (unsafe { descriptors::adopt(REQUESTS_FD, 2) }) else { return ExitCode::from(2) };
-    debug_assert_eq!(REPLIES_FD, REQUESTS_FD + 1);
-    match serve(descriptors) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
+    match Pipes::adopt() {
+        Ok(pipes) => pipes.serve(),
+        Err(_) => ExitCode::from(2),
     }
 }
 
-/// A task that panics ends the agent at once: its message is on standard error, and no block that lost a
-/// worker is ever counted.
+/// The pipes to the controller, of an agent that has not said hello.
+pub struct Pipes(Vec<OwnedFd>);
+
+impl Pipes {
+    /// Takes the pipes over. Call it before the process opens anything.
+    ///
+    /// # Errors
+    /// When there are none: nobody started this process as an agent.
+    pub fn adopt() -> io::Result<Pipes> {
+        debug_assert_eq!(REPLIES_FD, REQUESTS_FD + 1);
+        // SAFETY: this is the first thing the process does; nobody else owns these descriptors.
+        unsafe { descriptors::adopt(REQUESTS_FD, 2) }.map(Pipes)
+    }
+
+    /// The agent's life, from its `hello` on.
+    #[must_use]
+    pub fn serve(self) -> ExitCode {
+        abort_on_panic();
+        match serve(self.0) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// A panic ends the agent at once: its message is on standard error, and no block that lost a worker is ever
+/// counted. That of a closure of the user's is its task's failure.
 fn abort_on_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        report(panic);
-        std::process::abort();
+        if !registry::keeps(panic) {
+            report(panic);
+            std::process::abort();
+        }
     }));
 }
 

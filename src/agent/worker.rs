@@ -289,14 +289,40 @@ pub fn encode_job(job: &Job) -> Result<Vec<u8>, Failed> {
 /// The worker's life: `conbench worker SLOT DESCRIPTORS`, requests on standard input until it ends.
 #[must_use]
 pub fn main(arguments: &[OsString]) -> ExitCode {
-    let numbers: Vec<u32> = arguments.iter().filter_map(|argument| argument.to_str()?.parse().ok()).collect();
-    let [slot, shared] = numbers[..] else { return ExitCode::from(2) };
-    // SAFETY: called once, before the process opens anything else at these numbers.
-    let adopted = unsafe { adopt(FIRST_SHARED_FD, shared as usize) };
-    let socket = std::io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from);
-    match adopted.and_then(|shared| serve(&socket?, slot, shared)) {
-        Ok(()) => ExitCode::SUCCESS,
+    match Seat::take(arguments) {
+        Ok(seat) => seat.serve(),
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => ExitCode::from(2),
         Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// What a worker was handed, before it serves.
+pub struct Seat {
+    slot: u32,
+    shared: Vec<OwnedFd>,
+}
+
+impl Seat {
+    /// Takes over what the arguments after `worker` tell of. Call it before the process opens anything.
+    ///
+    /// # Errors
+    /// When they are not those of a worker, or what they tell of is not there.
+    pub fn take(arguments: &[OsString]) -> io::Result<Seat> {
+        let numbers: Vec<u32> = arguments.iter().filter_map(|argument| argument.to_str()?.parse().ok()).collect();
+        let [slot, shared] = numbers[..] else { return Err(io::ErrorKind::InvalidInput.into()) };
+        // SAFETY: called once, before the process opens anything else at these numbers.
+        let shared = unsafe { adopt(FIRST_SHARED_FD, shared as usize) }?;
+        Ok(Seat { slot, shared })
+    }
+
+    /// The worker's life: requests on standard input until it ends.
+    #[must_use]
+    pub fn serve(self) -> ExitCode {
+        let socket = std::io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from);
+        match socket.and_then(|socket| serve(&socket, self.slot, self.shared)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        }
     }
 }
 

@@ -213,8 +213,8 @@ fn stall(record: &Record, rows: &[Row]) -> Option<Reason> {
     let stalled = rows.iter().filter(is_bare_loop).filter_map(|row| Some((row, row.longest_stall_ns?)));
     let (row, stall_ns) = stalled.max_by_key(|(_, stall)| *stall).filter(|(_, stall)| *stall >= STALL_NS)?;
     let mut blocking = record.workload.steps.iter().filter(|step| !step.has_async_form());
-    let own = blocking.next().filter(|_| blocking.next().is_none()).and_then(Step::python);
-    Some(Reason::Stalls { engine: row.candidate.engine, function: own.map(|own| own.short().to_owned()), stall_ns })
+    let own = blocking.next().filter(|_| blocking.next().is_none()).and_then(Step::own_code);
+    Some(Reason::Stalls { engine: row.candidate.engine, function: own.map(str::to_owned), stall_ns })
 }
 
 /// What an answer depends on, and what is not known of it.

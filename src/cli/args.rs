@@ -107,6 +107,18 @@ impl Selection {
         }
     }
 
+    /// The candidates of the native runtime that pass these filters; an empty one lets all pass.
+    pub(super) fn native(
+        engines: Vec<Engine>,
+        workers: Vec<u32>,
+        in_flight: Vec<u32>,
+        seed: u64,
+        budget: Option<Duration>,
+    ) -> Selection {
+        let all = Selection::of(Interpreters::default(), vec![RUST.to_owned()], seed);
+        Selection { engines, workers, in_flight, budget, ..all }
+    }
+
     /// The settings of a session on these runtimes that may take this long.
     pub(super) fn settings(&self, runtimes: Vec<String>, budget: Duration) -> Settings {
         Settings {
@@ -373,7 +385,7 @@ fn tolerance(text: &str) -> Result<f64, String> {
     if (0.1..=50.0).contains(&percent) { Ok(percent / 100.0) } else { Err(advice.to_owned()) }
 }
 
-fn budget(text: &str) -> Result<Duration, String> {
+pub(super) fn budget(text: &str) -> Result<Duration, String> {
     let found = humantime::parse_duration(text)
         .map_err(|error| format!("{error}; a duration needs a number and a unit, e.g. 20s or 5m"))?;
     if found.is_zero() {

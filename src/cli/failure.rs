@@ -41,6 +41,9 @@ pub(super) enum Failure {
     /// The directory of a session cannot be made.
     #[error("cannot make a directory for the versions: {0}")]
     Directory(io::Error),
+    /// This program's own file is not known.
+    #[error("cannot find this program's own file, to start it again: {0}")]
+    Program(io::Error),
     /// Signals cannot be watched.
     #[error("cannot watch for signals: {0}")]
     Signals(io::Error),
@@ -59,9 +62,11 @@ impl Failure {
             Failure::Rendered(_) | Failure::Usage(_) | Failure::Read(_) | Failure::Checkout(_) => Exit::Usage,
             Failure::Write(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Fine,
             Failure::Write(_) | Failure::Save(_) => Exit::Output,
-            Failure::Session(_) | Failure::Selftest(_) | Failure::Cheatsheet(_) | Failure::Directory(_) => {
-                Exit::NoAnswer
-            }
+            Failure::Session(_)
+            | Failure::Selftest(_)
+            | Failure::Cheatsheet(_)
+            | Failure::Directory(_)
+            | Failure::Program(_) => Exit::NoAnswer,
             Failure::Signals(_) | Failure::Json(_) | Failure::Export(_) => Exit::Internal,
         }
     }

@@ -9,13 +9,14 @@ use std::time::Duration;
 use super::args::{self, Paged, RecordFormat, Selection, Shown};
 use super::progress::Progress;
 use super::{Exit, Failure, Runtimes, Terminal, seams, signals, terminal};
+use crate::agent::registry::WORKLOAD_VARIABLE;
 use crate::analyze;
 use crate::host::Facts;
 use crate::plan::{Plan, Settings};
 use crate::record::{self, Document, Ending, Record};
 use crate::report::{self, Candidates, Exporter, Judged, PageOptions, View};
 use crate::session::{AgentProgram, Session};
-use crate::workload::Workload;
+use crate::workload::{Step, Workload};
 
 /// Where results go, and when to stop.
 pub(super) struct Measuring<'a> {
@@ -71,10 +72,10 @@ impl<'a> Measuring<'a> {
         }
         let mut progress = Progress::new(&workload.name, (done.len() + 1, self.of), self.terminal);
         let session = Session {
-            workload,
             settings,
             host: self.planning.facts.clone(),
-            agents: self.agents(&plan),
+            agents: registered_agent(&workload)?.into_iter().chain(self.agents(&plan)).collect(),
+            workload,
             plan,
             output: self.growing(done),
             interrupted: Arc::clone(&self.interrupted),
@@ -118,6 +119,18 @@ impl<'a> Measuring<'a> {
         }
         Ok(())
     }
+}
+
+/// The agent of a workload whose closures this program registered: itself, told which they are.
+fn registered_agent(workload: &Workload) -> Result<Option<AgentProgram>, Failure> {
+    let mut names = workload.steps.iter().filter_map(|step| match step {
+        Step::Registered(closures) => Some(closures.name.clone()),
+        _ => None,
+    });
+    let Some(name) = names.next() else { return Ok(None) };
+    let program = std::env::current_exe().map_err(Failure::Program)?;
+    let environment = vec![(WORKLOAD_VARIABLE.into(), name.into())];
+    Ok(Some(AgentProgram { environment, ..AgentProgram::native(&program) }))
 }
 
 /// Writes the page of these records, if one is asked for.

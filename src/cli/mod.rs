@@ -5,6 +5,7 @@
 //! room that knows either, and the only one that decides an exit code ([`Exit`]).
 
 mod args;
+pub mod bench;
 mod caller;
 mod cheatsheet;
 pub mod check;

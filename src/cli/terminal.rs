@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use crate::report::{self, Style};
 
 /// The width of a text that does not go to a terminal: it fits a page.
-const PAGE: u16 = 100;
+pub(super) const PAGE: u16 = 100;
 
 /// When colour is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

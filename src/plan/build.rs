@@ -2,7 +2,7 @@
 
 use super::caps::{self, Axis, Cap};
 use super::{Entry, LeftOut, Plan, Runtime, Settings, foresee, ladder, memory};
-use crate::candidate::{Engine, Model, Sizes, StartMethod};
+use crate::candidate::{Engine, Model, RUST, Sizes, StartMethod};
 use crate::host::Facts;
 use crate::protocol::Offer;
 use crate::workload::{Goal, Load, Step, Workload};
@@ -43,6 +43,11 @@ fn of_runtime(
 ) -> Vec<Entry> {
     if runtime.language != PYTHON && workload.steps.iter().any(|step| step.python().is_some()) {
         let reason = "a step is your own Python code".to_owned();
+        left_out.push(LeftOut { what: runtime.name.clone(), reason });
+        return Vec::new();
+    }
+    if runtime.language != RUST && workload.steps.iter().any(|step| matches!(step, Step::Registered(_))) {
+        let reason = "a step is a closure of your own Rust program".to_owned();
         left_out.push(LeftOut { what: runtime.name.clone(), reason });
         return Vec::new();
     }
@@ -125,7 +130,11 @@ fn reason_against(engine: Engine, workload: &Workload, settings: &Settings, fact
         && let Some((step, number)) = numbered().find(|(step, _)| !step.has_blocking_form())
     {
         let kind = step.kind();
-        return Some(format!("step {number} ({kind}) has an `async_function` alone: give it a `function` too"));
+        let (alone, missing) = match step {
+            Step::Registered(_) => ("async_task", "task"),
+            _ => ("async_function", "function"),
+        };
+        return Some(format!("step {number} ({kind}) has an `{alone}` alone: give it a `{missing}` too"));
     }
     if model == Model::Interpreters
         && let Some((step, number)) =
@@ -217,7 +226,7 @@ impl Context<'_> {
         // A chunk is in flight as a whole.
         let allowed = caps::of_workload(self.workload.load).largest;
         // How long the user's own code takes is not known.
-        let is_known = self.workload.steps.iter().all(|step| step.python().is_none());
+        let is_known = self.workload.steps.iter().all(|step| step.own_code().is_none());
         let short = (LONGEST_CHUNK_NS / foresee::nominal_task_ns(self.workload)) as u32;
         let mut chunks = ladder::coarse(MOST_IN_CHUNK.min(allowed).min(if is_known { short } else { MOST_IN_CHUNK }));
         chunks.push(own);

@@ -203,6 +203,7 @@ fn step_files(step: &Step) -> u64 {
         // the same process need no files.
         // What the user's own code opens is not known.
         Step::Python(_)
+        | Step::Registered(_)
         | Step::Cpu(_)
         | Step::Wait { .. }
         | Step::Sleep { .. }

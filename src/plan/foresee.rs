@@ -4,7 +4,7 @@ use super::caps::{self, Axis};
 use super::{Entry, Foreseen, Settings};
 use crate::candidate::Model;
 use crate::host::Facts;
-use crate::workload::{Cpu, Distribution, Python, Rate, Step, Work, Workload};
+use crate::workload::{Cpu, Distribution, Rate, Step, Work, Workload};
 
 /// How long the user's own code takes is not known before it runs: this is assumed.
 const OWN_CODE_NS: f64 = 10_000_000.0;
@@ -50,7 +50,7 @@ fn wait_ns(step: &Step) -> f64 {
         Step::Wait { time } | Step::Sleep { time } => mean(time),
         Step::Http { delay, .. } | Step::Tcp { delay, .. } => mean(delay),
         Step::Lock { hold: Work::Wait { time } } | Step::Queue { stage: Work::Wait { time }, .. } => mean(time),
-        Step::Python(_) => OWN_CODE_NS,
+        Step::Python(_) | Step::Registered(_) => OWN_CODE_NS,
         Step::File { size_bytes, fsync, .. } => *size_bytes as f64 + if *fsync { 1_000_000.0 } else { 20_000.0 },
         _ => 0.0,
     }
@@ -163,17 +163,17 @@ pub(super) fn notes(entries: &[Entry], workload: &Workload, settings: &Settings,
 
 /// What only a session finds out.
 pub(super) fn unknowns(entries: &[Entry], workload: &Workload) -> Vec<String> {
-    workload.steps.iter().filter_map(Step::python).map(|python| own_code(entries, python)).collect()
+    let codes = workload.steps.iter().filter_map(|step| Some((step, step.own_code()?)));
+    codes.map(|(step, name)| own_code(entries, step, name)).collect()
 }
 
 /// What event loops do with the user's own blocking code, and what is not known of it.
-fn own_code(entries: &[Entry], python: &Python) -> String {
+fn own_code(entries: &[Entry], step: &Step, name: &str) -> String {
     let mut note = format!(
-        "how long `{}` takes is not known before it runs: calls are foreseen as if it took {}; `max_calls` caps them",
-        python.short(),
+        "how long `{name}` takes is not known before it runs: calls are foreseen as if it took {}; `max_calls` caps them",
         duration(OWN_CODE_NS)
     );
-    if python.async_function.is_none() && entries.iter().any(|entry| entry.engine.model() == Model::Async) {
+    if !step.has_async_form() && entries.iter().any(|entry| entry.engine.model() == Model::Async) {
         note.push_str("; it has no async form: directly on an event loop it blocks all other tasks, and is measured as that mistake");
     }
     note
@@ -183,6 +183,10 @@ fn own_code(entries: &[Entry], python: &Python) -> String {
 const BLOCKS_WANTED: f64 = 30.0;
 
 fn long_tasks(entries: &[Entry], workload: &Workload, settings: &Settings) -> Option<String> {
+    // How long the user's own code takes is not known: there is nothing to say of it.
+    if workload.steps.iter().any(|step| step.own_code().is_some()) {
+        return None;
+    }
     let task = nominal_task_ns(workload);
     let wanted = task * 2.0 * BLOCKS_WANTED * entries.len() as f64;
     if wanted <= settings.budget_ns as f64 {

@@ -7,8 +7,8 @@ use crate::candidate::{Model, RUST, StartMethod};
 use crate::host::{CpuQuota, Facts, FileSystem, ResourceLimits};
 use crate::protocol::{Absent, Offer};
 use crate::workload::{
-    Check, Connection, Cpu, Distribution, FileOperation, Goal, Kernel, Limits, Load, Objective, Payload, Python, Step,
-    Work, Workload,
+    Check, Connection, Cpu, Distribution, FileOperation, Goal, Kernel, Limits, Load, Objective, Payload, Python,
+    Registered, Step, Work, Workload,
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -389,6 +389,29 @@ fn a_cpython_is_planned_by_what_it_says_of_itself() {
     assert_eq!((pool.default_sizes.chunk, &pool.chunk[..]), (Some(1), &[1, 4, 16][..]));
     assert_eq!(of(Engine::ProcessPoolExecutor).chunk, pool.chunk);
     assert_eq!(of(Engine::Thread).start_method, None);
+}
+
+#[test]
+fn closures_run_under_the_native_runtime_in_the_forms_that_they_have() {
+    let closures = |has_task, has_async_task| {
+        let step = Registered { name: "parse".to_owned(), has_task, has_async_task, is_checked: false };
+        let brief = Settings { budget_ns: SECOND / 10, ..settings() };
+        plan(&workload(vec![Step::Registered(step)]), &brief, &facts(), &[Runtime::rust(), cpython()])
+    };
+    let blocking = closures(true, false);
+    assert_eq!(blocking.entries.len(), Engine::RUST.len(), "{:?}", blocking.left_out);
+    assert_eq!(reason(&blocking, "python3.11"), Some("a step is a closure of your own Rust program"));
+    assert!(blocking.unknowns[0].contains("how long `parse` takes is not known"), "{:?}", blocking.unknowns);
+    assert!(!blocking.notes.iter().any(|note| note.contains("a task takes about")), "{:?}", blocking.notes);
+    let both = closures(true, true);
+    assert_eq!(
+        reason(&both, "rust/tokio-blocking-pool"),
+        Some("no step blocks the loop: the same as tokio-current-thread")
+    );
+    let awaited = closures(false, true);
+    assert!(awaited.entries.iter().all(|entry| entry.engine.model() == Model::Async), "{awaited:?}");
+    let missing = reason(&awaited, "rust/thread-pool");
+    assert_eq!(missing, Some("step 1 (registered) has an `async_task` alone: give it a `task` too"));
 }
 
 #[test]

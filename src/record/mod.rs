@@ -3,6 +3,7 @@
 //! A verdict is a function of a record alone, so a stored record gives the same verdict as a live one.
 
 mod contents;
+#[doc(hidden)]
 pub mod duel;
 mod score;
 mod store;
@@ -12,16 +13,26 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+#[doc(hidden)]
 pub use contents::contents;
+#[doc(hidden)]
 pub use score::{FailedTasks, figures, observation, score};
+#[doc(hidden)]
 pub use store::{Document, Recording, StoreError, directory, read, take_beside, target, write};
 
-use crate::candidate::{Candidate, StartMethod};
-use crate::decide::Rules;
-use crate::host::Facts;
-use crate::plan::{Entry, LeftOut, Plan, Settings};
-use crate::protocol::{Block, Failed, Hello, LeftBehind, LibraryThreads, Note, Opened, Serialisation};
-use crate::workload::Workload;
+// What a record is made of, with it.
+#[doc(inline)]
+pub use crate::candidate::{Candidate, StartMethod};
+#[doc(inline)]
+pub use crate::decide::Rules;
+#[doc(inline)]
+pub use crate::host::Facts;
+#[doc(inline)]
+pub use crate::plan::{Entry, LeftOut, Plan, Settings};
+#[doc(inline)]
+pub use crate::protocol::{Block, Failed, Hello, LeftBehind, LibraryThreads, Note, Opened, Serialisation};
+#[doc(inline)]
+pub use crate::workload::Workload;
 
 /// The version of the record's format. A file with another one is refused, with a word.
 pub const FORMAT_VERSION: u32 = 4;

@@ -127,6 +127,12 @@ fn code(judged: &Judged) -> String {
     }
 }
 
+/// Why the answer of the record's first runtime is what it is, in sentences joined by semicolons.
+#[must_use]
+pub fn why(judged: &Judged) -> String {
+    judged.verdict.groups.first().map(|group| reasons::why(judged, group)).unwrap_or_default()
+}
+
 /// The exporter that writes tables for a terminal.
 #[must_use]
 pub fn table(view: View, style: Style) -> Box<dyn Exporter> {

@@ -15,7 +15,7 @@ use crate::protocol::{
     Calibrate, Calibrated, Failed, Job, Note, Reference, Reply, Request, StepJob, Target, draw_table,
 };
 use crate::record::{RuntimeCalibration, Warning};
-use crate::workload::{Check, Cpu, Kernel, Step};
+use crate::workload::{Cpu, Kernel, Step};
 
 const MS: u64 = 1_000_000;
 
@@ -213,15 +213,14 @@ impl Preparation<'_> {
         prepared.broken = referred.broken;
         prepared.reference = referred.reference;
         prepared.limited = referred.limited;
-        let is_compared = |check: &Check| *check != Check::None;
-        let mut codes = self.session.workload.steps.iter().filter_map(|step| step.python());
+        let are_compared = self.session.workload.steps.iter().all(Step::is_compared);
         if let Some(calibration) = &mut prepared.calibration {
             calibration.notes = referred.notes;
             calibration.serialisation = referred.serialisation;
             calibration.opened = referred.opened;
             calibration.items_are_called = referred.items_are_called;
             calibration.library_threads = referred.library_threads;
-            calibration.checked = prepared.reference.is_some() && codes.all(|python| is_compared(&python.check));
+            calibration.checked = prepared.reference.is_some() && are_compared;
         }
     }
 

@@ -211,7 +211,7 @@ impl Referred {
         // How many tasks it ran is not known, and the user may pay for each.
         self.calls = self.calls.saturating_add(terms.most_calls.unwrap_or(VARIANTS));
         let is_heard = matches!(failed.kind, FailureKind::Task | FailureKind::Setup | FailureKind::Hang);
-        if codes(job).next().is_some() && is_heard {
+        if job.steps.iter().any(|step| step.step.own_code().is_some()) && is_heard {
             self.broken = Some(failed);
         } else {
             self.unchecked = Some(format!("the run that would be the reference failed ({failed})"));

@@ -14,6 +14,7 @@ mod kernel;
 mod language;
 mod python;
 mod rate;
+mod registered;
 mod remote;
 mod scalar;
 mod schema;
@@ -36,6 +37,7 @@ pub use kernel::{Cpu, Kernel};
 pub use language::{STEPS, WORKLOAD};
 pub use python::{Check, Code, Items, Python, Version, function_name, items};
 pub use rate::{Rate, rate};
+pub use registered::Registered;
 pub use schema::schema;
 pub use source::{MAX_FILE_BYTES, SHORTEST, load, parse};
 
@@ -288,6 +290,8 @@ pub enum Step {
     },
     /// A function of the user's own.
     Python(Python),
+    /// Closures of the user's own program.
+    Registered(Registered),
 }
 
 impl Step {
@@ -306,6 +310,7 @@ impl Step {
             Step::Event { .. } => "event",
             Step::Command { .. } => "command",
             Step::Python(_) => "python",
+            Step::Registered(_) => "registered",
         }
     }
 
@@ -336,6 +341,7 @@ impl Step {
             | Step::Lock { hold: Work::Wait { .. } }
             | Step::Queue { stage: Work::Wait { .. }, .. } => true,
             Step::Python(python) => python.async_function.is_some(),
+            Step::Registered(closures) => closures.has_async_task,
             Step::Cpu(_)
             | Step::File { .. }
             | Step::Lock { hold: Work::Cpu(_) }
@@ -348,6 +354,7 @@ impl Step {
     pub const fn has_blocking_form(&self) -> bool {
         match self {
             Step::Python(python) => python.function.is_some(),
+            Step::Registered(closures) => closures.has_task,
             _ => true,
         }
     }
@@ -358,6 +365,27 @@ impl Step {
         match self {
             Step::Python(python) => Some(python),
             _ => None,
+        }
+    }
+
+    /// What the user's own code is called, in Python or in Rust, if it is that: how long it takes, and whether it fails,
+    /// is not known before it runs.
+    #[must_use]
+    pub fn own_code(&self) -> Option<&str> {
+        match self {
+            Step::Python(python) => Some(python.short()),
+            Step::Registered(closures) => Some(&closures.name),
+            _ => None,
+        }
+    }
+
+    /// Whether what it comes to is held against a reference.
+    #[must_use]
+    pub fn is_compared(&self) -> bool {
+        match self {
+            Step::Python(python) => python.check != Check::None,
+            Step::Registered(closures) => closures.is_checked,
+            _ => true,
         }
     }
 

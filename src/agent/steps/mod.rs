@@ -11,10 +11,11 @@ pub mod kernels;
 mod label;
 mod lock;
 mod queue;
+mod registered;
 mod sleep;
 mod stage;
 #[cfg(test)]
-pub(super) mod testing;
+pub(in crate::agent) mod testing;
 mod wait;
 
 mod codec;
@@ -103,6 +104,7 @@ fn step(
         Description::Command { argv, expect_status } => {
             Box::new(command::CommandStep::new(label, argv, *expect_status)?)
         }
+        Description::Registered(closures) => Box::new(registered::RegisteredStep::new(label, closures)?),
         Description::Python(_) => return Err(label.setup("the native runtime does not run Python")),
     })
 }

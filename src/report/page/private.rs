@@ -24,7 +24,12 @@ pub(super) fn shared(judged: &Judged, home: Option<&str>) -> Result<Judged, serd
         record: without_homes(&judged.record, home)?,
         verdict: without_homes::<Verdict>(&judged.verdict, home)?,
     };
-    let is_own = judged.record.workload.steps.iter().any(|step| matches!(step, Step::Python(_) | Step::Command { .. }));
+    let is_own = judged
+        .record
+        .workload
+        .steps
+        .iter()
+        .any(|step| matches!(step, Step::Python(_) | Step::Registered(_) | Step::Command { .. }));
     workload(&mut judged.record);
     measured(&mut judged.record, is_own);
     judged.verdict.groups.iter_mut().for_each(|group| of_group(group, is_own));
