@@ -18,8 +18,13 @@ pub enum CheckoutError {
     #[error("cannot run `git`: {0}; it is needed to compare revisions")]
     NoGit(io::Error),
     /// The folder is in no working tree.
-    #[error("{0} is in no git working tree: compare two folders, or two functions, instead")]
-    NoRepository(PathBuf),
+    #[error("{} is in no git working tree that can be read ({said}): compare two folders, or two functions, instead", folder.display())]
+    NoRepository {
+        /// Which folder.
+        folder: PathBuf,
+        /// What git says.
+        said: String,
+    },
     /// There is no such revision.
     #[error("there is no revision `{revision}` in {root}: {said}")]
     NoRevision {
@@ -50,6 +55,24 @@ pub enum CheckoutError {
     #[error("the revision holds a file named `{0}`, which would lie outside of its folder")]
     Outside(String),
 }
+
+/// The variables that tie git to one repository (`git rev-parse --local-env-vars`).
+const LOCAL: [&str; 14] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_CONFIG",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CONFIG_COUNT",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_GRAFT_FILE",
+    "GIT_INDEX_FILE",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_COMMON_DIR",
+];
 
 /// A git working tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +109,8 @@ impl Repository {
         let output = command.args(["rev-parse", "--show-toplevel"]).output().map_err(CheckoutError::NoGit)?;
         let root = trimmed(&output.stdout);
         if !output.status.success() || root.is_empty() {
-            return Err(CheckoutError::NoRepository(folder.to_owned()));
+            let said = first_line(&output.stderr).unwrap_or_else(|| "it has none".to_owned());
+            return Err(CheckoutError::NoRepository { folder: folder.to_owned(), said });
         }
         Ok(Repository { root: PathBuf::from(OsString::from_vec(root.to_vec())) })
     }
@@ -111,9 +135,18 @@ impl Repository {
             .output()
             .map_err(CheckoutError::NoGit)?;
         if !output.status.success() {
-            return Err(missing(String::from_utf8_lossy(&output.stderr).into_owned()));
+            let said = first_line(&output.stderr).unwrap_or_default();
+            // What a shallow clone lacks it has forgotten the name of.
+            let hint =
+                if self.is_shallow() { "; this clone is shallow: `git fetch --unshallow` gets the rest" } else { "" };
+            return Err(missing(said + hint));
         }
         Ok(Revision { name: name.to_owned(), commit: String::from_utf8_lossy(trimmed(&output.stdout)).into_owned() })
+    }
+
+    fn is_shallow(&self) -> bool {
+        let output = git(&self.root).args(["rev-parse", "--is-shallow-repository"]).output();
+        output.is_ok_and(|output| trimmed(&output.stdout) == b"true")
     }
 
     /// The files of the working tree that are not as the last commit has them, untracked ones among them, by their
@@ -168,12 +201,16 @@ impl Repository {
     }
 }
 
-/// A `git` that runs no program of the repository's and writes nothing to it.
+/// A `git` that runs no hook and writes nothing to the repository.
 fn git(folder: &Path) -> Command {
     let mut command = Command::new("git");
     command.arg("-C").arg(folder).args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]);
     command.env("GIT_OPTIONAL_LOCKS", "0").env("GIT_NO_LAZY_FETCH", "1").env("GIT_TERMINAL_PROMPT", "0");
-    command.env("LC_ALL", "C").stdin(Stdio::null());
+    command.env("LC_ALL", "C").env("GIT_NO_REPLACE_OBJECTS", "1").stdin(Stdio::null());
+    // A hook's variables name another repository, or another part of it.
+    for name in LOCAL {
+        command.env_remove(name);
+    }
     command
 }
 
@@ -213,6 +250,9 @@ fn write(path: &Path, is_executable: bool, content: &[u8]) -> io::Result<()> {
 
 fn link(path: &Path, content: &[u8]) -> io::Result<()> {
     if let Some(folder) = path.parent() {
+        if folder.is_symlink() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the revision has a file below a link"));
+        }
         fs::create_dir_all(folder)?;
     }
     symlink(OsStr::from_bytes(content), path)
@@ -264,6 +304,11 @@ impl Drop for Objects {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// The first line of what git says, if it says anything.
+fn first_line(output: &[u8]) -> Option<String> {
+    String::from_utf8_lossy(output).lines().next().map(str::to_owned)
 }
 
 fn trimmed(output: &[u8]) -> &[u8] {
@@ -372,7 +417,7 @@ mod tests {
             assert!(error.contains(&format!("there is no revision `{name}`")), "{error}");
         }
         let bare = tempfile::tempdir().expect("a directory");
-        assert!(matches!(Repository::of(bare.path()), Err(CheckoutError::NoRepository(_))));
+        assert!(matches!(Repository::of(bare.path()), Err(CheckoutError::NoRepository { .. })));
     }
 
     #[test]

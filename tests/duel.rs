@@ -333,3 +333,52 @@ fn the_step_of_the_workflows_gates() {
     assert_eq!(duel["verdict"]["said"], "regressed");
     assert_ne!(run("origin/nowhere").status.code(), Some(0));
 }
+
+#[test]
+fn each_side_runs_in_its_own_folder() {
+    let room = Room::new();
+    let script = |lines: &str| {
+        room.write("job.sh", &format!("#!/bin/sh\n{lines}\n"));
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(room.tree().join("job.sh"), mode).expect("set");
+    };
+    room.write("cmd.toml", "name = \"cmd\"\n[[step]]\nkind = \"command\"\nargv = [\"./job.sh\"]\n");
+    script("exit 0");
+    room.commit();
+    script("sleep 0.05");
+    let engine = ["--engines", "sequential", "--base", "main"];
+    let ran = room.conbench(&[["gate", "cmd.toml"].as_slice(), &engine].concat());
+    assert_eq!((ran.status.code(), last_line(&ran).as_str()), (Some(10), "regressed"), "{}", said(&ran));
+    // An absolute name means the file of each version, too.
+    let absolute = room.tree().canonicalize().expect("a folder").join("cmd.toml").display().to_string();
+    let ran = room.conbench(&[["gate", &absolute].as_slice(), &engine].concat());
+    assert_eq!(ran.status.code(), Some(10), "{}", said(&ran));
+    let outside = room.path("outside.toml");
+    fs::write(&outside, "name = \"out\"\n[[step]]\nkind = \"wait\"\ntime = \"1ms\"\n").expect("written");
+    for (target, cause) in [
+        (outside.display().to_string().as_str(), "is not below the current folder"),
+        ("../outside.toml", "is not below the current folder"),
+        ("file-io", "is shipped with conbench"),
+    ] {
+        let ran = room.conbench(&[["gate", target].as_slice(), &engine].concat());
+        assert_eq!(ran.status.code(), Some(2), "{target}: {}", said(&ran));
+        assert!(said(&ran).contains(cause), "{target}: {}", said(&ran));
+    }
+}
+
+#[test]
+fn no_gate_passes_for_want_of_a_reader_or_of_time() {
+    let Some(python) = python() else { return };
+    let room = Room::new();
+    room.write("shop/scrape.py", &work(20));
+    let mut command = Command::new(common::CONBENCH);
+    command.current_dir(room.tree()).args(gate(&python, &["--base", "main"])).env("TMPDIR", room.path("temporary"));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).env("PYTHONDONTWRITEBYTECODE", "1");
+    let mut child = command.spawn().expect("the binary starts");
+    drop(child.stdout.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(10), "nobody reads, and it has regressed");
+    let ran = room.conbench(&gate(&python, &["--base", "main", "--budget", "1ms", "--undecided", "pass"]));
+    assert!(matches!(ran.status.code(), Some(10 | 13)), "{}", said(&ran));
+    let ran = room.conbench(&gate(&python, &["--base", "main", "--runtimes", "python,rust", "--items", "[1]"]));
+    assert_ne!(ran.status.code(), Some(0), "{}", said(&ran));
+}

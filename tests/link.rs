@@ -30,6 +30,7 @@ fn agent(script: &str) -> Bench {
         arguments: vec!["-c".into(), script.into()],
         parent_argument: None,
         environment: vec![("CAUSE".into(), "a cause".into())],
+        directory: None,
     };
     let link = Link::start(&mut guard, &program, Arc::clone(&interrupted)).expect("starts");
     Bench { link, interrupted, _guard: guard, _room: room }

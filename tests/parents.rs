@@ -93,6 +93,7 @@ fn program(python: &Python) -> AgentProgram {
         environment: [("PYTHONHASHSEED", "0"), ("PYTHONDONTWRITEBYTECODE", "1")]
             .map(|(name, value)| (name.into(), value.into()))
             .to_vec(),
+        directory: None,
     }
 }
 

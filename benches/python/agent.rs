@@ -77,6 +77,7 @@ impl<'a> Bench<'a> {
             arguments: self.interpreter.arguments(),
             parent_argument: None,
             environment: self.interpreter.environment(),
+            directory: None,
         };
         let interrupted = Arc::new(AtomicBool::new(false));
         let mut link = Link::start(&mut self.guard, &program, interrupted).expect("an agent");

@@ -44,6 +44,7 @@ impl Stable {
             arguments: interpreter.arguments(),
             parent_argument: None,
             environment: interpreter.environment(),
+            directory: None,
         })
     }
 

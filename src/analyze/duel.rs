@@ -142,6 +142,12 @@ pub fn duel(record: &DuelRecord) -> DuelVerdict {
         .filter_map(|at| compared(&record.rules, measured, &fought, at))
         .collect();
     let choice = choice(record, &fought);
+    let is_empty = compared.iter().all(|it| it.failure.is_none() && it.figures.iter().all(|figure| figure.rounds == 0));
+    if is_empty && measured.ending != Ending::Interrupted {
+        let reason = "nothing was measured within the budget: raise --budget, or `max_calls`".to_owned();
+        let failure = Some(SideFailure { side: BASE.to_owned(), reason });
+        return DuelVerdict { said: Said::SideFailed, failure, compared, choice };
+    }
     let said = said(measured.ending, &compared, choice.as_ref());
     DuelVerdict { said, failure: None, compared, choice }
 }
@@ -180,9 +186,8 @@ fn fought(rules: &DuelRules, measured: &Record) -> Duel {
         }
         if !round.voided {
             for (candidate, place) in measured.candidates.iter().enumerate() {
-                let baseline_bytes = measured.calibration.baseline_bytes(&place.candidate.runtime);
                 if let Some(block) = place.blocks.iter().find(|block| block.round.is_some_and(is_of)) {
-                    duel.measured(candidate, figures(place, block, baseline_bytes));
+                    duel.measured(candidate, figures(place, block, measured.workload.all_tasks()));
                 }
             }
         }

@@ -10,10 +10,10 @@ use super::args::{self, Paged, PythonCode, Selection};
 use super::measure::{self, Measuring, Planning};
 use super::progress::Progress;
 use super::versions::{self, Forms, Version, Versions};
-use super::{Exit, Failure, Terminal, seams, signals, terminal as terminals};
+use super::{Exit, Failure, Terminal, report_failure, seams, signals, terminal as terminals};
 use crate::analyze::duel::{self as analysis, DuelVerdict, Said};
 use crate::candidate::Candidate;
-use crate::decide::duel::{BASE, Comparison, DuelRules, Figure, HEAD, Threshold};
+use crate::decide::duel::{BASE, Comparison, DuelRules, Figure, HEAD, RULES_VERSION, Threshold};
 use crate::plan::{Entry, Plan};
 use crate::record::duel::{DuelRecord, FORMAT_VERSION, SideRecord};
 use crate::record::{self, Document, Ending, Record};
@@ -95,20 +95,29 @@ enum DuelFormat {
 /// Compares, and ends with 0 whatever was found, unless a side could not run.
 pub(super) fn run(args: &DuelArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let (record, verdict) = fight(args, terminal)?;
-    show(args, &record, &verdict, terminal)?;
+    heard(show(args, &record, &verdict, terminal))?;
     Ok(match verdict.said {
-        Said::SideFailed => Exit::NoAnswer,
         _ if is_interrupted(&record) => Exit::Interrupted,
+        Said::SideFailed => Exit::NoAnswer,
         _ => Exit::Fine,
     })
 }
 
 /// Compares, and ends with a code that says what was found. The last line for people is its word.
 pub(super) fn gate(args: &GateArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let (record, verdict) = fight(&args.duel, terminal)?;
-    show(&args.duel, &record, &verdict, terminal)?;
+    let (record, verdict) = match fight(&args.duel, terminal) {
+        Ok(found) => found,
+        // What could not run at all is no regression, and no option lets it pass.
+        Err(failure) if failure.exit() == Exit::NoAnswer => {
+            report_failure(&failure);
+            heard(terminal.print(&format!("{}\n", Said::SideFailed.word())))?;
+            return Ok(Exit::SideFailed);
+        }
+        Err(failure) => return Err(failure),
+    };
+    heard(show(&args.duel, &record, &verdict, terminal))?;
     if matches!(args.duel.format, DuelFormat::Table | DuelFormat::Markdown | DuelFormat::Github) {
-        terminal.print(&format!("{}\n", verdict.said.word()))?;
+        heard(terminal.print(&format!("{}\n", verdict.said.word())))?;
     }
     Ok(match verdict.said {
         _ if is_interrupted(&record) => Exit::Interrupted,
@@ -119,6 +128,14 @@ pub(super) fn gate(args: &GateArgs, terminal: &Terminal) -> Result<Exit, Failure
         Said::Undecided if args.undecided == Undecided::Pass => Exit::Fine,
         Said::Undecided => Exit::Undecided,
     })
+}
+
+/// A reader who has gone away (`conbench gate .. | head`) does not make a regression pass.
+fn heard(shown: Result<(), Failure>) -> Result<(), Failure> {
+    match shown {
+        Err(failure) if failure.exit() == Exit::Fine => Ok(()),
+        other => other,
+    }
 }
 
 fn is_interrupted(record: &DuelRecord) -> bool {
@@ -150,14 +167,23 @@ fn show(args: &DuelArgs, record: &DuelRecord, verdict: &DuelVerdict, terminal: &
 /// What duels are called in messages.
 const KIND: &str = "duel";
 
-/// The duel in a file; `None` where the file is none.
+/// The duel in a file, with its verdict: made anew, or, under other rules, as it stands there. `None` where the file is
+/// none.
 ///
 /// # Errors
 /// When it is one of another version, or a broken one.
-pub(super) fn stored(document: &mut Document) -> Result<Option<DuelRecord>, Failure> {
+pub(super) fn stored(document: &mut Document) -> Result<Option<(DuelRecord, DuelVerdict)>, Failure> {
     let Some(duel) = document.take("duel") else { return Ok(None) };
     document.check_version(KIND, FORMAT_VERSION).map_err(Failure::Read)?;
-    serde_json::from_value(duel).map(Some).map_err(|source| Failure::Read(document.broken(KIND, source)))
+    let broken = |source| Failure::Read(document.broken(KIND, source));
+    let record: DuelRecord = serde_json::from_value(duel).map_err(broken)?;
+    if record.rules_version == RULES_VERSION {
+        let verdict = analysis::duel(&record);
+        return Ok(Some((record, verdict)));
+    }
+    let verdict = document.clone().take(measure::VERDICT).unwrap_or_default();
+    let verdict = serde_json::from_value(verdict).map_err(broken)?;
+    Ok(Some((record, verdict)))
 }
 
 /// Measures both sides.
@@ -205,6 +231,7 @@ impl Duelling<'_> {
         let ready = |version, planning| self.ready(version, planning, &paged, Arc::clone(&interrupted));
         let (base, head) = (ready(&self.versions.base, base)?, ready(&self.versions.head, head)?);
         let mut record = DuelRecord {
+            rules_version: RULES_VERSION,
             base: side(base.version),
             head: side(head.version),
             rules: DuelRules {
@@ -236,8 +263,21 @@ impl Duelling<'_> {
     ) -> Result<Ready<'a>, Failure> {
         measure::check_remote(&version.workload, self.args.selection.allow_remote)?;
         let plan = planning.plan(&version.workload, args::usual_budget(1))?;
-        let native = version.native.clone();
-        let measuring = Measuring { native, ..Measuring::new(self.terminal, planning, paged, interrupted) };
+        let mut runtimes: Vec<&str> = plan.entries.iter().map(|entry| entry.runtime.as_str()).collect();
+        runtimes.dedup();
+        if runtimes.len() > 1 {
+            let all = runtimes.join(" and ");
+            return Err(Failure::Usage(format!(
+                "versions are compared under one runtime, and there are {all}: name one with --runtimes"
+            )));
+        }
+        let mut environment = Vec::new();
+        if let Some(compiled) = self.versions.compiled() {
+            environment.push(("PYTHONPYCACHEPREFIX".into(), compiled.into()));
+            environment.push(("PYTHONDONTWRITEBYTECODE".into(), "".into()));
+        }
+        let side = measure::Side { native: version.native.clone(), directory: version.here.clone(), environment };
+        let measuring = Measuring { side, ..Measuring::new(self.terminal, planning, paged, interrupted) };
         Ok(Ready { version, measuring, plan })
     }
 
@@ -246,6 +286,12 @@ impl Duelling<'_> {
         let budget = self.args.selection.budget;
         let parts = if sizes_of(&ready.plan).is_some() { 1 } else { 3 };
         budget.map_or_else(|| args::usual_budget(1), |budget| budget / parts)
+    }
+
+    /// The same of the calls that the workload allows.
+    fn share_of_calls(&self, workload: &Workload, ready: &Ready<'_>) -> Option<u64> {
+        let parts = if sizes_of(&ready.plan).is_some() { 1 } else { 3 };
+        workload.max_calls.map(|most| most / parts)
     }
 
     /// Whether start-up or memory may decide, so that every life must tell them.
@@ -257,7 +303,14 @@ impl Duelling<'_> {
     /// one; `None` where a side has none.
     fn race(&self, base: &Ready<'_>, head: &Ready<'_>, record: &mut DuelRecord) -> Result<Option<Compared>, Failure> {
         let budget = self.share(base);
-        let measured = |ready: &Ready<'_>| ready.measuring.measure(ready.version.workload.clone(), budget, &[]);
+        let measured = |ready: &Ready<'_>| {
+            let workload = ready.version.workload.clone();
+            ready.measuring.measure(
+                Workload { max_calls: self.share_of_calls(&workload, ready), ..workload },
+                budget,
+                &[],
+            )
+        };
         let of_base = measured(base)?;
         let candidates = self.chosen(&of_base);
         let chosen = named(&of_base);
@@ -286,8 +339,8 @@ impl Duelling<'_> {
         if !self.args.selection.names_engines() {
             return all;
         }
-        let measured = group.rows.iter().filter(|row| row.relative.is_some());
-        let mut rows: Vec<_> = measured.collect();
+        // One that failed is compared, too: it fails again, which is what there is to say of it.
+        let mut rows: Vec<_> = group.rows.iter().collect();
         rows.sort_by(|one, other| {
             let reach = |row: &crate::analyze::Row| row.relative.map_or(0.0, |relative| relative.value);
             reach(other).total_cmp(&reach(one))
@@ -335,6 +388,11 @@ impl Duelling<'_> {
     /// Measures the candidates of both sides, in the same rounds.
     fn compare(&self, base: &Ready<'_>, head: &Ready<'_>, rules: &DuelRules) -> Result<Record, Failure> {
         let workload = base.version.workload.clone();
+        let mut workload = Workload { max_calls: self.share_of_calls(&workload, base), ..workload };
+        if self.args.max_regression.iter().any(|it| it.figure == Figure::P99) {
+            // Blocks then have as many tasks as a tail needs.
+            workload.objective.goal = Goal::P99;
+        }
         let mut progress = Progress::new(&workload.name, (1, 1), self.terminal);
         let settings = base.measuring.planning.settings(Duration::from_nanos(rules.deadline_ns));
         let side =
@@ -363,10 +421,7 @@ fn agent(ready: &Ready<'_>, name: &str) -> Result<AgentProgram, Failure> {
     let found = ready.measuring.agents(&ready.plan).into_iter().find(|agent| agent.runtime == runtime);
     let agent = match found {
         Some(agent) => agent,
-        None => {
-            let program = std::env::current_exe().map_err(Failure::Directory)?;
-            AgentProgram::native(&program)
-        }
+        None => AgentProgram::native(&std::env::current_exe().map_err(Failure::Directory)?),
     };
     Ok(AgentProgram { runtime: name.to_owned(), ..agent })
 }

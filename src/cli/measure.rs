@@ -1,6 +1,7 @@
 //! What `run` and `recommend` share: everything between a workload and its judged record.
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -30,8 +31,19 @@ pub(super) struct Measuring<'a> {
     pub(super) of: usize,
     /// Whether to measure, after an answer, how it changes with the task.
     pub(super) sweeps: bool,
+    /// How agents run, of one of two versions.
+    pub(super) side: Side,
+}
+
+/// How the agents of one of two versions run.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Side {
     /// The program that is the native agent, where it is not this one.
     pub(super) native: Option<PathBuf>,
+    /// The folder in which they run, where it is not the current one.
+    pub(super) directory: Option<PathBuf>,
+    /// What their environment has beside the usual.
+    pub(super) environment: Vec<(OsString, OsString)>,
 }
 
 impl<'a> Measuring<'a> {
@@ -58,7 +70,7 @@ impl<'a> Measuring<'a> {
         paged: &'a Paged,
         interrupted: Arc<AtomicBool>,
     ) -> Measuring<'a> {
-        Measuring { terminal, planning, output: None, paged, interrupted, of: 1, sweeps: false, native: None }
+        Measuring { terminal, planning, output: None, paged, interrupted, of: 1, sweeps: false, side: Side::default() }
     }
 
     /// Measures a workload, behind those that are done.
@@ -88,8 +100,16 @@ impl<'a> Measuring<'a> {
 
     /// The agents of a plan's runtimes. The native one need not be among them.
     pub(super) fn agents(&self, plan: &Plan) -> Vec<AgentProgram> {
-        let native = self.native.iter().map(|program| AgentProgram::native(program));
-        native.chain(self.planning.runtimes.agents(plan)).collect()
+        let Side { native, directory, environment } = &self.side;
+        // A folder is named to the native agent, too.
+        let program = native.clone().or_else(|| std::env::current_exe().ok().filter(|_| directory.is_some()));
+        let native = program.iter().map(|program| AgentProgram::native(program));
+        let mut agents: Vec<AgentProgram> = native.chain(self.planning.runtimes.agents(plan)).collect();
+        for agent in &mut agents {
+            agent.directory.clone_from(directory);
+            agent.environment.extend(environment.iter().cloned());
+        }
+        agents
     }
 
     /// The code that a record ends with.

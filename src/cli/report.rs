@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use super::args::{Paged, RecordFormat, Shown};
 use super::{Exit, Failure, Terminal, cheatsheet, duel, measure, sheet, terminal as terminals};
-use crate::analyze;
+use crate::analyze::duel::DuelVerdict;
 use crate::cheatsheet::sheet::Sheet;
 use crate::record::Document;
 use crate::record::duel::DuelRecord;
@@ -42,8 +42,8 @@ pub(super) fn run(args: &ReportArgs, terminal: &Terminal) -> Result<Exit, Failur
     if let Some((measured, choosing)) = sheet::stored(&mut document)? {
         return show_sheet(args, terminal, &measured, &choosing);
     }
-    if let Some(fought) = duel::stored(&mut document)? {
-        return show_duel(args, terminal, &fought);
+    if let Some((fought, verdict)) = duel::stored(&mut document)? {
+        return show_duel(args, terminal, &fought, &verdict);
     }
     let all = measure::stored(document)?;
     measure::write_page(&all, &args.paged)?;
@@ -77,13 +77,17 @@ fn show_sheet(args: &ReportArgs, terminal: &Terminal, sheet: &Sheet, choosing: &
     Ok(Exit::Fine)
 }
 
-fn show_duel(args: &ReportArgs, terminal: &Terminal, record: &DuelRecord) -> Result<Exit, Failure> {
-    let verdict = analyze::duel::duel(record);
+fn show_duel(
+    args: &ReportArgs,
+    terminal: &Terminal,
+    record: &DuelRecord,
+    verdict: &DuelVerdict,
+) -> Result<Exit, Failure> {
     let text = match args.shown.format {
-        RecordFormat::Table => report::duel_table(record, &verdict, terminals::stdout_style(terminal.colour)),
-        RecordFormat::Markdown | RecordFormat::Github => report::duel_markdown(record, &verdict),
-        RecordFormat::Json => report::duel_json(record, &verdict)?,
-        RecordFormat::Junit => report::duel_junit(record, &verdict).map_err(Failure::Export)?,
+        RecordFormat::Table => report::duel_table(record, verdict, terminals::stdout_style(terminal.colour)),
+        RecordFormat::Markdown | RecordFormat::Github => report::duel_markdown(record, verdict),
+        RecordFormat::Json => report::duel_json(record, verdict)?,
+        RecordFormat::Junit => report::duel_junit(record, verdict).map_err(Failure::Export)?,
         _ => {
             let path = args.record.display();
             return Err(Failure::Usage(format!(

@@ -150,5 +150,6 @@ pub(super) fn agent(interpreter: &Interpreter) -> AgentProgram {
         arguments: interpreter.arguments(),
         parent_argument: interpreter.parent_argument(),
         environment: interpreter.environment(),
+        directory: None,
     }
 }

@@ -43,6 +43,8 @@ pub(super) struct Version {
     pub(super) selection: Selection,
     /// The program that is its native agent, if it is not this one.
     pub(super) native: Option<PathBuf>,
+    /// The folder in which its tasks run; `None` is the current one.
+    pub(super) here: Option<PathBuf>,
     pub(super) commit: Option<String>,
     pub(super) changed: Vec<String>,
 }
@@ -51,13 +53,20 @@ pub(super) struct Version {
 pub(super) struct Versions {
     pub(super) base: Version,
     pub(super) head: Version,
-    guard: Option<Guard>,
+    /// A folder for what both need, and for revisions.
+    guard: Guard,
 }
 
 impl Versions {
+    /// The folder in which both sides' interpreters keep what they compile: one that is kept beside the sources of one side
+    /// alone would make its start-up shorter.
+    pub(super) fn compiled(&self) -> Option<PathBuf> {
+        self.guard.directory().map(|directory| directory.join("compiled"))
+    }
+
     /// Removes the folders of revisions.
     pub(super) fn close(self) -> std::io::Result<()> {
-        self.guard.map_or(Ok(()), Guard::close)
+        self.guard.close()
     }
 }
 
@@ -73,6 +82,11 @@ pub(super) fn find(
     terminal: &Terminal,
 ) -> Result<Versions, Failure> {
     let pythons = &selection.interpreters.python;
+    if !matches!(forms.binary.len(), 0 | 2) || pythons.len() > 2 {
+        return Err(Failure::Usage(
+            "two versions are compared: name two of --binary, and two of --python at most".to_owned(),
+        ));
+    }
     let told: Vec<&str> = [
         ("two targets", targets.len() == 2),
         ("--base", forms.base.is_some()),
@@ -82,10 +96,12 @@ pub(super) fn find(
     .into_iter()
     .filter_map(|(what, is_told)| is_told.then_some(what))
     .collect();
+    let program = std::env::current_exe().map_err(Failure::Directory)?;
+    let guard = Guard::start(&program, &std::env::temp_dir()).map_err(Failure::Directory)?;
     let finding = Finding { code, selection, terminal };
-    let versions = match (told.as_slice(), targets) {
+    let (base, head) = match (told.as_slice(), targets) {
         (["two targets"], [base, head]) => finding.of_targets(base, head),
-        (["--base"], [target]) => finding.of_places(target, forms),
+        (["--base"], [target]) => finding.of_places(target, forms, &guard),
         (["two of --python"], [target]) => finding.of_interpreters(target, &pythons[0], &pythons[1]),
         (["two of --binary"], [target]) => finding.of_binaries(target, &forms.binary[0], &forms.binary[1]),
         ([], _) => Err(Failure::Usage(
@@ -96,6 +112,7 @@ pub(super) fn find(
             Err(Failure::Usage(format!("{} name versions, each in its own way: keep one of them", several.join(" and "))))
         }
     }?;
+    let versions = Versions { base, head, guard };
     versions.check()?;
     Ok(versions)
 }
@@ -118,16 +135,16 @@ struct Place {
 }
 
 impl Finding<'_> {
-    fn of_targets(&self, base: &Path, head: &Path) -> Result<Versions, Failure> {
+    fn of_targets(&self, base: &Path, head: &Path) -> Result<(Version, Version), Failure> {
         let colour = self.terminal.colour_of_errors();
         let version = |named: &Path| {
             let workload = target::one(Some(&named.to_owned()), self.code, colour)?;
             Ok::<Version, Failure>(self.version(format!("`{}`", named.display()), workload, None))
         };
-        Ok(Versions { base: version(base)?, head: version(head)?, guard: None })
+        Ok((version(base)?, version(head)?))
     }
 
-    fn of_interpreters(&self, named: &Path, base: &Path, head: &Path) -> Result<Versions, Failure> {
+    fn of_interpreters(&self, named: &Path, base: &Path, head: &Path) -> Result<(Version, Version), Failure> {
         let workload = target::one(Some(&named.to_owned()), self.code, self.terminal.colour_of_errors())?;
         let version = |python: &Path| {
             let mut version = self.version(format!("`{}`", python.display()), workload.clone(), None);
@@ -135,10 +152,10 @@ impl Finding<'_> {
             version.selection.runtimes = vec![python::LANGUAGE.to_owned()];
             version
         };
-        Ok(Versions { base: version(base), head: version(head), guard: None })
+        Ok((version(base), version(head)))
     }
 
-    fn of_binaries(&self, named: &Path, base: &Path, head: &Path) -> Result<Versions, Failure> {
+    fn of_binaries(&self, named: &Path, base: &Path, head: &Path) -> Result<(Version, Version), Failure> {
         let workload = target::one(Some(&named.to_owned()), self.code, self.terminal.colour_of_errors())?;
         if workload.steps.iter().any(|step| step.python().is_some()) {
             return Err(Failure::Usage(format!(
@@ -151,22 +168,17 @@ impl Finding<'_> {
                 .map_err(|error| Failure::Usage(format!("cannot use `{}`: {error}", binary.display())))?;
             Ok::<Version, Failure>(self.version(format!("`{}`", binary.display()), workload.clone(), Some(program)))
         };
-        Ok(Versions { base: version(base)?, head: version(head)?, guard: None })
+        Ok((version(base)?, version(head)?))
     }
 
-    fn of_places(&self, named: &Path, forms: &Forms) -> Result<Versions, Failure> {
+    fn of_places(&self, named: &Path, forms: &Forms, guard: &Guard) -> Result<(Version, Version), Failure> {
         let here = std::env::current_dir()
             .map_err(|error| Failure::Usage(format!("the current directory cannot be read: {error}; enter another")))?;
-        let program = std::env::current_exe().map_err(Failure::Directory)?;
-        let mut guard = None;
-        let mut place = |name: &str, side: &str| -> Result<Place, Failure> {
+        let named = &within(named, &here)?;
+        let place = |name: &str, side: &str| -> Result<Place, Failure> {
             if is_folder(name) {
                 return folder(Path::new(name));
             }
-            let guard = match &guard {
-                Some(guard) => guard,
-                None => guard.insert(Guard::start(&program, &std::env::temp_dir()).map_err(Failure::Directory)?),
-            };
             let directory =
                 guard.directory().ok_or_else(|| Failure::Directory(std::io::Error::other("there is none")))?;
             self.revision(&here, name, &directory.join(side))
@@ -182,15 +194,13 @@ impl Finding<'_> {
             let mut workload = target::below(&place.here, named, self.code, colour)?;
             own(&mut workload, &place.root, &other.root);
             let version = self.version(place.what.clone(), workload, None);
-            Ok::<Version, Failure>(Version { commit: place.commit.clone(), changed: place.changed.clone(), ..version })
+            let (commit, changed) = (place.commit.clone(), place.changed.clone());
+            Ok::<Version, Failure>(Version { here: Some(place.here.clone()), commit, changed, ..version })
         };
-        let versions = Versions { base: version(&base, &head)?, head: version(&head, &base)?, guard };
-        for ((one, version), (other, _)) in
-            [((&base, &versions.base), (&head, &versions.head)), ((&head, &versions.head), (&base, &versions.base))]
-        {
-            check_extensions(one, version, other)?;
-        }
-        Ok(versions)
+        let (one, other) = (version(&base, &head)?, version(&head, &base)?);
+        check_extensions(&base, &one, &head)?;
+        check_extensions(&head, &other, &base)?;
+        Ok((one, other))
     }
 
     fn version(&self, what: String, workload: Workload, native: Option<PathBuf>) -> Version {
@@ -202,7 +212,7 @@ impl Finding<'_> {
                 if is_python || !selection.interpreters.python.is_empty() { python::LANGUAGE } else { "rust" };
             selection.runtimes = vec![runtime.to_owned()];
         }
-        Version { what, workload, selection, native, commit: None, changed: Vec::new() }
+        Version { what, workload, selection, native, here: None, commit: None, changed: Vec::new() }
     }
 
     /// A revision, written into this folder.
@@ -258,6 +268,37 @@ fn working_tree(here: &Path) -> Result<Place, Failure> {
     })
 }
 
+/// A target as each version's folder has it: a file by its name from there.
+///
+/// # Errors
+/// When it lies elsewhere, so that both versions would be the same file.
+fn within(named: &Path, here: &Path) -> Result<PathBuf, Failure> {
+    let outside = |why: &str| {
+        let named = report::plain(&named.display().to_string());
+        Failure::Usage(format!(
+            "`{named}` {why}, and would be the same in both versions: name it from the current folder"
+        ))
+    };
+    let text = named.to_str().unwrap_or_default();
+    let is_function = text.contains(':') && !text.contains('/') && !text.contains(".py:") && !here.join(named).exists();
+    if is_function {
+        return Ok(named.to_owned());
+    }
+    let file = text.rsplit_once(".py:").map_or(named.to_owned(), |(module, _)| PathBuf::from(format!("{module}.py")));
+    if !file.is_absolute() && crate::workload::shipped::find(text).is_some() && !here.join(&file).exists() {
+        return Err(outside("is shipped with conbench"));
+    }
+    let relative = match named.strip_prefix(here) {
+        Ok(relative) => relative.to_owned(),
+        Err(_) if named.is_absolute() => return Err(outside("is not below the current folder")),
+        Err(_) => named.to_owned(),
+    };
+    if relative.components().any(|part| part == std::path::Component::ParentDir) {
+        return Err(outside("is not below the current folder"));
+    }
+    Ok(relative)
+}
+
 /// Refuses a target that is a file which one version lacks.
 fn check_file(named: &Path, base: &Place, head: &Place) -> Result<(), Failure> {
     let text = named.to_str().unwrap_or_default();
@@ -299,7 +340,9 @@ fn check_extensions(place: &Place, version: &Version, other: &Place) -> Result<(
         let name = python.function.as_deref().or(python.async_function.as_deref()).unwrap_or_default();
         let package = name.split([':', '.']).next().unwrap_or_default();
         let relative = inside.join(package);
-        for built in built_below(&place.root.join(&relative)) {
+        let beside = fs::read_dir(place.root.join(inside)).into_iter().flatten().flatten().map(|entry| entry.path());
+        let beside = beside.filter(|path| path.is_file() && is_built(path));
+        for built in built_below(&place.root.join(&relative)).into_iter().chain(beside) {
             let Ok(file) = built.strip_prefix(&place.root) else { continue };
             if !other.root.join(file).exists() {
                 return Err(Failure::Usage(format!(
@@ -314,6 +357,10 @@ fn check_extensions(place: &Place, version: &Version, other: &Place) -> Result<(
     Ok(())
 }
 
+fn is_built(path: &Path) -> bool {
+    path.extension().is_some_and(|it| BUILT.iter().any(|built| it == *built))
+}
+
 /// The built extensions below a folder.
 fn built_below(folder: &Path) -> Vec<PathBuf> {
     let (mut found, mut open, mut seen) = (Vec::new(), vec![folder.to_owned()], 0);
@@ -324,11 +371,10 @@ fn built_below(folder: &Path) -> Vec<PathBuf> {
                 return found;
             }
             let path = entry.path();
-            let is_built = path.extension().is_some_and(|it| BUILT.iter().any(|built| it == *built));
             // A link to a folder may lead in a circle.
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 open.push(path);
-            } else if is_built {
+            } else if is_built(&path) {
                 found.push(path);
             }
         }

@@ -7,6 +7,7 @@
 //! (S. J. Pocock, "Group sequential methods in the design and analysis of clinical trials", Biometrika 64, 1977),
 //! so that it holds with 95 % though it is looked at while it grows.
 
+use rand::RngExt as _;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Ending, Next, Outcome, RoundPlan, Turn};
 use crate::candidate::Candidate;
-use crate::stats::{Interval, yuen};
+use crate::stats::{Interval, trimmed_mean, yuen};
 
 /// The name of the side that the other is held against: the runtime of its candidates.
 pub const BASE: &str = "base";
@@ -24,6 +25,9 @@ pub const HEAD: &str = "head";
 
 /// The numbers of rounds after which intervals are looked at.
 const LOOKS: [usize; 10] = [4, 6, 8, 11, 15, 20, 27, 36, 48, 64];
+/// The version of these rules: another one may say something else of the same blocks.
+pub const RULES_VERSION: u32 = 1;
+
 /// The confidence of one look, so that all of them together err in at most 5 %. For ten evenly spaced looks it is
 /// 0.9894 (Pocock); these are further apart, each a third later than the one before, and a test counts what that comes to.
 const CONFIDENCE: f64 = 1.0 - 0.006;
@@ -40,7 +44,7 @@ pub enum Figure {
     P99,
     /// CPU time a task.
     CpuPerTask,
-    /// Memory at full load, without what an idle agent takes.
+    /// Memory at full load, with what an idle agent takes.
     Memory,
     /// From the job to the first task done, of a cold life.
     StartUp,
@@ -138,7 +142,7 @@ pub struct Change {
     pub figure: Figure,
     /// The rounds that it is known from.
     pub rounds: usize,
-    /// The mean logarithm of the first, and that of the second.
+    /// The trimmed mean of the logarithms of the first, and that of the second.
     pub means: Option<(f64, f64)>,
     /// The logarithm of the second over the first; `None` below the rounds of a first look.
     pub ratio: Option<Interval>,
@@ -163,13 +167,12 @@ impl Pairing {
         let both = |(first, second): &(Figures, Figures)| Some((first[place]?, second[place]?));
         let pairs: Vec<(f64, f64)> = self.rounds.iter().filter_map(both).collect();
         let ratio = interval(&pairs.iter().map(|(first, second)| second - first).collect::<Vec<f64>>());
-        let count = pairs.len() as f64;
-        let sum = pairs.iter().fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
+        let (firsts, seconds): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
         let threshold = self.comparison.thresholds.iter().find(|it| it.figure == figure);
         Change {
             figure,
             rounds: pairs.len(),
-            means: (!pairs.is_empty()).then_some((sum.0 / count, sum.1 / count)),
+            means: trimmed_mean(&firsts).zip(trimmed_mean(&seconds)),
             ratio,
             answer: threshold.map(|threshold| (threshold.most, answer(threshold, ratio))),
         }
@@ -348,6 +351,10 @@ impl Duel {
                     order.push(candidate as usize);
                 }
             }
+        }
+        // One that is of two pairs stands with the first of them: forwards and backwards alike, no side is the later one.
+        if self.random.random::<bool>() {
+            order.reverse();
         }
         order
     }

@@ -145,9 +145,25 @@ impl Guard {
         wiring: Wiring,
         descriptors: &[BorrowedFd<'_>],
     ) -> io::Result<Child> {
+        self.spawn_in(None, argv, env, wiring, descriptors)
+    }
+
+    /// The same in this directory; `None` is that of this process.
+    ///
+    /// # Errors
+    /// As [`Guard::spawn`].
+    pub fn spawn_in(
+        &mut self,
+        directory: Option<&Path>,
+        argv: &[&OsStr],
+        env: &[(&OsStr, &OsStr)],
+        wiring: Wiring,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> io::Result<Child> {
+        let directory = directory.map(|directory| text(directory.as_os_str())).transpose()?;
         let argv = argv.iter().map(|argument| text(argument)).collect::<io::Result<Vec<String>>>()?;
         let env = env.iter().map(|(name, value)| Ok((text(name)?, text(value)?))).collect::<io::Result<_>>()?;
-        self.send(&Request::Start { argv, env, wiring }, descriptors)?;
+        self.send(&Request::Start { argv, env, directory, wiring }, descriptors)?;
         let (reply, descriptors) = self.reply(PATIENCE)?;
         match (reply, descriptors.into_iter().next()) {
             (Reply::Started { pid }, Some(handle)) => Ok(Child { pid, handle }),

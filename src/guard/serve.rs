@@ -136,17 +136,19 @@ impl Serving {
 
     fn answer(&mut self, request: Request, descriptors: Vec<OwnedFd>) -> io::Result<()> {
         match request {
-            Request::Start { argv, env, wiring } => match spawn::spawn(&argv, &env, wiring, descriptors) {
-                Ok((pid, handle)) => {
-                    self.started.insert(pid);
-                    send(&self.socket, &Reply::Started { pid }, &[handle.as_fd()])
+            Request::Start { argv, env, directory, wiring } => {
+                match spawn::spawn(&argv, &env, directory.as_deref(), wiring, descriptors) {
+                    Ok((pid, handle)) => {
+                        self.started.insert(pid);
+                        send(&self.socket, &Reply::Started { pid }, &[handle.as_fd()])
+                    }
+                    Err(error) => {
+                        let program = argv.first().map_or("", String::as_str);
+                        let message = format!("cannot start `{program}`: {error}");
+                        send(&self.socket, &Reply::Failed { message }, &[])
+                    }
                 }
-                Err(error) => {
-                    let program = argv.first().map_or("", String::as_str);
-                    let message = format!("cannot start `{program}`: {error}");
-                    send(&self.socket, &Reply::Failed { message }, &[])
-                }
-            },
+            }
             Request::Stop {} => self.signal(Signal::STOP),
             Request::Continue {} => self.signal(Signal::CONT),
             Request::Kill { grace_ms } => {

@@ -14,6 +14,7 @@ use crate::protocol::{REPLIES_FD, REQUESTS_FD};
 pub(super) fn spawn(
     argv: &[String],
     env: &[(String, String)],
+    directory: Option<&str>,
     wiring: Wiring,
     descriptors: Vec<OwnedFd>,
 ) -> io::Result<(u32, OwnedFd)> {
@@ -22,6 +23,9 @@ pub(super) fn spawn(
     };
     let mut command = Command::new(program);
     command.args(arguments).envs(env.iter().map(|(name, value)| (name, value))).process_group(0);
+    if let Some(directory) = directory {
+        command.current_dir(directory);
+    }
     // Kept until the process is started; `wire_agent` refers to two of them by number.
     let _held = wire(&mut command, wiring, descriptors)?;
     if wiring != Wiring::Guard {

@@ -21,7 +21,8 @@ const LARGEST_PACKET: usize = 128 * 1024;
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum Request {
     /// Start a process; its descriptors are attached, as its wiring says.
-    Start { argv: Vec<String>, env: Vec<(String, String)>, wiring: Wiring },
+    /// Start `argv`, in `directory` if one is named.
+    Start { argv: Vec<String>, env: Vec<(String, String)>, directory: Option<String>, wiring: Wiring },
     /// SIGSTOP everything below.
     Stop {},
     /// SIGCONT everything below.

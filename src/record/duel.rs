@@ -12,6 +12,8 @@ pub const FORMAT_VERSION: u32 = 1;
 /// All that was measured to compare two versions of the same work.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DuelRecord {
+    /// The version of the rules by which it was decided.
+    pub rules_version: u32,
     /// The version that the other is held against.
     pub base: SideRecord,
     /// The version in question.

@@ -58,10 +58,13 @@ pub fn observation(
 const LEAST_OF_P99: u64 = 200;
 const LEAST_OF_P50: u64 = 8;
 
-/// Every figure that versions are compared by, of one timed block and its life; memory is without `baseline_bytes`, and
-/// start-up is known of cold lives.
+/// Every figure that versions are compared by, of one timed block and its life. Memory is all that the agent takes: what is
+/// taken off one side must be taken off the other, too. Start-up is known of cold lives. Where it is known how many `tasks`
+/// the user has, throughput is that of all of them, as in [`observation`].
 #[must_use]
-pub fn figures(candidate: &CandidateRecord, block: &BlockRecord, baseline_bytes: u64) -> Figures {
+pub fn figures(candidate: &CandidateRecord, block: &BlockRecord, tasks: Option<u32>) -> Figures {
+    let ready_ns = candidate.incarnations.get(block.incarnation as usize).map_or(0.0, |life| life.ready_ns as f64);
+    let whole = |score: f64| tasks.map_or(score, |tasks| of_all_tasks(score, f64::from(tasks), ready_ns));
     let of = |goal| score(goal, &block.figures, None).filter(|score: &f64| score.is_finite());
     let service = block.figures.service.decode().ok();
     let at = |quantile: f64, least: u64| {
@@ -69,9 +72,9 @@ pub fn figures(candidate: &CandidateRecord, block: &BlockRecord, baseline_bytes:
         Some((service.value_at_quantile(quantile).max(1) as f64).ln())
     };
     let life = candidate.incarnations.get(block.incarnation as usize).filter(|life| !life.warm);
-    let memory = candidate.memory_bytes(block.incarnation, baseline_bytes);
+    let memory = candidate.memory_bytes(block.incarnation, 0);
     [
-        of(Goal::Throughput),
+        of(Goal::Throughput).map(whole),
         at(0.5, LEAST_OF_P50),
         at(0.99, LEAST_OF_P99),
         of(Goal::CpuPerTask).map(|score| -score),

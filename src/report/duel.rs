@@ -204,6 +204,11 @@ fn remarks(record: &DuelRecord, verdict: &DuelVerdict) -> Vec<(&'static str, Str
     let mut said: Vec<(&'static str, String)> =
         failures(verdict).map(|failure| ("Failed", side_failure(failure))).collect();
     said.extend(verdict.choice.as_ref().map(|standing| ("Choice", choice(standing))));
+    let bare = verdict.compared.iter().flat_map(|it| &it.figures);
+    let bare: Vec<&str> = bare.filter(|it| it.answer.is_some() && it.rounds == 0).map(|it| word(it.figure)).collect();
+    if !bare.is_empty() && verdict.failure.is_none() {
+        said.push(("Note", format!("{} cannot be told: a block has too few tasks for it", listed(&bare, "and"))));
+    }
     if verdict.said == Said::Undecided {
         said.push(("Next", "give it more time (--budget), or allow more (--max-regression)".to_owned()));
     }

@@ -545,6 +545,8 @@ impl<'a> Course<'a> {
             let spent = Spent { ns: self.spent_ns().saturating_sub(begun_ns), calls: self.calls - calls };
             if stopped.is_none() && !outcomes.is_empty() && self.is_voided(spent, repeats) {
                 round.turns = again(&outcomes, self.record.settings.seed, self.record.rounds.len());
+                // Every block of a duel begins a life.
+                round.turns.iter_mut().for_each(|turn| turn.anew = race.phase() == Phase::Duel);
                 continue;
             }
             for (candidate, outcome) in outcomes {
@@ -828,10 +830,9 @@ impl<'a> Course<'a> {
     /// Every figure of the last block of a candidate.
     fn figures(&self, slot: usize) -> Option<duel::Figures> {
         let place = self.record.candidates.get(slot)?;
-        let baseline_bytes = self.record.calibration.baseline_bytes(&place.candidate.runtime);
         // Memory and verify blocks stand before it.
         let block = place.blocks.iter().rev().find(|block| block.round.is_some())?;
-        Some(figures(place, block, baseline_bytes))
+        Some(figures(place, block, self.record.workload.all_tasks()))
     }
 
     /// What the last block of a candidate says to the race.

@@ -95,7 +95,13 @@ impl Link {
         let environment: Vec<(&OsStr, &OsStr)> =
             agent.environment.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str())).collect();
         let started_ns = now_ns();
-        let child = guard.spawn(&argv, &environment, Wiring::Agent, &theirs.each_ref().map(OwnedFd::as_fd))?;
+        let child = guard.spawn_in(
+            agent.directory.as_deref(),
+            &argv,
+            &environment,
+            Wiring::Agent,
+            &theirs.each_ref().map(OwnedFd::as_fd),
+        )?;
         Ok(Link::of(guard, child, started_ns, ours, interrupted))
     }
 

@@ -69,6 +69,8 @@ pub struct AgentProgram {
     pub parent_argument: Option<OsString>,
     /// What its environment has beside this process's own.
     pub environment: Vec<(OsString, OsString)>,
+    /// The folder in which it runs; `None` is that of this process.
+    pub directory: Option<PathBuf>,
 }
 
 impl AgentProgram {
@@ -81,6 +83,7 @@ impl AgentProgram {
             arguments: vec!["agent".into()],
             parent_argument: None,
             environment: Vec::new(),
+            directory: None,
         }
     }
 }
@@ -124,6 +127,12 @@ pub struct Side {
 }
 
 impl Session {
+    /// The steps of a task: of each side, where there are two.
+    fn all_steps(&self) -> impl Iterator<Item = &[Step]> {
+        let sides = self.duel.iter().flat_map(|versions| &versions.sides).map(|side| side.steps.as_slice());
+        std::iter::once(self.workload.steps.as_slice()).chain(sides)
+    }
+
     /// What a task of this runtime does.
     fn steps(&self, runtime: &str) -> &[Step] {
         let side = self.duel.iter().flat_map(|versions| &versions.sides).find(|side| side.name == runtime);
@@ -277,7 +286,7 @@ impl Stage<'_> {
             warn_of_memory(directory, observer, &mut record.warnings);
         }
         let server = match &directory {
-            Some(directory) if embedded::needed(&session.workload.steps) => Some(
+            Some(directory) if session.all_steps().any(embedded::needed) => Some(
                 Embedded::start(&mut nursery.guard, &nursery.program, directory)
                     .map_err(|source| SessionError::Start { what: "the embedded server", source })?,
             ),
@@ -354,6 +363,17 @@ fn differing_results(session: &Session, references: &course::References) -> Opti
     let [base, head] = &session.duel.as_ref()?.sides;
     let of = |side: &Side| references.get(&(side.name.clone(), None));
     let (one, other): (&Reference, &Reference) = of(base).zip(of(head))?;
+    if one.items != other.items {
+        let counts =
+            |items: &[Option<u64>]| items.iter().flatten().map(u64::to_string).collect::<Vec<String>>().join(", ");
+        return Some(format!(
+            "{} has {} items and {} has {}: they do not do the same work; name a list of one length",
+            base.name,
+            counts(&one.items),
+            head.name,
+            counts(&other.items)
+        ));
+    }
     let item = one.results.iter().zip(&other.results).position(|(one, other)| one != other)?;
     Some(format!("{} and {} give different results, first for item {item}", base.name, head.name))
 }
@@ -482,7 +502,7 @@ fn pace(session: &Session) -> Pace {
 }
 
 fn has_files(session: &Session) -> bool {
-    session.workload.steps.iter().any(|step| matches!(step, Step::File { .. }))
+    session.all_steps().flatten().any(|step| matches!(step, Step::File { .. }))
 }
 
 /// Says so when `directory` is on a file system that holds its files in memory.

@@ -61,7 +61,8 @@ impl Parent {
         let argv: Vec<&OsStr> = std::iter::once(agent.program.as_os_str()).chain(arguments).collect();
         let environment: Vec<(&OsStr, &OsStr)> =
             agent.environment.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str())).collect();
-        let child = root.spawn(&argv, &environment, Wiring::Agent, &[theirs.as_fd(), null.as_fd(), null.as_fd()])?;
+        let ends = [theirs.as_fd(), null.as_fd(), null.as_fd()];
+        let child = root.spawn_in(agent.directory.as_deref(), &argv, &environment, Wiring::Agent, &ends)?;
         drop(theirs);
         let parent = Parent { control, pid: child.pid };
         parent.wait(interrupted)?;

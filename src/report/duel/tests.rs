@@ -29,6 +29,7 @@ fn record() -> DuelRecord {
     };
     let of = |runtime: &str| Candidate { runtime: runtime.to_owned(), ..candidate(Engine::ThreadPool, Some(2), None) };
     DuelRecord {
+        rules_version: 1,
         base: side("revision `main` (0123456789)", &[]),
         head: side("the working tree of 9876543210", &["a", "b", "c", "d", "e", "f", "g\u{202e}\u{1b}[2J"]),
         rules: DuelRules {

@@ -69,7 +69,6 @@ class UserStep(Step):
             from ..user.version import Version
 
             self._version = Version(description["version"], self.function_name or async_name or "", self.where)
-            self._version.check()
         self.tears_down = self._setups.has_teardown
         self._is_unready = self._setups.has_process
         self._passes_state = bool(description.get("pass_state"))
@@ -200,6 +199,8 @@ class UserStep(Step):
         # Only the reference agent needs it, and its imports are not to be measured as the start-up of candidates.
         from ..user.reference import observe
 
+        if self._version is not None:
+            self._version.check()
         with _Caller(self) as call:
             self.prepare(None)
             found = observe(

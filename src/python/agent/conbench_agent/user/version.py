@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import List, Mapping
+from typing import Mapping, Optional
 
 from ..protocol import Failure
 
@@ -21,25 +21,38 @@ class Version:
         self._root = os.path.realpath(description["root"])
         self._other = os.path.realpath(description["other"])
         self._where = where
-        self._package = function.partition(":")[0].partition(".")[0]
-        # A virtual environment may stand in either folder, and is of neither version.
-        self._installed = [os.path.realpath(prefix) for prefix in {sys.prefix, sys.base_prefix}]
+        self._module = function.partition(":")[0]
+        # A virtual environment may stand in either folder, and so may the agent's own files: they are of neither version.
+        agent = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+        self._others = [agent, *(os.path.realpath(prefix) for prefix in {sys.prefix, sys.base_prefix})]
 
     def check(self) -> None:
         """Raises Failure where a module was imported that is not this version's."""
+        package = self._package()
         for name, module in list(sys.modules.items()):
-            is_its_own = name == self._package or name.startswith(self._package + ".")
-            for file in _files(module):
-                path = os.path.realpath(file)
-                if is_its_own and not _is_below(path, self._root):
-                    self._fail(name, file, f"which is not in {self._root}")
-                if self._is_other(path):
-                    self._fail(name, file, "which is the other version")
+            is_its_own = name == package or name.startswith(package + ".")
+            file = _file(module)
+            if file is None:
+                continue
+            path = os.path.realpath(file)
+            if is_its_own and not _is_below(path, self._root):
+                self._fail(name, file, f"which is not in {self._root}")
+            if self._is_other(path):
+                self._fail(name, file, "which is the other version")
+
+    def _package(self) -> str:
+        """The outermost package of the function that has files of its own: one without may be shared with others."""
+        parts = self._module.split(".")
+        for count in range(1, len(parts)):
+            name = ".".join(parts[:count])
+            if _file(sys.modules.get(name)) is not None:
+                return name
+        return self._module
 
     def _is_other(self, path: str) -> bool:
         if not _is_below(path, self._other) or _is_below(path, self._root):
             return False
-        return "site-packages" not in path.split(os.sep) and not any(_is_below(path, it) for it in self._installed)
+        return "site-packages" not in path.split(os.sep) and not any(_is_below(path, it) for it in self._others)
 
     def _fail(self, name: str, file: str, why: str) -> None:
         raise Failure(
@@ -51,11 +64,13 @@ class Version:
         )
 
 
-def _files(module: object) -> List[str]:
-    file = getattr(module, "__file__", None)
-    # A package without an `__init__.py` has folders instead.
-    found = [file] if file else list(getattr(module, "__path__", []))
-    return [each for each in found if isinstance(each, str)]
+def _file(module: object) -> Optional[str]:
+    # Not by `getattr`: a lazy module would be loaded by that.
+    try:
+        file = vars(module).get("__file__")
+    except TypeError:
+        return None
+    return file if isinstance(file, str) else None
 
 
 def _is_below(path: str, folder: str) -> bool:
