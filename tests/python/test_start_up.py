@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -54,6 +55,16 @@ class StartUp(unittest.TestCase):
                         # No worker is left that a task would have to wait for.
                         self.assertEqual(len(os.listdir(room)), workers)
                     self.assertGreaterEqual(ready["ready_ns"], _SETUP_NS)
+
+    def test_what_is_imported_before_the_job_is_part_of_no_tool(self) -> None:
+        script = (
+            "import sys; from conbench_agent import agent; agent._import_what_is_ours(); "
+            "print(sorted({name.partition('.')[0] for name in sys.modules}))"
+        )
+        ran = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
+        for tool in "multiprocessing", "concurrent", "asyncio", "selectors", "socket":
+            self.assertNotIn(f"'{tool}'", ran.stdout)
+        self.assertIn("'conbench_agent'", ran.stdout)
 
     @unittest.skipIf(sys.version_info < (3, 14), "InterpreterPoolExecutor needs CPython 3.14")
     def test_all_interpreters_are_set_up_at_once(self) -> None:

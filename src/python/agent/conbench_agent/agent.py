@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import sys
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 def main(arguments: List[str]) -> None:
     """`main.py` is an agent; `main.py hello` only prints what an agent says of itself; `main.py parent` forks them."""
     if arguments == ["hello"]:
+        _compile_what_is_ours()
         sys.stdout.write(json.dumps({"hello": hello()}) + "\n")
         return
     _open_standard_streams()
@@ -84,11 +86,7 @@ class Agent:
     def serve(self, channel: Channel) -> int:
         """Answers until the end, and gives the exit status. OSError if the channel is gone."""
         channel.send({"hello": hello()})
-        # Not before `hello`, which is awaited; not after `job`, whose start-up is measured.
-        from . import running  # noqa: F401
-        from .user import caller
-
-        caller.warm_up()
+        _import_what_is_ours()
         while line := channel.receive():
             received_ns = time.monotonic_ns()
             try:
@@ -131,6 +129,36 @@ class Agent:
         """Ends what a candidate that was not closed still runs."""
         if self._candidate is not None:
             self._candidate.abandon()
+
+
+def _import_what_is_ours() -> None:
+    """Imports what no user's program has.
+
+    Not before `hello`, which is awaited; not after `job`, whose start-up is measured.
+    Nothing here may import a module of the standard library that a tool needs (multiprocessing, concurrent.futures,
+    asyncio): that is a part of the tool's start-up, in the user's program as here.
+    """
+    from . import running, worker  # noqa: F401
+    from .engines import base  # noqa: F401
+    from .steps import user  # noqa: F401
+    from .user import caller
+
+    caller.warm_up()
+
+
+def _compile_what_is_ours() -> None:
+    """Keeps the agent's modules compiled where the environment has Python write nothing beside sources.
+
+    Else each agent compiles them anew, and its start-up is that of conbench.
+    """
+    folder = os.path.dirname(os.path.abspath(__file__))
+    if not sys.dont_write_bytecode or os.path.exists(importlib.util.cache_from_source(__file__)):
+        return
+    from compileall import compile_dir
+
+    # Where that cannot be written, agents start slower, and run all the same.
+    with suppress(OSError):
+        compile_dir(folder, quiet=2)
 
 
 def _clock_cost_ns() -> float:

@@ -22,7 +22,7 @@ class Version:
         self._other = os.path.realpath(description["other"])
         self._where = where
         self._module = function.partition(":")[0]
-        # A virtual environment may stand in either folder, and so may the agent's own files: they are of neither version.
+        # A virtual environment may stand in either folder, and so may the agent's own files: of neither version.
         agent = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
         self._others = [agent, *(os.path.realpath(prefix) for prefix in {sys.prefix, sys.base_prefix})]
 
