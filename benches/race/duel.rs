@@ -1,8 +1,7 @@
 //! Gates of the real program: how often one says that the same version twice has regressed, and how often it finds a tenth
 //! more work, and how soon.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -10,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::arms::PROGRAM;
+use crate::lines::{append, read};
 use crate::load::Load;
 use crate::options::Options;
 use crate::show::{quantile, share_with_interval, show};
@@ -58,7 +58,7 @@ struct Said {
 /// Runs so many gates of each, 100 unless told otherwise; those that are in the file of results already are not run again.
 pub(crate) fn duel(options: &Options) -> Result<(), String> {
     let path = options.file()?;
-    let mut said = read(&path)?;
+    let mut said: Vec<Said> = read(&path)?;
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     write(folder.path()).map_err(|error| error.to_string())?;
     let _load = Load::start(options.is_loaded)?;
@@ -155,19 +155,4 @@ fn gate(versions: &Versions, folder: &Path, seed: u64) -> Result<Said, String> {
         compared_s: elapsed_ns.saturating_sub(first_ns) as f64 / 1e9,
         seconds,
     })
-}
-
-/// The results of a file; none if there is no file.
-fn read(path: &Path) -> Result<Vec<Said>, String> {
-    let Ok(text) = fs::read_to_string(path) else { return Ok(Vec::new()) };
-    text.lines()
-        .map(|line| serde_json::from_str(line).map_err(|error| format!("{}: {error}", path.display())))
-        .collect()
-}
-
-fn append(path: &Path, said: &Said) -> Result<(), String> {
-    let because = |error: std::io::Error| format!("{}: {error}", path.display());
-    let text = serde_json::to_string(said).map_err(|error| error.to_string())?;
-    let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(because)?;
-    writeln!(file, "{text}").map_err(because)
 }

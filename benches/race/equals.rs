@@ -1,12 +1,9 @@
 //! Sessions of the real program with two equal candidates: how often one is called worse.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::path::Path;
-
 use conbench::analyze::{Status, Sureness};
 use serde::{Deserialize, Serialize};
 
+use crate::lines::{append, read};
 use crate::live::{Told, recommend};
 use crate::load::Load;
 use crate::options::Options;
@@ -32,7 +29,7 @@ struct Said {
 pub(crate) fn equals(options: &Options) -> Result<(), String> {
     let path = options.file()?;
     let live = LIVE.iter().find(|live| live.name == "cpu-2ms").ok_or("there is no such workload")?;
-    let mut said = read(&path)?;
+    let mut said: Vec<Said> = read(&path)?;
     let _load = Load::start(options.is_loaded)?;
     for number in 0..options.sessions.unwrap_or(100) {
         let seed = options.seed.wrapping_add(number);
@@ -66,19 +63,4 @@ pub(crate) fn equals(options: &Options) -> Result<(), String> {
         ]],
     );
     Ok(())
-}
-
-/// The results of a file; none if there is no file.
-fn read(path: &Path) -> Result<Vec<Said>, String> {
-    let Ok(text) = std::fs::read_to_string(path) else { return Ok(Vec::new()) };
-    text.lines()
-        .map(|line| serde_json::from_str(line).map_err(|error| format!("{}: {error}", path.display())))
-        .collect()
-}
-
-fn append(path: &Path, said: &Said) -> Result<(), String> {
-    let because = |error: std::io::Error| format!("{}: {error}", path.display());
-    let text = serde_json::to_string(said).map_err(|error| error.to_string())?;
-    let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(because)?;
-    writeln!(file, "{text}").map_err(because)
 }

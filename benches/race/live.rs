@@ -1,8 +1,6 @@
 //! Sessions of the real program on real workloads, beside the key.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::OpenOptions;
-use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -14,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::arms::{PROGRAM, Stable};
 use crate::ground;
 use crate::key::{Key, Measured};
+use crate::lines;
 use crate::load::Load;
 use crate::options::Options;
 use crate::show::{percent, say, show};
@@ -54,7 +53,7 @@ pub(crate) fn live(options: &Options) -> Result<(), String> {
                 continue;
             }
             let one = session(live, &ground::runtime(live, &stable)?, seed)?;
-            append(&results, &one)?;
+            lines::append(&results, &one)?;
             tell(&one, known);
             said.insert(name, one);
         }
@@ -145,17 +144,6 @@ pub(crate) fn named(key: &Path) -> Result<BTreeMap<String, BTreeSet<String>>, St
 
 /// The results of a file, by workload and seed; none if there is no file.
 fn read(path: &Path) -> Result<BTreeMap<(String, u64), Said>, String> {
-    let Ok(text) = std::fs::read_to_string(path) else { return Ok(BTreeMap::new()) };
-    let line = |line: &str| -> Result<((String, u64), Said), String> {
-        let said: Said = serde_json::from_str(line).map_err(|error| format!("{}: {error}", path.display()))?;
-        Ok(((said.workload.clone(), said.seed), said))
-    };
-    text.lines().map(line).collect()
-}
-
-fn append(path: &Path, said: &Said) -> Result<(), String> {
-    let because = |error: std::io::Error| format!("{}: {error}", path.display());
-    let text = serde_json::to_string(said).map_err(|error| error.to_string())?;
-    let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(because)?;
-    writeln!(file, "{text}").map_err(because)
+    let all: Vec<Said> = lines::read(path)?;
+    Ok(all.into_iter().map(|said| ((said.workload.clone(), said.seed), said)).collect())
 }

@@ -28,6 +28,7 @@ mod engines;
 mod equals;
 mod ground;
 mod key;
+mod lines;
 mod live;
 mod load;
 mod model;

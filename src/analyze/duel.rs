@@ -252,8 +252,9 @@ fn choice(record: &DuelRecord, fought: &Duel) -> Option<ChoiceStanding> {
     Some(ChoiceStanding { base, head, standing, ratio })
 }
 
-/// What a race named.
-fn named(verdict: &Verdict) -> Option<Candidate> {
+/// What a race of one runtime names.
+#[must_use]
+pub fn named(verdict: &Verdict) -> Option<Candidate> {
     let group = verdict.groups.first()?;
     let Answer { candidate, .. } = group.answer.as_ref()?;
     group.rows.iter().find(|row| row.index == *candidate).map(|row| row.candidate.clone())

@@ -283,15 +283,12 @@ impl Duelling<'_> {
 
     /// The time for each of the two races and for the comparison.
     fn share(&self, ready: &Ready<'_>) -> Duration {
-        let budget = self.args.selection.budget;
-        let parts = if sizes_of(&ready.plan).is_some() { 1 } else { 3 };
-        budget.map_or_else(|| args::usual_budget(1), |budget| budget / parts)
+        self.args.selection.budget.map_or_else(|| args::usual_budget(1), |budget| budget / parts(ready))
     }
 
     /// The same of the calls that the workload allows.
     fn share_of_calls(&self, workload: &Workload, ready: &Ready<'_>) -> Option<u64> {
-        let parts = if sizes_of(&ready.plan).is_some() { 1 } else { 3 };
-        workload.max_calls.map(|most| most / parts)
+        workload.max_calls.map(|most| most / u64::from(parts(ready)))
     }
 
     /// Whether start-up or memory may decide, so that every life must tell them.
@@ -313,14 +310,14 @@ impl Duelling<'_> {
         };
         let of_base = measured(base)?;
         let candidates = self.chosen(&of_base);
-        let chosen = named(&of_base);
+        let chosen = analysis::named(&of_base.verdict);
         let is_over = candidates.is_empty() || of_base.record.ending == Ending::Interrupted;
         record.base.race = Some(of_base.record);
         if is_over {
             return Ok(None);
         }
         let of_head = measured(head)?;
-        let theirs = named(&of_head);
+        let theirs = analysis::named(&of_head.verdict);
         let is_over = theirs.is_none() || of_head.record.ending == Ending::Interrupted;
         record.head.race = Some(of_head.record);
         if is_over {
@@ -334,7 +331,7 @@ impl Duelling<'_> {
     /// What the base's race named, or, of engines that the user named, the best of each.
     fn chosen(&self, judged: &Judged) -> Vec<Candidate> {
         let Some(group) = judged.verdict.groups.first() else { return Vec::new() };
-        let Some(chosen) = named(judged) else { return Vec::new() };
+        let Some(chosen) = analysis::named(&judged.verdict) else { return Vec::new() };
         let mut all = vec![chosen];
         if !self.args.selection.names_engines() {
             return all;
@@ -415,6 +412,11 @@ impl Duelling<'_> {
     }
 }
 
+/// The sessions that share what the user allows: two races and the comparison, or that alone.
+fn parts(ready: &Ready<'_>) -> u32 {
+    if sizes_of(&ready.plan).is_some() { 1 } else { 3 }
+}
+
 /// The agent of a side, under the side's name.
 fn agent(ready: &Ready<'_>, name: &str) -> Result<AgentProgram, Failure> {
     let runtime = ready.plan.entries.first().map_or("", |entry| entry.runtime.as_str());
@@ -452,13 +454,6 @@ fn sizes_of(plan: &Plan) -> Option<Vec<Candidate>> {
         is_one.then(|| entry.candidate(sizes))
     };
     plan.entries.iter().map(one).collect()
-}
-
-/// What a race names.
-fn named(judged: &Judged) -> Option<Candidate> {
-    let group = judged.verdict.groups.first()?;
-    let answer = group.answer.as_ref()?;
-    group.rows.iter().find(|row| row.index == answer.candidate).map(|row| row.candidate.clone())
 }
 
 fn figure_of(goal: Goal) -> Figure {

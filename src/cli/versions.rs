@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::args::{PythonCode, Selection};
 use super::{Failure, Terminal, target};
 use crate::analyze::duel::Said;
+use crate::candidate::RUST;
 use crate::checkout::Repository;
 use crate::guard::Guard;
 use crate::python;
@@ -208,8 +209,7 @@ impl Finding<'_> {
         let workload = selection.of_load(workload);
         if selection.runtimes.is_empty() {
             let is_python = workload.steps.iter().any(|step| step.python().is_some());
-            let runtime =
-                if is_python || !selection.interpreters.python.is_empty() { python::LANGUAGE } else { "rust" };
+            let runtime = if is_python || !selection.interpreters.python.is_empty() { python::LANGUAGE } else { RUST };
             selection.runtimes = vec![runtime.to_owned()];
         }
         Version { what, workload, selection, native, here: None, commit: None, changed: Vec::new() }

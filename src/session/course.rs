@@ -53,16 +53,28 @@ pub(super) trait Racing {
     fn next(&mut self, elapsed_ns: u64) -> Next;
     fn feed(&mut self, candidate: usize, outcome: Outcome);
     /// Finds the answer of what was fed; whether there was anything new.
-    fn look(&mut self, elapsed_ns: u64) -> bool;
-    fn finding(&self) -> Option<Finding>;
-    fn retired(&mut self) -> Vec<usize>;
+    fn look(&mut self, _elapsed_ns: u64) -> bool {
+        false
+    }
+    /// The answer so far, of a race that names one.
+    fn finding(&self) -> Option<Finding> {
+        None
+    }
+    fn retired(&mut self) -> Vec<usize> {
+        Vec::new()
+    }
     /// The way to begin processes that took the place of another since this was asked last.
-    fn replaced_by(&mut self) -> Option<StartMethod>;
+    fn replaced_by(&mut self) -> Option<StartMethod> {
+        None
+    }
     /// Whether a turn of the round that runs is dropped, for what failed in this round.
-    fn drops(&mut self, candidate: usize) -> bool;
-    fn took(&mut self, candidate: usize, block_ns: u64, start_ns: Option<u64>);
-    /// Every figure of the block that counts, for who looks at more than the objective.
-    fn measured(&mut self, _candidate: usize, _figures: duel::Figures) {}
+    fn drops(&mut self, _candidate: usize) -> bool {
+        false
+    }
+    fn took(&mut self, _candidate: usize, _block_ns: u64, _start_ns: Option<u64>) {}
+    /// Is shown the candidate whose last block counts, for who looks at more than the objective; `tasks` is how many the
+    /// user has.
+    fn measured(&mut self, _candidate: usize, _place: &CandidateRecord, _tasks: Option<u32>) {}
 }
 
 impl Racing for Decide {
@@ -124,28 +136,6 @@ impl Racing for Meeting {
     fn feed(&mut self, candidate: usize, outcome: Outcome) {
         Meeting::feed(self, candidate, outcome);
     }
-
-    fn look(&mut self, _elapsed_ns: u64) -> bool {
-        false
-    }
-
-    fn finding(&self) -> Option<Finding> {
-        None
-    }
-
-    fn retired(&mut self) -> Vec<usize> {
-        Vec::new()
-    }
-
-    fn replaced_by(&mut self) -> Option<StartMethod> {
-        None
-    }
-
-    fn drops(&mut self, _candidate: usize) -> bool {
-        false
-    }
-
-    fn took(&mut self, _candidate: usize, _block_ns: u64, _start_ns: Option<u64>) {}
 }
 
 /// It names nobody: what it found is in its comparisons.
@@ -166,30 +156,15 @@ impl Racing for duel::Duel {
         duel::Duel::feed(self, candidate, &outcome);
     }
 
-    fn look(&mut self, _elapsed_ns: u64) -> bool {
-        false
-    }
-
-    fn finding(&self) -> Option<Finding> {
-        None
-    }
-
     fn retired(&mut self) -> Vec<usize> {
         duel::Duel::retired(self)
     }
 
-    fn replaced_by(&mut self) -> Option<StartMethod> {
-        None
-    }
-
-    fn drops(&mut self, _candidate: usize) -> bool {
-        false
-    }
-
-    fn took(&mut self, _candidate: usize, _block_ns: u64, _start_ns: Option<u64>) {}
-
-    fn measured(&mut self, candidate: usize, figures: duel::Figures) {
-        duel::Duel::measured(self, candidate, figures);
+    fn measured(&mut self, candidate: usize, place: &CandidateRecord, tasks: Option<u32>) {
+        // Memory and verify blocks stand before it.
+        if let Some(block) = place.blocks.iter().rev().find(|block| block.round.is_some()) {
+            duel::Duel::measured(self, candidate, figures(place, block, tasks));
+        }
     }
 }
 
@@ -553,8 +528,8 @@ impl<'a> Course<'a> {
                 if outcome == Outcome::Infeasible {
                     self.exit(candidate, ExitReason::Infeasible);
                 }
-                if let Some(figures) = self.figures(self.base + candidate) {
-                    race.measured(candidate, figures);
+                if let Some(place) = self.record.candidates.get(self.base + candidate) {
+                    race.measured(candidate, place, self.record.workload.all_tasks());
                 }
                 race.feed(candidate, outcome);
             }
@@ -825,14 +800,6 @@ impl<'a> Course<'a> {
             round.order.push(u32::try_from(slot).unwrap_or(u32::MAX));
         }
         Ok(Ok(self.outcome(slot)))
-    }
-
-    /// Every figure of the last block of a candidate.
-    fn figures(&self, slot: usize) -> Option<duel::Figures> {
-        let place = self.record.candidates.get(slot)?;
-        // Memory and verify blocks stand before it.
-        let block = place.blocks.iter().rev().find(|block| block.round.is_some())?;
-        Some(figures(place, block, self.record.workload.all_tasks()))
     }
 
     /// What the last block of a candidate says to the race.
