@@ -894,8 +894,14 @@ impl Decide {
                 return Some(Ending::Decided);
             }
         }
-        // The second half of the time is for those who are far from an answer.
-        let is_near = view.losses.pooled_bound[view.named] <= 2.0 * self.tolerance();
+        // The second half of the time is for those who are far from an answer, and for what something measured seems to
+        // beat by more than the tolerance: that it may not is no reason to name it as long as there is time.
+        let measured = (0..view.arms.len()).filter(|place| self.arms[view.arms[*place]].blocks > 0);
+        let top = measured.map(|place| view.posterior.mean[place]).fold(f64::NEG_INFINITY, f64::max);
+        let is_near = view.losses.pooled_bound[view.named] <= 2.0 * self.tolerance()
+            && top - view.posterior.mean[view.named] <= self.tolerance()
+            && self.arms[named].blocks >= ENOUGH_BLOCKS
+            && self.lives_of(named) >= ENOUGH_LIVES;
         (is_steady && is_near && raced_ns >= self.rules.budget_ns / 2).then_some(Ending::Decided)
     }
 }

@@ -124,12 +124,13 @@ impl Pace {
         let tasks = if self.goal == Goal::P99 { ENOUGH_FOR_A_TAIL } else { ENOUGH_TASKS };
         let enough = if learned.throughput_per_s > 0.0 { (tasks * 1e9 / learned.throughput_per_s) as u64 } else { 0 };
         let two_tasks = latency.saturating_mul(2);
-        // Tasks of a long tail make the drain long: not much more than half of a block is spent outside its window.
+        // Tasks that queue make the ramp and the drain long: about half of a block is spent outside its window, where what
+        // is measured in it costs the least.
         let wanted = SHORTEST_NS
             .max(learned.resume_ns.saturating_mul(20))
             .max(two_tasks)
             .max(enough)
-            .max((learned.outside_ns / 2).min(LONGEST_NS));
+            .max(learned.outside_ns.min(LONGEST_NS));
         let capped = wanted.min(LONGEST_NS.max(two_tasks)).max(learned.turns_ns);
         let period = self.quota_period_ns.unwrap_or(0);
         let wanted = capped.max(period.saturating_mul(QUOTA_PERIODS));
@@ -249,7 +250,9 @@ mod tests {
         let slow_start = Learned { resume_ns: MS, ..learned(50_000, 20_000.0) };
         assert_eq!(pace.window(&slow_start).ns, 25 * MS);
         let long_tail = Learned { outside_ns: 80 * MS, ..learned(5 * MS, 3_000.0) };
-        assert_eq!(pace.window(&long_tail).ns, 40 * MS);
+        assert_eq!(pace.window(&long_tail).ns, 80 * MS);
+        let longer = Learned { outside_ns: 300 * MS, ..long_tail };
+        assert_eq!(pace.window(&longer).ns, 100 * MS);
         let in_turns = Learned { turns_ns: turns_ns(16), ..learned(MS, 900.0) };
         assert_eq!(pace.window(&in_turns).ns, 160 * MS);
         let quota = Pace { quota_period_ns: Some(100 * MS), ..pace };

@@ -29,7 +29,7 @@ const LONG_TASK_NS: u64 = 5 * MS;
 /// Tasks whose time under load is so many times that of the first one queue for something.
 const QUEUES: f64 = 1.4;
 /// A queue is filled by blocks of so many turns of its tasks, at most so many of them, until their time grows by less.
-const TURNS_TO_FILL: u64 = 3;
+const TURNS_TO_FILL: u64 = 2;
 const FILLS: usize = 3;
 const FILLED: f64 = 1.1;
 /// So many times its window is what a block should have had, if it was too short.
@@ -901,18 +901,37 @@ impl<'a> Course<'a> {
         learned: &Learned,
         turns_ns: u64,
     ) -> Result<Result<Learned, Stop>, Fault> {
-        let mut warmed = self.warm_up(slot, candidate, learned, turns_ns)?;
+        let grows = |latency_ns: u64, times: f64, from_ns: u64| latency_ns as f64 > times * from_ns as f64;
+        let foreseen_ns = self.queueing_ns(candidate);
+        let (mut warmed, mut expected_ns) = if grows(foreseen_ns, QUEUES, learned.latency_ns) {
+            let foreseen = Learned { latency_ns: foreseen_ns, ..*learned };
+            (self.fill_queue(slot, candidate, &foreseen, turns_ns)?, foreseen_ns)
+        } else {
+            (self.warm_up(slot, candidate, learned, turns_ns)?, learned.latency_ns)
+        };
+        let mut times = QUEUES;
         for _ in 0..FILLS {
             let Ok(seen) = warmed else { break };
-            if seen.latency_ns as f64 <= QUEUES * learned.latency_ns as f64 {
+            if !grows(seen.latency_ns, times, expected_ns) {
                 break;
             }
+            (expected_ns, times) = (seen.latency_ns, FILLED);
             warmed = self.fill_queue(slot, candidate, &seen, turns_ns)?;
-            if warmed.as_ref().is_ok_and(|filled| filled.latency_ns as f64 <= FILLED * seen.latency_ns as f64) {
-                break;
-            }
         }
         Ok(warmed)
+    }
+
+    /// What a task of this candidate takes at least under its full load, since all that are in flight share the cores: by
+    /// the CPU time that a task took in the plain loop of its runtime. 0 where that is not known.
+    fn queueing_ns(&self, candidate: &Candidate) -> u64 {
+        let is_plain = |place: &&CandidateRecord| {
+            place.candidate.engine == Engine::Sequential && place.candidate.runtime == candidate.runtime
+        };
+        let mut plain = self.record.candidates.iter().filter(is_plain).flat_map(|place| &place.blocks);
+        let block = plain.find(|block| block.figures.kind == BlockKind::Timed && block.figures.tasks > 0);
+        let (Some(block), Some(cores)) = (block, self.record.calibration.usable_cores) else { return 0 };
+        let cpu_ns = block.figures.usage.own_cpu_ns() as f64 / block.figures.tasks as f64;
+        (f64::from(candidate.sizes.concurrency()) * cpu_ns / cores.max(1.0)) as u64
     }
 
     /// Runs an untimed block of some turns of tasks that queue for something (a lock, a core): at first the queue is short,

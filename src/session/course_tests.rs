@@ -384,6 +384,20 @@ fn the_queue_of_a_life_is_filled_before_its_first_block_counts() {
     assert_eq!(turns, TURNS_TO_FILL * 8 * MS);
 }
 
+#[test]
+fn a_queue_that_the_plain_loop_lets_foresee_is_filled_at_once() {
+    let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(1, false)]]));
+    race.candidates[0] = Candidate::new(RUST, Engine::Sequential, Sizes::default());
+    race.candidates[1].sizes.workers = Some(16);
+    let mut record = record(None, Goal::Throughput);
+    record.calibration.usable_cores = Some(2.0);
+    run(&mut hands, &mut race, &mut record);
+    // A task computes for a millisecond, and sixteen share two cores.
+    assert_eq!(hands.windows[2], TURNS_TO_FILL * 8 * MS, "{:?} {:?}", hands.log, hands.windows);
+    let lives: Vec<usize> = hands.log.split(|line| line == "start 1").map(<[String]>::len).collect();
+    assert_eq!(lives[1], 1 + 1 + 2, "filled, timed, and the ends of both: {:?}", hands.log);
+}
+
 /// The most agents that lived at once in a part of the log.
 fn most_alive(log: &[String]) -> usize {
     let (mut alive, mut most) = (0_usize, 0);
