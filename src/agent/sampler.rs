@@ -620,6 +620,7 @@ impl Sampler {
             errors,
             first_error: first_error.map(|(_, failure)| failure),
             notes: Vec::new(),
+            variants: Vec::new(),
             checksum,
             window_ns,
             elapsed_ns,

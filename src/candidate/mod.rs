@@ -121,9 +121,6 @@ pub enum Engine {
     /// Worker processes with an `asyncio` loop each.
     #[serde(rename = "sharded-asyncio")]
     ShardedAsyncio,
-    /// Threads with an `asyncio` loop each (free-threaded CPython).
-    #[serde(rename = "threaded-asyncio")]
-    ThreadedAsyncio,
     /// `concurrent.futures.ProcessPoolExecutor`: `submit`, or `map` over a batch; chunks as `map(chunksize=)` makes them.
     #[serde(rename = "ProcessPoolExecutor")]
     ProcessPoolExecutor,
@@ -213,7 +210,7 @@ impl Engine {
     ];
 
     /// The engines of CPython, simplest model first.
-    pub const PYTHON: [Engine; 14] = [
+    pub const PYTHON: [Engine; 13] = [
         Engine::Sequential,
         Engine::ThreadPoolExecutor,
         Engine::Thread,
@@ -221,7 +218,6 @@ impl Engine {
         Engine::TaskGroup,
         Engine::Uvloop,
         Engine::ShardedAsyncio,
-        Engine::ThreadedAsyncio,
         Engine::ProcessPoolExecutor,
         Engine::MultiprocessingPool,
         Engine::Process,
@@ -258,7 +254,6 @@ impl Engine {
             Engine::TaskGroup => "TaskGroup",
             Engine::Uvloop => "uvloop",
             Engine::ShardedAsyncio => "sharded-asyncio",
-            Engine::ThreadedAsyncio => "threaded-asyncio",
             Engine::ProcessPoolExecutor => "ProcessPoolExecutor",
             Engine::MultiprocessingPool => "multiprocessing.Pool",
             Engine::Process => "Process",
@@ -283,7 +278,7 @@ impl Engine {
             | Engine::Asyncio
             | Engine::TaskGroup
             | Engine::Uvloop => Model::Async,
-            Engine::TokioSharded | Engine::ShardedAsyncio | Engine::ThreadedAsyncio => Model::ShardedAsync,
+            Engine::TokioSharded | Engine::ShardedAsyncio => Model::ShardedAsync,
             Engine::ProcessPool
             | Engine::ProcessPerTask
             | Engine::ProcessPoolExecutor
@@ -318,7 +313,6 @@ impl Engine {
             Engine::TokioMultiThread
             | Engine::TokioSharded
             | Engine::ShardedAsyncio
-            | Engine::ThreadedAsyncio
             | Engine::TokioBlockingPool
             | Engine::TokioProcessPool
             | Engine::AsyncioThreads

@@ -120,7 +120,6 @@ const fn idiom(engine: Engine) -> &'static str {
         Engine::TaskGroup => "asyncio.TaskGroup (3.11 and later); on request only",
         Engine::Uvloop => "as asyncio, on uvloop where it is installed",
         Engine::ShardedAsyncio => "processes with an asyncio loop each",
-        Engine::ThreadedAsyncio => "threads with an asyncio loop each (free-threaded)",
         Engine::MultiprocessingPool => "map",
         Engine::Process => "multiprocessing.Process for each task, a Queue for results",
         Engine::InterpreterPoolExecutor => "submit; map for a batch (3.14 and later)",

@@ -106,7 +106,7 @@ fn own_ns(engine: Engine) -> (f64, f64) {
         Engine::ThreadPoolExecutor | Engine::Asyncio | Engine::TaskGroup => (10e3, 30e3),
         Engine::Uvloop => (5e3, 20e3),
         // Each loop takes its tasks itself.
-        Engine::ShardedAsyncio | Engine::ThreadedAsyncio => (40e3, 0.0),
+        Engine::ShardedAsyncio => (40e3, 0.0),
         Engine::Thread => (20e3, 60e3),
         Engine::ProcessPoolExecutor => (100e3, 150e3),
         Engine::MultiprocessingPool => (80e3, 100e3),
@@ -123,7 +123,7 @@ fn own_start_ns(engine: Engine) -> f64 {
         Engine::ProcessPoolExecutor | Engine::MultiprocessingPool | Engine::AsyncioProcesses => 60e6,
         Engine::ShardedAsyncio => 100e6,
         Engine::InterpreterPoolExecutor => 40e6,
-        Engine::Asyncio | Engine::TaskGroup | Engine::Uvloop | Engine::ThreadedAsyncio | Engine::AsyncioThreads => 40e6,
+        Engine::Asyncio | Engine::TaskGroup | Engine::Uvloop | Engine::AsyncioThreads => 40e6,
         Engine::Process => 20e6,
         Engine::ProcessPool | Engine::TokioProcessPool => 5e6,
         Engine::ThreadPoolExecutor => 5e6,

@@ -124,7 +124,6 @@ fn reason_against(engine: Engine, workload: &Workload, settings: &Settings, fact
     if model == Model::ShardedAsync && !steps.iter().any(Step::has_async_form) {
         let plain = match engine {
             Engine::TokioSharded => Engine::ThreadPool,
-            Engine::ThreadedAsyncio => Engine::ThreadPoolExecutor,
             _ => Engine::ProcessPoolExecutor,
         };
         return Some(format!("no step leaves a loop free: the same as {plain}"));
@@ -150,7 +149,7 @@ fn reason_against(engine: Engine, workload: &Workload, settings: &Settings, fact
     {
         return Some(format!("step {number} ({}): interpreters share no lock, queue or event", step.kind()));
     }
-    if matches!(engine, Engine::ShardedAsyncio | Engine::ThreadedAsyncio)
+    if engine == Engine::ShardedAsyncio
         && let Some((step, number)) =
             numbered().find(|(step, _)| matches!(step, Step::Lock { .. } | Step::Queue { .. }))
     {
