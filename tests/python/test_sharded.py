@@ -21,9 +21,7 @@ VARIANTS = 16
 def sharded(
     *steps: Dict[str, Any], start_method: str = "fork", workers: int = 2, in_flight: int = 5, **fields: Any
 ) -> Dict[str, Any]:
-    request = job(
-        list(steps), engine="sharded-asyncio", sizes={"workers": workers, "in_flight": in_flight}, **fields
-    )
+    request = job(list(steps), engine="sharded-asyncio", sizes={"workers": workers, "in_flight": in_flight}, **fields)
     request["candidate"]["start_method"] = start_method
     for step in request["steps"]:
         step["draws"] = [[50_000]]

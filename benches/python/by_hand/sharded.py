@@ -34,4 +34,9 @@ def run_shard(indices: Sequence[int]) -> List[int]:
 
 if __name__ == "__main__":
     with multiprocessing.Pool(SHARDS) as pool:
-        serve(lambda tasks: pool.map(run_shard, [range(shard, tasks, SHARDS) for shard in range(SHARDS)], chunksize=1))
+
+        def run_shards(tasks: int) -> None:
+            """Deals them out."""
+            pool.map(run_shard, [range(shard, tasks, SHARDS) for shard in range(SHARDS)], chunksize=1)
+
+        serve(run_shards)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Set, Tuple, Union
@@ -108,7 +109,7 @@ class ShardedAsyncio(Engine):
         """Ends the workers."""
         for pipe in self._pipes:
             with suppress(OSError):
-                farewell(lambda pipe=pipe: pipe.send(("end", None)))
+                farewell(partial(pipe.send, ("end", None)))
         self._crew.close()
         for pipe in self._pipes:
             pipe.close()
@@ -144,9 +145,7 @@ class ShardedAsyncio(Engine):
 class _Block:
     """One block, as the agent sees it."""
 
-    def __init__(
-        self, sampler: Sampler, task: Task, pipes: List[Connection], children: Tally, crew: Crew
-    ) -> None:
+    def __init__(self, sampler: Sampler, task: Task, pipes: List[Connection], children: Tally, crew: Crew) -> None:
         self._sampler = sampler
         self._settings: Settings = sampler.settings
         self._task = task
