@@ -412,7 +412,10 @@ fn closures_run_under_the_native_runtime_in_the_forms_that_they_have() {
         Some("no step blocks the loop: the same as tokio-current-thread")
     );
     let awaited = closures(false, true);
-    assert!(awaited.entries.iter().all(|entry| matches!(entry.engine.model(), Model::Async | Model::ShardedAsync)), "{awaited:?}");
+    assert!(
+        awaited.entries.iter().all(|entry| matches!(entry.engine.model(), Model::Async | Model::ShardedAsync)),
+        "{awaited:?}"
+    );
     let missing = reason(&awaited, "rust/thread-pool");
     assert_eq!(missing, Some("step 1 (registered) has an `async_task` alone: give it a `task` too"));
 }
