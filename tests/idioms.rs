@@ -246,7 +246,7 @@ fn generated() -> String {
         let is_of_processes = name.contains("process");
         let (signature, task, end) = match engine {
             _ if is_of_processes => ("pub fn run(items: Vec<String>)", "line_task", "drop(results);"),
-            Engine::TokioCurrentThread | Engine::TokioMultiThread => {
+            Engine::TokioCurrentThread | Engine::TokioMultiThread | Engine::TokioSharded => {
                 ("pub fn run(items: Vec<u64>) -> Vec<u64>", "async_task", "results")
             }
             Engine::ThreadPool => (
@@ -284,13 +284,14 @@ fn code_of_every_native_engine_compiles_and_gives_what_a_plain_loop_gives() {
     let items: Vec<u64> = (0..40).collect();
     let expected: Vec<u64> = items.iter().map(|item| item * item).collect();
     type Run = fn(Vec<u64>) -> Vec<u64>;
-    let all: [(&str, Run); 7] = [
+    let all: [(&str, Run); 8] = [
         ("sequential", native::sequential::run),
         ("thread-pool", native::thread_pool::run),
         ("thread-per-task", native::thread_per_task::run),
         ("rayon", native::rayon::run),
         ("tokio-current-thread", native::tokio_current_thread::run),
         ("tokio-multi-thread", native::tokio_multi_thread::run),
+        ("tokio-sharded", native::tokio_sharded::run),
         ("tokio-blocking-pool", native::tokio_blocking_pool::run),
     ];
     for (name, run) in all {

@@ -97,7 +97,7 @@ impl Arrival {
 
 const BOTH: &[Arrival] = &[Arrival::Batch, Arrival::Closed];
 
-const SCRIPTS: [Pair; 9] = [
+const SCRIPTS: [Pair; 10] = [
     Pair { script: "sequential", engine: Engine::Sequential, loads: &[Arrival::Closed], sleeps: true },
     Pair { script: "threads", engine: Engine::Thread, loads: &[Arrival::Closed], sleeps: true },
     Pair { script: "thread_pool_executor", engine: Engine::ThreadPoolExecutor, loads: BOTH, sleeps: true },
@@ -105,6 +105,7 @@ const SCRIPTS: [Pair; 9] = [
     Pair { script: "pool_map", engine: Engine::MultiprocessingPool, loads: BOTH, sleeps: true },
     Pair { script: "gather", engine: Engine::Asyncio, loads: &[Arrival::Batch], sleeps: true },
     Pair { script: "create_task", engine: Engine::Asyncio, loads: &[Arrival::Closed], sleeps: true },
+    Pair { script: "sharded", engine: Engine::ShardedAsyncio, loads: &[Arrival::Batch], sleeps: true },
     Pair { script: "run_in_executor", engine: Engine::AsyncioThreads, loads: &[Arrival::Batch], sleeps: false },
     Pair { script: "run_in_processes", engine: Engine::AsyncioProcesses, loads: &[Arrival::Batch], sleeps: false },
 ];

@@ -17,10 +17,11 @@ pub(crate) fn entries(runtime: &str, task: &Task) -> Vec<Entry> {
     let absent = [Engine::TaskGroup, Engine::Uvloop, Engine::InterpreterPoolExecutor];
     let is_mix = |engine: Engine| matches!(engine.model(), Model::AsyncThreads | Model::AsyncProcesses);
     let has_nothing_to_block = task.is_async && task.cpu_share() < 0.01;
+    let is_idle = |engine: Engine| engine.model() == Model::ShardedAsync && !task.is_async;
     engines
         .iter()
         .copied()
-        .filter(|engine| !(absent.contains(engine) || is_mix(*engine) && has_nothing_to_block))
+        .filter(|engine| !(absent.contains(engine) || is_idle(*engine) || is_mix(*engine) && has_nothing_to_block))
         .map(|engine| entry(runtime, engine, task))
         .collect()
 }
@@ -48,7 +49,8 @@ fn entry(runtime: &str, engine: Engine, task: &Task) -> Entry {
         _ => CORES,
     }
     .min(allowed);
-    let most_workers = if engine == Engine::TokioMultiThread { allowed.min(2 * CORES) } else { allowed };
+    let is_of_loops = engine == Engine::TokioMultiThread || engine.model() == Model::ShardedAsync;
+    let most_workers = if is_of_loops { allowed.min(2 * CORES) } else { allowed };
     let most_in_chunk = allowed.min((LONGEST_CHUNK / task.alone()) as u32);
     Entry {
         runtime: runtime.to_owned(),

@@ -69,6 +69,8 @@ fn costs(engine: Engine) -> Costs {
         Engine::Rayon => (0.4, 0.3, 3.0, 0.0),
         Engine::TokioCurrentThread => (0.3, 0.0, 0.2, 0.0),
         Engine::TokioMultiThread => (0.6, 0.0, 2.0, 0.0),
+        Engine::TokioSharded => (0.3, 0.0, 0.2, 0.0),
+        Engine::ShardedAsyncio => (20.0, 0.0, 1.0, 0.0),
         Engine::ProcessPool => (10.0, 6.0, 12.0, 0.000_3),
         Engine::ProcessPerTask => (1200.0, 500.0, 12.0, 0.000_3),
         Engine::TokioBlockingPool => (5.0, 3.0, 4.0, 0.0),
@@ -106,7 +108,7 @@ fn places(task: &Task, candidate: &Candidate) -> Places {
     let model = candidate.model();
     let (in_flight, workers) = match model {
         Model::Async if sizes.workers.is_none() => (if task.is_async { in_flight } else { 1.0 }, 1.0),
-        Model::Async | Model::AsyncThreads | Model::AsyncProcesses => {
+        Model::Async | Model::ShardedAsync | Model::AsyncThreads | Model::AsyncProcesses => {
             (if task.is_async { in_flight } else { in_flight.min(workers) }, workers)
         }
         _ => (in_flight, workers),

@@ -168,6 +168,23 @@ class MultiprocessingPool(_WithProcesses):
         self._pool: Any = stack.enter_context(self._context.Pool(self._workers, self._asked.setup))
 
 
+class Shards(MultiprocessingPool):
+    """`sharded-asyncio`: processes with a loop each, and so many tasks in flight on all of them."""
+
+    def map(self, fn: Function, *iterables: Iterable[Any], chunksize: Optional[int] = None) -> Iterator[Any]:
+        """See `Pool.map`."""
+        if fn is self._asked.function and self._asked.async_function is not None:
+            fn = self._asked.async_function
+        each = list(zip(*iterables))
+        shards = min(self._workers, self._in_flight)
+        share, rest = divmod(self._in_flight, shards)
+        parts = [(fn, each[number::shards], share + (number < rest)) for number in range(shards)]
+        results: List[Any] = [None] * len(each)
+        for number, shard in enumerate(self._pool.starmap(_run_shard, parts, 1)):
+            results[number::shards] = shard
+        return iter(results)
+
+
 class ProcessPerTask(_WithProcesses):
     """`Process`: one for each task, so many at once."""
 
@@ -326,6 +343,7 @@ _TOOLS: Dict[str, Type[Pool]] = {
     "ProcessPoolExecutor": Processes,
     "multiprocessing.Pool": MultiprocessingPool,
     "Process": ProcessPerTask,
+    "sharded-asyncio": Shards,
     "InterpreterPoolExecutor": Interpreters,
     "asyncio": EventLoop,
     "TaskGroup": TaskGroup,
@@ -358,6 +376,23 @@ def _run(writer: Connection, setup: Optional[Callable[[], object]], fn: Function
         writer.send(told)
     except Exception as error:
         writer.send((False, ConbenchError(f"a worker cannot hand back {told[1]!r:.200}: {error}")))
+
+
+def _run_shard(fn: Function, each: List[Arguments], in_flight: int) -> List[Any]:
+    """Calls `fn` for one part of the items, on a loop of this process."""
+    import asyncio
+
+    async def call_all() -> List[Any]:
+        free = asyncio.Semaphore(in_flight)
+
+        async def bounded(arguments: Arguments) -> Any:
+            async with free:
+                found = fn(*arguments)
+                return await found if hasattr(found, "__await__") else found
+
+        return await asyncio.gather(*(bounded(arguments) for arguments in each))
+
+    return asyncio.run(call_all())
 
 
 def _apart(work: Callable[[], List[Any]]) -> List[Any]:

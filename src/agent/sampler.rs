@@ -237,7 +237,7 @@ impl Sampler {
     /// whoever takes it runs it, at once: under a rate this is where a feeder waits for a token.
     #[must_use]
     pub fn next(&self) -> Option<u64> {
-        let Some(pacing) = &self.pacing else { return self.take() };
+        let Some(pacing) = &self.pacing else { return self.take(None) };
         let _turn = pacing.turn.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             match self.poll_next() {
@@ -251,9 +251,15 @@ impl Sampler {
     /// As [`Sampler::next`], for a feeder on an event loop, which goes on turning. `timer` is that of the loop; without
     /// a rate none is needed.
     pub async fn next_async(&self, timer: Option<&Timer>) -> Option<u64> {
-        let (Some(_), Some(timer)) = (&self.pacing, timer) else { return self.next() };
+        self.next_at(None, timer).await
+    }
+
+    /// As [`Sampler::next_async`]; with a `place`, the task at this place of a batch, from 0, for an engine that deals
+    /// a batch out itself: it asks for each place once.
+    pub async fn next_at(&self, place: Option<u64>, timer: Option<&Timer>) -> Option<u64> {
+        let (Some(_), Some(timer)) = (&self.pacing, timer) else { return self.take(place) };
         loop {
-            match self.poll_next() {
+            match self.poll_at(place) {
                 Next::Task(index) => return Some(index),
                 Next::Over => return None,
                 Next::At(at_ns) => {
@@ -274,28 +280,38 @@ impl Sampler {
 
     /// What may begin now, or when something may.
     pub fn poll_next(&self) -> Next {
+        self.poll_at(None)
+    }
+
+    fn poll_at(&self, place: Option<u64>) -> Next {
         let over_or = |index: Option<u64>| index.map_or(Next::Over, Next::Task);
-        let Some(pacing) = &self.pacing else { return over_or(self.take()) };
+        let Some(pacing) = &self.pacing else { return over_or(self.take(place)) };
         let now = now_ns();
         if self.window_end_ns().is_some_and(|end_ns| now >= end_ns.saturating_add(pacing.tail_ns)) {
             self.stopped.store(true, Ordering::Relaxed);
         }
         // Beyond the last task no token is waited for.
-        if self.is_stopped() || self.next.load(Ordering::Relaxed) >= self.limit {
-            return over_or(self.take());
+        if self.is_stopped() || place.unwrap_or_else(|| self.next.load(Ordering::Relaxed)) >= self.limit {
+            return over_or(self.take(place));
         }
         match pacing.bucket.lock().unwrap_or_else(PoisonError::into_inner).take(now) {
-            Ok(()) => over_or(self.take()),
+            Ok(()) => over_or(self.take(place)),
             Err(ready_ns) => Next::At(ready_ns.min(now.saturating_add(LOOK_NS))),
         }
     }
 
-    /// The next index.
-    fn take(&self) -> Option<u64> {
+    /// Whether all tasks come at once.
+    #[must_use]
+    pub fn is_batch(&self) -> bool {
+        matches!(self.settings.arrival, Arrival::Batch { .. })
+    }
+
+    /// The next index, or the one at this place.
+    fn take(&self, place: Option<u64>) -> Option<u64> {
         if self.stopped.load(Ordering::Relaxed) {
             return None;
         }
-        let offset = self.next.fetch_add(1, Ordering::Relaxed);
+        let offset = place.unwrap_or_else(|| self.next.fetch_add(1, Ordering::Relaxed));
         (offset < self.limit).then(|| self.settings.first_index + offset)
     }
 
@@ -604,6 +620,7 @@ impl Sampler {
             errors,
             first_error: first_error.map(|(_, failure)| failure),
             notes: Vec::new(),
+            variants: Vec::new(),
             checksum,
             window_ns,
             elapsed_ns,

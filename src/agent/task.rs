@@ -5,7 +5,9 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
+use crate::clock::Timer;
 use crate::protocol::{Failed, VARIANTS};
 use crate::workload::Payload;
 
@@ -47,6 +49,12 @@ pub trait Step: Send + Sync {
 
     /// Lets the effects of a block settle after its end (writeback of files), outside every window.
     fn settle(&self) {}
+
+    /// The same step for another event loop of this process, with that loop's timer, and with connections and
+    /// partners of its own; `None` where loops can share it as it is.
+    fn on_another_loop(&self, _timer: &Arc<Timer>) -> Option<Box<dyn Step>> {
+        None
+    }
 }
 
 /// A step and its part in a task.
@@ -69,9 +77,9 @@ struct Segment {
 
 /// A task, as engines see it.
 pub struct Task {
-    steps: Vec<Box<dyn Step>>,
+    steps: Vec<Arc<dyn Step>>,
     segments: Vec<Segment>,
-    inputs: Vec<Vec<u8>>,
+    inputs: Arc<[Vec<u8>]>,
     payload: Payload,
 }
 
@@ -87,10 +95,23 @@ impl Task {
                 _ => segments.push(Segment { first: position, end: position + 1, is_async: *is_async }),
             }
         }
-        let steps = steps.into_iter().map(|placed| placed.step).collect();
+        let steps = steps.into_iter().map(|placed| Arc::from(placed.step)).collect();
         let input = |seed: u64| (0..VARIANTS).map(|variant| pattern(payload.input_bytes, seed ^ variant)).collect();
-        let inputs = seed.map_or_else(Vec::new, input);
+        let inputs = seed.map_or_else(Vec::new, input).into();
         Task { steps, segments, inputs, payload }
+    }
+
+    /// The same task for another event loop of this process: what is bound to a loop is made anew, all else is shared.
+    #[must_use]
+    pub fn on_another_loop(&self) -> Task {
+        let timer = Arc::new(Timer::new());
+        let step = |step: &Arc<dyn Step>| step.on_another_loop(&timer).map_or_else(|| Arc::clone(step), Arc::from);
+        Task {
+            steps: self.steps.iter().map(step).collect(),
+            segments: self.segments.clone(),
+            inputs: Arc::clone(&self.inputs),
+            payload: self.payload,
+        }
     }
 
     /// The payload that task `index` is given; empty in a worker, to which it comes.

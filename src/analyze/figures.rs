@@ -118,7 +118,7 @@ fn serialised(record: &Record, place: &CandidateRecord, figure: impl Fn(Serialis
 /// What a candidate pickles of the user's own code, by what its parts take once; `None` where nothing crosses, or
 /// where that is not known.
 pub(super) fn pickled(record: &Record, candidate: &Candidate) -> Option<Serialisation> {
-    if !matches!(candidate.model(), Model::Processes | Model::Interpreters | Model::AsyncProcesses) {
+    if !(candidate.engine.has_worker_processes() || candidate.model() == Model::Interpreters) {
         return None;
     }
     let parts = record.calibration.runtime(&candidate.runtime)?.serialisation?;

@@ -5,7 +5,7 @@ use super::limit::Task;
 use super::{
     Answer, Condition, HostLimit, LimitKind, Reason, Row, Status, answer, figures, flip, library_threads, start_up,
 };
-use crate::candidate::{Candidate, Model, StartMethod};
+use crate::candidate::{Candidate, Engine, Model, StartMethod};
 use crate::decide::Finding;
 use crate::protocol::{Descriptors, FailureKind, Note, Opened};
 use crate::record::{CandidateRecord, Ending, RaceRecord, Record, Warning};
@@ -184,11 +184,11 @@ fn callable(record: &Record, rows: &[Row], answer: &Answer, task: &Task) -> Opti
     let (cpu_ns, latency_ns) = (task.cpu_ns?, task.unloaded_ns?);
     let computes = cpu_ns >= 0.5 * latency_ns;
     let is_held = lock(record, rows) == Some(true) && two_threads(rows).is_none_or(|ratio| ratio < THREADS_HELP);
-    if crosses(answer.model) || !computes || !is_held {
+    if crosses(answer.engine) || !computes || !is_held {
         return None;
     }
     // The best first.
-    let mut worse = rows.iter().filter(|row| crosses(row.candidate.model()) && row.throughput_per_s.is_some());
+    let mut worse = rows.iter().filter(|row| crosses(row.candidate.engine) && row.throughput_per_s.is_some());
     let (candidate, parts) = worse.find_map(|row| Some((&row.candidate, carried(record, &row.candidate)?)))?;
     let tasks = candidate.sizes.chunk.unwrap_or(1).max(1);
     let work_ns = latency_ns * f64::from(tasks);
@@ -203,13 +203,14 @@ fn carried(record: &Record, candidate: &Candidate) -> Option<crate::protocol::Pi
     figures::pickled(record, candidate)?.callable
 }
 
-fn crosses(model: Model) -> bool {
-    matches!(model, Model::Processes | Model::Interpreters | Model::AsyncProcesses)
+fn crosses(engine: Engine) -> bool {
+    engine.has_worker_processes() || engine.model() == Model::Interpreters
 }
 
 /// The event loop that a task blocked longest, among those that are worse.
 fn stall(record: &Record, rows: &[Row]) -> Option<Reason> {
-    let is_bare_loop = |row: &&Row| row.candidate.model() == Model::Async && row.status == Status::Worse;
+    let is_bare_loop =
+        |row: &&Row| matches!(row.candidate.model(), Model::Async | Model::ShardedAsync) && row.status == Status::Worse;
     let stalled = rows.iter().filter(is_bare_loop).filter_map(|row| Some((row, row.longest_stall_ns?)));
     let (row, stall_ns) = stalled.max_by_key(|(_, stall)| *stall).filter(|(_, stall)| *stall >= STALL_NS)?;
     let mut blocking = record.workload.steps.iter().filter(|step| !step.has_async_form());
@@ -264,7 +265,7 @@ pub(super) fn conditions(
 
 /// What the answer's worker processes hold open: shared, or each its own.
 fn opened(record: &Record, answer: &Answer, runtime: &str) -> Vec<Condition> {
-    let has_processes = matches!(answer.model, Model::Processes | Model::AsyncProcesses);
+    let has_processes = answer.engine.has_worker_processes();
     let opened = record.calibration.runtime(runtime).and_then(|known| known.opened).filter(|_| has_processes);
     let Some(Opened { at_import, by_setup }) = opened else { return Vec::new() };
     let is_forked = answer.start_method == Some(StartMethod::Fork);
@@ -285,10 +286,8 @@ fn replaced(warning: &Warning, runtime: &str) -> Option<Condition> {
 
 /// Errors that a real pool of processes does not survive, where such a pool was measured: ours hand back an error's words.
 fn errors(record: &Record, runtime: &str) -> Vec<Condition> {
-    let is_pool = |place: &&CandidateRecord| {
-        let model = place.candidate.model();
-        place.candidate.runtime == runtime && matches!(model, Model::Processes | Model::AsyncProcesses)
-    };
+    let is_pool =
+        |place: &&CandidateRecord| place.candidate.runtime == runtime && place.candidate.engine.has_worker_processes();
     if !record.candidates.iter().filter(is_pool).any(|place| !place.blocks.is_empty()) {
         return Vec::new();
     }

@@ -19,6 +19,9 @@ pub enum Model {
     Threads,
     /// Tasks of an event loop.
     Async,
+    /// Tasks of several event loops, one for each thread or process, as servers are deployed.
+    #[serde(rename = "sharded-async")]
+    ShardedAsync,
     /// Worker processes.
     Processes,
     /// Interpreters of one process (CPython 3.14 and later).
@@ -33,10 +36,11 @@ pub enum Model {
 
 impl Model {
     /// Every model, simplest first.
-    pub const ALL: [Model; 7] = [
+    pub const ALL: [Model; 8] = [
         Model::Sequential,
         Model::Threads,
         Model::Async,
+        Model::ShardedAsync,
         Model::Processes,
         Model::Interpreters,
         Model::AsyncThreads,
@@ -50,6 +54,7 @@ impl Model {
             Model::Sequential => "sequential",
             Model::Threads => "threads",
             Model::Async => "async",
+            Model::ShardedAsync => "sharded-async",
             Model::Processes => "processes",
             Model::Interpreters => "interpreters",
             Model::AsyncThreads => "async+threads",
@@ -88,6 +93,8 @@ pub enum Engine {
     TokioCurrentThread,
     /// Tokio's work-stealing runtime.
     TokioMultiThread,
+    /// Threads with a current-thread tokio runtime each.
+    TokioSharded,
     /// Worker processes over Unix sockets.
     ProcessPool,
     /// A process spawned and reaped for each task.
@@ -111,6 +118,9 @@ pub enum Engine {
     /// `asyncio` tasks on uvloop.
     #[serde(rename = "uvloop")]
     Uvloop,
+    /// Worker processes with an `asyncio` loop each.
+    #[serde(rename = "sharded-asyncio")]
+    ShardedAsyncio,
     /// `concurrent.futures.ProcessPoolExecutor`: `submit`, or `map` over a batch; chunks as `map(chunksize=)` makes them.
     #[serde(rename = "ProcessPoolExecutor")]
     ProcessPoolExecutor,
@@ -185,13 +195,14 @@ pub struct Axes {
 
 impl Engine {
     /// The engines of the native runtime, simplest model first.
-    pub const RUST: [Engine; 10] = [
+    pub const RUST: [Engine; 11] = [
         Engine::Sequential,
         Engine::ThreadPool,
         Engine::ThreadPerTask,
         Engine::Rayon,
         Engine::TokioCurrentThread,
         Engine::TokioMultiThread,
+        Engine::TokioSharded,
         Engine::ProcessPool,
         Engine::ProcessPerTask,
         Engine::TokioBlockingPool,
@@ -199,13 +210,14 @@ impl Engine {
     ];
 
     /// The engines of CPython, simplest model first.
-    pub const PYTHON: [Engine; 12] = [
+    pub const PYTHON: [Engine; 13] = [
         Engine::Sequential,
         Engine::ThreadPoolExecutor,
         Engine::Thread,
         Engine::Asyncio,
         Engine::TaskGroup,
         Engine::Uvloop,
+        Engine::ShardedAsyncio,
         Engine::ProcessPoolExecutor,
         Engine::MultiprocessingPool,
         Engine::Process,
@@ -231,6 +243,7 @@ impl Engine {
             Engine::Rayon => "rayon",
             Engine::TokioCurrentThread => "tokio-current-thread",
             Engine::TokioMultiThread => "tokio-multi-thread",
+            Engine::TokioSharded => "tokio-sharded",
             Engine::ProcessPool => "process-pool",
             Engine::ProcessPerTask => "process-per-task",
             Engine::TokioBlockingPool => "tokio-blocking-pool",
@@ -240,6 +253,7 @@ impl Engine {
             Engine::Asyncio => "asyncio",
             Engine::TaskGroup => "TaskGroup",
             Engine::Uvloop => "uvloop",
+            Engine::ShardedAsyncio => "sharded-asyncio",
             Engine::ProcessPoolExecutor => "ProcessPoolExecutor",
             Engine::MultiprocessingPool => "multiprocessing.Pool",
             Engine::Process => "Process",
@@ -264,6 +278,7 @@ impl Engine {
             | Engine::Asyncio
             | Engine::TaskGroup
             | Engine::Uvloop => Model::Async,
+            Engine::TokioSharded | Engine::ShardedAsyncio => Model::ShardedAsync,
             Engine::ProcessPool
             | Engine::ProcessPerTask
             | Engine::ProcessPoolExecutor
@@ -296,6 +311,8 @@ impl Engine {
             | Engine::TaskGroup
             | Engine::Uvloop => (false, true),
             Engine::TokioMultiThread
+            | Engine::TokioSharded
+            | Engine::ShardedAsyncio
             | Engine::TokioBlockingPool
             | Engine::TokioProcessPool
             | Engine::AsyncioThreads
@@ -324,8 +341,18 @@ impl Engine {
     pub const fn has_start_method(self) -> bool {
         matches!(
             self,
-            Engine::ProcessPoolExecutor | Engine::MultiprocessingPool | Engine::Process | Engine::AsyncioProcesses
+            Engine::ShardedAsyncio
+                | Engine::ProcessPoolExecutor
+                | Engine::MultiprocessingPool
+                | Engine::Process
+                | Engine::AsyncioProcesses
         )
+    }
+
+    /// Whether tasks run in worker processes, at least in part.
+    #[must_use]
+    pub const fn has_worker_processes(self) -> bool {
+        matches!(self.model(), Model::Processes | Model::AsyncProcesses) || matches!(self, Engine::ShardedAsyncio)
     }
 
     /// Whether it is measured only when the user names it: another spelling of an engine that is.

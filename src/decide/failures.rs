@@ -36,6 +36,8 @@ fn family(entry: &Entry) -> Unit {
         (Model::Threads, true) => Unit::ThreadOfTask,
         (Model::Threads | Model::AsyncThreads, _) => Unit::Thread,
         (Model::Sequential | Model::Async, _) => Unit::Loop,
+        (Model::ShardedAsync, _) if entry.engine.has_worker_processes() => Unit::Process(entry.start_method),
+        (Model::ShardedAsync, _) => Unit::Thread,
         (Model::Processes, true) => Unit::ProcessOfTask(entry.start_method),
         (Model::Processes | Model::AsyncProcesses, _) => Unit::Process(entry.start_method),
         (Model::Interpreters, _) => Unit::Interpreter,

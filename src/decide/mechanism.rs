@@ -97,6 +97,7 @@ fn own_ns(engine: Engine) -> (f64, f64) {
     match engine {
         Engine::Sequential => (0.0, 0.0),
         Engine::ThreadPool | Engine::Rayon | Engine::TokioCurrentThread | Engine::TokioMultiThread => (2e3, 1e3),
+        Engine::TokioSharded => (3e3, 0.0),
         Engine::TokioBlockingPool => (5e3, 5e3),
         Engine::ThreadPerTask => (10e3, 15e3),
         Engine::ProcessPool => (10e3, 8e3),
@@ -104,6 +105,8 @@ fn own_ns(engine: Engine) -> (f64, f64) {
         Engine::ProcessPerTask => (300e3, 400e3),
         Engine::ThreadPoolExecutor | Engine::Asyncio | Engine::TaskGroup => (10e3, 30e3),
         Engine::Uvloop => (5e3, 20e3),
+        // Each loop takes its tasks itself.
+        Engine::ShardedAsyncio => (40e3, 0.0),
         Engine::Thread => (20e3, 60e3),
         Engine::ProcessPoolExecutor => (100e3, 150e3),
         Engine::MultiprocessingPool => (80e3, 100e3),
@@ -118,6 +121,7 @@ fn own_ns(engine: Engine) -> (f64, f64) {
 fn own_start_ns(engine: Engine) -> f64 {
     match engine {
         Engine::ProcessPoolExecutor | Engine::MultiprocessingPool | Engine::AsyncioProcesses => 60e6,
+        Engine::ShardedAsyncio => 100e6,
         Engine::InterpreterPoolExecutor => 40e6,
         Engine::Asyncio | Engine::TaskGroup | Engine::Uvloop | Engine::AsyncioThreads => 40e6,
         Engine::Process => 20e6,
@@ -143,7 +147,9 @@ fn expected(engine: Engine, sizes: Sizes, task: &Task, setting: &Setting) -> Exp
     let (wide, threads) = match engine.model() {
         Model::Sequential => (1.0, 1.0),
         Model::Async if !setting.is_async => (workers.min(in_flight), workers),
+        Model::ShardedAsync if !setting.is_async => (workers.min(in_flight), workers.min(in_flight)),
         Model::Async => (in_flight, workers),
+        Model::ShardedAsync => (in_flight, workers.min(in_flight)),
         // What waits stays on the loop; the workers compute.
         Model::AsyncThreads | Model::AsyncProcesses if setting.is_async => (in_flight, workers.min(in_flight)),
         _ if engine.axes().workers => (workers.min(in_flight), workers.min(in_flight)),

@@ -68,6 +68,7 @@ fn parts(idiom: &Idiom<'_>, names: &Names) -> Parts {
         Engine::ThreadPoolExecutor => thread_pool(names, workers),
         Engine::Thread => thread_per_task(names, in_flight),
         Engine::Asyncio | Engine::Uvloop | Engine::TaskGroup => tasks(idiom.candidate.engine, names, in_flight),
+        Engine::ShardedAsyncio => sharded(idiom, names, workers.min(in_flight), in_flight),
         Engine::ProcessPoolExecutor => process_executor(idiom, names, workers),
         Engine::MultiprocessingPool => multiprocessing_pool(idiom, names, workers),
         Engine::Process => process_per_task(idiom, names, in_flight),
@@ -212,6 +213,31 @@ fn multiprocessing_pool(idiom: &Idiom<'_>, names: &Names, workers: u32) -> Parts
     );
     let is_imported_again = is_imported_again(idiom);
     Parts { imports: vec!["import multiprocessing"], body, is_imported_again, ..Parts::default() }
+}
+
+/// Processes with a loop each: every one has its share of the items, and of what is in flight.
+fn sharded(idiom: &Idiom<'_>, names: &Names, workers: u32, in_flight: u32) -> Parts {
+    let items = &names.items;
+    let start = names.start_loop.as_ref().map(|start| indented(start)).unwrap_or_default();
+    let (each, rest) = (in_flight / workers.max(1), in_flight % workers.max(1));
+    // A share that is the same for all is written down where it is needed.
+    let (most, given, map, handed) = if rest == 0 {
+        (each.to_string(), "", "map", format!("items[number::{workers}]"))
+    } else {
+        let handed = format!("(items[number::{workers}], {each} + (number < {rest}))");
+        ("most".to_owned(), ", most", "starmap", handed)
+    };
+    let definitions = format!(
+        "async def main(shard{given}):\n{start}    free = asyncio.Semaphore({most})\n\n    async def bounded(item):\n        async with free:\n            return {}\n\n    return await asyncio.gather(*(bounded(item) for item in shard))\n\n\ndef run(shard{given}):\n    return asyncio.run(main(shard{given}))\n",
+        awaited(names)
+    );
+    let initializer = initializer(names.start_worker.as_ref());
+    let context = context(idiom).unwrap_or_else(|| "multiprocessing".to_owned());
+    let body = format!(
+        "items = list({items})\nwith {context}.Pool({workers}{initializer}) as pool:\n    shards = pool.{map}(run, [{handed} for number in range({workers})], chunksize=1)\nresults = [None] * len(items)\nfor number, shard in enumerate(shards):\n    results[number::{workers}] = shard\n"
+    );
+    let imports = vec!["import asyncio", "import multiprocessing"];
+    Parts { imports, definitions, body, is_imported_again: is_imported_again(idiom) }
 }
 
 fn process_per_task(idiom: &Idiom<'_>, names: &Names, in_flight: u32) -> Parts {

@@ -12,6 +12,7 @@ pub(super) fn code(idiom: &Idiom<'_>) -> String {
         Engine::ThreadPerTask => THREAD_PER_TASK,
         Engine::Rayon => RAYON,
         Engine::TokioCurrentThread | Engine::TokioMultiThread | Engine::TokioBlockingPool => TOKIO,
+        Engine::TokioSharded => TOKIO_SHARDED,
         Engine::ProcessPool => PROCESS_POOL,
         Engine::ProcessPerTask => PROCESS_PER_TASK,
         Engine::TokioProcessPool => TOKIO_PROCESS_POOL,
@@ -23,7 +24,17 @@ pub(super) fn code(idiom: &Idiom<'_>) -> String {
         Engine::TokioBlockingPool => (format!("new_current_thread().max_blocking_threads({workers})"), BLOCKING_TASK),
         _ => (format!("new_multi_thread().worker_threads({workers})"), ASYNC_TASK),
     };
+    // A loop without a task in flight would wait for ever.
+    let workers = if engine == Engine::TokioSharded { workers.min(in_flight) } else { workers };
+    let share = match (in_flight / workers.max(1), in_flight % workers.max(1)) {
+        (each, 0) => each.to_string(),
+        (each, rest) => format!("{each} + usize::from(number < {rest})"),
+    };
+    // Where it is the same for all, no one asks for the number.
+    let number = if share.contains("number") { "number" } else { "_" };
     template
+        .replace("(number, shard)", &format!("({number}, shard)"))
+        .replace("SHARE", &share)
         .replace("BUILDER", &builder)
         .replace("SPAWN", spawn)
         .replace("BACKLOG", &workers.saturating_mul(2).to_string())
@@ -40,6 +51,8 @@ const THREAD_PER_TASK: &str = include_str!("native/thread_per_task.txt");
 const RAYON: &str = include_str!("native/rayon.txt");
 
 const TOKIO: &str = include_str!("native/tokio.txt");
+
+const TOKIO_SHARDED: &str = include_str!("native/tokio_sharded.txt");
 
 const ASYNC_TASK: &str = "\
 tasks.spawn(async move {

@@ -121,12 +121,19 @@ fn reason_against(engine: Engine, workload: &Workload, settings: &Settings, fact
         let plain = if Engine::RUST.contains(&engine) { Engine::TokioCurrentThread } else { Engine::Asyncio };
         return Some(format!("no step blocks the loop: the same as {plain}"));
     }
+    if model == Model::ShardedAsync && !steps.iter().any(Step::has_async_form) {
+        let plain = match engine {
+            Engine::TokioSharded => Engine::ThreadPool,
+            _ => Engine::ProcessPoolExecutor,
+        };
+        return Some(format!("no step leaves a loop free: the same as {plain}"));
+    }
     if matches!(engine, Engine::Uvloop | Engine::TaskGroup) && !steps.iter().any(Step::has_async_form) {
         return Some("no step leaves the loop free: the same as asyncio".to_owned());
     }
     let numbered = || steps.iter().zip(1..);
     if !is_mix
-        && model != Model::Async
+        && !matches!(model, Model::Async | Model::ShardedAsync)
         && let Some((step, number)) = numbered().find(|(step, _)| !step.has_blocking_form())
     {
         let kind = step.kind();
@@ -142,9 +149,15 @@ fn reason_against(engine: Engine, workload: &Workload, settings: &Settings, fact
     {
         return Some(format!("step {number} ({}): interpreters share no lock, queue or event", step.kind()));
     }
+    if engine == Engine::ShardedAsyncio
+        && let Some((step, number)) =
+            numbered().find(|(step, _)| matches!(step, Step::Lock { .. } | Step::Queue { .. }))
+    {
+        return Some(format!("step {number} ({}): asyncio has none that several loops share", step.kind()));
+    }
     let available = caps::memory_bytes(facts);
     // The agent, and one worker where there are workers with memory of their own.
-    let has_workers = matches!(model, Model::Processes | Model::AsyncProcesses | Model::Interpreters);
+    let has_workers = engine.has_worker_processes() || model == Model::Interpreters;
     let workers = if has_workers { caps::worker_bytes(engine, workload) } else { 0 };
     let needed = caps::agent_bytes(engine, workload).saturating_add(workers);
     (needed > available).then(|| {
@@ -271,7 +284,8 @@ impl Context<'_> {
 
     /// The largest size worth trying on this axis. More event-loop threads than twice the CPUs only switch.
     fn largest_wanted(&self, engine: Engine, axis: Axis, allowed: u32) -> u32 {
-        if engine == Engine::TokioMultiThread && axis == Axis::Workers {
+        let is_of_loops = engine == Engine::TokioMultiThread || engine.model() == Model::ShardedAsync;
+        if is_of_loops && axis == Axis::Workers {
             allowed.min(self.facts.usable_cpus().saturating_mul(2))
         } else {
             allowed

@@ -77,11 +77,6 @@ pub(super) fn memory_bytes(facts: &Facts) -> u64 {
     facts.memory_available_bytes.min(facts.memory_limit_bytes.unwrap_or(u64::MAX))
 }
 
-/// Whether this engine has worker processes.
-fn has_worker_processes(engine: Engine) -> bool {
-    matches!(engine.model(), Model::Processes | Model::AsyncProcesses)
-}
-
 /// Whether one more of this size is one more worker with memory of its own: a process or an interpreter.
 fn has_memory_of_its_own(engine: Engine, axis: Axis) -> bool {
     is_worker_process(engine, axis) || (engine.model() == Model::Interpreters && axis == Axis::Workers)
@@ -89,7 +84,7 @@ fn has_memory_of_its_own(engine: Engine, axis: Axis) -> bool {
 
 /// Whether one more of this size is one more worker process.
 fn is_worker_process(engine: Engine, axis: Axis) -> bool {
-    has_worker_processes(engine) && (axis == Axis::Workers || is_per_task(engine))
+    engine.has_worker_processes() && (axis == Axis::Workers || is_per_task(engine))
 }
 
 /// Whether it starts a process for each task.
@@ -105,7 +100,7 @@ pub(super) fn is_concurrency(engine: Engine, axis: Axis) -> bool {
 /// Whether this engine calls the blocking form of a step in a thread or process of its own.
 fn runs_blocking(engine: Engine, step: &Step) -> bool {
     match engine.model() {
-        Model::Async => false,
+        Model::Async | Model::ShardedAsync => false,
         Model::AsyncThreads | Model::AsyncProcesses => !step.has_async_form(),
         Model::Sequential | Model::Threads | Model::Processes | Model::Interpreters => true,
     }
@@ -126,7 +121,7 @@ fn queues(engine: Engine, workload: &Workload) -> u64 {
 
 /// Steps that worker processes share through descriptors to the companion process.
 fn lines(engine: Engine, workload: &Workload) -> u64 {
-    if has_worker_processes(engine) { events(engine, workload) + queues(engine, workload) } else { 0 }
+    if engine.has_worker_processes() { events(engine, workload) + queues(engine, workload) } else { 0 }
 }
 
 /// How many processes one more of this size is: a worker, and the program that a `command` runs.
@@ -140,7 +135,7 @@ pub(super) fn kernel_tasks(engine: Engine, axis: Axis, workload: &Workload) -> u
     let threads = match (engine, axis) {
         // In `process-per-task`, a thread waits for each process.
         (Engine::ThreadPerTask | Engine::ProcessPerTask | Engine::Thread, _) => 1,
-        (_, Axis::Workers) => u64::from(!has_worker_processes(engine)),
+        (_, Axis::Workers) => u64::from(!engine.has_worker_processes()),
         (_, Axis::InFlight) => 0,
     };
     // In its blocking form, each task has a partner of its own for an `event`: a thread of the agent, or of
@@ -173,7 +168,10 @@ pub(super) fn files(engine: Engine, axis: Axis, workload: &Workload) -> u64 {
         return worker_files(engine, workload);
     }
     // A task's files are open where it runs: in the agent, except for what goes to worker processes.
-    let here = |step: &&Step| !has_worker_processes(engine) || step.has_async_form();
+    let here = |step: &&Step| match engine {
+        Engine::ShardedAsyncio => false,
+        _ => !engine.has_worker_processes() || step.has_async_form(),
+    };
     if is_concurrency(engine, axis) { workload.steps.iter().filter(here).map(step_files).sum() } else { 0 }
 }
 

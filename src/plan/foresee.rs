@@ -173,7 +173,9 @@ fn own_code(entries: &[Entry], step: &Step, name: &str) -> String {
         "how long `{name}` takes is not known before it runs: calls are foreseen as if it took {}; `max_calls` caps them",
         duration(OWN_CODE_NS)
     );
-    if !step.has_async_form() && entries.iter().any(|entry| entry.engine.model() == Model::Async) {
+    if !step.has_async_form()
+        && entries.iter().any(|entry| matches!(entry.engine.model(), Model::Async | Model::ShardedAsync))
+    {
         note.push_str("; it has no async form: directly on an event loop it blocks all other tasks, and is measured as that mistake");
     }
     note

@@ -62,8 +62,8 @@ fn entry_bytes(entry: &Entry, workload: &Workload) -> u64 {
 fn workers_ladder(entry: &Entry) -> Option<&[u32]> {
     match (entry.engine.model(), entry.engine) {
         (_, Engine::ProcessPerTask | Engine::Process) => Some(&entry.in_flight),
-        (Model::Processes | Model::AsyncProcesses | Model::Interpreters, _) => Some(&entry.workers),
-        _ => None,
+        (Model::Interpreters, _) => Some(&entry.workers),
+        (_, engine) => engine.has_worker_processes().then_some(&entry.workers),
     }
 }
 

@@ -275,7 +275,9 @@ fn a_payload_larger_than_the_memory_is_left_out() {
     large.payload.input_bytes = 1 << 30;
     let plan = planned(&large, &settings(), &facts());
     assert_eq!(plan.entries, []);
-    assert!(plan.left_out.iter().all(|one| one.reason.contains("memory")));
+    // What is left out for another reason is left out anyway.
+    let is_idle = |reason: &str| reason.starts_with("no step leaves a loop free");
+    assert!(plan.left_out.iter().all(|one| one.reason.contains("memory") || is_idle(&one.reason)));
 }
 
 #[test]
@@ -399,7 +401,8 @@ fn closures_run_under_the_native_runtime_in_the_forms_that_they_have() {
         plan(&workload(vec![Step::Registered(step)]), &brief, &facts(), &[Runtime::rust(), cpython()])
     };
     let blocking = closures(true, false);
-    assert_eq!(blocking.entries.len(), Engine::RUST.len(), "{:?}", blocking.left_out);
+    assert_eq!(blocking.entries.len(), Engine::RUST.len() - 1, "{:?}", blocking.left_out);
+    assert_eq!(reason(&blocking, "rust/tokio-sharded"), Some("no step leaves a loop free: the same as thread-pool"));
     assert_eq!(reason(&blocking, "python3.11"), Some("a step is a closure of your own Rust program"));
     assert!(blocking.unknowns[0].contains("how long `parse` takes is not known"), "{:?}", blocking.unknowns);
     assert!(!blocking.notes.iter().any(|note| note.contains("a task takes about")), "{:?}", blocking.notes);
@@ -409,7 +412,10 @@ fn closures_run_under_the_native_runtime_in_the_forms_that_they_have() {
         Some("no step blocks the loop: the same as tokio-current-thread")
     );
     let awaited = closures(false, true);
-    assert!(awaited.entries.iter().all(|entry| entry.engine.model() == Model::Async), "{awaited:?}");
+    assert!(
+        awaited.entries.iter().all(|entry| matches!(entry.engine.model(), Model::Async | Model::ShardedAsync)),
+        "{awaited:?}"
+    );
     let missing = reason(&awaited, "rust/thread-pool");
     assert_eq!(missing, Some("step 1 (registered) has an `async_task` alone: give it a `task` too"));
 }
@@ -451,13 +457,29 @@ fn the_users_own_code_runs_where_it_can() {
     assert!(reason(&blocking, "python3.11/uvloop").is_some_and(|reason| reason.contains("the same as asyncio")));
     assert!(blocking.unknowns.iter().any(|note| note.contains("`fetch`") && note.contains("blocks all other tasks")));
     let event_loop = planned(own_code(false, true));
-    assert_eq!(names(&event_loop), ["python3.11/asyncio", "python3.11/uvloop"]);
+    assert_eq!(names(&event_loop), ["python3.11/asyncio", "python3.11/uvloop", "python3.11/sharded-asyncio@fork"]);
     let why = reason(&event_loop, "python3.11/ThreadPoolExecutor").expect("a reason");
     assert_eq!(why, "step 1 (python) has an `async_function` alone: give it a `function` too");
     let any = planned(own_code(true, true));
     assert!(names(&any).iter().any(|name| name == "python3.11/uvloop"));
     let mix = reason(&any, "python3.11/asyncio+ThreadPoolExecutor").expect("a reason");
     assert_eq!(mix, "no step blocks the loop: the same as asyncio");
+}
+
+#[test]
+fn sharded_loops_have_two_sizes_and_no_more_loops_than_pay() {
+    let both = [Runtime::rust(), cpython()];
+    let plan_of = |steps: Vec<Step>| plan(&workload(steps), &settings(), &facts(), &both);
+    let waiting = plan_of(vec![wait(), Step::Cpu(CPU)]);
+    for engine in [Engine::TokioSharded, Engine::ShardedAsyncio] {
+        let entry = waiting.entries.iter().find(|entry| entry.engine == engine).expect("planned");
+        assert_eq!(entry.workers.last(), Some(&(2 * facts().usable_cpus())), "{engine}");
+        assert!(entry.in_flight.len() > 1, "{engine}");
+    }
+    let shared = plan_of(vec![wait(), Step::Lock { hold: Work::Wait { time: fixed(1000) } }]);
+    assert!(shared.entries.iter().any(|entry| entry.engine == Engine::TokioSharded));
+    let why = reason(&shared, "python3.11/sharded-asyncio");
+    assert_eq!(why, Some("step 2 (lock): asyncio has none that several loops share"));
 }
 
 fn arbitrary_step() -> impl Strategy<Value = Step> {

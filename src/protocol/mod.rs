@@ -403,6 +403,16 @@ pub enum Note {
 }
 
 impl Reference {
+    /// The checksum that this block must have.
+    #[must_use]
+    pub fn expected_of(&self, block: &Block) -> u64 {
+        if block.variants.is_empty() {
+            return self.expected(block.first_index, block.tasks);
+        }
+        let of = |(variant, tasks): (u64, &u64)| self.expected(variant, 1).wrapping_mul(*tasks);
+        (0..VARIANTS).zip(&block.variants).map(of).fold(0, u64::wrapping_add)
+    }
+
     /// The checksum that a block of `tasks` tasks from `first_index` on must have.
     #[must_use]
     pub fn expected(&self, first_index: u64, tasks: u64) -> u64 {
@@ -498,6 +508,10 @@ pub struct Block {
     /// What was found of the errors of those, each thing once.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub notes: Vec<Note>,
+    /// How many tasks there were of each variant (their index modulo [`VARIANTS`]), where they were not successive ones:
+    /// loops that take their tasks themselves may have run unequal numbers of them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub variants: Vec<u64>,
     /// The wrapping sum of the checksums of all others. It is not compared where tasks failed: which ones is not told.
     pub checksum: u64,
     /// The length of the window; under a batch load, the makespan.

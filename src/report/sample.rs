@@ -359,6 +359,7 @@ fn candidate_record(row: &Row) -> CandidateRecord {
             errors: 0,
             first_error: None,
             notes: Vec::new(),
+            variants: Vec::new(),
             checksum: 77,
             window_ns: 20_000_000,
             elapsed_ns: 61_000_000,

@@ -287,6 +287,7 @@ mod tests {
             errors: 0,
             first_error: None,
             notes: Vec::new(),
+            variants: Vec::new(),
             checksum: 0,
             window_ns: 10 * MS,
             elapsed_ns: 12 * MS,

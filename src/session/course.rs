@@ -1067,7 +1067,7 @@ impl<'a> Course<'a> {
         // Which of its tasks failed is not known, so that of others nothing can be expected.
         let reference = self.reference(candidate).filter(|_| figures.errors == 0);
         if let Some(reference) = reference {
-            let expected = reference.expected(figures.first_index, figures.tasks);
+            let expected = reference.expected_of(figures);
             if expected != figures.checksum {
                 let message = format!(
                     "the results of {} tasks from task {} on are not the reference's (checksum {:x}, expected {expected:x}): a task's result must depend on its index alone",

@@ -184,6 +184,7 @@ impl Hands for Fake {
             errors: if errs { tasks / 10 } else { 0 },
             first_error: errs.then(|| Failed::new(FailureKind::Task, "no such page", "step 1 (http)")),
             notes: Vec::new(),
+            variants: Vec::new(),
             checksum: reference().expected(ask.first_index, tasks) + u64::from(self.has(slot, Vice::Lies)),
             window_ns: ask.window_ns,
             elapsed_ns: ask.window_ns,

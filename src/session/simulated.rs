@@ -175,6 +175,7 @@ impl Hands for Computed<'_> {
             errors: 0,
             first_error: None,
             notes: Vec::new(),
+            variants: Vec::new(),
             checksum: 0,
             window_ns: ask.window_ns,
             elapsed_ns,

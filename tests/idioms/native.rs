@@ -114,6 +114,43 @@ results
 }
 }
 
+pub mod tokio_sharded {
+use crate::async_task as task;
+
+pub fn run(items: Vec<u64>) -> Vec<u64> {
+// Each thread has a loop of its own, its share of the items, and its share of what is in flight.
+let mut shards: Vec<Vec<_>> = (0..2).map(|_| Vec::new()).collect();
+for (index, item) in items.into_iter().enumerate() {
+    shards[index % 2].push((index, item));
+}
+let mut results: Vec<_> = std::thread::scope(|scope| {
+    let run = |(number, shard)| {
+        scope.spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let free = std::sync::Arc::new(tokio::sync::Semaphore::new(1 + usize::from(number < 1)));
+            runtime.block_on(async {
+                let mut tasks = tokio::task::JoinSet::new();
+                for (index, item) in shard {
+                    let permit = free.clone().acquire_owned().await.expect("it stays open");
+                    tasks.spawn(async move {
+                        let result = task(item).await;
+                        drop(permit);
+                        (index, result)
+                    });
+                }
+                tasks.join_all().await
+            })
+        })
+    };
+    let threads: Vec<_> = shards.into_iter().enumerate().map(run).collect();
+    threads.into_iter().flat_map(|thread| thread.join().expect("no task panics")).collect()
+});
+results.sort_by_key(|(index, _)| *index);
+let results: Vec<_> = results.into_iter().map(|(_, result)| result).collect();
+results
+}
+}
+
 pub mod process_pool {
 use crate::line_task as task;
 

@@ -53,7 +53,8 @@ class Offers(unittest.TestCase):
 
     def test_every_engine_has_a_model(self) -> None:
         models = {engines.model(name) for name in [*self.workers, *self.absent]}
-        all_models = {"sequential", "threads", "async", "processes", "interpreters", "async+threads", "async+processes"}
+        pure = {"sequential", "threads", "async", "sharded-async", "processes", "interpreters"}
+        all_models = {*pure, "async+threads", "async+processes"}
         self.assertEqual(models, all_models)
 
 

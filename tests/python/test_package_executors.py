@@ -19,7 +19,13 @@ from conbench_cli.executors import Pool, pool
 NUMBERS = list(range(11))
 LOOPS = ["asyncio"] + (["TaskGroup"] if sys.version_info >= (3, 11) else [])
 IN_PROCESS = ["sequential", "ThreadPoolExecutor", "Thread", "asyncio+ThreadPoolExecutor"]
-PROCESSES = ["ProcessPoolExecutor", "multiprocessing.Pool", "Process", "asyncio+ProcessPoolExecutor"]
+PROCESSES = [
+    "ProcessPoolExecutor",
+    "multiprocessing.Pool",
+    "Process",
+    "sharded-asyncio",
+    "asyncio+ProcessPoolExecutor",
+]
 
 #: What `set_up` has done in this process.
 state: List[str] = []

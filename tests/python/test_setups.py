@@ -79,6 +79,7 @@ class Lives(unittest.TestCase):
         self.check_counts("asyncio+ThreadPoolExecutor", {"workers": 2, "in_flight": 3}, 1, 2)
         for engine in "ProcessPoolExecutor", "multiprocessing.Pool":
             self.check_counts(engine, {"workers": 2}, 2, 2)
+        self.check_counts("sharded-asyncio", {"workers": 2, "in_flight": 3}, 2, 2)
         self.check_counts("asyncio+ProcessPoolExecutor", {"workers": 2, "in_flight": 3}, 2, 2)
 
     def test_what_lives_for_one_task_is_set_up_and_torn_down_for_it(self) -> None:

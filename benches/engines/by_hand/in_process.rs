@@ -156,3 +156,57 @@ impl Loop for Tokio {
         }
     }
 }
+
+/// Threads that live as long as the program, each with a runtime and its share of the tasks.
+pub(super) struct Sharded {
+    shards: Vec<(Sender<u64>, std::thread::JoinHandle<()>)>,
+    done: Receiver<()>,
+}
+
+impl Sharded {
+    pub(super) fn new(task: &Arc<Task>, workers: usize, in_flight: usize) -> Sharded {
+        let (done_sender, done) = bounded(workers);
+        let start = |shard: usize| {
+            let (jobs, inbox) = bounded::<u64>(1);
+            let (task, done) = (Arc::new(task.on_another_loop()), done_sender.clone());
+            let share = in_flight / workers + usize::from(shard < in_flight % workers);
+            let thread = std::thread::spawn(move || {
+                let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+                for tasks in inbox {
+                    let task = Arc::clone(&task);
+                    runtime.block_on(async move {
+                        let places = Arc::new(Semaphore::new(share));
+                        for index in (shard as u64..tasks).step_by(workers) {
+                            let place = Arc::clone(&places).acquire_owned().await.expect("never closed");
+                            let task = Arc::clone(&task);
+                            tokio::spawn(async move {
+                                task.asynchronous(index).await.expect("no failure");
+                                drop(place);
+                            });
+                        }
+                        drop(places.acquire_many(share as u32).await.expect("never closed"));
+                    });
+                    done.send(()).expect("it is awaited");
+                }
+            });
+            (jobs, thread)
+        };
+        Sharded { shards: (0..workers).map(start).collect(), done }
+    }
+}
+
+impl Loop for Sharded {
+    fn run(&mut self, tasks: u64) {
+        self.shards.iter().for_each(|(jobs, _)| jobs.send(tasks).expect("it lives"));
+        self.shards.iter().for_each(|_| self.done.recv().expect("it ends"));
+    }
+}
+
+impl Drop for Sharded {
+    fn drop(&mut self) {
+        for (jobs, thread) in self.shards.drain(..) {
+            drop(jobs);
+            thread.join().expect("no panic");
+        }
+    }
+}

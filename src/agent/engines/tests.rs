@@ -63,13 +63,14 @@ impl Step for Shared {
     }
 }
 
-const IN_PROCESS: [Kind; 7] = [
+const IN_PROCESS: [Kind; 8] = [
     Kind::Sequential,
     Kind::ThreadPool,
     Kind::ThreadPerTask,
     Kind::Rayon,
     Kind::TokioCurrentThread,
     Kind::TokioMultiThread,
+    Kind::TokioSharded,
     Kind::TokioBlockingPool,
 ];
 
@@ -180,6 +181,65 @@ fn no_block_of_many_hangs() {
             let counting = Arc::new(Counting { is_async: true, ..Counting::default() });
             run(engine, size, Arrival::Batch { tasks: 1 }, &counting).expect("no failure");
         }
+    }
+}
+
+#[test]
+fn loops_share_what_is_in_flight_and_one_without_a_share_takes_nothing() {
+    for (workers, in_flight) in [(2, 5), (3, 3), (4, 2)] {
+        for arrival in [Arrival::Batch { tasks: 41 }, Arrival::Window { window_ns: 20_000_000, ramp_ns: 0 }] {
+            let counting = Arc::new(Counting { is_async: true, ..Counting::default() });
+            let step = Placed { step: Box::new(Shared(Arc::clone(&counting))), is_async: true };
+            let task = Arc::new(Task::new(vec![step], Payload::default(), Some(0)));
+            let mut engine = tokio_sharded::TokioSharded::new(&task, workers, in_flight).expect("threads");
+            let settings = Settings { arrival, ..plain(&engine) };
+            let sampler = Arc::new(Sampler::new(settings, crate::clock::now_ns()));
+            engine.run(&sampler).expect("it runs");
+            let block = sampler.finish(0, BlockKind::Timed, Usage::default()).expect("no failure");
+            assert_eq!(block.checksum, (0..block.tasks).sum::<u64>(), "{workers}, {in_flight}");
+            assert_eq!(counting.most.load(Ordering::SeqCst), u64::from(in_flight), "{workers}");
+        }
+    }
+}
+
+/// What a block without a limit of any kind runs under.
+fn plain(engine: &dyn Engine) -> Settings {
+    Settings {
+        arrival: Arrival::Batch { tasks: 0 },
+        first_index: 0,
+        slots: engine.slots(),
+        shards: engine.shards(),
+        task_timeout_ns: u64::MAX,
+        tolerates_errors: false,
+        heartbeat: false,
+        most_tasks: None,
+        pace: None,
+    }
+}
+
+#[test]
+fn what_loops_share_is_one_and_what_is_bound_to_a_loop_is_its_own() {
+    use crate::agent::steps::testing::{job as steps_of, step_job, waiting};
+    use crate::workload::{Step as Described, Work};
+    let steps = [
+        Described::Wait { time: waiting() },
+        Described::Lock { hold: Work::Wait { time: waiting() } },
+        Described::Queue { capacity: 2, stage: Work::Wait { time: waiting() } },
+        Described::Event { round_trips: 2 },
+    ];
+    let described = steps_of(&steps.map(step_job));
+    let task = Arc::new(crate::agent::steps::build(&described, crate::agent::steps::Place::Agent).expect("a task"));
+    let sum = |sums: &mut dyn Iterator<Item = u64>| sums.fold(0_u64, u64::wrapping_add);
+    let of = |index| sum(&mut task.reference(index).expect("a reference").into_iter());
+    let expected = sum(&mut (0..90).map(of));
+    let mut engine = tokio_sharded::TokioSharded::new(&task, 3, 9).expect("threads");
+    // Between blocks no loop turns: what one block leaves behind must serve the next.
+    for _ in 0..3 {
+        let settings = Settings { arrival: Arrival::Batch { tasks: 90 }, ..plain(&engine) };
+        let sampler = Arc::new(Sampler::new(settings, crate::clock::now_ns()));
+        engine.run(&sampler).expect("it runs");
+        let block = sampler.finish(0, BlockKind::Timed, Usage::default()).expect("no failure");
+        assert_eq!((block.tasks, block.checksum), (90, expected));
     }
 }
 

@@ -59,7 +59,7 @@ impl Engine for TokioLoop {
 
     fn run(&mut self, sampler: &Arc<Sampler>) -> Result<(), Failed> {
         let task = Arc::clone(&self.task);
-        let dispatch = dispatch(Arc::clone(sampler), self.in_flight, self.shards(), move |index| {
+        let dispatch = dispatch(Arc::clone(sampler), Slots::all(self.in_flight, self.shards()), move |index| {
             let task = Arc::clone(&task);
             async move { task.asynchronous(index).await }
         });
@@ -74,22 +74,69 @@ impl Engine for TokioLoop {
     }
 }
 
-/// Spawns a task for each index while fewer than `in_flight` are alive; ends when all have ended.
-pub(super) async fn dispatch<F>(
-    sampler: Arc<Sampler>,
-    in_flight: u32,
+/// The slots that one loop fills, and where they are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Slots {
+    /// The first one.
+    first: u32,
+    count: u32,
+    /// The first log that they are recorded in.
+    first_log: u32,
+    logs: u32,
+    /// Which loop this is, of how many: a batch is dealt out among them.
+    shard: u32,
     shards: u32,
-    run: impl Fn(u64) -> F + Clone + Send + 'static,
-) where
+}
+
+impl Slots {
+    /// Of the only loop.
+    pub(super) fn all(in_flight: u32, logs: u32) -> Slots {
+        Slots { first: 0, count: in_flight, first_log: 0, logs, shard: 0, shards: 1 }
+    }
+
+    /// The share of one loop of several.
+    pub(super) fn share(in_flight: u32, shard: u32, shards: u32) -> Slots {
+        let (each, rest) = (in_flight / shards, in_flight % shards);
+        let first = shard * each + shard.min(rest);
+        // A loop without slots is dealt nothing.
+        Slots {
+            first,
+            count: each + u32::from(shard < rest),
+            first_log: shard,
+            logs: 1,
+            shard,
+            shards: shards.min(in_flight),
+        }
+    }
+
+    fn lane(self, slot: u32) -> Lane {
+        Lane { slot: self.first + slot, shard: self.first_log + slot % self.logs }
+    }
+
+    /// The places in a batch of the tasks that are this loop's.
+    fn places(self) -> impl Iterator<Item = u64> {
+        (u64::from(self.shard)..).step_by(self.shards as usize)
+    }
+}
+
+/// Spawns a task for each index while slots are free; ends when all have ended.
+pub(super) async fn dispatch<F>(sampler: Arc<Sampler>, slots: Slots, run: impl Fn(u64) -> F + Clone + Send + 'static)
+where
     F: Future<Output = Outcome> + Send + 'static,
 {
     let heart = sampler.wants_heartbeat().then(|| tokio::spawn(beat(Arc::clone(&sampler))));
     let timer = sampler.is_paced().then(Timer::new);
     let (free_sender, mut free) = mpsc::unbounded_channel::<u32>();
-    (0..in_flight).for_each(|slot| free_sender.send(slot).unwrap_or_default());
-    while let Some(slot) = free.recv().await {
-        let Some(index) = sampler.next_async(timer.as_ref()).await else { break };
-        let lane = Lane { slot, shard: slot % shards };
+    (0..slots.count).for_each(|slot| free_sender.send(slot).unwrap_or_default());
+    // Several loops share a batch from the start; of a closed load each takes the next task when it has room for one.
+    let is_dealt = slots.shards > 1 && sampler.is_batch();
+    let mut places = slots.places();
+    while slots.count > 0
+        && let Some(slot) = free.recv().await
+    {
+        let place = if is_dealt { places.next() } else { None };
+        let Some(index) = sampler.next_at(place, timer.as_ref()).await else { break };
+        let lane = slots.lane(slot);
         let (sampler, free, run) = (Arc::clone(&sampler), free_sender.clone(), run.clone());
         let submitted_ns = now_ns();
         tokio::spawn(async move {

@@ -11,7 +11,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, oneshot};
 
-use super::tokio_loop::{current_thread_runtime, dispatch};
+use super::tokio_loop::{Slots, current_thread_runtime, dispatch};
 use super::{Engine, cannot};
 use crate::agent::meter;
 use crate::agent::sampler::Sampler;
@@ -56,7 +56,7 @@ impl Engine for BlockingPool {
     fn run(&mut self, sampler: &Arc<Sampler>) -> Result<(), Failed> {
         let task = Arc::clone(&self.task);
         let run = move |index| run_on_threads(Arc::clone(&task), index);
-        self.runtime.block_on(dispatch(Arc::clone(sampler), self.in_flight, 1, run));
+        self.runtime.block_on(dispatch(Arc::clone(sampler), Slots::all(self.in_flight, 1), run));
         Ok(())
     }
 }
@@ -116,7 +116,7 @@ impl Engine for ProcessPool {
     fn run(&mut self, sampler: &Arc<Sampler>) -> Result<(), Failed> {
         let (task, pool) = (Arc::clone(&self.task), Arc::clone(&self.pool));
         let run = move |index| run_in_processes(Arc::clone(&task), Arc::clone(&pool), index);
-        self.runtime.block_on(dispatch(Arc::clone(sampler), self.in_flight, 1, run));
+        self.runtime.block_on(dispatch(Arc::clone(sampler), Slots::all(self.in_flight, 1), run));
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use super::Label;
 use crate::agent::companion::EventLine;
 use crate::agent::shared::Handed;
 use crate::agent::task::{BoxFuture, Outcome, Step};
+use crate::clock::Timer;
 use crate::protocol::{Failed, FailureKind};
 
 /// Signals and awaits an answer, `round_trips` times.
@@ -186,6 +187,13 @@ impl Step for EventStep {
 
     fn reference(&self, _index: u64) -> Outcome {
         Ok(self.label.checksum())
+    }
+
+    /// A partner answers on the loop of its task.
+    fn on_another_loop(&self, _timer: &Arc<Timer>) -> Option<Box<dyn Step>> {
+        let Partners::Agent { .. } = self.partners else { return None };
+        let partners = Partners::Agent { threads: Mutex::default(), tasks: Mutex::default() };
+        Some(Box::new(EventStep { label: self.label, round_trips: self.round_trips, partners }))
     }
 }
 

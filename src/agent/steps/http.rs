@@ -1,6 +1,7 @@
 //! The step `http`: one HTTP/1.1 GET request and its response.
 
 use std::io::Write as _;
+use std::sync::Arc;
 
 use url::Url;
 
@@ -9,6 +10,7 @@ use super::fault::Fault;
 use super::label::{Draws, Label};
 use super::net::{Client, resolve};
 use crate::agent::task::{BoxFuture, Outcome, Step, Task};
+use crate::clock::Timer;
 use crate::protocol::{Failed, Job, MAX_BODY_BYTES, MAX_DELAY_NS, StepJob, VARIANTS, body};
 use crate::workload::{self, Connection};
 
@@ -23,6 +25,7 @@ pub struct HttpStep {
 }
 
 /// Whom the step asks.
+#[derive(Clone)]
 enum Source {
     Embedded {
         delays: Draws,
@@ -118,6 +121,11 @@ impl Step for HttpStep {
             Source::Embedded { body_bytes, .. } => checksum(self.label, Some(&body(index % VARIANTS, *body_bytes))),
             Source::Url { .. } => checksum(self.label, None),
         })
+    }
+
+    fn on_another_loop(&self, _timer: &Arc<Timer>) -> Option<Box<dyn Step>> {
+        let (client, source) = (self.client.on_another_loop(), self.source.clone());
+        Some(Box::new(HttpStep { label: self.label, client, source }))
     }
 }
 

@@ -39,14 +39,15 @@ impl Label {
 }
 
 /// The durations that tasks draw.
-pub(super) struct Draws(Vec<u64>);
+#[derive(Clone)]
+pub(super) struct Draws(std::sync::Arc<[u64]>);
 
 impl Draws {
     /// The step's first draw table. It has [`DRAWS`](crate::protocol::DRAWS) entries, or just the one of a
     /// process that is made for one task.
     pub(super) fn new(label: Label, step_job: &StepJob) -> Result<Draws, Failed> {
         match step_job.draws.first() {
-            Some(table) if !table.is_empty() => Ok(Draws(table.clone())),
+            Some(table) if !table.is_empty() => Ok(Draws(table.as_slice().into())),
             _ => Err(label.setup("the job has no table of durations")),
         }
     }

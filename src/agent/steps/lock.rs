@@ -6,6 +6,7 @@ use super::{Label, Stage};
 use crate::agent::robust::SharedMutexes;
 use crate::agent::shared::Handed;
 use crate::agent::task::{BoxFuture, Outcome, Step};
+use crate::clock::Timer;
 use crate::protocol::{Failed, FailureKind};
 
 /// Waits or computes while it holds the lock.
@@ -17,7 +18,7 @@ pub(super) struct LockStep {
 
 enum Lock {
     /// One lock for threads, one for tasks of an event loop: an engine uses one form throughout.
-    Agent { threads: Mutex<()>, tasks: tokio::sync::Mutex<()> },
+    Agent { threads: Mutex<()>, tasks: Arc<tokio::sync::Mutex<()>> },
     /// The lock at this position of memory shared by the worker processes.
     Workers { mutexes: Arc<SharedMutexes>, position: usize },
 }
@@ -25,7 +26,7 @@ enum Lock {
 impl LockStep {
     pub(super) fn new(label: Label, hold: Stage, handed: Option<&mut Handed>) -> Result<LockStep, Failed> {
         let lock = match handed {
-            None => Lock::Agent { threads: Mutex::new(()), tasks: tokio::sync::Mutex::new(()) },
+            None => Lock::Agent { threads: Mutex::new(()), tasks: Arc::default() },
             Some(handed) => {
                 let (mutexes, position) = handed.lock(label)?;
                 Lock::Workers { mutexes, position }
@@ -69,6 +70,14 @@ impl Step for LockStep {
 
     fn reference(&self, index: u64) -> Outcome {
         self.hold.reference(index)
+    }
+
+    /// The lock is the same: tasks of all loops wait for it.
+    fn on_another_loop(&self, timer: &Arc<Timer>) -> Option<Box<dyn Step>> {
+        let Lock::Agent { tasks, .. } = &self.lock else { return None };
+        let hold = self.hold.on_another_loop(timer)?;
+        let lock = Lock::Agent { threads: Mutex::new(()), tasks: Arc::clone(tasks) };
+        Some(Box::new(LockStep { label: self.label, hold, lock }))
     }
 }
 

@@ -98,7 +98,9 @@ fn step(
         }
         Description::Lock { hold } => Box::new(lock::LockStep::new(label, stage(hold)?, handed)?),
         Description::Queue { capacity, stage: work } => {
-            Box::new(queue::QueueStep::new(label, *capacity, stage(work)?, handed)?)
+            // Its consumer may be on another loop than the task: it has a timer of its own.
+            let stage = Stage::new(label, work, step_job, job.seed, Arc::new(Timer::new()))?;
+            Box::new(queue::QueueStep::new(label, *capacity, stage, handed)?)
         }
         Description::Event { round_trips } => Box::new(event::EventStep::new(label, *round_trips, handed)?),
         Description::Command { argv, expect_status } => {

@@ -29,7 +29,7 @@ pub(super) struct Client<A> {
     addresses: Vec<SocketAddr>,
     connection: Connection,
     timeout: Duration,
-    answer: Box<dyn Fn() -> A + Send + Sync>,
+    answer: Arc<dyn Fn() -> A + Send + Sync>,
     /// Bytes that follow every request.
     tail: Arc<[u8]>,
     blocking: Pool<Link<std::net::TcpStream, A>>,
@@ -78,8 +78,21 @@ impl<A: Answer> Client<A> {
             connection,
             // The operating system takes a timeout of zero for none.
             timeout: Duration::from_nanos(timeout_ns).max(Duration::from_millis(1)),
-            answer: Box::new(answer),
+            answer: Arc::new(answer),
             tail: tail.into(),
+            blocking: Pool(Mutex::new(Vec::new())),
+            asynchronous: Pool(Mutex::new(Vec::new())),
+        }
+    }
+
+    /// A client of the same peer for another event loop, with no connection yet.
+    pub(super) fn on_another_loop(&self) -> Client<A> {
+        Client {
+            addresses: self.addresses.clone(),
+            connection: self.connection,
+            timeout: self.timeout,
+            answer: Arc::clone(&self.answer),
+            tail: Arc::clone(&self.tail),
             blocking: Pool(Mutex::new(Vec::new())),
             asynchronous: Pool(Mutex::new(Vec::new())),
         }

@@ -37,6 +37,16 @@ impl Stage {
         Ok(Stage { label, form })
     }
 
+    /// The same with the timer of another event loop; `None` for a computation, which any loop may share.
+    pub(super) fn on_another_loop(&self, timer: &Arc<Timer>) -> Option<Stage> {
+        match &self.form {
+            Form::Wait(draws, _) => {
+                Some(Stage { label: self.label, form: Form::Wait(draws.clone(), Arc::clone(timer)) })
+            }
+            Form::Cpu(_) => None,
+        }
+    }
+
     /// Makes the inputs of a computation: see [`Step::prepare`](crate::agent::task::Step::prepare).
     pub(in crate::agent) fn prepare(&self, index: Option<u64>) {
         if let Form::Cpu(computation) = &self.form {

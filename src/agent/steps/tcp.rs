@@ -1,11 +1,14 @@
 //! The step `tcp`: one request and one response of fixed sizes.
 
+use std::sync::Arc;
+
 use super::codec::{Answer as _, SizedAnswer};
 use super::fault::Fault;
 use super::http::{check_size, checksum, delays};
 use super::label::{Draws, Label};
 use super::net::{Client, resolve};
 use crate::agent::task::{BoxFuture, Outcome, Step};
+use crate::clock::Timer;
 use crate::protocol::{Failed, Job, StepJob, VARIANTS, body, pattern, tcp_header};
 use crate::workload;
 
@@ -24,6 +27,7 @@ pub struct TcpStep {
     embedded: Option<Embedded>,
 }
 
+#[derive(Clone)]
 struct Embedded {
     delays: Draws,
     request_bytes: u32,
@@ -113,6 +117,15 @@ impl Step for TcpStep {
             }
             None => checksum(self.label, None),
         })
+    }
+
+    fn on_another_loop(&self, _timer: &Arc<Timer>) -> Option<Box<dyn Step>> {
+        Some(Box::new(TcpStep {
+            label: self.label,
+            client: self.client.on_another_loop(),
+            first: self.first.clone(),
+            embedded: self.embedded.clone(),
+        }))
     }
 }
 

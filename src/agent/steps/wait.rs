@@ -1,7 +1,10 @@
 //! `wait`: a device that answers on time, as precisely in every engine.
 
+use std::sync::Arc;
+
 use super::Stage;
 use crate::agent::task::{BoxFuture, Outcome, Step};
+use crate::clock::Timer;
 
 /// Waits for an absolute deadline: `clock_nanosleep` on a thread, one timerfd on an event loop.
 pub(super) struct WaitStep(Stage);
@@ -24,6 +27,10 @@ impl Step for WaitStep {
 
     fn reference(&self, index: u64) -> Outcome {
         self.0.reference(index)
+    }
+
+    fn on_another_loop(&self, timer: &Arc<Timer>) -> Option<Box<dyn Step>> {
+        Some(Box::new(WaitStep(self.0.on_another_loop(timer)?)))
     }
 }
 

@@ -170,6 +170,7 @@ impl Synthetic {
             errors: 0,
             first_error: None,
             notes: Vec::new(),
+            variants: Vec::new(),
             checksum: 0,
             window_ns: WINDOW_NS,
             elapsed_ns: WINDOW_NS,

@@ -146,6 +146,7 @@ fn class_of(model: Model) -> &'static str {
         Model::Sequential => "m-sequential",
         Model::Threads => "m-threads",
         Model::Async => "m-async",
+        Model::ShardedAsync => "m-sharded-async",
         Model::Processes => "m-processes",
         Model::Interpreters => "m-interpreters",
         Model::AsyncThreads => "m-async-threads",

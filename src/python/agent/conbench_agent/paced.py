@@ -33,7 +33,7 @@ class Bucket:
         self._interval_ns = -(-rate.period_ns // rate.tasks)
         self._burst = rate.burst
         #: When it would be full again, if no token were taken (the theoretical arrival time).
-        self._full_ns = now_ns + self._burst * self._interval_ns
+        self.full_ns = now_ns + self._burst * self._interval_ns
 
     @staticmethod
     def filled(rate: Rate, at_once: int) -> Bucket:
@@ -45,17 +45,17 @@ class Bucket:
     @property
     def ready_ns(self) -> int:
         """When there is a token, or was."""
-        return self._full_ns - (self._burst - 1) * self._interval_ns
+        return self.full_ns - (self._burst - 1) * self._interval_ns
 
     def holds_ns(self, tokens: int) -> int:
         """When it holds so many tokens, or as many as it can, if none is taken."""
-        return self._full_ns - (self._burst - min(max(tokens, 1), self._burst)) * self._interval_ns
+        return self.full_ns - (self._burst - min(max(tokens, 1), self._burst)) * self._interval_ns
 
     def take(self, now_ns: int) -> bool:
         """Takes a token, if there is one at `now_ns`; whether there was."""
         if now_ns < self.ready_ns:
             return False
-        self._full_ns = max(self._full_ns, now_ns) + self._interval_ns
+        self.full_ns = max(self.full_ns, now_ns) + self._interval_ns
         return True
 
 
@@ -72,7 +72,8 @@ class PacedSampler(Sampler):
         """For a block whose `go` came at `go_ns`, and whose tasks take about `tail_ns` at most."""
         super().__init__(settings, go_ns)
         self._bucket = bucket
-        self._tail_ns = tail_ns
+        #: For so long after a window tasks are begun.
+        self.tail_ns = tail_ns
         # Of several threads that wait for a token, one watches the clock.
         self._turn = threading.Lock()
         # The first slot that begins a task opens the window.
@@ -91,12 +92,20 @@ class PacedSampler(Sampler):
         """The index of the next task, if it may begin now; else when to ask again, or 0 when no more may."""
         now_ns = monotonic_ns()
         window = self._window
-        if self.tasks is None and window is not None and now_ns >= window[1] + self._tail_ns:
+        if self.tasks is None and window is not None and now_ns >= window[1] + self.tail_ns:
             self.stopped = True
         # Beyond the last task no token is waited for.
         if self.stopped or self._all_begun or self._bucket.take(now_ns):
-            return super().next(), 0
+            return self._take_next(), 0
         return None, min(self._bucket.ready_ns, now_ns + _LOOK_NS)
+
+    @property
+    def full_ns(self) -> int:
+        """When the bucket would be full again, if no token were taken."""
+        return self._bucket.full_ns
+
+    def _take_next(self) -> Optional[int]:
+        return super().next()
 
     async def next_on_loop(self) -> Optional[int]:
         """As `next`, while the loop goes on turning."""

@@ -102,7 +102,7 @@ class Running:
     def _prepare(self, index: Optional[int]) -> None:
         # Workers elsewhere prepare themselves what they run; the agent would only hold it for nothing.
         model = engines.model(self._job.candidate.engine)
-        if model not in ("processes", "interpreters"):
+        if model not in ("processes", "interpreters", "sharded-async"):
             self._task.prepare(index, loop_only=model == "async+processes")
 
     def _ramp_ns(self, block: int) -> int:

@@ -24,12 +24,15 @@ from array import array
 from itertools import compress, count
 from operator import itemgetter, sub
 from time import monotonic_ns
-from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple, Union, cast
 
 from .histogram import Histogram
 from .meter import Usage
 from .protocol import Failure
-from .task import MODULUS, Done
+from .task import MODULUS, VARIANTS, Done
+
+if TYPE_CHECKING:
+    from .shard import Ended
 
 #: Tasks of one shard after which its log is folded into totals, so that memory does not grow with their number.
 LOG_CAPACITY = 1 << 16
@@ -137,6 +140,9 @@ class Sampler:
         self._notes: List[Dict[str, object]] = []
         self._lanes: Dict[int, Lane] = {}
         self._logs = [_Log() for _ in range(max(settings.shards, 1))]
+        self._full_until_ns = NEVER_NS
+        #: Of each variant so many tasks, where those of a block are not successive ones.
+        self._variants = [0] * VARIANTS
         self._all_begun_ns = 0
         self._not_begun = self._not_drained = max(settings.slots, 1)
         self._window: Optional[_Window] = (0, NEVER_NS) if isinstance(arrival, Batch) else None
@@ -175,6 +181,10 @@ class Sampler:
         """As `next`, on an event loop."""
         return self.next()
 
+    def park(self, resume: Callable[[], None]) -> bool:
+        """Whether `resume` will be called when there is a next task: there was none, and there may be one yet."""
+        return False
+
     def lane(self, slot: int, shard: Optional[int] = None) -> Lane:
         """Where the tasks of one slot are recorded: one lane a slot, whoever asks; by default with a log of its own."""
         lane = self._lanes.get(slot)
@@ -205,6 +215,54 @@ class Sampler:
         return self._failure
 
     @property
+    def settings(self) -> Settings:
+        """What the block runs under."""
+        return self._settings
+
+    @property
+    def go_ns(self) -> int:
+        """When the block began."""
+        return self._go_ns
+
+    def open_window(self, from_ns: int) -> Tuple[int, int]:
+        """Opens the window of a closed load, whose last slot began its first task at `from_ns`; its begin and end."""
+        with self._lock:
+            self._open_window(from_ns)
+        assert self._window is not None
+        return self._window
+
+    def read_cpu_clock(self) -> None:
+        """Reads the CPU clock, after the window's begin or after its end."""
+        with self._lock:
+            if self._edges:
+                self._read_cpu_clock_again()
+            else:
+                self._read_cpu_clock()
+
+    def ran_out(self, at_ns: int) -> None:
+        """A task was wanted at this time, and there was none: from then on the load is not full."""
+        self._ran_out = True
+        self._full_until_ns = min(self._full_until_ns, at_ns)
+
+    def add_checksum(self, checksum: int) -> None:
+        """Adds to the checksum of the block, for who receives what tasks hand back."""
+        self._logs[0].checksum += checksum
+
+    def take_over(self, shard: int, ended: Ended, variants: List[int]) -> None:
+        """Takes the log of a shard that another process has kept, and how many tasks of each variant it ran."""
+        log = self._logs[shard]
+        log.rows, log.end = bytearray(ended.rows), len(ended.rows)
+        log.checksum += ended.checksum
+        if ended.first_error is not None:
+            log.note_error(ended.first_error[0], ended.first_error[0], ended.first_error[1])
+            log.tasks += ended.errors - 1
+            log.errors = ended.errors
+        self._variants = [sum(both) for both in zip(self._variants, variants)]
+        for note in ended.notes:
+            self.note(note)
+        self.stalled(ended.stall_ns)
+
+    @property
     def wants_heartbeat(self) -> bool:
         """Whether event loops run a heartbeat in this block."""
         return self._settings.heartbeat
@@ -225,7 +283,7 @@ class Sampler:
             log.note_span()
         first_begin_ns = min(log.first_begin_ns for log in self._logs)
         last_begin_ns = max(log.last_begin_ns for log in self._logs)
-        window, is_batch = self._final_window(last_begin_ns)
+        window, is_batch = self._final_window(min(last_begin_ns, self._full_until_ns))
         totals = _Totals()
         for log in self._logs:
             log.fold(window)
@@ -256,6 +314,8 @@ class Sampler:
             "busy_ns": totals.busy_ns,
             "usage": usage._asdict(),
         }
+        if self._are_dealt(cast(int, figures["tasks"])):
+            figures["variants"] = self._variants
         window_cores = self._window_cores()
         if window_cores is not None and not is_batch:
             figures["window_cores"] = window_cores
@@ -268,6 +328,14 @@ class Sampler:
         if self._settings.heartbeat and self._longest_stall_ns > 0:
             figures["longest_stall_ns"] = self._longest_stall_ns
         return figures
+
+    def _are_dealt(self, tasks: int) -> bool:
+        """Whether the variants of the tasks are known, and are not those of so many successive tasks."""
+        first = self._settings.first_index
+        successive = [0] * VARIANTS
+        for place in range(VARIANTS):
+            successive[(first + place) % VARIANTS] = -(-max(tasks - place, 0) // VARIANTS)
+        return any(self._variants) and self._variants != successive
 
     def _note_begin(self, begin_ns: int) -> None:
         """A slot began its first task."""
@@ -312,7 +380,10 @@ class Sampler:
                     self._not_drained -= 1
                     self._news_ns = max(self._news_ns, end_ns)
                 if self._not_drained == 0 or waits_no_more:
-                    self.stopped = True
+                    self._all_drained()
+
+    def _all_drained(self) -> None:
+        self.stopped = True
 
     def _read_cpu_clock(self) -> None:
         """Reads the CPU clock at the next edge."""

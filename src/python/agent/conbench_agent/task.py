@@ -301,6 +301,11 @@ class Task:
             step.read_items()
 
     @property
+    def hands_back(self) -> bool:
+        """Whether tasks hand back anything."""
+        return self._hands_back
+
+    @property
     def tears_down(self) -> bool:
         """Whether the user's code tears down what it set up."""
         return any(step.tears_down for step in self.exchanging)

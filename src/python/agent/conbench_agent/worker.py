@@ -124,6 +124,17 @@ class _Worker:
             self._reaped.since_last()
         return self._made
 
+    @property
+    def task(self) -> Task:
+        """The task; Failure if it could not be made."""
+        if isinstance(self._made, Failure):
+            raise self._made
+        return self._made
+
+    def children_ns(self) -> int:
+        """The CPU time of programs that tasks started here and that ended since this was last asked."""
+        return 0 if self._reaped is None else self._reaped.since_last()
+
     def leave(self) -> Optional[Failure]:
         """Waits for the other workers, so that each leaves once, and tears down what the user's code set up here."""
         self._meeting.wait()
@@ -151,6 +162,17 @@ def start(hiring: Hiring) -> None:
         _worker = _Worker(task, slot, hiring.meeting, reaped)
     except BaseException as error:
         _worker = _Worker(Failure.of(error))
+
+
+def current() -> _Worker:
+    """That of this process."""
+    return _worker
+
+
+def check_result(index: int, result: object) -> None:
+    """Failure says which part of what a task handed back cannot be, if one cannot."""
+    if result is not None and not isinstance(result, Failure):
+        _check_results(index, cast(Result, result)[1])
 
 
 def run(index: int, given: object) -> RanInSlot:

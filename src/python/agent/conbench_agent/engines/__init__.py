@@ -39,6 +39,7 @@ _OFFERS: Dict[str, _Offer] = {
     "sequential": _Offer("sequential", "sequential:Sequential"),
     "ThreadPoolExecutor": _Offer("threads", "threads:ThreadPool", _pool_threads),
     "Thread": _Offer("threads", "thread_per_task:ThreadPerTask"),
+    "sharded-asyncio": _Offer("sharded-async", "sharded:ShardedAsyncio", _cpus),
     "ProcessPoolExecutor": _Offer("processes", "process_executor:ProcessExecutor", _cpus),
     "multiprocessing.Pool": _Offer("processes", "multiprocessing_pool:MultiprocessingPool", _cpus),
     "Process": _Offer("processes", "process_per_task:ProcessPerTask"),
@@ -104,7 +105,7 @@ def _why_absent(name: str) -> Optional[str]:
         return _needs(3, 14)
     if name == "uvloop" and _uvloop() is None:
         return "the package uvloop cannot be imported here"
-    if "process" in _OFFERS[name].model and find_spec("_multiprocessing") is None:
+    if ("process" in _OFFERS[name].model or name == "sharded-asyncio") and find_spec("_multiprocessing") is None:
         return "this interpreter was built without multiprocessing"
     return None
 

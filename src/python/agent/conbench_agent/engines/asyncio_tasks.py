@@ -6,6 +6,7 @@ On asyncio's own event loop, or on uvloop's.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from importlib import import_module
 from typing import Any, Callable, Coroutine, Dict, Iterator, Optional, Set
 
@@ -52,7 +53,7 @@ class AsyncioTasks(EventLoopEngine):
         Of all bounds that leave each task a task of the loop this one costs least: a coroutine that spawns them behind
         a semaphore has to be woken for every one. `end` is called when none is left, or with a failure.
         """
-        perform, given, received = self._perform, self._task.given, self._task.received
+        perform, given, received = self._perform, self.given, self.received
         # The loop refers to its tasks only weakly.
         alive: Dict[Lane, asyncio.Task[None]] = {}
 
@@ -73,6 +74,8 @@ class AsyncioTasks(EventLoopEngine):
             if index is not None:
                 alive[lane] = spawn(run(lane, index, given(index), now_ns()))
                 return
+            if sampler.park(partial(launch, lane)):
+                return
             alive.pop(lane, None)
             if not alive:
                 end(None)
@@ -82,7 +85,7 @@ class AsyncioTasks(EventLoopEngine):
 
     async def _feed(self, sampler: Sampler, spawn: Callable[[Work], asyncio.Task[None]]) -> None:
         """Spawns a task whenever one may be in flight and the rate allows one; returns when each has ended."""
-        perform, given, received = self._perform, self._task.given, self._task.received
+        perform, given, received = self._perform, self.given, self.received
         room = asyncio.Semaphore(self.slots)
         free = [sampler.lane(slot) for slot in range(self.slots)]
         alive: Set[asyncio.Task[None]] = set()
@@ -115,7 +118,7 @@ class AsyncioTasks(EventLoopEngine):
 
     def _bounded(self, sampler: Sampler) -> Iterator[Work]:
         """All tasks of a batch, each behind a semaphore that lets as many begin as may be in flight."""
-        perform, given, received = self._perform, self._task.given, self._task.received
+        perform, given, received = self._perform, self.given, self.received
         bound = asyncio.Semaphore(self.slots)
         free = [sampler.lane(slot) for slot in range(self.slots)]
 

@@ -43,6 +43,9 @@ class EventLoopEngine(Engine):
         self._task = task
         #: Does a task, whole. (Not a coroutine of the engine's own around the task's: each one costs.)
         self._perform: Callable[[int, object], Coroutine[Any, Any, Done]] = task.asynchronous
+        #: What a task is given, and what of its checksum is in what it hands back.
+        self.given: Callable[[int], Any] = task.given
+        self.received: Callable[[object], int] = task.received
         self._sampler: Optional[Sampler] = None
         self._loop = new_loop()
         # What the environment may ask for with PYTHONASYNCIODEBUG would be measured instead of the tasks.
@@ -50,6 +53,11 @@ class EventLoopEngine(Engine):
         self._loop.set_exception_handler(self._on_exception)
         # Before CPython 3.10, what a user's `setup` makes belongs to the loop that is set here.
         asyncio.set_event_loop(self._loop)
+
+    @property
+    def event_loop(self) -> asyncio.AbstractEventLoop:
+        """The loop."""
+        return self._loop
 
     def run(self, sampler: Sampler) -> None:
         """Runs one block: the loop turns until its last task has ended, or its first one has failed.

@@ -106,6 +106,9 @@ def check_crossing(job: Job, task: Task, pickles_given: bool = True) -> None:
         from ..user.pickling import can_cross
 
         for step in task.exchanging:
+            if job.candidate.engine == "sharded-asyncio" and step.is_async and step.function is None:
+                # Its coroutine function has a name, by which workers find it.
+                continue
             failure = can_cross(step, job.candidate.start_method, pickles_given)
             if failure is not None:
                 raise failure

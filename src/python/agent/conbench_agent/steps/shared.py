@@ -34,6 +34,9 @@ def is_shared(job: Job, step_job: StepJob) -> bool:
     kind = step["kind"]
     if kind not in ("lock", "queue", "event"):
         return False
+    if kind == "event" and job.candidate.engine == "sharded-asyncio":
+        # A task and its partner are on one loop.
+        return False
     work = step.get("hold") or step.get("stage")
     stays_on_loop = work is None or work["kind"] == "wait"
     return not (stays_on_loop and job.candidate.engine == "asyncio+ProcessPoolExecutor")

@@ -129,8 +129,11 @@ class UserStep(Step):
         if self._is_unready:
             self.prepare(None)
         call = cast(Callable[..., Any], self._async_call)
+        own: Any = item
+        if self._is_carried:
+            _, own = own
         try:
-            begun = call(item) if self._async_takes_item else call()
+            begun = call(own) if self._async_takes_item else call()
             if not hasattr(begun, "__await__"):
                 raise self._is_not_async(begun)
             return 0, await begun
