@@ -233,7 +233,9 @@ class NamedEngines(unittest.TestCase):
         def check(case: Case) -> None:
             with AgentProcess() as one:
                 one.receive()
-                self.assertNotIn("failed", one.ask("job", case.job(python("named:naps", async_function="named:naps_under_trio"))))
+                self.assertNotIn(
+                    "failed", one.ask("job", case.job(python("named:naps", async_function="named:naps_under_trio")))
+                )
                 self.assertNotIn("failed", one.ask("go", GO))
                 one.ask("bye", {})
             with AgentProcess() as one:
@@ -256,7 +258,9 @@ class NamedEngines(unittest.TestCase):
                 self.assertIn(case.engine, reference["imported"])
             with AgentProcess() as one:
                 one.receive()
-                reference = one.ask("reference", {"job": support.job([python("unpicklable:task")]), "budget_ns": SECOND})
+                reference = one.ask(
+                    "reference", {"job": support.job([python("unpicklable:task")]), "budget_ns": SECOND}
+                )
                 self.assertNotIn("imported", reference)
 
         self.each([case for case in EVERY if case.sizes.get("chunk", 1) == 1], check)

@@ -143,7 +143,9 @@ def _why_absent(name: str) -> Optional[str]:
     package = _IMPORTS.get(name, "").partition(".")[0]
     if package and find_spec(package) is None:
         return f"the package {package} cannot be imported here"
-    if ("process" in _OFFERS[name].model or package in ("multiprocessing", "joblib")) and find_spec("_multiprocessing") is None:
+    if ("process" in _OFFERS[name].model or package in ("multiprocessing", "joblib")) and find_spec(
+        "_multiprocessing"
+    ) is None:
         return "this interpreter was built without multiprocessing"
     return None
 

@@ -85,4 +85,3 @@ class JoblibProcesses(ProcessExecutor):
         except BaseException as error:
             sampler.stopped = True
             raise self._failure(sorted(submitted), error) from error
-
