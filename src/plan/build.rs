@@ -287,16 +287,16 @@ impl Context<'_> {
             host.map(|cap| Cap { largest: cap.largest.max(1), ..cap }).filter(|cap| cap.largest < allowed.largest);
         let name = entry.candidate(Sizes::default()).to_string();
         if !asked.is_empty() {
-            let (sizes, dropped) = ladder::asked(asked, cut.as_ref().unwrap_or(&allowed));
+            let (mut sizes, mut dropped) = ladder::asked(asked, cut.as_ref().unwrap_or(&allowed));
+            let is_loop = |size: &u32| axis == Axis::Workers && *size < named::least_workers(engine);
+            dropped.extend(sizes.extract_if(.., |size| is_loop(size)).map(|size| (size, named::IS_LOOP.to_owned())));
             left_out.extend(dropped.into_iter().map(|(size, reason)| LeftOut { what: at(&name, axis, size), reason }));
             return sizes;
         }
         let wanted = self.largest_wanted(engine, axis, allowed.largest);
-        // With one job, joblib is a plain loop.
-        let least = if matches!(engine, Engine::JoblibThreading | Engine::JoblibLoky) { 2 } else { 1 };
         let sizes = |largest| {
             let mut sizes = ladder::geometric(largest, default_workers);
-            sizes.retain(|size| *size >= least);
+            sizes.retain(|size| axis == Axis::InFlight || *size >= named::least_workers(engine));
             sizes
         };
         let Some(cut) = cut.filter(|cap| cap.largest < wanted) else {

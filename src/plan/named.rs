@@ -17,6 +17,14 @@ pub fn admit(plan: &mut Plan, runtime: &str, imported: &[Engine]) {
     }
 }
 
+/// Why joblib has no single worker.
+pub(super) const IS_LOOP: &str = "with one job, joblib is a plain loop: the same as sequential";
+
+/// The fewest workers that this engine has.
+pub(super) const fn least_workers(engine: Engine) -> u32 {
+    if matches!(engine, Engine::JoblibThreading | Engine::JoblibLoky) { 2 } else { 1 }
+}
+
 /// Why one of these engines cannot run these steps, if it cannot.
 pub(super) fn reason_against(engine: Engine, workload: &Workload) -> Option<String> {
     let steps = &workload.steps;

@@ -393,6 +393,10 @@ fn engines_that_cannot_run_the_steps_say_why() {
     let rate = Some(Rate { tasks: 1, period_ns: 1_000_000, burst: 1 });
     says(Engine::JoblibLoky, own_code(true, false), rate, "`rate`");
     says(Engine::Anyio, own_code(false, true), None, "the same as asyncio");
+    let one = Settings { engines: vec![Engine::JoblibLoky], workers: vec![1, 4], ..settings() };
+    let plan = plan(&workload(vec![own_code(true, false)]), &one, &facts(), &[cpython()]);
+    assert_eq!(plan.entries[0].workers, [4]);
+    assert!(plan.left_out[0].reason.contains("plain loop"), "{:?}", plan.left_out);
 }
 
 fn own_code(function: bool, async_function: bool) -> Step {

@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import time
 import unittest
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Callable, Dict, List, NamedTuple, Set
+from typing import Any, Callable, Dict, List, NamedTuple, Set, Tuple
 
 import support
 from support import AgentProcess
@@ -45,6 +46,11 @@ EVERY = [*THREADS, *LOOPS, *PROCESSES, *MIXES]
 
 SECOND = 10**9
 IS_REQUIRED = "CONBENCH_REQUIRE_ENGINES" in os.environ
+
+
+def workers_of(agent: AgentProcess) -> Tuple[Set[int], Set[str]]:
+    """The processes below an agent, and its own threads."""
+    return of_session(agent.process.pid), set(os.listdir(f"/proc/{agent.process.pid}/task"))
 
 
 class NamedEngines(unittest.TestCase):
@@ -190,6 +196,23 @@ class NamedEngines(unittest.TestCase):
                 self.assertEqual(bye["left_behind"], [])
 
         self.each([*THREADS, *MIXES], check)
+
+    def test_workers_and_threads_of_a_parked_agent_stay(self) -> None:
+        """They would leave after 10 s by themselves, loky's and anyio's."""
+        cases = [case for case in [*PROCESSES, *MIXES] if case.sizes.get("chunk", 1) == 1 and find_spec(case.package)]
+        if not cases:
+            self.skipTest("no package is here")
+        with ExitStack() as stack:
+            agents = [stack.enter_context(AgentProcess()) for _ in cases]
+            for one, case in zip(agents, cases):
+                one.receive()
+                self.assertNotIn("failed", one.ask("job", case.job(CPU)))
+                self.assertNotIn("failed", one.ask("go", GO))
+            before = [workers_of(one) for one in agents]
+            time.sleep(10.5)
+            for one in agents:
+                self.assertNotIn("failed", one.ask("go", GO))
+            self.assertEqual([workers_of(one) for one in agents], before)
 
     def test_a_worker_that_dies_is_named(self) -> None:
         def check(case: Case) -> None:
