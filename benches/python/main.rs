@@ -97,7 +97,7 @@ impl Arrival {
 
 const BOTH: &[Arrival] = &[Arrival::Batch, Arrival::Closed];
 
-const SCRIPTS: [Pair; 10] = [
+const SCRIPTS: [Pair; 17] = [
     Pair { script: "sequential", engine: Engine::Sequential, loads: &[Arrival::Closed], sleeps: true },
     Pair { script: "threads", engine: Engine::Thread, loads: &[Arrival::Closed], sleeps: true },
     Pair { script: "thread_pool_executor", engine: Engine::ThreadPoolExecutor, loads: BOTH, sleeps: true },
@@ -108,6 +108,13 @@ const SCRIPTS: [Pair; 10] = [
     Pair { script: "sharded", engine: Engine::ShardedAsyncio, loads: &[Arrival::Batch], sleeps: true },
     Pair { script: "run_in_executor", engine: Engine::AsyncioThreads, loads: &[Arrival::Batch], sleeps: false },
     Pair { script: "run_in_processes", engine: Engine::AsyncioProcesses, loads: &[Arrival::Batch], sleeps: false },
+    Pair { script: "pool_of_threads", engine: Engine::PoolOfThreads, loads: BOTH, sleeps: true },
+    Pair { script: "joblib_threads", engine: Engine::JoblibThreading, loads: &[Arrival::Closed], sleeps: true },
+    Pair { script: "trio_nursery", engine: Engine::Trio, loads: &[Arrival::Batch], sleeps: false },
+    Pair { script: "gevent_pool", engine: Engine::Gevent, loads: &[Arrival::Closed], sleeps: true },
+    Pair { script: "loky_executor", engine: Engine::Loky, loads: BOTH, sleeps: true },
+    Pair { script: "joblib_processes", engine: Engine::JoblibLoky, loads: &[Arrival::Closed], sleeps: true },
+    Pair { script: "anyio_threads", engine: Engine::Anyio, loads: &[Arrival::Batch], sleeps: false },
 ];
 
 /// A task: its name, what a script is told to do (what, how much), and the same as a step with its iterations.
@@ -159,7 +166,8 @@ fn ratios(interpreter: &Interpreter, filter: &str) -> Vec<Line> {
     let mut bench = Bench::start(interpreter);
     let works = works(&mut bench);
     let mut lines = Vec::new();
-    for pair in &SCRIPTS {
+    let is_there = |engine| interpreter.hello.engines.iter().any(|offer| offer.engine == engine);
+    for pair in SCRIPTS.iter().filter(|pair| is_there(pair.engine)) {
         for work in works.iter().filter(|work| pair.sleeps || !work.is_sleep()) {
             for load in pair.loads {
                 let what = format!("{}.py, {}, {}, {}", pair.script, pair.engine, work.name, load.name());

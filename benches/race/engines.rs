@@ -21,6 +21,7 @@ pub(crate) fn entries(runtime: &str, task: &Task) -> Vec<Entry> {
     engines
         .iter()
         .copied()
+        .filter(|engine| !engine.is_if_imported())
         .filter(|engine| !(absent.contains(engine) || is_idle(*engine) || is_mix(*engine) && has_nothing_to_block))
         .map(|engine| entry(runtime, engine, task))
         .collect()

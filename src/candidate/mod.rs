@@ -139,6 +139,27 @@ pub enum Engine {
     /// One event loop, with the blocking steps under `run_in_executor` on a `ProcessPoolExecutor`.
     #[serde(rename = "asyncio+ProcessPoolExecutor")]
     AsyncioProcesses,
+    /// `multiprocessing.pool.ThreadPool`: `apply_async`, or `map` over a batch.
+    #[serde(rename = "multiprocessing.pool.ThreadPool")]
+    PoolOfThreads,
+    /// `joblib.Parallel` on its threads.
+    #[serde(rename = "joblib+threading")]
+    JoblibThreading,
+    /// `trio` tasks in a nursery, with a bound on what is in flight.
+    #[serde(rename = "trio")]
+    Trio,
+    /// Greenlets of a `gevent.pool.Pool`, under a standard library that is patched.
+    #[serde(rename = "gevent")]
+    Gevent,
+    /// loky's reusable executor.
+    #[serde(rename = "loky")]
+    Loky,
+    /// `joblib.Parallel` on loky's processes.
+    #[serde(rename = "joblib+loky")]
+    JoblibLoky,
+    /// One event loop, with the blocking steps under `anyio.to_thread.run_sync`.
+    #[serde(rename = "anyio")]
+    Anyio,
 }
 
 /// How worker processes of CPython begin.
@@ -209,8 +230,8 @@ impl Engine {
         Engine::TokioProcessPool,
     ];
 
-    /// The engines of CPython, simplest model first.
-    pub const PYTHON: [Engine; 13] = [
+    /// The engines of CPython, simplest model first; then those that are raced where the user's code imports them.
+    pub const PYTHON: [Engine; 20] = [
         Engine::Sequential,
         Engine::ThreadPoolExecutor,
         Engine::Thread,
@@ -224,6 +245,13 @@ impl Engine {
         Engine::InterpreterPoolExecutor,
         Engine::AsyncioThreads,
         Engine::AsyncioProcesses,
+        Engine::PoolOfThreads,
+        Engine::JoblibThreading,
+        Engine::Trio,
+        Engine::Gevent,
+        Engine::Loky,
+        Engine::JoblibLoky,
+        Engine::Anyio,
     ];
 
     /// Every engine of every runtime, each once.
@@ -260,6 +288,13 @@ impl Engine {
             Engine::InterpreterPoolExecutor => "InterpreterPoolExecutor",
             Engine::AsyncioThreads => "asyncio+ThreadPoolExecutor",
             Engine::AsyncioProcesses => "asyncio+ProcessPoolExecutor",
+            Engine::PoolOfThreads => "multiprocessing.pool.ThreadPool",
+            Engine::JoblibThreading => "joblib+threading",
+            Engine::Trio => "trio",
+            Engine::Gevent => "gevent",
+            Engine::Loky => "loky",
+            Engine::JoblibLoky => "joblib+loky",
+            Engine::Anyio => "anyio",
         }
     }
 
@@ -272,20 +307,26 @@ impl Engine {
             | Engine::ThreadPerTask
             | Engine::Rayon
             | Engine::ThreadPoolExecutor
-            | Engine::Thread => Model::Threads,
+            | Engine::Thread
+            | Engine::PoolOfThreads
+            | Engine::JoblibThreading => Model::Threads,
             Engine::TokioCurrentThread
             | Engine::TokioMultiThread
             | Engine::Asyncio
             | Engine::TaskGroup
-            | Engine::Uvloop => Model::Async,
+            | Engine::Uvloop
+            | Engine::Trio
+            | Engine::Gevent => Model::Async,
             Engine::TokioSharded | Engine::ShardedAsyncio => Model::ShardedAsync,
             Engine::ProcessPool
             | Engine::ProcessPerTask
             | Engine::ProcessPoolExecutor
             | Engine::MultiprocessingPool
-            | Engine::Process => Model::Processes,
+            | Engine::Process
+            | Engine::Loky
+            | Engine::JoblibLoky => Model::Processes,
             Engine::InterpreterPoolExecutor => Model::Interpreters,
-            Engine::TokioBlockingPool | Engine::AsyncioThreads => Model::AsyncThreads,
+            Engine::TokioBlockingPool | Engine::AsyncioThreads | Engine::Anyio => Model::AsyncThreads,
             Engine::TokioProcessPool | Engine::AsyncioProcesses => Model::AsyncProcesses,
         }
     }
@@ -301,7 +342,11 @@ impl Engine {
             | Engine::ThreadPoolExecutor
             | Engine::ProcessPoolExecutor
             | Engine::MultiprocessingPool
-            | Engine::InterpreterPoolExecutor => (true, false),
+            | Engine::InterpreterPoolExecutor
+            | Engine::PoolOfThreads
+            | Engine::JoblibThreading
+            | Engine::Loky
+            | Engine::JoblibLoky => (true, false),
             Engine::ThreadPerTask
             | Engine::ProcessPerTask
             | Engine::TokioCurrentThread
@@ -309,16 +354,23 @@ impl Engine {
             | Engine::Process
             | Engine::Asyncio
             | Engine::TaskGroup
-            | Engine::Uvloop => (false, true),
+            | Engine::Uvloop
+            | Engine::Trio
+            | Engine::Gevent => (false, true),
             Engine::TokioMultiThread
             | Engine::TokioSharded
             | Engine::ShardedAsyncio
             | Engine::TokioBlockingPool
             | Engine::TokioProcessPool
             | Engine::AsyncioThreads
-            | Engine::AsyncioProcesses => (true, true),
+            | Engine::AsyncioProcesses
+            | Engine::Anyio => (true, true),
         };
-        Axes { workers, in_flight, chunk: matches!(self, Engine::ProcessPoolExecutor | Engine::MultiprocessingPool) }
+        let chunk = matches!(
+            self,
+            Engine::ProcessPoolExecutor | Engine::MultiprocessingPool | Engine::Loky | Engine::JoblibLoky
+        );
+        Axes { workers, in_flight, chunk }
     }
 
     /// The tasks in a chunk that its library takes by itself where so many workers map over so many items at once;
@@ -331,7 +383,7 @@ impl Engine {
                 let chunks = if workers == 0 { 4 } else { workers.saturating_mul(4) };
                 Some(if items == 0 { 1 } else { items.div_ceil(chunks) })
             }
-            Engine::ProcessPoolExecutor => Some(1),
+            Engine::ProcessPoolExecutor | Engine::Loky | Engine::JoblibLoky => Some(1),
             _ => None,
         }
     }
@@ -359,6 +411,21 @@ impl Engine {
     #[must_use]
     pub const fn is_on_request(self) -> bool {
         matches!(self, Engine::TaskGroup)
+    }
+
+    /// Whether it is measured only where the user's own code imports what it needs, or the user names it.
+    #[must_use]
+    pub const fn is_if_imported(self) -> bool {
+        matches!(
+            self,
+            Engine::PoolOfThreads
+                | Engine::JoblibThreading
+                | Engine::Trio
+                | Engine::Gevent
+                | Engine::Loky
+                | Engine::JoblibLoky
+                | Engine::Anyio
+        )
     }
 }
 

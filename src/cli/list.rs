@@ -125,6 +125,13 @@ const fn idiom(engine: Engine) -> &'static str {
         Engine::InterpreterPoolExecutor => "submit; map for a batch (3.14 and later)",
         Engine::AsyncioThreads => "run_in_executor on threads for blocking steps",
         Engine::AsyncioProcesses => "run_in_executor on processes for blocking steps",
+        Engine::PoolOfThreads => "apply_async; map for a batch; where your code imports it",
+        Engine::JoblibThreading => "joblib.Parallel on threads; where your code imports joblib",
+        Engine::Trio => "start_soon in a nursery; where your code imports trio",
+        Engine::Gevent => "greenlets of a gevent.pool.Pool; where your code imports gevent",
+        Engine::Loky => "as ProcessPoolExecutor, by loky; where your code imports loky",
+        Engine::JoblibLoky => "joblib.Parallel on processes; where your code imports joblib",
+        Engine::Anyio => "to_thread.run_sync for blocking steps; where your code imports anyio",
     }
 }
 

@@ -103,15 +103,19 @@ fn own_ns(engine: Engine) -> (f64, f64) {
         Engine::ProcessPool => (10e3, 8e3),
         Engine::TokioProcessPool => (15e3, 15e3),
         Engine::ProcessPerTask => (300e3, 400e3),
-        Engine::ThreadPoolExecutor | Engine::Asyncio | Engine::TaskGroup => (10e3, 30e3),
+        Engine::ThreadPoolExecutor | Engine::Asyncio | Engine::TaskGroup | Engine::Trio | Engine::Gevent => {
+            (10e3, 30e3)
+        }
         Engine::Uvloop => (5e3, 20e3),
         // Each loop takes its tasks itself.
         Engine::ShardedAsyncio => (40e3, 0.0),
-        Engine::Thread => (20e3, 60e3),
-        Engine::ProcessPoolExecutor => (100e3, 150e3),
+        Engine::Thread | Engine::PoolOfThreads => (20e3, 60e3),
+        Engine::JoblibThreading => (50e3, 150e3),
+        Engine::ProcessPoolExecutor | Engine::Loky => (100e3, 150e3),
+        Engine::JoblibLoky => (150e3, 250e3),
         Engine::MultiprocessingPool => (80e3, 100e3),
         Engine::InterpreterPoolExecutor => (50e3, 100e3),
-        Engine::AsyncioThreads => (30e3, 60e3),
+        Engine::AsyncioThreads | Engine::Anyio => (30e3, 60e3),
         Engine::AsyncioProcesses => (100e3, 200e3),
         Engine::Process => (3e6, 2e6),
     }
@@ -123,10 +127,12 @@ fn own_start_ns(engine: Engine) -> f64 {
         Engine::ProcessPoolExecutor | Engine::MultiprocessingPool | Engine::AsyncioProcesses => 60e6,
         Engine::ShardedAsyncio => 100e6,
         Engine::InterpreterPoolExecutor => 40e6,
+        Engine::Loky | Engine::JoblibLoky => 300e6,
+        Engine::Trio | Engine::Gevent | Engine::Anyio | Engine::JoblibThreading => 100e6,
         Engine::Asyncio | Engine::TaskGroup | Engine::Uvloop | Engine::AsyncioThreads => 40e6,
         Engine::Process => 20e6,
         Engine::ProcessPool | Engine::TokioProcessPool => 5e6,
-        Engine::ThreadPoolExecutor => 5e6,
+        Engine::ThreadPoolExecutor | Engine::PoolOfThreads => 5e6,
         _ => 0.0,
     }
 }

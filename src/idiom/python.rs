@@ -4,6 +4,8 @@ use super::names::Names;
 use super::{Idiom, indented};
 use crate::candidate::{Engine, StartMethod};
 
+mod named;
+
 /// Code in its parts, in the order of the text.
 #[derive(Default)]
 struct Parts {
@@ -51,14 +53,17 @@ pub(super) fn code(idiom: &Idiom<'_>) -> String {
 
 /// What is set before anything is imported.
 fn environment(idiom: &Idiom<'_>) -> String {
+    let is_patched = idiom.candidate.engine == Engine::Gevent;
+    let patched = if is_patched { "from gevent import monkey\n\nmonkey.patch_all()\n\n" } else { "" }.to_owned();
     let Some(threads) = idiom.candidate.library_threads.filter(|_| !idiom.variables.is_empty()) else {
-        return String::new();
+        return patched;
     };
     let line = |name: &String| format!("os.environ[\"{name}\"] = \"{threads}\"\n");
-    format!(
-        "import os\n\n# Libraries read it while they are imported.\n{}\n",
-        idiom.variables.iter().map(line).collect::<String>()
-    )
+    patched
+        + &format!(
+            "import os\n\n# Libraries read it while they are imported.\n{}\n",
+            idiom.variables.iter().map(line).collect::<String>()
+        )
 }
 
 fn parts(idiom: &Idiom<'_>, names: &Names) -> Parts {
@@ -79,6 +84,13 @@ fn parts(idiom: &Idiom<'_>, names: &Names) -> Parts {
             let pool = process_pool(names, workers, context.as_deref());
             mixed(names, in_flight, &pool, &imports_of_pool(context.as_ref()), true)
         }
+        Engine::PoolOfThreads => named::pool_of_threads(names, workers),
+        Engine::JoblibThreading => named::joblib_threads(names, workers),
+        Engine::JoblibLoky => named::joblib_processes(idiom, names, workers),
+        Engine::Loky => named::loky(idiom, names, workers),
+        Engine::Trio => named::trio(names, in_flight),
+        Engine::Gevent => named::gevent(names, in_flight),
+        Engine::Anyio => named::anyio(names, workers, in_flight),
         // Those of the native runtime are not CPython's.
         _ => sequential(names),
     }

@@ -1,7 +1,7 @@
 //! From a workload, the user's settings and the host's facts to a plan.
 
 use super::caps::{self, Axis, Cap};
-use super::{Entry, LeftOut, Plan, Runtime, Settings, foresee, ladder, memory};
+use super::{Entry, LeftOut, Plan, Runtime, Settings, foresee, ladder, memory, named};
 use crate::candidate::{Engine, Model, RUST, Sizes, StartMethod};
 use crate::host::Facts;
 use crate::protocol::Offer;
@@ -24,13 +24,18 @@ pub fn plan(workload: &Workload, settings: &Settings, facts: &Facts, runtimes: &
     let mut left_out = Vec::new();
     let mut entries: Vec<Entry> = Vec::new();
     let is_chosen = |runtime: &&Runtime| settings.runtimes.is_empty() || settings.runtimes.contains(&runtime.name);
+    let mut if_imported: Vec<Entry> = Vec::new();
     for runtime in runtimes.iter().filter(is_chosen) {
-        entries.extend(of_runtime(runtime, workload, settings, facts, &mut left_out));
+        let own = of_runtime(runtime, workload, settings, facts, &mut left_out);
+        if !own.is_empty() {
+            if_imported.extend(of_imports(runtime, workload, settings, facts, own.len()));
+        }
+        entries.extend(own);
     }
     let foreseen = foresee::foreseen(&entries, workload, settings, facts);
     let notes = foresee::notes(&entries, workload, settings, facts);
     let unknowns = foresee::unknowns(&entries, workload);
-    Plan { entries, left_out, foreseen, notes, unknowns }
+    Plan { entries, if_imported, left_out, foreseen, notes, unknowns }
 }
 
 /// The entries of one runtime, simplest model first.
@@ -53,7 +58,8 @@ fn of_runtime(
     }
     let passes = |engine: Engine| {
         (settings.models.is_empty() || settings.models.contains(&engine.model()))
-            && (settings.engines.contains(&engine) || (settings.engines.is_empty() && !engine.is_on_request()))
+            && (settings.engines.contains(&engine)
+                || (settings.engines.is_empty() && !engine.is_on_request() && !engine.is_if_imported()))
     };
     left_out.extend(runtime.left_out().filter(|(engine, _)| passes(*engine)).map(|(_, left_out)| left_out));
     let mut wanted: Vec<(Offer, Option<StartMethod>)> = Vec::new();
@@ -71,6 +77,28 @@ fn of_runtime(
     let mut entries: Vec<Entry> =
         wanted.into_iter().filter_map(|(offer, method)| context.entry(offer, method, left_out)).collect();
     memory::fit(&mut entries, workload, facts, left_out);
+    entries
+}
+
+/// The entries of one runtime that are raced too where the user's own code imports what their engines need; nothing is
+/// said of those that are not. They take sizes that have room beside `others` entries.
+fn of_imports(runtime: &Runtime, workload: &Workload, settings: &Settings, facts: &Facts, others: usize) -> Vec<Entry> {
+    if !settings.engines.is_empty() || workload.steps.iter().all(|step| step.python().is_none()) {
+        return Vec::new();
+    }
+    let is_chosen = |engine: Engine| settings.models.is_empty() || settings.models.contains(&engine.model());
+    let offers: Vec<Offer> = runtime
+        .engines
+        .iter()
+        .filter(|offer| offer.engine.is_if_imported() && is_chosen(offer.engine))
+        .filter(|offer| reason_against(offer.engine, workload, settings, facts).is_none())
+        .copied()
+        .collect();
+    let context = Context { workload, settings, facts, runtime, entries: (others + offers.len()) as u64 };
+    let mut unsaid = Vec::new();
+    let mut entries: Vec<Entry> =
+        offers.into_iter().filter_map(|offer| context.entry(offer, None, &mut unsaid)).collect();
+    memory::fit(&mut entries, workload, facts, &mut unsaid);
     entries
 }
 
@@ -130,6 +158,9 @@ fn reason_against(engine: Engine, workload: &Workload, settings: &Settings, fact
     }
     if matches!(engine, Engine::Uvloop | Engine::TaskGroup) && !steps.iter().any(Step::has_async_form) {
         return Some("no step leaves the loop free: the same as asyncio".to_owned());
+    }
+    if let Some(reason) = named::reason_against(engine, workload) {
+        return Some(reason);
     }
     let numbered = || steps.iter().zip(1..);
     if !is_mix
@@ -269,17 +300,24 @@ impl Context<'_> {
             host.map(|cap| Cap { largest: cap.largest.max(1), ..cap }).filter(|cap| cap.largest < allowed.largest);
         let name = entry.candidate(Sizes::default()).to_string();
         if !asked.is_empty() {
-            let (sizes, dropped) = ladder::asked(asked, cut.as_ref().unwrap_or(&allowed));
+            let (mut sizes, mut dropped) = ladder::asked(asked, cut.as_ref().unwrap_or(&allowed));
+            let is_loop = |size: &u32| axis == Axis::Workers && *size < named::least_workers(engine);
+            dropped.extend(sizes.extract_if(.., |size| is_loop(size)).map(|size| (size, named::IS_LOOP.to_owned())));
             left_out.extend(dropped.into_iter().map(|(size, reason)| LeftOut { what: at(&name, axis, size), reason }));
             return sizes;
         }
         let wanted = self.largest_wanted(engine, axis, allowed.largest);
+        let sizes = |largest| {
+            let mut sizes = ladder::geometric(largest, default_workers);
+            sizes.retain(|size| axis == Axis::InFlight || *size >= named::least_workers(engine));
+            sizes
+        };
         let Some(cut) = cut.filter(|cap| cap.largest < wanted) else {
-            return ladder::geometric(wanted, default_workers);
+            return sizes(wanted);
         };
         let word = if axis == Axis::Workers { "workers" } else { "in flight" };
         left_out.push(LeftOut { what: format!("{name}, {word} above {}", cut.largest), reason: cut.because });
-        ladder::geometric(cut.largest, default_workers)
+        sizes(cut.largest)
     }
 
     /// The largest size worth trying on this axis. More event-loop threads than twice the CPUs only switch.

@@ -8,6 +8,7 @@ mod foresee;
 mod ladder;
 mod library_threads;
 mod memory;
+mod named;
 mod runtime;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use build::plan;
 pub use foresee::{nominal_cpu_ns, nominal_task_ns};
 pub use library_threads::{with_one_for_each_model, with_one_thread};
+pub use named::admit;
 pub use runtime::Runtime;
 
 use crate::candidate::{Candidate, Engine, Sizes, StartMethod};
@@ -85,6 +87,9 @@ pub struct Settings {
 pub struct Plan {
     /// The engines to race, simplest model first.
     pub entries: Vec<Entry>,
+    /// Engines that are raced too where the user's own code imports what they need, which a session finds out.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub if_imported: Vec<Entry>,
     /// What is left out, and why.
     pub left_out: Vec<LeftOut>,
     /// What the session will take.

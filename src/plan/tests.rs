@@ -7,7 +7,7 @@ use crate::candidate::{Model, RUST, StartMethod};
 use crate::host::{CpuQuota, Facts, FileSystem, ResourceLimits};
 use crate::protocol::{Absent, Offer};
 use crate::workload::{
-    Check, Connection, Cpu, Distribution, FileOperation, Goal, Kernel, Limits, Load, Objective, Payload, Python,
+    Check, Connection, Cpu, Distribution, FileOperation, Goal, Kernel, Limits, Load, Objective, Payload, Python, Rate,
     Registered, Step, Work, Workload,
 };
 
@@ -354,6 +354,53 @@ fn cpython() -> Runtime {
     }
 }
 
+#[test]
+fn what_the_users_code_imports_is_raced_and_nothing_else_of_it_is_said() {
+    let planned = |step, settings: &Settings| plan(&workload(vec![step]), settings, &facts(), &[cpython()]);
+    let mut plan = planned(own_code(true, false), &settings());
+    assert!(plan.entries.iter().all(|entry| !entry.engine.is_if_imported()));
+    assert!(plan.if_imported.iter().any(|entry| entry.engine == Engine::Loky));
+    assert!(plan.left_out.iter().all(|left_out| !left_out.what.contains("joblib")), "{:?}", plan.left_out);
+    let joblib = plan.if_imported.iter().find(|entry| entry.engine == Engine::JoblibLoky).expect("planned");
+    assert_eq!((joblib.workers.first(), joblib.start_method), (Some(&2), None), "with one job it is a loop");
+    let before = plan.entries.len();
+    crate::plan::admit(&mut plan, "python3.11", &[Engine::Anyio, Engine::JoblibThreading]);
+    let engines: Vec<Engine> = plan.entries.iter().map(|entry| entry.engine).collect();
+    assert_eq!(engines.len(), before + 2);
+    assert!(engines.is_sorted_by_key(|engine| engine.model()), "{engines:?}");
+    assert!(plan.if_imported.iter().all(|entry| entry.engine != Engine::Anyio));
+    // Who names engines gets those, and steps that are ours import nothing.
+    let named = Settings { engines: vec![Engine::Trio], ..settings() };
+    let plan = planned(own_code(true, true), &named);
+    assert_eq!((names(&plan), plan.if_imported.len()), (vec!["python3.11/trio".to_owned()], 0));
+    assert!(planned(Step::Cpu(CPU), &settings()).if_imported.is_empty());
+}
+
+#[test]
+fn engines_that_cannot_run_the_steps_say_why() {
+    let why = |engine, step, rate| {
+        let mut workload = workload(vec![step]);
+        workload.rate = rate;
+        let settings = Settings { engines: vec![engine], ..settings() };
+        let plan = plan(&workload, &settings, &facts(), &[cpython()]);
+        plan.left_out.first().map(|left_out| left_out.reason.clone())
+    };
+    let says = |engine, step, rate, word: &str| {
+        let reason = why(engine, step, rate).expect("it is left out");
+        assert!(reason.contains(word), "{engine}: {reason}");
+    };
+    says(Engine::Trio, Step::Sleep { time: fixed(1) }, None, "asyncio alone");
+    says(Engine::Gevent, Step::Wait { time: fixed(1) }, None, "gevent's hub");
+    says(Engine::Gevent, own_code(false, true), None, "`async_function` alone");
+    let rate = Some(Rate { tasks: 1, period_ns: 1_000_000, burst: 1 });
+    says(Engine::JoblibLoky, own_code(true, false), rate, "`rate`");
+    says(Engine::Anyio, own_code(false, true), None, "the same as asyncio");
+    let one = Settings { engines: vec![Engine::JoblibLoky], workers: vec![1, 4], ..settings() };
+    let plan = plan(&workload(vec![own_code(true, false)]), &one, &facts(), &[cpython()]);
+    assert_eq!(plan.entries[0].workers, [4]);
+    assert!(plan.left_out[0].reason.contains("plain loop"), "{:?}", plan.left_out);
+}
+
 fn own_code(function: bool, async_function: bool) -> Step {
     Step::Python(Python {
         function: function.then(|| "shop:fetch".to_owned()),
@@ -381,8 +428,9 @@ fn a_cpython_is_planned_by_what_it_says_of_itself() {
     assert_eq!(plan.entries.len(), Engine::RUST.len() + python.len());
     let engines: Vec<Engine> = python.iter().map(|entry| entry.engine).collect();
     assert!(engines.is_sorted_by_key(|engine| engine.model()));
-    // `TaskGroup` is measured on request.
-    assert_eq!(engines.len(), Engine::PYTHON.len() - 2);
+    // `TaskGroup` is measured on request, and others where they are imported.
+    let others = Engine::PYTHON.into_iter().filter(|engine| engine.is_if_imported()).count();
+    assert_eq!(engines.len(), Engine::PYTHON.len() - 2 - others);
     assert_eq!(reason(&plan, "python3.11/InterpreterPoolExecutor"), Some("it needs CPython 3.14"));
     let of = |engine: Engine| *python.iter().find(|entry| entry.engine == engine).expect("planned");
     assert_eq!(of(Engine::ThreadPoolExecutor).default_sizes.workers, Some(7));

@@ -322,6 +322,9 @@ pub struct Reference {
     /// What libraries compute with while tasks of the user's own code run; `None` where they started no thread.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub library_threads: Option<LibraryThreads>,
+    /// Engines whose packages the user's own code imports, of those that are raced only then.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub imported: Vec<Engine>,
 }
 
 /// Threads that libraries of a task started, which compute in it beside the thread that runs it.

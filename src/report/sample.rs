@@ -442,6 +442,7 @@ pub(super) fn plan() -> Plan {
         }],
         foreseen: Foreseen { time_ns: 20_000_000_000, calls: 41_300, processes: 13, threads: 140, open_files: 160 },
         notes: vec!["workers above 64: max_in_flight".to_owned()],
+        if_imported: Vec::new(),
         unknowns: Vec::new(),
     }
 }

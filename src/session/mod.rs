@@ -40,7 +40,7 @@ use crate::decide::duel::{Duel, DuelRules};
 use crate::decide::{ModelStanding, Rules};
 use crate::guard::Guard;
 use crate::host::Facts;
-use crate::plan::{Entry, Plan, Settings};
+use crate::plan::{Entry, Plan, Settings, admit};
 use crate::protocol::{Failed, Job, Reference};
 use crate::record::{Calibration, Disturbance, Ending, Phase, Record, Warning};
 use crate::workload::{Goal, Load, Step, Work, Workload};
@@ -315,7 +315,8 @@ impl Stage<'_> {
             let computing = runtime.calibration.as_ref().and_then(|it| it.library_threads.as_ref());
             let computing = computing.filter(|own| own.compute()).map(|own| (runtime.name.clone(), own.threads));
             library_threads.extend(computing);
-            runners.push(runner(session, &runtime));
+            admit(&mut record.plan, &runtime.name, &runtime.imported);
+            runners.push(runner(session, &record.plan, &runtime));
             record.calibration.runtimes.extend(runtime.calibration);
             jobs.insert(runtime.name.clone(), runtime.job);
             let PreparedRuntime { name, reference, limited, .. } = runtime;
@@ -445,7 +446,7 @@ fn runtimes(plan: &Plan) -> Vec<&str> {
 }
 
 /// A runtime's part of the session.
-fn runner(session: &Session, prepared: &PreparedRuntime) -> Runner {
+fn runner(session: &Session, plan: &Plan, prepared: &PreparedRuntime) -> Runner {
     let calibration = prepared.calibration.as_ref();
     let hello = calibration.map(|calibration| &calibration.hello);
     let is_its_own = |entry: &&Entry| entry.runtime == prepared.name;
@@ -454,7 +455,7 @@ fn runner(session: &Session, prepared: &PreparedRuntime) -> Runner {
     Runner {
         name: prepared.name.clone(),
         language: hello.map(|hello| hello.language.clone()),
-        entries: session.plan.entries.iter().filter(is_its_own).cloned().collect(),
+        entries: plan.entries.iter().filter(is_its_own).cloned().collect(),
         methods: methods.unwrap_or_default(),
         has_lock: hello.is_some_and(|hello| hello.gil == Some(true)),
         broken: prepared.broken.clone(),

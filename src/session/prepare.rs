@@ -46,6 +46,8 @@ pub(super) struct PreparedRuntime {
     /// The same with libraries that compute with one thread, where they compute with several by themselves and heed the
     /// variables that say otherwise: then both are raced.
     pub limited: Option<Limited>,
+    /// Engines whose packages the user's own code imports.
+    pub imported: Vec<Engine>,
     /// Why none of its candidates can run.
     pub broken: Option<Failed>,
 }
@@ -155,8 +157,15 @@ impl Preparation<'_> {
 
     fn runtime(&mut self, job: Job) -> Result<PreparedRuntime, Fault> {
         let name = job.candidate.runtime.clone();
-        let mut prepared =
-            PreparedRuntime { name, calibration: None, job, reference: None, limited: None, broken: None };
+        let mut prepared = PreparedRuntime {
+            name,
+            calibration: None,
+            job,
+            reference: None,
+            limited: None,
+            imported: Vec::new(),
+            broken: None,
+        };
         match self.learn(&mut prepared) {
             Ok(()) => {}
             Err(Fault::Failed(failed)) => prepared.broken = Some(failed),
@@ -213,6 +222,7 @@ impl Preparation<'_> {
         prepared.broken = referred.broken;
         prepared.reference = referred.reference;
         prepared.limited = referred.limited;
+        prepared.imported = referred.imported;
         let are_compared = self.session.workload.steps.iter().all(Step::is_compared);
         if let Some(calibration) = &mut prepared.calibration {
             calibration.notes = referred.notes;

@@ -6,6 +6,7 @@ use super::hands::Beginning;
 use super::hang::Slowest;
 use super::link::{Fault, Link, out_of_turn};
 use super::resident::Nursery;
+use crate::candidate::Engine;
 use crate::clock::now_ns;
 use crate::protocol::{
     Failed, FailureKind, Job, LibraryThreads, MakeReference, Note, Opened, Reference, Reply, Request, Serialisation,
@@ -74,6 +75,8 @@ pub(super) struct Referred {
     pub opened: Option<Opened>,
     /// Whether a call of what it names as its items gave them.
     pub items_are_called: bool,
+    /// Engines whose packages the user's own code imports.
+    pub imported: Vec<Engine>,
     /// Tasks run for it.
     pub calls: u64,
     /// Time that went to an agent which did not answer.
@@ -117,6 +120,7 @@ pub(super) fn make(nursery: &mut Nursery, mut first: Link, job: &Job, terms: &Te
         referred.slowest.saw(task_ns, took_ns);
     }
     referred.items.clone_from(&one.items);
+    referred.imported.clone_from(&one.imported);
     let job = &with_items(job.clone(), &one.items);
     let mut second = nursery.agent(&job.candidate.runtime, Beginning::Warm)?.link;
     // The second need not call more than the first had time for.
@@ -305,7 +309,7 @@ fn runs_variants(job: &Job) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::candidate::{Candidate, Engine, Sizes};
+    use crate::candidate::{Candidate, Sizes};
     use crate::workload::{Cpu, Kernel, Load, Payload, Step};
 
     fn python(check: Check) -> Step {

@@ -108,6 +108,7 @@ class Agent:
             job = request if isinstance(request, Job) else request.job
             # Before anything of the user's is imported.
             library_threads.limit(job.candidate.library_threads)
+            engines.before_imports(job)
         if isinstance(request, Job):
             self._candidate = Running(request)
             return {"ready": self._candidate.first_tasks(received_ns)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic_ns
 from typing import Dict
 
-from . import library_threads, steps
+from . import engines, library_threads, steps
 from .paced import pacer
 from .protocol import Calibrate, Cpu, Reference
 from .task import VARIANTS
@@ -33,7 +33,7 @@ def reference(request: Reference) -> Dict[str, object]:
     before = opened()
     watch = library_threads.Watch()
     task = steps.build(request.job, steps.Place.agent())
-    imported = opened()
+    imported, engines_imported = opened(), engines.imported()
     for step in task.exchanging:
         step.prepare(None)
     prepared = opened()
@@ -62,6 +62,8 @@ def reference(request: Reference) -> Dict[str, object]:
             "at_import": imported.since(before).body(),
             "by_setup": prepared.since(imported).body(),
         }
+    if task.exchanging and engines_imported:
+        body["imported"] = engines_imported
     if threads is not None:
         body["library_threads"] = threads
     if any(task.items_read):

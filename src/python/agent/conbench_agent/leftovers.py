@@ -13,6 +13,8 @@ from typing import Dict, Iterable, List, NamedTuple, Set
 
 #: Threads that are about to end anyway are waited for so long in all.
 _GRACE_S = 0.1
+#: Modules of loky's own, in its package and in joblib.
+_LOKYS_TRACKERS = ("loky.backend.resource_tracker", "joblib.externals.loky.backend.resource_tracker")
 
 
 class _Child(NamedTuple):
@@ -54,10 +56,11 @@ def _entries(kind: str, names: Iterable[str]) -> List[Dict[str, object]]:
 
 
 def helpers() -> Set[int]:
-    """The processes that `multiprocessing` keeps for whoever used it."""
-    tracker = getattr(sys.modules.get("multiprocessing.resource_tracker"), "_resource_tracker", None)
+    """The processes that `multiprocessing`, or loky, keeps for whoever used it."""
+    modules = ["multiprocessing.resource_tracker", *_LOKYS_TRACKERS]
+    trackers = [getattr(sys.modules.get(name), "_resource_tracker", None) for name in modules]
     forkserver = getattr(sys.modules.get("multiprocessing.forkserver"), "_forkserver", None)
-    pids = getattr(tracker, "_pid", None), getattr(forkserver, "_forkserver_pid", None)
+    pids = *(getattr(tracker, "_pid", None) for tracker in trackers), getattr(forkserver, "_forkserver_pid", None)
     return {pid for pid in pids if pid is not None}
 
 

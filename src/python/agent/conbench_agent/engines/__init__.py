@@ -35,6 +35,11 @@ def _pool_threads() -> int:
     return min(32, _cpus() + 4)
 
 
+def _usable_cpus() -> int:
+    """The processors that this process may use, as loky counts them."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else _cpus()
+
+
 _OFFERS: Dict[str, _Offer] = {
     "sequential": _Offer("sequential", "sequential:Sequential"),
     "ThreadPoolExecutor": _Offer("threads", "threads:ThreadPool", _pool_threads),
@@ -49,6 +54,24 @@ _OFFERS: Dict[str, _Offer] = {
     "asyncio+ThreadPoolExecutor": _Offer("async+threads", "asyncio_threads:WithThreads", _pool_threads),
     "asyncio+ProcessPoolExecutor": _Offer("async+processes", "asyncio_processes:WithProcesses", _cpus),
     "InterpreterPoolExecutor": _Offer("interpreters", "interpreters:InterpreterPool", _pool_threads),
+    "multiprocessing.pool.ThreadPool": _Offer("threads", "pool_of_threads:PoolOfThreads", _cpus),
+    "joblib+threading": _Offer("threads", "joblib_threads:JoblibThreads", _usable_cpus),
+    "trio": _Offer("async", "trio_tasks:TrioTasks"),
+    "gevent": _Offer("async", "gevent_pool:GeventPool"),
+    "loky": _Offer("processes", "loky_executor:LokyExecutor", _usable_cpus),
+    "joblib+loky": _Offer("processes", "joblib_processes:JoblibProcesses", _usable_cpus),
+    "anyio": _Offer("async+threads", "anyio_threads:WithAnyio", lambda: 40),
+}
+
+#: Engines that are raced where the user's code imports a module, or by name, with that module.
+_IMPORTS = {
+    "multiprocessing.pool.ThreadPool": "multiprocessing.pool",
+    "joblib+threading": "joblib",
+    "trio": "trio",
+    "gevent": "gevent",
+    "loky": "loky",
+    "joblib+loky": "joblib",
+    "anyio": "anyio",
 }
 
 
@@ -83,6 +106,19 @@ def offers() -> Tuple[List[Dict[str, object]], List[Dict[str, object]]]:
     return offered, absent
 
 
+def imported() -> List[str]:
+    """The engines of which the user's code, which was imported, imports what they need."""
+    return [name for name, module in _IMPORTS.items() if module in sys.modules]
+
+
+def before_imports(job: Job) -> None:
+    """What an engine must do before anything of the user's is imported."""
+    if job.candidate.engine == "gevent" and _why_absent("gevent") is None:
+        from .gevent_pool import patch
+
+        patch()
+
+
 def start_methods() -> List[str]:
     """How worker processes can be started, the default of this platform and version first."""
     if sys.platform != "linux":
@@ -105,7 +141,11 @@ def _why_absent(name: str) -> Optional[str]:
         return _needs(3, 14)
     if name == "uvloop" and _uvloop() is None:
         return "the package uvloop cannot be imported here"
-    if ("process" in _OFFERS[name].model or name == "sharded-asyncio") and find_spec("_multiprocessing") is None:
+    package = _IMPORTS.get(name, "").partition(".")[0]
+    if package and find_spec(package) is None:
+        return f"the package {package} cannot be imported here"
+    forks = "process" in _OFFERS[name].model or name == "sharded-asyncio" or package in ("multiprocessing", "joblib")
+    if forks and find_spec("_multiprocessing") is None:
         return "this interpreter was built without multiprocessing"
     return None
 

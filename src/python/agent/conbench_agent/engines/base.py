@@ -9,6 +9,9 @@ from ..meter import Usage
 from ..protocol import Failure
 from ..sampler import Sampler
 
+#: How often the heartbeat of an event loop, or of what does as one, beats.
+HEARTBEAT_NS = 1_000_000
+
 
 class Engine:
     """Runs blocks of tasks under one concurrency model. Between blocks its threads and processes live, and are idle.

@@ -16,11 +16,9 @@ from ..clock import now_ns, timer
 from ..protocol import Failure
 from ..sampler import Sampler
 from ..task import Done, Task, first_failure
-from .base import Engine
+from .base import HEARTBEAT_NS, Engine
 from .patience import LEAVE_S
 
-#: How often a heartbeat beats.
-HEARTBEAT_NS = 1_000_000
 #: Turns of the loop in which tasks end that were cancelled, or have nothing left to wait for.
 _LAST_TURNS = 3
 #: How long a loop that closes waits for the tasks that it cancels.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from typing import Iterable, List, Optional
+from typing import Callable, Iterable, List, Optional
 
 from .. import meter, worker
 from ..meter import Usage
@@ -30,11 +30,9 @@ class ProcessPool:
         """
         self.workers = job.candidate.sizes.workers or 1
         self._task = task
-        self._crew = Crew(job, task, self.workers)
+        self._crew = self._hire(job)
         try:
-            self.executor = ProcessPoolExecutor(
-                self.workers, mp_context=self._crew.context, initializer=worker.start, initargs=(self._crew.hiring,)
-            )
+            self.executor = self._make()
             self._fill()
         except BaseException:
             self._crew.close()
@@ -43,6 +41,7 @@ class ProcessPool:
     def get_ready(self, index: Optional[int]) -> None:
         """Starts the workers that do not run yet, and lets each make ahead what task `index` needs, or all tasks."""
         calls = [self.executor.submit(worker.get_ready, index) for _ in range(self.workers)]
+        self._note_workers()
 
         def look() -> None:
             for call in calls:
@@ -90,6 +89,17 @@ class ProcessPool:
         self._crew.kill()
         self.close()
 
+    def _hire(self, job: Job) -> Crew:
+        return Crew(job, self._task, self.workers)
+
+    def _make(self) -> Executor:
+        return ProcessPoolExecutor(
+            self.workers, mp_context=self._crew.context, initializer=worker.start, initargs=(self._crew.hiring,)
+        )
+
+    def _note_workers(self) -> None:
+        """Tells the crew of workers that were not made by its context; all of them are started."""
+
     def _fill(self) -> None:
         # Early patch releases of CPython 3.9 to 3.11 start even forked workers as they are wanted, beside the thread
         # that the executor itself has by then. Later ones have `_launch_processes`, and start them all before it.
@@ -103,9 +113,9 @@ class ProcessPool:
 class ProcessExecutor(ExecutorEngine):
     """A pool of worker processes, behind an executor."""
 
-    def __init__(self, job: Job, task: Task) -> None:
+    def __init__(self, job: Job, task: Task, make: Callable[[Job, Task], ProcessPool] = ProcessPool) -> None:
         """Makes the pool."""
-        self._pool = ProcessPool(job, task)
+        self._pool = make(job, task)
         super().__init__(self._pool.executor, task, self._pool.workers, job.candidate.sizes.chunk or 1)
 
     def get_ready(self) -> None:

@@ -157,11 +157,14 @@ class Meeting:
 class Crew:
     """The worker processes that a pool starts, and what they share."""
 
-    def __init__(self, job: Job, task: Task, workers: int) -> None:
-        """Failure if the task cannot cross, or the workers cannot share what they must."""
+    def __init__(self, job: Job, task: Task, workers: int, context: Optional[BaseContext] = None) -> None:
+        """Failure if the task cannot cross, or the workers cannot share what they must.
+
+        Workers come from `context`, or else by the candidate's start method.
+        """
         check_crossing(job, task)
         self._workers: List[BaseProcess] = []
-        self.context = _noting(context_of(job), self._workers)
+        self.context = _noting(context or context_of(job), self._workers)
         self._task = task
         self._shared = Shared(job, self.context, workers)
         self.meeting = Meeting(self.context)
@@ -172,6 +175,10 @@ class Crew:
         """The workers and the processes that help them."""
         workers = [worker.pid for worker in self._workers if worker.pid is not None]
         return [*workers, *self._shared.pids(), *leftovers.helpers()]
+
+    def adopt(self, processes: Iterable[BaseProcess]) -> None:
+        """Takes in workers that a library made by a context of its own."""
+        self._workers += [process for process in processes if process not in self._workers]
 
     def usage(self) -> Usage:
         """What these processes used so far."""

@@ -1,0 +1,99 @@
+//! The idioms of engines that are raced where the user's own code imports what they need.
+
+use super::super::Idiom;
+use super::super::names::Names;
+use super::{Parts, awaited, indented, initializer, set_up};
+
+pub(super) fn pool_of_threads(names: &Names, workers: u32) -> Parts {
+    let Names { call, items, .. } = names;
+    let initializer = initializer(names.start_thread.as_ref());
+    let body = set_up(
+        names,
+        format!(
+            "with ThreadPool({workers}{initializer}) as pool:\n    results = pool.map({call}, {items}, chunksize=1)\n"
+        ),
+    );
+    Parts { imports: vec!["from multiprocessing.pool import ThreadPool"], body, ..Parts::default() }
+}
+
+/// What threads without an initializer call, which set themselves up when they begin, with what that needs.
+fn in_thread(names: &Names) -> (String, String) {
+    let Some(start) = &names.start_thread else { return (names.call.clone(), String::new()) };
+    let definitions = format!(
+        "own = threading.local()\n\n\ndef run(item):\n    if not hasattr(own, \"is_ready\"):\n        {start}()\n        own.is_ready = True\n    return {}(item)\n",
+        names.call
+    );
+    ("run".to_owned(), definitions)
+}
+
+/// `import threading` where such definitions need it.
+fn threading(definitions: &str) -> Option<&'static str> {
+    (!definitions.is_empty()).then_some("import threading")
+}
+
+const JOBLIB: &str = "from joblib import Parallel, delayed";
+
+pub(super) fn joblib_threads(names: &Names, workers: u32) -> Parts {
+    let (call, definitions) = in_thread(names);
+    let items = &names.items;
+    let body = set_up(
+        names,
+        format!(
+            "results = Parallel(n_jobs={workers}, backend=\"threading\")(delayed({call})(item) for item in {items})\n"
+        ),
+    );
+    let imports = [JOBLIB].into_iter().chain(threading(&definitions)).collect();
+    Parts { imports, definitions, body, ..Parts::default() }
+}
+
+pub(super) fn joblib_processes(idiom: &Idiom<'_>, names: &Names, workers: u32) -> Parts {
+    let Names { call, items, .. } = names;
+    let initializer = initializer(names.start_worker.as_ref());
+    let chunk = idiom.candidate.sizes.chunk.unwrap_or(1);
+    let body = format!(
+        "parallel = Parallel(n_jobs={workers}, batch_size={chunk}, pre_dispatch={}{initializer})\nresults = parallel(delayed({call})(item) for item in {items})\n",
+        2 * workers * chunk
+    );
+    Parts { imports: vec![JOBLIB], body, is_imported_again: true, ..Parts::default() }
+}
+
+pub(super) fn loky(idiom: &Idiom<'_>, names: &Names, workers: u32) -> Parts {
+    let Names { call, items, .. } = names;
+    let initializer = initializer(names.start_worker.as_ref());
+    let chunk = idiom.candidate.sizes.chunk.filter(|chunk| *chunk > 1);
+    let chunk = chunk.map(|chunk| format!(", chunksize={chunk}")).unwrap_or_default();
+    let body = format!(
+        "pool = get_reusable_executor(max_workers={workers}{initializer})\nresults = list(pool.map({call}, {items}{chunk}))\n"
+    );
+    Parts { imports: vec!["from loky import get_reusable_executor"], body, is_imported_again: true, ..Parts::default() }
+}
+
+pub(super) fn trio(names: &Names, in_flight: u32) -> Parts {
+    let items = &names.items;
+    let start = names.start_loop.as_ref().map(|start| indented(start)).unwrap_or_default();
+    let thread = names.start_thread.as_ref().map(|start| format!("    {start}()\n")).unwrap_or_default();
+    let definitions = format!(
+        "async def main():\n{thread}{start}    free = trio.Semaphore({in_flight})\n    results = {{}}\n\n    async def bounded(index, item):\n        async with free:\n            results[index] = {}\n\n    async with trio.open_nursery() as nursery:\n        for index, item in enumerate({items}):\n            nursery.start_soon(bounded, index, item)\n    return [results[index] for index in sorted(results)]\n",
+        awaited(names)
+    );
+    let body = set_up(names, "results = trio.run(main)\n".to_owned());
+    Parts { imports: vec!["import trio"], definitions, body, ..Parts::default() }
+}
+
+pub(super) fn gevent(names: &Names, in_flight: u32) -> Parts {
+    let Names { call, items, .. } = names;
+    let body = set_up(names, format!("pool = Pool({in_flight})\nresults = pool.map({call}, {items})\n"));
+    Parts { imports: vec!["from gevent.pool import Pool"], body, ..Parts::default() }
+}
+
+pub(super) fn anyio(names: &Names, workers: u32, in_flight: u32) -> Parts {
+    let (call, own) = in_thread(names);
+    let items = &names.items;
+    let gap = if own.is_empty() { "" } else { "\n\n" };
+    let definitions = format!(
+        "{own}{gap}async def main():\n    limiter = anyio.CapacityLimiter({workers})\n    free = asyncio.Semaphore({in_flight})\n\n    async def bounded(item):\n        async with free:\n            return await anyio.to_thread.run_sync({call}, item, limiter=limiter)\n\n    return await asyncio.gather(*(bounded(item) for item in {items}))\n"
+    );
+    let body = set_up(names, "results = asyncio.run(main())\n".to_owned());
+    let imports = ["import anyio", "import asyncio"].into_iter().chain(threading(&own)).collect();
+    Parts { imports, definitions, body, ..Parts::default() }
+}

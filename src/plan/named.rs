@@ -1,0 +1,64 @@
+//! Engines that are raced where the user's own code imports what they need.
+
+use super::{Entry, Plan};
+use crate::candidate::Engine;
+use crate::workload::{Step, Workload};
+
+/// Adds to the entries of a plan those whose engines the user's own code imports under this runtime: simplest model first,
+/// and after those that are there already.
+pub fn admit(plan: &mut Plan, runtime: &str, imported: &[Engine]) {
+    let is_it = |entry: &Entry| entry.runtime == runtime && imported.contains(&entry.engine);
+    let (admitted, others) = std::mem::take(&mut plan.if_imported).into_iter().partition::<Vec<Entry>, _>(is_it);
+    plan.if_imported = others;
+    for entry in admitted {
+        let model = entry.engine.model();
+        let last = plan.entries.iter().rposition(|other| other.runtime == runtime && other.engine.model() <= model);
+        plan.entries.insert(last.map_or(plan.entries.len(), |last| last + 1), entry);
+    }
+}
+
+/// Why joblib has no single worker.
+pub(super) const IS_LOOP: &str = "with one job, joblib is a plain loop: the same as sequential";
+
+/// The fewest workers that this engine has.
+pub(super) const fn least_workers(engine: Engine) -> u32 {
+    if matches!(engine, Engine::JoblibThreading | Engine::JoblibLoky) { 2 } else { 1 }
+}
+
+/// Why one of these engines cannot run these steps, if it cannot.
+pub(super) fn reason_against(engine: Engine, workload: &Workload) -> Option<String> {
+    let steps = &workload.steps;
+    let mut numbered = steps.iter().zip(1..);
+    match engine {
+        Engine::JoblibThreading | Engine::JoblibLoky if workload.rate.is_some() => {
+            Some("joblib takes several tasks at a time from what it is given, whatever `rate` says".to_owned())
+        }
+        Engine::Trio => numbered.find_map(|(step, number)| {
+            let kind = step.kind();
+            match step {
+                Step::Python(python) if python.async_setup.is_some() => {
+                    Some(format!("step {number} ({kind}) has an `async_setup`, which is asyncio's"))
+                }
+                Step::Python(_) => None,
+                _ if step.has_async_form() => {
+                    Some(format!("step {number} ({kind}) has an async form for asyncio alone"))
+                }
+                _ => None,
+            }
+        }),
+        Engine::Gevent => numbered.find_map(|(step, number)| {
+            let kind = step.kind();
+            match step {
+                Step::Python(python) if python.function.is_none() => {
+                    Some(format!("step {number} ({kind}) has an `async_function` alone, which is asyncio's"))
+                }
+                Step::Python(python) if python.setup_thread.is_some() => {
+                    Some(format!("step {number} ({kind}) has a `setup_thread`, and a greenlet is no thread"))
+                }
+                Step::Python(_) | Step::Cpu(_) | Step::Sleep { .. } => None,
+                _ => Some(format!("step {number} ({kind}) does not know gevent's hub, and would block it")),
+            }
+        }),
+        _ => None,
+    }
+}
