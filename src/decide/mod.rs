@@ -45,7 +45,7 @@ use crate::candidate::{Candidate, Sizes, StartMethod};
 use crate::plan::Entry;
 
 /// The version of the rules by which an answer is found. A record that was made under other rules keeps its answer.
-pub const RULES_VERSION: u32 = 2;
+pub const RULES_VERSION: u32 = 3;
 
 /// Blocks that a candidate needs before it is taken for good enough.
 const ENOUGH_BLOCKS: usize = 4;
@@ -833,7 +833,12 @@ impl Decide {
         let qualified = simplest(&mut measured.iter().copied().filter(|place| is_qualified(*place)));
         let least = measured.iter().map(|place| losses.pooled_bound[*place]).fold(f64::INFINITY, f64::min);
         let near = |place: &usize| losses.pooled_bound[*place] <= least + NEAR_LEAST;
-        let named = qualified.or_else(|| simplest(&mut measured.iter().copied().filter(near)))?;
+        // What something measured seems to beat by more than the tolerance is not named for its simplicity.
+        let is_beaten = |place: &usize| top - posterior.mean[*place] > self.tolerance();
+        let unbeaten = |place: &usize| near(place) && !is_beaten(place);
+        let named = qualified
+            .or_else(|| simplest(&mut measured.iter().copied().filter(unbeaten)))
+            .or_else(|| simplest(&mut measured.iter().copied().filter(near)))?;
         let hopes = |place: &usize| losses.chance[*place] >= WORTH_A_CHANCE && counts[*place];
         let aim = simplest(&mut (0..arms.len()).filter(hopes)).unwrap_or(named);
         let is_settled = is_settled(named) && !has_rival_of_one_block(named);

@@ -229,7 +229,7 @@ fn what_a_record_lacks_is_not_drawn() {
 fn thirty_candidates_fit_in_200_kib() {
     let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("reports/parallel-computation.json");
     let records = crate::record::read(&stored).expect("a recording").records;
-    assert_eq!(records[0].candidates.len(), 30);
+    assert!(records[0].candidates.len() >= 30);
     let judged = |record| Judged { verdict: crate::analyze::analyze(&record), record };
     let length = whole(&records.into_iter().map(judged).collect::<Vec<_>>()).len();
     assert!(length < 200 << 10, "with the record: {length}");
