@@ -51,7 +51,7 @@ fn every_engine_does_the_work_of_the_reference() {
             let block =
                 agent.block(kind, 20_000_000, first_index).unwrap_or_else(|failure| panic!("{engine}: {failure}"));
             assert!(block.tasks > 0, "{engine}");
-            assert_eq!(block.checksum, reference.expected(first_index, block.tasks), "{engine} {kind:?}");
+            assert_eq!(block.checksum, reference.expected_of(&block), "{engine} {kind:?}");
             assert!(block.usage.cpu_ns() > 0, "{engine}");
             if kind == BlockKind::Verify {
                 assert_eq!(block.tasks, VARIANTS);

