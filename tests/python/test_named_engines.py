@@ -213,6 +213,9 @@ class NamedEngines(unittest.TestCase):
             for one in agents:
                 self.assertNotIn("failed", one.ask("go", GO))
             self.assertEqual([workers_of(one) for one in agents], before)
+            # Killed without a word, loky leaves its semaphores behind.
+            for one in agents:
+                self.assertIn("teardown_ns", one.ask("bye", {}))
 
     def test_a_worker_that_dies_is_named(self) -> None:
         def check(case: Case) -> None:

@@ -86,7 +86,7 @@ class WithAnyio(AsyncioTasks):
         self._root = self._loop.create_task(_stand(self._end))
         self._limiter = import_module("anyio").CapacityLimiter(self._workers)
         # They are anyio's own: where a version has them not, threads end with each block.
-        with suppress(AttributeError):
+        with suppress(ImportError, AttributeError):
             backend: Any = import_module("anyio._backends._asyncio")
             backend._root_task.set(self._root)
             # Idle ones leave after 10 s, and a parked agent idles longer.
