@@ -265,6 +265,8 @@ struct View {
     aim: usize,
     is_settled: bool,
     is_qualified: bool,
+    /// Whether something measured seems to beat what is named by more than the tolerance.
+    is_beaten: bool,
 }
 
 /// The state of a race among the candidates of one runtime.
@@ -842,8 +844,8 @@ impl Decide {
         let hopes = |place: &usize| losses.chance[*place] >= WORTH_A_CHANCE && counts[*place];
         let aim = simplest(&mut (0..arms.len()).filter(hopes)).unwrap_or(named);
         let is_settled = is_settled(named) && !has_rival_of_one_block(named);
-        let is_qualified = qualified.is_some();
-        Some(View { arms, posterior, losses, task, named, aim, is_settled, is_qualified })
+        let (is_qualified, is_beaten) = (qualified.is_some(), is_beaten(&named));
+        Some(View { arms, posterior, losses, task, named, aim, is_settled, is_qualified, is_beaten })
     }
 
     /// Whether every neighbouring size of an arm was measured, is out, or lies before a measured one that `lost`.
@@ -904,10 +906,8 @@ impl Decide {
         }
         // The second half of the time is for those who are far from an answer, and for what something measured seems to
         // beat by more than the tolerance: that it may not is no reason to name it as long as there is time.
-        let measured = (0..view.arms.len()).filter(|place| self.arms[view.arms[*place]].blocks > 0);
-        let top = measured.map(|place| view.posterior.mean[place]).fold(f64::NEG_INFINITY, f64::max);
         let is_near = view.losses.pooled_bound[view.named] <= 2.0 * self.tolerance()
-            && top - view.posterior.mean[view.named] <= self.tolerance()
+            && !view.is_beaten
             && self.arms[named].blocks >= ENOUGH_BLOCKS
             && self.lives_of(named) >= ENOUGH_LIVES;
         (is_steady && is_near && raced_ns >= self.rules.budget_ns / 2).then_some(Ending::Decided)

@@ -12,6 +12,7 @@ from ..protocol import Failure, Job
 from ..task import MODULUS, Done, Task, first_failure
 from .asyncio_tasks import AsyncioTasks, in_flight_of
 from .patience import LEAVE_S
+from .threads import entering, leaving, not_left
 
 
 class WithAnyio(AsyncioTasks):
@@ -37,18 +38,8 @@ class WithAnyio(AsyncioTasks):
 
     def warm(self) -> None:
         """Starts the rest of the threads, and sets them up."""
-        everyone = threading.Barrier(self._workers)
-
-        def enter() -> Optional[Failure]:
-            try:
-                self._enter()
-            except BaseException as error:
-                return Failure.of(error)
-            finally:
-                everyone.wait()
-            return None
-
-        failure = first_failure(self._loop.run_until_complete(self._in_each(enter)))
+        entered = self._in_each(entering(self._workers, self._enter))
+        failure = first_failure(self._loop.run_until_complete(entered))
         if failure is not None:
             raise failure
 
@@ -67,19 +58,11 @@ class WithAnyio(AsyncioTasks):
     def _leave_threads(self) -> Optional[Failure]:
         if not self._task.tears_down:
             return None
-        everyone = threading.Barrier(self._workers)
-
-        def leave() -> Optional[Failure]:
-            everyone.wait(LEAVE_S)
-            return self._task.leave_thread()
-
+        left = self._in_each(leaving(self._workers, self._task))
         try:
-            left = self._loop.run_until_complete(asyncio.wait_for(self._in_each(leave), LEAVE_S))
-            return first_failure(left)
+            return first_failure(self._loop.run_until_complete(asyncio.wait_for(left, LEAVE_S)))
         except Exception:
-            return Failure(
-                "setup", f"a thread was not torn down within {LEAVE_S:g} s: a task or `teardown_thread` hangs in it"
-            )
+            return not_left()
 
     async def _begin(self) -> None:
         self._end = self._loop.create_future()

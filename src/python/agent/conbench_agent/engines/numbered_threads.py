@@ -12,6 +12,7 @@ from ..sampler import Sampler
 from ..task import Task, first_failure
 from .base import Engine
 from .patience import LEAVE_S
+from .threads import entering, leaving, not_left
 
 
 class NumberedThreads(Engine):
@@ -26,18 +27,7 @@ class NumberedThreads(Engine):
 
     def warm(self) -> None:
         """Starts the rest of the threads, and sets them up."""
-        everyone = threading.Barrier(self.slots)
-
-        def enter() -> Optional[Failure]:
-            try:
-                self._enter()
-            except BaseException as error:
-                return Failure.of(error)
-            finally:
-                everyone.wait()
-            return None
-
-        failure = first_failure(self._in_each(enter))
+        failure = first_failure(self._in_each(entering(self.slots, self._enter)))
         if failure is not None:
             raise failure
 
@@ -45,18 +35,10 @@ class NumberedThreads(Engine):
         """Tears down each thread."""
         if not self._task.tears_down:
             return None
-        everyone = threading.Barrier(self.slots)
-
-        def leave() -> Optional[Failure]:
-            everyone.wait(LEAVE_S)
-            return self._task.leave_thread()
-
         try:
-            return first_failure(self._in_each(leave, LEAVE_S))
+            return first_failure(self._in_each(leaving(self.slots, self._task), LEAVE_S))
         except Exception:
-            return Failure(
-                "setup", f"a thread was not torn down within {LEAVE_S:g} s: a task or `teardown_thread` hangs in it"
-            )
+            return not_left()
 
     def _in_each(self, call: Callable[[], Any], timeout_s: Optional[float] = None) -> List[Any]:
         """What as many calls as there are threads return, of which each waits for all others."""

@@ -102,20 +102,45 @@ class ThreadPool(Engine):
         return run
 
 
+def entering(workers: int, enter: Callable[[], None]) -> Callable[[], Optional[Failure]]:
+    """What so many threads are each called with to set themselves up: it waits for all, so that each is called once."""
+    everyone = threading.Barrier(workers)
+
+    def call() -> Optional[Failure]:
+        try:
+            enter()
+        except BaseException as error:
+            return Failure.of(error)
+        finally:
+            everyone.wait()
+        return None
+
+    return call
+
+
+def leaving(workers: int, task: Task) -> Callable[[], Optional[Failure]]:
+    """What so many threads are each called with to be torn down by the user's code, as `entering` has it."""
+    everyone = threading.Barrier(workers)
+
+    def call() -> Optional[Failure]:
+        everyone.wait(LEAVE_S)
+        return task.leave_thread()
+
+    return call
+
+
+def not_left() -> Failure:
+    """That a thread does not come to its tear-down."""
+    return Failure("setup", f"a thread was not torn down within {LEAVE_S:g} s: a task or `teardown_thread` hangs in it")
+
+
 def leave_threads(pool: ThreadPoolExecutor, workers: int, task: Task) -> Optional[Failure]:
     """Has the user's code tear down each thread of a pool whose threads have all started; the first that failed."""
     if not task.tears_down:
         return None
-    everyone = threading.Barrier(workers)
-
-    def leave() -> Optional[Failure]:
-        everyone.wait(LEAVE_S)
-        return task.leave_thread()
-
+    leave = leaving(workers, task)
     calls = [pool.submit(leave) for _ in range(workers)]
     try:
         return first_failure([call.result(LEAVE_S) for call in calls])
     except Exception:
-        return Failure(
-            "setup", f"a thread was not torn down within {LEAVE_S:g} s: a task or `teardown_thread` hangs in it"
-        )
+        return not_left()
