@@ -4,6 +4,7 @@
 //!     cargo bench --bench programs                       # each once, some five minutes
 //!     cargo bench --bench programs -- --sessions 10      # each ten times
 //!     cargo bench --bench programs -- held               # those whose names contain this
+//!     cargo bench --bench programs -- --results FILE     # keeps what each session came to, and goes on from there
 //!     CONBENCH_PYTHON=/usr/bin/python3.13 cargo bench --bench programs
 //!
 //! Programs that compute with numpy are skipped, with a word, where the interpreter has none.
@@ -11,6 +12,8 @@
 //! A session is right when the answer is one of those that are right, and tells its cause when its reasons, conditions
 //! or warnings do. A wrong answer that is called sure is counted apart: there must be none.
 
+#[path = "../common/lines.rs"]
+mod lines;
 mod programs;
 
 use std::io::{BufRead as _, BufReader};
@@ -19,6 +22,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use programs::{PROGRAMS, Program};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_conbench");
@@ -26,16 +30,32 @@ const CODE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/programs/code")
 /// An answer that may cost at most this is called sure.
 const SURE: f64 = 0.05;
 
-#[expect(clippy::print_stderr, clippy::print_stdout, reason = "a benchmark shows its figures")]
+#[expect(clippy::print_stderr, reason = "a benchmark says what fails")]
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     // `cargo test --benches` only wants to know that it starts.
     if arguments.iter().any(|argument| argument == "--test") {
         return ExitCode::SUCCESS;
     }
-    let at = arguments.iter().position(|argument| argument == "--sessions");
-    let sessions = at.and_then(|at| arguments.get(at + 1)?.parse().ok()).unwrap_or(1);
+    let value = |option: &str| {
+        let at = arguments.iter().position(|argument| argument == option)?;
+        arguments.get(at + 1)
+    };
+    let sessions = value("--sessions").and_then(|number| number.parse().ok()).unwrap_or(1);
     let filter = arguments.first().filter(|argument| !argument.starts_with('-')).map_or("", String::as_str);
+    match all(filter, sessions, value("--results").map(Path::new)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs so many sessions of each program whose name contains `filter`, without those that the file of results holds.
+#[expect(clippy::print_stderr, clippy::print_stdout, reason = "a benchmark shows its figures")]
+fn all(filter: &str, sessions: u64, results: Option<&Path>) -> Result<(), String> {
+    let known: Vec<Said> = results.map(lines::read).transpose()?.unwrap_or_default();
     let mut sum = Tally::default();
     println!("program           right    cause told  wrong and sure  longest s  answers");
     for program in PROGRAMS.iter().filter(|program| program.name.contains(filter)) {
@@ -45,8 +65,17 @@ fn main() -> ExitCode {
         }
         let mut tally = Tally::default();
         for seed in 1..=sessions {
+            if let Some(said) = known.iter().find(|one| one.program == program.name && one.seed == seed) {
+                tally.take(said);
+                continue;
+            }
             match session(program, seed) {
-                Ok(said) => tally.take(program, &said),
+                Ok(said) => {
+                    if let Some(path) = results {
+                        lines::append(path, &said)?;
+                    }
+                    tally.take(&said);
+                }
                 Err(error) => eprintln!("{}: {error}", program.name),
             }
         }
@@ -54,13 +83,41 @@ fn main() -> ExitCode {
         sum.add(&tally);
     }
     println!("{}", sum.row("all", sum.sessions));
-    ExitCode::SUCCESS
+    Ok(())
 }
 
-/// What a session came to.
+/// What a session came to; one line of the file of results.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Said {
-    record: Value,
+    program: String,
+    seed: u64,
+    /// What was named.
+    named: String,
+    is_right: bool,
+    tells_cause: bool,
+    /// What it may cost at most, as the answer says it.
+    may_cost: Option<f64>,
     seconds: f64,
+}
+
+impl Said {
+    fn of(program: &Program, seed: u64, record: &Value, seconds: f64) -> Said {
+        let answer = &record["verdict"]["groups"][0]["answer"];
+        Said {
+            program: program.name.to_owned(),
+            seed,
+            named: named(answer),
+            is_right: (program.is_right)(answer),
+            tells_cause: program.cause.is_empty() || tells(record, program.cause),
+            may_cost: answer["may_cost"].as_f64(),
+            seconds,
+        }
+    }
+
+    fn is_sure(&self) -> bool {
+        self.may_cost.is_some_and(|most| most <= SURE)
+    }
 }
 
 #[derive(Default)]
@@ -74,18 +131,14 @@ struct Tally {
 }
 
 impl Tally {
-    fn take(&mut self, program: &Program, said: &Said) {
-        let answer = &said.record["verdict"]["groups"][0]["answer"];
-        let is_right = (program.is_right)(answer);
-        let is_sure = answer["may_cost"].as_f64().is_some_and(|most| most <= SURE);
+    fn take(&mut self, said: &Said) {
         self.sessions += 1;
-        self.right += u64::from(is_right);
-        self.causes += u64::from(program.cause.is_empty() || tells(&said.record, program.cause));
-        self.wrong_and_sure += u64::from(!is_right && is_sure);
+        self.right += u64::from(said.is_right);
+        self.causes += u64::from(said.tells_cause);
+        self.wrong_and_sure += u64::from(!said.is_right && said.is_sure());
         self.longest_s = self.longest_s.max(said.seconds);
-        let name = named(answer);
-        if !self.answers.contains(&name) {
-            self.answers.push(name);
+        if !self.answers.contains(&said.named) {
+            self.answers.push(said.named.clone());
         }
     }
 
@@ -138,7 +191,7 @@ fn session(program: &Program, seed: u64) -> Result<Said, String> {
     let seconds = begun.elapsed().as_secs_f64();
     let mut all: Value = serde_json::from_slice(&ran.stdout)
         .map_err(|error| format!("{error}: {}", String::from_utf8_lossy(&ran.stderr).trim()))?;
-    Ok(Said { record: all["records"][0].take(), seconds })
+    Ok(Said::of(program, seed, &all["records"][0].take(), seconds))
 }
 
 fn interpreter() -> PathBuf {

@@ -28,6 +28,7 @@ mod engines;
 mod equals;
 mod ground;
 mod key;
+#[path = "../common/lines.rs"]
 mod lines;
 mod live;
 mod load;
