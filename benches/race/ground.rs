@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 
 use conbench::candidate::{Candidate, Engine, RUST};
+use conbench::plan::Entry;
 use conbench::protocol::{Job, StepJob, draw_table};
 use conbench::record::{self, Record};
 use rand::seq::SliceRandom as _;
@@ -20,6 +21,8 @@ const SHORTEST_NS: u64 = 25_000_000;
 /// It is as long as so many turns of all that is in flight.
 const TURNS: f64 = 2.0;
 const LONGEST_NS: u64 = 1_000_000_000;
+/// Tasks of the reference at once, at most.
+const BUSY: u32 = 32;
 /// The tasks a second of a block in which none ended.
 const LEAST_PER_S: f64 = 0.01;
 /// What finds sizes and iterations: one short session.
@@ -69,7 +72,7 @@ impl Ground {
         let template = Job {
             tolerates_errors: false,
             rate: None,
-            candidate: entry.candidate(entry.default_sizes),
+            candidate: busy(entry),
             load: record.workload.load,
             payload: record.workload.payload,
             steps: steps.collect(),
@@ -134,6 +137,13 @@ impl Ground {
         // A block without a task has no logarithm, and JSON no infinity.
         Ok(rate.map(|rate| rate.max(LEAST_PER_S).ln() - f64::midpoint(before, after)))
     }
+}
+
+/// The size of an engine that its blocks are told against: with so many at once, tasks that wait most of the time use all
+/// cores, too. How quick the cores are at the moment, which other guests of a host decide, is then in both figures.
+fn busy(entry: &Entry) -> Candidate {
+    let sizes = engines::grid(entry).into_iter().filter(|one| one.sizes.concurrency() <= BUSY);
+    sizes.max_by_key(|one| one.sizes.concurrency()).unwrap_or_else(|| entry.candidate(entry.default_sizes))
 }
 
 /// How long a block of a candidate with about this rate (tasks/s) has to be, so that its ends do not matter.

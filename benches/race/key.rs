@@ -6,7 +6,7 @@
 //! one was stopped. Who of so many seems best is so by its luck, too, so the best is chosen by every other of these rounds
 //! and valued by the rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use conbench::candidate::Candidate;
@@ -27,8 +27,10 @@ const ROUNDS: usize = 2;
 const FAR_BEHIND: f64 = std::f64::consts::LN_2;
 /// Rounds of those that may be the best.
 const ROUNDS_OF_BEST: usize = 8;
-/// Rounds of the best and of what sessions named.
-const ROUNDS_TO_VALUE: u64 = 20;
+/// Rounds of the best and of what sessions named: at least, and at most until their standard errors are small enough.
+const ROUNDS_TO_VALUE: (usize, usize) = (20, 60);
+/// The standard error of a logarithm that is small enough.
+const SMALL_ERROR: f64 = 0.01;
 /// Those that come within this of the best, as a logarithm, may be it; at most so many.
 const MAY_BE_BEST: (f64, usize) = (0.2, 20);
 /// After so many rounds of those, whoever is this far behind (logarithm), and by so many standard errors, is not it.
@@ -129,6 +131,14 @@ impl Measured {
         best.map(|(name, _)| name.as_str())
     }
 
+    /// Whether it is known well enough what this one is worth.
+    fn is_valued(&self, name: &str) -> bool {
+        let (least, most) = ROUNDS_TO_VALUE;
+        let Some(heights) = self.valued.get(name) else { return false };
+        let is_sharp = variance_of_mean(heights).is_some_and(|variance| variance.sqrt() <= SMALL_ERROR);
+        heights.len() >= most || (heights.len() >= least && is_sharp)
+    }
+
     /// By how much the best is better than this candidate, as a ratio: by the rounds that value what was named, or, where
     /// it has none there, by the other half.
     pub(crate) fn loss(&self, name: &str) -> Option<f64> {
@@ -151,24 +161,29 @@ pub(crate) fn value(options: &Options) -> Result<(), String> {
     let named = live::named(&path)?;
     let _load = Load::start(options.is_loaded)?;
     for live in LIVE.iter().filter(|live| options.wants(live.name)) {
-        let (Some(known), Some(named)) = (key.of(live).cloned(), named.get(live.name)) else { continue };
-        let mut names: Vec<&str> = named.iter().map(String::as_str).chain(known.best()).collect();
-        names.sort_unstable();
-        names.dedup();
-        if names.iter().all(|name| known.valued.contains_key(*name)) {
+        let (Some(mut measured), Some(named)) = (key.of(live).cloned(), named.get(live.name)) else { continue };
+        let names: BTreeSet<String> = named.iter().cloned().chain(measured.best().map(str::to_owned)).collect();
+        if names.iter().all(|name| measured.is_valued(name)) {
             continue;
         }
         let mut ground = Ground::survey(live)?;
         let mut candidates = ground.candidates();
-        candidates.retain(|one| names.contains(&one.short().as_str()));
-        let mut measured = Measured { valued: BTreeMap::new(), ..known };
-        for round in 0..ROUNDS_TO_VALUE {
-            for (name, height) in ground.round(&candidates, FINE, options.seed ^ (round << 8))? {
+        candidates.retain(|one| names.contains(&one.short()));
+        loop {
+            candidates.retain(|one| !measured.is_valued(&one.short()));
+            if candidates.is_empty() {
+                break;
+            }
+            let rounds = measured.valued.values().map(Vec::len).sum::<usize>() as u64;
+            let heights = ground.round(&candidates, FINE, options.seed ^ (rounds << 8))?;
+            // Who failed once is out.
+            candidates.retain(|one| heights.contains_key(&one.short()));
+            for (name, height) in heights {
                 measured.valued.entry(name).or_default().push(height);
             }
+            key.workloads.insert(live.name.to_owned(), measured.clone());
+            key.write(&path)?;
         }
-        key.workloads.insert(live.name.to_owned(), measured);
-        key.write(&path)?;
         say(&format!("{}: valued", live.name));
     }
     Ok(())

@@ -40,8 +40,9 @@ const RELEASE_NS: u64 = 20 * MS;
 const SURE_RELEASE_NS: u64 = 200 * MS;
 /// The same on a busy host, for those that are known to need what another had.
 const LATE_RELEASE_NS: u64 = 1_000 * MS;
-/// When so much time was lost to agents that did not answer, the budget pays for what is lost from then on.
-const MOST_LOST_NS: u64 = 15_000 * MS;
+/// When so much time was lost to agents that did not answer, the budget pays for what is lost from then on. A hang takes
+/// some 4 s: with the one that is counted last, and one during which the budget ends, that is some 15 s.
+const MOST_LOST_NS: u64 = 8_000 * MS;
 /// The window of a memory block.
 const MEMORY_NS: u64 = 60 * MS;
 
