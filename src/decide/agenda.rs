@@ -17,12 +17,14 @@ const NEIGHBOUR: f64 = 0.3;
 pub(super) struct Agenda<'a> {
     decide: &'a mut Decide,
     left_ns: f64,
+    /// Whether there is more to measure than the time that is left allows.
+    pub(super) is_cut: bool,
 }
 
 impl<'a> Agenda<'a> {
     pub(super) fn new(decide: &'a mut Decide, elapsed_ns: u64) -> Agenda<'a> {
         let left_ns = decide.rules.deadline_ns.saturating_sub(elapsed_ns) as f64;
-        Agenda { decide, left_ns }
+        Agenda { decide, left_ns, is_cut: false }
     }
 
     /// The arms of the next round; empty where nothing is left.
@@ -169,7 +171,18 @@ impl<'a> Agenda<'a> {
                 chosen.push(arm);
             }
         }
-        chosen
+        self.within_budget(chosen)
+    }
+
+    /// As many of them as there is time for; none where that is one alone, which would have nothing to be told against.
+    fn within_budget(&mut self, chosen: Vec<usize>) -> Vec<usize> {
+        let costs_ns = chosen.iter().scan(0.0, |sum, arm| {
+            *sum += self.cost_ns(*arm);
+            Some(*sum)
+        });
+        let fitting = costs_ns.take_while(|cost_ns| *cost_ns <= self.left_ns).count();
+        self.is_cut = fitting < chosen.len().min(2);
+        if self.is_cut { Vec::new() } else { chosen.into_iter().take(fitting).collect() }
     }
 
     /// What the named candidate is held against where its libraries are limited in their threads: itself without that,

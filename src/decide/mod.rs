@@ -41,11 +41,11 @@ use self::losses::{Losses, Normals};
 use self::mechanism::{Setting, Task};
 use self::models::STILL_IN;
 use self::posterior::{Deviations, Posterior, Prior, Score};
-use crate::candidate::{Candidate, Sizes, StartMethod};
+use crate::candidate::{Candidate, Engine, Sizes, StartMethod};
 use crate::plan::Entry;
 
 /// The version of the rules by which an answer is found. A record that was made under other rules keeps its answer.
-pub const RULES_VERSION: u32 = 3;
+pub const RULES_VERSION: u32 = 4;
 
 /// Blocks that a candidate needs before it is taken for good enough.
 const ENOUGH_BLOCKS: usize = 4;
@@ -66,6 +66,8 @@ const TURNS_OF_TASKS: f64 = 5.0;
 const QUALIFIED: f64 = 0.9;
 /// No bound is stated below this (logarithm): what lives of all sorts differ by is not seen in a few of them.
 const LEAST_LOSS: f64 = 0.02;
+/// So many standard deviations are sure, to one side: 95 %.
+const SURELY: f64 = 1.645;
 /// Lives that a candidate needs before it is taken for good enough: two may be lucky. On this host lives of a pool of four
 /// threads behind a queue lie 3 to 24 % above a plain loop; of 20 sessions that asked for two lives, one was sure of it.
 const ENOUGH_LIVES: usize = 3;
@@ -355,9 +357,15 @@ impl Decide {
         if let Some(ending) = self.ending(elapsed_ns) {
             return Next::Over(ending);
         }
-        let mut chosen = Agenda::new(self, elapsed_ns).choose();
+        let mut agenda = Agenda::new(self, elapsed_ns);
+        let mut chosen = agenda.choose();
+        let is_cut = agenda.is_cut;
         if chosen.is_empty() {
-            return Next::Over(if self.view.is_some() { Ending::Decided } else { Ending::NoCandidate });
+            return Next::Over(match (self.view.is_some(), is_cut) {
+                (false, _) => Ending::NoCandidate,
+                (true, true) => Ending::BudgetSpent,
+                (true, false) => Ending::Decided,
+            });
         }
         chosen.shuffle(&mut self.random);
         let turns = chosen.into_iter().map(|arm| self.turn(arm)).collect();
@@ -811,6 +819,11 @@ impl Decide {
         let simplest = |places: &mut dyn Iterator<Item = usize>| {
             places.min_by_key(|place| self.arms[arms[*place]].candidate.simplicity())
         };
+        let nameable: Vec<usize> = measured
+            .iter()
+            .copied()
+            .filter(|place| !self.is_idle_wrapping(*place, &measured, &arms, &posterior))
+            .collect();
         let is_settled = |place: usize| {
             self.is_settled(arms[place], &|arm| {
                 place_of
@@ -832,20 +845,35 @@ impl Decide {
                 && losses.pooled_bound[place] <= QUALIFIED * self.tolerance()
                 && is_settled(place)
         };
-        let qualified = simplest(&mut measured.iter().copied().filter(|place| is_qualified(*place)));
+        let qualified = simplest(&mut nameable.iter().copied().filter(|place| is_qualified(*place)));
         let least = measured.iter().map(|place| losses.pooled_bound[*place]).fold(f64::INFINITY, f64::min);
         let near = |place: &usize| losses.pooled_bound[*place] <= least + NEAR_LEAST;
         // What something measured seems to beat by more than the tolerance is not named for its simplicity.
         let is_beaten = |place: &usize| top - posterior.mean[*place] > self.tolerance();
         let unbeaten = |place: &usize| near(place) && !is_beaten(place);
         let named = qualified
-            .or_else(|| simplest(&mut measured.iter().copied().filter(unbeaten)))
-            .or_else(|| simplest(&mut measured.iter().copied().filter(near)))?;
+            .or_else(|| simplest(&mut nameable.iter().copied().filter(unbeaten)))
+            .or_else(|| simplest(&mut nameable.iter().copied().filter(near)))
+            .or_else(|| simplest(&mut nameable.iter().copied()))?;
         let hopes = |place: &usize| losses.chance[*place] >= WORTH_A_CHANCE && counts[*place];
         let aim = simplest(&mut (0..arms.len()).filter(hopes)).unwrap_or(named);
         let is_settled = is_settled(named) && !has_rival_of_one_block(named);
         let (is_qualified, is_beaten) = (qualified.is_some(), is_beaten(&named));
         Some(View { arms, posterior, losses, task, named, aim, is_settled, is_qualified, is_beaten })
+    }
+
+    /// Whether an engine with one task at a time was measured beside a plain loop that it does not surely beat by more
+    /// than the tolerance: what an engine adds to a loop is only its cost, so that its lead is luck.
+    fn is_idle_wrapping(&self, place: usize, measured: &[usize], arms: &[usize], posterior: &Posterior) -> bool {
+        let candidate = |place: usize| &self.arms[arms[place]].candidate;
+        let one = candidate(place);
+        let is_its_loop = |other: &usize| {
+            candidate(*other).engine == Engine::Sequential && candidate(*other).library_threads == one.library_threads
+        };
+        let Some(plain) = measured.iter().copied().find(is_its_loop) else { return false };
+        let lead = posterior.mean[place] - posterior.mean[plain];
+        let doubt = posterior.deviation[place].hypot(posterior.deviation[plain]);
+        place != plain && one.sizes.concurrency() == 1 && lead - SURELY * doubt <= self.tolerance()
     }
 
     /// Whether every neighbouring size of an arm was measured, is out, or lies before a measured one that `lost`.

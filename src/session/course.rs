@@ -43,6 +43,8 @@ const LATE_RELEASE_NS: u64 = 1_000 * MS;
 /// When so much time was lost to agents that did not answer, the budget pays for what is lost from then on. A hang takes
 /// some 4 s: with the one that is counted last, and one during which the budget ends, that is some 15 s.
 const MOST_LOST_NS: u64 = 8_000 * MS;
+/// Memory that no limit looks at is sampled for this part of the budget: a batch is run whole for it.
+const WEIGHING_PART: u64 = 40;
 /// The window of a memory block.
 const MEMORY_NS: u64 = 60 * MS;
 
@@ -471,7 +473,11 @@ impl<'a> Course<'a> {
         order.sort_by(|one, other| other.0.total_cmp(&one.0));
         order.insert(0, (0.0, self.base + found.named));
         let mut models: Vec<Model> = Vec::new();
+        let until_ns = self.spent_ns().saturating_add(self.leg.budget_ns / WEIGHING_PART);
         for (_, slot) in order {
+            if self.spent_ns() > until_ns {
+                break;
+            }
             let Slot { alive, learned, .. } = self.slots[slot];
             let model = self.record.candidates[slot].candidate.model();
             let Some(learned) = learned.filter(|_| alive && !models.contains(&model)) else { continue };
