@@ -29,6 +29,9 @@ struct Said {
     may_cost: f64,
     is_sure: bool,
     seconds: f64,
+    /// Candidates that failed, with the reason: who is missing may be why another was named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    failed: Vec<String>,
 }
 
 /// Runs so many sessions of each workload that the key has, ten unless told otherwise; those that are in the file of
@@ -130,7 +133,17 @@ fn session(live: &Live, runtime: &str, seed: u64) -> Result<Said, String> {
         may_cost: answer.map_or(1e9, |answer| answer.may_cost),
         is_sure: answer.is_some_and(|answer| answer.sureness(verdict.tolerance) == Sureness::Sure),
         seconds,
+        failed: failed(&record),
     })
+}
+
+fn failed(record: &serde_json::Value) -> Vec<String> {
+    let all = record["candidates"].as_array().into_iter().flatten();
+    let failed = all.filter_map(|one| {
+        let candidate = Candidate::deserialize(&one["candidate"]).ok()?;
+        Some(format!("{}: {}", candidate.short(), one["failure"]["message"].as_str()?))
+    });
+    failed.collect()
 }
 
 /// What sessions named, by workload: the results that belong to this key.
