@@ -8,12 +8,14 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::args::{self, Paged, RecordFormat, Selection, Shown};
+use super::executors::Executors;
 use super::progress::Progress;
 use super::{Exit, Failure, Runtimes, Terminal, seams, signals, terminal};
 use crate::agent::registry::WORKLOAD_VARIABLE;
 use crate::analyze;
 use crate::host::Facts;
 use crate::plan::{Plan, Settings};
+use crate::protocol::Probe;
 use crate::record::{self, Document, Ending, Record};
 use crate::report::{self, Candidates, Exporter, Judged, PageOptions, View};
 use crate::session::{AgentProgram, Session};
@@ -46,11 +48,19 @@ pub(super) struct Side {
     pub(super) environment: Vec<(OsString, OsString)>,
 }
 
+impl Side {
+    /// An agent of this side.
+    fn agent(&self, agent: AgentProgram) -> AgentProgram {
+        let environment = agent.environment.iter().chain(&self.environment).cloned().collect();
+        AgentProgram { directory: self.directory.clone(), environment, ..agent }
+    }
+}
+
 impl<'a> Measuring<'a> {
     /// Looks at the host and its runtimes.
     ///
     /// # Errors
-    /// When the selection does not fit them, or signals cannot be watched.
+    /// When the selection does not fit them, an executor of the user's cannot be built, or signals cannot be watched.
     pub(super) fn prepare(
         terminal: &'a Terminal,
         selection: &'a Selection,
@@ -58,7 +68,8 @@ impl<'a> Measuring<'a> {
         paged: &'a Paged,
     ) -> Result<Measuring<'a>, Failure> {
         // Before signals are watched: until then, one ends this program, and with it the interpreter that it asks.
-        let planning = Planning::prepare(terminal, selection)?;
+        let mut planning = Planning::prepare(terminal, selection)?;
+        planning.find_executors(&Side::default())?;
         let interrupted = signals::watch().map_err(Failure::Signals)?;
         Ok(Measuring { output, ..Measuring::new(terminal, planning, paged, interrupted) })
     }
@@ -100,16 +111,11 @@ impl<'a> Measuring<'a> {
 
     /// The agents of a plan's runtimes. The native one need not be among them.
     pub(super) fn agents(&self, plan: &Plan) -> Vec<AgentProgram> {
-        let Side { native, directory, environment } = &self.side;
+        let Side { native, directory, .. } = &self.side;
         // A folder is named to the native agent, too.
         let program = native.clone().or_else(|| std::env::current_exe().ok().filter(|_| directory.is_some()));
         let native = program.iter().map(|program| AgentProgram::native(program));
-        let mut agents: Vec<AgentProgram> = native.chain(self.planning.runtimes.agents(plan)).collect();
-        for agent in &mut agents {
-            agent.directory.clone_from(directory);
-            agent.environment.extend(environment.iter().cloned());
-        }
-        agents
+        native.chain(self.planning.runtimes.agents(plan)).map(|agent| self.side.agent(agent)).collect()
     }
 
     /// The code that a record ends with.
@@ -188,6 +194,7 @@ pub(super) struct Planning<'a> {
     selection: &'a Selection,
     facts: Facts,
     runtimes: Runtimes,
+    executors: Executors,
 }
 
 impl Planning<'_> {
@@ -196,11 +203,25 @@ impl Planning<'_> {
     /// # Errors
     /// When the selection names a runtime that is not there.
     pub(super) fn prepare<'a>(terminal: &Terminal, selection: &'a Selection) -> Result<Planning<'a>, Failure> {
-        let planning = Planning { selection, facts: seams::facts(), runtimes: Runtimes::find(selection)? };
+        let runtimes = Runtimes::find(selection)?;
+        let planning = Planning { selection, facts: seams::facts(), runtimes, executors: Executors::default() };
         for left_out in planning.runtimes.left_out() {
             terminal.warn(&format!("`{}` is left out: {}", left_out.what, left_out.reason));
         }
         Ok(planning)
+    }
+
+    /// Has the interpreters build the executors of the user's own, as agents of this side. Without it none is planned.
+    ///
+    /// # Errors
+    /// When one cannot be built, or is none.
+    pub(super) fn find_executors(&mut self, side: &Side) -> Result<(), Failure> {
+        let factories = &self.selection.executors;
+        let probes: Vec<Probe> =
+            factories.iter().map(|factory| Probe { factory: factory.clone(), path: None }).collect();
+        let prepared = |agent| side.agent(agent);
+        self.executors = Executors::find(&probes, &self.runtimes, prepared, self.selection.allow_remote)?;
+        Ok(())
     }
 
     /// The host.
@@ -225,8 +246,7 @@ impl Planning<'_> {
 
     /// On how many runtimes a workload can be measured.
     pub(super) fn runtimes_of(&self, workload: &Workload) -> u32 {
-        let settings = self.settings(args::usual_budget(1));
-        let entries = seams::plan(workload, &settings, &self.facts, &self.runtimes).entries;
+        let entries = self.planned(workload, args::usual_budget(1)).entries;
         let names: HashSet<&str> = entries.iter().map(|entry| entry.runtime.as_str()).collect();
         u32::try_from(names.len()).unwrap_or(u32::MAX)
     }
@@ -246,7 +266,12 @@ impl Planning<'_> {
     /// When the workload is code that nothing here can run.
     pub(super) fn outline(&self, workload: &Workload, budget: Duration) -> Result<Plan, Failure> {
         self.runtimes.check(workload)?;
-        Ok(seams::plan(workload, &self.settings(budget), &self.facts, &self.runtimes))
+        Ok(self.planned(workload, budget))
+    }
+
+    fn planned(&self, workload: &Workload, budget: Duration) -> Plan {
+        let settings = self.settings(budget);
+        seams::plan(workload, &settings, &self.facts, &self.runtimes, &self.executors)
     }
 }
 

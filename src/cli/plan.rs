@@ -43,6 +43,11 @@ pub(super) fn run(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure>
     if !args.selection.allow_remote && !workload.remote_targets().is_empty() {
         plan.notes.push("to measure it, add --allow-remote: its targets are not this host".to_owned());
     }
+    for factory in &settings.executors {
+        let factory = report::plain(factory);
+        plan.unknowns
+            .push(format!("what `{factory}` builds is found out before it is measured: it races beside these"));
+    }
     let text = match args.format {
         Format::Table => report::plan_table(&workload, &plan, terminal::stdout_style(terminal.colour)),
         Format::Markdown => report::plan_markdown(&workload, &plan),
