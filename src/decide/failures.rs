@@ -51,6 +51,8 @@ pub(super) struct Failures {
     kinds: Vec<(Unit, Engine)>,
     /// The tasks that were in flight at each failure, by entry.
     concurrency: Vec<Vec<u32>>,
+    /// Whether an entry has a fault that its every size has.
+    is_faulty: Vec<bool>,
 }
 
 impl Failures {
@@ -58,6 +60,7 @@ impl Failures {
         Failures {
             kinds: entries.iter().map(|entry| (family(entry), entry.engine)).collect(),
             concurrency: vec![Vec::new(); entries.len()],
+            is_faulty: vec![false; entries.len()],
         }
     }
 
@@ -66,14 +69,24 @@ impl Failures {
         self.concurrency[entry].push(candidate.sizes.concurrency());
     }
 
+    /// A candidate of this entry failed by a fault that its every size has.
+    pub(super) fn saw_fault(&mut self, entry: usize) {
+        self.is_faulty[entry] = true;
+    }
+
+    /// Whether an entry has such a fault.
+    pub(super) fn is_faulty(&self, entry: usize) -> bool {
+        self.is_faulty[entry]
+    }
+
     /// Whether the failures of an entry say something of others: an executor of the user's may fail by its own fault.
     fn speaks(&self, entry: usize) -> bool {
         !matches!(self.kinds[entry].1, Engine::Own(_))
     }
 
-    /// Whether an entry failed so often that it is out.
+    /// Whether an entry failed so often that it is out, or has a fault.
     pub(super) fn is_out(&self, entry: usize) -> bool {
-        self.concurrency[entry].len() >= MOST_FAILURES
+        self.is_faulty[entry] || self.concurrency[entry].len() >= MOST_FAILURES
     }
 
     /// With how many in flight an entry is not tried: two others of its family failed with no more.

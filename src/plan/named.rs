@@ -35,7 +35,8 @@ pub(super) const fn only_workers(engine: Engine) -> Option<u32> {
 
 /// Why it has no other number.
 pub(super) fn is_fixed(workers: u32) -> String {
-    format!("it runs {workers} tasks at once, however many workers its factory is given")
+    let tasks = if workers == 1 { "1 task".to_owned() } else { format!("{workers} tasks") };
+    format!("it runs {tasks} at once, however many workers its factory is given")
 }
 
 /// Why one of these engines cannot run these steps, if it cannot.
