@@ -47,6 +47,18 @@ fn own<'a>(record: &'a Value, factory: &str) -> Vec<&'a Value> {
     all.iter().filter(|it| it["candidate"]["engine"]["own"]["factory"] == factory).collect()
 }
 
+/// A record as it is shown when it is read again.
+fn reported(record: &Value, view: &str) -> String {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("record.json");
+    let whole = serde_json::json!({ "format_version": conbench::record::FORMAT_VERSION, "records": [record] });
+    std::fs::write(&file, whole.to_string()).expect("written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_conbench"));
+    let report = command.arg("report").arg(&file).args(["--as", view]).output().expect("it runs");
+    assert!(report.status.success(), "{}", String::from_utf8_lossy(&report.stderr));
+    String::from_utf8_lossy(&report.stdout).into_owned()
+}
+
 #[test]
 fn an_executor_of_the_users_is_a_candidate_like_any_other() {
     for (factory, model) in [("pools:threads", "threads"), ("pools.py:processes", "processes")] {
@@ -65,14 +77,8 @@ fn an_executor_of_the_users_is_a_candidate_like_any_other() {
         let code = record["said"][0]["code"].as_str().expect("code");
         let name = factory.rsplit(':').next().expect("a name");
         assert!(code.contains(&format!("from pools import {name}\n")), "{code}");
-        // The record is read again, in the user's words.
-        let directory = tempfile::tempdir().expect("a directory");
-        let file = directory.path().join("record.json");
-        let whole = serde_json::json!({ "format_version": conbench::record::FORMAT_VERSION, "records": [record] });
-        std::fs::write(&file, whole.to_string()).expect("written");
-        let report = Command::new(env!("CARGO_BIN_EXE_conbench")).arg("report").arg(&file).output().expect("it runs");
-        let text = String::from_utf8_lossy(&report.stdout);
-        assert!(report.status.success() && text.contains(&format!("{factory}@w")), "{text}");
+        let text = reported(&record, "run");
+        assert!(text.contains(&format!("{factory}@w")), "{text}");
     }
 }
 
@@ -112,7 +118,7 @@ fn who_misbehaves_is_found_and_no_size_of_it_is_the_answer() {
 
 #[test]
 fn who_ignores_the_number_of_workers_is_measured_as_it_is() {
-    let args = ["--engines", "sequential", "--budget", "2s"];
+    let args = ["--engines", "sequential,ThreadPoolExecutor", "--budget", "2s"];
     let Some((record, said)) = raced("pools:one_thread", &args) else { return };
     let words = "`pools:one_thread` ignores the number of workers: it runs 1 task at once whatever it is asked for";
     assert!(said.contains(words) && record["warnings"].to_string().contains(words), "{said}");
@@ -121,6 +127,44 @@ fn who_ignores_the_number_of_workers_is_measured_as_it_is() {
     assert_eq!(sizes, [1]);
     let left_out = record["plan"]["left_out"].to_string();
     assert!(left_out.contains("pools:one_thread, workers other than 1"), "{left_out}");
+    // It is shown beside the best of its model, which it is not.
+    let text = reported(&record, "recommend");
+    assert!(text.contains("pools:one_thread") && text.contains("ThreadPoolExecutor"), "{text}");
+}
+
+#[test]
+fn a_workload_file_names_executors_too() {
+    let Some(python) = python() else { return };
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::copy(fixtures().join("pools.py"), directory.path().join("pools.py")).expect("copied");
+    let step = "[[step]]\nkind = \"sleep\"\ntime = \"1ms\"\n";
+    let write = |engine: &str| std::fs::write(directory.path().join("w.toml"), format!("{engine}\n{step}"));
+    let file = directory.path().join("w.toml");
+    let file = file.to_str().expect("a path");
+    let args = ["recommend", file, "--runtimes", "python", "--engines", "sequential", "--budget", "2s"];
+    let args = [&args[..], &["--format", "json"]].concat();
+    // From another folder: modules are looked for in the file's own.
+    write("[[engine]]\nfactory = \"pools:threads\"\nmodel = \"threads\"\nworkers = [2, 4]\n").expect("written");
+    let ran = conbench(Path::new(ROOT), &python, &args);
+    let said = String::from_utf8_lossy(&ran.stderr);
+    let all: Value = serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    let candidates = own(&all["records"][0], "pools:threads");
+    assert!(!candidates.is_empty() && candidates.iter().all(|it| it["failure"].is_null()), "{said}");
+    let sizes = candidates.iter().map(|it| it["candidate"]["sizes"]["workers"].as_u64());
+    assert!(sizes.flatten().all(|workers| [2, 4].contains(&workers)), "{candidates:?}");
+    write("[[engine]]\nfactory = \"pools:threads\"\nmodel = \"processes\"\n").expect("written");
+    let ran = conbench(Path::new(ROOT), &python, &args);
+    let said = String::from_utf8_lossy(&ran.stderr);
+    let words = "`pools:threads` runs tasks in threads, and the file's [[engine]] says `model = \"processes\"`";
+    assert!(ran.status.code() == Some(2) && said.contains(words), "{said}");
+    write("[[engine]]\nfactory = \"pools\"\nworkers = [0]\n[[engine]]\nmodel = \"threads\"\n").expect("written");
+    let ran = Command::new(env!("CARGO_BIN_EXE_conbench")).args(["check", file]).output().expect("it runs");
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(2));
+    for words in ["a factory is a name in a module", "`workers`: 0 is out of range", "`factory` is missing in `engine`"]
+    {
+        assert!(said.contains(words), "{words}: {said}");
+    }
 }
 
 #[test]

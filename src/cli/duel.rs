@@ -253,7 +253,7 @@ impl Duelling<'_> {
 
     fn planning<'a>(&self, version: &'a Version) -> Result<Planning<'a>, Failure> {
         let mut planning = Planning::prepare(self.terminal, &version.selection)?;
-        planning.find_executors(&self.side(version))?;
+        planning.find_executors(std::slice::from_ref(&version.workload), &self.side(version))?;
         Ok(planning)
     }
 
@@ -399,7 +399,7 @@ impl Duelling<'_> {
             workload.objective.goal = Goal::P99;
         }
         let mut progress = Progress::new(&workload.name, (1, 1), self.terminal);
-        let settings = base.measuring.planning.settings(Duration::from_nanos(rules.deadline_ns));
+        let settings = base.measuring.planning.settings_of(&workload, Duration::from_nanos(rules.deadline_ns));
         let side =
             |ready: &Ready<'_>, name: &str| Side { name: name.to_owned(), steps: ready.version.workload.steps.clone() };
         let entries = |ready: &Ready<'_>, name: &str| entries(&ready.plan, rules, name);

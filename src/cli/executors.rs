@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::runtimes::Runtimes;
 use super::{Failure, seams};
-use crate::candidate::{Engine, OwnExecutor, Word};
+use crate::candidate::{Engine, Model, OwnExecutor, Word};
 use crate::plan::{LeftOut, Runtime};
 use crate::protocol::{Failed, Offer, Probe, Probed};
 use crate::report;
@@ -25,19 +25,22 @@ impl Executors {
     /// # Errors
     /// When no interpreter can, or there is none.
     pub(super) fn find(
-        probes: &[Probe],
+        probes: &[(Probe, Option<Model>)],
         runtimes: &Runtimes,
         prepared: impl Fn(AgentProgram) -> AgentProgram,
         allow_remote: bool,
     ) -> Result<Executors, Failure> {
         let mut executors = Executors::default();
-        for probe in probes {
+        for (probe, model) in probes {
             let mut reasons = Vec::new();
             let mut is_there = false;
             for interpreter in runtimes.chosen_interpreters() {
                 let agent = prepared(super::runtimes::agent(interpreter));
                 let found = seams::probe(&agent, probe.clone()).map_err(Failure::Session)?;
-                match found.map_err(|failed| told(&failed)).and_then(|probed| engine(probe, &probed, allow_remote)) {
+                match found
+                    .map_err(|failed| told(&failed))
+                    .and_then(|probed| engine(probe, *model, &probed, allow_remote))
+                {
                     Ok(engine) => {
                         is_there = true;
                         let offer = Offer { engine, default_workers: None };
@@ -47,6 +50,12 @@ impl Executors {
                         reasons.push(LeftOut { what: format!("{}/{}", interpreter.name, probe.factory), reason })
                     }
                 }
+            }
+            if reasons.is_empty() && !is_there && probe.path.is_some() {
+                // A file's executors are no reason not to measure it without Python.
+                let reason = "no interpreter takes part".to_owned();
+                executors.left_out.push(LeftOut { what: probe.factory.clone(), reason });
+                continue;
             }
             if !is_there {
                 return Err(none(probe, &reasons));
@@ -70,7 +79,7 @@ impl Executors {
 }
 
 /// The engine that an executor is, or why it cannot be one.
-fn engine(probe: &Probe, probed: &Probed, allow_remote: bool) -> Result<Engine, String> {
+fn engine(probe: &Probe, said: Option<Model>, probed: &Probed, allow_remote: bool) -> Result<Engine, String> {
     if let Some(host) = &probed.host {
         let host = report::plain(host);
         return Err(if allow_remote {
@@ -78,6 +87,13 @@ fn engine(probe: &Probe, probed: &Probed, allow_remote: bool) -> Result<Engine, 
         } else {
             format!("it runs tasks on another host, {host}, which needs --allow-remote; clusters are not measured yet")
         });
+    }
+    if let Some(said) = said.filter(|said| *said != probed.model) {
+        let factory = report::plain(&probe.factory);
+        return Err(format!(
+            "`{factory}` runs tasks in {}, and the file's [[engine]] says `model = \"{said}\"`",
+            probed.model
+        ));
     }
     let Probed { model, is_context, fixed_workers, .. } = *probed;
     Ok(Engine::Own(OwnExecutor { factory: Word::of(&probe.factory), model, is_context, fixed_workers }))

@@ -13,6 +13,7 @@ use super::progress::Progress;
 use super::{Exit, Failure, Runtimes, Terminal, seams, signals, terminal};
 use crate::agent::registry::WORKLOAD_VARIABLE;
 use crate::analyze;
+use crate::candidate::Model;
 use crate::host::Facts;
 use crate::plan::{Plan, Settings};
 use crate::protocol::Probe;
@@ -64,12 +65,13 @@ impl<'a> Measuring<'a> {
     pub(super) fn prepare(
         terminal: &'a Terminal,
         selection: &'a Selection,
+        workloads: &[Workload],
         output: Option<PathBuf>,
         paged: &'a Paged,
     ) -> Result<Measuring<'a>, Failure> {
         // Before signals are watched: until then, one ends this program, and with it the interpreter that it asks.
         let mut planning = Planning::prepare(terminal, selection)?;
-        planning.find_executors(&Side::default())?;
+        planning.find_executors(workloads, &Side::default())?;
         let interrupted = signals::watch().map_err(Failure::Signals)?;
         Ok(Measuring { output, ..Measuring::new(terminal, planning, paged, interrupted) })
     }
@@ -88,7 +90,7 @@ impl<'a> Measuring<'a> {
     pub(super) fn measure(&self, mut workload: Workload, budget: Duration, done: &[Judged]) -> Result<Judged, Failure> {
         let selection = self.planning.selection;
         workload.objective.tolerance = selection.tolerance.or(workload.objective.tolerance);
-        let settings = Settings { sweeps: self.sweeps, ..self.planning.settings(budget) };
+        let settings = Settings { sweeps: self.sweeps, ..self.planning.settings_of(&workload, budget) };
         let plan = self.planning.plan(&workload, budget)?;
         for note in &plan.notes {
             self.terminal.warn(&format!("{}: {}", report::plain(&workload.name), report::plain(note)));
@@ -215,10 +217,18 @@ impl Planning<'_> {
     ///
     /// # Errors
     /// When one cannot be built, or is none.
-    pub(super) fn find_executors(&mut self, side: &Side) -> Result<(), Failure> {
-        let factories = &self.selection.executors;
-        let probes: Vec<Probe> =
-            factories.iter().map(|factory| Probe { factory: factory.clone(), path: None }).collect();
+    pub(super) fn find_executors(&mut self, workloads: &[Workload], side: &Side) -> Result<(), Failure> {
+        let of_files = workloads.iter().flat_map(|workload| &workload.engines);
+        let of_files =
+            of_files.map(|own| (Probe { factory: own.factory.clone(), path: Some((&own.path).into()) }, own.model));
+        let of_options = self.selection.executors.iter();
+        let of_options = of_options.map(|factory| (Probe { factory: factory.clone(), path: None }, None));
+        let mut probes: Vec<(Probe, Option<Model>)> = Vec::new();
+        for (probe, model) in of_files.chain(of_options) {
+            if probes.iter().all(|(known, _)| known.factory != probe.factory) {
+                probes.push((probe, model));
+            }
+        }
         let prepared = |agent| side.agent(agent);
         self.executors = Executors::find(&probes, &self.runtimes, prepared, self.selection.allow_remote)?;
         Ok(())
@@ -237,6 +247,17 @@ impl Planning<'_> {
     /// The settings of a session that may take this long.
     pub(super) fn settings(&self, budget: Duration) -> Settings {
         self.selection.settings(self.runtimes.chosen(), budget)
+    }
+
+    /// The settings of a session of this workload, whose own executors race, too.
+    pub(super) fn settings_of(&self, workload: &Workload, budget: Duration) -> Settings {
+        let mut settings = self.settings(budget);
+        for own in &workload.engines {
+            if !settings.executors.contains(&own.factory) {
+                settings.executors.push(own.factory.clone());
+            }
+        }
+        settings
     }
 
     /// The time for one workload: what the user named, or what is usual for the runtimes that it can be measured on.
@@ -270,7 +291,7 @@ impl Planning<'_> {
     }
 
     fn planned(&self, workload: &Workload, budget: Duration) -> Plan {
-        let settings = self.settings(budget);
+        let settings = self.settings_of(workload, budget);
         seams::plan(workload, &settings, &self.facts, &self.runtimes, &self.executors)
     }
 }

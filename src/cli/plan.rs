@@ -37,7 +37,7 @@ pub(super) fn run(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure>
     let workload = args.selection.of_load(args.workload(terminal.colour_of_errors())?);
     let planning = Planning::prepare(terminal, &args.selection)?;
     let budget = planning.budget(&workload);
-    let settings = planning.settings(budget);
+    let settings = planning.settings_of(&workload, budget);
     let mut plan = planning.outline(&workload, budget)?;
     // Which they are, the plan says itself.
     if !args.selection.allow_remote && !workload.remote_targets().is_empty() {

@@ -293,6 +293,7 @@ impl Context<'_> {
                 return Vec::new();
             }
             (_, Some(at)) => &vec![at],
+            (Axis::Workers, None) if self.settings.workers.is_empty() => named::workers_of(engine, self.workload),
             (Axis::Workers, None) => &self.settings.workers,
             (Axis::InFlight, None) => &self.settings.in_flight,
         };

@@ -2,7 +2,7 @@
 
 use super::{Entry, Plan};
 use crate::candidate::{Engine, Model};
-use crate::workload::{Step, Workload};
+use crate::workload::{OwnEngine, Step, Workload};
 
 /// Adds to the entries of a plan those whose engines the user's own code imports under this runtime: simplest model first,
 /// and after those that are there already.
@@ -23,6 +23,12 @@ pub(super) const IS_LOOP: &str = "with one job, joblib is a plain loop: the same
 /// The fewest workers that this engine has.
 pub(super) const fn least_workers(engine: Engine) -> u32 {
     if matches!(engine, Engine::JoblibThreading | Engine::JoblibLoky) { 2 } else { 1 }
+}
+
+/// The numbers of workers that the workload names for an executor of the user's own.
+pub(super) fn workers_of(engine: Engine, workload: &Workload) -> &[u32] {
+    let is_it = |own: &&OwnEngine| matches!(engine, Engine::Own(_)) && own.factory == engine.name();
+    workload.engines.iter().find(is_it).map_or(&[], |own| &own.workers)
 }
 
 /// The one number of workers that this engine can have, whatever it is asked for.

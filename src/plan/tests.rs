@@ -46,6 +46,7 @@ fn workload(steps: Vec<Step>) -> Workload {
         task_timeout_ns: SECOND,
         max_calls: None,
         resources: Default::default(),
+        engines: Vec::new(),
         rate: None,
     }
 }

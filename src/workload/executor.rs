@@ -1,6 +1,26 @@
 //! Executors of the user's own: how their factories are named.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::scalar;
+use crate::candidate::Model;
+
+/// An executor of the user's own that a workload file names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OwnEngine {
+    /// What builds it: `module:name`, or `file.py:name`.
+    pub factory: String,
+    /// The folder in which that is looked for first: the file's own.
+    pub path: String,
+    /// Where it runs tasks, if the file says so: a probe must find the same.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub model: Option<Model>,
+    /// Only these numbers of workers; empty is a search.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub workers: Vec<u32>,
+}
 
 /// A factory as users write it: `module:name`, or `file.py:name`.
 ///

@@ -137,8 +137,8 @@ class Candidates(unittest.TestCase):
 
     def test_another_number_of_tasks_at_once_is_no_such_size(self) -> None:
         cases = [
-            ("pools:at_most_three", "threads", 4, "3 at once"),
-            ("pools:three_processes", "processes", 2, "more at"),
+            ("pools:at_most_three", "threads", 4, "3 tasks"),
+            ("pools:three_processes", "processes", 2, "more tasks"),
         ]
         for factory, model, workers, words in cases:
             with self.subTest(factory), agent() as one:

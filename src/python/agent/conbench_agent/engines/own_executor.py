@@ -63,14 +63,16 @@ class BuiltExecutor:
         except BaseException as error:
             raise failure_of(self.name, error) from error
         if at_once < self.workers:
-            raise self.uneven(f"{at_once}")
+            raise self.uneven(str(at_once))
         if at_once > self.workers:
             raise self.uneven("more")
 
     def uneven(self, at_once: str) -> Failure:
         """That it runs another number of tasks than it was asked for."""
         asked = "1 worker" if self.workers == 1 else f"{self.workers} workers"
-        return Failure("setup", f"`{self.name}` was asked for {asked} and runs {at_once} at once: this size is none")
+        return Failure(
+            "setup", f"`{self.name}` was asked for {asked} and runs {at_once} tasks at once: there is no such size"
+        )
 
     def next_of(self, ended: SimpleQueue[Any], under_way: Callable[[], int]) -> Any:
         """Waits for the next of what ends; Failure if nothing comes back for longer than any task takes.

@@ -36,7 +36,7 @@ class OwnProcesses(ExecutorEngine):
         #: Processes that are none of its workers.
         self._before = meter.below(os.getpid())
         name = f"conbench-executor-{os.getpid()}-{os.urandom(8).hex()}"
-        self._office = own_worker.Office(os.path.join(job.directory or "/tmp", name))
+        self._office = own_worker.Office(os.path.join(job.directory or os.environ.get("TMPDIR", "/tmp"), name))
         self._own = BuiltExecutor(job)
         self._office.open(job, self._own.gathering.address)
         self._recording = threading.Lock()

@@ -97,7 +97,8 @@ class OwnThreads(NumberedThreads):
                 sampler.fail(own.uneven("more"))
                 return
             try:
-                given.tasks.remove(index)
+                if given.begins_again(index):
+                    raise own.ran_twice(index)
                 if not hasattr(threads, "slot"):
                     self._enter()
                 item = task.given(index)
@@ -109,8 +110,7 @@ class OwnThreads(NumberedThreads):
                 if end_ns - begin_ns > own.longest_ns:
                     own.longest_ns = end_ns - begin_ns
             except BaseException as error:
-                is_known = isinstance(error, KeyError) and error.args == (index,)
-                sampler.fail(own.ran_twice(index) if is_known else error)
+                sampler.fail(error)
             finally:
                 lanes.append(lane)
 
@@ -125,3 +125,11 @@ class _Given:
         self.tasks: Set[int] = set()
         #: How many it has not handed back.
         self.under_way = 0
+
+    def begins_again(self, task: int) -> bool:
+        """Notes that a task begins, and whether it began before."""
+        try:
+            self.tasks.remove(task)
+        except KeyError:
+            return True
+        return False
