@@ -89,7 +89,7 @@ fn a_crossing_is_priced_and_workers_are_counted() {
     let [candidate] = own(&record, "pools:processes")[..] else { panic!("{said}") };
     let of = |kind: &str| {
         let blocks = candidate["blocks"].as_array().expect("blocks");
-        blocks.iter().find(|block| block["figures"]["kind"] == kind).map(|block| &block["figures"])
+        blocks.iter().find(|block| block["kind"] == kind)
     };
     let timed = of("timed").expect("a timed block");
     assert!(timed["usage"]["user_ns"].as_u64().is_some_and(|ns| ns > 0), "{timed}");

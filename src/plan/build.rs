@@ -286,13 +286,13 @@ impl Context<'_> {
         let allowed = caps::of_workload(self.workload.load);
         let host = caps::of_host(engine, axis, self.workload, self.facts, self.entries);
         let fixed = compared_at(self.workload, self.settings).filter(|_| caps::is_concurrency(engine, axis));
-        let asked = match (axis, fixed) {
+        let asked: &[u32] = match (axis, fixed) {
             (Axis::Workers, Some(at)) if !self.settings.workers.is_empty() && !self.settings.workers.contains(&at) => {
                 let what = format!("{}/{engine}", self.runtime.name);
                 left_out.push(LeftOut { what, reason: format!("{}: `--workers` names no {at}", compared(at)) });
                 return Vec::new();
             }
-            (_, Some(at)) => &vec![at],
+            (_, Some(at)) => &[at],
             (Axis::Workers, None) if self.settings.workers.is_empty() => named::workers_of(engine, self.workload),
             (Axis::Workers, None) => &self.settings.workers,
             (Axis::InFlight, None) => &self.settings.in_flight,

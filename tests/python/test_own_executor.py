@@ -49,7 +49,13 @@ def probe(factory: str, directory: Path = FIXTURES) -> Dict[str, Any]:
 
 
 def job(factory: str, model: str, workers: int, **fields: Any) -> Dict[str, Any]:
-    step = {"kind": "python", "path": str(FIXTURES), "check": "none", "items": "work:items", "function": "work:wait"}
+    step = {
+        "kind": "python",
+        "path": str(FIXTURES),
+        "check": "none",
+        "items": {"named": "work:items"},
+        "function": "work:wait",
+    }
     step.update(fields.pop("step", {}))
     one = support.job([step], sizes={"workers": workers}, **fields)
     one["candidate"]["engine"] = {"own": {"factory": factory, "model": model}}
