@@ -115,7 +115,7 @@ fn shape(shape: Shape) -> Value {
         Shape::Items => json!({ "anyOf": [function(), { "type": "array", "minItems": 1 }] }),
         Shape::Check => json!({ "anyOf": [{ "enum": ["results", "none"] }, function()] }),
         Shape::Directory => json!({ "type": "string", "minLength": 1 }),
-        Shape::Factory => function(),
+        Shape::Factory => json!({ "type": "string", "pattern": "^.+:[^\\s:]+$" }),
         Shape::Sizes { max } => {
             json!({ "type": "array", "minItems": 1, "items": { "type": "integer", "minimum": 1, "maximum": max } })
         }
