@@ -39,7 +39,7 @@ fn python() -> Option<PathBuf> {
 fn agents_pass_their_tests_with_the_real_packages() {
     let Some(python) = python() else { return };
     let ran = Command::new(python)
-        .args(["-m", "unittest", "test_named_engines"])
+        .args(["-m", "unittest", "test_named_engines", "test_own_executor.Packages"])
         .env("PYTHONPATH", format!("{ROOT}/src/python/agent:{ROOT}/tests/python"))
         .envs([("PYTHONDONTWRITEBYTECODE", "1"), ("CONBENCH_REQUIRE_ENGINES", "1")])
         .current_dir(ROOT)

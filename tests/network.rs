@@ -47,6 +47,7 @@ fn job(step: Step, server: Option<ServerAddress>, timeout_ns: u64) -> Job {
         server,
         task_timeout_ns: timeout_ns,
         tolerates_errors: false,
+        executor_path: None,
         rate: None,
     }
 }

@@ -172,6 +172,16 @@ fn a_running_event_loop_does_not_matter() {
 }
 
 #[test]
+fn an_executor_of_the_users_own_is_answered_and_built() {
+    let Some(python) = pythons::newest_of_all() else { return };
+    let _turn = turn();
+    let told = Place::new().told(&python.executable, &["script.py", "own_executor"]);
+    assert_eq!((text(&told, "engine"), text(&told, "model")), ("shop.pools:make", "threads"));
+    assert_eq!(told["results"][7], 14);
+    assert!(text(&told, "code").contains("from shop.pools import make\n"), "{told}");
+}
+
+#[test]
 fn errors_are_the_programs_own() {
     let Some(python) = pythons::newest_of_all() else { return };
     let _turn = turn();

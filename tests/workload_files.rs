@@ -120,7 +120,7 @@ error: unknown field `nam` at the top of a workload file
 1 | nam = \"x\"
   | ^^^ did you mean `name`?
   |
-  = help: the fields here are name, use_case, description, load, payload, resources, task_timeout, max_calls, step, objective
+  = help: the fields here are name, use_case, description, load, payload, resources, task_timeout, max_calls, engine, step, objective
 
 error: `mode`: unknown word `bach`
  --> w.toml:4:8

@@ -120,6 +120,7 @@ pub(crate) fn job(engine: Kind, size: u32, step: &Step, iterations: u64) -> Job 
         server: None,
         task_timeout_ns: 60_000_000_000,
         tolerates_errors: false,
+        executor_path: None,
         rate: None,
     }
 }

@@ -61,6 +61,7 @@ impl<'a> Bench<'a> {
             server: None,
             task_timeout_ns: MINUTE_NS,
             tolerates_errors: false,
+            executor_path: None,
             rate: None,
         };
         let mut link = self.connect();

@@ -71,6 +71,7 @@ impl Ground {
         let entry = entries.iter().find(|entry| entry.engine == pool).or(entries.first()).ok_or("nothing to run")?;
         let template = Job {
             tolerates_errors: false,
+            executor_path: None,
             rate: None,
             candidate: busy(entry),
             load: record.workload.load,

@@ -86,14 +86,15 @@ fn costs(engine: Engine) -> Costs {
         Engine::InterpreterPoolExecutor => (60.0, 90.0, 25.0, 0.001),
         Engine::AsyncioThreads => (80.0, 0.0, 8.0, 0.0),
         Engine::AsyncioProcesses => (260.0, 330.0, 25.0, 0.001),
-        // They are raced where the user's code imports them: not in this simulation.
+        // They are raced where the user's code imports or builds them: not in this simulation.
         Engine::PoolOfThreads
         | Engine::JoblibThreading
         | Engine::Trio
         | Engine::Gevent
         | Engine::Loky
         | Engine::JoblibLoky
-        | Engine::Anyio => (0.0, 0.0, 0.0, 0.0),
+        | Engine::Anyio
+        | Engine::Own(_) => (0.0, 0.0, 0.0, 0.0),
     };
     Costs { worker, feeder, handover, per_byte }
 }

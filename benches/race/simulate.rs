@@ -120,6 +120,7 @@ fn workload(task: &Task) -> Workload {
         task_timeout_ns: 30_000_000_000,
         max_calls: None,
         resources: Default::default(),
+        engines: Vec::new(),
         rate: None,
     }
 }

@@ -65,8 +65,9 @@ class Answer:
 
     @property
     def engine(self) -> str:
-        """The tool: "ThreadPoolExecutor", "multiprocessing.Pool", "asyncio", "sequential" .."""
-        return cast(str, self._answer["engine"])
+        """The tool: "ThreadPoolExecutor", "multiprocessing.Pool", "asyncio", "sequential", or a factory of yours .."""
+        engine = self._answer["engine"]
+        return cast(str, engine["own"]["factory"] if isinstance(engine, dict) else engine)
 
     @property
     def workers(self) -> Optional[int]:

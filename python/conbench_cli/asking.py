@@ -43,6 +43,7 @@ def recommend(
     goal: Optional[str] = None,
     rate: Optional[str] = None,
     engines: Optional[Names] = None,
+    executors: Optional[Names] = None,
     models: Optional[Names] = None,
     start_methods: Optional[Names] = None,
     workers: Optional[Numbers] = None,
@@ -58,8 +59,9 @@ def recommend(
 
     The function really runs, and often, in processes of its own and never in this one; `items` are drawn here. `fn` is
     a `def` or an `async def`, `async_fn` an `async def` that does the same for event loops. `setup` is called once in
-    each process that runs tasks. A time is a number of seconds or "10s", a share a number or "5%". The other options
-    are those of `conbench recommend` and of workload files, by their names there.
+    each process that runs tasks. `executors` are factories of your own, "module:factory". A time is a number of seconds
+    or "10s", a share a number or "5%". The other options are those of `conbench recommend` and of workload files, by
+    their names there.
 
     A progress line is shown where standard error is a terminal or a notebook's, or as `progress` says. Ctrl-C takes the
     best answer so far. Raises ConbenchError.
@@ -112,6 +114,7 @@ def recommend(
             "--seed": seed,
         }
         said = [f"{name}={value}" for name, value in options.items() if value is not None]
+        said += [f"--executor={factory}" for factory in _several(executors)]
         environment = {**os.environ, "PYTHONPATH": modules}
         if crossing.needs is not None:
             environment["CONBENCH_NEEDS"] = crossing.needs
@@ -213,6 +216,12 @@ def _listed(values: Union[Names, Numbers, None]) -> Optional[str]:
     if values is None or isinstance(values, (str, int)):
         return None if values is None else str(values)
     return ",".join(str(value) for value in values)
+
+
+def _several(names: Optional[Names]) -> Sequence[str]:
+    if names is None:
+        return ()
+    return (names,) if isinstance(names, str) else names
 
 
 def _is_async(function: object) -> bool:

@@ -352,8 +352,67 @@ _TOOLS: Dict[str, Type[Pool]] = {
 _POOLS: Dict[str, Type[Pool]] = {"asyncio+ThreadPoolExecutor": Threads, "asyncio+ProcessPoolExecutor": Processes}
 
 
+class Own(Pool):
+    """What a factory of the user's builds: `submit` and `shutdown`."""
+
+    def __init__(self, answer: Answer, asked: Asked) -> None:
+        """Starts nothing yet."""
+        super().__init__(answer, asked)
+        self._has_processes = answer.model == "processes"
+
+    def map(self, fn: Function, *iterables: Iterable[Any], chunksize: Optional[int] = None) -> Iterator[Any]:
+        """See `Pool.map`."""
+        call, setup = self._blocking(fn), self._asked.setup if self._has_processes else None
+        if setup is None:
+            calls = [self._executor.submit(call, *arguments) for arguments in zip(*iterables)]
+        else:
+            calls = [self._executor.submit(_call_set_up, setup, call, arguments) for arguments in zip(*iterables)]
+        return (each.result() for each in calls)
+
+    def _start(self, stack: ExitStack) -> None:
+        if not self._has_processes:
+            super()._start(stack)
+        self._executor: Executor = _factory(self.engine)(self._workers)
+        stack.callback(self._executor.shutdown)
+
+
+def _factory(name: str) -> Function:
+    """The factory of this name: `module:name`, or `file.py:name`."""
+    from importlib import import_module
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    place, _, path = name.rpartition(":")
+    if place.endswith(".py"):
+        stem = place.rpartition("/")[2][: -len(".py")]
+        spec = spec_from_file_location(stem, place)
+        if spec is None or spec.loader is None:
+            raise BadInput(f"`{place}` cannot be imported")
+        found: Any = module_from_spec(spec)
+        spec.loader.exec_module(found)
+    else:
+        found = import_module(place)
+    for attribute in path.split("."):
+        found = getattr(found, attribute)
+    made: Function = found
+    return made
+
+
+#: The set-ups that were called in this process.
+_called: List[Function] = []
+
+
+def _call_set_up(setup: Function, fn: Function, arguments: Arguments) -> Any:
+    """Calls `fn` in a worker process, which is set up before its first call."""
+    if setup not in _called:
+        setup()
+        _called.append(setup)
+    return fn(*arguments)
+
+
 def pool(answer: Answer, asked: Asked) -> Pool:
     """The tool that an answer names."""
+    if ":" in answer.engine:
+        return Own(answer, asked)
     beside = _POOLS.get(answer.engine)
     if beside is not None:
         return LoopAndPool(answer, asked, beside)

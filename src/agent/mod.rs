@@ -135,6 +135,11 @@ fn hello() -> Hello {
 fn answer(request: Request, received_ns: u64, candidate: &mut Option<Running>) -> Result<Reply, Failed> {
     match request {
         Request::Calibrate(calibrate) => Ok(Reply::Calibrated(calibrate::calibrate(&calibrate))),
+        Request::Probe(probe) => Err(Failed::new(
+            FailureKind::Setup,
+            format!("`{}` is Python, which the native agent does not run", probe.factory),
+            "",
+        )),
         Request::Reference(made) => {
             let task = steps::build(&made.job, steps::Place::Agent)?;
             calibrate::reference(&task, made.job.rate).map(Reply::Reference)

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::candidate::{Candidate, Model, Simplicity};
 use crate::decide::{CONFIDENCE, Decide, Finding, Outcome, RULES_VERSION, Standing};
-use crate::protocol::{BlockKind, FailureKind};
-use crate::record::{BlockRecord, Ending, ExitReason, FailedTasks, RaceRecord, Record, observation};
+use crate::protocol::BlockKind;
+use crate::record::{BlockRecord, CandidateRecord, Ending, ExitReason, FailedTasks, RaceRecord, Record, observation};
 use crate::workload::ErrorLimit;
 
 /// Below this chance to be good enough a candidate is called worse: lucky first blocks must not condemn an equal.
@@ -102,9 +102,8 @@ fn feed(record: &Record, race: &RaceRecord, round: u32, decide: &mut Decide) {
     // As the session does: who failed is out at once, the others are told at the round's end.
     for exit in exits().filter(|exit| exit.reason == ExitReason::Failed) {
         if let Some(one) = within(exit.candidate) {
-            let failure = record.candidates.get(exit.candidate as usize).and_then(|place| place.failure.as_ref());
-            let has_hung = failure.is_some_and(|failure| failure.kind == FailureKind::Hang);
-            decide.feed(one, if has_hung { Outcome::Hung } else { Outcome::Failed });
+            let place = record.candidates.get(exit.candidate as usize);
+            decide.feed(one, place.map_or(Outcome::Failed, CandidateRecord::failed_outcome));
         }
     }
     if is_voided {

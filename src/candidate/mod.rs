@@ -3,11 +3,15 @@
 //!
 //! The words of the table live here and nowhere else; every room may use them, and this one knows none.
 
+mod own;
+
 use std::fmt;
 use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use own::{OwnExecutor, Word};
 
 /// A concurrency model: what a verdict recommends. The order is the order of simplicity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -160,6 +164,8 @@ pub enum Engine {
     /// One event loop, with the blocking steps under `anyio.to_thread.run_sync`.
     #[serde(rename = "anyio")]
     Anyio,
+    /// What a factory of the user's builds, under CPython.
+    Own(OwnExecutor),
 }
 
 /// How worker processes of CPython begin.
@@ -254,7 +260,7 @@ impl Engine {
         Engine::Anyio,
     ];
 
-    /// Every engine of every runtime, each once.
+    /// Every engine of every runtime, each once; those of the user's own are not known here.
     #[must_use]
     pub fn all() -> Vec<Engine> {
         let python = Engine::PYTHON.into_iter().filter(|engine| !Engine::RUST.contains(engine));
@@ -295,6 +301,7 @@ impl Engine {
             Engine::Loky => "loky",
             Engine::JoblibLoky => "joblib+loky",
             Engine::Anyio => "anyio",
+            Engine::Own(own) => own.factory.text(),
         }
     }
 
@@ -328,6 +335,7 @@ impl Engine {
             Engine::InterpreterPoolExecutor => Model::Interpreters,
             Engine::TokioBlockingPool | Engine::AsyncioThreads | Engine::Anyio => Model::AsyncThreads,
             Engine::TokioProcessPool | Engine::AsyncioProcesses => Model::AsyncProcesses,
+            Engine::Own(own) => own.model,
         }
     }
 
@@ -346,7 +354,8 @@ impl Engine {
             | Engine::PoolOfThreads
             | Engine::JoblibThreading
             | Engine::Loky
-            | Engine::JoblibLoky => (true, false),
+            | Engine::JoblibLoky
+            | Engine::Own(_) => (true, false),
             Engine::ThreadPerTask
             | Engine::ProcessPerTask
             | Engine::TokioCurrentThread

@@ -44,6 +44,10 @@ pub(super) struct Selection {
     /// Only these engines; `conbench list` names them
     #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
     engines: Vec<Engine>,
+    /// An executor of your own is raced, too: a function that builds it for a number of workers, e.g. pools:make or
+    /// shop/pools.py:make; may be repeated
+    #[arg(long = "executor", value_name = "MODULE:FACTORY", value_parser = workload::factory_name)]
+    pub(super) executors: Vec<String>,
     /// Only these ways to begin worker processes of Python: fork, forkserver, spawn [default: the interpreter's
     /// own]
     #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
@@ -92,6 +96,7 @@ impl Selection {
             runtimes,
             models: Vec::new(),
             engines: Vec::new(),
+            executors: Vec::new(),
             start_methods: Vec::new(),
             workers: Vec::new(),
             in_flight: Vec::new(),
@@ -125,6 +130,7 @@ impl Selection {
             runtimes,
             models: self.models.clone(),
             engines: self.engines.clone(),
+            executors: self.executors.clone(),
             start_methods: self.start_methods.clone(),
             workers: self.workers.clone(),
             in_flight: self.in_flight.clone(),
@@ -152,7 +158,7 @@ impl Selection {
         let is_native = |name: &String| name == RUST;
         let runtimes = self.runtimes.is_empty() || !self.runtimes.iter().all(is_native);
         let engines = self.engines.is_empty() || self.engines.iter().any(|engine| Engine::PYTHON.contains(engine));
-        runtimes && engines
+        runtimes && (engines || !self.executors.is_empty())
     }
 }
 

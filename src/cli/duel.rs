@@ -222,10 +222,7 @@ struct Ready<'a> {
 impl Duelling<'_> {
     fn fight(&self) -> Result<DuelRecord, Failure> {
         let paged = Paged::default();
-        let plannings = [
-            Planning::prepare(self.terminal, &self.versions.base.selection)?,
-            Planning::prepare(self.terminal, &self.versions.head.selection)?,
-        ];
+        let plannings = [self.planning(&self.versions.base)?, self.planning(&self.versions.head)?];
         let interrupted = signals::watch().map_err(Failure::Signals)?;
         let [base, head] = plannings;
         let ready = |version, planning| self.ready(version, planning, &paged, Arc::clone(&interrupted));
@@ -254,6 +251,22 @@ impl Duelling<'_> {
         Ok(record)
     }
 
+    fn planning<'a>(&self, version: &'a Version) -> Result<Planning<'a>, Failure> {
+        let mut planning = Planning::prepare(self.terminal, &version.selection)?;
+        planning.find_executors(std::slice::from_ref(&version.workload), &self.side(version))?;
+        Ok(planning)
+    }
+
+    /// How the agents of a version run.
+    fn side(&self, version: &Version) -> measure::Side {
+        let mut environment = Vec::new();
+        if let Some(compiled) = self.versions.compiled() {
+            environment.push(("PYTHONPYCACHEPREFIX".into(), compiled.into()));
+            environment.push(("PYTHONDONTWRITEBYTECODE".into(), "".into()));
+        }
+        measure::Side { native: version.native.clone(), directory: version.here.clone(), environment }
+    }
+
     fn ready<'a>(
         &'a self,
         version: &'a Version,
@@ -271,13 +284,8 @@ impl Duelling<'_> {
                 "versions are compared under one runtime, and there are {all}: name one with --runtimes"
             )));
         }
-        let mut environment = Vec::new();
-        if let Some(compiled) = self.versions.compiled() {
-            environment.push(("PYTHONPYCACHEPREFIX".into(), compiled.into()));
-            environment.push(("PYTHONDONTWRITEBYTECODE".into(), "".into()));
-        }
-        let side = measure::Side { native: version.native.clone(), directory: version.here.clone(), environment };
-        let measuring = Measuring { side, ..Measuring::new(self.terminal, planning, paged, interrupted) };
+        let measuring =
+            Measuring { side: self.side(version), ..Measuring::new(self.terminal, planning, paged, interrupted) };
         Ok(Ready { version, measuring, plan })
     }
 
@@ -391,7 +399,7 @@ impl Duelling<'_> {
             workload.objective.goal = Goal::P99;
         }
         let mut progress = Progress::new(&workload.name, (1, 1), self.terminal);
-        let settings = base.measuring.planning.settings(Duration::from_nanos(rules.deadline_ns));
+        let settings = base.measuring.planning.settings_of(&workload, Duration::from_nanos(rules.deadline_ns));
         let side =
             |ready: &Ready<'_>, name: &str| Side { name: name.to_owned(), steps: ready.version.workload.steps.clone() };
         let entries = |ready: &Ready<'_>, name: &str| entries(&ready.plan, rules, name);

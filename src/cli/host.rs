@@ -252,7 +252,7 @@ mod tests {
 
     fn interpreter_of(name: &str, free_threaded: bool, gil: bool) -> Interpreter {
         let hello = serde_json::json!({
-            "protocol": 2, "language": "python", "version": "3.11.7", "implementation": "CPython", "gil": gil,
+            "protocol": 3, "language": "python", "version": "3.11.7", "implementation": "CPython", "gil": gil,
             "free_threaded": free_threaded, "engines": [], "start_methods": ["fork", "spawn"],
             "event_loops": ["asyncio", "uvloop 0.21.0"], "clock_resolution_ns": 1, "clock_cost_ns": 40.0,
         });

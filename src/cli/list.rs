@@ -131,6 +131,7 @@ const fn idiom(engine: Engine) -> &'static str {
         Engine::Gevent => "greenlets of a gevent.pool.Pool; where your code imports gevent",
         Engine::Loky => "as ProcessPoolExecutor, by loky; where your code imports loky",
         Engine::JoblibLoky => "joblib.Parallel on processes; where your code imports joblib",
+        Engine::Own(_) => "submit to what your factory builds",
         Engine::Anyio => "to_thread.run_sync for blocking steps; where your code imports anyio",
     }
 }
@@ -162,9 +163,11 @@ fn fields() -> Table {
 fn add_tables(table: &mut Table, path: &str, spec: &workload::Table) {
     add_fields(table, &if path.is_empty() { "(top)".to_owned() } else { format!("[{path}]") }, spec);
     for field in spec.fields {
-        if let Shape::Table(inner) = field.shape {
-            let path = if path.is_empty() { field.name.to_owned() } else { format!("{path}.{}", field.name) };
-            add_tables(table, &path, inner);
+        let path = if path.is_empty() { field.name.to_owned() } else { format!("{path}.{}", field.name) };
+        match field.shape {
+            Shape::Table(inner) => add_tables(table, &path, inner),
+            Shape::Tables { table: inner, .. } => add_fields(table, &format!("[[{path}]]"), inner),
+            _ => {}
         }
     }
 }
@@ -172,7 +175,7 @@ fn add_tables(table: &mut Table, path: &str, spec: &workload::Table) {
 /// Adds a row for the table itself, and one for each of its fields that holds no table.
 fn add_fields(table: &mut Table, name: &str, spec: &workload::Table) {
     table.add_row([name, "", "", spec.doc]);
-    for field in spec.fields.iter().filter(|field| !matches!(field.shape, Shape::Table(_))) {
+    for field in spec.fields.iter().filter(|field| !matches!(field.shape, Shape::Table(_) | Shape::Tables { .. })) {
         let default = match field.presence {
             Presence::Required => "(required)",
             Presence::Optional(text) | Presence::Default(text) => text,

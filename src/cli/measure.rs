@@ -8,12 +8,15 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::args::{self, Paged, RecordFormat, Selection, Shown};
+use super::executors::Executors;
 use super::progress::Progress;
 use super::{Exit, Failure, Runtimes, Terminal, seams, signals, terminal};
 use crate::agent::registry::WORKLOAD_VARIABLE;
 use crate::analyze;
+use crate::candidate::Model;
 use crate::host::Facts;
 use crate::plan::{Plan, Settings};
+use crate::protocol::Probe;
 use crate::record::{self, Document, Ending, Record};
 use crate::report::{self, Candidates, Exporter, Judged, PageOptions, View};
 use crate::session::{AgentProgram, Session};
@@ -46,19 +49,29 @@ pub(super) struct Side {
     pub(super) environment: Vec<(OsString, OsString)>,
 }
 
+impl Side {
+    /// An agent of this side.
+    fn agent(&self, agent: AgentProgram) -> AgentProgram {
+        let environment = agent.environment.iter().chain(&self.environment).cloned().collect();
+        AgentProgram { directory: self.directory.clone(), environment, ..agent }
+    }
+}
+
 impl<'a> Measuring<'a> {
     /// Looks at the host and its runtimes.
     ///
     /// # Errors
-    /// When the selection does not fit them, or signals cannot be watched.
+    /// When the selection does not fit them, an executor of the user's cannot be built, or signals cannot be watched.
     pub(super) fn prepare(
         terminal: &'a Terminal,
         selection: &'a Selection,
+        workloads: &[Workload],
         output: Option<PathBuf>,
         paged: &'a Paged,
     ) -> Result<Measuring<'a>, Failure> {
         // Before signals are watched: until then, one ends this program, and with it the interpreter that it asks.
-        let planning = Planning::prepare(terminal, selection)?;
+        let mut planning = Planning::prepare(terminal, selection)?;
+        planning.find_executors(workloads, &Side::default())?;
         let interrupted = signals::watch().map_err(Failure::Signals)?;
         Ok(Measuring { output, ..Measuring::new(terminal, planning, paged, interrupted) })
     }
@@ -77,7 +90,7 @@ impl<'a> Measuring<'a> {
     pub(super) fn measure(&self, mut workload: Workload, budget: Duration, done: &[Judged]) -> Result<Judged, Failure> {
         let selection = self.planning.selection;
         workload.objective.tolerance = selection.tolerance.or(workload.objective.tolerance);
-        let settings = Settings { sweeps: self.sweeps, ..self.planning.settings(budget) };
+        let settings = Settings { sweeps: self.sweeps, ..self.planning.settings_of(&workload, budget) };
         let plan = self.planning.plan(&workload, budget)?;
         for note in &plan.notes {
             self.terminal.warn(&format!("{}: {}", report::plain(&workload.name), report::plain(note)));
@@ -100,16 +113,11 @@ impl<'a> Measuring<'a> {
 
     /// The agents of a plan's runtimes. The native one need not be among them.
     pub(super) fn agents(&self, plan: &Plan) -> Vec<AgentProgram> {
-        let Side { native, directory, environment } = &self.side;
+        let Side { native, directory, .. } = &self.side;
         // A folder is named to the native agent, too.
         let program = native.clone().or_else(|| std::env::current_exe().ok().filter(|_| directory.is_some()));
         let native = program.iter().map(|program| AgentProgram::native(program));
-        let mut agents: Vec<AgentProgram> = native.chain(self.planning.runtimes.agents(plan)).collect();
-        for agent in &mut agents {
-            agent.directory.clone_from(directory);
-            agent.environment.extend(environment.iter().cloned());
-        }
-        agents
+        native.chain(self.planning.runtimes.agents(plan)).map(|agent| self.side.agent(agent)).collect()
     }
 
     /// The code that a record ends with.
@@ -188,6 +196,7 @@ pub(super) struct Planning<'a> {
     selection: &'a Selection,
     facts: Facts,
     runtimes: Runtimes,
+    executors: Executors,
 }
 
 impl Planning<'_> {
@@ -196,11 +205,33 @@ impl Planning<'_> {
     /// # Errors
     /// When the selection names a runtime that is not there.
     pub(super) fn prepare<'a>(terminal: &Terminal, selection: &'a Selection) -> Result<Planning<'a>, Failure> {
-        let planning = Planning { selection, facts: seams::facts(), runtimes: Runtimes::find(selection)? };
+        let runtimes = Runtimes::find(selection)?;
+        let planning = Planning { selection, facts: seams::facts(), runtimes, executors: Executors::default() };
         for left_out in planning.runtimes.left_out() {
             terminal.warn(&format!("`{}` is left out: {}", left_out.what, left_out.reason));
         }
         Ok(planning)
+    }
+
+    /// Has the interpreters build the executors of the user's own, as agents of this side. Without it none is planned.
+    ///
+    /// # Errors
+    /// When one cannot be built, or is none.
+    pub(super) fn find_executors(&mut self, workloads: &[Workload], side: &Side) -> Result<(), Failure> {
+        let of_files = workloads.iter().flat_map(|workload| &workload.engines);
+        let of_files =
+            of_files.map(|own| (Probe { factory: own.factory.clone(), path: Some((&own.path).into()) }, own.model));
+        let of_options = self.selection.executors.iter();
+        let of_options = of_options.map(|factory| (Probe { factory: factory.clone(), path: None }, None));
+        let mut probes: Vec<(Probe, Option<Model>)> = Vec::new();
+        for (probe, model) in of_files.chain(of_options) {
+            if probes.iter().all(|(known, _)| known.factory != probe.factory) {
+                probes.push((probe, model));
+            }
+        }
+        let prepared = |agent| side.agent(agent);
+        self.executors = Executors::find(&probes, &self.runtimes, prepared, self.selection.allow_remote)?;
+        Ok(())
     }
 
     /// The host.
@@ -218,6 +249,17 @@ impl Planning<'_> {
         self.selection.settings(self.runtimes.chosen(), budget)
     }
 
+    /// The settings of a session of this workload, whose own executors race, too.
+    pub(super) fn settings_of(&self, workload: &Workload, budget: Duration) -> Settings {
+        let mut settings = self.settings(budget);
+        for own in &workload.engines {
+            if !settings.executors.contains(&own.factory) {
+                settings.executors.push(own.factory.clone());
+            }
+        }
+        settings
+    }
+
     /// The time for one workload: what the user named, or what is usual for the runtimes that it can be measured on.
     pub(super) fn budget(&self, workload: &Workload) -> Duration {
         self.selection.budget.unwrap_or_else(|| args::usual_budget(self.runtimes_of(workload)))
@@ -225,8 +267,7 @@ impl Planning<'_> {
 
     /// On how many runtimes a workload can be measured.
     pub(super) fn runtimes_of(&self, workload: &Workload) -> u32 {
-        let settings = self.settings(args::usual_budget(1));
-        let entries = seams::plan(workload, &settings, &self.facts, &self.runtimes).entries;
+        let entries = self.planned(workload, args::usual_budget(1)).entries;
         let names: HashSet<&str> = entries.iter().map(|entry| entry.runtime.as_str()).collect();
         u32::try_from(names.len()).unwrap_or(u32::MAX)
     }
@@ -246,7 +287,12 @@ impl Planning<'_> {
     /// When the workload is code that nothing here can run.
     pub(super) fn outline(&self, workload: &Workload, budget: Duration) -> Result<Plan, Failure> {
         self.runtimes.check(workload)?;
-        Ok(seams::plan(workload, &self.settings(budget), &self.facts, &self.runtimes))
+        Ok(self.planned(workload, budget))
+    }
+
+    fn planned(&self, workload: &Workload, budget: Duration) -> Plan {
+        let settings = self.settings_of(workload, budget);
+        seams::plan(workload, &settings, &self.facts, &self.runtimes, &self.executors)
     }
 }
 

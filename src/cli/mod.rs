@@ -12,6 +12,7 @@ pub mod check;
 mod compare;
 mod completions;
 mod duel;
+mod executors;
 mod exit;
 mod explain;
 mod failure;

@@ -37,11 +37,16 @@ pub(super) fn run(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure>
     let workload = args.selection.of_load(args.workload(terminal.colour_of_errors())?);
     let planning = Planning::prepare(terminal, &args.selection)?;
     let budget = planning.budget(&workload);
-    let settings = planning.settings(budget);
+    let settings = planning.settings_of(&workload, budget);
     let mut plan = planning.outline(&workload, budget)?;
     // Which they are, the plan says itself.
     if !args.selection.allow_remote && !workload.remote_targets().is_empty() {
         plan.notes.push("to measure it, add --allow-remote: its targets are not this host".to_owned());
+    }
+    for factory in &settings.executors {
+        let factory = report::plain(factory);
+        plan.unknowns
+            .push(format!("what `{factory}` builds is found out before it is measured: it races beside these"));
     }
     let text = match args.format {
         Format::Table => report::plan_table(&workload, &plan, terminal::stdout_style(terminal.colour)),

@@ -55,7 +55,8 @@ pub(super) fn run(args: &RecommendArgs, terminal: &Terminal) -> Result<Exit, Fai
     }
     measure::check_output(args.saved.output.as_deref())?;
     measure::check_output(args.paged.html.as_deref())?;
-    let mut measuring = Measuring::prepare(terminal, &args.selection, args.saved.output.clone(), &args.paged)?;
+    let mut measuring =
+        Measuring::prepare(terminal, &args.selection, &workloads, args.saved.output.clone(), &args.paged)?;
     let budget = args.budget();
     let view = if workloads.len() == 1 { View::Answer } else { View::Choice };
     let (workloads, mut exit) = runnable(&measuring, workloads, budget)?;

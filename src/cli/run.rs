@@ -71,7 +71,13 @@ pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Exit, Failure> 
     measure::check_remote(&workload, args.selection.allow_remote)?;
     measure::check_output(args.saved.output.as_deref())?;
     measure::check_output(args.paged.html.as_deref())?;
-    let prepared = Measuring::prepare(terminal, &args.selection, args.saved.output.clone(), &args.paged)?;
+    let prepared = Measuring::prepare(
+        terminal,
+        &args.selection,
+        std::slice::from_ref(&workload),
+        args.saved.output.clone(),
+        &args.paged,
+    )?;
     let measuring = Measuring { sweeps: true, ..prepared };
     let budget = measuring.planning.budget(&workload);
     let judged = measuring.measure(workload, budget, &[])?;

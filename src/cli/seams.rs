@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use crate::candidate::nearest;
 use crate::host::{self, Facts};
 use crate::plan::{self, Plan, Settings};
+use crate::protocol::{Failed, Probe, Probed};
 use crate::python::{self, Found};
 use crate::record::Record;
-use crate::session::{self, Observer, Session, SessionError};
+use crate::session::{self, AgentProgram, Observer, Session, SessionError};
 use crate::workload::{Code, Workload, load, shipped};
 
+use super::executors::Executors;
 use super::failure::Failure;
 use super::runtimes::Runtimes;
 
@@ -89,11 +91,26 @@ pub(super) fn interpreters(named: &[PathBuf]) -> Found {
     python::find(named)
 }
 
-/// What a session of this workload on these runtimes would do.
-pub(super) fn plan(workload: &Workload, settings: &Settings, facts: &Facts, runtimes: &Runtimes) -> Plan {
-    let mut plan = plan::plan(workload, settings, facts, &runtimes.planned());
-    plan.left_out.splice(0..0, runtimes.left_out());
+/// What a session of this workload on these runtimes would do, with the executors of the user's that they build.
+pub(super) fn plan(
+    workload: &Workload,
+    settings: &Settings,
+    facts: &Facts,
+    runtimes: &Runtimes,
+    executors: &Executors,
+) -> Plan {
+    let planned = runtimes.planned().into_iter().map(|runtime| executors.offered_by(runtime, &settings.executors));
+    let mut plan = plan::plan(workload, settings, facts, &planned.collect::<Vec<_>>());
+    plan.left_out.splice(0..0, runtimes.left_out().into_iter().chain(executors.left_out().iter().cloned()));
     plan
+}
+
+/// What an agent finds of an executor that a factory of the user's builds.
+///
+/// # Errors
+/// When no agent can be started.
+pub(super) fn probe(agent: &AgentProgram, probe: Probe) -> Result<Result<Probed, Failed>, SessionError> {
+    session::probe(agent, probe)
 }
 
 /// Runs a session.

@@ -272,7 +272,7 @@ impl Duel {
 
     /// What the block of a turn said. Who failed is out.
     pub fn feed(&mut self, candidate: usize, outcome: &Outcome) {
-        if !matches!(outcome, Outcome::Failed | Outcome::Hung | Outcome::Infeasible) {
+        if !matches!(outcome, Outcome::Failed | Outcome::Hung | Outcome::Faulty | Outcome::Infeasible) {
             return;
         }
         for pairing in &mut self.pairings {

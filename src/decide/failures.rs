@@ -51,6 +51,8 @@ pub(super) struct Failures {
     kinds: Vec<(Unit, Engine)>,
     /// The tasks that were in flight at each failure, by entry.
     concurrency: Vec<Vec<u32>>,
+    /// Whether an entry has a fault that its every size has.
+    is_faulty: Vec<bool>,
 }
 
 impl Failures {
@@ -58,6 +60,7 @@ impl Failures {
         Failures {
             kinds: entries.iter().map(|entry| (family(entry), entry.engine)).collect(),
             concurrency: vec![Vec::new(); entries.len()],
+            is_faulty: vec![false; entries.len()],
         }
     }
 
@@ -66,16 +69,32 @@ impl Failures {
         self.concurrency[entry].push(candidate.sizes.concurrency());
     }
 
-    /// Whether an entry failed so often that it is out.
+    /// A candidate of this entry failed by a fault that its every size has.
+    pub(super) fn saw_fault(&mut self, entry: usize) {
+        self.is_faulty[entry] = true;
+    }
+
+    /// Whether an entry has such a fault.
+    pub(super) fn is_faulty(&self, entry: usize) -> bool {
+        self.is_faulty[entry]
+    }
+
+    /// Whether the failures of an entry say something of others: an executor of the user's may fail by its own fault.
+    fn speaks(&self, entry: usize) -> bool {
+        !matches!(self.kinds[entry].1, Engine::Own(_))
+    }
+
+    /// Whether an entry failed so often that it is out, or has a fault.
     pub(super) fn is_out(&self, entry: usize) -> bool {
-        self.concurrency[entry].len() >= MOST_FAILURES
+        self.is_faulty[entry] || self.concurrency[entry].len() >= MOST_FAILURES
     }
 
     /// With how many in flight an entry is not tried: two others of its family failed with no more.
     pub(super) fn forbids(&self, entry: usize, concurrency: u32) -> bool {
-        let of_family = self.kinds.iter().zip(&self.concurrency).filter(|((unit, _), _)| *unit == self.kinds[entry].0);
-        let failed = of_family.filter(|(_, failures)| failures.iter().any(|failed| *failed <= concurrency));
-        failed.map(|((_, engine), _)| *engine).collect::<BTreeSet<Engine>>().len() >= SPEAK_FOR_ALL
+        let is_relative = |other: &usize| self.kinds[*other].0 == self.kinds[entry].0 && self.speaks(*other);
+        let has_failed = |other: &usize| self.concurrency[*other].iter().any(|failed| *failed <= concurrency);
+        let failed = (0..self.kinds.len()).filter(is_relative).filter(has_failed);
+        failed.map(|other| self.kinds[other].1).collect::<BTreeSet<Engine>>().len() >= SPEAK_FOR_ALL
     }
 
     /// Whether a hang of this candidate, which is not told yet, comes of the way in which its processes begin.
@@ -87,14 +106,15 @@ impl Failures {
 
     /// The most in flight with which engines begin; `None` where nothing failed.
     pub(super) fn begin_at_most(&self) -> Option<u32> {
-        self.concurrency.iter().flatten().min().map(|least| (least / PART).max(1))
+        let of_those = (0..self.kinds.len()).filter(|entry| self.speaks(*entry));
+        of_those.flat_map(|entry| &self.concurrency[entry]).min().map(|least| (least / PART).max(1))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::candidate::{Engine, Sizes};
+    use crate::candidate::{Engine, OwnExecutor, Sizes, Word};
 
     fn entry(engine: Engine, start_method: Option<StartMethod>) -> Entry {
         Entry {
@@ -156,6 +176,17 @@ mod tests {
         assert!(!with(&entries, &[(0, 16)]).blames_start_method(&of(8)), "others failed with few, too");
         let threads = Candidate { start_method: None, ..of(2) };
         assert!(!with(&entries, &[]).blames_start_method(&threads));
+    }
+
+    #[test]
+    fn an_executor_of_the_users_fails_for_itself() {
+        let (factory, model) = (Word::of("pools:make"), Model::Threads);
+        let own = Engine::Own(OwnExecutor { factory, model, is_context: true, fixed_workers: None });
+        let entries = [entry(own, None), entry(Engine::ThreadPoolExecutor, None), entry(Engine::AsyncioThreads, None)];
+        let failures = with(&entries, &[(0, 2), (1, 64)]);
+        assert!(!failures.forbids(2, 64));
+        assert_eq!(failures.begin_at_most(), Some(16));
+        assert!(with(&entries, &[(0, 32), (0, 16), (0, 8), (0, 4), (0, 2)]).is_out(0));
     }
 
     #[test]

@@ -118,6 +118,8 @@ fn own_ns(engine: Engine) -> (f64, f64) {
         Engine::AsyncioThreads | Engine::Anyio => (30e3, 60e3),
         Engine::AsyncioProcesses => (100e3, 200e3),
         Engine::Process => (3e6, 2e6),
+        Engine::Own(own) if own.model == Model::Processes => (100e3, 150e3),
+        Engine::Own(_) => (20e3, 60e3),
     }
 }
 
@@ -133,6 +135,7 @@ fn own_start_ns(engine: Engine) -> f64 {
         Engine::Process => 20e6,
         Engine::ProcessPool | Engine::TokioProcessPool => 5e6,
         Engine::ThreadPoolExecutor | Engine::PoolOfThreads => 5e6,
+        Engine::Own(own) if own.model == Model::Processes => 300e6,
         _ => 0.0,
     }
 }

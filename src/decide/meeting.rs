@@ -60,7 +60,7 @@ impl Meeting {
 
     /// What the block of a turn said. Who failed is out.
     pub fn feed(&mut self, candidate: usize, outcome: Outcome) {
-        if matches!(outcome, Outcome::Failed | Outcome::Hung) {
+        if matches!(outcome, Outcome::Failed | Outcome::Hung | Outcome::Faulty) {
             self.present.retain(|one| *one != candidate);
         }
     }

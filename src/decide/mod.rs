@@ -199,6 +199,8 @@ pub enum Outcome {
     Failed,
     /// As `Failed`: it neither answered nor did anything.
     Hung,
+    /// As `Failed`, by a fault that any size of its engine has: none of them counts.
+    Faulty,
 }
 
 /// What a look found: the answer so far. Candidates are indices into [`Decide::candidates`].
@@ -385,6 +387,10 @@ impl Decide {
                 self.arms[arm].is_out = true;
                 self.broken[entry].push(self.arms[arm].candidate.sizes);
             }
+            Outcome::Faulty => {
+                self.arms.iter_mut().filter(|arm| arm.entry == entry).for_each(|arm| arm.is_out = true);
+                self.failures.saw_fault(entry);
+            }
             Outcome::Failed | Outcome::Hung => {
                 if outcome == Outcome::Hung && self.failures.blames_start_method(&self.arms[arm].candidate) {
                     self.replace(self.entries[entry].start_method);
@@ -429,7 +435,7 @@ impl Decide {
         let sizes = candidate.sizes;
         let is_new = blocks == 0 && self.best_of(entry).is_none();
         let is_late = || is_new && !self.begins(&self.allowed(entry)).contains(&sizes);
-        let dropped = !self.is_in[entry] || is_late();
+        let dropped = !self.is_in[entry] || self.failures.is_faulty(entry) || is_late();
         if dropped {
             self.arms[arm].life = None;
         }

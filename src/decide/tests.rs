@@ -3,7 +3,7 @@
 use rand::RngExt as _;
 
 use super::*;
-use crate::candidate::{Engine, Model, RUST};
+use crate::candidate::{Engine, Model, OwnExecutor, RUST, Word};
 
 const MS: u64 = 1_000_000;
 
@@ -353,4 +353,31 @@ fn without_a_hang_no_other_way_to_begin_processes_is_tried() {
     let decide = Decide::new(&entries, &[under(StartMethod::Spawn)], rules(7));
     let ended = race(decide, 0.02, 7, 2e6, |one| Some(true_rate(one, 0.0, 2.0)));
     assert!(ended.decide.candidates().iter().all(|one| one.start_method != Some(StartMethod::Spawn)));
+}
+
+#[test]
+fn a_fault_puts_out_every_size_of_its_engine() {
+    let own =
+        OwnExecutor { factory: Word::of("pools:make"), model: Model::Threads, is_context: true, fixed_workers: None };
+    let entries = [Engine::Sequential, Engine::ThreadPool, Engine::Own(own)].map(entry);
+    let mut decide = Decide::new(&entries, &[], rules(5));
+    let (mut elapsed_ns, mut faults) = (0, 0);
+    while let Next::Round(round) = decide.next(elapsed_ns) {
+        for turn in round.turns {
+            let candidate = decide.candidates()[turn.candidate].clone();
+            let is_own = matches!(candidate.engine, Engine::Own(_));
+            decide.took(turn.candidate, 30 * MS, None);
+            let rate = if is_own { 1e6 } else { true_rate(&candidate, 6.0, 0.05) };
+            let latency_ns = f64::from(candidate.sizes.concurrency()) / rate * 1e9;
+            let observed = Observation { score: rate.ln(), latency_ns, cpu_ns: 5e4, ..Observation::default() };
+            // The first sizes work for a while.
+            let fails = is_own && (faults > 0 || elapsed_ns > 300 * MS);
+            faults += u32::from(fails);
+            decide.feed(turn.candidate, if fails { Outcome::Faulty } else { Outcome::Observed(observed) });
+        }
+        elapsed_ns += 100 * MS;
+    }
+    let found = decide.finding().expect("an answer");
+    assert!(faults > 0);
+    assert_eq!(decide.candidates()[found.named].engine, Engine::ThreadPool);
 }

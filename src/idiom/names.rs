@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Idiom;
+use crate::candidate::Engine;
 use crate::workload::{Items, Python, Step};
 
 /// Items that are listed in a workload file are repeated in code up to so many characters.
@@ -31,13 +32,21 @@ pub(super) struct Names {
     pub(super) start_loop: Option<String>,
     /// Called where `start` was called, at the end.
     pub(super) end: Option<String>,
+    /// What builds an executor of the user's own.
+    pub(super) factory: String,
 }
 
 impl Names {
     pub(super) fn of(idiom: &Idiom<'_>) -> Names {
+        let mut imports = Imports::default();
+        let factory = match idiom.candidate.engine {
+            Engine::Own(own) => imports.add(&own.import_name()),
+            _ => String::new(),
+        };
         match idiom.workload.steps.as_slice() {
             [Step::Python(python)] => {
-                let mut names = own(python, idiom.workload.all_tasks().unwrap_or(100));
+                let tasks = idiom.workload.all_tasks().unwrap_or(100);
+                let mut names = Names { factory, ..own(python, tasks, imports) };
                 let is_name = |sign: char| sign.is_alphanumeric() || "_.".contains(sign);
                 if idiom.items_are_called && names.items.chars().all(is_name) {
                     names.items += "()";
@@ -45,6 +54,8 @@ impl Names {
                 names
             }
             _ => Names {
+                imports: imports.lines(),
+                factory,
                 definitions: vec!["def task(item):\n    ...  # your task\n".to_owned()],
                 call: "task".to_owned(),
                 items: "items".to_owned(),
@@ -81,8 +92,7 @@ impl Imports {
     }
 }
 
-fn own(python: &Python, tasks: u32) -> Names {
-    let mut imports = Imports::default();
+fn own(python: &Python, tasks: u32, mut imports: Imports) -> Names {
     let mut names = Names::default();
     let mut import = |named: &Option<String>| named.as_deref().map(|named| imports.add(named));
     let (function, async_function) = (import(&python.function), import(&python.async_function));

@@ -90,6 +90,7 @@ fn parts(idiom: &Idiom<'_>, names: &Names) -> Parts {
         Engine::Loky => named::loky(idiom, names, workers),
         Engine::Trio => named::trio(names, in_flight),
         Engine::Gevent => named::gevent(names, in_flight),
+        Engine::Own(own) => named::own_executor(own, names, workers),
         Engine::Anyio => named::anyio(names, workers, in_flight),
         // Those of the native runtime are not CPython's.
         _ => sequential(names),

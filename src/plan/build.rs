@@ -59,6 +59,7 @@ fn of_runtime(
     let passes = |engine: Engine| {
         (settings.models.is_empty() || settings.models.contains(&engine.model()))
             && (settings.engines.contains(&engine)
+                || matches!(engine, Engine::Own(_))
                 || (settings.engines.is_empty() && !engine.is_on_request() && !engine.is_if_imported()))
     };
     left_out.extend(runtime.left_out().filter(|(engine, _)| passes(*engine)).map(|(_, left_out)| left_out));
@@ -285,13 +286,14 @@ impl Context<'_> {
         let allowed = caps::of_workload(self.workload.load);
         let host = caps::of_host(engine, axis, self.workload, self.facts, self.entries);
         let fixed = compared_at(self.workload, self.settings).filter(|_| caps::is_concurrency(engine, axis));
-        let asked = match (axis, fixed) {
+        let asked: &[u32] = match (axis, fixed) {
             (Axis::Workers, Some(at)) if !self.settings.workers.is_empty() && !self.settings.workers.contains(&at) => {
                 let what = format!("{}/{engine}", self.runtime.name);
                 left_out.push(LeftOut { what, reason: format!("{}: `--workers` names no {at}", compared(at)) });
                 return Vec::new();
             }
-            (_, Some(at)) => &vec![at],
+            (_, Some(at)) => &[at],
+            (Axis::Workers, None) if self.settings.workers.is_empty() => named::workers_of(engine, self.workload),
             (Axis::Workers, None) => &self.settings.workers,
             (Axis::InFlight, None) => &self.settings.in_flight,
         };
@@ -299,6 +301,10 @@ impl Context<'_> {
         let cut =
             host.map(|cap| Cap { largest: cap.largest.max(1), ..cap }).filter(|cap| cap.largest < allowed.largest);
         let name = entry.candidate(Sizes::default()).to_string();
+        let fixed = named::only_workers(engine).filter(|_| axis == Axis::Workers);
+        if let Some(fixed) = fixed {
+            return self.only(fixed, asked, &name, left_out);
+        }
         if !asked.is_empty() {
             let (mut sizes, mut dropped) = ladder::asked(asked, cut.as_ref().unwrap_or(&allowed));
             let is_loop = |size: &u32| axis == Axis::Workers && *size < named::least_workers(engine);
@@ -318,6 +324,23 @@ impl Context<'_> {
         let word = if axis == Axis::Workers { "workers" } else { "in flight" };
         left_out.push(LeftOut { what: format!("{name}, {word} above {}", cut.largest), reason: cut.because });
         sizes(cut.largest)
+    }
+
+    /// The ladder of an engine that has so many workers, whatever it is asked for; empty where that is not possible.
+    fn only(&self, workers: u32, asked: &[u32], name: &str, left_out: &mut Vec<LeftOut>) -> Vec<u32> {
+        let reason = named::is_fixed(workers);
+        let allowed = caps::of_workload(self.workload.load);
+        if workers > allowed.largest {
+            let reason = format!("{reason}, and {}", allowed.because);
+            left_out.push(LeftOut { what: name.to_owned(), reason });
+            return Vec::new();
+        }
+        if asked.is_empty() || asked.contains(&workers) {
+            left_out.push(LeftOut { what: format!("{name}, workers other than {workers}"), reason });
+            return vec![workers];
+        }
+        left_out.push(LeftOut { what: name.to_owned(), reason });
+        Vec::new()
     }
 
     /// The largest size worth trying on this axis. More event-loop threads than twice the CPUs only switch.

@@ -64,6 +64,9 @@ pub struct Settings {
     pub models: Vec<crate::candidate::Model>,
     /// Only these engines; empty is all.
     pub engines: Vec<Engine>,
+    /// Factories of executors that are raced too, as the user named them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub executors: Vec<String>,
     /// Only these ways to begin worker processes; empty is each runtime's default.
     pub start_methods: Vec<StartMethod>,
     /// Only these numbers of workers; empty is a search.

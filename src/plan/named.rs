@@ -1,8 +1,8 @@
 //! Engines that are raced where the user's own code imports what they need.
 
 use super::{Entry, Plan};
-use crate::candidate::Engine;
-use crate::workload::{Step, Workload};
+use crate::candidate::{Engine, Model};
+use crate::workload::{OwnEngine, Step, Workload};
 
 /// Adds to the entries of a plan those whose engines the user's own code imports under this runtime: simplest model first,
 /// and after those that are there already.
@@ -25,6 +25,26 @@ pub(super) const fn least_workers(engine: Engine) -> u32 {
     if matches!(engine, Engine::JoblibThreading | Engine::JoblibLoky) { 2 } else { 1 }
 }
 
+/// The numbers of workers that the workload names for an executor of the user's own.
+pub(super) fn workers_of(engine: Engine, workload: &Workload) -> &[u32] {
+    let is_it = |own: &&OwnEngine| matches!(engine, Engine::Own(_)) && own.factory == engine.name();
+    workload.engines.iter().find(is_it).map_or(&[], |own| &own.workers)
+}
+
+/// The one number of workers that this engine can have, whatever it is asked for.
+pub(super) const fn only_workers(engine: Engine) -> Option<u32> {
+    match engine {
+        Engine::Own(own) => own.fixed_workers,
+        _ => None,
+    }
+}
+
+/// Why it has no other number.
+pub(super) fn is_fixed(workers: u32) -> String {
+    let tasks = if workers == 1 { "1 task".to_owned() } else { format!("{workers} tasks") };
+    format!("it runs {tasks} at once, however many workers its factory is given")
+}
+
 /// Why one of these engines cannot run these steps, if it cannot.
 pub(super) fn reason_against(engine: Engine, workload: &Workload) -> Option<String> {
     let steps = &workload.steps;
@@ -33,6 +53,13 @@ pub(super) fn reason_against(engine: Engine, workload: &Workload) -> Option<Stri
         Engine::JoblibThreading | Engine::JoblibLoky if workload.rate.is_some() => {
             Some("joblib takes several tasks at a time from what it is given, whatever `rate` says".to_owned())
         }
+        Engine::Own(own) if own.model == Model::Processes => numbered.find_map(|(step, number)| {
+            let kind = step.kind();
+            let is_shared = matches!(step, Step::Lock { .. } | Step::Queue { .. } | Step::Event { .. });
+            is_shared.then(|| {
+                format!("step {number} ({kind}): processes of an executor of your own share no lock, queue or event")
+            })
+        }),
         Engine::Trio => numbered.find_map(|(step, number)| {
             let kind = step.kind();
             match step {

@@ -3,12 +3,12 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::candidate::{Model, RUST, StartMethod};
+use crate::candidate::{Model, OwnExecutor, RUST, StartMethod, Word};
 use crate::host::{CpuQuota, Facts, FileSystem, ResourceLimits};
 use crate::protocol::{Absent, Offer};
 use crate::workload::{
-    Check, Connection, Cpu, Distribution, FileOperation, Goal, Kernel, Limits, Load, Objective, Payload, Python, Rate,
-    Registered, Step, Work, Workload,
+    Check, Connection, Cpu, Distribution, FileOperation, Goal, Kernel, Limits, Load, Objective, OwnEngine, Payload,
+    Python, Rate, Registered, Step, Work, Workload,
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -46,6 +46,7 @@ fn workload(steps: Vec<Step>) -> Workload {
         task_timeout_ns: SECOND,
         max_calls: None,
         resources: Default::default(),
+        engines: Vec::new(),
         rate: None,
     }
 }
@@ -613,4 +614,46 @@ proptest! {
             prop_assert_eq!(&entry.runtime, RUST);
         }
     }
+}
+
+fn own_executor(model: Model, fixed_workers: Option<u32>) -> Runtime {
+    let own = OwnExecutor { factory: Word::of("pools:make"), model, is_context: true, fixed_workers };
+    let mut runtime = cpython();
+    runtime.engines.push(Offer { engine: Engine::Own(own), default_workers: None });
+    runtime
+}
+
+#[test]
+fn an_executor_of_the_users_races_whatever_engines_are_named() {
+    let of = |settings: &Settings, fixed, engines: Vec<OwnEngine>| {
+        let workload = Workload { engines, ..workload(vec![own_code(true, false)]) };
+        let plan = plan(&workload, settings, &facts(), &[own_executor(Model::Threads, fixed)]);
+        let entry = plan.entries.iter().find(|entry| matches!(entry.engine, Engine::Own(_))).cloned();
+        (entry.map(|entry| (entry.workers, entry.default_sizes.workers)), plan.left_out)
+    };
+    let named = Settings { engines: vec![Engine::Sequential], ..settings() };
+    assert_eq!(of(&named, None, Vec::new()).0, Some((vec![1, 2, 3, 4, 8, 16, 32, 64], Some(3))));
+    let processes = Settings { models: vec![Model::Processes], ..settings() };
+    assert_eq!(of(&processes, None, Vec::new()).0, None, "its model is asked for like any other's");
+    let of_file =
+        OwnEngine { factory: "pools:make".to_owned(), path: "/".to_owned(), model: None, workers: vec![8, 2] };
+    assert_eq!(of(&settings(), None, vec![of_file]).0, Some((vec![2, 8], Some(2))));
+    let (one, left_out) = of(&settings(), Some(1), Vec::new());
+    assert_eq!(one, Some((vec![1], Some(1))));
+    let words = "python3.11/pools:make, workers other than 1";
+    assert!(left_out.iter().any(|it| it.what == words && it.reason.contains("it runs 1 task at once")), "{left_out:?}");
+    let asked = Settings { workers: vec![2, 4], ..settings() };
+    assert_eq!(of(&asked, Some(1), Vec::new()).0, None);
+    assert_eq!(of(&settings(), Some(100), Vec::new()).0, None, "more than may be in flight");
+}
+
+#[test]
+fn its_processes_share_nothing() {
+    let lock = Step::Lock { hold: Work::Cpu(CPU) };
+    let planned = |model| plan(&workload(vec![lock.clone()]), &settings(), &facts(), &[own_executor(model, None)]);
+    let is_there = |plan: &Plan| plan.entries.iter().any(|entry| matches!(entry.engine, Engine::Own(_)));
+    assert!(is_there(&planned(Model::Threads)));
+    let plan = planned(Model::Processes);
+    assert!(!is_there(&plan));
+    assert!(plan.left_out.iter().any(|it| it.what.ends_with("pools:make") && it.reason.contains("share no lock")));
 }

@@ -5,6 +5,8 @@
 //!                                       <-  hello {protocol, runtime, version, ..}
 //! calibrate {target, budget_ns}         ->
 //!                                       <-  calibrated {..}
+//! probe {factory}                       ->
+//!                                       <-  probed {model, ..}
 //! reference {job, budget_ns}            ->
 //!                                       <-  reference {tables, ..}
 //! job {candidate, steps, load, seed}    ->
@@ -35,11 +37,11 @@ use serde::{Deserialize, Serialize};
 pub use body::{MAX_BODY_BYTES, MAX_DELAY_NS, TCP_HEADER_BYTES, body, pattern, tcp_header};
 pub use draws::{DRAWS, draw_table};
 
-use crate::candidate::{Candidate, Engine, StartMethod};
+use crate::candidate::{Candidate, Engine, Model, StartMethod};
 use crate::workload::{Cpu, Load, Payload, Rate, Step};
 
 /// The version of this protocol. An agent with another one is refused.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// The descriptor from which an agent reads requests.
 pub const REQUESTS_FD: i32 = 3;
@@ -55,6 +57,8 @@ pub const VARIANTS: u64 = 16;
 pub enum Request {
     /// Measure this machine, unloaded.
     Calibrate(Calibrate),
+    /// Find out what an executor is that a factory of the user's builds.
+    Probe(Probe),
     /// Make what every candidate is held against.
     Reference(Box<MakeReference>),
     /// Become this candidate.
@@ -73,6 +77,8 @@ pub enum Reply {
     Hello(Hello),
     /// To `calibrate`.
     Calibrated(Calibrated),
+    /// To `probe`.
+    Probed(Probed),
     /// To `reference`.
     Reference(Reference),
     /// To `job`.
@@ -195,6 +201,33 @@ pub enum Calibrated {
     },
 }
 
+/// Find out what an executor is that a factory of the user's builds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// The factory: `module:name`, or `file.py:name`.
+    pub factory: String,
+    /// The folder in which its module is looked for, before the directory that the agent runs in.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub path: Option<PathBuf>,
+}
+
+/// What an executor is, as the tasks found that it ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probed {
+    /// Where it runs tasks: in `threads` of the agent, or in other `processes`.
+    pub model: Model,
+    /// The host on which it runs them, where that is not the agent's.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub host: Option<String>,
+    /// Whether it is a context manager.
+    pub is_context: bool,
+    /// The tasks that it runs at once whatever number of workers its factory is given.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fixed_workers: Option<u32>,
+}
+
 /// Make what every candidate is held against.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -234,6 +267,10 @@ pub struct Job {
     /// the first one is the answer to what was asked. Other failures always are.
     #[serde(skip_serializing_if = "is_false", default)]
     pub tolerates_errors: bool,
+    /// The folder in which the factory of an executor of the user's is looked for, before the directory that the agent
+    /// runs in.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub executor_path: Option<PathBuf>,
     /// What the far side allows: an agent begins tasks no faster, whatever it runs them for (first tasks, blocks of each
     /// kind, a reference), and waits for that outside of them. Each thing that it is asked begins with an empty bucket.
     #[serde(skip_serializing_if = "Option::is_none", default)]

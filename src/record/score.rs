@@ -1,9 +1,10 @@
 //! What a block says of the objective.
 
 use super::{BlockRecord, CandidateRecord};
+use crate::candidate::Engine;
 use crate::decide::duel::Figures;
-use crate::decide::{Observation, of_all_tasks};
-use crate::protocol::{Block, Failed};
+use crate::decide::{Observation, Outcome, of_all_tasks};
+use crate::protocol::{Block, Failed, FailureKind};
 use crate::workload::Goal;
 
 /// Memory below this is compared as this: the sampling knows no less.
@@ -95,6 +96,18 @@ pub struct FailedTasks<'a> {
 }
 
 impl CandidateRecord {
+    /// What its failure is to a race. An executor of the user's that loses tasks or runs them twice, or hangs, does so at
+    /// every size sooner or later.
+    #[must_use]
+    pub fn failed_outcome(&self) -> Outcome {
+        let kind = self.failure.as_ref().map(|failure| failure.kind);
+        match (kind, self.candidate.engine) {
+            (Some(FailureKind::Hang | FailureKind::Checksum), Engine::Own(_)) => Outcome::Faulty,
+            (Some(FailureKind::Hang), _) => Outcome::Hung,
+            _ => Outcome::Failed,
+        }
+    }
+
     /// The tasks that failed where that is tolerated.
     #[must_use]
     pub fn failed_tasks(&self) -> FailedTasks<'_> {

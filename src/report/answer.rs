@@ -192,7 +192,7 @@ fn gains(judged: &Judged, group: &Group, answer: &Answer) -> Gains {
     }
 }
 
-/// The best of each model: what is named first, then by what they reach; those that failed last.
+/// The best of each model, and of each executor of the user's own: what is named first, then by what they reach; those that failed last.
 fn models(judged: &Judged, group: &Group) -> Vec<OfModel> {
     let answer = group.answer.as_ref();
     let of_model = |model: Model| -> Option<&Row> {
@@ -203,6 +203,11 @@ fn models(judged: &Judged, group: &Group) -> Vec<OfModel> {
         known.or_else(|| group.rows.iter().find(|row| row.candidate.model() == model))
     };
     let mut best: Vec<&Row> = Model::ALL.into_iter().filter_map(of_model).collect();
+    for row in group.rows.iter().filter(|row| matches!(row.candidate.engine, Engine::Own(_))) {
+        if best.iter().all(|other| other.candidate.engine != row.candidate.engine) {
+            best.push(row);
+        }
+    }
     // Bars are of what stands beside them; under another goal, of that.
     let is_throughput = judged.record.workload.objective.goal == Goal::Throughput;
     let height = |row: &Row| {

@@ -465,6 +465,7 @@ pub(super) fn workload() -> Workload {
         task_timeout_ns: 30_000_000_000,
         max_calls: None,
         resources: Default::default(),
+        engines: Vec::new(),
         rate: None,
     }
 }

@@ -110,6 +110,7 @@ impl Bench {
             server: None,
             task_timeout_ns: PATIENCE_NS / 2,
             tolerates_errors: false,
+            executor_path: None,
             rate: None,
         };
         let (link, _) = self.connect(&runtime.program)?;

@@ -410,6 +410,19 @@ impl<'a> Course<'a> {
         self.observer.observe(&Event::Failed { candidate: &place.candidate, failure: &failure });
     }
 
+    /// Puts out the other sizes of an engine that has a fault which all of them have, in the race that runs.
+    fn put_out_others(&mut self, slot: usize) {
+        let place = &self.record.candidates[slot];
+        let (failed, failure) = (place.candidate.clone(), place.failure.clone());
+        for other in (self.base..self.slots.len()).filter(|other| *other != slot) {
+            let place = &mut self.record.candidates[other];
+            if place.candidate.kind() == failed.kind() && place.failure.is_none() {
+                place.failure.clone_from(&failure);
+                self.kill(other);
+            }
+        }
+    }
+
     /// Begins a cold life of a candidate in the place of its warm one. What goes wrong says nothing of the answer.
     fn restarted_cold(&mut self, slot: usize) -> Option<Learned> {
         self.end(slot);
@@ -617,8 +630,11 @@ impl<'a> Course<'a> {
     fn feed_failure(&mut self, race: &mut dyn Racing, candidate: usize) {
         let place = &self.record.candidates[self.base + candidate];
         let (failed, failure) = (place.candidate.clone(), place.failure.clone());
-        let has_hung = failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Hang);
-        race.feed(candidate, if has_hung { Outcome::Hung } else { Outcome::Failed });
+        let outcome = place.failed_outcome();
+        race.feed(candidate, outcome);
+        if outcome == Outcome::Faulty {
+            self.put_out_others(self.base + candidate);
+        }
         if let (Some(by), Some(failure)) = (race.replaced_by(), failure) {
             self.warn(Warning::Replaced { candidate: failed, by, failure });
         }
@@ -694,8 +710,12 @@ impl<'a> Course<'a> {
         let is_known = |known: &(String, u32)| known.0 == said && known.1 <= concurrency;
         // A hang is told by its length: who lived alone is not given that again.
         let was_alone = failure.kind == FailureKind::Hang && !others;
+        // An executor of the user's that does not do what it is to do does not so because of others.
+        let is_its_own = matches!(self.record.candidates[slot].candidate.engine, Engine::Own(_))
+            && failure.kind != FailureKind::Task;
         (others || self.is_exclusive)
             && !was_alone
+            && !is_its_own
             && !matches!(failure.kind, FailureKind::Checksum | FailureKind::Protocol)
             && !self.failed_alone.iter().any(is_known)
     }

@@ -295,6 +295,7 @@ pub(super) fn record(max_calls: Option<u64>, goal: Goal) -> Record {
             task_timeout_ns: 30_000 * MS,
             max_calls,
             resources: Default::default(),
+            engines: Vec::new(),
             rate: None,
         },
         plan: Plan::default(),

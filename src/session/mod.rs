@@ -17,6 +17,7 @@ mod metered;
 mod meters;
 pub mod parent;
 mod prepare;
+mod probe;
 mod reference;
 mod relay;
 mod resident;
@@ -27,14 +28,14 @@ mod sweep;
 mod trial;
 mod watch;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
-use crate::candidate::{Candidate, RUST};
+use crate::candidate::{Candidate, Engine, RUST};
 use crate::clock::now_ns;
 use crate::decide::duel::{Duel, DuelRules};
 use crate::decide::{ModelStanding, Rules};
@@ -51,6 +52,7 @@ use link::Fault;
 use metered::Metered;
 use parent::Parents;
 use prepare::PreparedRuntime;
+pub use probe::probe;
 use reference::Limited;
 use relay::Runner;
 use resident::{Nursery, Residents};
@@ -285,6 +287,9 @@ impl Stage<'_> {
         if let (Some(directory), true) = (&directory, has_files(session)) {
             warn_of_memory(directory, observer, &mut record.warnings);
         }
+        for message in uneven_executors(&session.plan) {
+            warn(Warning::Other { message }, observer, &mut record.warnings);
+        }
         let server = match &directory {
             Some(directory) if session.all_steps().any(embedded::needed) => Some(
                 Embedded::start(&mut nursery.guard, &nursery.program, directory)
@@ -345,6 +350,20 @@ impl Stage<'_> {
         };
         Ok((ending, residents.into_guard()))
     }
+}
+
+/// What to say of executors of the user's that run one number of tasks at once, whatever they are asked for.
+fn uneven_executors(plan: &Plan) -> BTreeSet<String> {
+    let of = |entry: &Entry| {
+        match entry.engine {
+        Engine::Own(own) => own.fixed_workers.map(|workers| {
+            let tasks = if workers == 1 { "1 task".to_owned() } else { format!("{workers} tasks") };
+            format!("`{}` ignores the number of workers: it runs {tasks} at once whatever it is asked for, and only that is measured", own.factory)
+        }),
+        _ => None,
+    }
+    };
+    plan.entries.iter().filter_map(of).collect()
 }
 
 /// Compares two versions. Where one cannot run, neither does.

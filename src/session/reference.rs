@@ -331,6 +331,7 @@ mod tests {
             server: None,
             task_timeout_ns: 1000 * MS,
             tolerates_errors: false,
+            executor_path: None,
             rate: None,
         }
     }

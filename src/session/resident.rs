@@ -99,7 +99,8 @@ impl Nursery {
 }
 
 impl Life {
-    fn hear(mut link: Link, beginning: Beginning) -> Result<Life, Fault> {
+    /// Hears the hello of an agent that was started.
+    pub(super) fn hear(mut link: Link, beginning: Beginning) -> Result<Life, Fault> {
         let doing = "at its start";
         match link.exchange(None, HELLO_NS, doing, None)? {
             Reply::Hello(hello) if hello.protocol == PROTOCOL => {

@@ -7,7 +7,7 @@ use super::units::{show_duration, show_size};
 use super::walk::Values;
 use super::{
     Check, Connection, Cpu, Distribution, ErrorLimit, FileOperation, Goal, Items, Kernel, Limits, Load, Objective,
-    Payload, Python, Rate, Resources, Step, Work, Workload,
+    OwnEngine, Payload, Python, Rate, Resources, Step, Work, Workload,
 };
 
 /// The time of a `cpu` step that names neither an input nor a time.
@@ -36,6 +36,7 @@ pub(super) fn workload(values: &Values, stem: &str, faults: &mut Vec<Fault>) -> 
         task_timeout_ns: values.nanos("task_timeout")?,
         max_calls: values.integer("max_calls"),
         resources: values.table("resources").and_then(|table| resources(&table))?,
+        engines: values.tables("engine").unwrap_or_default().iter().filter_map(engine).collect(),
     };
     check_timeout(&workload, values, faults);
     check_calls(&workload, values, faults);
@@ -103,6 +104,15 @@ fn rate(values: &Values, faults: &mut Vec<Fault>) -> Option<Rate> {
 
 fn payload(values: &Values) -> Option<Payload> {
     Some(Payload { input_bytes: values.bytes("input")?, output_bytes: values.bytes("output")? })
+}
+
+fn engine(values: &Values) -> Option<OwnEngine> {
+    Some(OwnEngine {
+        factory: values.text("factory")?,
+        path: String::new(),
+        model: values.text("model").and_then(|model| model.parse().ok()),
+        workers: values.sizes("workers").unwrap_or_default(),
+    })
 }
 
 fn resources(values: &Values) -> Option<Resources> {

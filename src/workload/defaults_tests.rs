@@ -30,6 +30,7 @@ fn two_lines_are_a_workload() {
         task_timeout_ns: 30_000 * MS,
         max_calls: None,
         resources: Resources::default(),
+        engines: Vec::new(),
         rate: None,
     };
     assert_eq!(workload(SHORTEST), expected);

@@ -128,8 +128,22 @@ pub enum Shape {
     Check,
     /// A directory, relative to the workload file.
     Directory,
+    /// A factory of an executor: `module:name`, or `file.py:name`.
+    Factory,
+    /// A list of one or more whole numbers from 1 on.
+    Sizes {
+        /// The largest.
+        max: u64,
+    },
     /// A table.
     Table(&'static Table),
+    /// Tables `[[name]]` of one form.
+    Tables {
+        /// The form.
+        table: &'static Table,
+        /// The most of them.
+        max: usize,
+    },
     /// One or more tables `[[step]]`, each with a `kind`.
     Steps {
         /// The table of each kind.
@@ -189,7 +203,10 @@ impl Shape {
             Shape::Items => "a name in a module, \"package.module:name\", or a list of values".to_owned(),
             Shape::Check => "\"results\", \"none\" or a name in a module, \"package.module:name\"".to_owned(),
             Shape::Directory => "a directory, relative to this file".to_owned(),
+            Shape::Factory => "what builds an executor, \"module:name\" or \"file.py:name\"".to_owned(),
+            Shape::Sizes { max } => format!("a list of whole numbers, 1 to {max}"),
             Shape::Table(table) => format!("a table, [{}]", table.name),
+            Shape::Tables { table, max } => format!("at most {max} tables, each under [[{}]]", table.name),
             Shape::Steps { max, .. } => format!("1 to {max} tables, each under [[step]]"),
         }
     }

@@ -56,8 +56,30 @@ pub static WORKLOAD: Table = Table {
             Optional("no cap"),
             "At most so many tasks in the whole session, for tasks that reach something costly.",
         ),
+        field(
+            "engine",
+            Shape::Tables { table: &ENGINE, max: 16 },
+            Optional("none"),
+            "Executors of your own, which race beside the engines that are known.",
+        ),
         field("step", Shape::Steps { kinds: &STEPS, max: 32 }, Required, "What a task does, in order."),
         field("objective", Shape::Table(&OBJECTIVE), Default("{}"), "What \"best\" means."),
+    ],
+    conflicts: &[],
+};
+
+static ENGINE: Table = Table {
+    name: "engine",
+    doc: "An executor of your own.",
+    fields: &[
+        field("factory", Shape::Factory, Required, "What builds it for a number of workers, its one argument."),
+        field(
+            "model",
+            Shape::Word(&["threads", "processes"]),
+            Optional("what a probe finds"),
+            "Where it runs tasks; a probe must find the same.",
+        ),
+        field("workers", Shape::Sizes { max: 1_000_000 }, Optional("a search"), "Only these numbers of workers."),
     ],
     conflicts: &[],
 };

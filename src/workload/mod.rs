@@ -9,6 +9,7 @@ mod defaults_tests;
 mod diagnostics;
 mod distribution;
 mod errors;
+mod executor;
 mod fields;
 mod kernel;
 mod language;
@@ -32,6 +33,7 @@ use serde::{Deserialize, Serialize};
 pub use diagnostics::{Diagnostics, Fault};
 pub use distribution::Distribution;
 pub use errors::ErrorLimit;
+pub use executor::{OwnEngine, factory_name};
 pub use fields::{Field, Presence, Shape, Table};
 pub use kernel::{Cpu, Kernel};
 pub use language::{STEPS, WORKLOAD};
@@ -73,6 +75,9 @@ pub struct Workload {
     /// What tasks need that there is little of.
     #[serde(skip_serializing_if = "Resources::is_none", default)]
     pub resources: Resources,
+    /// Executors of the user's own that race, too.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub engines: Vec<OwnEngine>,
 }
 
 /// What tasks need that there is little of, beside the host.
@@ -102,8 +107,11 @@ impl Workload {
         }
     }
 
-    /// Takes the directories that steps name as relative to `base`, an absolute path.
+    /// Takes the directories that steps and engines name as relative to `base`, an absolute path.
     pub fn resolve(&mut self, base: &Path) {
+        for engine in &mut self.engines {
+            engine.path = base.join(&engine.path).to_string_lossy().into_owned();
+        }
         for step in &mut self.steps {
             if let Step::Python(python) = step {
                 python.path = base.join(&python.path).to_string_lossy().into_owned();

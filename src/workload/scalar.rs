@@ -56,6 +56,7 @@ pub(super) fn check(shape: Shape, value: &DeValue<'_>) -> Result<Value, Wrong> {
             Ok(Value::Text(text.clone().into_owned()))
         }
         (Shape::Check, DeValue::String(text)) => function(text).map(Value::Text),
+        (Shape::Factory, DeValue::String(text)) => super::factory_name(text).map(Value::Text).map_err(plain),
         (Shape::Directory, DeValue::String(text)) => check_text(text, 4_096, false),
         (_, other) => Err(mismatch(shape, other)),
     }

@@ -115,7 +115,14 @@ fn shape(shape: Shape) -> Value {
         Shape::Items => json!({ "anyOf": [function(), { "type": "array", "minItems": 1 }] }),
         Shape::Check => json!({ "anyOf": [{ "enum": ["results", "none"] }, function()] }),
         Shape::Directory => json!({ "type": "string", "minLength": 1 }),
+        Shape::Factory => json!({ "type": "string", "pattern": "^.+:[^\\s:]+$" }),
+        Shape::Sizes { max } => {
+            json!({ "type": "array", "minItems": 1, "items": { "type": "integer", "minimum": 1, "maximum": max } })
+        }
         Shape::Table(spec) => table(spec, None),
+        Shape::Tables { table: spec, max } => {
+            json!({ "type": "array", "maxItems": max, "items": table(spec, None) })
+        }
         Shape::Steps { kinds, max } => json!({
             "type": "array",
             "minItems": 1,

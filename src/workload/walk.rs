@@ -27,9 +27,11 @@ pub(super) enum Value {
     Percent(f64),
     Distribution(Distribution),
     Argv(Vec<String>),
+    Sizes(Vec<u32>),
     Items(Items),
     Table(Values),
     Steps(Vec<Values>),
+    Tables(Vec<Values>),
 }
 
 /// The checked values of one table. A field that is absent here is optional, or its fault is reported.
@@ -65,9 +67,11 @@ impl Values {
     getter!(percent, Percent, f64);
     getter!(distribution, Distribution, Distribution);
     getter!(argv, Argv, Vec<String>);
+    getter!(sizes, Sizes, Vec<u32>);
     getter!(items, Items, Items);
     getter!(table, Table, Values);
     getter!(steps, Steps, Vec<Values>);
+    getter!(tables, Tables, Vec<Values>);
 
     /// Where the user wrote this field's value, right or wrong, if they did.
     pub(super) fn given(&self, field: &str) -> Option<Span> {
@@ -157,7 +161,9 @@ impl Faults {
                 self.missing.push(match field.shape {
                     Shape::Steps { .. } => Fault::of_file(NO_STEP, STEP_HELP),
                     shape => {
-                        let message = format!("`{}` is missing in a step of kind `{}`", field.name, spec.name);
+                        let is_step = super::STEPS.iter().any(|step| std::ptr::eq(step, spec));
+                        let place = if is_step { "a step of kind " } else { "" };
+                        let message = format!("`{}` is missing in {place}`{}`", field.name, spec.name);
                         let label = format!("expected `{}`: {}", field.name, shape.expected());
                         Fault::at(values.span.clone(), message, label).help(field.doc)
                     }
@@ -183,6 +189,8 @@ impl Faults {
         let span = value.span();
         match (field.shape, value.get_ref()) {
             (Shape::Table(spec), DeValue::Table(table)) => Some(Value::Table(self.table(spec, table, span))),
+            (Shape::Tables { table, max }, DeValue::Array(array)) => self.tables(table, max, array),
+            (Shape::Sizes { max }, DeValue::Array(array)) => self.sizes(field.name, max, array, span),
             (Shape::Steps { kinds, max }, DeValue::Array(array)) => self.steps(kinds, max, array, span),
             (Shape::Distribution { max_ns, .. }, DeValue::Table(table)) => {
                 self.distribution(table, span, max_ns).map(Value::Distribution)
@@ -218,6 +226,45 @@ impl Faults {
             self.found.push(Fault::at(over.span(), message, format!("this is step {}", max + 1)));
         }
         Some(Value::Steps(array.iter().take(max).filter_map(|step| self.step(kinds, step)).collect()))
+    }
+
+    /// Tables of one form; a single one may be written as `[name]`.
+    fn tables(&mut self, spec: &'static Table, max: usize, array: &[Spanned<DeValue<'_>>]) -> Option<Value> {
+        if let Some(over) = array.get(max) {
+            let message = format!("{} tables [[{}]], and a workload has at most {max}", array.len(), spec.name);
+            self.found.push(Fault::at(over.span(), message, ""));
+        }
+        let mut tables = Vec::new();
+        for one in array.iter().take(max) {
+            match one.get_ref() {
+                DeValue::Table(table) => tables.push(self.table(spec, table, one.span())),
+                other => {
+                    let message = format!("`{}` holds tables, not {}", spec.name, scalar::describe(other));
+                    self.found.push(Fault::at(one.span(), message, format!("write it below [[{}]]", spec.name)));
+                }
+            }
+        }
+        Some(Value::Tables(tables))
+    }
+
+    fn sizes(&mut self, name: &str, max: u64, array: &[Spanned<DeValue<'_>>], span: Span) -> Option<Value> {
+        let before = self.found.len();
+        let mut sizes = Vec::new();
+        for one in array {
+            match scalar::check(Shape::Integer { min: 1, max }, one.get_ref()) {
+                Ok(Value::Integer(size)) => sizes.extend(u32::try_from(size)),
+                Ok(_) => {}
+                Err(wrong) => {
+                    let label = format!("expected a whole number, 1 to {max}");
+                    self.found.push(Fault::at(one.span(), format!("`{name}`: {}", wrong.message), label));
+                }
+            }
+        }
+        if array.is_empty() {
+            let message = format!("`{name}` is an empty list");
+            self.found.push(Fault::at(span, message, "leave it out to have the number searched"));
+        }
+        (self.found.len() == before).then_some(Value::Sizes(sizes))
     }
 
     fn step(&mut self, kinds: &'static [Table], step: &Spanned<DeValue<'_>>) -> Option<Values> {

@@ -24,7 +24,7 @@ class Hello(unittest.TestCase):
     def test_an_agent_says_what_it_is(self) -> None:
         with agent() as one:
             hello = one.receive()["hello"]
-        self.assertEqual((hello["protocol"], hello["language"]), (2, "python"))
+        self.assertEqual((hello["protocol"], hello["language"]), (3, "python"))
         self.assertEqual(hello["version"].split(".")[:2], [str(part) for part in sys.version_info[:2]])
         self.assertEqual(os.path.realpath(hello["executable"]), os.path.realpath(sys.executable))
         names = [offer["engine"] for offer in hello["engines"] + hello["absent"]]

@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import unittest
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, List, Optional
@@ -66,6 +67,29 @@ def tool(engine: str, start_method: Optional[str] = None, **asked: Any) -> Pool:
     answer: Any = SimpleNamespace(engine=engine, workers=2, in_flight=3, chunk=2, start_method=start_method)
     fields = {"function": square, "async_function": None, "setup": None, "teardown": None, "program": "", "items": 0}
     return pool(answer, Asked(**{**fields, **asked}))
+
+
+def threads(workers: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(workers)
+
+
+def processes(workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork"))
+
+
+class OwnExecutors(unittest.TestCase):
+    def test_the_users_factory_builds_it(self) -> None:
+        expected = [square(number) for number in NUMBERS]
+        for name, model in [("threads", "threads"), ("processes", "processes")]:
+            for place in (__name__, __file__):
+                answer: Any = SimpleNamespace(
+                    engine=f"{place}:{name}", model=model, workers=2, in_flight=None, chunk=None, start_method=None
+                )
+                asked = Asked(square, None, set_up, None, "", 0)
+                with self.subTest(name, place=place), pool(answer, asked) as found:
+                    self.assertEqual(list(found.map(square, NUMBERS)), expected)
+                    self.assertIn("up", next(found.map(seen, [0])))
+                state.clear()
 
 
 class Results(unittest.TestCase):

@@ -7,7 +7,7 @@ import pickle
 import unittest
 from typing import Any, Dict
 
-from conbench_agent.protocol import Bye, Failure, Go, Job, Server, parse
+from conbench_agent.protocol import Bye, Failure, Go, Job, Own, OwnExecutor, Probe, Server, parse
 from support import job
 
 WAIT: Dict[str, Any] = {"kind": "wait", "time": {"distribution": "fixed", "time_ns": 5}}
@@ -27,6 +27,17 @@ class Requests(unittest.TestCase):
         self.assertEqual(read_job.server, Server(1, 2, 3))
         self.assertEqual((read_job.candidate.sizes.workers, read_job.candidate.sizes.concurrency), (4, 4))
         self.assertEqual((read_job.steps[0].step["kind"], read_job.directory), ("wait", None))
+
+    def test_an_executor_of_the_users_is_read(self) -> None:
+        body = job([WAIT], executor_path="/shop")
+        body["candidate"]["engine"] = {"own": {"factory": "pools:make", "model": "threads", "fixed_workers": 2}}
+        read_job = read("job", body)
+        self.assertEqual(read_job.candidate.engine, Own(OwnExecutor("pools:make", "threads", False, 2)))
+        self.assertEqual(Job.parse(read_job.text()), read_job)
+        body["candidate"]["engine"] = {"own": {"factory": "pools:make"}}
+        with self.assertRaisesRegex(Failure, "has no field `model`"):
+            read("job", body)
+        self.assertEqual(read("probe", {"factory": "pools:make"}), Probe("pools:make"))
 
     def test_a_job_survives_its_text(self) -> None:
         server = {"http_port": 1, "tcp_port": 2, "pid": 3}

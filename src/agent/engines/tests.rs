@@ -87,6 +87,7 @@ fn job(engine: Kind, size: u32) -> Job {
         server: None,
         task_timeout_ns: u64::MAX,
         tolerates_errors: false,
+        executor_path: None,
         rate: None,
     }
 }

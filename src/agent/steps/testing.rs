@@ -31,6 +31,7 @@ pub(in crate::agent) fn job(steps: &[StepJob]) -> Job {
         server: None,
         task_timeout_ns: 1_000_000_000,
         tolerates_errors: false,
+        executor_path: None,
         rate: None,
     }
 }

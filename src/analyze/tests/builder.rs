@@ -284,6 +284,7 @@ fn record() -> Record {
             task_timeout_ns: 1_000_000_000,
             max_calls: None,
             resources: Default::default(),
+            engines: Vec::new(),
             rate: None,
         },
         plan: Plan::default(),

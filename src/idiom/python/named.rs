@@ -3,6 +3,7 @@
 use super::super::Idiom;
 use super::super::names::Names;
 use super::{Parts, awaited, indented, initializer, set_up};
+use crate::candidate::{Model, OwnExecutor};
 
 pub(super) fn pool_of_threads(names: &Names, workers: u32) -> Parts {
     let Names { call, items, .. } = names;
@@ -66,6 +67,34 @@ pub(super) fn loky(idiom: &Idiom<'_>, names: &Names, workers: u32) -> Parts {
         "pool = get_reusable_executor(max_workers={workers}{initializer})\nresults = list(pool.map({call}, {items}{chunk}))\n"
     );
     Parts { imports: vec!["from loky import get_reusable_executor"], body, is_imported_again: true, ..Parts::default() }
+}
+
+/// The call of worker processes without an initializer, which set themselves up when the first task comes.
+fn in_process(names: &Names) -> (String, String) {
+    let Some(start) = &names.start_worker else { return (names.call.clone(), String::new()) };
+    let definitions = format!(
+        "is_ready = False\n\n\ndef run(item):\n    global is_ready\n    if not is_ready:\n        {start}()\n        is_ready = True\n    return {}(item)\n",
+        names.call
+    );
+    ("run".to_owned(), definitions)
+}
+
+/// What every executor can: `submit` and `shutdown`.
+pub(super) fn own_executor(own: OwnExecutor, names: &Names, workers: u32) -> Parts {
+    let has_processes = own.model == Model::Processes;
+    let (call, definitions) = if has_processes { in_process(names) } else { in_thread(names) };
+    let Names { factory, items, .. } = names;
+    let calls = format!(
+        "    calls = [pool.submit({call}, item) for item in {items}]\n    results = [call.result() for call in calls]\n"
+    );
+    let body = if own.is_context {
+        format!("with {factory}({workers}) as pool:\n{calls}")
+    } else {
+        format!("pool = {factory}({workers})\ntry:\n{calls}finally:\n    pool.shutdown()\n")
+    };
+    let imports = threading(&definitions).filter(|_| !has_processes).into_iter().collect();
+    let body = if has_processes { body } else { set_up(names, body) };
+    Parts { imports, definitions, body, is_imported_again: has_processes }
 }
 
 pub(super) fn trio(names: &Names, in_flight: u32) -> Parts {

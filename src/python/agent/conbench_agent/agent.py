@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Dict, List, Optional
 
 from . import engines, library_threads, standing
-from .protocol import PROTOCOL, Bye, Calibrate, Channel, Failure, Go, Job, Reference, parse
+from .protocol import PROTOCOL, Bye, Calibrate, Channel, Failure, Go, Job, Probe, Reference, parse
 
 if TYPE_CHECKING:
     from .running import Running
@@ -119,6 +119,10 @@ class Agent:
         if isinstance(request, Bye):
             candidate, self._candidate = self._candidate, None
             return {"bye": {"teardown_ns": 0, "left_behind": []} if candidate is None else candidate.close(received_ns)}
+        if isinstance(request, Probe):
+            from .engines import own_probe
+
+            return {"probed": own_probe.probe(request)}
         from . import calibrate
 
         if isinstance(request, Calibrate):

@@ -6,7 +6,7 @@ import os
 import resource
 import time
 from contextlib import suppress
-from typing import Collection, Iterable, Iterator, NamedTuple, Set
+from typing import Collection, Iterable, Iterator, List, NamedTuple, Set
 
 
 class Usage(NamedTuple):
@@ -71,6 +71,11 @@ def programs(pids: Iterable[int], known: Collection[int]) -> Usage:
     `known` are the processes that are no such programs: an engine's own workers and helpers.
     """
     return of_children(sum(map(_process_cpu_ns, _descendants(pids, set(known)))))
+
+
+def below(pid: int, known: Collection[int] = ()) -> List[int]:
+    """The processes that live below this one, but for those that are known, and what they started."""
+    return list(_descendants([pid], set(known)))
 
 
 def _descendants(pids: Iterable[int], known: Set[int]) -> Iterator[int]:

@@ -11,7 +11,7 @@ import os
 from contextlib import suppress
 from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Tuple, Type, Union, get_type_hints
 
-PROTOCOL = 2
+PROTOCOL = 3
 REQUESTS_FD = 3
 REPLIES_FD = 4
 
@@ -80,11 +80,30 @@ class Sizes(NamedTuple):
         return max(self.in_flight or self.workers or 1, 1)
 
 
+class OwnExecutor(NamedTuple):
+    """An executor that a factory of the user's builds, with what a probe found of it."""
+
+    factory: str
+    model: str
+    is_context: bool = False
+    fixed_workers: Optional[int] = None
+
+
+class Own(NamedTuple):
+    """The engine that such an executor is."""
+
+    own: OwnExecutor
+
+    def __str__(self) -> str:
+        return self.own.factory
+
+
 class Candidate(NamedTuple):
     """What is measured: a runtime, an engine and its sizes."""
 
     runtime: str
-    engine: str
+    #: Its name; what it is, where a factory of the user's builds it.
+    engine: Union[str, Own]
     sizes: Sizes
     start_method: Optional[str] = None
     #: How many threads libraries may compute with in each process; None leaves it to them.
@@ -147,6 +166,8 @@ class Job(NamedTuple):
     server: Optional[Server] = None
     #: Whether a task that fails is counted, and its block goes on.
     tolerates_errors: bool = False
+    #: The folder in which the factory of an executor of the user's is looked for before the current directory.
+    executor_path: Optional[str] = None
     #: How fast tasks may begin, whatever they are run for.
     rate: Optional[Rate] = None
 
@@ -179,6 +200,13 @@ class Reference(NamedTuple):
     most_calls: Optional[int] = None
 
 
+class Probe(NamedTuple):
+    """Find out what an executor is that a factory of the user's builds."""
+
+    factory: str
+    path: Optional[str] = None
+
+
 class Cpu(NamedTuple):
     """A computation: a kernel and the input of one iteration."""
 
@@ -204,9 +232,16 @@ class Bye(NamedTuple):
     """End."""
 
 
-Request = Union[Calibrate, Reference, Job, Go, Bye]
+Request = Union[Calibrate, Probe, Reference, Job, Go, Bye]
 
-_REQUESTS: Dict[str, Type[Any]] = {"calibrate": Calibrate, "reference": Reference, "job": Job, "go": Go, "bye": Bye}
+_REQUESTS: Dict[str, Type[Any]] = {
+    "calibrate": Calibrate,
+    "probe": Probe,
+    "reference": Reference,
+    "job": Job,
+    "go": Go,
+    "bye": Bye,
+}
 _KINDS_OF_BLOCKS = ("timed", "memory", "verify")
 
 #: The fields of each kind of step: those it must have, and those it may have.
@@ -289,6 +324,9 @@ def _read(kind: Any, value: object, name: str) -> Any:
     if type(None) in arguments:
         return None if value is None else _read(arguments[0], value, name)
     origin = getattr(kind, "__origin__", kind)
+    if origin is Union:
+        # A name, or an object that says more.
+        return value if isinstance(value, str) else _read(arguments[1], value, name)
     if hasattr(kind, "_fields"):
         return _read_object(kind, value, name)
     # In JSON a number is no truth value, though in Python `True` is an integer.

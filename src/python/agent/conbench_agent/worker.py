@@ -40,6 +40,8 @@ class Hiring(NamedTuple):
     meeting: Any
     #: What the steps share with other workers, where they can share anything.
     shared: Optional[Handles]
+    #: Whether it is a process of an executor of the user's, whose steps share nothing.
+    is_foreign: bool = False
 
 
 class Told(NamedTuple):
@@ -158,7 +160,7 @@ def start(hiring: Hiring) -> None:
         slot = hiring.slots.claim()
         task = steps.build(hiring.job, steps.Place.worker(slot, hiring.shared))
         # Interpreters beside the agent's are no processes: what they reap, the agent itself sees.
-        reaped = None if hiring.shared is None else Reaped()
+        reaped = None if hiring.shared is None and not hiring.is_foreign else Reaped()
         _worker = _Worker(task, slot, hiring.meeting, reaped)
     except BaseException as error:
         _worker = _Worker(Failure.of(error))

@@ -7,9 +7,9 @@ import sys
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, List, NamedTuple, Optional, Tuple, Union
 
-from ..protocol import Failure, Job
+from ..protocol import Failure, Job, Own
 
 if TYPE_CHECKING:
     from ..task import Task
@@ -78,6 +78,10 @@ _IMPORTS = {
 def build(job: Job, task: Task) -> Engine:
     """Makes the engine of a job's candidate, its workers started; its module is imported only now."""
     name = job.candidate.engine
+    if not isinstance(name, str):
+        from .own_executor import build_own
+
+        return build_own(job, task)
     reason = _why_absent(name)
     if reason is not None:
         raise Failure("setup", f"the engine {name} is not to be had: {reason}")
@@ -86,9 +90,9 @@ def build(job: Job, task: Task) -> Engine:
     return engine
 
 
-def model(name: str) -> str:
+def model(engine: Union[str, Own]) -> str:
     """The concurrency model of an engine."""
-    return _OFFERS[name].model
+    return _OFFERS[engine].model if isinstance(engine, str) else engine.own.model
 
 
 def offers() -> Tuple[List[Dict[str, object]], List[Dict[str, object]]]:

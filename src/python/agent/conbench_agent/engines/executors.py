@@ -114,7 +114,7 @@ class ExecutorEngine(Engine):
         So no other thread need be woken for it: `wait` and a loop in the main thread cost the workers 3 to 10 %.
         """
         submit, take, chunk = self._submit, sampler.next, self._chunk
-        record = recorder(self._lanes(sampler), self._task, self._children)
+        record = self._recorder(sampler)
         ended: SimpleQueue[None] = SimpleQueue()
 
         def submit_next() -> None:
@@ -157,19 +157,23 @@ class ExecutorEngine(Engine):
         for _ in range(outstanding):
             submit_next()
         for _ in range(outstanding):
-            ended.get()
+            self._await(ended)
             if failures:
                 raise self._failure(*failures[0])
 
+    def _await(self, ended: SimpleQueue[Any]) -> Any:
+        """Waits for the next of what ends."""
+        return ended.get()
+
     def _feed(self, sampler: Sampler) -> None:
         """Submits a task whenever a worker is free for it and the rate allows one, from this thread, which may wait."""
-        record = recorder(self._lanes(sampler), self._task, self._children)
+        record = self._recorder(sampler)
         ended: SimpleQueue[Optional[_Submitted]] = SimpleQueue()
         under_way = 0
         for _ in range(self.slots):
             ended.put(None)
         while True:
-            one = ended.get()
+            one = self._await(ended)
             if one is not None:
                 under_way -= 1
                 try:
@@ -184,7 +188,7 @@ class ExecutorEngine(Engine):
                 continue
             submitted_ns = monotonic_ns()
             try:
-                future = self._executor.submit(worker.run, index, self._task.handed(index))
+                future = self._submit([index])
             except BaseException as error:
                 raise self._failure([index], error) from error
             under_way += 1
@@ -199,7 +203,7 @@ class ExecutorEngine(Engine):
                 submitted.append((index, monotonic_ns()))
                 yield index, self._task.handed(index)
 
-        record = recorder(self._lanes(sampler), self._task, self._children)
+        record = self._recorder(sampler)
         done = 0
         try:
             results = self._executor.map(worker.run_item, items(), chunksize=self._chunk)
@@ -209,6 +213,10 @@ class ExecutorEngine(Engine):
         except BaseException as error:
             # Results come in order, those of a chunk together.
             raise self._failure([index for index, _ in submitted[done : done + self._chunk]], error) from error
+
+    def _recorder(self, sampler: Sampler) -> Callable[[int, int, Any], None]:
+        """What records a task that came back."""
+        return recorder(self._lanes(sampler), self._task, self._children)
 
     def _lanes(self, sampler: Sampler) -> List[Lane]:
         return [sampler.lane(slot, slot % self.shards) for slot in range(self.slots)]

@@ -29,10 +29,14 @@ _starters: Set[str] = set()
 class Loader:
     """Loads what the fields of one step name."""
 
-    def __init__(self, path: str, where: str) -> None:
-        """For modules in the folder `path`, beside all that Python finds by itself; `where` is the step."""
+    def __init__(self, path: str, where: str, beside: str = " (the step's `path`)") -> None:
+        """For modules in the folder `path`, beside all that Python finds by itself; `where` is the step.
+
+        `beside` says, after the folder, who named it.
+        """
         self._path = os.path.abspath(path)
         self._where = where
+        self._beside = beside
         put_first(self._path)
 
     def load(self, name: str, field: str) -> object:
@@ -176,9 +180,10 @@ class Loader:
             inside = f"the package {parent} has no module `{last}`"
         else:
             folders = [self._path]
-            inside = f"there is no module `{last}` in {self._path} (the step's `path`) or anywhere else on sys.path"
+            inside = f"there is no module `{last}` in {self._path}{self._beside} or anywhere else on sys.path"
         nearest = _nearest(last, _modules_in(folders))
-        hint = f"did you mean `{nearest}`" if nearest else "set `path` to the folder that holds it"
+        elsewhere = "set `path` to the folder that holds it" if self._beside else "name its file"
+        hint = f"did you mean `{nearest}`" if nearest else elsewhere
         self._fail(f"`{field}` names the module {name}, but {inside}: {hint}")
 
     def _fail_attribute(self, owner: object, reached: str, attribute: str, field: str, error: Exception) -> NoReturn:

@@ -1,0 +1,120 @@
+//! Executors of the user's own: each runtime of Python that takes part builds them before anything is planned.
+
+use std::collections::HashMap;
+
+use super::runtimes::Runtimes;
+use super::{Failure, seams};
+use crate::candidate::{Engine, Model, OwnExecutor, Word};
+use crate::plan::{LeftOut, Runtime};
+use crate::protocol::{Failed, Offer, Probe, Probed};
+use crate::report;
+use crate::session::AgentProgram;
+
+/// What was found of the executors of one side.
+#[derive(Debug, Default)]
+pub(super) struct Executors {
+    /// What each runtime offers, by the runtime's name.
+    offers: HashMap<String, Vec<Offer>>,
+    /// Which runtime cannot, and why.
+    left_out: Vec<LeftOut>,
+}
+
+impl Executors {
+    /// Has every interpreter that takes part build what these factories give; agents are as `prepared` makes them.
+    ///
+    /// # Errors
+    /// When no interpreter can, or there is none.
+    pub(super) fn find(
+        probes: &[(Probe, Option<Model>)],
+        runtimes: &Runtimes,
+        prepared: impl Fn(AgentProgram) -> AgentProgram,
+        allow_remote: bool,
+    ) -> Result<Executors, Failure> {
+        let mut executors = Executors::default();
+        for (probe, model) in probes {
+            let mut reasons = Vec::new();
+            let mut is_there = false;
+            for interpreter in runtimes.chosen_interpreters() {
+                let agent = prepared(super::runtimes::agent(interpreter));
+                let found = seams::probe(&agent, probe.clone()).map_err(Failure::Session)?;
+                match found
+                    .map_err(|failed| told(&failed))
+                    .and_then(|probed| engine(probe, *model, &probed, allow_remote))
+                {
+                    Ok(engine) => {
+                        is_there = true;
+                        let offer = Offer { engine, default_workers: None };
+                        executors.offers.entry(interpreter.name.clone()).or_default().push(offer);
+                    }
+                    Err(reason) => {
+                        reasons.push(LeftOut { what: format!("{}/{}", interpreter.name, probe.factory), reason })
+                    }
+                }
+            }
+            if reasons.is_empty() && !is_there && probe.path.is_some() {
+                // A file's executors are no reason not to measure it without Python.
+                let reason = "no interpreter takes part".to_owned();
+                executors.left_out.push(LeftOut { what: probe.factory.clone(), reason });
+                continue;
+            }
+            if !is_there {
+                return Err(none(probe, &reasons));
+            }
+            executors.left_out.extend(reasons);
+        }
+        Ok(executors)
+    }
+
+    /// The runtime with what it offers of them.
+    pub(super) fn offered_by(&self, mut runtime: Runtime, factories: &[String]) -> Runtime {
+        let offers = self.offers.get(&runtime.name).into_iter().flatten();
+        runtime.engines.extend(offers.filter(|offer| factories.iter().any(|name| name == offer.engine.name())));
+        runtime
+    }
+
+    /// Which runtime cannot build one of them, and why.
+    pub(super) fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
+    }
+}
+
+/// The engine that an executor is, or why it cannot be one.
+fn engine(probe: &Probe, said: Option<Model>, probed: &Probed, allow_remote: bool) -> Result<Engine, String> {
+    if let Some(host) = &probed.host {
+        let host = report::plain(host);
+        return Err(if allow_remote {
+            format!("it runs tasks on another host, {host}: clusters are not measured yet")
+        } else {
+            format!("it runs tasks on another host, {host}, which needs --allow-remote; clusters are not measured yet")
+        });
+    }
+    if let Some(said) = said.filter(|said| *said != probed.model) {
+        let factory = report::plain(&probe.factory);
+        return Err(format!(
+            "`{factory}` runs tasks in {}, and the file's [[engine]] says `model = \"{said}\"`",
+            probed.model
+        ));
+    }
+    let Probed { model, is_context, fixed_workers, .. } = *probed;
+    Ok(Engine::Own(OwnExecutor { factory: Word::of(&probe.factory), model, is_context, fixed_workers }))
+}
+
+/// A failure with the lines of the user's own code.
+fn told(failed: &Failed) -> String {
+    let lines = failed.traceback.iter().map(|line| format!("\n    {}", report::plain(line)));
+    report::plain(&failed.to_string()) + &lines.collect::<String>()
+}
+
+fn none(probe: &Probe, reasons: &[LeftOut]) -> Failure {
+    let factory = report::plain(&probe.factory);
+    Failure::Usage(match reasons {
+        [] => format!(
+            "`{factory}` builds an executor of Python, and no interpreter takes part: name one with --python PATH"
+        ),
+        [only] => only.reason.clone(),
+        several => {
+            let line = |left_out: &LeftOut| format!("\n  {}: {}", left_out.what, left_out.reason);
+            format!("no interpreter can use `{factory}`:{}", several.iter().map(line).collect::<String>())
+        }
+    })
+}
