@@ -11,7 +11,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use own::{OwnExecutor, Word};
+pub use own::{OwnExecutor, Word, tasks};
 
 /// A concurrency model: what a verdict recommends. The order is the order of simplicity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]

@@ -34,6 +34,12 @@ impl OwnExecutor {
     }
 }
 
+/// So many tasks, in words.
+#[must_use]
+pub fn tasks(count: u32) -> String {
+    if count == 1 { "1 task".to_owned() } else { format!("{count} tasks") }
+}
+
 /// A factory in the user's words as Python imports it: of a file, the module is named by its stem.
 fn import_name(factory: &str) -> String {
     let Some((place, name)) = factory.rsplit_once(':') else { return factory.to_owned() };

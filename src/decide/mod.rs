@@ -873,13 +873,16 @@ impl Decide {
     fn is_idle_wrapping(&self, place: usize, measured: &[usize], arms: &[usize], posterior: &Posterior) -> bool {
         let candidate = |place: usize| &self.arms[arms[place]].candidate;
         let one = candidate(place);
+        if one.engine == Engine::Sequential || one.sizes.concurrency() > 1 {
+            return false;
+        }
         let is_its_loop = |other: &usize| {
             candidate(*other).engine == Engine::Sequential && candidate(*other).library_threads == one.library_threads
         };
         let Some(plain) = measured.iter().copied().find(is_its_loop) else { return false };
         let lead = posterior.mean[place] - posterior.mean[plain];
         let doubt = posterior.deviation[place].hypot(posterior.deviation[plain]);
-        place != plain && one.sizes.concurrency() == 1 && lead - SURELY * doubt <= self.tolerance()
+        lead - SURELY * doubt <= self.tolerance()
     }
 
     /// Whether every neighbouring size of an arm was measured, is out, or lies before a measured one that `lost`.

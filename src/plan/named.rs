@@ -1,7 +1,7 @@
 //! Engines that are raced where the user's own code imports what they need.
 
 use super::{Entry, Plan};
-use crate::candidate::{Engine, Model};
+use crate::candidate::{self, Engine, Model};
 use crate::workload::{OwnEngine, Step, Workload};
 
 /// Adds to the entries of a plan those whose engines the user's own code imports under this runtime: simplest model first,
@@ -41,7 +41,7 @@ pub(super) const fn only_workers(engine: Engine) -> Option<u32> {
 
 /// Why it has no other number.
 pub(super) fn is_fixed(workers: u32) -> String {
-    let tasks = if workers == 1 { "1 task".to_owned() } else { format!("{workers} tasks") };
+    let tasks = candidate::tasks(workers);
     format!("it runs {tasks} at once, however many workers its factory is given")
 }
 

@@ -192,7 +192,8 @@ fn gains(judged: &Judged, group: &Group, answer: &Answer) -> Gains {
     }
 }
 
-/// The best of each model, and of each executor of the user's own: what is named first, then by what they reach; those that failed last.
+/// The best of each model, and of each executor of the user's own: what is named first, then by what they reach; those
+/// that failed last.
 fn models(judged: &Judged, group: &Group) -> Vec<OfModel> {
     let answer = group.answer.as_ref();
     let of_model = |model: Model| -> Option<&Row> {

@@ -710,7 +710,7 @@ impl<'a> Course<'a> {
         let is_known = |known: &(String, u32)| known.0 == said && known.1 <= concurrency;
         // A hang is told by its length: who lived alone is not given that again.
         let was_alone = failure.kind == FailureKind::Hang && !others;
-        // An executor of the user's that does not do what it is to do does not so because of others.
+        // An executor of the user's that hangs or loses tasks does so by itself: other agents are not the cause.
         let is_its_own = matches!(self.record.candidates[slot].candidate.engine, Engine::Own(_))
             && failure.kind != FailureKind::Task;
         (others || self.is_exclusive)

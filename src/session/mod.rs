@@ -35,7 +35,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
-use crate::candidate::{Candidate, Engine, RUST};
+use crate::candidate::{self, Candidate, Engine, RUST};
 use crate::clock::now_ns;
 use crate::decide::duel::{Duel, DuelRules};
 use crate::decide::{ModelStanding, Rules};
@@ -355,13 +355,13 @@ impl Stage<'_> {
 /// What to say of executors of the user's that run one number of tasks at once, whatever they are asked for.
 fn uneven_executors(plan: &Plan) -> BTreeSet<String> {
     let of = |entry: &Entry| {
-        match entry.engine {
-        Engine::Own(own) => own.fixed_workers.map(|workers| {
-            let tasks = if workers == 1 { "1 task".to_owned() } else { format!("{workers} tasks") };
-            format!("`{}` ignores the number of workers: it runs {tasks} at once whatever it is asked for, and only that is measured", own.factory)
-        }),
-        _ => None,
-    }
+        let Engine::Own(own) = entry.engine else { return None };
+        let tasks = candidate::tasks(own.fixed_workers?);
+        Some(format!(
+            "`{}` ignores the number of workers: it runs {tasks} at once whatever it is asked for, and only that is \
+             measured",
+            own.factory
+        ))
     };
     plan.entries.iter().filter_map(of).collect()
 }

@@ -15,7 +15,7 @@ from ..protocol import Failure, Job, Own, OwnExecutor
 from ..task import Task
 from .base import Engine
 from .gathering import Gathering, failure_of
-from .own_factory import Factory
+from .own_factory import Factory, workers_in_words
 from .patience import farewell
 
 #: Nothing came back for so long, and for so many times the longest task, and for as many again as there are workers:
@@ -23,6 +23,8 @@ from .patience import farewell
 _LEAST_NS, _TASKS = 1_500_000_000, 5
 #: How often at most that is looked at.
 _LOOK_NS = 100_000_000
+#: After as many tasks at once as there should be, further ones are looked for so long.
+MORE_S = 0.05
 
 
 def build_own(job: Job, task: Task) -> Engine:
@@ -69,7 +71,7 @@ class BuiltExecutor:
 
     def uneven(self, at_once: str) -> Failure:
         """That it runs another number of tasks than it was asked for."""
-        asked = "1 worker" if self.workers == 1 else f"{self.workers} workers"
+        asked = workers_in_words(self.workers)
         return Failure(
             "setup", f"`{self.name}` was asked for {asked} and runs {at_once} tasks at once: there is no such size"
         )

@@ -13,6 +13,11 @@ from ..user.traceback import describe, frames
 _EXPECTED = "let it give what `concurrent.futures.Executor` is like"
 
 
+def workers_in_words(count: int) -> str:
+    """So many workers."""
+    return "1 worker" if count == 1 else f"{count} workers"
+
+
 class Factory:
     """A function of the user's that builds an executor for a number of workers."""
 
@@ -42,14 +47,13 @@ class Factory:
 
     def build(self, workers: int) -> Executor:
         """Builds an executor of so many workers; Failure if that is none."""
-        asked = "1 worker" if workers == 1 else f"{workers} workers"
         try:
             made = self._make(workers)
         except BaseException as error:
             # What has no frame of its own was refused before its first line.
             if isinstance(error, TypeError) and error.__traceback__ is not None and not error.__traceback__.tb_next:
                 self._fail(f"cannot be called with the number of workers alone ({error}): take it as its one argument")
-            message = f"`{self.name}` raised {describe(error)} when it was asked for {asked}"
+            message = f"`{self.name}` raised {describe(error)} when it was asked for {workers_in_words(workers)}"
             raise Failure("setup", message, "", frames(error) or None) from None
         missing = [method for method in ("submit", "shutdown") if not callable(getattr(made, method, None))]
         if missing:

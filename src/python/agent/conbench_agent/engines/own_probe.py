@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Executor, Future
-from time import monotonic
 from typing import Any, Callable, Dict, List, Optional, Sequence, Set
 
 from ..protocol import Failure, Probe
@@ -115,9 +114,8 @@ class _Trial:
                 raised.append(error)
 
         thread = threading.Thread(target=do, name="conbench-probe", daemon=True)
-        deadline = monotonic() + PATIENCE_S
         thread.start()
-        thread.join(max(deadline - monotonic(), 0))
+        thread.join(PATIENCE_S)
         if raised:
             error = raised[0]
             if isinstance(error, Failure):

@@ -19,12 +19,9 @@ from ..task import Task, first_failure
 from . import own_worker
 from .executors import ExecutorEngine
 from .gathering import failure_of
-from .own_executor import BuiltExecutor
+from .own_executor import MORE_S, BuiltExecutor
 from .patience import LEAVE_S
 from .processes import check_crossing, crossing_failure
-
-#: After as many tasks at once as there should be, further ones are looked for so long.
-_MORE_S = 0.05
 
 
 class OwnProcesses(ExecutorEngine):
@@ -51,7 +48,7 @@ class OwnProcesses(ExecutorEngine):
 
     def warm(self) -> None:
         """Lets each worker make ahead what its tasks need, and sees how many run at once."""
-        self._gather(None, 1, _MORE_S)
+        self._gather(None, 1, MORE_S)
 
     def _gather(self, index: Optional[int], further: int, more_s: float) -> None:
         submit, folder = self._executor.submit, self._office.folder

@@ -11,11 +11,8 @@ from ..sampler import Sampler
 from ..task import Task
 from .gathering import attend, failure_of
 from .numbered_threads import NumberedThreads
-from .own_executor import BuiltExecutor
+from .own_executor import MORE_S, BuiltExecutor
 from .threads import BACKLOG_PER_WORKER
-
-#: After as many tasks at once as there should be, further ones are looked for so long.
-MORE_S = 0.05
 
 
 class OwnThreads(NumberedThreads):
