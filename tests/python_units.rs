@@ -27,13 +27,23 @@ const PACKAGES: &str = concat!(
     "/tests/python"
 );
 
-/// Those that take as long as all the others: they begin workers of every engine under every start method, which
-/// `python_agent.rs` does under each interpreter, too; and the whole cheat sheet, whose parts the others test.
-const LONG: [&str; 6] =
-    ["test_crossing", "test_programs", "test_setups", "test_start_up", "test_whole_cheatsheet", "test_worker_engines"];
+/// Those that take longer than all the others: they begin workers of every engine under every start method, which
+/// `python_agent.rs` does under each interpreter, too; wait for executors that do not answer; and the whole cheat sheet,
+/// whose parts the others test.
+const LONG: [&str; 8] = [
+    "test_crossing",
+    "test_errors",
+    "test_own_executor",
+    "test_programs",
+    "test_setups",
+    "test_start_up",
+    "test_whole_cheatsheet",
+    "test_worker_engines",
+];
 
 /// The longest of them: of the others, whose use of workers differs more from version to version, the newest runs all.
-const LONGEST: [&str; 2] = ["test_start_up", "test_worker_engines"];
+/// (Programs are counted from what the host says of them, whatever the version.)
+const LONGEST: [&str; 3] = ["test_programs", "test_start_up", "test_worker_engines"];
 
 /// The modules of tests, without those.
 fn modules(without: &[&str]) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use crate::candidate::{Candidate, Sizes};
 
-use super::{BLOCK_NS, BUDGET_PART, Decide, NEAR_RIVAL, mechanism};
+use super::{BLOCK_NS, Decide, NEAR_RIVAL, mechanism};
 
 /// Blocks of a round at most.
 const MOST_TURNS: usize = 6;
@@ -41,6 +41,14 @@ impl<'a> Agenda<'a> {
 
     /// Before anything is known of a task: the simplest candidate, alone.
     fn opening(&mut self) -> Vec<usize> {
+        let mut smallest = self.smallest();
+        smallest.sort_by_key(|arm| self.decide.arms[*arm].candidate.simplicity());
+        // One that gives no figures twice gives none.
+        smallest.into_iter().find(|arm| self.decide.arms[*arm].took.1 < 3).into_iter().collect()
+    }
+
+    /// The smallest size of each engine.
+    fn smallest(&mut self) -> Vec<usize> {
         let decide = &mut *self.decide;
         let mut smallest: Vec<usize> = Vec::new();
         for entry in 0..decide.entries.len() {
@@ -50,9 +58,7 @@ impl<'a> Agenda<'a> {
             }
         }
         smallest.retain(|arm| !decide.arms[*arm].is_out);
-        smallest.sort_by_key(|arm| decide.arms[*arm].candidate.simplicity());
-        // One that gives no figures twice gives none.
-        smallest.into_iter().find(|arm| decide.arms[*arm].took.1 < 3).into_iter().collect()
+        smallest
     }
 
     /// The first sizes of engines that were not measured yet, with the simplest candidate beside them.
@@ -71,12 +77,26 @@ impl<'a> Agenda<'a> {
         }
         // Who is too dear is measured at the smallest of its sizes that are not.
         let mut chosen: Vec<usize> = firsts.into_iter().filter_map(|arm| self.affordable(arm)).collect();
+        if chosen.is_empty() {
+            chosen = self.rival().into_iter().collect();
+        }
         chosen.extend(self.own_chunks(&task).into_iter().filter(|arm| !chosen.contains(arm)).collect::<Vec<usize>>());
         if !chosen.is_empty() {
             let seen = self.decide.view.as_ref().map(|view| view.arms[view.named]);
             chosen.extend(seen.filter(|arm| !chosen.contains(arm)));
         }
         chosen
+    }
+
+    /// Where all else is too dear and nothing was measured beside the simplest candidate, the cheapest that there is time
+    /// for: one alone is no answer.
+    fn rival(&mut self) -> Option<usize> {
+        if self.decide.arms.iter().filter(|arm| arm.blocks > 0).count() > 1 {
+            return None;
+        }
+        let smallest = self.smallest().into_iter().filter(|arm| self.decide.arms[*arm].took.1 == 0);
+        let cheapest = smallest.min_by(|one, other| self.cost_ns(*one).total_cmp(&self.cost_ns(*other)));
+        cheapest.filter(|arm| self.cost_ns(*arm) <= self.left_ns)
     }
 
     /// The sizes that libraries take by themselves for a batch which were not measured yet: what a user has who says
@@ -200,7 +220,7 @@ impl<'a> Agenda<'a> {
     fn is_too_expensive(&self, arm: usize) -> bool {
         let block_ns = self.block_ns(arm);
         let is_first = self.decide.view.is_none();
-        !is_first && (block_ns > self.decide.rules.budget_ns as f64 / BUDGET_PART || block_ns > self.left_ns)
+        !is_first && (block_ns > self.decide.longest_block_ns() || block_ns > self.left_ns)
     }
 
     fn cost_ns(&self, arm: usize) -> f64 {

@@ -61,6 +61,8 @@ const WORTH_A_CHANCE: f64 = 0.15;
 const BUDGET_PART: f64 = 16.0;
 /// What a block takes beside its tasks, and how many turns of tasks it has.
 const BLOCK_NS: f64 = 15e6;
+/// A block as short as this is never too dear: of a short budget little would be left to compare.
+const SHORT_BLOCK_NS: f64 = 100e6;
 const TURNS_OF_TASKS: f64 = 5.0;
 /// What is good enough may cost at most this part of the tolerance, pooled: looks vary.
 const QUALIFIED: f64 = 0.9;
@@ -628,7 +630,12 @@ impl Decide {
 
     /// Whether a block of an arm that was not measured would take too much of the time.
     fn is_out_of_reach(&self, arm: usize, task: &Task) -> bool {
-        self.arms[arm].blocks == 0 && self.expected_block_ns(arm, task) > self.rules.budget_ns as f64 / BUDGET_PART
+        self.arms[arm].blocks == 0 && self.expected_block_ns(arm, task) > self.longest_block_ns()
+    }
+
+    /// What a block may take.
+    fn longest_block_ns(&self) -> f64 {
+        (self.rules.budget_ns as f64 / BUDGET_PART).max(SHORT_BLOCK_NS)
     }
 
     /// How many lives of an arm were measured.

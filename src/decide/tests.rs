@@ -257,6 +257,16 @@ fn time_that_is_spent_ends_it_with_the_answer_so_far() {
 }
 
 #[test]
+fn a_plain_loop_gets_a_rival_however_short_the_time() {
+    let mut rules = rules(1);
+    (rules.deadline_ns, rules.budget_ns) = (900 * MS, 200 * MS);
+    let entries: Vec<Entry> = ENGINES.iter().map(|engine| entry(*engine)).collect();
+    let ended = race(Decide::new(&entries, &[], rules), 0.02, 1, 40e6, |one| Some(true_rate(one, 0.0, 40.0)));
+    let turns: Vec<usize> = ended.rounds.iter().map(Vec::len).collect();
+    assert!(turns.len() > 1 && turns[1] > 1, "{turns:?}");
+}
+
+#[test]
 fn the_same_feeds_and_looks_give_the_same_finding() {
     let ended = race(decide(&ENGINES, 9), 0.04, 9, 2e6, |one| Some(true_rate(one, 0.0, 2.0)));
     let mut again = decide(&ENGINES, 9);

@@ -12,6 +12,9 @@ use crate::workload::Goal;
 
 /// The part of the budget, and of the calls, that is kept for the comparison of the runtimes.
 const MEETING_PART: f64 = 0.06;
+/// A race has one of so many parts of its budget at least, however long it took to prepare it and to try its engines:
+/// without a race there is no answer.
+const LEAST_PART: u64 = 2;
 
 /// One runtime's part of a session.
 #[derive(Clone, Debug, Default)]
@@ -58,12 +61,13 @@ pub(super) fn run(course: &mut Course<'_>, runners: &[Runner], terms: &Terms) ->
     let sound: Vec<&Runner> = runners.iter().filter(|runner| runner.broken.is_none()).collect();
     let meets = may_meet(course, &sound, terms);
     let kept = if meets { MEETING_PART } else { 0.0 };
+    let least_ns = terms.rules.budget_ns / LEAST_PART / sound.len().max(1) as u64;
     let mut leaders = Vec::new();
     for (done, runner) in sound.iter().enumerate() {
         let leg = share(course, terms.rules.budget_ns, kept, (sound.len() - done) as u64);
         course.begin(leg);
         let sweep_ns = terms.rules.budget_ns / sweep::PART / sound.len() as u64;
-        let (end, candidates) = race(course, runner, terms, leg, sweep_ns);
+        let (end, candidates) = race(course, runner, terms, leg, least_ns, sweep_ns);
         ending = worse(ending, end);
         if end == Ending::Interrupted {
             return ending;
@@ -83,9 +87,16 @@ pub(super) fn run(course: &mut Course<'_>, runners: &[Runner], terms: &Terms) ->
     }
 }
 
-/// Tries and races the entries of one runtime; where that was decided, sees for `sweep_ns` at most how the answer
-/// changes with the task. Returns how it ended, and who leads.
-fn race(course: &mut Course<'_>, runner: &Runner, terms: &Terms, leg: Leg, sweep_ns: u64) -> (Ending, Vec<usize>) {
+/// Tries and races the entries of one runtime, for `least_ns` however long it took to try them; where that was decided,
+/// sees for `sweep_ns` at most how the answer changes with the task. Returns how it ended, and who leads.
+fn race(
+    course: &mut Course<'_>,
+    runner: &Runner,
+    terms: &Terms,
+    leg: Leg,
+    least_ns: u64,
+    sweep_ns: u64,
+) -> (Ending, Vec<usize>) {
     let stopped = |stop: Stop| match stop {
         Stop::Interrupted => (Ending::Interrupted, Vec::new()),
         Stop::BudgetSpent => (Ending::BudgetSpent, Vec::new()),
@@ -102,9 +113,11 @@ fn race(course: &mut Course<'_>, runner: &Runner, terms: &Terms, leg: Leg, sweep
     // What runs with many threads runs with one.
     let entries = if is_doubled { with_one_thread(&entries) } else { entries };
     let alternates = if has_code { alternates(&entries, &runner.methods) } else { Vec::new() };
+    let raced = leg.with_time(least_ns, course);
+    course.begin(raced);
     let rules = Rules {
-        deadline_ns: leg.deadline_ns,
-        budget_ns: leg.deadline_ns.saturating_sub(course.spent_ns()),
+        deadline_ns: raced.deadline_ns,
+        budget_ns: raced.deadline_ns.saturating_sub(course.spent_ns()),
         has_lock: runner.has_lock,
         library_threads: runner.library_threads,
         ..terms.rules
@@ -135,6 +148,14 @@ fn race(course: &mut Course<'_>, runner: &Runner, terms: &Terms, leg: Leg, sweep
         }
     }
     (ending, leaders)
+}
+
+impl Leg {
+    /// With so much time from now on at least.
+    fn with_time(self, least_ns: u64, course: &Course<'_>) -> Leg {
+        let deadline_ns = self.deadline_ns.max(course.spent_ns() + least_ns);
+        Leg { deadline_ns, budget_ns: self.budget_ns.max(least_ns), ..self }
+    }
 }
 
 /// A fair share of what is left for the next of so many races.

@@ -216,6 +216,19 @@ fn nothing_left_anywhere_is_nothing_left() {
 }
 
 #[test]
+fn a_preparation_that_took_all_of_the_budget_leaves_time_for_an_answer() {
+    let runners = [runner(RUST, &[Engine::Sequential, Engine::ThreadPoolExecutor])];
+    for spent_ns in [BUDGET_NS - 1, BUDGET_NS, 3 * BUDGET_NS] {
+        let (mut hands, mut record) = (hands(two_cores), of_code());
+        hands.now_ns = spent_ns;
+        assert_ne!(play(&mut hands, &mut record, &runners, &terms()).0, Ending::NoCandidate);
+        let measured = record.candidates.iter().filter(|place| !place.blocks.is_empty()).count();
+        assert!(measured > 1, "{measured} after {spent_ns} ns");
+        assert!(hands.now_ns < spent_ns + BUDGET_NS, "{spent_ns}: {}", hands.now_ns);
+    }
+}
+
+#[test]
 fn an_interrupt_ends_all_of_it() {
     let runners = [runner(RUST, &[Engine::Sequential]), runner(OTHER, &[Engine::Sequential])];
     let (mut hands, mut record) = (hands(two_cores), record(None, Goal::Throughput));
@@ -254,7 +267,7 @@ fn libraries_with_threads_race_with_their_own_and_with_one_and_are_tried_once() 
     assert_eq!(limits, engines.into_iter().flat_map(both).collect::<Vec<_>>());
     assert_eq!(record.races[0].rules.library_threads, Some(2));
     let trials = hands.log.iter().filter(|line| line.starts_with(&format!("verify {}", usize::MAX))).count();
-    assert_eq!(trials, 2, "{:?}", hands.log);
+    assert_eq!(trials, 1, "the plain loop was the reference: {:?}", hands.log);
     let raced = |place: &u32| record.candidates[*place as usize].candidate.short();
     let raced: Vec<String> = record.rounds.iter().flat_map(|round| &round.order).map(raced).collect();
     // What is named is held against the same with the library's own threads.
@@ -367,7 +380,7 @@ fn who_gives_other_results_is_out_with_the_items_number() {
     assert!(failure.message.starts_with("the result for item 1 is not the one"), "{failure}");
     assert_eq!(failure.place, "step 1 (python)");
     let trials = hands.log.iter().filter(|line| line.starts_with(&format!("verify {}", usize::MAX))).count();
-    assert_eq!(trials, 3, "{:?}", hands.log);
+    assert_eq!(trials, 2, "the plain loop was the reference: {:?}", hands.log);
 }
 
 #[test]

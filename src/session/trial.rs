@@ -5,7 +5,7 @@ use super::course::{Course, Stop};
 use super::hands::{Ask, Beginning};
 use super::hang::Patience;
 use super::link::Fault;
-use crate::candidate::{Candidate, Sizes, StartMethod};
+use crate::candidate::{Candidate, Engine, Sizes, StartMethod};
 use crate::plan::Entry;
 use crate::protocol::{Block, BlockKind, Failed, FailureKind, Reference};
 use crate::record::Warning;
@@ -66,6 +66,10 @@ impl Course<'_> {
                 continue;
             }
             let candidate = small(&entry);
+            // The reference is a run of the plain loop.
+            if candidate.engine == Engine::Sequential && self.reference(&candidate).is_some() {
+                return Ok(Some(entry));
+            }
             let Err(failed) = self.try_twice(&candidate)? else {
                 self.replace(heard, &entry, methods);
                 return Ok(Some(entry));
