@@ -1,7 +1,8 @@
 //! What is expected of an arm before its first block, from what a task alone does: the prior by mechanism.
 //!
 //! A task waits and computes. `wide` tasks under way at once on `parallel` cores give at most `wide / latency` and
-//! `parallel / cpu` tasks a second; the expectation is the softened minimum of both. What an engine itself costs is
+//! `parallel / cpu` tasks a second. Where tasks do both, they meet at the cores by chance and queue: the expectation is the
+//! throughput of a closed queue, which is well below both limits where these are near. What an engine itself costs is
 //! not known: two offsets an engine, one for each of the two limits, are found from its own blocks. Between sizes of
 //! one engine the deviation from the expectation is a Brownian path over the rungs, anchored at the engine's first
 //! size: narrow where no change is expected, wide where a rung should gain.
@@ -11,8 +12,8 @@ use super::matrix::Matrix;
 use crate::candidate::{Engine, Model, Sizes};
 use crate::plan::Entry;
 
-/// How sharp the softened minimum is: at equal limits the expectation is `ln(2) / SHARPNESS` below them.
-const SHARPNESS: f64 = 40.0;
+/// Tasks under way beyond which chance evens out: the smaller limit is the throughput.
+const MANY: f64 = 256.0;
 /// The deviations of an engine's two offsets.
 const LATENCY_OFFSET: f64 = 0.4;
 const CPU_OFFSET: f64 = 0.6;
@@ -21,6 +22,11 @@ const UNKNOWN_OFFSET: f64 = 1.5;
 /// The deviation of a rung that should change nothing, and what each unit of an expected change adds to it.
 const FLAT_RUNG: f64 = 0.01;
 const STEEP_RUNG: f64 = 0.35;
+/// The same of a rung that should change nothing where tasks still meet at the cores by chance: real ones queue for
+/// longer than the model says.
+const QUEUEING_RUNG: f64 = 0.04;
+/// Where one limit is this many times the other, they do not.
+const FAR: f64 = 4.0;
 /// The deviation of a rung where nothing is expected.
 const UNKNOWN_RUNG: f64 = 0.15;
 /// The deviation of the second thread's gain under a global interpreter lock, which a task holds or releases.
@@ -90,6 +96,76 @@ struct Expected {
     score: f64,
     /// How much of it the cores limit, from 0 to 1.
     by_cores: f64,
+    /// Whether tasks meet at the cores by chance: they wait and compute, and neither limit is far below the other.
+    queues: bool,
+}
+
+/// What tasks meet at: cores, a lock, a thread that hands out.
+#[derive(Clone, Copy, Debug)]
+struct Station {
+    /// How many it serves at once; at least 1.
+    servers: f64,
+    /// How long it serves a task.
+    service_ns: f64,
+}
+
+impl Station {
+    /// One that has so many cores for tasks of this CPU time.
+    fn new(cores: f64, cpu_ns: f64) -> Station {
+        let servers = cores.max(1.0);
+        Station { servers, service_ns: servers * cpu_ns.max(1.0) / cores }
+    }
+
+    /// Tasks that it serves in a nanosecond at most.
+    fn per_ns(self) -> f64 {
+        self.servers / self.service_ns
+    }
+
+    /// Whether a task that takes so long alone also waits elsewhere.
+    fn waits(self, latency_ns: f64) -> bool {
+        latency_ns > 1.5 * self.service_ns
+    }
+
+    /// Tasks per nanosecond where `wide` tasks of this latency are always under way, and how much of that depends on the
+    /// station (an elasticity, from 0 to 1).
+    fn fed(self, wide: f64, latency_ns: f64) -> (f64, f64) {
+        /// The relative step of a derivative.
+        const STEP: f64 = 0.01;
+        // What computes for longer than it takes does so on several cores, and each of them is busy.
+        let at_once = (self.service_ns / latency_ns).max(1.0);
+        let station = Station { servers: self.servers / at_once, service_ns: self.service_ns / at_once };
+        let waiting_ns = latency_ns - station.service_ns;
+        let per_ns = station.throughput(wide, waiting_ns);
+        let slower = Station { service_ns: station.service_ns * (1.0 + STEP), ..station };
+        let lost = (per_ns / slower.throughput(wide, waiting_ns)).ln() / STEP.ln_1p();
+        (per_ns, lost.clamp(0.0, 1.0))
+    }
+
+    /// The throughput of a closed queue M/M/c//N: `wide` tasks wait for this long, then meet here (Bolch, Greiner, de Meer,
+    /// Trivedi, "Queueing Networks and Markov Chains", 2006, 6.5; between whole numbers of tasks and servers, on a line).
+    fn throughput(self, wide: f64, waiting_ns: f64) -> f64 {
+        let most = self.per_ns();
+        let alone = wide / (waiting_ns + self.service_ns);
+        let is_far = alone > FAR * most || alone * FAR * FAR < most;
+        if waiting_ns <= 0.0 || wide > MANY || is_far {
+            return alone.min(most);
+        }
+        let of = |tasks: f64| {
+            let (mut state, mut all, mut served) = (1.0, 1.0, 0.0);
+            for present in 1..=tasks as u32 {
+                let busy = f64::from(present).min(self.servers);
+                state *= (tasks - f64::from(present) + 1.0) * self.service_ns / (waiting_ns * busy);
+                all += state;
+                served += state * busy;
+                if all > 1e200 {
+                    (state, all, served) = (state / 1e200, all / 1e200, served / 1e200);
+                }
+            }
+            served / self.service_ns / all
+        };
+        let (whole, part) = (wide.floor().max(1.0), wide.fract());
+        if part > 0.0 && wide > 1.0 { (1.0 - part) * of(whole) + part * of(whole + 1.0) } else { of(whole) }
+    }
 }
 
 /// What an engine itself costs a task, by order of magnitude: where a task runs, and where tasks are handed out.
@@ -149,7 +225,7 @@ fn at_once(tasks: f64, wide: f64, chunk: f64) -> f64 {
 
 fn expected(engine: Engine, sizes: Sizes, task: &Task, setting: &Setting) -> Expected {
     if !setting.is_throughput {
-        return Expected { score: 0.0, by_cores: 0.0 };
+        return Expected { score: 0.0, by_cores: 0.0, queues: false };
     }
     let workers = sizes.workers.map_or(1.0, f64::from);
     let in_flight = sizes.in_flight.map_or(f64::INFINITY, f64::from);
@@ -179,25 +255,25 @@ fn expected(engine: Engine, sizes: Sizes, task: &Task, setting: &Setting) -> Exp
     let is_set_up_anew = setting.has_setup && engine == Engine::Process;
     let set_up_ns = if is_set_up_anew { task.ready_ns } else { 0.0 };
     let (worker_ns, feeder_ns) = (worker_ns / chunk, feeder_ns / chunk);
-    let by_latency = (wide / (task.latency_ns + set_up_ns + worker_ns + feeder_ns)).ln();
-    let by_cores = (cores / (task.cpu_ns + worker_ns))
-        .ln()
-        .min((parallel / (task.own_ns() + worker_ns).max(1.0)).ln())
-        .min((1.0 / feeder_ns.max(1.0)).ln())
-        .min((1.0 / setting.serial_ns.max(1.0)).ln())
-        .min((setting.rate_per_s.unwrap_or(f64::INFINITY) / 1e9).ln());
-    let (smaller, distance) = (by_latency.min(by_cores), (by_latency - by_cores).abs());
-    let part = (-SHARPNESS * distance).exp();
-    let share = 1.0 / (1.0 + part);
-    let score = smaller - part.ln_1p() / SHARPNESS + 1e9_f64.ln();
+    let latency_ns = task.latency_ns + set_up_ns + worker_ns + feeder_ns;
+    let limits = [
+        Station::new(cores, task.cpu_ns + worker_ns),
+        Station::new(parallel, task.own_ns() + worker_ns),
+        Station::new(1.0, feeder_ns),
+        Station::new(1.0, setting.serial_ns),
+    ];
+    let narrowest = limits.into_iter().min_by(|one, other| one.per_ns().total_cmp(&other.per_ns()));
+    let station = narrowest.unwrap_or(limits[0]);
+    let (per_ns, by_station) = station.fed(wide, latency_ns);
+    let rate_per_ns = setting.rate_per_s.map_or(f64::INFINITY, |rate| rate / 1e9);
+    let (per_ns, by_cores) = if per_ns < rate_per_ns { (per_ns, by_station) } else { (rate_per_ns, 1.0) };
+    let score = per_ns.ln() + 1e9_f64.ln();
+    let queues = (wide / latency_ns / station.per_ns()).ln().abs() < FAR.ln() && station.waits(latency_ns);
     let ready_ns = task.ready_ns + own_start_ns(engine);
     Expected {
         score: setting.tasks.map_or(score, |tasks| super::of_all_tasks(score, tasks, ready_ns)),
-        by_cores: {
-            // Where a task alone computes all the time, its latency is what the cores take.
-            let limited = if by_cores < by_latency { share } else { 1.0 - share };
-            limited + (1.0 - limited) * (task.cpu_ns / task.latency_ns).min(1.0)
-        },
+        by_cores,
+        queues,
     }
 }
 
@@ -269,12 +345,17 @@ impl<'a> Path<'a> {
         if ladder.is_empty() {
             return None;
         }
-        let score = |size: u32| expected(entry.engine, axis.with(anchor, size), task, setting).score;
+        let of = |size: u32| expected(entry.engine, axis.with(anchor, size), task, setting);
         let mut variance = vec![0.0];
         for pair in ladder.windows(2) {
             let doublings = (f64::from(pair[1]) / f64::from(pair[0].max(1))).log2();
-            let gain = (score(pair[1]) - score(pair[0])).abs();
-            let flat = if setting.is_throughput { FLAT_RUNG } else { UNKNOWN_RUNG };
+            let (one, other) = (of(pair[0]), of(pair[1]));
+            let gain = (other.score - one.score).abs();
+            let flat = match (setting.is_throughput, one.queues) {
+                (false, _) => UNKNOWN_RUNG,
+                (true, true) => QUEUEING_RUNG,
+                (true, false) => FLAT_RUNG,
+            };
             let mut deviation = flat * doublings.sqrt() + STEEP_RUNG * gain;
             let is_second = axis == Axis::Workers && pair[0] == 1;
             let may_hold = setting.has_lock && !task.computes_elsewhere();
@@ -309,6 +390,8 @@ pub(super) fn allowed(entry: &Entry, broken: &[Sizes]) -> Vec<Sizes> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::candidate::RUST;
 
@@ -373,6 +456,33 @@ mod tests {
         let setting = Setting { rate_per_s: Some(50.0), ..SETTING };
         let found = first(&entry, &allowed(&entry, &[]), &task, &setting).expect("there are sizes");
         assert_eq!(found.to_string(), "w8");
+    }
+
+    #[test]
+    fn tasks_that_wait_and_compute_queue_where_both_limits_meet() {
+        // 8 ms of waiting and 1 ms on two cores: the limits meet at 18 under way.
+        let station = Station::new(2.0, 1e6);
+        let (alone, _) = station.fed(1.0, 9e6);
+        assert!((alone * 9e6 - 1.0).abs() < 1e-9);
+        let part = |wide: f64| station.fed(wide, 9e6).0 / (wide / 9e6).min(station.per_ns());
+        assert!((0.8..0.95).contains(&part(18.0)), "{}", part(18.0));
+        assert!(part(4.0) > 0.98 && part(40.0) > 0.98, "{} {}", part(4.0), part(40.0));
+        // What only computes does not: each worker has its core.
+        assert!((station.fed(2.0, 1e6).0 - station.per_ns()).abs() < 1e-12);
+    }
+
+    proptest! {
+        #[test]
+        fn a_queue_stays_below_both_limits_and_grows_with_what_is_under_way(
+            cores in 0.3..8.0_f64, cpu_ns in 1e3..1e7_f64, waiting_ns in 0.0..1e8_f64, wide in 1.0..300.0_f64,
+        ) {
+            let station = Station::new(cores, cpu_ns);
+            let latency_ns = waiting_ns + cpu_ns / cores.min(1.0);
+            let (per_ns, share) = station.fed(wide, latency_ns);
+            prop_assert!(per_ns > 0.0 && (0.0..=1.0).contains(&share));
+            prop_assert!(per_ns <= (wide / latency_ns).min(station.per_ns()) * (1.0 + 1e-9));
+            prop_assert!(station.fed(wide + 1.0, latency_ns).0 >= per_ns * (1.0 - 1e-9));
+        }
     }
 
     #[test]
