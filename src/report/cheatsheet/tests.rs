@@ -148,6 +148,17 @@ fn no_line_is_wider_than_the_terminal_and_every_figure_has_its_interval() {
 }
 
 #[test]
+fn an_axis_begins_with_the_least_time_that_can_be_told() {
+    let mut sheet = sheet();
+    let first = sheet.items.iter_mut().find(|timed| timed.figure.is_some()).expect("a figure");
+    first.figure = Figure::of(vec![0.004, 0.02]);
+    let page = cheatsheet_page(&sheet, &[], None).expect("a page");
+    let axes: Vec<&str> = page.split("class=\"axis\"").skip(1).filter_map(|rest| rest.split("</svg>").next()).collect();
+    assert!(axes.iter().any(|axis| axis.contains("0.1 ns")), "{axes:?}");
+    assert!(axes.iter().all(|axis| !axis.contains("&lt;")), "{axes:?}");
+}
+
+#[test]
 fn the_page_of_a_sheet_is_the_same_twice_and_obeys_no_name() {
     let mut sheet = sheet();
     sheet.runtimes[0].name = "<script>".to_owned();

@@ -61,11 +61,15 @@ fn section(sheet: &Sheet, part: Section, choosing: &[Judged]) -> Markup {
     }
 }
 
+/// The least time on an axis: what takes less is written as less than this.
+const LEAST_NS: f64 = 0.1;
+
 /// The items of a section: what is done, the figures, where they lie, and the code.
 fn table(sheet: &Sheet, part: Section, rows: &[Row<'_>]) -> Markup {
     let figures = || rows.iter().flat_map(|row| &row.cells).flatten().filter_map(|timed| timed.figure.as_ref());
     let values = figures().flat_map(|figure| [figure.low_ns, figure.median_ns, figure.high_ns]);
-    let scale = Scale::logarithmic(values, (2.0, 98.0));
+    // What cannot be told from nothing lies at the axis' start.
+    let scale = Scale::logarithmic(values.map(|ns| ns.max(LEAST_NS)), (2.0, 98.0));
     html! {
         div class="scroll" role="region" aria-label={ (part.title()) ", the figures" } tabindex="0" {
             table class="sheet" {
