@@ -143,7 +143,7 @@ pub(super) fn axis(scale: &Scale, name: impl Fn(f64) -> String) -> Markup {
         svg class="axis" height="20" aria-hidden="true" {
             @let places: Vec<(f64, f64)> = scale.ticks().into_iter().map(|tick| (tick, scale.at(tick))).collect();
             @for (_, x) in &places { (line((*x, 0.0), (*x, 4.0), "tick")) }
-            @for (tick, x) in apart(&places) {
+            @for (tick, x) in apart(&places, scale.is_log) {
                 @let anchor = if x < 6.0 { "start" } else if x > 92.0 { "end" } else { "middle" };
                 (text(x, 16.0, anchor, "label", &tidy(&name(tick))))
             }
@@ -151,13 +151,17 @@ pub(super) fn axis(scale: &Scale, name: impl Fn(f64) -> String) -> Markup {
     }
 }
 
-/// The ticks whose names have room beside each other.
-fn apart(places: &[(f64, f64)]) -> Vec<(f64, f64)> {
+/// The ticks whose names have room beside each other. Those at the ends are written inwards, and need more of it; zero, at
+/// the begin of a linear axis, is short.
+fn apart(places: &[(f64, f64)], is_log: bool) -> Vec<(f64, f64)> {
+    let room = |last: f64, x: f64| match (is_log, last < 6.0, x > 92.0) {
+        (true, true, _) | (true, _, true) => 24.0,
+        (false, _, true) => 19.0,
+        _ => 16.0,
+    };
     let mut chosen: Vec<(f64, f64)> = Vec::new();
     for place in places {
-        // Those at the ends are written inwards.
-        let room = if place.1 > 92.0 { 19.0 } else { 16.0 };
-        if chosen.last().is_none_or(|last| place.1 - last.1 >= room) {
+        if chosen.last().is_none_or(|last| place.1 - last.1 >= room(last.1, place.1)) {
             chosen.push(*place);
         }
     }
