@@ -78,7 +78,7 @@ impl<'a> Agenda<'a> {
         // Who is too dear is measured at the smallest of its sizes that are not.
         let mut chosen: Vec<usize> = firsts.into_iter().filter_map(|arm| self.affordable(arm)).collect();
         if chosen.is_empty() {
-            chosen = self.rival().into_iter().collect();
+            chosen.extend(self.rival());
         }
         chosen.extend(self.own_chunks(&task).into_iter().filter(|arm| !chosen.contains(arm)).collect::<Vec<usize>>());
         if !chosen.is_empty() {

@@ -27,6 +27,8 @@ const STEEP_RUNG: f64 = 0.35;
 const QUEUEING_RUNG: f64 = 0.04;
 /// Where one limit is this many times the other, they do not.
 const FAR: f64 = 4.0;
+/// A task that takes this many times as long as it is served waits elsewhere, too: less may be an error of measurement.
+const WAITS: f64 = 1.5;
 /// The deviation of a rung where nothing is expected.
 const UNKNOWN_RUNG: f64 = 0.15;
 /// The deviation of the second thread's gain under a global interpreter lock, which a task holds or releases.
@@ -123,7 +125,7 @@ impl Station {
 
     /// Whether a task that takes so long alone also waits elsewhere.
     fn waits(self, latency_ns: f64) -> bool {
-        latency_ns > 1.5 * self.service_ns
+        latency_ns > WAITS * self.service_ns
     }
 
     /// Tasks per nanosecond where `wide` tasks of this latency are always under way, and how much of that depends on the

@@ -121,6 +121,12 @@ fn named(ended: &Ended) -> String {
     ended.decide.candidates()[found.named].short()
 }
 
+/// A race of all engines that is to end then, and may take so long.
+fn decide_within(deadline_ns: u64, budget_ns: u64) -> Decide {
+    let entries: Vec<Entry> = ENGINES.iter().map(|engine| entry(*engine)).collect();
+    Decide::new(&entries, &[], Rules { deadline_ns, budget_ns, ..rules(1) })
+}
+
 fn decide(engines: &[Engine], seed: u64) -> Decide {
     Decide::new(&engines.iter().map(|engine| entry(*engine)).collect::<Vec<Entry>>(), &[], rules(seed))
 }
@@ -248,20 +254,14 @@ fn one_candidate_alone_is_the_answer() {
 
 #[test]
 fn time_that_is_spent_ends_it_with_the_answer_so_far() {
-    let mut rules = rules(1);
-    (rules.deadline_ns, rules.budget_ns) = (900 * MS, 900 * MS);
-    let entries: Vec<Entry> = ENGINES.iter().map(|engine| entry(*engine)).collect();
-    let ended = race(Decide::new(&entries, &[], rules), 0.2, 1, 2e6, |one| Some(true_rate(one, 0.0, 2.0)));
+    let ended = race(decide_within(900 * MS, 900 * MS), 0.2, 1, 2e6, |one| Some(true_rate(one, 0.0, 2.0)));
     assert_eq!(ended.ending, Ending::BudgetSpent);
     assert!(ended.decide.finding().expect("an answer").loss > 0.0);
 }
 
 #[test]
 fn a_plain_loop_gets_a_rival_however_short_the_time() {
-    let mut rules = rules(1);
-    (rules.deadline_ns, rules.budget_ns) = (900 * MS, 200 * MS);
-    let entries: Vec<Entry> = ENGINES.iter().map(|engine| entry(*engine)).collect();
-    let ended = race(Decide::new(&entries, &[], rules), 0.02, 1, 40e6, |one| Some(true_rate(one, 0.0, 40.0)));
+    let ended = race(decide_within(900 * MS, 200 * MS), 0.02, 1, 40e6, |one| Some(true_rate(one, 0.0, 40.0)));
     let turns: Vec<usize> = ended.rounds.iter().map(Vec::len).collect();
     assert!(turns.len() > 1 && turns[1] > 1, "{turns:?}");
 }

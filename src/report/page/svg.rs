@@ -17,6 +17,10 @@ pub(super) fn down(pixels: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+/// Names of ticks before the one and after the other are written inwards, in per cent of the axis.
+const START: f64 = 6.0;
+const END: f64 = 92.0;
+
 /// Where a value lies on an axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Scale {
@@ -144,7 +148,7 @@ pub(super) fn axis(scale: &Scale, name: impl Fn(f64) -> String) -> Markup {
             @let places: Vec<(f64, f64)> = scale.ticks().into_iter().map(|tick| (tick, scale.at(tick))).collect();
             @for (_, x) in &places { (line((*x, 0.0), (*x, 4.0), "tick")) }
             @for (tick, x) in apart(&places, scale.is_log) {
-                @let anchor = if x < 6.0 { "start" } else if x > 92.0 { "end" } else { "middle" };
+                @let anchor = if x < START { "start" } else if x > END { "end" } else { "middle" };
                 (text(x, 16.0, anchor, "label", &tidy(&name(tick))))
             }
         }
@@ -152,9 +156,9 @@ pub(super) fn axis(scale: &Scale, name: impl Fn(f64) -> String) -> Markup {
 }
 
 /// The ticks whose names have room beside each other. Those at the ends are written inwards, and need more of it; zero, at
-/// the begin of a linear axis, is short.
+/// the start of a linear axis, is short.
 fn apart(places: &[(f64, f64)], is_log: bool) -> Vec<(f64, f64)> {
-    let room = |last: f64, x: f64| match (is_log, last < 6.0, x > 92.0) {
+    let room = |last: f64, x: f64| match (is_log, last < START, x > END) {
         (true, true, _) | (true, _, true) => 24.0,
         (false, _, true) => 19.0,
         _ => 16.0,
