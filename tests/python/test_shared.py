@@ -151,7 +151,7 @@ class Deaths(Workers):
                     self.worker(described.text(), 0, shared.handles, [0], self.answers)
                     self.assertIsInstance(self.gather(1)[0], int)
                     [pid] = shared.pids()
-                    os.kill(pid, signal.SIGKILL)
+                    kill(pid)
                     self.worker(described.text(), 0, shared.handles, [1], self.answers)
                     failure = self.gather(1)[1]
                     assert isinstance(failure, Failure)
@@ -187,6 +187,15 @@ class Deaths(Workers):
                     while not has_ended(companion):
                         time.sleep(0.01)
                     os.close(companion)
+
+
+def kill(pid: int) -> None:
+    """Kills a process and waits until it has let go of its files, which a busy host may do a while later."""
+    directory = os.open(f"/proc/{pid}", os.O_DIRECTORY)
+    os.kill(pid, signal.SIGKILL)
+    while not has_ended(directory):
+        time.sleep(0.001)
+    os.close(directory)
 
 
 def has_ended(directory: int) -> bool:
