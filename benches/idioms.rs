@@ -146,8 +146,15 @@ fn code_s(place: &Path, candidate: &Candidate, task: &str, has_async_form: bool,
     if let [Step::Python(python)] = workload.steps.as_mut_slice() {
         python.items = Some(workload::items(&format!("range({items})"))?);
     }
-    let code =
-        Idiom { workload: &workload, candidate, default_method: None, items_are_called: false, variables: &[] }.code();
+    let code = Idiom {
+        workload: &workload,
+        candidate,
+        default_method: None,
+        items_are_called: false,
+        variables: &[],
+        cluster: None,
+    }
+    .code();
     let program = format!(
         "import time\n\nbegun = time.perf_counter()\n{code}assert len(results) == {items}\nprint(time.perf_counter() - begun)\n"
     );

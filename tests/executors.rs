@@ -233,6 +233,7 @@ fn the_code_gives_what_a_plain_loop_gives() {
                 default_method: None,
                 items_are_called: true,
                 variables: &[],
+                cluster: None,
             };
             let code = idiom.code();
             let indent = if code.contains("__main__") { "    " } else { "" };

@@ -150,6 +150,7 @@ fn code_of_every_python_engine_gives_what_a_plain_loop_gives() {
                 default_method: None,
                 items_are_called: false,
                 variables: &[],
+                cluster: None,
             };
             let code = idiom.code();
             assert_eq!(results(&python.executable, directory.path(), &code), expected, "{form}, {candidate}:\n{code}");
@@ -170,6 +171,7 @@ fn code_names_sizes_and_the_start_method_only_where_they_matter() {
             default_method: Some(StartMethod::Fork),
             items_are_called: false,
             variables: &[],
+            cluster: None,
         }
         .code()
     };
@@ -190,7 +192,8 @@ fn code_calls_what_gives_items_where_the_user_does() {
     }
     let candidate = Candidate::new("python3.11", Engine::Sequential, Sizes::default());
     let code = |workload: &Workload, items_are_called| {
-        Idiom { workload, candidate: &candidate, default_method: None, items_are_called, variables: &[] }.code()
+        Idiom { workload, candidate: &candidate, default_method: None, items_are_called, variables: &[], cluster: None }
+            .code()
     };
     let called = "from shop import fetch, load, parse\n\nresults = [parse(item) for item in load()]\n";
     assert_eq!(code(&workload, false), called);
@@ -216,6 +219,7 @@ fn code_sets_what_libraries_read_before_they_are_imported() {
         default_method: None,
         items_are_called: false,
         variables: &variables,
+        cluster: None,
     }
     .code();
     let (set, import) = (code.find("os.environ[\"OPENBLAS_NUM_THREADS\"] = \"1\""), code.find("from shop import"));
@@ -241,6 +245,7 @@ fn generated() -> String {
             default_method: None,
             items_are_called: false,
             variables: &[],
+            cluster: None,
         }
         .code();
         let name = engine.name().replace('-', "_");

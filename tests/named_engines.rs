@@ -130,6 +130,7 @@ fn their_code_gives_what_a_plain_loop_gives() {
                 default_method: None,
                 items_are_called: false,
                 variables: &[],
+                cluster: None,
             };
             let code = idiom.code();
             let indent = if code.contains("__main__") { "    " } else { "" };

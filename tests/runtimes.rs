@@ -65,6 +65,8 @@ fn run(workload: Workload, second: &Path) -> (Record, usize) {
         host: facts,
         plan,
         agents: vec![native, other],
+        clusters: Vec::new(),
+        upload: Vec::new(),
         output: None,
         interrupted: Arc::new(AtomicBool::new(false)),
         duel: None,

@@ -62,6 +62,7 @@ impl<'a> Bench<'a> {
             task_timeout_ns: MINUTE_NS,
             tolerates_errors: false,
             executor_path: None,
+            cluster: None,
             rate: None,
         };
         let mut link = self.connect();

@@ -86,7 +86,7 @@ fn costs(engine: Engine) -> Costs {
         Engine::InterpreterPoolExecutor => (60.0, 90.0, 25.0, 0.001),
         Engine::AsyncioThreads => (80.0, 0.0, 8.0, 0.0),
         Engine::AsyncioProcesses => (260.0, 330.0, 25.0, 0.001),
-        // They are raced where the user's code imports or builds them: not in this simulation.
+        // They are raced where the user's code imports or builds them, or the user names them: not in this simulation.
         Engine::PoolOfThreads
         | Engine::JoblibThreading
         | Engine::Trio
@@ -94,6 +94,7 @@ fn costs(engine: Engine) -> Costs {
         | Engine::Loky
         | Engine::JoblibLoky
         | Engine::Anyio
+        | Engine::Dask
         | Engine::Own(_) => (0.0, 0.0, 0.0, 0.0),
     };
     Costs { worker, feeder, handover, per_byte }

@@ -52,6 +52,7 @@ fn rounds(arms: u32, seed: u64) -> Vec<f64> {
         is_batch: false,
         has_setup: false,
         rate_per_s: None,
+        cluster: None,
     };
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut decide = Decide::new(&entries, &[], rules);

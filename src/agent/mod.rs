@@ -140,6 +140,9 @@ fn answer(request: Request, received_ns: u64, candidate: &mut Option<Running>) -
             format!("`{}` is Python, which the native agent does not run", probe.factory),
             "",
         )),
+        Request::Cluster(_) => {
+            Err(Failed::new(FailureKind::Setup, "a cluster runs Python, which the native agent does not run", ""))
+        }
         Request::Reference(made) => {
             let task = steps::build(&made.job, steps::Place::Agent)?;
             calibrate::reference(&task, made.job.rate).map(Reply::Reference)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 
 use super::{Estimate, Percentiles, Row, Status};
-use crate::candidate::{Candidate, Engine, Model, StartMethod};
+use crate::candidate::{Candidate, Engine, StartMethod};
 use crate::protocol::{BlockKind, FailureKind, HistogramData, Serialisation, Usage};
 use crate::record::{BlockRecord, CandidateRecord, Record};
 use crate::stats::{Interval, interval_across_lives, median, merged, percentile};
@@ -118,7 +118,7 @@ fn serialised(record: &Record, place: &CandidateRecord, figure: impl Fn(Serialis
 /// What a candidate pickles of the user's own code, by what its parts take once; `None` where nothing crosses, or
 /// where that is not known.
 pub(super) fn pickled(record: &Record, candidate: &Candidate) -> Option<Serialisation> {
-    if !(candidate.engine.has_worker_processes() || candidate.model() == Model::Interpreters) {
+    if !candidate.engine.crosses() {
         return None;
     }
     let parts = record.calibration.runtime(&candidate.runtime)?.serialisation?;

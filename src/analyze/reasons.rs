@@ -5,7 +5,7 @@ use super::limit::Task;
 use super::{
     Answer, Condition, HostLimit, LimitKind, Reason, Row, Status, answer, figures, flip, library_threads, start_up,
 };
-use crate::candidate::{Candidate, Engine, Model, StartMethod};
+use crate::candidate::{Candidate, Model, StartMethod};
 use crate::decide::Finding;
 use crate::protocol::{Descriptors, FailureKind, Note, Opened};
 use crate::record::{CandidateRecord, Ending, RaceRecord, Record, Warning};
@@ -184,11 +184,11 @@ fn callable(record: &Record, rows: &[Row], answer: &Answer, task: &Task) -> Opti
     let (cpu_ns, latency_ns) = (task.cpu_ns?, task.unloaded_ns?);
     let computes = cpu_ns >= 0.5 * latency_ns;
     let is_held = lock(record, rows) == Some(true) && two_threads(rows).is_none_or(|ratio| ratio < THREADS_HELP);
-    if crosses(answer.engine) || !computes || !is_held {
+    if answer.engine.crosses() || !computes || !is_held {
         return None;
     }
     // The best first.
-    let mut worse = rows.iter().filter(|row| crosses(row.candidate.engine) && row.throughput_per_s.is_some());
+    let mut worse = rows.iter().filter(|row| row.candidate.engine.crosses() && row.throughput_per_s.is_some());
     let (candidate, parts) = worse.find_map(|row| Some((&row.candidate, carried(record, &row.candidate)?)))?;
     let tasks = candidate.sizes.chunk.unwrap_or(1).max(1);
     let work_ns = latency_ns * f64::from(tasks);
@@ -201,10 +201,6 @@ fn callable(record: &Record, rows: &[Row], answer: &Answer, task: &Task) -> Opti
 /// What pickling the callable itself takes, where a candidate does so.
 fn carried(record: &Record, candidate: &Candidate) -> Option<crate::protocol::Pickled> {
     figures::pickled(record, candidate)?.callable
-}
-
-fn crosses(engine: Engine) -> bool {
-    engine.has_worker_processes() || engine.model() == Model::Interpreters
 }
 
 /// The event loop that a task blocked longest, among those that are worse.

@@ -3,6 +3,7 @@
 //!
 //! The words of the table live here and nowhere else; every room may use them, and this one knows none.
 
+mod cluster;
 mod own;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use cluster::{Cluster, ClusterLimits, ClusterWorker, Dispatch};
 pub use own::{OwnExecutor, Word, tasks};
 
 /// A concurrency model: what a verdict recommends. The order is the order of simplicity.
@@ -36,11 +38,13 @@ pub enum Model {
     /// An event loop that moves blocking steps to processes.
     #[serde(rename = "async+processes")]
     AsyncProcesses,
+    /// Workers of a cluster, on this host or on others.
+    Cluster,
 }
 
 impl Model {
     /// Every model, simplest first.
-    pub const ALL: [Model; 8] = [
+    pub const ALL: [Model; 9] = [
         Model::Sequential,
         Model::Threads,
         Model::Async,
@@ -49,6 +53,7 @@ impl Model {
         Model::Interpreters,
         Model::AsyncThreads,
         Model::AsyncProcesses,
+        Model::Cluster,
     ];
 
     /// The model's name, as users write it.
@@ -63,6 +68,7 @@ impl Model {
             Model::Interpreters => "interpreters",
             Model::AsyncThreads => "async+threads",
             Model::AsyncProcesses => "async+processes",
+            Model::Cluster => "cluster",
         }
     }
 }
@@ -164,6 +170,8 @@ pub enum Engine {
     /// One event loop, with the blocking steps under `anyio.to_thread.run_sync`.
     #[serde(rename = "anyio")]
     Anyio,
+    /// `distributed.Client.submit` to the workers of a Dask cluster, with a bound on what is in flight.
+    Dask,
     /// What a factory of the user's builds, under CPython.
     Own(OwnExecutor),
 }
@@ -236,8 +244,9 @@ impl Engine {
         Engine::TokioProcessPool,
     ];
 
-    /// The engines of CPython, simplest model first; then those that are raced where the user's code imports them.
-    pub const PYTHON: [Engine; 20] = [
+    /// The engines of CPython, simplest model first; then those that are raced where the user's code imports them, and the
+    /// one that is raced where the user names a cluster.
+    pub const PYTHON: [Engine; 21] = [
         Engine::Sequential,
         Engine::ThreadPoolExecutor,
         Engine::Thread,
@@ -258,6 +267,7 @@ impl Engine {
         Engine::Loky,
         Engine::JoblibLoky,
         Engine::Anyio,
+        Engine::Dask,
     ];
 
     /// Every engine of every runtime, each once; those of the user's own are not known here.
@@ -301,6 +311,7 @@ impl Engine {
             Engine::Loky => "loky",
             Engine::JoblibLoky => "joblib+loky",
             Engine::Anyio => "anyio",
+            Engine::Dask => "dask",
             Engine::Own(own) => own.factory.text(),
         }
     }
@@ -335,6 +346,7 @@ impl Engine {
             Engine::InterpreterPoolExecutor => Model::Interpreters,
             Engine::TokioBlockingPool | Engine::AsyncioThreads | Engine::Anyio => Model::AsyncThreads,
             Engine::TokioProcessPool | Engine::AsyncioProcesses => Model::AsyncProcesses,
+            Engine::Dask => Model::Cluster,
             Engine::Own(own) => own.model,
         }
     }
@@ -365,7 +377,8 @@ impl Engine {
             | Engine::TaskGroup
             | Engine::Uvloop
             | Engine::Trio
-            | Engine::Gevent => (false, true),
+            | Engine::Gevent
+            | Engine::Dask => (false, true),
             Engine::TokioMultiThread
             | Engine::TokioSharded
             | Engine::ShardedAsyncio
@@ -377,7 +390,11 @@ impl Engine {
         };
         let chunk = matches!(
             self,
-            Engine::ProcessPoolExecutor | Engine::MultiprocessingPool | Engine::Loky | Engine::JoblibLoky
+            Engine::ProcessPoolExecutor
+                | Engine::MultiprocessingPool
+                | Engine::Loky
+                | Engine::JoblibLoky
+                | Engine::Dask
         );
         Axes { workers, in_flight, chunk }
     }
@@ -392,7 +409,7 @@ impl Engine {
                 let chunks = if workers == 0 { 4 } else { workers.saturating_mul(4) };
                 Some(if items == 0 { 1 } else { items.div_ceil(chunks) })
             }
-            Engine::ProcessPoolExecutor | Engine::Loky | Engine::JoblibLoky => Some(1),
+            Engine::ProcessPoolExecutor | Engine::Loky | Engine::JoblibLoky | Engine::Dask => Some(1),
             _ => None,
         }
     }
@@ -414,6 +431,12 @@ impl Engine {
     #[must_use]
     pub const fn has_worker_processes(self) -> bool {
         matches!(self.model(), Model::Processes | Model::AsyncProcesses) || matches!(self, Engine::ShardedAsyncio)
+    }
+
+    /// Whether what tasks are given and hand back crosses to another process or interpreter, by pickling.
+    #[must_use]
+    pub const fn crosses(self) -> bool {
+        self.has_worker_processes() || matches!(self.model(), Model::Interpreters | Model::Cluster)
     }
 
     /// Whether it is measured only when the user names it: another spelling of an engine that is.
@@ -572,7 +595,8 @@ impl fmt::Display for Candidate {
     }
 }
 
-/// The order of simplicity: the model first (sequential, threads, async, processes, mixes), then the smaller size, then
+/// The order of simplicity: the model first (sequential, threads, async, processes, mixes,
+/// a cluster), then the smaller size, then
 /// whoever leaves to libraries how many threads they compute with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Simplicity {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::Failure;
+use super::cluster::ClusterName;
 use crate::candidate::{Engine, Model, RUST, StartMethod};
 use crate::decide::duel::{Figure, Threshold};
 use crate::plan::{self, Settings};
@@ -48,6 +49,13 @@ pub(super) struct Selection {
     /// shop/pools.py:make; may be repeated
     #[arg(long = "executor", value_name = "MODULE:FACTORY", value_parser = workload::factory_name)]
     pub(super) executors: Vec<String>,
+    /// A cluster is raced, too: dask:local (one on this host, for the session), or a scheduler that is there,
+    /// dask://HOST:PORT or tls://HOST:PORT
+    #[arg(long, value_name = "CLUSTER")]
+    pub(super) cluster: Option<ClusterName>,
+    /// A file of your code that the cluster's workers are sent before they run tasks (.py, .zip or .egg); may be repeated
+    #[arg(long = "cluster-upload", value_name = "FILE", requires = "cluster")]
+    pub(super) cluster_upload: Vec<PathBuf>,
     /// Only these ways to begin worker processes of Python: fork, forkserver, spawn [default: the interpreter's
     /// own]
     #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
@@ -97,6 +105,8 @@ impl Selection {
             models: Vec::new(),
             engines: Vec::new(),
             executors: Vec::new(),
+            cluster: None,
+            cluster_upload: Vec::new(),
             start_methods: Vec::new(),
             workers: Vec::new(),
             in_flight: Vec::new(),
@@ -131,6 +141,7 @@ impl Selection {
             models: self.models.clone(),
             engines: self.engines.clone(),
             executors: self.executors.clone(),
+            cluster: self.cluster.as_ref().map(ClusterName::to_string),
             start_methods: self.start_methods.clone(),
             workers: self.workers.clone(),
             in_flight: self.in_flight.clone(),
@@ -158,7 +169,7 @@ impl Selection {
         let is_native = |name: &String| name == RUST;
         let runtimes = self.runtimes.is_empty() || !self.runtimes.iter().all(is_native);
         let engines = self.engines.is_empty() || self.engines.iter().any(|engine| Engine::PYTHON.contains(engine));
-        runtimes && (engines || !self.executors.is_empty())
+        runtimes && (engines || !self.executors.is_empty() || self.cluster.is_some())
     }
 }
 

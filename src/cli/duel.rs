@@ -188,6 +188,10 @@ pub(super) fn stored(document: &mut Document) -> Result<Option<(DuelRecord, Duel
 
 /// Measures both sides.
 fn fight(args: &DuelArgs, terminal: &Terminal) -> Result<(DuelRecord, DuelVerdict), Failure> {
+    if args.selection.cluster.is_some() {
+        let message = "two versions are compared on this host: --cluster is an option of run and recommend";
+        return Err(Failure::Usage(message.to_owned()));
+    }
     measure::check_output(args.output.as_deref())?;
     measure::check_output(args.junit.as_deref())?;
     let versions = versions::find(&args.targets, &args.forms, &args.code, &args.selection, terminal)?;
@@ -410,6 +414,8 @@ impl Duelling<'_> {
             host: base.measuring.planning.facts().clone(),
             agents: vec![agent(base, BASE)?, agent(head, HEAD)?],
             plan,
+            clusters: Vec::new(),
+            upload: Vec::new(),
             output: None,
             interrupted: Arc::clone(&base.measuring.interrupted),
             duel: Some(session::Versions { rules: rules.clone(), sides: [side(base, BASE), side(head, HEAD)] }),

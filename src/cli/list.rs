@@ -131,6 +131,7 @@ const fn idiom(engine: Engine) -> &'static str {
         Engine::Gevent => "greenlets of a gevent.pool.Pool; where your code imports gevent",
         Engine::Loky => "as ProcessPoolExecutor, by loky; where your code imports loky",
         Engine::JoblibLoky => "joblib.Parallel on processes; where your code imports joblib",
+        Engine::Dask => "submit to a Dask cluster, as_completed; where --cluster names one",
         Engine::Own(_) => "submit to what your factory builds",
         Engine::Anyio => "to_thread.run_sync for blocking steps; where your code imports anyio",
     }

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::args::{self, Paged, RecordFormat, Selection, Shown};
+use super::cluster::Clusters;
 use super::executors::Executors;
 use super::progress::Progress;
 use super::{Exit, Failure, Runtimes, Terminal, seams, signals, terminal};
@@ -72,6 +73,7 @@ impl<'a> Measuring<'a> {
         // Before signals are watched: until then, one ends this program, and with it the interpreter that it asks.
         let mut planning = Planning::prepare(terminal, selection)?;
         planning.find_executors(workloads, &Side::default())?;
+        planning.find_cluster(&Side::default())?;
         let interrupted = signals::watch().map_err(Failure::Signals)?;
         Ok(Measuring { output, ..Measuring::new(terminal, planning, paged, interrupted) })
     }
@@ -102,6 +104,8 @@ impl<'a> Measuring<'a> {
             agents: registered_agent(&workload)?.into_iter().chain(self.agents(&plan)).collect(),
             workload,
             plan,
+            clusters: self.planning.clusters.all(),
+            upload: self.planning.uploads()?,
             output: self.growing(done),
             interrupted: Arc::clone(&self.interrupted),
             duel: None,
@@ -197,6 +201,7 @@ pub(super) struct Planning<'a> {
     facts: Facts,
     runtimes: Runtimes,
     executors: Executors,
+    clusters: Clusters,
 }
 
 impl Planning<'_> {
@@ -206,7 +211,8 @@ impl Planning<'_> {
     /// When the selection names a runtime that is not there.
     pub(super) fn prepare<'a>(terminal: &Terminal, selection: &'a Selection) -> Result<Planning<'a>, Failure> {
         let runtimes = Runtimes::find(selection)?;
-        let planning = Planning { selection, facts: seams::facts(), runtimes, executors: Executors::default() };
+        let (executors, clusters) = (Executors::default(), Clusters::default());
+        let planning = Planning { selection, facts: seams::facts(), runtimes, executors, clusters };
         for left_out in planning.runtimes.left_out() {
             terminal.warn(&format!("`{}` is left out: {}", left_out.what, left_out.reason));
         }
@@ -232,6 +238,30 @@ impl Planning<'_> {
         let prepared = |agent| side.agent(agent);
         self.executors = Executors::find(&probes, &self.runtimes, prepared, self.selection.allow_remote)?;
         Ok(())
+    }
+
+    /// Has the interpreters look at the cluster that the user names, as agents of this side. Without it none is planned.
+    ///
+    /// # Errors
+    /// When none can use it.
+    pub(super) fn find_cluster(&mut self, side: &Side) -> Result<(), Failure> {
+        let Some(name) = &self.selection.cluster else { return Ok(()) };
+        self.uploads()?;
+        let (allow_remote, workers) = (self.selection.allow_remote, self.facts.usable_cpus());
+        self.clusters = Clusters::find(name, &self.runtimes, |agent| side.agent(agent), allow_remote, workers)?;
+        Ok(())
+    }
+
+    /// The files that the workers of a cluster are sent.
+    ///
+    /// # Errors
+    /// When there is no such file.
+    fn uploads(&self) -> Result<Vec<PathBuf>, Failure> {
+        let file = |path: &PathBuf| match path.canonicalize() {
+            Ok(file) if file.is_file() => Ok(file),
+            _ => Err(Failure::Usage(format!("--cluster-upload: there is no file `{}`", path.display()))),
+        };
+        self.selection.cluster_upload.iter().map(file).collect()
     }
 
     /// The host.
@@ -292,7 +322,7 @@ impl Planning<'_> {
 
     fn planned(&self, workload: &Workload, budget: Duration) -> Plan {
         let settings = self.settings_of(workload, budget);
-        seams::plan(workload, &settings, &self.facts, &self.runtimes, &self.executors)
+        seams::plan(workload, &settings, &self.facts, &self.runtimes, &self.executors, &self.clusters)
     }
 }
 

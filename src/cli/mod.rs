@@ -9,6 +9,7 @@ pub mod bench;
 mod caller;
 mod cheatsheet;
 pub mod check;
+mod cluster;
 mod compare;
 mod completions;
 mod duel;

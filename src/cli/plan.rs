@@ -48,6 +48,10 @@ pub(super) fn run(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure>
         plan.unknowns
             .push(format!("what `{factory}` builds is found out before it is measured: it races beside these"));
     }
+    if let Some(cluster) = &settings.cluster {
+        let cluster = report::plain(cluster);
+        plan.unknowns.push(format!("what {cluster} is is found out before it is measured: it races beside these"));
+    }
     let text = match args.format {
         Format::Table => report::plan_table(&workload, &plan, terminal::stdout_style(terminal.colour)),
         Format::Markdown => report::plan_markdown(&workload, &plan),

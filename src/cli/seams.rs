@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use crate::candidate::nearest;
 use crate::host::{self, Facts};
 use crate::plan::{self, Plan, Settings};
-use crate::protocol::{Failed, Probe, Probed};
+use crate::protocol::{Failed, FindCluster, Probe, Probed};
 use crate::python::{self, Found};
 use crate::record::Record;
-use crate::session::{self, AgentProgram, Observer, Session, SessionError};
+use crate::session::{self, AgentProgram, FoundCluster, Observer, Session, SessionError};
 use crate::workload::{Code, Workload, load, shipped};
 
+use super::cluster::Clusters;
 use super::executors::Executors;
 use super::failure::Failure;
 use super::runtimes::Runtimes;
@@ -91,17 +92,21 @@ pub(super) fn interpreters(named: &[PathBuf]) -> Found {
     python::find(named)
 }
 
-/// What a session of this workload on these runtimes would do, with the executors of the user's that they build.
+/// What a session of this workload on these runtimes would do, with the executors of the user's that they build, and the
+/// cluster that takes part under them.
 pub(super) fn plan(
     workload: &Workload,
     settings: &Settings,
     facts: &Facts,
     runtimes: &Runtimes,
     executors: &Executors,
+    clusters: &Clusters,
 ) -> Plan {
     let planned = runtimes.planned().into_iter().map(|runtime| executors.offered_by(runtime, &settings.executors));
+    let planned = planned.map(|runtime| clusters.of(runtime));
     let mut plan = plan::plan(workload, settings, facts, &planned.collect::<Vec<_>>());
-    plan.left_out.splice(0..0, runtimes.left_out().into_iter().chain(executors.left_out().iter().cloned()));
+    let found = executors.left_out().iter().chain(clusters.left_out());
+    plan.left_out.splice(0..0, runtimes.left_out().into_iter().chain(found.cloned()));
     plan
 }
 
@@ -111,6 +116,17 @@ pub(super) fn plan(
 /// When no agent can be started.
 pub(super) fn probe(agent: &AgentProgram, probe: Probe) -> Result<Result<Probed, Failed>, SessionError> {
     session::probe(agent, probe)
+}
+
+/// What an agent finds of a cluster.
+///
+/// # Errors
+/// When no agent can be started.
+pub(super) fn find_cluster(
+    agent: &AgentProgram,
+    of_directory: impl FnOnce(PathBuf) -> FindCluster,
+) -> Result<Result<FoundCluster, Failed>, SessionError> {
+    session::find_cluster(agent, of_directory)
 }
 
 /// Runs a session.

@@ -27,6 +27,7 @@ enum Unit {
     Process(Option<StartMethod>),
     ProcessOfTask(Option<StartMethod>),
     Interpreter,
+    Cluster,
 }
 
 /// Engines of one family fail for the same causes.
@@ -41,6 +42,7 @@ fn family(entry: &Entry) -> Unit {
         (Model::Processes, true) => Unit::ProcessOfTask(entry.start_method),
         (Model::Processes | Model::AsyncProcesses, _) => Unit::Process(entry.start_method),
         (Model::Interpreters, _) => Unit::Interpreter,
+        (Model::Cluster, _) => Unit::Cluster,
     }
 }
 

@@ -9,7 +9,7 @@
 
 use super::grid::{self, Axis};
 use super::matrix::Matrix;
-use crate::candidate::{Engine, Model, Sizes};
+use crate::candidate::{ClusterLimits, Engine, Model, Sizes};
 use crate::plan::Entry;
 
 /// Tasks under way beyond which chance evens out: the smaller limit is the throughput.
@@ -89,6 +89,8 @@ pub(super) struct Setting {
     pub has_setup: bool,
     /// The tasks per second that the far side allows, where that is stated.
     pub rate_per_s: Option<f64>,
+    /// What the cluster can do, where one takes part.
+    pub cluster: Option<ClusterLimits>,
 }
 
 /// What is expected of some sizes of an engine.
@@ -196,6 +198,7 @@ fn own_ns(engine: Engine) -> (f64, f64) {
         Engine::AsyncioThreads | Engine::Anyio => (30e3, 60e3),
         Engine::AsyncioProcesses => (100e3, 200e3),
         Engine::Process => (3e6, 2e6),
+        Engine::Dask => (1e6, 500e3),
         Engine::Own(own) if own.model == Model::Processes => (100e3, 150e3),
         Engine::Own(_) => (20e3, 60e3),
     }
@@ -211,6 +214,7 @@ fn own_start_ns(engine: Engine) -> f64 {
         Engine::Trio | Engine::Gevent | Engine::Anyio | Engine::JoblibThreading => 100e6,
         Engine::Asyncio | Engine::TaskGroup | Engine::Uvloop | Engine::AsyncioThreads => 40e6,
         Engine::Process => 20e6,
+        Engine::Dask => 700e6,
         Engine::ProcessPool | Engine::TokioProcessPool => 5e6,
         Engine::ThreadPoolExecutor | Engine::PoolOfThreads => 5e6,
         Engine::Own(own) if own.model == Model::Processes => 300e6,
@@ -228,6 +232,9 @@ fn at_once(tasks: f64, wide: f64, chunk: f64) -> f64 {
 fn expected(engine: Engine, sizes: Sizes, task: &Task, setting: &Setting) -> Expected {
     if !setting.is_throughput {
         return Expected { score: 0.0, by_cores: 0.0, queues: false };
+    }
+    if let (Model::Cluster, Some(cluster)) = (engine.model(), &setting.cluster) {
+        return expected_of_cluster(cluster, sizes, task, setting);
     }
     let workers = sizes.workers.map_or(1.0, f64::from);
     let in_flight = sizes.in_flight.map_or(f64::INFINITY, f64::from);
@@ -267,16 +274,40 @@ fn expected(engine: Engine, sizes: Sizes, task: &Task, setting: &Setting) -> Exp
     let narrowest = limits.into_iter().min_by(|one, other| one.per_ns().total_cmp(&other.per_ns()));
     let station = narrowest.unwrap_or(limits[0]);
     let (per_ns, by_station) = station.fed(wide, latency_ns);
+    let queues = (wide / latency_ns / station.per_ns()).ln().abs() < FAR.ln() && station.waits(latency_ns);
+    within_rate(engine, per_ns, by_station, queues, task, setting)
+}
+
+/// What is expected of so many tasks per nanosecond, under the stated rate, with start-up where it counts.
+fn within_rate(engine: Engine, per_ns: f64, by_station: f64, queues: bool, task: &Task, setting: &Setting) -> Expected {
     let rate_per_ns = setting.rate_per_s.map_or(f64::INFINITY, |rate| rate / 1e9);
     let (per_ns, by_cores) = if per_ns < rate_per_ns { (per_ns, by_station) } else { (rate_per_ns, 1.0) };
     let score = per_ns.ln() + 1e9_f64.ln();
-    let queues = (wide / latency_ns / station.per_ns()).ln().abs() < FAR.ln() && station.waits(latency_ns);
     let ready_ns = task.ready_ns + own_start_ns(engine);
     Expected {
         score: setting.tasks.map_or(score, |tasks| super::of_all_tasks(score, tasks, ready_ns)),
         by_cores,
         queues,
     }
+}
+
+/// The same of a cluster: a thread of its workers runs a task at a time, faster or slower than this host does; each call
+/// of some tasks takes its way there and back, and one scheduler hands them all out.
+fn expected_of_cluster(cluster: &ClusterLimits, sizes: Sizes, task: &Task, setting: &Setting) -> Expected {
+    let tasks_of = |calls: f64| calls * sizes.chunk.map_or(1.0, f64::from);
+    let chunk = tasks_of(1.0);
+    let calls = (sizes.in_flight.map_or(1.0, f64::from) / chunk).floor().max(1.0);
+    let cpu_ns = task.cpu_ns / cluster.speed.max(1e-3);
+    let service_ns = chunk * (task.latency_ns - task.cpu_ns + cpu_ns).max(1.0);
+    let threads = f64::from(cluster.threads);
+    let mut limits = vec![Station::new(threads, service_ns), Station::new(1.0, 1e9 / cluster.tasks_per_s)];
+    if cluster.is_here {
+        limits.push(Station::new(threads.min(setting.cores), chunk * cpu_ns));
+    }
+    let narrowest = limits.iter().copied().min_by(|one, other| one.per_ns().total_cmp(&other.per_ns()));
+    let station = narrowest.unwrap_or(limits[0]);
+    let (calls_per_ns, by_station) = station.fed(calls, service_ns + cluster.round_trip_ns);
+    within_rate(Engine::Dask, tasks_of(calls_per_ns), by_station, false, task, setting)
 }
 
 /// The simplest sizes of an entry that are expected to be within 4 % of its best.
@@ -408,6 +439,7 @@ mod tests {
         batch: None,
         has_setup: false,
         rate_per_s: None,
+        cluster: None,
     };
 
     fn entry(engine: Engine) -> Entry {

@@ -41,7 +41,7 @@ use self::losses::{Losses, Normals};
 use self::mechanism::{Setting, Task};
 use self::models::STILL_IN;
 use self::posterior::{Deviations, Posterior, Prior, Score};
-use crate::candidate::{Candidate, Engine, Sizes, StartMethod};
+use crate::candidate::{Candidate, ClusterLimits, Engine, Sizes, StartMethod};
 use crate::plan::Entry;
 
 /// The version of the rules by which an answer is found. A record that was made under other rules keeps its answer.
@@ -125,6 +125,9 @@ pub struct Rules {
     /// The tasks per second that the far side allows, where the user states it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub rate_per_s: Option<f64>,
+    /// What the cluster can do, where one takes part.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cluster: Option<ClusterLimits>,
 }
 
 /// The throughput (logarithm, tasks a second) of so many tasks from the start of what runs them on, which is ready for
@@ -572,7 +575,7 @@ impl Decide {
     /// What the candidates of an entry run on.
     fn setting(&self, entry: usize) -> Setting {
         let Rules { cores, has_lock, is_async, is_throughput, serial_ns, tasks, .. } = self.rules;
-        let Rules { is_batch, has_setup, rate_per_s, .. } = self.rules;
+        let Rules { is_batch, has_setup, rate_per_s, cluster, .. } = self.rules;
         let tasks = tasks.map(f64::from);
         let batch = tasks.filter(|_| is_batch);
         let task_threads = self.entries[entry].library_threads.or(self.rules.library_threads).map_or(1.0, f64::from);
@@ -587,6 +590,7 @@ impl Decide {
             batch,
             has_setup,
             rate_per_s,
+            cluster,
         }
     }
 

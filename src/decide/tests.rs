@@ -49,6 +49,7 @@ fn rules(seed: u64) -> Rules {
         is_batch: false,
         has_setup: false,
         rate_per_s: None,
+        cluster: None,
     }
 }
 

@@ -7,7 +7,7 @@ mod names;
 mod python;
 mod rust;
 
-use crate::candidate::{Candidate, RUST, StartMethod};
+use crate::candidate::{Candidate, Cluster, RUST, StartMethod};
 use crate::workload::Workload;
 
 /// What a candidate's code is made from.
@@ -23,6 +23,8 @@ pub struct Idiom<'a> {
     pub items_are_called: bool,
     /// The environment variables by which the candidate's number of library threads is set, where it has one.
     pub variables: &'a [String],
+    /// The cluster, of a candidate that runs on one.
+    pub cluster: Option<&'a Cluster>,
 }
 
 impl Idiom<'_> {

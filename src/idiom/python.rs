@@ -92,6 +92,7 @@ fn parts(idiom: &Idiom<'_>, names: &Names) -> Parts {
         Engine::Gevent => named::gevent(names, in_flight),
         Engine::Own(own) => named::own_executor(own, names, workers),
         Engine::Anyio => named::anyio(names, workers, in_flight),
+        Engine::Dask => named::dask(idiom, names, in_flight),
         // Those of the native runtime are not CPython's.
         _ => sequential(names),
     }

@@ -2,7 +2,7 @@
 
 use super::caps::{self, Axis, Cap};
 use super::{Entry, LeftOut, Plan, Runtime, Settings, foresee, ladder, memory, named};
-use crate::candidate::{Engine, Model, RUST, Sizes, StartMethod};
+use crate::candidate::{Cluster, Engine, Model, RUST, Sizes, StartMethod};
 use crate::host::Facts;
 use crate::protocol::Offer;
 use crate::workload::{Goal, Load, Step, Workload};
@@ -60,12 +60,16 @@ fn of_runtime(
         (settings.models.is_empty() || settings.models.contains(&engine.model()))
             && (settings.engines.contains(&engine)
                 || matches!(engine, Engine::Own(_))
-                || (settings.engines.is_empty() && !engine.is_on_request() && !engine.is_if_imported()))
+                || (engine.model() == Model::Cluster && settings.cluster.is_some())
+                || (settings.engines.is_empty()
+                    && !engine.is_on_request()
+                    && !engine.is_if_imported()
+                    && engine.model() != Model::Cluster))
     };
     left_out.extend(runtime.left_out().filter(|(engine, _)| passes(*engine)).map(|(_, left_out)| left_out));
     let mut wanted: Vec<(Offer, Option<StartMethod>)> = Vec::new();
     for offer in runtime.engines.iter().filter(|offer| passes(offer.engine)) {
-        match reason_against(offer.engine, workload, settings, facts) {
+        match reason_against(runtime, offer.engine, workload, settings, facts) {
             Some(reason) => left_out.push(LeftOut { what: format!("{}/{}", runtime.name, offer.engine), reason }),
             None => {
                 let methods = start_methods(runtime, offer.engine, settings, left_out);
@@ -92,7 +96,7 @@ fn of_imports(runtime: &Runtime, workload: &Workload, settings: &Settings, facts
         .engines
         .iter()
         .filter(|offer| offer.engine.is_if_imported() && is_chosen(offer.engine))
-        .filter(|offer| reason_against(offer.engine, workload, settings, facts).is_none())
+        .filter(|offer| reason_against(runtime, offer.engine, workload, settings, facts).is_none())
         .copied()
         .collect();
     let context = Context { workload, settings, facts, runtime, entries: (others + offers.len()) as u64 };
@@ -137,9 +141,18 @@ fn compared(at: u32) -> String {
 }
 
 /// Why this engine is not measured with this workload on this host, if it is not.
-fn reason_against(engine: Engine, workload: &Workload, settings: &Settings, facts: &Facts) -> Option<String> {
+fn reason_against(
+    runtime: &Runtime,
+    engine: Engine,
+    workload: &Workload,
+    settings: &Settings,
+    facts: &Facts,
+) -> Option<String> {
     let steps = &workload.steps;
     let model = engine.model();
+    if model == Model::Cluster && settings.cluster.is_none() {
+        return Some("no cluster is named: add `--cluster dask:local`, or `--cluster dask://HOST:PORT`".to_owned());
+    }
     if model == Model::Sequential
         && let Some(at) = compared_at(workload, settings).filter(|at| *at != 1)
     {
@@ -160,7 +173,7 @@ fn reason_against(engine: Engine, workload: &Workload, settings: &Settings, fact
     if matches!(engine, Engine::Uvloop | Engine::TaskGroup) && !steps.iter().any(Step::has_async_form) {
         return Some("no step leaves the loop free: the same as asyncio".to_owned());
     }
-    if let Some(reason) = named::reason_against(engine, workload) {
+    if let Some(reason) = named::reason_against(engine, workload, runtime.cluster.as_ref()) {
         return Some(reason);
     }
     let numbered = || steps.iter().zip(1..);
@@ -213,7 +226,9 @@ struct Context<'a> {
 impl Context<'_> {
     fn entry(&self, offer: Offer, start_method: Option<StartMethod>, left_out: &mut Vec<LeftOut>) -> Option<Entry> {
         let axes = offer.engine.axes();
-        let default_workers = offer.default_workers.unwrap_or_else(|| self.facts.usable_cpus());
+        let of_cluster = self.runtime.cluster.as_ref().filter(|_| offer.engine.model() == Model::Cluster);
+        let default_workers =
+            of_cluster.map(Cluster::threads).or(offer.default_workers).unwrap_or_else(|| self.facts.usable_cpus());
         let mut entry = Entry {
             runtime: self.runtime.name.clone(),
             engine: offer.engine,

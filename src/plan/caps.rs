@@ -102,7 +102,7 @@ fn runs_blocking(engine: Engine, step: &Step) -> bool {
     match engine.model() {
         Model::Async | Model::ShardedAsync => false,
         Model::AsyncThreads | Model::AsyncProcesses => !step.has_async_form(),
-        Model::Sequential | Model::Threads | Model::Processes | Model::Interpreters => true,
+        Model::Sequential | Model::Threads | Model::Processes | Model::Interpreters | Model::Cluster => true,
     }
 }
 
@@ -126,7 +126,8 @@ fn lines(engine: Engine, workload: &Workload) -> u64 {
 
 /// How many processes one more of this size is: a worker, and the program that a `command` runs.
 pub(super) fn processes(engine: Engine, axis: Axis, workload: &Workload) -> u64 {
-    let has_command = workload.steps.iter().any(|step| matches!(step, Step::Command { .. }));
+    let has_command =
+        engine.model() != Model::Cluster && workload.steps.iter().any(|step| matches!(step, Step::Command { .. }));
     u64::from(is_worker_process(engine, axis)) + u64::from(has_command && is_concurrency(engine, axis))
 }
 
@@ -170,6 +171,8 @@ pub(super) fn files(engine: Engine, axis: Axis, workload: &Workload) -> u64 {
     // A task's files are open where it runs: in the agent, except for what goes to worker processes.
     let here = |step: &&Step| match engine {
         Engine::ShardedAsyncio => false,
+        // What runs elsewhere opens nothing here.
+        Engine::Dask => false,
         _ => !engine.has_worker_processes() || step.has_async_form(),
     };
     if is_concurrency(engine, axis) { workload.steps.iter().filter(here).map(step_files).sum() } else { 0 }

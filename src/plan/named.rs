@@ -1,7 +1,7 @@
 //! Engines that are raced where the user's own code imports what they need.
 
 use super::{Entry, Plan};
-use crate::candidate::{self, Engine, Model};
+use crate::candidate::{self, Cluster, Engine, Model};
 use crate::workload::{OwnEngine, Step, Workload};
 
 /// Adds to the entries of a plan those whose engines the user's own code imports under this runtime: simplest model first,
@@ -46,7 +46,7 @@ pub(super) fn is_fixed(workers: u32) -> String {
 }
 
 /// Why one of these engines cannot run these steps, if it cannot.
-pub(super) fn reason_against(engine: Engine, workload: &Workload) -> Option<String> {
+pub(super) fn reason_against(engine: Engine, workload: &Workload, cluster: Option<&Cluster>) -> Option<String> {
     let steps = &workload.steps;
     let mut numbered = steps.iter().zip(1..);
     match engine {
@@ -60,6 +60,7 @@ pub(super) fn reason_against(engine: Engine, workload: &Workload) -> Option<Stri
                 format!("step {number} ({kind}): processes of an executor of your own share no lock, queue or event")
             })
         }),
+        Engine::Dask => reason_against_cluster(workload, cluster),
         Engine::Trio => numbered.find_map(|(step, number)| {
             let kind = step.kind();
             match step {
@@ -88,4 +89,24 @@ pub(super) fn reason_against(engine: Engine, workload: &Workload) -> Option<Stri
         }),
         _ => None,
     }
+}
+
+/// Why a cluster cannot run this workload, if it cannot.
+fn reason_against_cluster(workload: &Workload, cluster: Option<&Cluster>) -> Option<String> {
+    let is_here = cluster.is_none_or(Cluster::is_here);
+    if workload.objective.looks_at_memory() {
+        return Some("the memory of a cluster's workers is not measured".to_owned());
+    }
+    workload.steps.iter().zip(1..).find_map(|(step, number)| {
+        let kind = step.kind();
+        let because = match step {
+            Step::Lock { .. } | Step::Queue { .. } | Step::Event { .. } => "workers of a cluster share none",
+            Step::Http { url: None, .. } | Step::Tcp { address: None, .. } if !is_here => {
+                "its server is on this host's loopback, and there are workers elsewhere"
+            }
+            Step::File { .. } if !is_here => "its files are on this host, and there are workers elsewhere",
+            _ => return None,
+        };
+        Some(format!("step {number} ({kind}): {because}"))
+    })
 }

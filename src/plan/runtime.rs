@@ -1,11 +1,11 @@
 //! Runtimes that are there to be measured, as they say of themselves.
 
 use super::LeftOut;
-use crate::candidate::{Engine, RUST, StartMethod};
+use crate::candidate::{Cluster, Engine, RUST, StartMethod};
 use crate::protocol::{Absent, Hello, Offer};
 
 /// A runtime that is there to be measured.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Runtime {
     /// Its name, as candidates carry it.
     pub name: String,
@@ -17,6 +17,8 @@ pub struct Runtime {
     pub absent: Vec<Absent>,
     /// How its worker processes may begin, its default first; empty where there is no choice.
     pub start_methods: Vec<StartMethod>,
+    /// The cluster that takes part under it, where the user names one and it was looked at.
+    pub cluster: Option<Cluster>,
 }
 
 impl Runtime {
@@ -29,6 +31,7 @@ impl Runtime {
             engines: Offer::native(),
             absent: Vec::new(),
             start_methods: Vec::new(),
+            cluster: None,
         }
     }
 
@@ -41,6 +44,7 @@ impl Runtime {
             engines: hello.engines.clone(),
             absent: hello.absent.clone(),
             start_methods: hello.start_methods.clone(),
+            cluster: None,
         }
     }
 

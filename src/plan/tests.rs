@@ -352,6 +352,7 @@ fn cpython() -> Runtime {
         engines: Engine::PYTHON.into_iter().filter(own).map(offer).collect(),
         absent: vec![Absent { engine: Engine::InterpreterPoolExecutor, reason: "it needs CPython 3.14".to_owned() }],
         start_methods: vec![StartMethod::Fork, StartMethod::Spawn],
+        cluster: None,
     }
 }
 

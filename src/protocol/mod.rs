@@ -7,6 +7,8 @@
 //!                                       <-  calibrated {..}
 //! probe {factory}                       ->
 //!                                       <-  probed {model, ..}
+//! cluster {address, ..}                 ->
+//!                                       <-  cluster {address, workers, ..}
 //! reference {job, budget_ns}            ->
 //!                                       <-  reference {tables, ..}
 //! job {candidate, steps, load, seed}    ->
@@ -23,6 +25,7 @@
 //! output belongs to the task. Times are nanoseconds of `CLOCK_MONOTONIC`, which all processes share.
 
 mod body;
+mod cluster;
 mod draws;
 
 use std::collections::BTreeMap;
@@ -35,9 +38,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use body::{MAX_BODY_BYTES, MAX_DELAY_NS, TCP_HEADER_BYTES, body, pattern, tcp_header};
+pub use cluster::{FindCluster, JobCluster};
 pub use draws::{DRAWS, draw_table};
 
-use crate::candidate::{Candidate, Engine, Model, StartMethod};
+use crate::candidate::{Candidate, Cluster, Engine, Model, StartMethod};
 use crate::workload::{Cpu, Load, Payload, Rate, Step};
 
 /// The version of this protocol. An agent with another one is refused.
@@ -59,6 +63,8 @@ pub enum Request {
     Calibrate(Calibrate),
     /// Find out what an executor is that a factory of the user's builds.
     Probe(Probe),
+    /// Find out what a cluster is, or start one.
+    Cluster(FindCluster),
     /// Make what every candidate is held against.
     Reference(Box<MakeReference>),
     /// Become this candidate.
@@ -79,6 +85,8 @@ pub enum Reply {
     Calibrated(Calibrated),
     /// To `probe`.
     Probed(Probed),
+    /// To `cluster`.
+    Cluster(Cluster),
     /// To `reference`.
     Reference(Reference),
     /// To `job`.
@@ -271,6 +279,9 @@ pub struct Job {
     /// runs in.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub executor_path: Option<PathBuf>,
+    /// The cluster to which an engine of a cluster submits.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cluster: Option<JobCluster>,
     /// What the far side allows: an agent begins tasks no faster, whatever it runs them for (first tasks, blocks of each
     /// kind, a reference), and waits for that outside of them. Each thing that it is asked begins with an empty bucket.
     #[serde(skip_serializing_if = "Option::is_none", default)]

@@ -22,7 +22,7 @@ pub use store::{Document, Recording, StoreError, directory, read, take_beside, t
 
 // What a record is made of, with it.
 #[doc(inline)]
-pub use crate::candidate::{Candidate, StartMethod};
+pub use crate::candidate::{Candidate, Cluster, StartMethod};
 #[doc(inline)]
 pub use crate::decide::Rules;
 #[doc(inline)]
@@ -148,6 +148,9 @@ pub struct RuntimeCalibration {
     /// The threads that libraries computed with while the user's own code ran, where they started some.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub library_threads: Option<LibraryThreads>,
+    /// The cluster that takes part under it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cluster: Option<Cluster>,
 }
 
 #[cfg(test)]
@@ -180,6 +183,7 @@ impl RuntimeCalibration {
             opened: None,
             items_are_called: false,
             library_threads: None,
+            cluster: None,
         }
     }
 }

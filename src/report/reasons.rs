@@ -178,7 +178,12 @@ fn threads(ratio: f64, lock: Option<bool>) -> String {
 fn win(model: Model) -> String {
     let verb = match model {
         Model::Threads | Model::Processes | Model::Interpreters => "win",
-        Model::Sequential | Model::Async | Model::ShardedAsync | Model::AsyncThreads | Model::AsyncProcesses => "wins",
+        Model::Sequential
+        | Model::Async
+        | Model::ShardedAsync
+        | Model::AsyncThreads
+        | Model::AsyncProcesses
+        | Model::Cluster => "wins",
     };
     format!("{model} {verb}")
 }

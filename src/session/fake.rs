@@ -236,6 +236,7 @@ pub(super) fn rules() -> Rules {
         is_batch: false,
         has_setup: false,
         rate_per_s: None,
+        cluster: None,
     }
 }
 

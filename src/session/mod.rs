@@ -5,6 +5,7 @@
 //! those hands over live agents, each behind a [`link`].
 
 mod blocks;
+mod cluster;
 mod confirm;
 mod course;
 mod embedded;
@@ -35,7 +36,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
-use crate::candidate::{self, Candidate, Engine, RUST};
+use crate::candidate::{self, Candidate, Cluster, Engine, RUST};
 use crate::clock::now_ns;
 use crate::decide::duel::{Duel, DuelRules};
 use crate::decide::{ModelStanding, Rules};
@@ -46,6 +47,7 @@ use crate::protocol::{Failed, Job, Reference};
 use crate::record::{Calibration, Disturbance, Ending, Phase, Record, Warning};
 use crate::workload::{Goal, Load, Step, Work, Workload};
 use blocks::Pace;
+pub use cluster::{FoundCluster, find_cluster};
 use course::Course;
 use embedded::Embedded;
 use link::Fault;
@@ -102,6 +104,10 @@ pub struct Session {
     pub plan: Plan,
     /// The agents of the plan's runtimes. The native one need not be among them.
     pub agents: Vec<AgentProgram>,
+    /// The cluster of each runtime that has one, by the runtime's name.
+    pub clusters: Vec<(String, Cluster)>,
+    /// Files of the user's code that the workers of a cluster are sent.
+    pub upload: Vec<PathBuf>,
     /// Where the record is saved as it grows, if anywhere.
     pub output: Option<PathBuf>,
     /// Set by a signal handler: end as soon as the block that runs can be ended.
@@ -133,6 +139,11 @@ impl Session {
     fn all_steps(&self) -> impl Iterator<Item = &[Step]> {
         let sides = self.duel.iter().flat_map(|versions| &versions.sides).map(|side| side.steps.as_slice());
         std::iter::once(self.workload.steps.as_slice()).chain(sides)
+    }
+
+    /// The cluster that takes part under this runtime.
+    fn cluster(&self, runtime: &str) -> Option<&Cluster> {
+        self.clusters.iter().find(|(name, _)| name == runtime).map(|(_, cluster)| cluster)
     }
 
     /// What a task of this runtime does.
@@ -425,6 +436,7 @@ fn rules(session: &Session) -> Rules {
         tasks: workload.all_tasks(),
         is_batch: matches!(workload.load, Load::Batch { .. }),
         rate_per_s: rate_per_s(workload),
+        cluster: None,
         has_setup: workload.steps.iter().filter_map(Step::python).any(|python| python.setup.is_some()),
     }
 }
@@ -478,6 +490,7 @@ fn runner(session: &Session, plan: &Plan, prepared: &PreparedRuntime) -> Runner 
         methods: methods.unwrap_or_default(),
         has_lock: hello.is_some_and(|hello| hello.gil == Some(true)),
         broken: prepared.broken.clone(),
+        cluster: session.cluster(&prepared.name).map(Cluster::limits),
         library_threads: prepared
             .limited
             .as_ref()

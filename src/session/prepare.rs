@@ -12,7 +12,7 @@ use super::resident::{Life, Nursery};
 use super::{Event, Observer, Session, meters};
 use crate::candidate::{Candidate, Engine, Sizes};
 use crate::protocol::{
-    Calibrate, Calibrated, Failed, Job, Note, Reference, Reply, Request, StepJob, Target, draw_table,
+    Calibrate, Calibrated, Failed, Job, JobCluster, Note, Reference, Reply, Request, StepJob, Target, draw_table,
 };
 use crate::record::{RuntimeCalibration, Warning};
 use crate::workload::{Cpu, Kernel, Step};
@@ -82,6 +82,11 @@ pub(super) fn job(session: &Session, steps: Vec<StepJob>, runtime: &str) -> Job 
         task_timeout_ns: session.workload.task_timeout_ns,
         tolerates_errors: session.workload.objective.limits.errors.tolerates(),
         executor_path: session.workload.engines.first().map(|engine| engine.path.clone().into()),
+        cluster: session.cluster(runtime).map(|cluster| JobCluster {
+            address: cluster.address.clone(),
+            threads: cluster.threads(),
+            upload: session.upload.clone(),
+        }),
         rate: session.workload.rate,
     }
 }
@@ -191,6 +196,7 @@ impl Preparation<'_> {
             opened: None,
             items_are_called: false,
             library_threads: None,
+            cluster: self.session.cluster(&prepared.name).cloned(),
         });
         let iterations = self.iterations(&mut agent, &prepared.job, &language)?;
         for (step, (iterations, _)) in prepared.job.steps.iter_mut().zip(&iterations) {

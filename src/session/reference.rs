@@ -332,6 +332,7 @@ mod tests {
             task_timeout_ns: 1000 * MS,
             tolerates_errors: false,
             executor_path: None,
+            cluster: None,
             rate: None,
         }
     }

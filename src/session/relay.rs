@@ -3,7 +3,7 @@
 use super::course::{Course, Leg, Stop};
 use super::sweep;
 use super::trial::{alternates, small};
-use crate::candidate::StartMethod;
+use crate::candidate::{ClusterLimits, StartMethod};
 use crate::decide::{Decide, Meeting, RULES_VERSION, Rules};
 use crate::plan::{Entry, with_one_for_each_model, with_one_thread};
 use crate::protocol::Failed;
@@ -31,6 +31,8 @@ pub(super) struct Runner {
     pub has_lock: bool,
     /// How many threads the libraries of a task compute with by themselves, where they are raced with one, too.
     pub library_threads: Option<u32>,
+    /// What the cluster can do that takes part under it.
+    pub cluster: Option<ClusterLimits>,
     /// Why none of its candidates can run.
     pub broken: Option<Failed>,
 }
@@ -120,6 +122,7 @@ fn race(
         budget_ns: raced.deadline_ns.saturating_sub(course.spent_ns()),
         has_lock: runner.has_lock,
         library_threads: runner.library_threads,
+        cluster: runner.cluster,
         ..terms.rules
     };
     let first_candidate = u32::try_from(course.record.candidates.len()).unwrap_or(u32::MAX);

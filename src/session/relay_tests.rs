@@ -39,6 +39,7 @@ fn runner(name: &str, engines: &[Engine]) -> Runner {
         methods: vec![StartMethod::Fork, StartMethod::Forkserver, StartMethod::Spawn],
         has_lock: false,
         library_threads: None,
+        cluster: None,
         broken: None,
     }
 }

@@ -410,7 +410,8 @@ impl Resident {
 /// How many threads of a candidate run tasks at once, at most.
 fn busy_threads(candidate: &Candidate) -> u32 {
     match candidate.model() {
-        Model::Sequential => 1,
+        // What a cluster runs, it runs elsewhere.
+        Model::Sequential | Model::Cluster => 1,
         Model::Async | Model::ShardedAsync => candidate.sizes.workers.unwrap_or(1),
         Model::AsyncThreads | Model::AsyncProcesses => candidate.sizes.concurrency().saturating_add(1),
         Model::Threads | Model::Processes | Model::Interpreters => candidate.sizes.concurrency(),
@@ -420,8 +421,7 @@ fn busy_threads(candidate: &Candidate) -> u32 {
 /// How long this candidate may take to fill its pool and open its connections. Worker processes may each be a
 /// new interpreter that imports what it needs, one after another on a host of few cores.
 fn set_up_ns(candidate: &Candidate) -> u64 {
-    let has_workers = candidate.engine.has_worker_processes() || candidate.model() == Model::Interpreters;
-    let processes = if has_workers { candidate.sizes.at_once() } else { 0 };
+    let processes = if candidate.engine.crosses() { candidate.sizes.at_once() } else { 0 };
     SET_UP_NS + u64::from(processes).saturating_mul(WORKER_SET_UP_NS)
 }
 

@@ -77,6 +77,8 @@ pub fn run(simulation: &Simulation, engines: &mut dyn Engines) -> Record {
         host: host(),
         plan,
         agents: Vec::new(),
+        clusters: Vec::new(),
+        upload: Vec::new(),
         output: None,
         interrupted: Arc::new(AtomicBool::new(false)),
         duel: None,

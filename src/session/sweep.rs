@@ -70,7 +70,7 @@ pub(super) fn pair(found: &Finding, candidates: &[&Candidate], base: usize) -> O
 fn is_plain(model: Model) -> bool {
     match model {
         Model::Sequential | Model::Threads | Model::Async | Model::ShardedAsync | Model::Processes => true,
-        Model::Interpreters | Model::AsyncThreads | Model::AsyncProcesses => false,
+        Model::Interpreters | Model::AsyncThreads | Model::AsyncProcesses | Model::Cluster => false,
     }
 }
 

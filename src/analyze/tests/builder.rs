@@ -237,6 +237,7 @@ fn race(record: &Record, runtime: &str, own: &[Candidate], first_candidate: u32)
             is_batch: matches!(record.workload.load, Load::Batch { .. }),
             has_setup: false,
             rate_per_s: None,
+            cluster: None,
         },
         entries: engines.into_iter().map(entry).collect(),
         first_candidate,

@@ -97,6 +97,47 @@ pub(super) fn own_executor(own: OwnExecutor, names: &Names, workers: u32) -> Par
     Parts { imports, definitions, body, is_imported_again: has_processes }
 }
 
+/// `submit` to a cluster, with a bound on what is in flight, and results released as they come.
+pub(super) fn dask(idiom: &Idiom<'_>, names: &Names, in_flight: u32) -> Parts {
+    let (call, mut definitions) = in_process(names);
+    let items = &names.items;
+    let chunk = idiom.candidate.sizes.chunk.unwrap_or(1).max(1);
+    let (called, given, each) = if chunk > 1 {
+        let gap = if definitions.is_empty() { "" } else { "\n\n" };
+        definitions += &format!(
+            "{gap}def run_chunk(chunk):\n    return [{call}(item) for item in chunk]\n\n\ndef chunks(items):\n    items = iter(items)\n    while chunk := list(islice(items, {chunk})):\n        yield chunk\n"
+        );
+        ("run_chunk", format!("chunks({items})"), "for result in results[number]")
+    } else {
+        (call.as_str(), items.clone(), "")
+    };
+    let of_number = if each.is_empty() {
+        "results[number] for number in sorted(results)".to_owned()
+    } else {
+        format!("result for number in sorted(results) {each}")
+    };
+    let local = idiom.cluster.filter(|cluster| cluster.start_ns.is_some());
+    let (imports, opened) = match (local, idiom.cluster) {
+        (Some(cluster), _) => (
+            "from distributed import Client, LocalCluster, as_completed",
+            format!(
+                "with LocalCluster(n_workers={}, threads_per_worker=1) as cluster, Client(cluster) as client:\n",
+                cluster.workers.len()
+            ),
+        ),
+        (None, Some(cluster)) => (
+            "from distributed import Client, as_completed",
+            format!("with Client(\"{}\") as client:\n", cluster.address),
+        ),
+        (None, None) => ("from distributed import Client, as_completed", "with Client() as client:\n".to_owned()),
+    };
+    let body = format!(
+        "{opened}    waiting = enumerate({given})\n    numbers, results = {{}}, {{}}\n    running = as_completed(with_results=True)\n\n    def submit(count):\n        for number, item in islice(waiting, count):\n            future = client.submit({called}, item, pure=False)\n            numbers[future.key] = number\n            running.add(future)\n\n    submit({})\n    for future, result in running:\n        results[numbers.pop(future.key)] = result\n        future.release()\n        submit(1)\nresults = [{of_number}]\n",
+        (in_flight / chunk).max(1)
+    );
+    Parts { imports: vec!["from itertools import islice", imports], definitions, body, is_imported_again: true }
+}
+
 pub(super) fn trio(names: &Names, in_flight: u32) -> Parts {
     let items = &names.items;
     let start = names.start_loop.as_ref().map(|start| indented(start)).unwrap_or_default();

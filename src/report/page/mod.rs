@@ -151,6 +151,7 @@ fn class_of(model: Model) -> &'static str {
         Model::Interpreters => "m-interpreters",
         Model::AsyncThreads => "m-async-threads",
         Model::AsyncProcesses => "m-async-processes",
+        Model::Cluster => "m-cluster",
     }
 }
 

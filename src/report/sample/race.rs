@@ -43,6 +43,7 @@ pub(super) fn race() -> RaceRecord {
             is_batch: false,
             has_setup: false,
             rate_per_s: None,
+            cluster: None,
         },
         entries: plan().entries.into_iter().filter(|entry| entry.runtime == RUST).collect(),
         first_candidate: 0,

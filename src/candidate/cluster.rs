@@ -1,0 +1,131 @@
+//! Clusters: what an agent found of one, and what that says of tasks.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A cluster, as an agent found it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cluster {
+    /// The scheduler's address.
+    pub address: String,
+    /// The version of `distributed` in the interpreter that asks.
+    pub distributed: String,
+    /// The scheduler's version of it.
+    pub scheduler: String,
+    /// Its workers.
+    pub workers: Vec<ClusterWorker>,
+    /// How fast it runs tasks that do nothing.
+    pub dispatch: Dispatch,
+    /// Bytes per second that reach a worker and come back, both counted.
+    pub bytes_per_s: f64,
+    /// How long it took to start, where the session started it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub start_ns: Option<u64>,
+    /// How long a client takes to connect.
+    pub connect_ns: u64,
+    /// How long a task that does nothing takes alone.
+    pub round_trip_ns: u64,
+}
+
+/// A worker of a cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterWorker {
+    /// The name of its host.
+    pub host: String,
+    /// Whether that is this host.
+    pub is_here: bool,
+    /// The tasks that it runs at once.
+    pub threads: u32,
+    /// Its interpreter's version.
+    pub python: String,
+    /// Its version of `distributed`.
+    pub distributed: String,
+    /// How fast it computes, in one thread, beside the interpreter that asks.
+    pub speed: f64,
+}
+
+/// How fast a cluster runs tasks that do nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Dispatch {
+    /// So many were in flight.
+    pub in_flight: u32,
+    /// Tasks per second.
+    pub tasks_per_s: f64,
+}
+
+/// What a cluster can do, in figures: what an expectation is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterLimits {
+    /// The tasks that its workers run at once.
+    pub threads: u32,
+    /// Tasks per second that it hands out.
+    pub tasks_per_s: f64,
+    /// Bytes per second that cross, both ways counted.
+    pub bytes_per_s: f64,
+    /// How long a task that does nothing takes alone.
+    pub round_trip_ns: f64,
+    /// How fast a thread of its workers computes, beside one of this host: the mean, weighed by threads.
+    pub speed: f64,
+    /// Whether all its workers are on this host, and share its cores.
+    pub is_here: bool,
+}
+
+impl Cluster {
+    /// The tasks that its workers run at once.
+    #[must_use]
+    pub fn threads(&self) -> u32 {
+        self.workers.iter().map(|worker| worker.threads).fold(0, u32::saturating_add)
+    }
+
+    /// Whether all its workers are on this host.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        self.workers.iter().all(|worker| worker.is_here)
+    }
+
+    /// What it can do.
+    #[must_use]
+    pub fn limits(&self) -> ClusterLimits {
+        let threads = self.threads();
+        let speed: f64 = self.workers.iter().map(|worker| worker.speed * f64::from(worker.threads)).sum();
+        ClusterLimits {
+            threads,
+            tasks_per_s: self.dispatch.tasks_per_s,
+            bytes_per_s: self.bytes_per_s,
+            round_trip_ns: self.round_trip_ns as f64,
+            speed: speed / f64::from(threads.max(1)),
+            is_here: self.is_here(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn worker(threads: u32, speed: f64, is_here: bool) -> ClusterWorker {
+        let (python, distributed) = ("3.11.7".to_owned(), "2026.8.0".to_owned());
+        ClusterWorker { host: "far".to_owned(), is_here, threads, python, distributed, speed }
+    }
+
+    #[test]
+    fn the_limits_count_threads_and_weigh_speeds_by_them() {
+        let cluster = Cluster {
+            address: "tcp://10.0.0.7:8786".to_owned(),
+            distributed: "2026.8.0".to_owned(),
+            scheduler: "2026.8.0".to_owned(),
+            workers: vec![worker(3, 1.0, false), worker(1, 2.0, true)],
+            dispatch: Dispatch { in_flight: 16, tasks_per_s: 900.0 },
+            bytes_per_s: 1e8,
+            start_ns: None,
+            connect_ns: 20_000_000,
+            round_trip_ns: 3_000_000,
+        };
+        let limits = cluster.limits();
+        assert_eq!((limits.threads, limits.speed, limits.is_here), (4, 1.25, false));
+    }
+}

@@ -1,0 +1,35 @@
+//! What an agent is told of a cluster.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Find out what a cluster is: one that is there, or one of worker processes that the agent starts and keeps until its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FindCluster {
+    /// The scheduler's address, e.g. `tcp://10.0.0.7:8786`; `None` has the agent start a cluster on this host.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub address: Option<String>,
+    /// The worker processes of a cluster that it starts, each with one thread.
+    pub workers: u32,
+    /// Where a cluster that it starts keeps its files.
+    pub directory: PathBuf,
+    /// Whether workers may be on other hosts.
+    pub allow_remote: bool,
+    /// About how long it may measure.
+    pub budget_ns: u64,
+}
+
+/// The cluster of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobCluster {
+    /// The scheduler's address.
+    pub address: String,
+    /// The tasks that its workers run at once.
+    pub threads: u32,
+    /// Files of the user's code that its workers are sent.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub upload: Vec<PathBuf>,
+}
