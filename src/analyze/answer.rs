@@ -4,8 +4,8 @@ use super::figures::Figures;
 use super::limit::{limit, task};
 use super::words::{percent, percent_exactly, time};
 use super::{
-    Alternative, Answer, AsGood, Condition, Estimate, Group, Row, Status, far_limit, library_threads, pareto, reasons,
-    scaling,
+    Alternative, Answer, AsGood, Condition, Estimate, Group, Row, Status, far_limit, leaving, library_threads, pareto,
+    reasons, scaling,
 };
 use crate::candidate::{Candidate, Model, Simplicity};
 use crate::decide::{CONFIDENCE, Decide, Finding, Outcome, RULES_VERSION, Standing};
@@ -23,7 +23,9 @@ pub(super) fn group(record: &Record, runtime: &str, mut figures: Vec<Figures>, d
     }
     let sound: Vec<Figures> =
         figures.iter().filter(|one| !matches!(one.row.status, Status::Failed { .. })).cloned().collect();
-    let task = task(record, &sound);
+    // What a cluster computes, it computes elsewhere.
+    let here: Vec<Figures> = sound.iter().filter(|one| one.row.candidate.model() != Model::Cluster).cloned().collect();
+    let task = task(record, &here);
     let limit = limit(record, &task);
     let race = record.races.iter().find(|race| race.runtime == runtime);
     let found = race.and_then(|race| Some((replay(record, race)?, race))).filter(|(found, race)| {
@@ -32,7 +34,8 @@ pub(super) fn group(record: &Record, runtime: &str, mut figures: Vec<Figures>, d
     });
     let mut rows: Vec<Row> = figures.into_iter().map(|one| one.row).collect();
     for row in &mut rows {
-        let reached = row.throughput_per_s.zip(limit.as_ref());
+        let is_here = row.candidate.model() != Model::Cluster;
+        let reached = row.throughput_per_s.zip(limit.as_ref()).filter(|_| is_here);
         let share = reached.map(|(throughput, limit)| throughput.value / limit.throughput_per_s);
         row.limit_share = share.filter(|share| share.is_finite());
     }
@@ -53,7 +56,8 @@ pub(super) fn group(record: &Record, runtime: &str, mut figures: Vec<Figures>, d
         answer.conditions.extend(far_limit.clone().map(Condition::FarLimit));
         answer
     });
-    Group { runtime: runtime.to_owned(), answer, limit, far_limit, deviation, rows, curves }
+    let leaving = leaving::of(record, runtime, &rows, &task);
+    Group { runtime: runtime.to_owned(), answer, limit, far_limit, deviation, rows, curves, leaving }
 }
 
 /// The finding with the record's indices instead of the race's.

@@ -10,6 +10,7 @@ pub mod duel;
 mod far_limit;
 mod figures;
 mod flip;
+mod leaving;
 mod library_threads;
 mod limit;
 mod pareto;
@@ -28,6 +29,7 @@ mod words;
 pub use answer::models;
 pub use far_limit::{FarLimit, Growth, looks_like_limit};
 pub use flip::{Flip, Side, flip, side};
+pub use leaving::{Leaving, LeavingPoint};
 pub use running::{Running, running};
 
 use std::collections::BTreeMap;
@@ -126,6 +128,9 @@ pub struct Group {
     pub rows: Vec<Row>,
     /// How each engine scales, in the order of the plan.
     pub curves: Vec<Curve>,
+    /// When the cluster pays that takes part.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub leaving: Option<Leaving>,
 }
 
 /// The answer for one runtime: the simplest candidate that nothing tried beats by more than the tolerance, or, where

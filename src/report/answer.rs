@@ -4,7 +4,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::units::{NONE, duration, factor, percent, rate};
 use super::words::{plain, row, runtimes};
-use super::{Judged, Style, choice, grid, reasons, sureness};
+use super::{Judged, Style, choice, grid, leaving, reasons, sureness};
 use crate::analyze::{Answer, Group, Row, Status, Sureness};
 use crate::candidate::{Candidate, Engine, Model, RUST};
 use crate::idiom::Idiom;
@@ -99,6 +99,7 @@ fn brief(judged: &Judged, group: &Group) -> Brief {
         };
     };
     let mut remarks = vec![("Why", reasons::why(judged, group))];
+    remarks.extend(group.leaving.as_ref().map(|leaving| ("Cluster", leaving::sentence(leaving))));
     remarks.extend(reasons::conditions(judged, answer).into_iter().map(|condition| ("But", condition)));
     let verb =
         if answer.model == Model::Sequential { "use a plain loop".to_owned() } else { format!("use {}", answer.model) };

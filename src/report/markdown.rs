@@ -5,7 +5,7 @@ use super::choice::{TITLES, notes as choice_notes, sections};
 use super::figures::{COSTS, DETAILS, LEGEND, MAIN, Sheet, choice_of};
 use super::grid::Title;
 use super::words::{self, DASH, plain};
-use super::{Exporter, Judged, scaling};
+use super::{Exporter, Judged, leaving, scaling};
 use crate::analyze::{Group, Row};
 
 /// The candidates of each record, with every size and every figure.
@@ -42,6 +42,11 @@ impl Exporter for CandidatesMarkdown {
                 let line = |curve| escaped(&format!("{} {}", scaling::label(curve), scaling::line(curve)));
                 text.extend(group.curves.iter().map(|curve| format!("- {}\n", line(curve))));
                 text.push_str(&format!("\n{}\n", scaling::SPARKLINE));
+            }
+            if let Some(leaving) = &group.leaving {
+                text.push_str(&format!("\n{}\n\n{}", leaving::HEADING, header(&leaving::TITLES)));
+                text.extend(leaving::rows(leaving).iter().map(|cells| line(cells)));
+                text.push_str(&format!("\n{}; {}\n", escaped(leaving::MARK), leaving::measured(leaving)));
             }
         }
         let runtimes = words::runtimes(judged);

@@ -15,6 +15,7 @@ mod export;
 mod figures;
 mod grid;
 mod json;
+mod leaving;
 mod live;
 mod markdown;
 mod page;

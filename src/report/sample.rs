@@ -244,6 +244,7 @@ fn verdict(rows: Vec<Row>) -> Verdict {
                 &[(16, 5, 655.0), (32, 3, 1_310.0), (64, 1, 2_617.0)],
                 None,
             )],
+            leaving: None,
         }],
         runtimes: Vec::new(),
     }

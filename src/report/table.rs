@@ -5,8 +5,8 @@ use super::figures::{COSTS, DETAILS, LEGEND, MAIN, Sheet, choice_of};
 use super::grid::{self, Paint, Title, paint};
 use super::scaling::{SCALING, SPARKLINE};
 use super::words::{self, DASH, plain};
-use super::{Candidates, Exporter, Judged, Style, answer, scaling};
-use crate::analyze::{Group, Row, Status};
+use super::{Candidates, Exporter, Judged, Style, answer, leaving, scaling};
+use crate::analyze::{Group, Leaving, Row, Status};
 
 /// The candidates of each record, and the verdict.
 pub(super) struct CandidatesTable {
@@ -96,7 +96,18 @@ impl CandidatesTable {
             let line = |curve| grid::labelled(0, &scaling::label(curve), &scaling::line(curve), self.style.width);
             text.extend(group.curves.iter().map(line));
         }
+        if let Some(leaving) = &group.leaving {
+            text.push_str(&self.leaving(leaving));
+        }
         text
+    }
+
+    /// When the cluster pays.
+    fn leaving(&self, leaving: &Leaving) -> String {
+        let rows: Vec<_> = leaving::rows(leaving).into_iter().map(|cells| (cells, Paint::Plain)).collect();
+        self.heading(leaving::HEADING)
+            + &grid::fitted(&leaving::TITLES, &rows, self.style.width, self.style.colour)
+            + &grid::paragraph(&format!("{}; {}", leaving::MARK, leaving::measured(leaving)), self.style.width)
     }
 
     fn headed(&self, sheet: &Sheet, group: &Group, rows: &[&Row]) -> String {

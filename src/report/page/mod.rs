@@ -12,6 +12,7 @@ mod data;
 pub(super) mod frame;
 mod host;
 mod latency;
+mod leaving;
 mod mistakes;
 mod private;
 mod race;
@@ -103,9 +104,10 @@ fn workload(judged: &Judged, ids: &Ids) -> Markup {
 type Draw = fn(&Judged, &Group, String) -> Option<Markup>;
 
 /// The charts in their order: part, heading, and what draws them.
-const CHARTS: [(&str, &str, Draw); 6] = [
+const CHARTS: [(&str, &str, Draw); 7] = [
     ("models", "Models compared", bars::figure),
     ("scaling", "Scaling", scaling::figure),
+    ("leaving", "When leaving this machine pays", leaving::figure),
     ("latency", "Latency", latency::figure),
     ("split", "Where a task's time goes", split::figure),
     ("costs", "Memory and start-up", costs::figures),
