@@ -190,7 +190,7 @@ fn bad_input_is_one_error() {
     let remote = ["recommend", "work:wait", "--items", "items()", "--executor", "pools:another_host", "--allow-remote"];
     let ran = conbench(&fixtures(), &python, &remote);
     let said = String::from_utf8_lossy(&ran.stderr);
-    assert!(ran.status.code() == Some(2) && said.contains("elsewhere: clusters are not measured yet"), "{said}");
+    assert!(ran.status.code() == Some(2) && said.contains("elsewhere: name a cluster of Dask by --cluster"), "{said}");
 }
 
 #[test]

@@ -4,11 +4,13 @@
 //! `CONBENCH_TEST_ENGINES_PYTHON` names one that has those of `tests/python/requirements-engines.txt`. Without it there is
 //! a skip that is seen in the tests' output, and a failure where `CONBENCH_REQUIRE_ENGINES` is set.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+mod common;
+
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
+use common::pythons;
 use conbench::candidate::{Candidate, Engine, Sizes};
 use conbench::idiom::Idiom;
 use conbench::workload;
@@ -23,21 +25,9 @@ fn shop(imports: &str) -> String {
     )
 }
 
-fn python() -> Option<PathBuf> {
-    let named = std::env::var_os("CONBENCH_TEST_ENGINES_PYTHON").map(PathBuf::from);
-    let reason = "no interpreter with the packages is here: CONBENCH_TEST_ENGINES_PYTHON names one";
-    assert!(named.is_some() || std::env::var_os("CONBENCH_REQUIRE_ENGINES").is_none(), "{reason}");
-    if named.is_none() {
-        // Straight to the stream: what a test prints is only shown if it fails.
-        let thread = std::thread::current();
-        let _ = writeln!(std::io::stderr(), "SKIPPED {}: {reason}", thread.name().unwrap_or_default());
-    }
-    named.map(|path| Path::new(ROOT).join(path))
-}
-
 #[test]
 fn agents_pass_their_tests_with_the_real_packages() {
-    let Some(python) = python() else { return };
+    let Some(python) = pythons::with_packages() else { return };
     let ran = Command::new(python)
         .args(["-m", "unittest", "test_named_engines", "test_own_executor.Packages"])
         .env("PYTHONPATH", format!("{ROOT}/src/python/agent:{ROOT}/tests/python"))
@@ -81,7 +71,7 @@ fn failures(record: &Value) -> Vec<&Value> {
 
 #[test]
 fn what_the_users_module_imports_is_raced() {
-    let Some(python) = python() else { return };
+    let Some(python) = pythons::with_packages() else { return };
     let found = record(&python, "import anyio, multiprocessing.pool", &["--models", "threads,async+threads"]);
     assert_eq!(failures(&found), Vec::<&Value>::new());
     let engines = raced(&found);
@@ -93,7 +83,7 @@ fn what_the_users_module_imports_is_raced() {
 
 #[test]
 fn what_it_does_not_import_is_raced_by_name_alone() {
-    let Some(python) = python() else { return };
+    let Some(python) = pythons::with_packages() else { return };
     let found = record(&python, "", &["--models", "threads"]);
     assert_eq!(raced(&found), ["ThreadPoolExecutor", "Thread"]);
     let left_out = found["plan"]["left_out"].to_string();
@@ -105,7 +95,7 @@ fn what_it_does_not_import_is_raced_by_name_alone() {
 
 #[test]
 fn their_code_gives_what_a_plain_loop_gives() {
-    let Some(python) = python() else { return };
+    let Some(python) = pythons::with_packages() else { return };
     let directory = tempfile::tempdir().expect("a directory");
     std::fs::write(directory.path().join("shop.py"), shop("")).expect("written");
     let expected: Vec<String> = (0..24).map(|page: u64| (page * page).to_string()).collect();

@@ -83,9 +83,9 @@ fn engine(probe: &Probe, said: Option<Model>, probed: &Probed, allow_remote: boo
     if let Some(host) = &probed.host {
         let host = report::plain(host);
         return Err(if allow_remote {
-            format!("it runs tasks on another host, {host}: clusters are not measured yet")
+            format!("it runs tasks on another host, {host}: name a cluster of Dask by --cluster")
         } else {
-            format!("it runs tasks on another host, {host}, which needs --allow-remote; clusters are not measured yet")
+            format!("it runs tasks on another host, {host}: name a cluster of Dask by --cluster, with --allow-remote")
         });
     }
     if let Some(said) = said.filter(|said| *said != probed.model) {

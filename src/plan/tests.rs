@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::candidate::{Model, OwnExecutor, RUST, StartMethod, Word};
+use crate::candidate::{Cluster, ClusterWorker, Dispatch, Model, OwnExecutor, RUST, StartMethod, Word};
 use crate::host::{CpuQuota, Facts, FileSystem, ResourceLimits};
 use crate::protocol::{Absent, Offer};
 use crate::workload::{
@@ -430,8 +430,9 @@ fn a_cpython_is_planned_by_what_it_says_of_itself() {
     assert_eq!(plan.entries.len(), Engine::RUST.len() + python.len());
     let engines: Vec<Engine> = python.iter().map(|entry| entry.engine).collect();
     assert!(engines.is_sorted_by_key(|engine| engine.model()));
-    // `TaskGroup` is measured on request, and others where they are imported.
-    let others = Engine::PYTHON.into_iter().filter(|engine| engine.is_if_imported()).count();
+    // `TaskGroup` is measured on request, others where they are imported, and that of clusters where one is named.
+    let is_other = |engine: &Engine| engine.is_if_imported() || engine.model() == Model::Cluster;
+    let others = Engine::PYTHON.into_iter().filter(is_other).count();
     assert_eq!(engines.len(), Engine::PYTHON.len() - 2 - others);
     assert_eq!(reason(&plan, "python3.11/InterpreterPoolExecutor"), Some("it needs CPython 3.14"));
     let of = |engine: Engine| *python.iter().find(|entry| entry.engine == engine).expect("planned");
@@ -441,6 +442,69 @@ fn a_cpython_is_planned_by_what_it_says_of_itself() {
     assert_eq!((pool.default_sizes.chunk, &pool.chunk[..]), (Some(1), &[1, 4, 16][..]));
     assert_eq!(of(Engine::ProcessPoolExecutor).chunk, pool.chunk);
     assert_eq!(of(Engine::Thread).start_method, None);
+}
+
+/// A cluster of four threads, of which some may be elsewhere.
+fn cluster(is_here: bool) -> Cluster {
+    let worker = ClusterWorker {
+        host: "far".to_owned(),
+        is_here,
+        threads: 4,
+        python: "3.11.7".to_owned(),
+        distributed: "2026.8.0".to_owned(),
+        speed: 1.0,
+    };
+    Cluster {
+        address: "tcp://10.0.0.7:8786".to_owned(),
+        distributed: "2026.8.0".to_owned(),
+        scheduler: "2026.8.0".to_owned(),
+        workers: vec![worker],
+        dispatch: Dispatch { in_flight: 16, tasks_per_s: 900.0 },
+        bytes_per_s: 1e8,
+        start_ns: None,
+        connect_ns: 20_000_000,
+        round_trip_ns: 3_000_000,
+    }
+}
+
+#[test]
+fn a_cluster_is_raced_last_where_one_is_named() {
+    let named = Settings { cluster: Some("dask:local".to_owned()), ..settings() };
+    let planned = |step: Step, settings: &Settings, is_here: bool| {
+        let runtime = Runtime { cluster: Some(cluster(is_here)), ..cpython() };
+        plan(&workload(vec![step]), settings, &facts(), &[runtime])
+    };
+    let wait = || Step::Wait { time: fixed(1_000_000) };
+    let last = planned(wait(), &named, true).entries.pop().expect("planned");
+    assert_eq!((last.engine, last.workers.len()), (Engine::Dask, 0));
+    assert!(last.in_flight.contains(&4) && last.chunk.contains(&4), "{last:?}");
+    let unnamed = planned(wait(), &settings(), true);
+    assert!(unnamed.entries.iter().all(|entry| entry.engine != Engine::Dask));
+    assert_eq!(reason(&unnamed, "python3.11/dask"), None, "who names no cluster is told nothing of one");
+    let asked = planned(wait(), &Settings { engines: vec![Engine::Dask], ..settings() }, true);
+    assert!(reason(&asked, "python3.11/dask").is_some_and(|reason| reason.contains("--cluster dask:local")));
+}
+
+#[test]
+fn what_workers_elsewhere_cannot_reach_they_do_not_run() {
+    let named = Settings { cluster: Some("tcp://10.0.0.7:8786".to_owned()), ..settings() };
+    let refused = |step: Step, is_here: bool| {
+        let runtime = Runtime { cluster: Some(cluster(is_here)), ..cpython() };
+        let plan = plan(&workload(vec![step]), &named, &facts(), &[runtime]);
+        reason(&plan, "python3.11/dask").map(str::to_owned)
+    };
+    let lock = || Step::Lock { hold: Work::Wait { time: fixed(1_000) } };
+    let reason = refused(lock(), true).expect("a lock is not shared");
+    assert_eq!(reason, "step 1 (lock): workers of a cluster share none");
+    let tcp = || Step::Tcp {
+        address: None,
+        delay: fixed(0),
+        request_bytes: 8,
+        response_bytes: 8,
+        connection: Connection::Keep,
+    };
+    assert_eq!(refused(tcp(), true), None);
+    assert!(refused(tcp(), false).is_some_and(|reason| reason.contains("loopback")));
 }
 
 #[test]

@@ -127,6 +127,6 @@ pub(super) mod tests {
     fn the_table_marks_who_is_faster() {
         let rows = rows(&leaving());
         assert_eq!(rows[0], ["1.00 ms", "2 000", "1 000", "1 000", "1 000"]);
-        assert_eq!(rows[3], ["64.0 ms", "31.2", "125 *", "500 *", "1 000 *"]);
+        assert_eq!(rows[3], ["64.0 ms", "31.3", "125 *", "500 *", "1 000 *"]);
     }
 }

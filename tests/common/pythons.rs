@@ -100,6 +100,15 @@ pub fn others() -> &'static [Python] {
     between
 }
 
+/// One that has the packages of `tests/python/requirements-engines.txt`, which `CONBENCH_TEST_ENGINES_PYTHON` names;
+/// `None`, with a word about the skip, where there is none, and a failure where `CONBENCH_REQUIRE_ENGINES` is set.
+pub fn with_packages() -> Option<PathBuf> {
+    let named = std::env::var_os("CONBENCH_TEST_ENGINES_PYTHON");
+    let reason = "no interpreter with the packages is here: CONBENCH_TEST_ENGINES_PYTHON names one";
+    assert!(named.is_some() || std::env::var_os("CONBENCH_REQUIRE_ENGINES").is_none(), "{reason}");
+    noted(reason, named.map(|path| Path::new(env!("CARGO_MANIFEST_DIR")).join(path)))
+}
+
 fn noted<T>(reason: &str, found: Option<T>) -> Option<T> {
     if found.is_none() {
         // Straight to the stream: what a test prints is only shown if it fails.

@@ -1,0 +1,218 @@
+//! A Dask cluster beside the engines of this host, in whole sessions: real schedulers and workers on loopback.
+//!
+//! `CONBENCH_TEST_ENGINES_PYTHON` names an interpreter that has `distributed`: see `named_engines.rs`.
+
+mod common;
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use common::pythons;
+use serde_json::Value;
+
+const SHOP: &str = "import time\n\npages = list(range(24))\n\n\ndef fetch(page):\n    time.sleep(0.02)\n    return page\n\n\n\
+                    def count(page):\n    return sum(range(20_000)) + page\n";
+
+/// A folder with the user's module, which runs the program; sessions take turns.
+struct Shop {
+    folder: tempfile::TempDir,
+    python: PathBuf,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Shop {
+    fn open() -> Option<Shop> {
+        // Two sessions at once on few cores would not come far in their time.
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let python = pythons::with_packages()?;
+        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = tempfile::tempdir().expect("a directory");
+        std::fs::write(folder.path().join("shop.py"), SHOP).expect("written");
+        Some(Shop { folder, python, _turn: turn })
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_conbench"));
+        command.args(args).arg("--python").arg(&self.python).current_dir(self.path()).stdin(Stdio::null());
+        command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().expect("it runs")
+    }
+
+    /// The record of a session with this cluster.
+    fn raced(&self, function: &str, cluster: &str, args: &[&str]) -> Value {
+        let target = format!("shop:{function}");
+        let common = ["recommend", &target, "--items", "pages", "--budget", "6s", "--format", "json"];
+        let ran = self.run(&[&common[..], &["--cluster", cluster], args].concat());
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        let mut all: Value = serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+        all["records"][0].take()
+    }
+
+    /// What is said where nothing can be measured.
+    fn refused(&self, cluster: &str) -> String {
+        let ran = self.run(&["recommend", "shop:fetch", "--items", "pages", "--cluster", cluster]);
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!((ran.status.code(), ran.stdout.len()), (Some(2), 0), "{said}");
+        said
+    }
+}
+
+/// The candidates of a record that ran on the cluster.
+fn of_cluster(record: &Value) -> Vec<&Value> {
+    let all = record["candidates"].as_array().expect("candidates");
+    all.iter().filter(|one| one["candidate"]["engine"] == "dask").collect()
+}
+
+/// A scheduler and a worker of two threads, as a user starts them.
+struct Dask {
+    processes: [Child; 2],
+    address: String,
+}
+
+impl Dask {
+    fn start(python: &Path, folder: &Path) -> Dask {
+        let start = |arguments: &[&str]| {
+            let mut command = Command::new(python);
+            command.args(arguments).current_dir(folder).env("PYTHONPATH", folder);
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts")
+        };
+        let scheduler =
+            ["-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"];
+        let mut scheduler = start(&scheduler);
+        let mut lines = BufReader::new(scheduler.stderr.take().expect("a pipe")).lines();
+        let is_its = |line: &String| line.contains("Scheduler at:");
+        let line = lines.by_ref().map(|line| line.expect("text")).find(is_its).expect("it says where it is");
+        let address = line.split_whitespace().last().expect("a word").to_owned();
+        // Nobody reads the rest, and a full pipe would stop it.
+        std::thread::spawn(move || lines.for_each(drop));
+        let worker =
+            ["-m", "distributed.cli.dask_worker", &address, "--nworkers", "1", "--nthreads", "2", "--no-nanny"];
+        let mut worker = start(&[&worker[..], &["--no-dashboard", "--host", "127.0.0.1"]].concat());
+        let mut errors = worker.stderr.take().expect("a pipe");
+        std::thread::spawn(move || errors.read_to_end(&mut Vec::new()));
+        Dask { processes: [worker, scheduler], address }
+    }
+
+    fn name(&self) -> String {
+        self.address.replace("tcp://", "dask://")
+    }
+}
+
+impl Drop for Dask {
+    fn drop(&mut self) {
+        for process in &mut self.processes {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+#[test]
+fn a_cluster_of_this_host_races_and_it_is_said_when_leaving_pays() {
+    let Some(shop) = Shop::open() else { return };
+    let record = shop.raced("count", "dask:local", &["--engines", "sequential,ProcessPoolExecutor"]);
+    let candidates = of_cluster(&record);
+    assert!(!candidates.is_empty(), "{}", record["plan"]);
+    assert!(candidates.iter().all(|one| one["failure"].is_null()), "{candidates:?}");
+    let cluster = &record["calibration"]["runtimes"][0]["cluster"];
+    let workers = cluster["workers"].as_array().expect("workers");
+    assert!(!workers.is_empty() && workers.iter().all(|it| it["is_here"] == true && it["threads"] == 1), "{cluster}");
+    assert!(cluster["dispatch"]["tasks_per_s"].as_f64().is_some_and(|rate| rate > 0.0), "{cluster}");
+    let group = &record["verdict"]["groups"][0];
+    let leaving = &group["leaving"];
+    let of = |name: &str| leaving[name].as_f64().expect("a figure");
+    // A task's time, as often as this machine does it a second, is what it gets done at once.
+    let at_once = of("here_per_s") * of("task_ns") / 1e9;
+    assert!((of("from_task_ns") - at_once / of("most_per_s") * 1e9).abs() < 1e-6 * of("from_task_ns"), "{leaving}");
+    assert!(of("there_per_s") > 0.0, "{leaving}");
+    let row = group["rows"].as_array().expect("rows").iter().find(|row| row["candidate"]["engine"] == "dask");
+    assert!(row.is_some_and(|row| row["limit_share"].is_null()), "this host's limit is not the cluster's");
+}
+
+#[test]
+fn a_scheduler_that_is_there_is_used_and_left_alone() {
+    let Some(shop) = Shop::open() else { return };
+    let mut dask = Dask::start(&shop.python, shop.path());
+    let record = shop.raced("fetch", &dask.name(), &["--engines", "sequential"]);
+    assert_eq!(record["settings"]["cluster"], dask.address);
+    let answer = &record["verdict"]["groups"][0]["answer"];
+    assert_eq!(answer["model"], "cluster", "two threads wait for two at once: {answer}");
+    let code = record["said"][0]["code"].as_str().expect("code");
+    assert!(code.contains(&format!("Client(\"{}\")", dask.address)), "{code}");
+    let alive = dask.processes.iter_mut().all(|process| process.try_wait().expect("a child").is_none());
+    assert!(alive, "the user's own processes stay");
+}
+
+#[test]
+fn the_code_of_an_answer_gives_the_results_of_a_plain_loop() {
+    let Some(shop) = Shop::open() else { return };
+    let dask = Dask::start(&shop.python, shop.path());
+    for chunk in ["1", "3"] {
+        let sizes = ["--engines", "dask", "--in-flight", "6", "--chunk", chunk, "--code"];
+        let common = ["recommend", "shop:count", "--items", "pages", "--budget", "4s", "--cluster"];
+        let name = dask.name();
+        let ran = shop.run(&[&common[..], &[name.as_str()], &sizes].concat());
+        let code = String::from_utf8_lossy(&ran.stdout).into_owned();
+        assert!(code.contains("client.submit("), "{code}{}", String::from_utf8_lossy(&ran.stderr));
+        let file = shop.path().join("pasted.py");
+        std::fs::write(&file, code + "\n    print(results == [count(page) for page in pages])\n").expect("written");
+        let pasted = Command::new(&shop.python).arg(&file).current_dir(shop.path()).output().expect("it runs");
+        let said = String::from_utf8_lossy(&pasted.stderr);
+        assert_eq!(String::from_utf8_lossy(&pasted.stdout), "True\n", "{said}");
+    }
+}
+
+#[test]
+fn what_is_no_cluster_is_told_in_words() {
+    let Some(shop) = Shop::open() else { return };
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = silent.local_addr().expect("an address").port();
+    let said = shop.refused(&format!("dask://127.0.0.1:{port}"));
+    assert!(said.contains(&port.to_string()), "{said}");
+    drop(silent);
+    let said = shop.refused(&format!("dask://127.0.0.1:{port}"));
+    assert!(said.contains(&port.to_string()), "{said}");
+    let said = shop.refused("dask://10.255.255.1:8786");
+    assert!(said.contains("--allow-remote"), "{said}");
+    let said = shop.refused("dask://nowhere");
+    assert!(said.contains("HOST:PORT"), "{said}");
+}
+
+#[test]
+fn nothing_of_a_clusters_session_survives_an_interrupt() {
+    let Some(shop) = Shop::open() else { return };
+    let mut command = shop.command(&["recommend", "shop:fetch", "--items", "pages", "--budget", "30s"]);
+    command.args(["--cluster", "dask:local", "--progress", "plain", "--engines", "sequential"]);
+    command.env("CONBENCH_MARK", shop.path()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut lines = stderr.lines();
+    lines.next().expect("it says what it does").expect("text");
+    child.kill().expect("a child");
+    let _ = child.wait();
+    let mark = format!("CONBENCH_MARK={}", shop.path().display());
+    let is_marked = |pid: &std::ffi::OsStr| {
+        let environment = std::fs::read(Path::new("/proc").join(pid).join("environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+    };
+    let survivors = || {
+        let processes = std::fs::read_dir("/proc").expect("proc").flatten();
+        processes.filter(|process| is_marked(&process.file_name())).count()
+    };
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while survivors() > 0 {
+        assert!(std::time::Instant::now() < deadline, "{} processes are left", survivors());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
