@@ -54,7 +54,7 @@ class Offers(unittest.TestCase):
     def test_every_engine_has_a_model(self) -> None:
         models = {engines.model(name) for name in [*self.workers, *self.absent]}
         pure = {"sequential", "threads", "async", "sharded-async", "processes", "interpreters"}
-        all_models = {*pure, "async+threads", "async+processes"}
+        all_models = {*pure, "async+threads", "async+processes", "cluster"}
         self.assertEqual(models, all_models)
 
 

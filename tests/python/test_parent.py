@@ -24,7 +24,7 @@ from conbench_agent import agent, running
 agent.hello()
 before = set(sys.modules)
 from conbench_agent import parent
-parent._binder()
+parent.binder()
 print(json.dumps(sorted(set(sys.modules) - before)))
 """
 
@@ -87,7 +87,7 @@ class Lives(unittest.TestCase):
                 # A life that held the other end of its guard's socket would keep the guard from seeing its end.
                 ours.close()
                 gc.disable()
-                if parent._is_forked(["/bin/sh", "-c", "cat; wait", "guard"], descriptors, parent._binder()):
+                if parent._is_forked(["/bin/sh", "-c", "cat; wait", "guard"], descriptors, parent.binder()):
                     facts = [os.getpgid(0) == os.getpid(), gc.isenabled(), random.random(), os.getppid()]
                     os.write(4, json.dumps([os.getpid(), *facts]).encode())
                     signal.pause()

@@ -11,9 +11,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Dict, List, Optional
 
 from . import engines, library_threads, standing
-from .protocol import PROTOCOL, Bye, Calibrate, Channel, Failure, Go, Job, Probe, Reference, parse
+from .protocol import PROTOCOL, Bye, Calibrate, Channel, Cluster, Failure, Go, Job, Probe, Reference, parse
 
 if TYPE_CHECKING:
+    from .engines.dask_local import LocalCluster
     from .running import Running
 
 
@@ -80,8 +81,9 @@ class Agent:
     """Answers requests."""
 
     def __init__(self) -> None:
-        """Holds no candidate yet."""
+        """Holds no candidate yet, and no cluster."""
         self._candidate: Optional[Running] = None
+        self._cluster: Optional[LocalCluster] = None
 
     def serve(self, channel: Channel) -> int:
         """Answers until the end, and gives the exit status. OSError if the channel is gone."""
@@ -118,11 +120,15 @@ class Agent:
             return {"block": self._candidate.block(request)}
         if isinstance(request, Bye):
             candidate, self._candidate = self._candidate, None
-            return {"bye": {"teardown_ns": 0, "left_behind": []} if candidate is None else candidate.close(received_ns)}
+            body = {"teardown_ns": 0, "left_behind": []} if candidate is None else candidate.close(received_ns)
+            self._end_cluster()
+            return {"bye": body}
         if isinstance(request, Probe):
             from .engines import own_probe
 
             return {"probed": own_probe.probe(request)}
+        if isinstance(request, Cluster):
+            return {"cluster": self._find_cluster(request)}
         from . import calibrate
 
         if isinstance(request, Calibrate):
@@ -131,9 +137,27 @@ class Agent:
         return {"reference": calibrate.reference(request)}
 
     def abandon(self) -> None:
-        """Ends what a candidate that was not closed still runs."""
+        """Ends what a candidate that was not closed still runs, and a cluster."""
         if self._candidate is not None:
             self._candidate.abandon()
+        self._end_cluster()
+
+    def _end_cluster(self) -> None:
+        cluster, self._cluster = self._cluster, None
+        if cluster is not None:
+            cluster.close()
+
+    def _find_cluster(self, request: Cluster) -> Dict[str, object]:
+        """The body of `cluster`; one that was started for it stays."""
+        from .engines import dask_survey
+
+        if request.address is not None:
+            return dask_survey.survey(request, request.address)
+        from .engines.dask_local import LocalCluster
+
+        self._cluster = LocalCluster(request.workers, request.directory)
+        body = dask_survey.survey(request, self._cluster.address)
+        return {**body, "start_ns": self._cluster.start_ns}
 
 
 def _import_what_is_ours() -> None:

@@ -47,7 +47,7 @@ def serve(warm_up: Callable[[], object]) -> None:
     warm_up()
     if _threads() != 1:
         raise Unfit("something that Python imports by itself has started a thread")
-    bind = _binder()
+    bind = binder()
     # The next collection is the life's.
     gc.disable()
     for descriptor in (REQUESTS_FD, REPLIES_FD):
@@ -72,7 +72,8 @@ def _threads() -> int:
     return len(os.listdir("/proc/self/task"))
 
 
-def _binder() -> _Bind:
+def binder() -> _Bind:
+    """What has the kernel kill the process that calls it when its parent ends; nothing where that cannot be had."""
     try:
         # What `ctypes` stands on: that itself is far more than this needs, and would be part of each life.
         library: Any = import_module("_ctypes")

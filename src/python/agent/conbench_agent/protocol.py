@@ -153,6 +153,17 @@ class Server(NamedTuple):
     pid: int
 
 
+class Joined(NamedTuple):
+    """The Dask cluster that runs the tasks of a candidate."""
+
+    #: Where its scheduler listens, "tcp://host:port" or "tls://host:port".
+    address: str
+    #: The threads of all its workers, as they were found.
+    threads: int
+    #: Files that its workers need.
+    upload: Optional[List[str]] = None
+
+
 class Job(NamedTuple):
     """All that an agent needs to become one candidate."""
 
@@ -170,6 +181,7 @@ class Job(NamedTuple):
     executor_path: Optional[str] = None
     #: How fast tasks may begin, whatever they are run for.
     rate: Optional[Rate] = None
+    cluster: Optional[Joined] = None
 
     def text(self) -> str:
         """The job as JSON, for a worker that reads it with `parse`."""
@@ -207,6 +219,19 @@ class Probe(NamedTuple):
     path: Optional[str] = None
 
 
+class Cluster(NamedTuple):
+    """Find out what a Dask cluster is; without an address, after starting one on this host."""
+
+    #: How many workers are started.
+    workers: int
+    #: The folder in which they may leave files.
+    directory: str
+    allow_remote: bool
+    #: For the measurements, once it is connected.
+    budget_ns: int
+    address: Optional[str] = None
+
+
 class Cpu(NamedTuple):
     """A computation: a kernel and the input of one iteration."""
 
@@ -232,10 +257,11 @@ class Bye(NamedTuple):
     """End."""
 
 
-Request = Union[Calibrate, Probe, Reference, Job, Go, Bye]
+Request = Union[Calibrate, Cluster, Probe, Reference, Job, Go, Bye]
 
 _REQUESTS: Dict[str, Type[Any]] = {
     "calibrate": Calibrate,
+    "cluster": Cluster,
     "probe": Probe,
     "reference": Reference,
     "job": Job,

@@ -10,7 +10,7 @@ from . import engines, leftovers, library_threads, meter, steps
 from .agent import gil
 from .meter import Usage
 from .protocol import Go, Job
-from .sampler import Batch, CpuClock, Sampler, Settings, Window
+from .sampler import Batch, Sampler, Settings, Window
 from .task import VARIANTS, first_failure
 
 #: The golden ratio's multiples spread evenly.
@@ -102,7 +102,7 @@ class Running:
     def _prepare(self, index: Optional[int]) -> None:
         # Workers elsewhere prepare themselves what they run; the agent would only hold it for nothing.
         model = engines.model(self._job.candidate.engine)
-        if model not in ("processes", "interpreters", "sharded-async"):
+        if model not in ("processes", "interpreters", "sharded-async", "cluster"):
             self._task.prepare(index, loop_only=model == "async+processes")
 
     def _ramp_ns(self, block: int) -> int:
@@ -129,19 +129,12 @@ class Running:
         known = self._engine.pids()
         return used.plus(meter.programs([os.getpid(), *known], known))
 
-    def _cpu_clock(self) -> Optional[CpuClock]:
-        """What tells the CPU time of all that runs tasks; of processes that live for one task, nothing does."""
-        if self._engine.reaps_workers:
-            return None
-        pids = self._engine.pids()
-        return lambda: meter.cpu_ns(pids)
-
     def _sampler(self, settings: Settings) -> Sampler:
         """The sampler of a block that begins now; under a rate, as soon as its first tokens are there."""
         rate, arrival = self._job.rate, settings.arrival
         if rate is None:
             # Made before the block's time begins.
-            cpu_clock = self._cpu_clock()
+            cpu_clock = self._engine.cpu_clock()
             return Sampler(settings, monotonic_ns(), cpu_clock)
         # Imported for who needs it: of others it would be a part of the start-up.
         from .paced import Bucket, PacedSampler

@@ -61,6 +61,7 @@ _OFFERS: Dict[str, _Offer] = {
     "loky": _Offer("processes", "loky_executor:LokyExecutor", _usable_cpus),
     "joblib+loky": _Offer("processes", "joblib_processes:JoblibProcesses", _usable_cpus),
     "anyio": _Offer("async+threads", "anyio_threads:WithAnyio", lambda: 40),
+    "dask": _Offer("cluster", "dask_cluster:DaskCluster"),
 }
 
 #: Engines that are raced where the user's code imports a module, or by name, with that module.
@@ -73,6 +74,9 @@ _IMPORTS = {
     "joblib+loky": "joblib",
     "anyio": "anyio",
 }
+
+#: The packages that engines need. (Dask's is raced where there is a cluster, whatever the user's code imports.)
+_PACKAGES = {**{name: module.partition(".")[0] for name, module in _IMPORTS.items()}, "dask": "distributed"}
 
 
 def build(job: Job, task: Task) -> Engine:
@@ -145,7 +149,7 @@ def _why_absent(name: str) -> Optional[str]:
         return _needs(3, 14)
     if name == "uvloop" and _uvloop() is None:
         return "the package uvloop cannot be imported here"
-    package = _IMPORTS.get(name, "").partition(".")[0]
+    package = _PACKAGES.get(name, "")
     if package and find_spec(package) is None:
         return f"the package {package} cannot be imported here"
     forks = "process" in _OFFERS[name].model or name == "sharded-asyncio" or package in ("multiprocessing", "joblib")

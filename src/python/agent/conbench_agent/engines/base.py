@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional
 
-from .. import leftovers
+from .. import leftovers, meter
 from ..meter import Usage
 from ..protocol import Failure
-from ..sampler import Sampler
+from ..sampler import CpuClock, Sampler
 
 #: How often the heartbeat of an event loop, or of what does as one, beats.
 HEARTBEAT_NS = 1_000_000
@@ -55,6 +55,13 @@ class Engine:
     def workers_usage(self) -> Usage:
         """What live worker processes used so far, and programs that tasks started in workers."""
         return Usage()
+
+    def cpu_clock(self) -> Optional[CpuClock]:
+        """What tells the CPU time of all that runs tasks; of processes that live for one task, nothing does."""
+        if self.reaps_workers:
+            return None
+        pids = self.pids()
+        return lambda: meter.cpu_ns(pids)
 
     def left_behind(self) -> List[Dict[str, object]]:
         """What tasks left on an event loop, as entries of the frame `bye`; asked before `close`."""

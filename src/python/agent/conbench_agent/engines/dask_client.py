@@ -1,0 +1,102 @@
+"""The way to a Dask cluster: the package, an address, a client; and in words what fails there."""
+
+from __future__ import annotations
+
+import logging
+import re
+import socket
+import sys
+import warnings
+from importlib import import_module
+from typing import Any, NoReturn
+
+from ..protocol import Failure
+
+#: How long a scheduler may take to answer.
+PATIENCE_S = 5.0
+#: Packages that log to the terminal: in this process they serve the client alone.
+_LOGGERS = ("distributed", "dask", "tornado", "asyncio", "bokeh")
+_ADDRESS = re.compile(r"(?P<scheme>tcp|tls)://(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(?P<port>[0-9]{1,5})")
+
+
+def load() -> Any:
+    """The package `distributed`, silenced; Failure if this interpreter cannot import it."""
+    try:
+        package = import_module("distributed")
+    except Exception as error:
+        raise Failure(
+            "setup",
+            f"{sys.executable} cannot import the package distributed ({type(error).__name__}: {error}): install it "
+            "with `pip install distributed`",
+        ) from error
+    silence()
+    return package
+
+
+def silence() -> None:
+    """Keeps the loggers and warnings of the client off the user's terminal: what fails is told in frames."""
+    known = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in _LOGGERS]
+    for name in {*_LOGGERS, *known}:
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [logging.NullHandler()]
+        logger.propagate = False
+    warnings.filterwarnings("ignore", module=r"(distributed|dask)(\.|$)")
+
+
+def connect(address: str) -> Any:
+    """A client of the scheduler at this address; Failure says what is wrong there."""
+    package = load()
+    _knock(address)
+    try:
+        return package.Client(address, timeout=PATIENCE_S)
+    except ImportError as error:
+        # So the client says that the two do not fit.
+        _fail_version(package, address, error)
+    except Exception as error:
+        _fail_connecting(package, address, error)
+
+
+def _knock(address: str) -> None:
+    """Sees that something listens there."""
+    parts = _ADDRESS.fullmatch(address)
+    if parts is None or not 0 < int(parts["port"]) < 1 << 16:
+        raise Failure(
+            "setup", f"{address!r} is no address of a Dask scheduler: write tcp://HOST:PORT, or tls://HOST:PORT"
+        )
+    try:
+        socket.create_connection((parts["host"].strip("[]"), int(parts["port"])), PATIENCE_S).close()
+    except OSError as error:
+        why = "nothing within 5 s" if isinstance(error, socket.timeout) else error.strerror or str(error)
+        raise Failure(
+            "setup", f"no Dask scheduler answers at {address} ({why}): start one, or mend the address"
+        ) from error
+
+
+def _fail_version(package: Any, address: str, error: BaseException) -> NoReturn:
+    raise Failure(
+        "setup",
+        f"the scheduler at {address} is of another version than distributed {package.__version__} here, and the two "
+        f"cannot speak with each other ({_brief(error)}): install the same version at both ends",
+    ) from error
+
+
+def _fail_connecting(package: Any, address: str, error: BaseException) -> NoReturn:
+    if address.startswith("tls://"):
+        raise Failure(
+            "setup",
+            f"cannot connect to {address} by TLS ({_brief(error)}): set `distributed.comm.tls` in Dask's configuration "
+            "to the certificates of the cluster",
+        ) from error
+    if isinstance(error, (OSError, ValueError, KeyError, MemoryError)):
+        raise Failure(
+            "setup",
+            f"what answers at {address} is no Dask scheduler ({_brief(error)}): give the address of the scheduler, "
+            "which is not that of a worker or of the dashboard",
+        ) from error
+    _fail_version(package, address, error)
+
+
+def _brief(error: BaseException) -> str:
+    """The error's kind and its first line."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

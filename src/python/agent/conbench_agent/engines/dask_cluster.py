@@ -1,0 +1,377 @@
+"""A Dask cluster: `submit` under `as_completed`, with so many tasks in flight, results released as they come."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import pickle
+from functools import partial
+from itertools import islice
+from time import monotonic_ns, sleep
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple, cast
+
+from .. import meter
+from ..meter import Usage
+from ..protocol import Failure, Job, Joined
+from ..sampler import CpuClock, Sampler
+from ..task import Task, first_failure
+from . import dask_client
+from .base import Engine
+from .dask_ship import Remote, is_missing, ship
+from .dask_worker import RanThere
+from .patience import LEAVE_S, farewell
+from .processes import check_crossing, crossing_failure
+
+#: How long the workers may take to get ready: they import the user's code.
+_READY_S = 60.0
+#: How often the cluster is looked at while it works, and how long its scheduler may take to answer then.
+_LOOK_NS = 500_000_000
+_ANSWER_NS = 5_000_000_000
+#: How long the loop waits for a result before it looks around.
+_WAIT_S = 0.1
+#: Of so many items it is seen whether workers can unpickle them.
+_SAMPLE = 4
+#: What a scheduler says that cannot unpickle a task.
+_REFUSED = "Error during deserialization of the task graph"
+
+
+_RUN = Remote("run")
+
+
+class DaskCluster(Engine):
+    """Hands tasks to the workers of a cluster."""
+
+    crosses = True
+
+    def __init__(self, job: Job, task: Task) -> None:
+        """Connects to the scheduler; Failure if that cannot be, or if the task cannot cross."""
+        check_crossing(job, task)
+        self._task = task
+        self._cluster = cast(Joined, job.cluster)
+        if job.cluster is None:
+            raise Failure("setup", "the engine dask needs a cluster: name one with --cluster")
+        sizes = job.candidate.sizes
+        self.chunk = self.tasks_per_message = sizes.chunk or 1
+        # The calls under way at once, and in each so many tasks.
+        self.slots = max((sizes.in_flight or 1) // self.chunk, 1) * self.chunk
+        self._job_text = job.text()
+        self._candidate = f"{os.getpid()}-{os.urandom(8).hex()}"
+        self.received = task.received
+        self.client = dask_client.connect(self._cluster.address)
+        #: The CPU time that each process of a worker told last.
+        self._cpu_ns: Dict[Tuple[str, int], int] = {}
+        try:
+            self._threads: Dict[str, int] = self.client.nthreads()
+            self.threads = sum(self._threads.values())
+            self._check_threads()
+            # What a user's program does not do is no start-up.
+            begun_ns = monotonic_ns()
+            ship(self.client)
+            _upload(self.client, self._cluster.upload or [])
+            task.checks_ns += monotonic_ns() - begun_ns
+        except BaseException as error:
+            failure = self.failure([], error)
+            self.abandon()
+            raise failure from error
+
+    def get_ready(self) -> None:
+        """Makes the task on all workers."""
+        self._get_ready(0)
+
+    def warm(self) -> None:
+        """Lets each thread of theirs make ahead what tasks need."""
+        self._get_ready(None)
+
+    def run(self, sampler: Sampler) -> None:
+        """Runs one block."""
+        _Block(self, sampler).run()
+        self._check_workers()
+
+    def workers_usage(self) -> Usage:
+        """What the processes of the workers used so far, and programs that tasks started in them."""
+        try:
+            used: List[Usage] = list(self.client.run(Remote("usage")).values())
+        except Exception as error:
+            raise self.failure([], error) from error
+        return Usage(*map(sum, zip(*used)))
+
+    def cpu_clock(self) -> Optional[CpuClock]:
+        """The CPU time of this process, and what those of the workers told with the last of their tasks."""
+        return lambda: meter.cpu_ns([]) + sum(self._cpu_ns.values())
+
+    def leave(self) -> Optional[Failure]:
+        """Tears down each thread of each worker, and then the workers."""
+        if not self._task.tears_down:
+            return None
+        try:
+            failed = self._of_threads(Remote("leave_thread"), LEAVE_S)
+            calls = [self._submit_to(address, Remote("leave")) for address in self._threads]
+            return first_failure([*failed, *self._results(calls, LEAVE_S)])
+        except BaseException as error:
+            return self.failure([], error)
+
+    def close(self) -> None:
+        """Has the workers forget the candidate, and disconnects."""
+        farewell(partial(self.client.run, Remote("forget"), self._candidate))
+        farewell(partial(self.client.close, timeout=1))
+
+    def abandon(self) -> None:
+        """Disconnects; the scheduler drops what is under way."""
+        farewell(partial(self.client.close, timeout=1))
+
+    def as_completed(self) -> Any:
+        """Where results come, with nothing under way yet."""
+        return dask_client.load().as_completed(loop=self.client.loop, with_results=True, raise_errors=False)
+
+    def submit(self, indices: List[int]) -> Any:
+        """Hands over tasks together."""
+        handed = self._task.handed
+        return self.client.submit(_RUN, self._candidate, [(index, handed(index)) for index in indices], pure=False)
+
+    def note_cpu(self, there: RanThere) -> None:
+        """A worker told its CPU time."""
+        self._cpu_ns[there.pid] = there.cpu_ns
+
+    def ask(self) -> Any:
+        """Asks the scheduler for its workers; the answer's future."""
+        return asyncio.run_coroutine_threadsafe(self._workers(), self.client.loop.asyncio_loop)
+
+    async def _workers(self) -> Dict[str, int]:
+        found: Dict[str, int] = await self.client.scheduler.ncores()
+        return found
+
+    def _get_ready(self, index: Optional[int]) -> None:
+        sample = b""
+        if self._task.exchanging:
+            first = 0 if index is None else index
+            sample = pickle.dumps([self._task.handed(each) for each in range(first, first + _SAMPLE)])
+        try:
+            self._of_threads(Remote("get_ready"), _READY_S, self._job_text, sample, index)
+        except BaseException as error:
+            raise self.failure([0], error) from error
+
+    def _of_threads(self, function: Remote, patience_s: float, *given: object) -> List[Any]:
+        """Calls a function in each thread of each worker, with the candidate and how many threads the worker has."""
+        calls = [
+            self._submit_to(address, function, threads, *given)
+            for address, threads in self._threads.items()
+            for _ in range(threads)
+        ]
+        return self._results(calls, patience_s)
+
+    def _submit_to(self, address: str, function: Remote, *given: object) -> Any:
+        return self.client.submit(function, self._candidate, *given, workers=[address], pure=False)
+
+    def _results(self, calls: List[Any], patience_s: float) -> List[Any]:
+        """What these calls give; the first error is raised."""
+        end_ns = monotonic_ns() + round(patience_s * 1e9)
+        left, watch = list(calls), _Watch(self)
+        results = []
+        while left:
+            watch.look()
+            try:
+                results.append(left[0].result(_WAIT_S))
+                left.pop(0)
+            except Exception as error:
+                if left[0].done():
+                    raise
+                if monotonic_ns() > end_ns:
+                    raise Failure(
+                        "setup",
+                        f"the workers of the Dask cluster did not answer within {patience_s:g} s: they may be busy "
+                        "with the tasks of another program",
+                    ) from error
+        return results
+
+    def _check_threads(self) -> None:
+        if self.threads != self._cluster.threads:
+            raise Failure(
+                "worker",
+                f"the Dask cluster has {self.threads} threads, and had {self._cluster.threads} when it was looked at: "
+                "workers came or went; measure one that stays as it is",
+            )
+
+    def _check_workers(self) -> None:
+        """Failure if a worker came or went: what it held was done again elsewhere, which no figure tells."""
+        try:
+            now = self.client.sync(self.client.scheduler.ncores, callback_timeout=_ANSWER_NS / 1e9)
+        except Exception as error:
+            raise self.lost_scheduler() from error
+        self.compare(now)
+
+    def compare(self, now: Dict[str, int]) -> None:
+        """Failure if these are not the workers that got ready."""
+        gone, come = sorted(set(self._threads) - set(now)), sorted(set(now) - set(self._threads))
+        if gone:
+            raise Failure("worker", _went(gone, len(now)))
+        if come:
+            raise Failure(
+                "worker", f"a worker joined the Dask cluster ({come[0]}): measure one that stays as it is", come[0]
+            )
+
+    def lost_scheduler(self) -> Failure:
+        """That the scheduler is gone."""
+        return Failure(
+            "worker",
+            f"the scheduler at {self._cluster.address} does not answer any more: it ended, or the network failed",
+        )
+
+    def failure(self, under_way: List[int], error: BaseException) -> Failure:
+        """Why a call came to nothing, of what its future raises."""
+        if isinstance(error, Failure):
+            return error
+        name = type(error).__name__
+        if is_missing(error):
+            return Failure("worker", "a worker came to the Dask cluster anew, in the place of one that died or left")
+        if name == "KilledWorker":
+            return Failure("worker", f"workers of the Dask cluster died in the midst of a task: {_line(error)}")
+        if self.client.status != "running" or name in ("CancelledError", "FutureCancelledError", "CommClosedError"):
+            return self.lost_scheduler()
+        if _REFUSED in str(error):
+            return Failure(
+                "setup",
+                "the Dask scheduler cannot unpickle an item, as it does with each: the module of its class is not "
+                "there: send it with --cluster-upload FILE, install it there, or hand over plain data",
+            )
+        if isinstance(error, (TimeoutError, OSError)):
+            return Failure("worker", f"the Dask cluster does not answer: {name}: {_line(error)}")
+        return crossing_failure(self._task, under_way, error)
+
+
+class _Call(NamedTuple):
+    """Tasks that were handed over together."""
+
+    place: int
+    indices: List[int]
+    submitted_ns: int
+
+
+class _Watch:
+    """Looks at the cluster from time to time, while its client's own thread waits for the answer."""
+
+    def __init__(self, engine: DaskCluster) -> None:
+        self._engine = engine
+        self._asked_ns = monotonic_ns()
+        self._answer: Any = None
+
+    def look(self) -> None:
+        """Failure if the scheduler or a worker is gone."""
+        engine = self._engine
+        if engine.client.status != "running":
+            raise engine.lost_scheduler()
+        now_ns = monotonic_ns()
+        if self._answer is None:
+            if now_ns >= self._asked_ns + _LOOK_NS:
+                self._answer, self._asked_ns = engine.ask(), now_ns
+        elif self._answer.done():
+            answer, self._answer = self._answer, None
+            if answer.exception() is None:
+                engine.compare(answer.result())
+        elif now_ns >= self._asked_ns + _ANSWER_NS:
+            raise engine.lost_scheduler()
+
+
+class _Block:
+    """One block, as the thread that dispatches it sees it."""
+
+    def __init__(self, engine: DaskCluster, sampler: Sampler) -> None:
+        self._engine = engine
+        self._sampler = sampler
+        # None is to wait for a worker that a rate lets begin.
+        self._chunk = 1 if sampler.is_paced else engine.chunk
+        calls = min(engine.slots, engine.threads) if sampler.is_paced else engine.slots // self._chunk
+        self._free = list(range(calls))
+        self._lanes = [sampler.lane(slot, 0) for slot in range(calls * self._chunk)]
+        self._under_way: Dict[str, _Call] = {}
+        self._running = engine.as_completed()
+        self._watch = _Watch(engine)
+
+    def run(self) -> None:
+        """Runs it."""
+        while True:
+            ask_ns = self._fill()
+            if self._under_way:
+                self._take(ask_ns)
+            elif ask_ns:
+                sleep(max(ask_ns - monotonic_ns(), 0) / 1e9)
+            else:
+                return
+
+    def _fill(self) -> int:
+        """Submits as much as there is room for; when to ask for more, or 0."""
+        sampler, free = self._sampler, self._free
+        while free:
+            index, ask_ns = sampler.poll()
+            if index is None:
+                return ask_ns
+            indices = [index]
+            if self._chunk > 1:
+                indices += islice(iter(sampler.next, None), self._chunk - 1)
+            submitted_ns = monotonic_ns()
+            future = self._engine.submit(indices)
+            self._under_way[future.key] = _Call(free.pop(), indices, submitted_ns)
+            self._running.add(future)
+        return 0
+
+    def _take(self, ask_ns: int) -> None:
+        """Waits for a result, until it is time to ask for a task, and records what came."""
+        running = self._running
+        self._watch.look()
+        if not running.has_ready():
+            wait_s = min(_WAIT_S, max(ask_ns - monotonic_ns(), 0) / 1e9) if ask_ns else _WAIT_S
+            with running.thread_condition:
+                running.thread_condition.wait(wait_s)
+            if not running.has_ready():
+                return
+        future, result = next(running)
+        now_ns = monotonic_ns()
+        call = self._under_way.pop(future.key)
+        if future.status != "finished":
+            raise self._engine.failure(call.indices, result[1] if isinstance(result, tuple) else result)
+        future.release()
+        self._record(call, cast(RanThere, result), now_ns)
+        self._free.append(call.place)
+
+    def _record(self, call: _Call, there: RanThere, now_ns: int) -> None:
+        self._engine.note_cpu(there)
+        received = self._engine.received
+        slot = call.place * self._chunk
+        for index, (service_ns, checksum, result) in zip(call.indices, there.ran):
+            lane = self._lanes[slot]
+            slot += 1
+            # The worker has a clock of its own: only how long it took crosses.
+            begin_ns = max(now_ns - service_ns, call.submitted_ns)
+            lane.begun_at(begin_ns)
+            lane.end(index, call.submitted_ns, begin_ns, now_ns, (checksum + received(result), result))
+
+
+def _went(gone: List[str], left: int) -> str:
+    which = f"the worker {gone[0]}" if len(gone) == 1 else f"{len(gone)} workers ({gone[0]}, ..)"
+    end = "" if left else ", and none is left"
+    return f"{which} died, or left the Dask cluster, in the midst of the work{end}"
+
+
+def _line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__
+
+
+def _upload(client: Any, files: List[str]) -> None:
+    """Sends the workers those of these files that they lack; Failure if one cannot be read."""
+    if not files:
+        return
+    digests = {}
+    for path in files:
+        try:
+            with open(path, "rb") as file:
+                digests[path] = hashlib.sha256(file.read()).hexdigest()
+        except OSError as error:
+            raise Failure(
+                "setup", f"cannot read {path}, which is to be sent to the workers: {error.strerror}"
+            ) from error
+    missing = {name for lacking in client.run(Remote("lacks"), digests).values() for name in lacking}
+    for path in files:
+        if path in missing:
+            client.upload_file(path)
+    client.run(Remote("note_uploaded"), digests)

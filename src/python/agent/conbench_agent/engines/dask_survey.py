@@ -1,0 +1,205 @@
+"""What a Dask cluster is, told by a look at its workers and a few measurements."""
+
+from __future__ import annotations
+
+import os
+import sys
+from itertools import count, islice
+from linecache import getline
+from statistics import median
+from time import monotonic_ns
+from typing import Any, Dict, List, NamedTuple
+
+from ..protocol import Cluster, Failure
+from . import dask_client, dask_worker
+from .dask_ship import Remote, ship
+
+#: How long a first worker is waited for.
+_WORKERS_S = 2.0
+#: No-ops under way while dispatch is measured: so many at least, and so many for each thread.
+_LEAST_IN_FLIGHT, _PER_THREAD = 16, 4
+_DISPATCH_NS, _DISPATCHES = 500_000_000, 2
+_PAYLOAD_BYTES = 4 << 20
+#: A worker's kernel, and this interpreter's beside it, run so often and so long.
+_KERNEL_NS, _TRIES = 20_000_000, 3
+_ROUND_TRIPS = 30
+#: A file that tells one boot of a host from all others.
+_BOOT = "/proc/sys/kernel/random/boot_id"
+
+
+class _Worker(NamedTuple):
+    """A worker: where it is, and what it runs on."""
+
+    address: str
+    host: str
+    is_here: bool
+    threads: int
+    python: str
+    distributed: str
+
+
+def survey(request: Cluster, address: str) -> Dict[str, object]:
+    """The body of `cluster`, but for the time that its start took; Failure says why it cannot be used."""
+    begun_ns = monotonic_ns()
+    client = dask_client.connect(address)
+    connect_ns = monotonic_ns() - begun_ns
+    try:
+        return _survey(client, request, address, connect_ns)
+    except Failure:
+        raise
+    except Exception as error:
+        raise Failure(
+            "setup",
+            f"the Dask cluster at {address} cannot be measured ({type(error).__name__}: {error}): look whether its "
+            "workers are well",
+        ) from error
+    finally:
+        client.close(timeout=1)
+
+
+def _survey(client: Any, request: Cluster, address: str, connect_ns: int) -> Dict[str, object]:
+    try:
+        client.wait_for_workers(1, timeout=_WORKERS_S)
+    except Exception:  # its own TimeoutError, or asyncio's
+        raise Failure(
+            "setup", f"the scheduler at {address} has no worker: start one (`dask worker {address}`)"
+        ) from None
+    versions = client.get_versions(check=False)
+    workers = _workers(client, versions)
+    _check(workers, request)
+    ship(client)
+    if request.address is None:
+        client.run(Remote("bind"))
+    measured = _Measured(client, workers, monotonic_ns() + request.budget_ns, request.budget_ns)
+    round_trip_ns = measured.round_trip_ns()
+    in_flight = max(_LEAST_IN_FLIGHT, _PER_THREAD * sum(worker.threads for worker in workers))
+    tasks_per_s = measured.tasks_per_s(in_flight)
+    bytes_per_s = measured.bytes_per_s()
+    speeds = measured.speeds()
+    return {
+        "address": address,
+        "distributed": versions["client"]["packages"]["distributed"],
+        "scheduler": versions["scheduler"]["packages"]["distributed"],
+        "workers": [
+            {**{name: value for name, value in worker._asdict().items() if name != "address"}, "speed": speed}
+            for worker, speed in zip(workers, speeds)
+        ],
+        "dispatch": {"in_flight": in_flight, "tasks_per_s": tasks_per_s},
+        "bytes_per_s": bytes_per_s,
+        "connect_ns": connect_ns,
+        "round_trip_ns": round_trip_ns,
+    }
+
+
+def _workers(client: Any, versions: Dict[str, Any]) -> List[_Worker]:
+    """All workers, by what every Python can tell without this package."""
+    names, boots = client.run(os.uname), client.run(getline, _BOOT, 1)
+    here = os.uname().nodename, getline(_BOOT, 1)
+    workers = []
+    for address, threads in client.nthreads().items():
+        told = versions["workers"][address]
+        name = names[address].nodename
+        python = told["host"]["python"].split(".final")[0]
+        is_here = (name, boots[address]) == here
+        workers.append(_Worker(address, name, is_here, threads, python, told["packages"]["distributed"]))
+    return workers
+
+
+def _check(workers: List[_Worker], request: Cluster) -> None:
+    for worker in workers:
+        if not worker.is_here and not request.allow_remote:
+            raise Failure(
+                "setup",
+                f"the worker {worker.address} is on another host ({worker.host}): to run tasks there needs "
+                "--allow-remote",
+            )
+        if worker.python.split(".")[:2] != [str(part) for part in sys.version_info[:2]]:
+            ours = ".".join(map(str, sys.version_info[:3]))
+            raise Failure(
+                "setup",
+                f"the worker {worker.address} runs Python {worker.python}, and {sys.executable} is {ours}: tasks cross "
+                "between equal minor versions alone: choose that interpreter with --python, or start workers with this",
+            )
+
+
+class _Measured:
+    """Measurements, which together take about their budget."""
+
+    def __init__(self, client: Any, workers: List[_Worker], end_ns: int, budget_ns: int) -> None:
+        self._client = client
+        self._workers = workers
+        self._end_ns = end_ns
+        self._budget_ns = budget_ns
+
+    def round_trip_ns(self) -> int:
+        """The median time of a no-op alone."""
+        submit, nothing = self._client.submit, Remote("nothing")
+        # The first ones open connections, and wake what sleeps.
+        submit(nothing, pure=False).result(dask_client.PATIENCE_S)
+        end_ns = monotonic_ns() + self._budget_ns // 10
+        took: List[int] = []
+        while len(took) < _ROUND_TRIPS and (not took or monotonic_ns() < end_ns):
+            begun_ns = monotonic_ns()
+            submit(nothing, pure=False).result(dask_client.PATIENCE_S)
+            took.append(monotonic_ns() - begun_ns)
+        return round(median(took))
+
+    def tasks_per_s(self, in_flight: int) -> float:
+        """The rate of no-ops with so many under way, by the loop that users write."""
+        run_ns = min(_DISPATCH_NS, self._budget_ns // 6)
+        return max(self._dispatch(in_flight, run_ns) for _ in range(_DISPATCHES))
+
+    def _dispatch(self, in_flight: int, run_ns: int) -> float:
+        client, nothing, items = self._client, Remote("nothing"), count()
+        begun_ns = monotonic_ns()
+        done, last_ns = 0, begun_ns
+        first = [client.submit(nothing, item, pure=False) for item in islice(items, in_flight)]
+        running = dask_client.load().as_completed(first, loop=client.loop, with_results=True)
+        for future, _ in running:
+            future.release()
+            now_ns = monotonic_ns()
+            # (Those that end when no more are submitted ran under less and less load.)
+            if now_ns < begun_ns + run_ns:
+                running.add(client.submit(nothing, next(items), pure=False))
+            elif done:
+                continue
+            done, last_ns = done + 1, now_ns
+        return done / (last_ns - begun_ns) * 1e9
+
+    def bytes_per_s(self) -> float:
+        """The rate at which a payload goes to a worker and comes back, both ways counted; the best of a few."""
+        data, echo = bytes(_PAYLOAD_BYTES), Remote("echo")
+        end_ns = monotonic_ns() + self._budget_ns // 6
+        best_ns = float("inf")
+        for number in range(_ROUND_TRIPS):
+            if number > 1 and monotonic_ns() >= end_ns:
+                break
+            begun_ns = monotonic_ns()
+            self._client.submit(echo, data, pure=False).result(60)
+            best_ns = min(best_ns, monotonic_ns() - begun_ns)
+        return 2 * _PAYLOAD_BYTES / best_ns * 1e9
+
+    def speeds(self) -> List[float]:
+        """Of each worker, how fast one thread computes beside this interpreter."""
+        best = {worker.address: float("inf") for worker in self._workers}
+        ours = float("inf")
+        kernel = Remote("kernel_ns")
+        for number in range(_TRIES):
+            ours = min(ours, dask_worker.kernel_ns(_KERNEL_NS))
+            for at_once in self._turns():
+                if number and monotonic_ns() >= self._end_ns:
+                    break
+                calls = [
+                    self._client.submit(kernel, _KERNEL_NS, workers=[worker.address], pure=False) for worker in at_once
+                ]
+                for worker, call in zip(at_once, calls):
+                    best[worker.address] = min(best[worker.address], call.result(60))
+        return [ours / best[worker.address] for worker in self._workers]
+
+    def _turns(self) -> List[List[_Worker]]:
+        """One worker of each host at once: those of one host would share its cores."""
+        hosts: Dict[str, List[_Worker]] = {}
+        for worker in self._workers:
+            hosts.setdefault(worker.host, []).append(worker)
+        longest = max(map(len, hosts.values()))
+        return [[each[turn] for each in hosts.values() if turn < len(each)] for turn in range(longest)]

@@ -1,0 +1,246 @@
+"""What runs on a worker of a Dask cluster: tasks of candidates, each made once in a process, and small measurements.
+
+A worker may have several threads, and serve several candidates, one after the other. It holds a desk for each.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import threading
+from contextlib import suppress
+from importlib import import_module
+from resource import RUSAGE_CHILDREN, getrusage
+from time import monotonic, monotonic_ns, process_time_ns
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+from .. import meter, steps
+from ..meter import Usage
+from ..protocol import Failure, Job
+from ..task import Task
+from ..worker import check_result
+
+#: What a task took by this process's clock (ns), its checksum without that of the output, and what it hands back.
+Ran = Tuple[int, int, object]
+
+#: How long the threads of a worker wait for each other. One that serves another program's task comes later.
+_MEETING_S = 5.0
+#: A worker is busy that ran something so recently.
+_BUSY_S = 30.0
+#: What the kernel computes on that tells a worker's speed.
+_KERNEL_BYTES = 8192
+
+
+class RanThere(NamedTuple):
+    """What comes back of tasks that were handed over together."""
+
+    #: The process that ran them.
+    pid: Tuple[str, int]
+    #: The CPU time that it and its reaped children used so far.
+    cpu_ns: int
+    ran: List[Ran]
+
+
+class _Desk:
+    """The task of one candidate in this process."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._making = threading.Lock()
+        self._made: Optional[Task] = None
+        self._meetings: Dict[str, threading.Barrier] = {}
+        #: Whether it has run nothing yet: what a first task hands back is looked at closely.
+        self._is_new = True
+
+    def get_ready(self, index: Optional[int], sample: bytes) -> None:
+        """Makes the task and, ahead, what task `index` needs, or all tasks; Failure if that cannot be."""
+        with self._making:
+            if self._made is None:
+                _import_modules(self._job)
+                _unpickle(sample)
+                self._made = steps.build(self._job, steps.Place.worker(0))
+            self._made.prepare(index)
+        self._made.enter_thread()
+
+    def meet(self, what_for: str, threads: int) -> None:
+        """Waits for the other threads of this process, a while, so that each of them comes here once."""
+        with self._making:
+            barrier = self._meetings.setdefault(what_for, threading.Barrier(threads))
+        # What a thread that is not here would get ready, it makes when its first task comes.
+        with suppress(threading.BrokenBarrierError):
+            barrier.wait(_MEETING_S)
+
+    def run(self, index: int, given: object) -> Ran:
+        task = self.task
+        begin_ns = monotonic_ns()
+        checksum, result = task.blocking(index, given)
+        service_ns = monotonic_ns() - begin_ns
+        if self._is_new:
+            check_result(index, result)
+            self._is_new = False
+        return service_ns, checksum, result
+
+    @property
+    def task(self) -> Task:
+        if self._made is None:
+            raise Failure("worker", "a worker was not told its task")
+        return self._made
+
+
+_desks: Dict[str, _Desk] = {}
+_opening = threading.Lock()
+_used_s = 0.0
+
+
+def is_busy() -> bool:
+    """Whether this worker holds something for a candidate, and ran something lately."""
+    return bool(_desks) and monotonic() - _used_s < _BUSY_S
+
+
+def get_ready(candidate: str, threads: int, job: str, sample: bytes, index: Optional[int]) -> None:
+    """Gets ready for a candidate what task `index` needs, or all tasks; called once for each thread of each worker.
+
+    `job` is its job as text; `sample` are some items, as they cross.
+    """
+    _note_use()
+    with _opening:
+        desk = _desks.get(candidate)
+        if desk is None:
+            desk = _desks[candidate] = _Desk(Job.parse(job))
+    try:
+        desk.get_ready(index, sample)
+    finally:
+        desk.meet(f"ready {index}", threads)
+
+
+def run(candidate: str, items: List[Tuple[int, object]]) -> RanThere:
+    """Runs tasks, of which each is an index and what it is given."""
+    _note_use()
+    desk = _desks.get(candidate)
+    if desk is None:
+        raise Failure("worker", "a worker came anew in the midst of the work, and was not told its task")
+    return RanThere(_who(), _cpu_ns(), [desk.run(index, given) for index, given in items])
+
+
+def leave_thread(candidate: str, threads: int) -> Optional[Failure]:
+    """Tears down what the user's code set up in this thread; called once for each thread of each worker."""
+    desk = _desks.get(candidate)
+    if desk is None:
+        return None
+    failed = desk.task.leave_thread()
+    desk.meet("leave", threads)
+    return failed
+
+
+def leave(candidate: str) -> Optional[Failure]:
+    """Tears down this process, and forgets the candidate; called once for each worker."""
+    desk = _desks.get(candidate)
+    if desk is None:
+        return None
+    failed = desk.task.leave()
+    forget(candidate)
+    return failed
+
+
+def forget(candidate: str) -> None:
+    """Gives back what the candidate's task holds."""
+    desk = _desks.pop(candidate, None)
+    if desk is not None:
+        desk.task.close()
+
+
+def usage() -> Usage:
+    """What this process used so far, and programs that tasks started in it."""
+    return meter.usage().plus(meter.programs([os.getpid()], ()))
+
+
+def lacks(files: Dict[str, str]) -> List[str]:
+    """Of these files, name and digest, those that were not sent to this worker."""
+    return [name for name, digest in files.items() if _uploaded.get(name) != digest]
+
+
+def note_uploaded(files: Dict[str, str]) -> None:
+    """These files were sent."""
+    _uploaded.update(files)
+
+
+_uploaded: Dict[str, str] = {}
+
+
+def nothing(*given: object) -> None:
+    """A task that does nothing."""
+
+
+def echo(data: bytes) -> bytes:
+    """A task that hands back what it is given."""
+    return data
+
+
+def kernel_ns(least_ns: int) -> float:
+    """The time of one iteration of a kernel, the best of many within `least_ns`."""
+    from ..steps.kernels import Input
+
+    kernel = Input({"kernel": "loop", "input_bytes": _KERNEL_BYTES}, 1)
+    best, end_ns = float("inf"), monotonic_ns() + least_ns
+    while True:
+        begin_ns = monotonic_ns()
+        kernel.iterate()
+        now_ns = monotonic_ns()
+        best = min(best, now_ns - begin_ns)
+        if now_ns >= end_ns:
+            return best
+
+
+def bind() -> None:
+    """Has the kernel kill this process when that ends which started it."""
+    from ..parent import binder
+
+    binder()()
+
+
+def _note_use() -> None:
+    global _used_s
+    _used_s = monotonic()
+
+
+def _who() -> Tuple[str, int]:
+    return os.uname().nodename, os.getpid()
+
+
+def _cpu_ns() -> int:
+    reaped = getrusage(RUSAGE_CHILDREN)
+    return process_time_ns() + round((reaped.ru_utime + reaped.ru_stime) * 1e9)
+
+
+def _import_modules(job: Job) -> None:
+    """Imports the modules of the user's functions; Failure if this worker does not have one."""
+    from ..user.loading import put_first
+
+    for step in job.steps:
+        name = step.step.get("function") or ""
+        module = name.partition(":")[0]
+        if not module or module == "__main__":
+            continue
+        put_first(os.path.abspath(step.step["path"]))
+        try:
+            import_module(module)
+        except ModuleNotFoundError as error:
+            raise Failure(
+                "setup",
+                f"the workers cannot import `{error.name or module}`: it is not on {os.uname().nodename}: send it with "
+                "--cluster-upload FILE, or install it there",
+            ) from None
+        except BaseException:
+            # Whatever else it raises, whoever loads the function tells.
+            return
+
+
+def _unpickle(sample: bytes) -> None:
+    try:
+        pickle.loads(sample)
+    except BaseException as error:
+        raise Failure(
+            "setup",
+            f"the workers cannot unpickle the items: {type(error).__name__}: {error}: send what their classes need "
+            "with --cluster-upload FILE, or install it there",
+        ) from None
