@@ -71,7 +71,7 @@ fn file() -> Step {
 
 fn http(url: Option<&str>) -> Step {
     let url = url.map(str::to_owned);
-    Step::Http { url, delay: fixed(20_000_000), body_bytes: 10, connection: Connection::KeepAlive }
+    Step::Http { url, delay: fixed(20_000_000), body_bytes: 10, connection: Connection::KeepAliveAlive }
 }
 
 fn planned(workload: &Workload, settings: &Settings, facts: &Facts) -> Plan {
@@ -501,7 +501,7 @@ fn what_workers_elsewhere_cannot_reach_they_do_not_run() {
         delay: fixed(0),
         request_bytes: 8,
         response_bytes: 8,
-        connection: Connection::Keep,
+        connection: Connection::KeepAlive,
     };
     assert_eq!(refused(tcp(), true), None);
     assert!(refused(tcp(), false).is_some_and(|reason| reason.contains("loopback")));
