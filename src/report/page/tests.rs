@@ -147,6 +147,20 @@ fn a_knee_is_marked() {
 }
 
 #[test]
+fn where_a_cluster_took_part_it_is_drawn_when_leaving_pays() {
+    let mut judged = judged();
+    judged.verdict.groups[0].leaving = Some(crate::report::leaving::tests::leaving());
+    let page = bare(&[judged]);
+    let figure = part(&page, "leaving-1");
+    // This machine and three clusters, of four points each.
+    assert_eq!(count(figure, "class=\"curve "), 4 * 3);
+    assert_eq!(count(figure, "<circle"), 2, "what was measured");
+    for said in ["below 2.00 ms a task stays here", "128 threads", "this machine", "930/s", "16 x its threads"] {
+        assert!(figure.contains(said), "{said}: {figure}");
+    }
+}
+
+#[test]
 fn every_chart_has_title_description_and_table() {
     let page = bare(&[of_two_runtimes(), judged()]);
     let figures = count(&page, "<figure");
