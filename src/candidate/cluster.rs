@@ -104,28 +104,47 @@ impl Cluster {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn worker(threads: u32, speed: f64, is_here: bool) -> ClusterWorker {
-        let (python, distributed) = ("3.11.7".to_owned(), "2026.8.0".to_owned());
-        ClusterWorker { host: "far".to_owned(), is_here, threads, python, distributed, speed }
+impl ClusterWorker {
+    /// A worker of four threads on this host.
+    pub(crate) fn of_tests() -> ClusterWorker {
+        ClusterWorker {
+            host: "far".to_owned(),
+            is_here: true,
+            threads: 4,
+            python: "3.11.7".to_owned(),
+            distributed: "2026.8.0".to_owned(),
+            speed: 1.0,
+        }
     }
+}
 
-    #[test]
-    fn the_limits_count_threads_and_weigh_speeds_by_them() {
-        let cluster = Cluster {
+#[cfg(test)]
+impl Cluster {
+    /// A cluster of these workers.
+    pub(crate) fn of_tests(workers: Vec<ClusterWorker>) -> Cluster {
+        Cluster {
             address: "tcp://10.0.0.7:8786".to_owned(),
             distributed: "2026.8.0".to_owned(),
             scheduler: "2026.8.0".to_owned(),
-            workers: vec![worker(3, 1.0, false), worker(1, 2.0, true)],
+            workers,
             dispatch: Dispatch { in_flight: 16, tasks_per_s: 900.0 },
             bytes_per_s: 1e8,
             start_ns: None,
             connect_ns: 20_000_000,
             round_trip_ns: 3_000_000,
-        };
-        let limits = cluster.limits();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limits_count_threads_and_weigh_speeds_by_them() {
+        let far = ClusterWorker { threads: 3, is_here: false, ..ClusterWorker::of_tests() };
+        let near = ClusterWorker { threads: 1, speed: 2.0, ..ClusterWorker::of_tests() };
+        let limits = Cluster::of_tests(vec![far, near]).limits();
         assert_eq!((limits.threads, limits.speed, limits.is_here), (4, 1.25, false));
     }
 }

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::candidate::{Cluster, ClusterWorker, Dispatch, Model, OwnExecutor, RUST, StartMethod, Word};
+use crate::candidate::{Cluster, ClusterWorker, Model, OwnExecutor, RUST, StartMethod, Word};
 use crate::host::{CpuQuota, Facts, FileSystem, ResourceLimits};
 use crate::protocol::{Absent, Offer};
 use crate::workload::{
@@ -444,27 +444,9 @@ fn a_cpython_is_planned_by_what_it_says_of_itself() {
     assert_eq!(of(Engine::Thread).start_method, None);
 }
 
-/// A cluster of four threads, of which some may be elsewhere.
+/// A cluster of four threads, here or elsewhere.
 fn cluster(is_here: bool) -> Cluster {
-    let worker = ClusterWorker {
-        host: "far".to_owned(),
-        is_here,
-        threads: 4,
-        python: "3.11.7".to_owned(),
-        distributed: "2026.8.0".to_owned(),
-        speed: 1.0,
-    };
-    Cluster {
-        address: "tcp://10.0.0.7:8786".to_owned(),
-        distributed: "2026.8.0".to_owned(),
-        scheduler: "2026.8.0".to_owned(),
-        workers: vec![worker],
-        dispatch: Dispatch { in_flight: 16, tasks_per_s: 900.0 },
-        bytes_per_s: 1e8,
-        start_ns: None,
-        connect_ns: 20_000_000,
-        round_trip_ns: 3_000_000,
-    }
+    Cluster::of_tests(vec![ClusterWorker { is_here, ..ClusterWorker::of_tests() }])
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! directories. What is measured stays, and so does every name.
 
 use crate::analyze::{Condition, FarLimit, Group, Status, Verdict, looks_like_limit};
+use crate::candidate::Cluster;
 use crate::protocol::{Failed, Note};
 use crate::record::{Record, Warning};
 use crate::report::Judged;
@@ -131,7 +132,9 @@ fn measured(record: &mut Record, is_own: bool) {
         if let Some(threads) = &mut runtime.library_threads {
             threads.set.values_mut().for_each(|value| HIDDEN.clone_into(value));
         }
+        runtime.cluster.iter_mut().for_each(cluster);
     }
+    record.settings.cluster.iter_mut().for_each(address);
     for candidate in &mut record.candidates {
         candidate.failure.iter_mut().for_each(|failure| failed(failure, is_own));
         for block in &mut candidate.blocks {
@@ -149,6 +152,26 @@ fn measured(record: &mut Record, is_own: bool) {
             Warning::Found { note: found, .. } => note(found),
             _ => {}
         }
+    }
+}
+
+/// A cluster without the names of its hosts: each has a number.
+fn cluster(cluster: &mut Cluster) {
+    address(&mut cluster.address);
+    let mut hosts: Vec<String> = Vec::new();
+    for worker in &mut cluster.workers {
+        let number = hosts.iter().position(|host| *host == worker.host).unwrap_or_else(|| {
+            hosts.push(worker.host.clone());
+            hosts.len() - 1
+        });
+        worker.host = format!("host {}", number + 1);
+    }
+}
+
+/// An address without its host and port.
+fn address(text: &mut String) {
+    if let Some((scheme, _)) = text.split_once("//") {
+        *text = format!("{scheme}//{HIDDEN}");
     }
 }
 

@@ -286,8 +286,17 @@ fn neither_page_nor_record_holds_what_is_the_users_alone() {
     judged.record.candidates[0].failure = Some(failed());
     judged.record.candidates[1].blocks[0].figures.first_error = Some(failed());
     judged.record.candidates[1].blocks[0].figures.results = vec![1_234_567_890_123];
+    judged.record.settings.cluster = Some("tcp://SECRET-host:8786".to_owned());
     let set = std::collections::BTreeMap::from([("OMP_NUM_THREADS".to_owned(), "SECRET-value".to_owned())]);
     for runtime in &mut judged.record.calibration.runtimes {
+        let worker = crate::candidate::ClusterWorker {
+            host: "SECRET-host".to_owned(),
+            ..crate::candidate::ClusterWorker::of_tests()
+        };
+        runtime.cluster = Some(crate::candidate::Cluster {
+            address: "tcp://SECRET-host:8786".to_owned(),
+            ..crate::candidate::Cluster::of_tests(vec![worker])
+        });
         runtime.hello.executable = Some("/data/SECRET-user/venv/bin/python".to_owned());
         runtime.library_threads = Some(LibraryThreads { set: set.clone(), threads: 2, ..LibraryThreads::default() });
     }
