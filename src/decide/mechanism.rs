@@ -493,6 +493,32 @@ mod tests {
     }
 
     #[test]
+    fn a_cluster_is_limited_by_its_threads_its_scheduler_and_the_way_there() {
+        let cluster = ClusterLimits {
+            threads: 8,
+            tasks_per_s: 1000.0,
+            bytes_per_s: 1e8,
+            round_trip_ns: 5e6,
+            speed: 2.0,
+            is_here: false,
+        };
+        let rate = |cluster: ClusterLimits, task_ns: f64, in_flight: u32, chunk: u32| {
+            let sizes = Sizes { in_flight: Some(in_flight), chunk: Some(chunk), ..Sizes::default() };
+            let task = Task { latency_ns: task_ns, cpu_ns: task_ns, ..Task::default() };
+            expected(Engine::Dask, sizes, &task, &Setting { cluster: Some(cluster), ..SETTING }).score.exp()
+        };
+        let is_near = |found: f64, wanted: f64| assert!((found / wanted - 1.0).abs() < 0.02, "{found} {wanted}");
+        // A thread there computes twice as fast: 20 ms here are 10 ms there.
+        is_near(rate(cluster, 20e6, 1, 1), 1e9 / 15e6);
+        is_near(rate(cluster, 20e6, 64, 1), 8e9 / 10e6);
+        is_near(rate(cluster, 0.2e6, 64, 1), 1000.0);
+        // One call hands over sixteen.
+        is_near(rate(cluster, 0.2e6, 1024, 16), 16.0 * 1000.0);
+        // Workers on this host share its two cores.
+        is_near(rate(ClusterLimits { is_here: true, speed: 1.0, ..cluster }, 20e6, 64, 1), 2e9 / 20e6);
+    }
+
+    #[test]
     fn tasks_that_wait_and_compute_queue_where_both_limits_meet() {
         // 8 ms of waiting and 1 ms on two cores: the limits meet at 18 under way.
         let station = Station::new(2.0, 1e6);
