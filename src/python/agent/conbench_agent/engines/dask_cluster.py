@@ -142,10 +142,8 @@ class DaskCluster(Engine):
         return found
 
     def _get_ready(self, index: Optional[int]) -> None:
-        sample = b""
-        if self._task.exchanging:
-            first = 0 if index is None else index
-            sample = pickle.dumps([self._task.handed(each) for each in range(first, first + _SAMPLE)])
+        # Before one task, no more items are read than it needs.
+        sample = pickle.dumps([self._task.handed(each) for each in range(1 if index is not None else _SAMPLE)])
         try:
             self._of_threads(Remote("get_ready"), _READY_S, self._job_text, sample, index)
         except BaseException as error:
