@@ -325,10 +325,11 @@ class _Block:
         future, result = next(running)
         now_ns = monotonic_ns()
         call = self._under_way.pop(future.key)
-        if future.status != "finished":
+        # (The future of one that came back is `lost` if its worker then dies.)
+        if not isinstance(result, RanThere):
             raise self._engine.failure(call.indices, result[1] if isinstance(result, tuple) else result)
         future.release()
-        self._record(call, cast(RanThere, result), now_ns)
+        self._record(call, result, now_ns)
         self._free.append(call.place)
 
     def _record(self, call: _Call, there: RanThere, now_ns: int) -> None:
@@ -371,5 +372,15 @@ def _upload(client: Any, files: List[str]) -> None:
     missing = {name for lacking in client.run(Remote("lacks"), digests).values() for name in lacking}
     for path in files:
         if path in missing:
-            client.upload_file(path)
+            _send(client, path)
     client.run(Remote("note_uploaded"), digests)
+
+
+def _send(client: Any, path: str) -> None:
+    try:
+        client.upload_file(path)
+    except Exception as error:
+        # A module is imported where it comes, by the workers and the scheduler.
+        raise Failure(
+            "setup", f"cannot send {path} to the Dask cluster: it raised {type(error).__name__} there: {_line(error)}"
+        ) from error
