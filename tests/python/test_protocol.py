@@ -7,7 +7,7 @@ import pickle
 import unittest
 from typing import Any, Dict
 
-from conbench_agent.protocol import Bye, Failure, Go, Job, Own, OwnExecutor, Probe, Server, parse
+from conbench_agent.protocol import Bye, Cluster, Failure, Go, Job, Joined, Own, OwnExecutor, Probe, Server, parse
 from support import job
 
 WAIT: Dict[str, Any] = {"kind": "wait", "time": {"distribution": "fixed", "time_ns": 5}}
@@ -38,6 +38,17 @@ class Requests(unittest.TestCase):
         with self.assertRaisesRegex(Failure, "has no field `model`"):
             read("job", body)
         self.assertEqual(read("probe", {"factory": "pools:make"}), Probe("pools:make"))
+
+    def test_a_cluster_is_read(self) -> None:
+        body = {"workers": 2, "directory": "/tmp", "allow_remote": False, "budget_ns": 5}
+        self.assertEqual(read("cluster", body), Cluster(2, "/tmp", False, 5, None))
+        self.assertEqual(read("cluster", {**body, "address": "tcp://a:1"}).address, "tcp://a:1")
+        joined = {"address": "tcp://a:1", "threads": 2, "upload": ["/shop.py"]}
+        read_job = read("job", job([WAIT], cluster=joined))
+        self.assertEqual(read_job.cluster, Joined("tcp://a:1", 2, ["/shop.py"]))
+        self.assertEqual(Job.parse(read_job.text()), read_job)
+        with self.assertRaisesRegex(Failure, "unknown field `port` in `cluster`"):
+            read("cluster", {**body, "port": 1})
 
     def test_a_job_survives_its_text(self) -> None:
         server = {"http_port": 1, "tcp_port": 2, "pid": 3}

@@ -6,9 +6,11 @@ import logging
 import re
 import socket
 import sys
+import threading
 import warnings
 from importlib import import_module
-from typing import Any, NoReturn
+from queue import Empty, SimpleQueue
+from typing import Any, Callable, NoReturn, Optional, Tuple
 
 from ..protocol import Failure
 
@@ -48,12 +50,32 @@ def connect(address: str) -> Any:
     package = load()
     _knock(address)
     try:
-        return package.Client(address, timeout=PATIENCE_S)
+        return _within_patience(lambda: package.Client(address, timeout=PATIENCE_S))
     except ImportError as error:
         # So the client says that the two do not fit.
         _fail_version(package, address, error)
     except Exception as error:
         _fail_connecting(package, address, error)
+
+
+def _within_patience(make: Callable[[], Any]) -> Any:
+    """What `make` gives, in a thread that need not come back: who waits for the first word of a server waits long."""
+    given: SimpleQueue[Tuple[Any, Optional[Exception]]] = SimpleQueue()
+
+    def try_to() -> None:
+        try:
+            given.put((make(), None))
+        except Exception as error:
+            given.put((None, error))
+
+    threading.Thread(target=try_to, name="conbench-connect", daemon=True).start()
+    try:
+        made, error = given.get(timeout=PATIENCE_S)
+    except Empty:
+        raise OSError(f"it says nothing within {PATIENCE_S:g} s") from None
+    if error is not None:
+        raise error
+    return made
 
 
 def _knock(address: str) -> None:

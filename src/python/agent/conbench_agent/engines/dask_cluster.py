@@ -142,10 +142,8 @@ class DaskCluster(Engine):
         return found
 
     def _get_ready(self, index: Optional[int]) -> None:
-        sample = b""
-        if self._task.exchanging:
-            first = 0 if index is None else index
-            sample = pickle.dumps([self._task.handed(each) for each in range(first, first + _SAMPLE)])
+        # Before one task, no more items are read than it needs.
+        sample = pickle.dumps([self._task.handed(each) for each in range(1 if index is not None else _SAMPLE)])
         try:
             self._of_threads(Remote("get_ready"), _READY_S, self._job_text, sample, index)
         except BaseException as error:
@@ -327,10 +325,11 @@ class _Block:
         future, result = next(running)
         now_ns = monotonic_ns()
         call = self._under_way.pop(future.key)
-        if future.status != "finished":
+        # (The future of one that came back is `lost` if its worker then dies.)
+        if not isinstance(result, RanThere):
             raise self._engine.failure(call.indices, result[1] if isinstance(result, tuple) else result)
         future.release()
-        self._record(call, cast(RanThere, result), now_ns)
+        self._record(call, result, now_ns)
         self._free.append(call.place)
 
     def _record(self, call: _Call, there: RanThere, now_ns: int) -> None:
@@ -373,5 +372,15 @@ def _upload(client: Any, files: List[str]) -> None:
     missing = {name for lacking in client.run(Remote("lacks"), digests).values() for name in lacking}
     for path in files:
         if path in missing:
-            client.upload_file(path)
+            _send(client, path)
     client.run(Remote("note_uploaded"), digests)
+
+
+def _send(client: Any, path: str) -> None:
+    try:
+        client.upload_file(path)
+    except Exception as error:
+        # A module is imported where it comes, by the workers and the scheduler.
+        raise Failure(
+            "setup", f"cannot send {path} to the Dask cluster: it raised {type(error).__name__} there: {_line(error)}"
+        ) from error

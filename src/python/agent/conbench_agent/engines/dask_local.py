@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from importlib import import_module
 from time import monotonic_ns
 from typing import Any, Dict
 
@@ -107,6 +108,8 @@ def keep(descriptor: int, asked: str) -> None:
 def _start(workers: int, folder: str) -> Any:
     package = dask_client.load()
     os.makedirs(folder, mode=0o700, exist_ok=True)
+    # Where the scheduler keeps files that it is sent; by default, beside those of whoever started it.
+    import_module("dask").config.set({"temporary-directory": folder})
     return package.LocalCluster(
         n_workers=workers,
         threads_per_worker=1,

@@ -12,12 +12,12 @@ from contextlib import suppress
 from importlib import import_module
 from resource import RUSAGE_CHILDREN, getrusage
 from time import monotonic, monotonic_ns, process_time_ns
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Set, Tuple, cast
 
 from .. import meter, steps
 from ..meter import Usage
 from ..protocol import Failure, Job
-from ..task import Task
+from ..task import Result, Task
 from ..worker import check_result
 
 #: What a task took by this process's clock (ns), its checksum without that of the output, and what it hands back.
@@ -49,8 +49,8 @@ class _Desk:
         self._making = threading.Lock()
         self._made: Optional[Task] = None
         self._meetings: Dict[str, threading.Barrier] = {}
-        #: Whether it has run nothing yet: what a first task hands back is looked at closely.
-        self._is_new = True
+        #: Types of what tasks handed back so far.
+        self._known: Set[Tuple[type, ...]] = set()
 
     def get_ready(self, index: Optional[int], sample: bytes) -> None:
         """Makes the task and, ahead, what task `index` needs, or all tasks; Failure if that cannot be."""
@@ -75,9 +75,11 @@ class _Desk:
         begin_ns = monotonic_ns()
         checksum, result = task.blocking(index, given)
         service_ns = monotonic_ns() - begin_ns
-        if self._is_new:
+        kinds = _types(result)
+        if kinds not in self._known:
+            # Of a result that cannot be pickled nobody would ever hear: Dask computes it again and again.
             check_result(index, result)
-            self._is_new = False
+            self._known.add(kinds)
         return service_ns, checksum, result
 
     @property
@@ -201,6 +203,11 @@ def bind() -> None:
 def _note_use() -> None:
     global _used_s
     _used_s = monotonic()
+
+
+def _types(result: object) -> Tuple[type, ...]:
+    """The types of what the steps of a task hand back."""
+    return tuple(map(type, cast(Result, result)[1])) if isinstance(result, tuple) else (type(result),)
 
 
 def _who() -> Tuple[str, int]:

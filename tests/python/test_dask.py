@@ -1,0 +1,483 @@
+"""A Dask cluster: what is found out of it, and tasks on its workers, with the real package.
+
+Where it is missing, most of this is skipped; with CONBENCH_REQUIRE_ENGINES set, that is a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import unittest
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional
+
+import support
+from conbench_agent.engines import dask_survey
+from conbench_agent.protocol import Cluster, Failure
+from support import AgentProcess
+from test_worker_engines import CPU, GO, LOADS, of_session, python
+
+SECOND = 10**9
+IS_HERE = find_spec("distributed") is not None
+IS_REQUIRED = "CONBENCH_REQUIRE_ENGINES" in os.environ
+ECHO = python("unpicklable:task", items={"listed": [1, "a", None]})
+#: Longer than any test.
+FOR_EVER = {**GO, "window_ns": 10**12}
+
+
+def needs_dask(kind: Any) -> Any:
+    return unittest.skipIf(not IS_HERE and not IS_REQUIRED, "not here: distributed")(kind)
+
+
+def asked(directory: str, **fields: Any) -> Dict[str, Any]:
+    """The body of a request for a cluster."""
+    return {"workers": 2, "directory": directory, "allow_remote": False, "budget_ns": SECOND // 4, **fields}
+
+
+def on(address: str, *steps: Dict[str, Any], in_flight: int = 6, chunk: int = 1, **fields: Any) -> Dict[str, Any]:
+    """A job for two threads of a cluster."""
+    cluster = {"address": address, "threads": 2, **fields.pop("cluster", {})}
+    sizes = {"in_flight": in_flight, "chunk": chunk}
+    return support.job(list(steps), engine="dask", sizes=sizes, cluster=cluster, **fields)
+
+
+def sleeping(time_ns: int) -> Dict[str, Any]:
+    return {"kind": "sleep", "time": {"distribution": "fixed", "time_ns": time_ns}}
+
+
+@contextmanager
+def agent(**options: Any) -> Iterator[AgentProcess]:
+    with AgentProcess(**options) as one:
+        one.receive()
+        yield one
+
+
+@contextmanager
+def local_cluster() -> Iterator[str]:
+    """The address of a cluster that an agent keeps."""
+    with TemporaryDirectory() as place, agent() as keeper:
+        found = keeper.ask("cluster", asked(place))
+        assert "failed" not in found, found
+        yield found["address"]
+        keeper.ask("bye", {})
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+class Running:
+    """A scheduler that somebody started, and workers."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+        self.address = f"tcp://127.0.0.1:{free_port()}"
+        port = self.address.rpartition(":")[2]
+        self.scheduler = self._start("dask_scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
+        self.workers: List[subprocess.Popen[bytes]] = []
+        self._wait(lambda: self._listens(int(port)))
+
+    def add_worker(self, threads: int) -> None:
+        options = ["--no-nanny", "--nthreads", str(threads), "--no-dashboard", "--local-directory", self._place]
+        self.workers.append(self._start("dask_worker", self.address, *options))
+
+    def end(self) -> None:
+        for process in [*self.workers, self.scheduler]:
+            process.kill()
+            process.wait()
+
+    def _start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", f"distributed.cli.{module}", *arguments],
+            cwd=self._place,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def _wait(self, is_so: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 30
+        while not is_so() and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def _listens(self, port: int) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return True
+        return False
+
+
+@contextmanager
+def running(threads: Optional[int] = 2) -> Iterator[Running]:
+    with TemporaryDirectory() as place:
+        one = Running(place)
+        try:
+            if threads is not None:
+                one.add_worker(threads)
+                found: Any = None
+                deadline = time.monotonic() + 30
+                # It takes its time to come, and is waited for but shortly.
+                while time.monotonic() < deadline and (found is None or "has no worker" in str(found)):
+                    with agent() as looking:
+                        found = looking.ask("cluster", asked(place, address=one.address))
+                assert "failed" not in found, found
+                assert "start_ns" not in found, found
+            yield one
+        finally:
+            one.end()
+
+
+def is_gone(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return True
+
+
+class DaskCase(unittest.TestCase):
+    def check_gone(self, session: int) -> None:
+        deadline = time.monotonic() + 20
+        while of_session(session) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self.assertEqual(of_session(session), set())
+
+
+@needs_dask
+class OnALocalCluster(DaskCase):
+    """Tasks on the workers of a cluster that was started for them."""
+
+    _cluster: ContextManager[str]
+    address: str
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls._cluster = local_cluster()
+        cls.address = cls._cluster.__enter__()
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        cls._cluster.__exit__(None, None, None)
+
+    def test_tasks_are_done_and_nothing_is_left(self) -> None:
+        for chunk in 1, 3:
+            job = on(self.address, CPU, ECHO, chunk=chunk, payload={"input_bytes": 99, "output_bytes": 7})
+            with self.subTest(chunk=chunk), agent() as one:
+                reference = one.ask("reference", {"job": job, "budget_ns": SECOND})
+                ready = one.ask("job", job)
+                self.assertNotIn("failed", ready)
+                self.assertEqual(ready["pids"], [one.process.pid], "workers that it did not start are not its own")
+                for number, kind in enumerate(["timed", "memory"]):
+                    block = one.ask("go", {**GO, "block": number, "kind": kind, "first_index": 5})
+                    self.assertNotIn("failed", block)
+                    expected = sum(
+                        table[index % 16] for table in reference["tables"] for index in range(5, 5 + block["tasks"])
+                    )
+                    self.assertEqual(block["checksum"], expected % 2**64)
+                    self.assertEqual("serialisation" in block, kind == "memory")
+                limited = one.ask("go", {**FOR_EVER, "block": 2, "most_tasks": 7})
+                self.assertEqual(limited["tasks"], 7)
+                verify = one.ask("go", {**GO, "kind": "verify", "first_index": 1, "most_tasks": 5})
+                results = reference["results"]
+                self.assertEqual(verify["results"], [results[index % 3] for index in range(1, 6)])
+                self.assertEqual(one.ask("bye", {})["left_behind"], [])
+                self.assertEqual(one.end(), 0)
+                self.check_gone(one.process.pid)
+                self.assertEqual(one.process.communicate(), (b"", b""))
+
+    def test_a_batch_is_done_whole(self) -> None:
+        for chunk in 1, 3:
+            job = on(self.address, CPU, chunk=chunk, load=LOADS[1])
+            with self.subTest(chunk=chunk), agent() as one:
+                reference = one.ask("reference", {"job": job, "budget_ns": SECOND})
+                self.assertNotIn("failed", one.ask("job", job))
+                block = one.ask("go", {**GO, "first_index": 3})
+                expected = sum(reference["tables"][0][index % 16] for index in range(3, 13))
+                self.assertEqual((block["tasks"], block["checksum"]), (10, expected % 2**64))
+                one.ask("bye", {})
+
+    def test_items_and_results_cross_by_value(self) -> None:
+        items: List[Any] = [{"a": [1, 2.5]}, "text", None, [True, "\u00e4"]]
+        job = on(self.address, python("unpicklable:task", items={"listed": items}), chunk=2)
+        with agent() as one:
+            reference = one.ask("reference", {"job": job, "budget_ns": SECOND})
+            self.assertNotIn("failed", one.ask("job", job))
+            verify = one.ask("go", {**GO, "kind": "verify", "most_tasks": 8})
+            self.assertEqual(verify["results"], reference["results"] * 2)
+
+    def test_the_computing_of_workers_is_counted(self) -> None:
+        job = on(self.address, CPU)
+        job["steps"][0]["iterations"] = 200
+        with agent() as one:
+            self.assertNotIn("failed", one.ask("job", job))
+            block = one.ask("go", {**GO, "window_ns": 200_000_000})
+            computed = block["usage"]["user_ns"] + block["usage"]["system_ns"]
+            self.assertGreater(computed, block["busy_ns"] // 8)
+
+    def test_waits_overlap_on_all_workers(self) -> None:
+        job = on(self.address, sleeping(20_000_000))
+        job["steps"][0]["draws"] = [[20_000_000] * 1024]
+        with agent() as one:
+            self.assertNotIn("failed", one.ask("job", job))
+            block = one.ask("go", {**GO, "window_ns": 500_000_000})
+            self.assertGreater(block["busy_ns"], block["window_ns"])
+
+    def test_a_rate_holds(self) -> None:
+        rate = {"tasks": 50, "period_ns": SECOND, "burst": 1}
+        with agent() as one:
+            self.assertNotIn("failed", one.ask("job", on(self.address, CPU, rate=rate)))
+            block = one.ask("go", {**GO, "window_ns": 200_000_000})
+            self.assertGreater(block["tasks"], 0)
+            self.assertLessEqual(block["tasks"], 2 + block["elapsed_ns"] * 50 // SECOND)
+
+    def test_a_task_that_raises_is_the_answer(self) -> None:
+        step = python("worker_faults:raises_later", items={"listed": [0] * 9 + [1]})
+        for chunk in 1, 3:
+            with self.subTest(chunk=chunk), agent() as one:
+                self.assertNotIn("failed", one.ask("job", on(self.address, step, chunk=chunk)))
+                failed = one.ask("go", FOR_EVER)["failed"]
+                self.assertEqual((failed["kind"], failed["where"]), ("task", "step 1 (python)"))
+                self.assertIn("ValueError: bad item 1", failed["message"])
+                self.assertIn("raises_later", "\n".join(failed["traceback"]))
+                self.assertEqual(one.end(), 1)
+                self.assertEqual(one.process.communicate(), (b"", b""))
+
+    def test_errors_are_counted_where_they_are_tolerated(self) -> None:
+        step = python("worker_faults:raises_later", items={"listed": [0] * 3 + [1]})
+        with agent() as one:
+            job = on(self.address, step, tolerates_errors=True, load=LOADS[1])
+            self.assertNotIn("failed", one.ask("job", job))
+            block = one.ask("go", GO)
+            self.assertEqual((block["tasks"], block["errors"]), (10, 2))
+
+    def test_what_a_task_cannot_hand_back_is_told(self) -> None:
+        step = python("worker_faults:hands_back_a_lock_later", items={"listed": [0] * 9 + [1]})
+        with agent() as one:
+            self.assertNotIn("failed", one.ask("job", on(self.address, step)))
+            failed = one.ask("go", FOR_EVER)["failed"]
+            self.assertEqual(failed["kind"], "task")
+            self.assertIn("lock", failed["message"])
+
+    def test_each_thread_is_set_up_once_and_torn_down_once(self) -> None:
+        step = python("named:needs_thread", setup_thread="named:enter", teardown_thread="named:leave")
+        with agent() as one:
+            self.assertNotIn("failed", one.ask("job", on(self.address, step)))
+            self.assertNotIn("failed", one.ask("go", GO))
+            bye = one.ask("bye", {})
+            self.assertNotIn("failed_teardown", bye)
+            self.assertEqual(bye["left_behind"], [])
+
+    def test_candidates_take_turns_on_one_cluster(self) -> None:
+        with agent() as one, agent() as other:
+            for each in one, other:
+                self.assertNotIn("failed", each.ask("job", on(self.address, CPU)))
+            for number in range(2):
+                for each in one, other:
+                    self.assertNotIn("failed", each.ask("go", {**GO, "block": number}))
+
+    def test_a_cluster_that_is_not_what_it_was_is_refused(self) -> None:
+        with agent() as one:
+            failed = one.ask("job", on(self.address, CPU, cluster={"threads": 5}))["failed"]
+            self.assertEqual(failed["kind"], "worker")
+            self.assertIn("has 2 threads, and had 5", failed["message"])
+
+
+@needs_dask
+class Deaths(DaskCase):
+    """What dies in the midst of a block."""
+
+    def test_a_worker_that_a_task_ends(self) -> None:
+        step = python("named:dies_later", items={"listed": [0] * 20 + [1]})
+        with local_cluster() as address, agent() as one:
+            self.assertNotIn("failed", one.ask("job", on(address, step)))
+            failed = one.ask("go", FOR_EVER)["failed"]
+            self.assertEqual(failed["kind"], "worker", failed)
+            self.assertEqual(one.end(), 1)
+            self.assertEqual(one.process.communicate(), (b"", b""))
+
+    def test_the_last_worker_and_then_the_scheduler(self) -> None:
+        for victim, words in ("worker", "none is left"), ("scheduler", "does not answer any more"):
+            with self.subTest(victim), running() as cluster, agent() as one:
+                self.assertNotIn("failed", one.ask("job", on(cluster.address, CPU)))
+                process = cluster.scheduler if victim == "scheduler" else cluster.workers[0]
+                timer = threading.Timer(0.5, process.kill)
+                timer.start()
+                failed = one.ask("go", FOR_EVER)["failed"]
+                timer.join()
+                self.assertEqual(failed["kind"], "worker")
+                self.assertIn(words, failed["message"])
+                self.assertEqual(one.end(), 1)
+                self.assertEqual(one.process.communicate(), (b"", b""))
+
+
+@needs_dask
+class Found(DaskCase):
+    """What is found out of a cluster, and what is wrong with an address."""
+
+    def test_a_local_cluster_is_described_and_nothing_of_it_survives(self) -> None:
+        with TemporaryDirectory() as place, agent() as one:
+            found = one.ask("cluster", asked(place))
+            self.assertNotIn("failed", found)
+            self.assertEqual(len(found["workers"]), 2)
+            for worker in found["workers"]:
+                self.assertEqual((worker["is_here"], worker["threads"]), (True, 1))
+                self.assertEqual(worker["python"], ".".join(map(str, sys.version_info[:3])))
+                self.assertEqual(worker["distributed"], found["distributed"])
+                self.assertGreater(worker["speed"], 0)
+            self.assertEqual(found["scheduler"], found["distributed"])
+            self.assertEqual(found["dispatch"]["in_flight"], 16)
+            for figure in "start_ns", "connect_ns", "round_trip_ns", "bytes_per_s":
+                self.assertGreater(found[figure], 0)
+            self.assertGreater(found["dispatch"]["tasks_per_s"], 0)
+            self.assertTrue(of_session(one.process.pid))
+            one.ask("bye", {})
+            self.assertEqual(one.end(), 0)
+            self.check_gone(one.process.pid)
+            self.assertEqual(os.listdir(place), [])
+            self.check_refuses(found["address"])
+            self.assertEqual(one.process.communicate(), (b"", b""))
+
+    def test_nothing_survives_an_agent_that_is_killed(self) -> None:
+        with TemporaryDirectory() as place, agent() as one:
+            address = one.ask("cluster", asked(place))["address"]
+            one.process.send_signal(signal.SIGKILL)
+            one.process.wait()
+            self.check_gone(one.process.pid)
+            self.check_refuses(address)
+
+    def test_nothing_survives_the_end_of_requests(self) -> None:
+        with TemporaryDirectory() as place, agent() as one:
+            one.ask("cluster", asked(place))
+            os.close(one._requests)
+            one._requests = os.dup(2)
+            self.assertEqual(one.end(), 0)
+            self.check_gone(one.process.pid)
+            self.assertEqual(os.listdir(place), [])
+
+    def test_what_is_wrong_with_an_address_is_told(self) -> None:
+        with self.mute() as mute, self.web() as web, TemporaryDirectory() as place:
+            for address, words in [
+                ("localhost", "is no address of a Dask scheduler: write tcp://HOST:PORT"),
+                ("http://127.0.0.1:8786", "is no address of a Dask scheduler"),
+                ("tcp://127.0.0.1:99999", "is no address of a Dask scheduler"),
+                (f"tcp://127.0.0.1:{free_port()}", "no Dask scheduler answers at"),
+                (f"tcp://127.0.0.1:{mute}", "is no Dask scheduler"),
+                (f"tcp://127.0.0.1:{web}", "is no Dask scheduler"),
+                (f"tls://127.0.0.1:{web}", "by TLS"),
+            ]:
+                with self.subTest(address), agent() as one:
+                    failed = one.ask("cluster", asked(place, address=address))["failed"]
+                    self.assertEqual(failed["kind"], "setup")
+                    self.assertIn(words, failed["message"])
+                    self.assertEqual(one.end(), 1)
+                    self.assertEqual(one.process.communicate(), (b"", b""))
+
+    def test_a_scheduler_without_workers_is_told(self) -> None:
+        with running(threads=None) as cluster, TemporaryDirectory() as place, agent() as one:
+            failed = one.ask("cluster", asked(place, address=cluster.address))["failed"]
+            self.assertEqual(failed["kind"], "setup")
+            self.assertIn("has no worker: start one", failed["message"])
+
+    def test_a_module_that_workers_lack_is_told_and_can_be_sent(self) -> None:
+        with running() as cluster, TemporaryDirectory() as place, TemporaryDirectory() as elsewhere:
+            module = Path(place, "only_sent.py")
+            module.write_text("def task():\n    return 7\n")
+            step = {**python("only_sent:task"), "path": elsewhere}
+            job = on(cluster.address, step)
+            beside = {**os.environ, "PYTHONPATH": place}
+            with agent(env=beside) as one:
+                failed = one.ask("job", job)["failed"]
+                self.assertEqual(failed["kind"], "setup")
+                self.assertIn("the workers cannot import `only_sent`", failed["message"])
+                self.assertIn("--cluster-upload", failed["message"])
+            for _ in range(2):
+                with agent(env=beside) as one:
+                    sent = on(cluster.address, step, cluster={"upload": [str(module)]})
+                    self.assertNotIn("failed", one.ask("job", sent))
+                    self.assertNotIn("failed", one.ask("go", GO))
+                    one.ask("bye", {})
+
+    def test_threads_of_one_worker_are_each_set_up(self) -> None:
+        step = python("named:needs_thread", setup_thread="named:enter", teardown_thread="named:leave")
+        with running() as cluster, agent() as one:
+            self.assertNotIn("failed", one.ask("job", on(cluster.address, step)))
+            self.assertNotIn("failed", one.ask("go", GO))
+            self.assertNotIn("failed_teardown", one.ask("bye", {}))
+            self.assertFalse(is_gone(cluster.workers[0].pid))
+
+    def check_refuses(self, address: str) -> None:
+        host, _, port = address.partition("://")[2].rpartition(":")
+        self.assertEqual(host, "127.0.0.1")
+        with self.assertRaises(OSError):
+            socket.create_connection((host, int(port)), 5).close()
+
+    @contextmanager
+    def mute(self) -> Iterator[int]:
+        """A port that takes connections and says nothing."""
+        with socket.socket() as one:
+            one.bind(("127.0.0.1", 0))
+            one.listen()
+            yield one.getsockname()[1]
+
+    @contextmanager
+    def web(self) -> Iterator[int]:
+        """A port that answers each connection with words of its own."""
+        with socket.socket() as one:
+            one.bind(("127.0.0.1", 0))
+            one.listen()
+
+            def answer() -> None:
+                with suppress(OSError):
+                    while True:
+                        line, _ = one.accept()
+                        with line, suppress(OSError):
+                            line.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+            threading.Thread(target=answer, daemon=True).start()
+            yield one.getsockname()[1]
+            one.shutdown(socket.SHUT_RDWR)
+
+
+class Without(unittest.TestCase):
+    """What needs no package."""
+
+    def test_who_misses_the_package_says_so(self) -> None:
+        with AgentProcess() as one:
+            hello = one.receive()["hello"]
+        absent = {each["engine"]: each["reason"] for each in hello["absent"]}
+        if IS_HERE:
+            self.assertIn({"engine": "dask"}, hello["engines"])
+        else:
+            self.assertEqual(absent["dask"], "the package distributed cannot be imported here")
+
+    def test_a_package_that_cannot_be_imported_is_told(self) -> None:
+        with TemporaryDirectory() as place:
+            Path(place, "distributed.py").write_text("raise ImportError('it is broken')\n")
+            for address in {}, {"address": "tcp://127.0.0.1:1"}:
+                with self.subTest(**address), agent(env={**os.environ, "PYTHONPATH": place}) as one:
+                    failed = one.ask("cluster", asked(place, **address))["failed"]
+                    self.assertEqual(failed["kind"], "setup")
+                    self.assertIn("install it with `pip install distributed`", failed["message"])
+
+    def test_workers_that_cannot_be_used_are_refused(self) -> None:
+        here = ".".join(map(str, sys.version_info[:3]))
+        worker = dask_survey._Worker("tcp://10.0.0.2:1", "far", False, 1, here, "1")
+        request = Cluster(**asked("/tmp"))
+        with self.assertRaisesRegex(Failure, r"on another host \(far\).* needs --allow-remote"):
+            dask_survey._check([worker], request)
+        allowed = request._replace(allow_remote=True)
+        dask_survey._check([worker], allowed)
+        with self.assertRaisesRegex(Failure, "runs Python 2.7.18, and .* equal minor versions"):
+            dask_survey._check([worker._replace(python="2.7.18")], allowed)
+
+
+if __name__ == "__main__":
+    unittest.main()
