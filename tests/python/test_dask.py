@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional
 
 import support
-from conbench_agent.engines import dask_survey
+from conbench_agent.engines import dask_install, dask_ship, dask_survey
 from conbench_agent.protocol import Cluster, Failure
 from support import AgentProcess
 from test_worker_engines import CPU, GO, LOADS, of_session, python
@@ -466,6 +466,35 @@ class Without(unittest.TestCase):
                     failed = one.ask("cluster", asked(place, **address))["failed"]
                     self.assertEqual(failed["kind"], "setup")
                     self.assertIn("install it with `pip install distributed`", failed["message"])
+
+    def test_the_package_comes_into_a_process_without_it(self) -> None:
+        """Another version takes its place, unless that one is at work."""
+        digest, packed = dask_ship._package()
+        text = """
+import sys
+space = {"__name__": "alone"}
+exec(open(sys.argv[1]).read(), space)
+packed = sys.stdin.buffer.read()
+install, told = space["install"], []
+told.append(install("one", packed))
+worker = sys.modules["conbench_agent.engines.dask_worker"]
+told.append(install("one", packed))
+assert sys.modules["conbench_agent.engines.dask_worker"] is worker
+told.append(install("two", packed))
+worker = sys.modules["conbench_agent.engines.dask_worker"]
+try:
+    worker.get_ready("someone", 1, "{}", b"", None)
+except BaseException:
+    worker._desks["someone"] = None
+told.append(install("three", packed))
+print(told, sys.modules["conbench_agent"].DIGEST, sum(hasattr(each, "is_conbenchs") for each in sys.meta_path))
+"""
+        ran = subprocess.run(
+            [sys.executable, "-I", "-c", text, dask_install.__file__], input=packed, capture_output=True, check=True
+        )
+        busy = "it runs tasks for another version of conbench"
+        self.assertEqual(ran.stdout.decode().strip(), f"{['', '', '', busy]} two 1")
+        self.assertEqual(len(digest), 64)
 
     def test_workers_that_cannot_be_used_are_refused(self) -> None:
         here = ".".join(map(str, sys.version_info[:3]))

@@ -6,10 +6,11 @@ import asyncio
 import hashlib
 import os
 import pickle
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from time import monotonic_ns, sleep
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple, cast
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple, cast
 
 from .. import meter
 from ..meter import Usage
@@ -91,10 +92,13 @@ class DaskCluster(Engine):
     def workers_usage(self) -> Usage:
         """What the processes of the workers used so far, and programs that tasks started in them."""
         try:
-            used: List[Usage] = list(self.client.run(Remote("usage")).values())
+            told: List[Tuple[RanThere, Usage]] = list(self.client.run(Remote("usage")).values())
         except Exception as error:
             raise self.failure([], error) from error
-        return Usage(*map(sum, zip(*used)))
+        for there, _ in told:
+            # Of one that runs nothing in a block before its CPU clock is read, too: others run tasks in between.
+            self.note_cpu(there)
+        return Usage(*map(sum, zip(*(used for _, used in told))))
 
     def cpu_clock(self) -> Optional[CpuClock]:
         """The CPU time of this process, and what those of the workers told with the last of their tasks."""
@@ -113,12 +117,12 @@ class DaskCluster(Engine):
 
     def close(self) -> None:
         """Has the workers forget the candidate, and disconnects."""
-        farewell(partial(self.client.run, Remote("forget"), self._candidate))
-        farewell(partial(self.client.close, timeout=1))
+        farewell(partial(_quietly, self.client.run, Remote("forget"), self._candidate))
+        self.abandon()
 
     def abandon(self) -> None:
         """Disconnects; the scheduler drops what is under way."""
-        farewell(partial(self.client.close, timeout=1))
+        farewell(partial(_quietly, self.client.close, timeout=1))
 
     def as_completed(self) -> Any:
         """Where results come, with nothing under way yet."""
@@ -343,6 +347,12 @@ class _Block:
             begin_ns = max(now_ns - service_ns, call.submitted_ns)
             lane.begun_at(begin_ns)
             lane.end(index, call.submitted_ns, begin_ns, now_ns, (checksum + received(result), result))
+
+
+def _quietly(call: Callable[..., object], *given: object, **named: object) -> None:
+    """Calls what a cluster that is gone lets fail."""
+    with suppress(Exception):
+        call(*given, **named)
 
 
 def _went(gone: List[str], left: int) -> str:

@@ -93,13 +93,13 @@ def keep(descriptor: int, asked: str) -> None:
     line.set_inheritable(False)
     threading.Thread(target=_watch, args=(line,), name="conbench-watch", daemon=True).start()
     try:
-        _cluster = _start(**json.loads(asked))
-        _tell(line, {"address": _cluster.scheduler_address})
+        cluster = _start(**json.loads(asked))
+        _tell(line, {"address": cluster.scheduler_address})
     except BaseException as error:
         _tell(line, {"failed": f"{type(error).__name__}: {error}"})
         _end(1)
     _asked_to_end.wait()
-    closing = threading.Thread(target=_cluster.close, daemon=True)
+    closing = threading.Thread(target=_close, args=(cluster,), daemon=True)
     closing.start()
     closing.join(_END_S / 2)
     _end(0)
@@ -122,6 +122,12 @@ def _start(workers: int, folder: str) -> Any:
         silence_logs=logging.CRITICAL,
         memory_limit=0,
     )
+
+
+def _close(cluster: Any) -> None:
+    # A worker may be gone.
+    with suppress(Exception):
+        cluster.close(timeout=_END_S / 2)
 
 
 _asked_to_end = threading.Event()

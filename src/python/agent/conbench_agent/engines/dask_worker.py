@@ -151,9 +151,9 @@ def forget(candidate: str) -> None:
         desk.task.close()
 
 
-def usage() -> Usage:
+def usage() -> Tuple[RanThere, Usage]:
     """What this process used so far, and programs that tasks started in it."""
-    return meter.usage().plus(meter.programs([os.getpid()], ()))
+    return RanThere(_who(), _cpu_ns(), []), meter.usage().plus(meter.programs([os.getpid()], ()))
 
 
 def lacks(files: Dict[str, str]) -> List[str]:
