@@ -71,7 +71,7 @@ fn file() -> Step {
 
 fn http(url: Option<&str>) -> Step {
     let url = url.map(str::to_owned);
-    Step::Http { url, delay: fixed(20_000_000), body_bytes: 10, connection: Connection::KeepAliveAlive }
+    Step::Http { url, delay: fixed(20_000_000), body_bytes: 10, connection: Connection::KeepAlive }
 }
 
 fn planned(workload: &Workload, settings: &Settings, facts: &Facts) -> Plan {
