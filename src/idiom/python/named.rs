@@ -132,7 +132,7 @@ pub(super) fn dask(idiom: &Idiom<'_>, names: &Names, in_flight: u32) -> Parts {
         (None, None) => ("from distributed import Client, as_completed", "with Client() as client:\n".to_owned()),
     };
     let body = format!(
-        "{opened}    waiting = enumerate({given})\n    numbers, results = {{}}, {{}}\n    running = as_completed(with_results=True)\n\n    def submit(count):\n        for number, item in islice(waiting, count):\n            future = client.submit({called}, item, pure=False)\n            numbers[future.key] = number\n            running.add(future)\n\n    submit({})\n    for future, result in running:\n        results[numbers.pop(future.key)] = result\n        future.release()\n        submit(1)\nresults = [{of_number}]\n",
+        "{opened}    waiting = enumerate({given})\n    numbers, results = {{}}, {{}}\n    running = as_completed(with_results=True)\n\n    def submit(room):\n        for number, item in islice(waiting, room):\n            future = client.submit({called}, item, pure=False)\n            numbers[future.key] = number\n            running.add(future)\n\n    submit({})\n    for future, result in running:\n        results[numbers.pop(future.key)] = result\n        future.release()\n        submit(1)\nresults = [{of_number}]\n",
         (in_flight / chunk).max(1)
     );
     Parts { imports: vec!["from itertools import islice", imports], definitions, body, is_imported_again: true }
