@@ -144,10 +144,10 @@ fn a_cluster_of_this_host_races_and_it_is_said_when_leaving_pays() {
 fn a_scheduler_that_is_there_is_used_and_left_alone() {
     let Some(shop) = Shop::open() else { return };
     let mut dask = Dask::start(&shop.python, shop.path());
-    let record = shop.raced("fetch", &dask.name(), &["--engines", "sequential"]);
+    let record = shop.raced("fetch", &dask.name(), &["--engines", "dask", "--in-flight", "2,4"]);
     assert_eq!(record["settings"]["cluster"], dask.address);
     let answer = &record["verdict"]["groups"][0]["answer"];
-    assert_eq!(answer["model"], "cluster", "two threads wait for two at once: {answer}");
+    assert_eq!(answer["model"], "cluster", "{}", record["candidates"]);
     let code = record["said"][0]["code"].as_str().expect("code");
     assert!(code.contains(&format!("Client(\"{}\")", dask.address)), "{code}");
     let alive = dask.processes.iter_mut().all(|process| process.try_wait().expect("a child").is_none());
