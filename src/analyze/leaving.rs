@@ -17,6 +17,10 @@ use crate::record::Record;
 const STEP: f64 = 4.0;
 /// So many of them on each side.
 const STEPS: i32 = 2;
+/// So many times the time from which it pays is computed, too: there clusters of different sizes differ.
+const FAR: f64 = 64.0;
+/// None of them is so near to what was measured, or to where it pays.
+const APART: f64 = 1.5;
 /// A cluster is computed at its size, and at so many times that.
 const SIZES: [u32; 3] = [1, 4, 16];
 
@@ -127,7 +131,14 @@ impl Law {
     /// The measured task and the shortest that pays, and shorter and longer ones, at each size of the cluster.
     fn points(&self, task_ns: f64, from_task_ns: f64) -> Vec<LeavingPoint> {
         let around = |middle_ns: f64| (-STEPS..=STEPS).map(move |step| middle_ns * STEP.powi(step));
-        let mut times: Vec<f64> = around(task_ns).chain([from_task_ns]).filter(|time| time.is_finite()).collect();
+        let named = [task_ns, from_task_ns];
+        let is_apart = |time: &f64| named.iter().all(|other| (time / other).max(other / time) >= APART);
+        let mut times: Vec<f64> = around(task_ns)
+            .chain([from_task_ns * FAR])
+            .filter(is_apart)
+            .chain(named)
+            .filter(|time| time.is_finite())
+            .collect();
         times.sort_by(f64::total_cmp);
         let sizes = SIZES.map(|times| self.cluster.threads.saturating_mul(times));
         times.iter().flat_map(|time| sizes.map(|threads| self.point(*time, threads))).collect()

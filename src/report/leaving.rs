@@ -14,12 +14,25 @@ pub(super) fn sentence(leaving: &Leaving) -> String {
         if leaving.is_set_by_bytes { "what tasks carry lets the cluster run" } else { "the scheduler hands out" };
     let shares = if cluster.is_here { ", which share this host's cores" } else { "" };
     format!(
-        "below {} a task stays here, since {ceiling} {} at most; above, a cluster of {from_threads} {} or more is faster, and this one has {}{shares}",
+        "below {} a task stays here, since {ceiling} {} at most; above, a cluster of {} or more is faster, and this one has {}{shares}",
         duration(*from_task_ns),
         rate(leaving.most_per_s),
-        if *from_threads == 1 { "thread" } else { "threads" },
+        threads(*from_threads),
         cluster.threads
     )
+}
+
+/// `Leaving pays from tasks of 2.00 ms on, with 3 threads or more`.
+pub(super) fn title(leaving: &Leaving) -> String {
+    format!(
+        "Leaving pays from tasks of {} on, with {} or more",
+        duration(leaving.from_task_ns),
+        threads(leaving.from_threads)
+    )
+}
+
+fn threads(count: u32) -> String {
+    if count == 1 { "1 thread".to_owned() } else { format!("{count} threads") }
 }
 
 /// What was measured, beside what the law says of it: `measured at 20.0 ms: this machine 98.0/s, the cluster 97.1/s with

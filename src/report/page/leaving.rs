@@ -22,9 +22,10 @@ pub(super) fn figure(_judged: &Judged, group: &Group, id: String) -> Option<Mark
     let leaving = group.leaving.as_ref()?;
     let figure = Figure {
         id,
-        title: leaving::sentence(leaving),
+        title: leaving::title(leaving),
         description: format!(
-            "Tasks a second over the time of a task, both axes logarithmic. Lines are computed: rate = min(threads / time, what the scheduler hands out, bytes a second / bytes a task); marks were {}.",
+            "Cluster: {}. Tasks a second over the time of a task, both axes logarithmic. Lines are computed: rate = min(threads / time, what the scheduler hands out, bytes a second / bytes a task); marks were {}.",
+            leaving::sentence(leaving),
             leaving::measured(leaving)
         ),
         legend: None,
@@ -70,7 +71,7 @@ fn chart(group: &Group, leaving: &Leaving) -> Markup {
         Some((class_of_here(group, leaving), leaving.here_per_s)),
         leaving.there_per_s.map(|per_s| (class_of(Model::Cluster), per_s)),
     ];
-    let ends = lines.iter().filter_map(|line| Some((line, place(*line.points.last()?))));
+    let ends = apart(lines.iter().filter_map(|line| Some((line, place(*line.points.last()?)))).collect());
     html! {
         svg height=(HEIGHT) {
             (line((0.0, BOTTOM), (100.0, BOTTOM), "base"))
@@ -88,6 +89,19 @@ fn chart(group: &Group, leaving: &Leaving) -> Markup {
             @for time in times(leaving) { (text(across_scale.at(time), BOTTOM + 18.0, "middle", "label", &duration(time))) }
         }
     }
+}
+
+/// Names of lines that end near each other, one above the other.
+fn apart<'a>(mut ends: Vec<(&'a Line, (f64, f64))>) -> Vec<(&'a Line, (f64, f64))> {
+    /// A line of text.
+    const LINE: f64 = 13.0;
+    ends.sort_by(|one, other| other.1.1.total_cmp(&one.1.1));
+    let mut room = BOTTOM - LINE;
+    for (_, (_, y)) in &mut ends {
+        *y = y.min(room);
+        room = *y - LINE;
+    }
+    ends
 }
 
 fn class_of_here(group: &Group, leaving: &Leaving) -> &'static str {

@@ -155,7 +155,14 @@ fn where_a_cluster_took_part_it_is_drawn_when_leaving_pays() {
     // This machine and three clusters, of four points each.
     assert_eq!(count(figure, "class=\"curve "), 4 * 3);
     assert_eq!(count(figure, "<circle"), 2, "what was measured");
-    for said in ["below 2.00 ms a task stays here", "128 threads", "this machine", "930/s", "16 x its threads"] {
+    for said in [
+        "Leaving pays from tasks of 2.00 ms on, with 3 threads or more",
+        "below 2.00 ms a task stays here",
+        "128 threads",
+        "this machine",
+        "930/s",
+        "16 x its threads",
+    ] {
         assert!(figure.contains(said), "{said}: {figure}");
     }
 }
