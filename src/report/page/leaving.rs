@@ -92,7 +92,7 @@ fn chart(group: &Group, leaving: &Leaving) -> Markup {
 }
 
 /// Names of lines that end near each other, one above the other.
-fn apart<'a>(mut ends: Vec<(&'a Line, (f64, f64))>) -> Vec<(&'a Line, (f64, f64))> {
+fn apart(mut ends: Vec<(&Line, (f64, f64))>) -> Vec<(&Line, (f64, f64))> {
     /// A line of text.
     const LINE: f64 = 13.0;
     ends.sort_by(|one, other| other.1.1.total_cmp(&one.1.1));
