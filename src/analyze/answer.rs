@@ -10,7 +10,7 @@ use super::{
 use crate::candidate::{Candidate, Model, Simplicity};
 use crate::decide::{CONFIDENCE, Decide, Finding, Outcome, RULES_VERSION, Standing};
 use crate::protocol::BlockKind;
-use crate::record::{BlockRecord, CandidateRecord, Ending, ExitReason, FailedTasks, RaceRecord, Record, observation};
+use crate::record::{BlockRecord, Ending, ExitReason, FailedTasks, RaceRecord, Record, observation};
 use crate::workload::ErrorLimit;
 
 /// Below this chance to be good enough a candidate is called worse: lucky first blocks must not condemn an equal.
@@ -104,10 +104,10 @@ fn feed(record: &Record, race: &RaceRecord, round: u32, decide: &mut Decide) {
     let exits = || record.exits.iter().filter(move |exit| exit.round == round);
     let within = |index: u32| (index as usize).checked_sub(base);
     // As the session does: who failed is out at once, the others are told at the round's end.
-    for exit in exits().filter(|exit| exit.reason == ExitReason::Failed) {
+    for exit in exits().filter(|exit| exit.reason != ExitReason::Infeasible) {
         if let Some(one) = within(exit.candidate) {
             let place = record.candidates.get(exit.candidate as usize);
-            decide.feed(one, place.map_or(Outcome::Failed, CandidateRecord::failed_outcome));
+            decide.feed(one, place.map_or(Outcome::Failed, |place| place.failed_outcome(exit.reason)));
         }
     }
     if is_voided {

@@ -180,7 +180,7 @@ fn fought(rules: &DuelRules, measured: &Record) -> Duel {
         for exit in measured.exits.iter().filter(|exit| is_of(exit.round)) {
             let outcome = match exit.reason {
                 ExitReason::Infeasible => Outcome::Infeasible,
-                ExitReason::Failed => Outcome::Failed,
+                ExitReason::Failed | ExitReason::Faulty => Outcome::Failed,
             };
             duel.feed(exit.candidate as usize, &outcome);
         }

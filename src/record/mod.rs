@@ -386,6 +386,8 @@ pub enum ExitReason {
     Infeasible,
     /// It failed.
     Failed,
+    /// It failed, and its engine would at every size.
+    Faulty,
 }
 
 /// How two candidates compare as the task changes: paired blocks at several points of one axis.

@@ -1,6 +1,6 @@
 //! What a block says of the objective.
 
-use super::{BlockRecord, CandidateRecord};
+use super::{BlockRecord, CandidateRecord, ExitReason};
 use crate::candidate::Engine;
 use crate::decide::duel::Figures;
 use crate::decide::{Observation, Outcome, of_all_tasks};
@@ -96,12 +96,13 @@ pub struct FailedTasks<'a> {
 }
 
 impl CandidateRecord {
-    /// What its failure is to a race. An executor of the user's that loses tasks or runs them twice, or hangs, does so at
-    /// every size sooner or later.
+    /// What its failure is to a race, which it left for this reason. An executor of the user's that loses tasks or runs
+    /// them twice, or hangs, does so at every size sooner or later.
     #[must_use]
-    pub fn failed_outcome(&self) -> Outcome {
+    pub fn failed_outcome(&self, reason: ExitReason) -> Outcome {
         let kind = self.failure.as_ref().map(|failure| failure.kind);
         match (kind, self.candidate.engine) {
+            _ if reason == ExitReason::Faulty => Outcome::Faulty,
             (Some(FailureKind::Hang | FailureKind::Checksum), Engine::Own(_)) => Outcome::Faulty,
             (Some(FailureKind::Hang), _) => Outcome::Hung,
             _ => Outcome::Failed,

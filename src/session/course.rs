@@ -211,7 +211,12 @@ pub(super) struct Leg {
 }
 
 /// An engine of a runtime, with the way in which its processes begin: what tasks leave behind is told of it once.
-type Kind = (String, Engine, Option<StartMethod>);
+pub(super) type Kind = (String, Engine, Option<StartMethod>);
+
+/// The engine of a candidate.
+pub(super) fn kind_of(candidate: &Candidate) -> Kind {
+    (candidate.runtime.clone(), candidate.engine, candidate.start_method)
+}
 
 /// References by runtime and by how many threads libraries may compute with.
 pub(super) type References = HashMap<(String, Option<u32>), Reference>;
@@ -244,6 +249,10 @@ pub(super) struct Course<'a> {
     pub(super) bad_methods: Vec<(String, StartMethod)>,
     /// What candidates of so much in flight said that failed though no other agent lived: larger ones say the same.
     failed_alone: Vec<(String, u32)>,
+    /// Engines that are tried in their first life of the race.
+    pub(super) untried: BTreeSet<Kind>,
+    /// Candidates whose engine has a fault, whatever its size.
+    pub(super) faulty: BTreeSet<usize>,
     slots: Vec<Slot>,
     /// The index of the round's first task, the same for all, so that they draw the same tasks.
     pub(super) first_index: u64,
@@ -301,6 +310,8 @@ impl<'a> Course<'a> {
             cold_lives,
             bad_methods: Vec::new(),
             failed_alone: Vec::new(),
+            untried: BTreeSet::new(),
+            faulty: BTreeSet::new(),
             slots: Vec::new(),
             first_index: 0,
             longest: 0,
@@ -378,7 +389,6 @@ impl<'a> Course<'a> {
                 Ok(false) => {
                     // In a round of its own, so that the record tells it in its place.
                     self.record.rounds.push(Round::of(race.phase()));
-                    self.exit(named, ExitReason::Failed);
                     self.feed_failure(race, named);
                     self.look(race);
                     return None;
@@ -608,10 +618,7 @@ impl<'a> Course<'a> {
                 race.took(turn.candidate, block.figures.elapsed_ns, self.slots[placed.candidate].start_ns.take());
             }
             match turned {
-                Turned::Fed(Outcome::Failed) => {
-                    self.exit(turn.candidate, ExitReason::Failed);
-                    self.feed_failure(race, turn.candidate);
-                }
+                Turned::Fed(Outcome::Failed) => self.feed_failure(race, turn.candidate),
                 // A limit that is broken in a round that is voided does not count.
                 Turned::Fed(outcome) => outcomes.push((turn.candidate, outcome)),
                 Turned::Stopped(stop) => return (outcomes, Some(stop)),
@@ -626,11 +633,14 @@ impl<'a> Course<'a> {
         (outcomes, None)
     }
 
-    /// Tells the race how a candidate failed, and the user what it does about that.
+    /// Keeps that a candidate failed, tells the race how, and the user what it does about that.
     fn feed_failure(&mut self, race: &mut dyn Racing, candidate: usize) {
+        let is_faulty = self.faulty.contains(&(self.base + candidate));
+        let reason = if is_faulty { ExitReason::Faulty } else { ExitReason::Failed };
+        self.exit(candidate, reason);
         let place = &self.record.candidates[self.base + candidate];
         let (failed, failure) = (place.candidate.clone(), place.failure.clone());
-        let outcome = place.failed_outcome();
+        let outcome = place.failed_outcome(reason);
         race.feed(candidate, outcome);
         if outcome == Outcome::Faulty {
             self.put_out_others(self.base + candidate);
@@ -688,7 +698,10 @@ impl<'a> Course<'a> {
                     self.lose(begun_ns);
                 }
                 self.put_out(turn.candidate, failure);
-                Turned::Fed(Outcome::Failed)
+                match self.blame_engine(turn.candidate) {
+                    Ok(()) => Turned::Fed(Outcome::Failed),
+                    Err(stop) => Turned::Stopped(stop),
+                }
             }
         }
     }
@@ -787,6 +800,7 @@ impl<'a> Course<'a> {
                 return Ok(Err(stop));
             }
             self.slots[slot].start_ns = Some(self.hands.elapsed_ns().saturating_sub(begun_ns));
+            self.prove(slot)?;
         }
         let Some(learned) = self.slots[slot].learned else {
             return Err(Fault::new(FailureKind::Protocol, "nothing is known of the candidate's tasks".to_owned()));
@@ -853,7 +867,7 @@ impl<'a> Course<'a> {
         observation(objective.goal, place, block, memory_bytes, tasks).map_or(Outcome::Unknown, Outcome::Observed)
     }
 
-    fn watches_memory(&self) -> bool {
+    pub(super) fn watches_memory(&self) -> bool {
         self.cold_lives > 0 || self.record.workload.objective.looks_at_memory()
     }
 
@@ -1185,7 +1199,7 @@ impl<'a> Course<'a> {
         if let Some(failure) = failed_teardown {
             self.watch_teardown(&candidate, failure);
         }
-        let kind = (candidate.runtime.clone(), candidate.engine, candidate.start_method);
+        let kind = kind_of(&candidate);
         if (processes == 0 && left_behind.is_empty()) || !self.told.insert(kind) {
             return;
         }

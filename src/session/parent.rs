@@ -54,6 +54,13 @@ impl Parent {
     /// When the agent knows no such thing, does not become ready (as when something that the interpreter imports by
     /// itself starts threads), or on an interrupt.
     pub fn start(root: &mut Guard, agent: &AgentProgram, interrupted: &AtomicBool) -> io::Result<Parent> {
+        let parent = Parent::begin(root, agent)?;
+        parent.wait(interrupted)?;
+        Ok(parent)
+    }
+
+    /// Starts a parent, which is not ready before [`Parent::wait`] says so.
+    fn begin(root: &mut Guard, agent: &AgentProgram) -> io::Result<Parent> {
         let argument = agent.parent_argument.as_ref().ok_or(io::ErrorKind::Unsupported)?;
         let (control, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
         let null = File::options().read(true).write(true).open("/dev/null")?;
@@ -64,9 +71,7 @@ impl Parent {
         let ends = [theirs.as_fd(), null.as_fd(), null.as_fd()];
         let child = root.spawn_in(agent.directory.as_deref(), &argv, &environment, Wiring::Agent, &ends)?;
         drop(theirs);
-        let parent = Parent { control, pid: child.pid };
-        parent.wait(interrupted)?;
-        Ok(parent)
+        Ok(Parent { control, pid: child.pid })
     }
 
     /// Its process.
@@ -109,12 +114,23 @@ pub(super) struct Parents {
 #[derive(Debug, Default)]
 struct OfRuntime {
     parents: Vec<Parent>,
+    /// One that was begun, and need not be ready yet.
+    begun: Option<Parent>,
     /// Parents that were started, those that failed among them.
     started: usize,
     lives: usize,
 }
 
 impl Parents {
+    /// Begins the first parent of this agent's lives beside whatever else runs.
+    pub(super) fn begin(&mut self, root: &mut Guard, agent: &AgentProgram) {
+        let of_runtime = self.of_runtimes.entry(agent.runtime.clone()).or_default();
+        if of_runtime.started == 0 {
+            // That it cannot be started is seen when it is needed.
+            of_runtime.begun = Parent::begin(root, agent).ok();
+        }
+    }
+
     /// Begins a life of this agent as a fork, if it can be; why it cannot is of no interest, since every life can
     /// begin cold.
     pub(super) fn fork(
@@ -127,7 +143,11 @@ impl Parents {
         let of_runtime = self.of_runtimes.entry(agent.runtime.clone()).or_default();
         if of_runtime.started < MOST && of_runtime.lives >= of_runtime.started * LIVES_EACH {
             of_runtime.started += 1;
-            match Parent::start(root, agent, interrupted) {
+            let started = match of_runtime.begun.take() {
+                Some(parent) => parent.wait(interrupted).map(|()| parent),
+                None => Parent::start(root, agent, interrupted),
+            };
+            match started {
                 Ok(parent) => of_runtime.parents.push(parent),
                 // The next ones would fail in the same way.
                 Err(_) => of_runtime.started = MOST,

@@ -204,6 +204,8 @@ impl Preparation<'_> {
         }
         (calibration.iterations, calibration.iteration_ns) = iterations.into_iter().unzip();
         self.observer.observe(&Event::Calibrating(&format!("the reference of {}", prepared.name)));
+        // The first reference runs on one core.
+        self.nursery.foresee_warm(&prepared.name);
         let referred = reference::make(self.nursery, agent, &prepared.job, &self.terms)?;
         self.calls = self.calls.saturating_add(referred.calls);
         self.lost_ns += referred.lost_ns;

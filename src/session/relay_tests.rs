@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::*;
 use crate::candidate::{Candidate, Engine, RUST, Sizes};
-use crate::protocol::{FailureKind, Hello, LeftBehind, PROTOCOL, Reference};
-use crate::record::{Phase, Record, RuntimeCalibration, Warning};
+use crate::protocol::{BlockKind, FailureKind, Hello, LeftBehind, PROTOCOL, Reference};
+use crate::record::{ExitReason, Phase, Record, RuntimeCalibration, Warning};
 use crate::session::blocks::Pace;
 use crate::session::course::Rules as CourseRules;
 use crate::session::fake::{self, BUDGET_NS, Fake, Notes, Vice, record, reference};
@@ -267,7 +267,7 @@ fn libraries_with_threads_race_with_their_own_and_with_one_and_are_tried_once() 
     let both = |engine| [(engine, None), (engine, Some(1))];
     assert_eq!(limits, engines.into_iter().flat_map(both).collect::<Vec<_>>());
     assert_eq!(record.races[0].rules.library_threads, Some(2));
-    let trials = hands.log.iter().filter(|line| line.starts_with(&format!("verify {}", usize::MAX))).count();
+    let trials = hands.log.iter().filter(|line| line.starts_with("verify")).count();
     assert_eq!(trials, 1, "the plain loop was the reference: {:?}", hands.log);
     let raced = |place: &u32| record.candidates[*place as usize].candidate.short();
     let raced: Vec<String> = record.rounds.iter().flat_map(|round| &round.order).map(raced).collect();
@@ -380,8 +380,46 @@ fn who_gives_other_results_is_out_with_the_items_number() {
     let failure = record.candidates.iter().find_map(|place| place.failure.clone()).expect("one failed");
     assert!(failure.message.starts_with("the result for item 1 is not the one"), "{failure}");
     assert_eq!(failure.place, "step 1 (python)");
-    let trials = hands.log.iter().filter(|line| line.starts_with(&format!("verify {}", usize::MAX))).count();
+    let trials = hands.log.iter().filter(|line| line.starts_with("verify")).count();
     assert_eq!(trials, 2, "the plain loop was the reference: {:?}", hands.log);
+    assert!(record.exits.iter().any(|exit| exit.reason == ExitReason::Faulty));
+}
+
+#[test]
+fn engines_of_threads_are_tried_in_their_first_life_and_no_other() {
+    let runners = [runner(RUST, &[Engine::Sequential, Engine::ThreadPoolExecutor, Engine::ProcessPoolExecutor])];
+    let (mut hands, mut record) = (hands(two_cores), of_code());
+    hands.results = vec![("rust/", vec![5, 6, 7])];
+    assert_eq!(play(&mut hands, &mut record, &runners, &terms()).0, Ending::Decided);
+    let place = |engine| record.candidates.iter().position(|place| place.candidate.engine == engine).expect("it raced");
+    let threads = place(Engine::ThreadPoolExecutor);
+    let of_threads = |line: &&String| line.split(' ').nth(1) == Some(&threads.to_string());
+    let of_threads: Vec<&str> = hands.log.iter().filter(of_threads).filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(of_threads[..4], ["start", "timed", "verify", "timed"], "what is timed first warms it up");
+    assert_eq!(of_threads.iter().filter(|what| **what == "verify").count(), 1);
+    let apart = hands.log.iter().filter(|line| line.starts_with(&format!("start {}", usize::MAX))).count();
+    assert_eq!(apart, 1, "processes may have to begin in another way: {:?}", hands.log);
+    assert!(record.candidates[threads].blocks.iter().all(|block| block.figures.kind != BlockKind::Verify));
+}
+
+#[test]
+fn an_engine_that_fails_small_too_is_out_and_one_that_does_not_is_raced_smaller() {
+    let raced = |fails: &'static str| {
+        let mut runner = runner(RUST, &[Engine::Sequential, Engine::ThreadPoolExecutor]);
+        runner.entries[1].workers = vec![1, 2, 4];
+        let (mut hands, mut record) = (hands(|one| f64::from(one.sizes.concurrency())), of_code());
+        hands.fails = vec![(fails, Failed::new(FailureKind::Setup, "no room", "step 1 (python)"))];
+        play(&mut hands, &mut record, &[runner], &terms());
+        let of_pool = record.candidates.iter().filter(|place| place.candidate.engine == Engine::ThreadPoolExecutor);
+        let timed = of_pool.clone().filter(|place| !place.blocks.is_empty()).count();
+        let reasons: Vec<ExitReason> = record.exits.iter().map(|exit| exit.reason).collect();
+        (timed, reasons, of_pool.filter(|place| place.failure.is_some()).count())
+    };
+    let (timed, reasons, _) = raced("rust/ThreadPool");
+    assert_eq!((timed, reasons), (0, vec![ExitReason::Faulty]));
+    let (timed, reasons, failed) = raced("rust/ThreadPoolExecutor@w4");
+    assert!(timed > 0 && reasons.iter().all(|reason| *reason == ExitReason::Failed), "{reasons:?}");
+    assert_eq!(failed, reasons.len());
 }
 
 #[test]

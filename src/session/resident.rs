@@ -80,6 +80,14 @@ impl Nursery {
         }
     }
 
+    /// Has that of which warm agents of this runtime are forks boot beside whatever else runs.
+    pub(super) fn foresee_warm(&mut self, runtime: &str) {
+        let agent = self.agents.iter().find(|agent| agent.runtime == runtime);
+        if let Some(agent) = agent.filter(|_| !self.is_cold) {
+            self.parents.begin(&mut self.guard, agent);
+        }
+    }
+
     fn start(&mut self, agent: &AgentProgram, beginning: Beginning) -> Result<Life, Fault> {
         if beginning == Beginning::Warm && !self.is_cold {
             let forked = self.parents.fork(&mut self.guard, agent, &self.interrupted);

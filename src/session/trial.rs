@@ -1,14 +1,18 @@
-//! Feasibility before speed: each engine runs the user's own code once, small, before any is measured.
+//! Feasibility before speed: each engine runs the user's own code once, untimed, before it is measured.
+//!
+//! Engines of threads and loops do so in their first life of the race. Those whose processes may have to begin in another
+//! way are tried before the race, small, since that changes what is raced.
 
 use super::blocks::grace_ns;
-use super::course::{Course, Stop};
+use super::course::{Course, Stop, kind_of};
 use super::hands::{Ask, Beginning};
 use super::hang::Patience;
 use super::link::Fault;
-use crate::candidate::{Candidate, Engine, Sizes, StartMethod};
+use crate::candidate::{Candidate, Engine, Model, Sizes, StartMethod};
 use crate::plan::Entry;
 use crate::protocol::{Block, BlockKind, Failed, FailureKind, Reference};
 use crate::record::Warning;
+use crate::workload::Load;
 
 /// Workers and tasks in flight of a trial.
 pub(super) const SMALL: u32 = 2;
@@ -30,13 +34,18 @@ pub(super) fn small(entry: &Entry) -> Candidate {
 }
 
 impl Course<'_> {
-    /// Tries each of these entries, and returns those that can run. What cannot has its place in the record, with
-    /// the reason; where `methods` (the runtime's, its default first) has another way to begin processes, that is
-    /// tried in its place, by every engine of the runtime.
+    /// Tries each of these entries that is not tried in the race, and returns those that may run there. What cannot has
+    /// its place in the record, with the reason; where `methods` (the runtime's, its default first) has another way to
+    /// begin processes, that is tried in its place, by every engine of the runtime.
     pub(super) fn try_out(&mut self, entries: &[Entry], methods: &[StartMethod]) -> Result<Vec<Entry>, Stop> {
         let mut sound = Vec::new();
         for entry in entries {
-            sound.extend(self.first_sound(entry, methods)?);
+            if self.is_tried_in_race(entry) {
+                self.untried.insert(kind_of(&small(entry)));
+                sound.push(entry.clone());
+            } else {
+                sound.extend(self.first_sound(entry, methods)?);
+            }
         }
         // Who came through before it was known that a way hangs may hang later.
         let mut kept = Vec::new();
@@ -48,6 +57,49 @@ impl Course<'_> {
             }
         }
         Ok(kept)
+    }
+
+    /// Whether an entry is tried in its first life of the race. A batch meets a pool that has run nothing, and memory is
+    /// that of an agent that has compared nothing. An executor of the user's fails in ways of its own.
+    fn is_tried_in_race(&self, entry: &Entry) -> bool {
+        let has_one_process = matches!(entry.engine.model(), Model::Threads | Model::Async | Model::AsyncThreads);
+        let is_own = matches!(entry.engine, Engine::Own(_));
+        has_one_process && !is_own && !self.watches_memory() && matches!(self.record.workload.load, Load::Closed { .. })
+    }
+
+    /// Has an engine that was not tried run its first block, whose results are compared, in the life that has begun.
+    pub(super) fn prove(&mut self, slot: usize) -> Result<(), Fault> {
+        let candidate = self.record.candidates[slot].candidate.clone();
+        if !self.untried.contains(&kind_of(&candidate)) {
+            return Ok(());
+        }
+        let life = self.record.candidates[slot].incarnations.last();
+        let (first_task_ns, each_ns) =
+            life.map_or((0, 0), |life| (life.first_task_ns, life.startup_ns.saturating_sub(life.ready_ns)));
+        self.compare_some(slot, &candidate, first_task_ns, each_ns)?;
+        self.untried.remove(&kind_of(&candidate));
+        Ok(())
+    }
+
+    /// After the failure of a candidate: if its engine was not tried, and a small one of it fails too, the engine has a
+    /// fault, whatever its size.
+    pub(super) fn blame_engine(&mut self, slot: usize) -> Result<(), Stop> {
+        let candidate = self.record.candidates[slot].candidate.clone();
+        if !self.untried.contains(&kind_of(&candidate)) {
+            return Ok(());
+        }
+        let entries = self.record.races.last().map_or(&[][..], |race| &race.entries);
+        let smallest = entries.iter().find(|entry| entry.candidate(candidate.sizes) == candidate).map(small);
+        let is_faulty = match smallest {
+            Some(smallest) if smallest != candidate => self.try_twice(&smallest)?.is_err(),
+            _ => true,
+        };
+        if is_faulty {
+            self.faulty.insert(slot);
+        } else {
+            self.untried.remove(&kind_of(&candidate));
+        }
+        Ok(())
     }
 
     /// The entry, or the first of those in its place, that can run.
@@ -147,18 +199,30 @@ impl Course<'_> {
     /// Where the tasks that are left do not allow it, nothing is found: the race says so.
     fn verify(&mut self, candidate: &Candidate) -> Result<(), Fault> {
         let Ok(born) = self.bear(SLOT, candidate, None, Beginning::Warm)? else { return Ok(()) };
+        let each_ns = born.ready.startup_ns.saturating_sub(born.ready.ready_ns);
+        self.compare_some(SLOT, candidate, born.ready.first_task_ns, each_ns)
+    }
+
+    /// Has an agent that has just begun run some tasks, and compares their results. `each_ns` is what its first task took
+    /// with its process, where each task has one of its own, and the set-up of that.
+    fn compare_some(
+        &mut self,
+        slot: usize,
+        candidate: &Candidate,
+        first_task_ns: u64,
+        each_ns: u64,
+    ) -> Result<(), Fault> {
         let results = self.reference(candidate).map_or(0, |reference| reference.results.len() as u64);
         // A small part of what may be called: there are other engines, and there is something to measure.
         let tasks = results.max(1).min((self.calls_left() / 16).max(1));
-        // With its process, where each task has one of its own, and the set-up of that.
-        let each_ns = born.ready.startup_ns.saturating_sub(born.ready.ready_ns).max(1);
+        let each_ns = each_ns.max(1);
         let each_ns = self.pace.rate.map_or(each_ns, |rate| each_ns.max(rate.interval_ns()));
         let tasks = tasks.min((self.pace.budget_ns / BUDGET_PART / each_ns).max(1));
         if self.calls_left() < tasks {
             return Ok(());
         }
-        let expected_ns = born.ready.first_task_ns.saturating_mul(2 * tasks).saturating_add(PATIENCE_NS);
-        let block = self.verify_block(SLOT, candidate, tasks, expected_ns)?;
+        let expected_ns = first_task_ns.saturating_mul(2 * tasks).saturating_add(PATIENCE_NS);
+        let block = self.verify_block(slot, candidate, tasks, expected_ns)?;
         self.slowest.saw(slowest_ns(&block), 0);
         self.compared(candidate, &block)
     }

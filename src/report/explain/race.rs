@@ -67,7 +67,7 @@ fn exits(judged: &Judged, race: &RaceRecord) -> Section {
     for exit in judged.record.exits.iter().filter(|exit| is_own(exit.candidate)) {
         let why = match exit.reason {
             ExitReason::Infeasible => "broke a limit",
-            ExitReason::Failed => "failed",
+            ExitReason::Failed | ExitReason::Faulty => "failed",
         };
         let sentence = format!("{} {why} in round {}", name(&judged.record, exit.candidate), exit.round + 1);
         parts.push(Part::said(sentence));

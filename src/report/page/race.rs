@@ -210,7 +210,7 @@ fn table(strips: &[Strip<'_>], first: u64) -> Table {
         let early = strip.known.iter().find_map(|it| it.estimate);
         let late = strip.known.iter().rev().find_map(|it| it.estimate);
         let ended = match strip.exit {
-            Some((ExitReason::Failed, _)) => "failed".to_owned(),
+            Some((ExitReason::Failed | ExitReason::Faulty, _)) => "failed".to_owned(),
             Some((ExitReason::Infeasible, _)) => "broke a limit".to_owned(),
             None => match strip.row.status {
                 Status::Failed { .. } => "failed".to_owned(),

@@ -26,6 +26,7 @@ def main(arguments: List[str]) -> None:
         return
     _open_standard_streams()
     standing.tell_when_asked()
+    greeting: Optional[Dict[str, object]] = None
     if arguments == ["parent"]:
         from . import parent
 
@@ -34,7 +35,7 @@ def main(arguments: List[str]) -> None:
         del getattr(sys, "orig_argv", [None])[-1]
         _flush_standard_streams()
         # Returns in a life alone, at the place where it would be if it had begun here.
-        parent.serve(hello)
+        greeting = parent.serve(hello)
     try:
         channel = Channel()
     except OSError as error:
@@ -43,7 +44,7 @@ def main(arguments: List[str]) -> None:
     agent = Agent()
     status = 1
     try:
-        status = agent.serve(channel)
+        status = agent.serve(channel, greeting or hello())
     except OSError as error:
         sys.stderr.write(f"the agent lost its controller: {error}\n")
     finally:
@@ -85,9 +86,9 @@ class Agent:
         self._candidate: Optional[Running] = None
         self._cluster: Optional[LocalCluster] = None
 
-    def serve(self, channel: Channel) -> int:
-        """Answers until the end, and gives the exit status. OSError if the channel is gone."""
-        channel.send({"hello": hello()})
+    def serve(self, channel: Channel, greeting: Dict[str, object]) -> int:
+        """Says hello, answers until the end, and gives the exit status. OSError if the channel is gone."""
+        channel.send({"hello": greeting})
         _import_what_is_ours()
         while line := channel.receive():
             received_ns = time.monotonic_ns()

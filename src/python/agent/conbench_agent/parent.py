@@ -19,7 +19,7 @@ import os
 import threading
 from contextlib import suppress
 from importlib import import_module
-from typing import Any, Callable, Iterable, List, NoReturn, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, NoReturn, Optional, Tuple
 
 from .protocol import REPLIES_FD, REQUESTS_FD
 
@@ -35,16 +35,16 @@ class Unfit(Exception):
     """This process cannot be a parent."""
 
 
-def serve(warm_up: Callable[[], object]) -> None:
+def serve(hello: Callable[[], Dict[str, object]]) -> Dict[str, object]:
     """Forks lives until the requests end, and with them this process. Returns in a life alone, which is an agent.
 
-    `warm_up` is called once, here. Unfit if a fork would not be what a new process is.
+    `hello` is called once, here, and what it gives is every life's. Unfit if a fork would not be what a new process is.
     """
     from . import running  # noqa: F401
     from .user import caller
 
     caller.warm_up()
-    warm_up()
+    greeting = hello()
     if _threads() != 1:
         raise Unfit("something that Python imports by itself has started a thread")
     bind = binder()
@@ -62,7 +62,7 @@ def serve(warm_up: Callable[[], object]) -> None:
         _reap()
         if _is_forked(request, descriptors, bind):
             control.detach()
-            return
+            return greeting
         for descriptor in descriptors:
             os.close(descriptor)
 
