@@ -1,8 +1,8 @@
 //! When leaving this machine pays: its best beside what a cluster can do, over the time of a task and the cluster's size.
 //!
 //! The law: a cluster of N threads, each of which takes `k` times as long for the task as one here, runs
-//! `min(N / (k t), D, B / bytes)` tasks of time `t` a second, where D is how many tasks its scheduler hands out and B how
-//! many bytes it moves. This machine runs `S / t`: S is how many tasks' time it gets done at once, from what was measured.
+//! `min(N / (k t), D, B / bytes)` tasks of time `t` a second, where D is how many tasks its scheduler hands out (of chunks,
+//! calls times tasks in a call) and B how many bytes it moves. This machine runs `S / t`: S is how many tasks' time it gets done at once, from what was measured.
 //! The wait and the computation of a task grow alike with `t`.
 
 use schemars::JsonSchema;
@@ -36,6 +36,8 @@ pub struct Leaving {
     /// Bytes that a task takes along and brings back, where that was measured.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub bytes_per_task: Option<f64>,
+    /// Tasks in a call of the best of the cluster.
+    pub chunk: u32,
     /// The best of this machine: an index into the record's candidates.
     pub here: u32,
     /// Its tasks per second.
@@ -50,7 +52,7 @@ pub struct Leaving {
     pub most_per_s: f64,
     /// Whether bytes set that; else the scheduler does.
     pub is_set_by_bytes: bool,
-    /// From this time of a task on a large enough cluster is faster than this machine.
+    /// From this time of a task on a large enough cluster is faster than this machine, by more than the tolerance.
     pub from_task_ns: f64,
     /// A cluster is large enough from so many threads on.
     pub from_threads: u32,
@@ -87,21 +89,26 @@ pub(super) fn of(record: &Record, runtime: &str, rows: &[Row], task: &Task) -> O
     let cpu_ns = task.cpu_ns.unwrap_or(0.0).min(task_ns);
     let task_there_ns = task_ns - cpu_ns + cpu_ns / cluster.speed.max(1e-3);
     let bytes_per_task = there.and_then(|(row, _)| row.serialisation_bytes_per_task).filter(|bytes| *bytes > 0.0);
-    let law = Law { cluster, here: here_per_s * task_ns / 1e9, slower: task_there_ns / task_ns, bytes_per_task };
-    let from_task_ns = law.here / law.most_per_s() * 1e9;
+    let chunk = there.and_then(|(row, _)| row.candidate.sizes.chunk).unwrap_or(1).max(1);
+    let slower = task_there_ns / task_ns;
+    let law = Law { cluster, chunk: f64::from(chunk), here: here_per_s * task_ns / 1e9, slower, bytes_per_task };
+    // What the law computes is no closer than that.
+    let to_beat = law.here * (1.0 + record.workload.objective.tolerance());
+    let from_task_ns = to_beat / law.most_per_s() * 1e9;
     Some(Leaving {
         cluster,
         task_ns,
         task_there_ns,
         bytes_per_task,
+        chunk,
         here: here.index,
         here_per_s,
         there: there.map(|(row, _)| row.index),
         there_per_s: there.map(|(_, per_s)| per_s),
         most_per_s: law.most_per_s(),
-        is_set_by_bytes: law.most_per_s() < cluster.tasks_per_s,
+        is_set_by_bytes: law.most_per_s() < law.handed_per_s(),
         from_task_ns,
-        from_threads: (law.here * law.slower).floor().min(1e9) as u32 + 1,
+        from_threads: (to_beat * law.slower).floor().min(1e9) as u32 + 1,
         computed: law.points(task_ns, from_task_ns),
     })
 }
@@ -110,6 +117,8 @@ pub(super) fn of(record: &Record, runtime: &str, rows: &[Row], task: &Task) -> O
 #[derive(Clone, Copy, Debug)]
 struct Law {
     cluster: ClusterLimits,
+    /// Tasks in a call.
+    chunk: f64,
     /// Tasks whose time this machine gets done at once.
     here: f64,
     /// How many times as long a task takes there.
@@ -118,9 +127,13 @@ struct Law {
 }
 
 impl Law {
+    fn handed_per_s(&self) -> f64 {
+        self.cluster.tasks_per_s * self.chunk
+    }
+
     fn most_per_s(&self) -> f64 {
         let by_bytes = self.bytes_per_task.map_or(f64::INFINITY, |bytes| self.cluster.bytes_per_s / bytes);
-        self.cluster.tasks_per_s.min(by_bytes)
+        self.handed_per_s().min(by_bytes)
     }
 
     fn point(&self, task_ns: f64, threads: u32) -> LeavingPoint {
@@ -160,7 +173,7 @@ mod tests {
             speed: 1.0,
             is_here: false,
         };
-        Law { cluster, here, slower, bytes_per_task }
+        Law { cluster, chunk: 1.0, here, slower, bytes_per_task }
     }
 
     #[test]
@@ -176,6 +189,8 @@ mod tests {
     fn large_items_set_the_limit() {
         assert_eq!(law(2.0, 1.0, Some(1e6)).most_per_s(), 100.0);
         assert_eq!(law(2.0, 1.0, Some(10.0)).most_per_s(), 1000.0);
+        let in_chunks = Law { chunk: 4.0, ..law(2.0, 1.0, None) };
+        assert_eq!(in_chunks.most_per_s(), 4000.0);
     }
 
     proptest! {

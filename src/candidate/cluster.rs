@@ -15,6 +15,9 @@ pub struct Cluster {
     pub scheduler: String,
     /// Its workers.
     pub workers: Vec<ClusterWorker>,
+    /// The processes of its scheduler and workers that are on this host.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub pids: Vec<u32>,
     /// How fast it runs tasks that do nothing.
     pub dispatch: Dispatch,
     /// Bytes per second that reach a worker and come back, both counted.
@@ -127,6 +130,7 @@ impl Cluster {
             distributed: "2026.8.0".to_owned(),
             scheduler: "2026.8.0".to_owned(),
             workers,
+            pids: Vec::new(),
             dispatch: Dispatch { in_flight: 16, tasks_per_s: 900.0 },
             bytes_per_s: 1e8,
             start_ns: None,

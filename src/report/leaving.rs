@@ -10,11 +10,12 @@ pub(super) const HEADING: &str = "When leaving this machine pays: tasks a second
 /// `below 2.00 ms a task stays here, since the scheduler hands out 1 000/s at most; above, ..`.
 pub(super) fn sentence(leaving: &Leaving) -> String {
     let Leaving { cluster, from_task_ns, from_threads, .. } = leaving;
+    let in_chunks = if leaving.chunk > 1 { format!(" in chunks of {}", leaving.chunk) } else { String::new() };
     let ceiling =
         if leaving.is_set_by_bytes { "what tasks carry lets the cluster run" } else { "the scheduler hands out" };
     let shares = if cluster.is_here { ", which share this host's cores" } else { "" };
     format!(
-        "below {} a task stays here, since {ceiling} {} at most; above, a cluster of {} or more is faster, and this one has {}{shares}",
+        "below {} a task stays here, since {ceiling} {} at most{in_chunks}; above, a cluster of {} or more is faster, and this one has {}{shares}",
         duration(*from_task_ns),
         rate(leaving.most_per_s),
         threads(*from_threads),
@@ -108,6 +109,7 @@ pub(super) mod tests {
             task_ns: 4e6,
             task_there_ns: 4e6,
             bytes_per_task: None,
+            chunk: 1,
             here: 0,
             here_per_s: 500.0,
             there: Some(1),

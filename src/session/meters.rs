@@ -30,13 +30,14 @@ pub(super) struct Meters {
 }
 
 impl Meters {
-    pub(super) fn start() -> Meters {
-        Meters::of(std::process::id())
+    /// The meters of this session, for which these processes of a cluster work, too.
+    pub(super) fn start(cluster: &[u32]) -> Meters {
+        Meters::of(std::process::id(), cluster)
     }
 
-    /// The meters of a session whose processes are `root` and all that it started.
-    pub(super) fn of(root: u32) -> Meters {
-        Meters { own: meter::Family::of(root), yardstick: Yardstick::new() }
+    /// The meters of a session whose processes are `root`, those of a cluster, and all that they started.
+    pub(super) fn of(root: u32, cluster: &[u32]) -> Meters {
+        Meters { own: meter::Family::of(root).with(cluster), yardstick: Yardstick::new() }
     }
 
     /// Reads all of them, in the time since `began_ns`.
@@ -54,19 +55,22 @@ impl Meters {
 /// Watches the machine from a session's start on.
 pub(super) struct Counters {
     meter: meter::Disturbance,
+    /// Processes of a cluster on this host.
+    cluster: Vec<u32>,
     own_ns: Option<u64>,
 }
 
 impl Counters {
-    pub(super) fn start() -> Counters {
-        Counters { meter: meter::Disturbance::start(), own_ns: own_ns() }
+    pub(super) fn start(cluster: Vec<u32>) -> Counters {
+        let own_ns = own_ns(&cluster);
+        Counters { meter: meter::Disturbance::start(), cluster, own_ns }
     }
 
     /// What disturbed the session from then to now. All that the session started must have been reaped, so
     /// that its CPU time is known as its own.
     pub(super) fn disturbance(&self) -> Disturbance {
         let seen = self.meter.since_start();
-        let own = own_ns().zip(self.own_ns).map(|(now, then)| now.saturating_sub(then));
+        let own = own_ns(&self.cluster).zip(self.own_ns).map(|(now, then)| now.saturating_sub(then));
         let others = seen.busy_ns.zip(own).map(|(busy, own)| busy.saturating_sub(own));
         Disturbance {
             steal_share: seen.steal_share,
@@ -77,9 +81,12 @@ impl Counters {
     }
 }
 
-/// CPU time of this process and of all that it started and reaped, the guard's own included.
-fn own_ns() -> Option<u64> {
+/// CPU time of this process and of all that it started and reaped, the guard's own included, and of a cluster's processes,
+/// which live on.
+fn own_ns(cluster: &[u32]) -> Option<u64> {
     let stat = Process::myself().and_then(|process| process.stat()).ok()?;
     let reaped = u64::try_from(stat.cutime + stat.cstime).ok()?;
-    Some((stat.utime + stat.stime + reaped) * (1_000_000_000 / procfs::ticks_per_second().max(1)))
+    let own_ns = (stat.utime + stat.stime + reaped) * (1_000_000_000 / procfs::ticks_per_second().max(1));
+    let living = |first: &u32| meter::Family::of(*first).with(cluster).read().map_or(0, |family| family.cpu_ns);
+    Some(own_ns + cluster.first().map_or(0, living))
 }

@@ -146,6 +146,11 @@ impl Session {
         self.clusters.iter().find(|(name, _)| name == runtime).map(|(_, cluster)| cluster)
     }
 
+    /// The processes of clusters on this host.
+    fn pids_of_clusters(&self) -> Vec<u32> {
+        self.clusters.iter().flat_map(|(_, cluster)| cluster.pids.iter().copied()).collect()
+    }
+
     /// What a task of this runtime does.
     fn steps(&self, runtime: &str) -> &[Step] {
         let side = self.duel.iter().flat_map(|versions| &versions.sides).find(|side| side.name == runtime);
@@ -248,7 +253,7 @@ pub fn run(session: Session, observer: &mut dyn Observer) -> Result<Record, Sess
 /// # Errors
 /// When nothing could be measured at all.
 pub fn run_with(program: &Path, session: Session, observer: &mut dyn Observer) -> Result<Record, SessionError> {
-    let counters = meters::Counters::start();
+    let counters = meters::Counters::start(session.pids_of_clusters());
     let began_ns = now_ns();
     let mut observer = Metered::new(observer);
     let guard = Guard::start(program, &std::env::temp_dir())
@@ -341,7 +346,8 @@ impl Stage<'_> {
                 references.insert((name, Some(threads)), reference);
             }
         }
-        let mut residents = Residents::new(nursery, jobs, library_threads, began_ns);
+        let meters = meters::Meters::start(&session.pids_of_clusters());
+        let mut residents = Residents::new(nursery, jobs, library_threads, began_ns, meters);
         let rules_of_course = course::Rules {
             pace: pace(session),
             references,

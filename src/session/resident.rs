@@ -209,6 +209,7 @@ impl Residents {
         jobs: HashMap<String, Job>,
         library_threads: HashMap<String, u32>,
         began_ns: u64,
+        meters: meters::Meters,
     ) -> Residents {
         let cpus = std::thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX));
         Residents {
@@ -219,7 +220,7 @@ impl Residents {
             agents: HashMap::new(),
             next_block: 0,
             settling: None,
-            meters: meters::Meters::start(),
+            meters,
             cpus,
         }
     }

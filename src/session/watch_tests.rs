@@ -141,7 +141,7 @@ fn the_largest_wait_of_a_round_is_kept() {
 fn real_burners_beside_a_session_that_rests_are_others() {
     let mut session =
         Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("a process that waits");
-    let mut meters = Meters::of(session.id());
+    let mut meters = Meters::of(session.id(), &[]);
     let from = meters.read(0);
     let ends = Instant::now() + Duration::from_secs(2);
     // Of this process, which is none of the session's.

@@ -333,6 +333,9 @@ class Found(DaskCase):
                 self.assertEqual(worker["distributed"], found["distributed"])
                 self.assertGreater(worker["speed"], 0)
             self.assertEqual(found["scheduler"], found["distributed"])
+            # The scheduler and both workers.
+            self.assertEqual(len(found["pids"]), 3)
+            self.assertTrue(all(os.path.exists(f"/proc/{pid}") for pid in found["pids"]))
             self.assertEqual(found["dispatch"]["in_flight"], 16)
             for figure in "start_ns", "connect_ns", "round_trip_ns", "bytes_per_s":
                 self.assertGreater(found[figure], 0)

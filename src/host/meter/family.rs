@@ -14,6 +14,8 @@ const CUT_TICKS: u64 = 2;
 #[derive(Clone, Debug)]
 pub struct Family {
     root: u32,
+    /// Further processes that count with all that they started, for as long as they live.
+    adopted: Vec<u32>,
     /// Processes known to be no members. Nobody joins a family but by being born into it, so they are not read again.
     strangers: HashSet<u32>,
     /// The time that each member had reaped when it was last read.
@@ -52,7 +54,13 @@ impl Family {
     /// The family of this process.
     #[must_use]
     pub fn of(root: u32) -> Family {
-        Family { root, strangers: HashSet::new(), reaped_ns: HashMap::new() }
+        Family { root, adopted: Vec::new(), strangers: HashSet::new(), reaped_ns: HashMap::new() }
+    }
+
+    /// The family with further processes, and all that these started: they work for it, and were not born into it.
+    #[must_use]
+    pub fn with(self, adopted: &[u32]) -> Family {
+        Family { adopted: adopted.to_vec(), ..self }
     }
 
     /// Reads all members; `None` if there is no such process.
@@ -70,7 +78,8 @@ impl Family {
         let mut reaped_ns = HashMap::new();
         let tick_ns = 1_000_000_000 / procfs::ticks_per_second().max(1);
         for (pid, stat) in &stats {
-            match kin(*pid, self.root, &stats, &self.strangers) {
+            let is_root = |pid: u32| pid == self.root || self.adopted.contains(&pid);
+            match kin(*pid, is_root, &stats, &self.strangers) {
                 Kin::Member => {
                     let reaped = stat.reaped_ticks.saturating_mul(tick_ns);
                     sum.cpu_ns += process_cpu_ns(*pid).unwrap_or(0) + reaped;
@@ -98,11 +107,11 @@ fn listed() -> Option<HashSet<u32>> {
 }
 
 /// Whose `pid` is, by its parents up to the first who is known.
-fn kin(pid: u32, root: u32, stats: &HashMap<u32, Stat>, strangers: &HashSet<u32>) -> Kin {
+fn kin(pid: u32, is_root: impl Fn(u32) -> bool, stats: &HashMap<u32, Stat>, strangers: &HashSet<u32>) -> Kin {
     let mut at = pid;
     // A list that changed under the reader may go round in circles.
     for _ in 0..=stats.len() {
-        if at == root {
+        if is_root(at) {
             return Kin::Member;
         }
         if strangers.contains(&at) {
@@ -154,7 +163,7 @@ mod tests {
         let stat = |parent| Stat { parent, reaped_ticks: 0 };
         let stats = HashMap::from([(1, stat(0)), (5, stat(1)), (6, stat(5)), (8, stat(7)), (9, stat(3)), (4, stat(4))]);
         let strangers = HashSet::from([3]);
-        let kin = |pid| kin(pid, 5, &stats, &strangers);
+        let kin = |pid| kin(pid, |one| one == 5, &stats, &strangers);
         assert_eq!((kin(5), kin(6)), (Kin::Member, Kin::Member));
         assert_eq!((kin(1), kin(9), kin(3)), (Kin::Stranger, Kin::Stranger, Kin::Stranger));
         assert_eq!((kin(8), kin(4)), (Kin::Unknown, Kin::Unknown));
@@ -181,6 +190,7 @@ mod tests {
         assert!(after.cpu_ns + after.error_ns >= before.cpu_ns + used, "{before:?} {used} {after:?}");
         assert!(after.error_ns > 0, "reaped time is coarse");
         assert_eq!(Family::of(u32::MAX).read(), None);
+        assert_eq!(Family::of(u32::MAX).with(&[std::process::id()]).read(), None);
     }
 
     proptest! {
@@ -190,7 +200,7 @@ mod tests {
                 pairs.iter().map(|(pid, parent)| (*pid, Stat { parent: *parent, reaped_ticks: 0 })).collect();
             for pid in stats.keys() {
                 let is_root = *pid == root;
-                prop_assert!(!is_root || kin(*pid, root, &stats, &HashSet::new()) == Kin::Member);
+                prop_assert!(!is_root || kin(*pid, |one| one == root, &stats, &HashSet::new()) == Kin::Member);
             }
         }
 

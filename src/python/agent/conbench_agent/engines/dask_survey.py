@@ -84,6 +84,7 @@ def _survey(client: Any, request: Cluster, address: str, connect_ns: int) -> Dic
             {**{name: value for name, value in worker._asdict().items() if name != "address"}, "speed": speed}
             for worker, speed in zip(workers, speeds)
         ],
+        "pids": _pids(client, workers),
         "dispatch": {"in_flight": in_flight, "tasks_per_s": tasks_per_s},
         "bytes_per_s": bytes_per_s,
         "connect_ns": connect_ns,
@@ -103,6 +104,15 @@ def _workers(client: Any, versions: Dict[str, Any]) -> List[_Worker]:
         is_here = (name, boots[address]) == here
         workers.append(_Worker(address, name, is_here, threads, python, told["packages"]["distributed"]))
     return workers
+
+
+def _pids(client: Any, workers: List[_Worker]) -> List[int]:
+    """The processes of the scheduler and the workers that are on this host."""
+    here = os.uname().nodename, getline(_BOOT, 1)
+    there = client.run_on_scheduler(os.uname).nodename, client.run_on_scheduler(getline, _BOOT, 1)
+    addresses = [worker.address for worker in workers if worker.is_here]
+    pids = client.run(os.getpid, workers=addresses) if addresses else {}
+    return sorted({*pids.values(), *([client.run_on_scheduler(os.getpid)] if there == here else [])})
 
 
 def _check(workers: List[_Worker], request: Cluster) -> None:
