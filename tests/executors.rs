@@ -176,7 +176,10 @@ fn bad_input_is_one_error() {
         ("pools:raises", "error: `pools:raises` raised ValueError: no 1 workers here"),
         ("pools:without_arguments", "cannot be called with the number of workers alone"),
         ("pools:gives_a_list", "gave a value of type list, which has no `submit` and `shutdown`"),
-        ("pools:another_host", "runs tasks on another host, elsewhere: name a cluster of Dask by --cluster, with --allow-remote"),
+        (
+            "pools:another_host",
+            "runs tasks on another host, elsewhere: name a cluster of Dask by --cluster, with --allow-remote",
+        ),
         ("pools", "a factory is a name in a module: write e.g. `pools:make`"),
     ] {
         for verb in ["recommend", "run"] {

@@ -4,9 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use conbench::candidate::{Candidate, Engine, Sizes};
+use conbench::candidate::{Candidate, Cluster, Engine, Sizes};
 use conbench::guard::Guard;
-use conbench::protocol::{Block, BlockKind, Calibrate, Calibrated, DRAWS, Go, Job, Reply, Request, StepJob, Target};
+use conbench::protocol::{
+    Block, BlockKind, Calibrate, Calibrated, DRAWS, FindCluster, Go, Job, JobCluster, Reply, Request, StepJob, Target,
+};
 use conbench::python::Interpreter;
 use conbench::session::AgentProgram;
 use conbench::session::link::Link;
@@ -17,6 +19,8 @@ const MINUTE_NS: u64 = 60_000_000_000;
 
 /// Starts agents.
 pub(crate) struct Bench<'a> {
+    /// A cluster on this host, with the agent that keeps it. It ends before its guard.
+    cluster: Option<(Link, Cluster)>,
     interpreter: &'a Interpreter,
     guard: Guard,
 }
@@ -24,11 +28,24 @@ pub(crate) struct Bench<'a> {
 impl<'a> Bench<'a> {
     pub(crate) fn start(interpreter: &'a Interpreter) -> Bench<'a> {
         let guard = Guard::start(Path::new(PROGRAM), &std::env::temp_dir()).expect("a guard");
-        Bench { interpreter, guard }
+        Bench { cluster: None, interpreter, guard }
     }
 
     pub(crate) fn interpreter(&self) -> &'a Interpreter {
         self.interpreter
+    }
+
+    /// The address of a cluster of two workers on this host, which is started when it is first asked for.
+    pub(crate) fn cluster(&mut self) -> String {
+        if self.cluster.is_none() {
+            let mut link = self.connect();
+            let directory = self.guard.directory().expect("the guard has one").to_owned();
+            let find =
+                FindCluster { address: None, workers: 2, directory, allow_remote: false, budget_ns: 1_000_000_000 };
+            let Reply::Cluster(cluster) = ask(&mut link, &Request::Cluster(find)) else { panic!("no cluster") };
+            self.cluster = Some((link, cluster));
+        }
+        self.cluster.as_ref().map(|(_, cluster)| cluster.address.clone()).unwrap_or_default()
     }
 
     /// What one iteration of a computation takes.
@@ -62,7 +79,11 @@ impl<'a> Bench<'a> {
             task_timeout_ns: MINUTE_NS,
             tolerates_errors: false,
             executor_path: None,
-            cluster: None,
+            cluster: self.cluster.as_ref().map(|(_, cluster)| JobCluster {
+                address: cluster.address.clone(),
+                threads: cluster.threads(),
+                upload: Vec::new(),
+            }),
             rate: None,
         };
         let mut link = self.connect();

@@ -41,6 +41,9 @@ const SIDE_NS: f64 = 50e6;
 /// The least that an engine may reach of its script's throughput.
 const LEAST: f64 = 0.97;
 
+/// The same of a cluster, whose scheduler and workers share this host's cores.
+const LEAST_OF_CLUSTER: f64 = 0.9;
+
 /// Which interpreter is measured; the `python3` on `PATH` if it is not set.
 const INTERPRETER: &str = "CONBENCH_PYTHON";
 
@@ -97,7 +100,7 @@ impl Arrival {
 
 const BOTH: &[Arrival] = &[Arrival::Batch, Arrival::Closed];
 
-const SCRIPTS: [Pair; 17] = [
+const SCRIPTS: [Pair; 18] = [
     Pair { script: "sequential", engine: Engine::Sequential, loads: &[Arrival::Closed], sleeps: true },
     Pair { script: "threads", engine: Engine::Thread, loads: &[Arrival::Closed], sleeps: true },
     Pair { script: "thread_pool_executor", engine: Engine::ThreadPoolExecutor, loads: BOTH, sleeps: true },
@@ -115,6 +118,7 @@ const SCRIPTS: [Pair; 17] = [
     Pair { script: "loky_executor", engine: Engine::Loky, loads: BOTH, sleeps: true },
     Pair { script: "joblib_processes", engine: Engine::JoblibLoky, loads: &[Arrival::Closed], sleeps: true },
     Pair { script: "anyio_threads", engine: Engine::Anyio, loads: &[Arrival::Batch], sleeps: false },
+    Pair { script: "dask_by_hand", engine: Engine::Dask, loads: &[Arrival::Closed], sleeps: true },
 ];
 
 /// A task: its name, what a script is told to do (what, how much), and the same as a step with its iterations.
@@ -132,6 +136,9 @@ impl Work {
 
     /// Threads, processes or tasks in flight for it.
     fn size(&self, engine: Engine) -> u32 {
+        if engine == Engine::Dask {
+            return 16;
+        }
         if self.is_sleep() || engine.axes().in_flight && engine != Engine::Thread { 8 } else { 2 }
     }
 }
@@ -145,10 +152,6 @@ fn works(bench: &mut Bench) -> Vec<Work> {
         let iterations = rounds(time_ns, iteration_ns);
         Work { name, told: ("cpu", iterations), step: Step::Cpu(plain), iterations }
     };
-    let sleep = |name, time_ns: u64| {
-        let step = Step::Sleep { time: Distribution::Fixed { time_ns } };
-        Work { name, told: ("sleep", time_ns), step, iterations: 1 }
-    };
     let hash = Cpu { kernel: Kernel::Sha256, input_bytes: 1 << 20, time_ns: None };
     // Where one is faster than a millisecond, as many as take that long.
     let hashes = rounds(1e6, bench.iteration_ns(hash));
@@ -161,18 +164,30 @@ fn works(bench: &mut Bench) -> Vec<Work> {
     ]
 }
 
+fn sleep(name: &'static str, time_ns: u64) -> Work {
+    let step = Step::Sleep { time: Distribution::Fixed { time_ns } };
+    Work { name, told: ("sleep", time_ns), step, iterations: 1 }
+}
+
+/// The tasks on which a cluster is compared: what it hands out at most, and what its workers can do.
+fn works_of_cluster() -> Vec<Work> {
+    vec![sleep("nothing", 0), sleep("sleep 20 ms", 20_000_000)]
+}
+
 /// The lines that contain `filter`.
 fn ratios(interpreter: &Interpreter, filter: &str) -> Vec<Line> {
     let mut bench = Bench::start(interpreter);
-    let works = works(&mut bench);
+    let (works, of_cluster) = (works(&mut bench), works_of_cluster());
     let mut lines = Vec::new();
     let is_there = |engine| interpreter.hello.engines.iter().any(|offer| offer.engine == engine);
     for pair in SCRIPTS.iter().filter(|pair| is_there(pair.engine)) {
+        let (works, least) =
+            if pair.engine == Engine::Dask { (&of_cluster, LEAST_OF_CLUSTER) } else { (&works, LEAST) };
         for work in works.iter().filter(|work| pair.sleeps || !work.is_sleep()) {
             for load in pair.loads {
                 let what = format!("{}.py, {}, {}, {}", pair.script, pair.engine, work.name, load.name());
                 if what.contains(filter) {
-                    lines.push(Line::of_ratios(what, &ratio(&mut bench, pair, work, *load), LEAST));
+                    lines.push(Line::of_ratios(what, &ratio(&mut bench, pair, work, *load), least));
                 }
             }
         }
@@ -183,7 +198,9 @@ fn ratios(interpreter: &Interpreter, filter: &str) -> Vec<Line> {
 /// How much more throughput the engine has than the script: logarithms of paired ratios.
 fn ratio(bench: &mut Bench, pair: &Pair, work: &Work, arrival: Arrival) -> Vec<f64> {
     let size = work.size(pair.engine);
-    let mut theirs = Script::start(bench.interpreter(), pair.script, work.told, size, arrival.name());
+    let cluster = (pair.engine == Engine::Dask).then(|| bench.cluster());
+    let mut theirs =
+        Script::start(bench.interpreter(), pair.script, work.told, size, arrival.name(), cluster.as_deref());
     // What one trial takes tells how many tasks fill a side; the first lets the pool come up.
     let trial = 32;
     theirs.run(trial);

@@ -19,12 +19,14 @@ impl Script {
         (work, amount): (&str, u64),
         size: u32,
         load: &str,
+        cluster: Option<&str>,
     ) -> Script {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/python/by_hand").join(name);
         let mut child = Command::new(&interpreter.path)
             .arg(path.with_extension("py"))
             .args([work, &amount.to_string(), &size.to_string(), load])
             .envs(interpreter.environment())
+            .envs(cluster.map(|address| ("DASK_ADDRESS", address)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
