@@ -84,6 +84,7 @@ impl Dask {
     fn start(python: &Path, folder: &Path) -> Dask {
         let start = |arguments: &[&str]| {
             let mut command = Command::new(python);
+            command.env("DASK_TEMPORARY_DIRECTORY", folder);
             command.args(arguments).current_dir(folder).env("PYTHONPATH", folder);
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts")
         };

@@ -50,7 +50,9 @@ pub(super) fn run(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure>
     }
     if let Some(cluster) = &settings.cluster {
         let cluster = report::plain(cluster);
-        plan.unknowns.push(format!("what {cluster} is is found out before it is measured: it races beside these"));
+        plan.unknowns.push(format!(
+            "how many threads {cluster} has is found out before it is measured, and its sizes follow from that"
+        ));
     }
     let text = match args.format {
         Format::Table => report::plan_table(&workload, &plan, terminal::stdout_style(terminal.colour)),

@@ -101,6 +101,7 @@ class Running:
         return subprocess.Popen(
             [sys.executable, "-m", f"distributed.cli.{module}", *arguments],
             cwd=self._place,
+            env={**os.environ, "DASK_TEMPORARY_DIRECTORY": self._place},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
