@@ -103,7 +103,7 @@ fn who_misbehaves_is_found_and_no_size_of_it_is_the_answer() {
     for (factory, words) in
         [("pools:Loses", "it lost what it was given, or hangs"), ("pools:TwiceInProcesses", "ran tasks more than once")]
     {
-        let args = ["--engines", "sequential,ThreadPoolExecutor", "--workers", "1,2", "--budget", "2s"];
+        let args = ["--engines", "sequential,ThreadPoolExecutor", "--workers", "1,2", "--budget", "5s"];
         let Some((record, said)) = raced(factory, &args) else { return };
         assert!(said.contains(&format!("`{factory}` ")) && said.contains(words), "{said}");
         for candidate in own(&record, factory) {
