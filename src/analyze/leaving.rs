@@ -1,8 +1,8 @@
 //! When leaving this machine pays: its best beside what a cluster can do, over the time of a task and the cluster's size.
 //!
-//! The law: a cluster of N threads, each of which takes `k` times as long for the task as one here, runs
-//! `min(N / (k t), D, B / bytes)` tasks of time `t` a second, where D is how many tasks its scheduler hands out (of chunks,
-//! calls times tasks in a call) and B how many bytes it moves. This machine runs `S / t`: S is how many tasks' time it gets done at once, from what was measured.
+//! The law: a cluster of N threads runs `min(N / (slower t), D, B / bytes)` tasks of time `t` a second. `slower` is how many
+//! times as long a task takes there, D how many tasks the scheduler hands out (calls times tasks in a call), and B how many
+//! bytes move. This machine runs `S / t`: S is how many tasks' time it gets done at once, from what was measured.
 //! The wait and the computation of a task grow alike with `t`.
 
 use schemars::JsonSchema;
@@ -77,8 +77,8 @@ pub struct LeavingPoint {
 pub(super) fn of(record: &Record, runtime: &str, rows: &[Row], task: &Task) -> Option<Leaving> {
     let cluster = record.calibration.runtime(runtime)?.cluster.as_ref()?.limits();
     let best = |is_wanted: &dyn Fn(Model) -> bool| {
-        let those = rows.iter().filter(|row| row.candidate.runtime == runtime && is_wanted(row.candidate.model()));
-        those
+        rows.iter()
+            .filter(|row| is_wanted(row.candidate.model()))
             .filter_map(|row| Some((row, row.throughput_per_s?.value)))
             .filter(|(_, per_s)| per_s.is_finite() && *per_s > 0.0)
             .max_by(|one, other| one.1.total_cmp(&other.1))
@@ -91,10 +91,15 @@ pub(super) fn of(record: &Record, runtime: &str, rows: &[Row], task: &Task) -> O
     let bytes_per_task = there.and_then(|(row, _)| row.serialisation_bytes_per_task).filter(|bytes| *bytes > 0.0);
     let chunk = there.and_then(|(row, _)| row.candidate.sizes.chunk).unwrap_or(1).max(1);
     let slower = task_there_ns / task_ns;
-    let law = Law { cluster, chunk: f64::from(chunk), here: here_per_s * task_ns / 1e9, slower, bytes_per_task };
-    // What the law computes is no closer than that.
-    let to_beat = law.here * (1.0 + record.workload.objective.tolerance());
-    let from_task_ns = to_beat / law.most_per_s() * 1e9;
+    let law = Law {
+        cluster,
+        chunk: f64::from(chunk),
+        here: here_per_s * task_ns / 1e9,
+        slower,
+        bytes_per_task,
+        // What the law computes is no closer than that.
+        lead: 1.0 + record.workload.objective.tolerance(),
+    };
     Some(Leaving {
         cluster,
         task_ns,
@@ -107,9 +112,9 @@ pub(super) fn of(record: &Record, runtime: &str, rows: &[Row], task: &Task) -> O
         there_per_s: there.map(|(_, per_s)| per_s),
         most_per_s: law.most_per_s(),
         is_set_by_bytes: law.most_per_s() < law.handed_per_s(),
-        from_task_ns,
-        from_threads: (to_beat * law.slower).floor().min(1e9) as u32 + 1,
-        computed: law.points(task_ns, from_task_ns),
+        from_task_ns: law.least_task_ns(),
+        from_threads: law.least_threads(),
+        computed: law.points(task_ns),
     })
 }
 
@@ -124,6 +129,8 @@ struct Law {
     /// How many times as long a task takes there.
     slower: f64,
     bytes_per_task: Option<f64>,
+    /// Times this machine's throughput that a cluster must reach to pay.
+    lead: f64,
 }
 
 impl Law {
@@ -136,13 +143,24 @@ impl Law {
         self.handed_per_s().min(by_bytes)
     }
 
+    /// The time of a task from which a large enough cluster pays.
+    fn least_task_ns(&self) -> f64 {
+        self.lead * self.here / self.most_per_s() * 1e9
+    }
+
+    /// The threads from which a cluster pays for tasks that are long enough.
+    fn least_threads(&self) -> u32 {
+        (self.lead * self.here * self.slower).floor().min(1e9) as u32 + 1
+    }
+
     fn point(&self, task_ns: f64, threads: u32) -> LeavingPoint {
         let there_per_s = (f64::from(threads) * 1e9 / (self.slower * task_ns)).min(self.most_per_s());
         LeavingPoint { task_ns, threads, here_per_s: self.here * 1e9 / task_ns, there_per_s }
     }
 
     /// The measured task and the shortest that pays, and shorter and longer ones, at each size of the cluster.
-    fn points(&self, task_ns: f64, from_task_ns: f64) -> Vec<LeavingPoint> {
+    fn points(&self, task_ns: f64) -> Vec<LeavingPoint> {
+        let from_task_ns = self.least_task_ns();
         let around = |middle_ns: f64| (-STEPS..=STEPS).map(move |step| middle_ns * STEP.powi(step));
         let named = [task_ns, from_task_ns];
         let is_apart = |time: &f64| named.iter().all(|other| (time / other).max(other / time) >= APART);
@@ -165,15 +183,7 @@ mod tests {
     use super::*;
 
     fn law(here: f64, slower: f64, bytes_per_task: Option<f64>) -> Law {
-        let cluster = ClusterLimits {
-            threads: 8,
-            tasks_per_s: 1000.0,
-            bytes_per_s: 1e8,
-            round_trip_ns: 3e6,
-            speed: 1.0,
-            is_here: false,
-        };
-        Law { cluster, chunk: 1.0, here, slower, bytes_per_task }
+        Law { cluster: ClusterLimits::of_tests(), chunk: 1.0, here, slower, bytes_per_task, lead: 1.05 }
     }
 
     #[test]
@@ -197,11 +207,10 @@ mod tests {
         #[test]
         fn it_pays_exactly_from_the_named_time_and_size_on(here in 0.5_f64..500.0, slower in 0.2_f64..5.0) {
             let law = law(here, slower, None);
-            let from_ns = here / law.most_per_s() * 1e9;
-            let from_threads = (here * slower).floor() as u32 + 1;
+            let (from_ns, from_threads) = (law.least_task_ns(), law.least_threads());
             let pays = |time_ns: f64, threads: u32| {
                 let point = law.point(time_ns, threads);
-                point.there_per_s > point.here_per_s
+                point.there_per_s > law.lead * point.here_per_s
             };
             prop_assert!(pays(from_ns * 1.01, u32::MAX));
             prop_assert!(!pays(from_ns * 0.99, u32::MAX));

@@ -122,6 +122,21 @@ impl ClusterWorker {
 }
 
 #[cfg(test)]
+impl ClusterLimits {
+    /// Those of a cluster of eight threads elsewhere, each as fast as one here.
+    pub(crate) fn of_tests() -> ClusterLimits {
+        ClusterLimits {
+            threads: 8,
+            tasks_per_s: 1000.0,
+            bytes_per_s: 1e8,
+            round_trip_ns: 3e6,
+            speed: 1.0,
+            is_here: false,
+        }
+    }
+}
+
+#[cfg(test)]
 impl Cluster {
     /// A cluster of these workers.
     pub(crate) fn of_tests(workers: Vec<ClusterWorker>) -> Cluster {

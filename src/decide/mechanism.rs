@@ -494,14 +494,7 @@ mod tests {
 
     #[test]
     fn a_cluster_is_limited_by_its_threads_its_scheduler_and_the_way_there() {
-        let cluster = ClusterLimits {
-            threads: 8,
-            tasks_per_s: 1000.0,
-            bytes_per_s: 1e8,
-            round_trip_ns: 5e6,
-            speed: 2.0,
-            is_here: false,
-        };
+        let cluster = ClusterLimits { round_trip_ns: 5e6, speed: 2.0, ..ClusterLimits::of_tests() };
         let rate = |cluster: ClusterLimits, task_ns: f64, in_flight: u32, chunk: u32| {
             let sizes = Sizes { in_flight: Some(in_flight), chunk: Some(chunk), ..Sizes::default() };
             let task = Task { latency_ns: task_ns, cpu_ns: task_ns, ..Task::default() };

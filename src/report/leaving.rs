@@ -98,14 +98,7 @@ pub(super) mod tests {
             there_per_s: (f64::from(threads) * 1e9 / task_ns).min(1000.0),
         };
         Leaving {
-            cluster: ClusterLimits {
-                threads: 8,
-                tasks_per_s: 1000.0,
-                bytes_per_s: 1e8,
-                round_trip_ns: 3e6,
-                speed: 1.0,
-                is_here: false,
-            },
+            cluster: ClusterLimits::of_tests(),
             task_ns: 4e6,
             task_there_ns: 4e6,
             bytes_per_task: None,

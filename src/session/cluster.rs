@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::hands::Beginning;
-use super::link::{Fault, Link, out_of_turn};
+use super::link::{Link, out_of_turn};
 use super::resident::Life;
 use super::{AgentProgram, SessionError};
 use crate::candidate::Cluster;
 use crate::guard::Guard;
-use crate::protocol::{Failed, FailureKind, FindCluster, Reply, Request};
+use crate::protocol::{Failed, FindCluster, Reply, Request};
 
 /// How long an agent may take beyond what it measures: interpreters of workers start, each for itself.
 const PATIENCE_NS: u64 = 60_000_000_000;
@@ -64,14 +64,7 @@ fn ask(link: Link, request: FindCluster) -> Result<(Cluster, Link), Failed> {
     });
     match answer {
         Ok((Reply::Cluster(cluster), link)) => Ok((cluster, link)),
-        Ok((other, _)) => Err(failed(out_of_turn(&other, &doing))),
-        Err(fault) => Err(failed(fault)),
-    }
-}
-
-fn failed(fault: Fault) -> Failed {
-    match fault {
-        Fault::Failed(failed) => failed,
-        Fault::Interrupted => Failed::new(FailureKind::Setup, "interrupted", ""),
+        Ok((other, _)) => Err(out_of_turn(&other, &doing).into_failed()),
+        Err(fault) => Err(fault.into_failed()),
     }
 }

@@ -210,14 +210,6 @@ pub(super) struct Leg {
     pub most_calls: u64,
 }
 
-/// An engine of a runtime, with the way in which its processes begin: what tasks leave behind is told of it once.
-pub(super) type Kind = (String, Engine, Option<StartMethod>);
-
-/// The engine of a candidate.
-pub(super) fn kind_of(candidate: &Candidate) -> Kind {
-    (candidate.runtime.clone(), candidate.engine, candidate.start_method)
-}
-
 /// References by runtime and by how many threads libraries may compute with.
 pub(super) type References = HashMap<(String, Option<u32>), Reference>;
 
@@ -235,8 +227,8 @@ pub(super) struct Course<'a> {
     leg: Leg,
     /// The place in the record of the first candidate of the race that runs.
     base: usize,
-    /// Whose leavings were told.
-    told: BTreeSet<Kind>,
+    /// Engines, each with the way in which its processes begin, of which it was told what tasks leave behind.
+    told: BTreeSet<Candidate>,
     /// Time that went to agents which did not answer. One that hangs is out, and the others keep their budget.
     pub(super) lost_ns: u64,
     /// The slowest task and start so far.
@@ -250,7 +242,7 @@ pub(super) struct Course<'a> {
     /// What candidates of so much in flight said that failed though no other agent lived: larger ones say the same.
     failed_alone: Vec<(String, u32)>,
     /// Engines that are tried in their first life of the race.
-    pub(super) untried: BTreeSet<Kind>,
+    pub(super) untried: BTreeSet<Candidate>,
     /// Candidates whose engine has a fault, whatever its size.
     pub(super) faulty: BTreeSet<usize>,
     slots: Vec<Slot>,
@@ -1199,7 +1191,7 @@ impl<'a> Course<'a> {
         if let Some(failure) = failed_teardown {
             self.watch_teardown(&candidate, failure);
         }
-        let kind = kind_of(&candidate);
+        let kind = candidate.kind();
         if (processes == 0 && left_behind.is_empty()) || !self.told.insert(kind) {
             return;
         }

@@ -48,6 +48,14 @@ impl Fault {
     pub(super) fn new(kind: FailureKind, message: String) -> Fault {
         Fault::Failed(Failed { kind, message, place: String::new(), traceback: Vec::new() })
     }
+
+    /// What is told of it where there is no session that an interrupt would end.
+    pub(super) fn into_failed(self) -> Failed {
+        match self {
+            Fault::Failed(failed) => failed,
+            Fault::Interrupted => Failed::new(FailureKind::Setup, "interrupted", ""),
+        }
+    }
 }
 
 /// Something done at times while an answer is awaited.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::hands::Beginning;
-use super::link::{Fault, Link, out_of_turn};
+use super::link::{Link, out_of_turn};
 use super::resident::Life;
 use super::{AgentProgram, SessionError};
 use crate::guard::Guard;
-use crate::protocol::{Failed, FailureKind, Probe, Probed, Reply, Request};
+use crate::protocol::{Failed, Probe, Probed, Reply, Request};
 
 /// How long an agent may take for it. What does not answer in its own time, it says itself much sooner: this is for a
 /// factory that does not come back.
@@ -37,14 +37,7 @@ fn ask(link: Link, probe: Probe) -> Result<Probed, Failed> {
         .and_then(|mut life| life.link.exchange(Some(&Request::Probe(probe)), PATIENCE_NS, &doing, None));
     match answer {
         Ok(Reply::Probed(probed)) => Ok(probed),
-        Ok(other) => Err(failed(out_of_turn(&other, &doing))),
-        Err(fault) => Err(failed(fault)),
-    }
-}
-
-fn failed(fault: Fault) -> Failed {
-    match fault {
-        Fault::Failed(failed) => failed,
-        Fault::Interrupted => Failed::new(FailureKind::Setup, "interrupted", ""),
+        Ok(other) => Err(out_of_turn(&other, &doing).into_failed()),
+        Err(fault) => Err(fault.into_failed()),
     }
 }

@@ -4,7 +4,7 @@
 //! way are tried before the race, small, since that changes what is raced.
 
 use super::blocks::grace_ns;
-use super::course::{Course, Stop, kind_of};
+use super::course::{Course, Stop};
 use super::hands::{Ask, Beginning};
 use super::hang::Patience;
 use super::link::Fault;
@@ -41,7 +41,7 @@ impl Course<'_> {
         let mut sound = Vec::new();
         for entry in entries {
             if self.is_tried_in_race(entry) {
-                self.untried.insert(kind_of(&small(entry)));
+                self.untried.insert(small(entry).kind());
                 sound.push(entry.clone());
             } else {
                 sound.extend(self.first_sound(entry, methods)?);
@@ -70,14 +70,14 @@ impl Course<'_> {
     /// Has an engine that was not tried run its first block, whose results are compared, in the life that has begun.
     pub(super) fn prove(&mut self, slot: usize) -> Result<(), Fault> {
         let candidate = self.record.candidates[slot].candidate.clone();
-        if !self.untried.contains(&kind_of(&candidate)) {
+        if !self.untried.contains(&candidate.kind()) {
             return Ok(());
         }
         let life = self.record.candidates[slot].incarnations.last();
         let (first_task_ns, each_ns) =
             life.map_or((0, 0), |life| (life.first_task_ns, life.startup_ns.saturating_sub(life.ready_ns)));
         self.compare_some(slot, &candidate, first_task_ns, each_ns)?;
-        self.untried.remove(&kind_of(&candidate));
+        self.untried.remove(&candidate.kind());
         Ok(())
     }
 
@@ -85,7 +85,7 @@ impl Course<'_> {
     /// fault, whatever its size.
     pub(super) fn blame_engine(&mut self, slot: usize) -> Result<(), Stop> {
         let candidate = self.record.candidates[slot].candidate.clone();
-        if !self.untried.contains(&kind_of(&candidate)) {
+        if !self.untried.contains(&candidate.kind()) {
             return Ok(());
         }
         let entries = self.record.races.last().map_or(&[][..], |race| &race.entries);
@@ -97,7 +97,7 @@ impl Course<'_> {
         if is_faulty {
             self.faulty.insert(slot);
         } else {
-            self.untried.remove(&kind_of(&candidate));
+            self.untried.remove(&candidate.kind());
         }
         Ok(())
     }

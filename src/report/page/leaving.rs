@@ -46,13 +46,16 @@ fn lines(group: &Group, leaving: &Leaving) -> Vec<Line> {
     let mut threads: Vec<u32> = leaving.computed.iter().map(|point| point.threads).collect();
     threads.sort_unstable();
     threads.dedup();
-    let here = row(group, leaving.here).map_or(Model::Sequential, |row| row.candidate.model());
     let of = |threads: u32, of: &dyn Fn(&LeavingPoint) -> f64| {
         let points = leaving.computed.iter().filter(|point| point.threads == threads);
         points.map(|point| (point.task_ns, of(point))).collect()
     };
     let first = threads.first().copied().unwrap_or(1);
-    let this = Line { name: "this machine".to_owned(), class: class_of(here), points: of(first, &|it| it.here_per_s) };
+    let this = Line {
+        name: "this machine".to_owned(),
+        class: class_of_here(group, leaving),
+        points: of(first, &|it| it.here_per_s),
+    };
     let cluster = |threads: u32| Line {
         name: format!("{threads} threads"),
         class: class_of(Model::Cluster),

@@ -8,7 +8,7 @@ from itertools import count, islice
 from linecache import getline
 from statistics import median
 from time import monotonic_ns
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 from ..protocol import Cluster, Failure
 from . import dask_client, dask_worker
@@ -95,7 +95,7 @@ def _survey(client: Any, request: Cluster, address: str, connect_ns: int) -> Dic
 def _workers(client: Any, versions: Dict[str, Any]) -> List[_Worker]:
     """All workers, by what every Python can tell without this package."""
     names, boots = client.run(os.uname), client.run(getline, _BOOT, 1)
-    here = os.uname().nodename, getline(_BOOT, 1)
+    here = _here()
     workers = []
     for address, threads in client.nthreads().items():
         told = versions["workers"][address]
@@ -106,13 +106,17 @@ def _workers(client: Any, versions: Dict[str, Any]) -> List[_Worker]:
     return workers
 
 
+def _here() -> Tuple[str, str]:
+    """This host, and its boot."""
+    return os.uname().nodename, getline(_BOOT, 1)
+
+
 def _pids(client: Any, workers: List[_Worker]) -> List[int]:
     """The processes of the scheduler and the workers that are on this host."""
-    here = os.uname().nodename, getline(_BOOT, 1)
     there = client.run_on_scheduler(os.uname).nodename, client.run_on_scheduler(getline, _BOOT, 1)
     addresses = [worker.address for worker in workers if worker.is_here]
     pids = client.run(os.getpid, workers=addresses) if addresses else {}
-    return sorted({*pids.values(), *([client.run_on_scheduler(os.getpid)] if there == here else [])})
+    return sorted({*pids.values(), *([client.run_on_scheduler(os.getpid)] if there == _here() else [])})
 
 
 def _check(workers: List[_Worker], request: Cluster) -> None:
