@@ -53,6 +53,14 @@ class Callables(unittest.TestCase):
                     found = self.results(described(engine, function, chunk=chunk))
                     self.assertEqual(found, of_copies * 2 if chunk == 3 else of_copies[:1] * 6)
 
+    def test_a_block_ends_soon_where_moving_a_task_takes_longer_than_running_it(self) -> None:
+        with AgentProcess() as one:
+            one.receive()
+            one.ask("job", described("multiprocessing.Pool", CALLABLES[0], chunk=1))
+            one.ask("go", GO)
+            # Sized by the time of tasks alone, a lot would hold 20,000.
+            self.assertLess(one.ask("go", {**GO, "block": 2})["tasks"], 4_000)
+
     def test_every_start_method_of_a_pool_pickles(self) -> None:
         for method in "spawn", "forkserver":
             found = self.results(described("ProcessPoolExecutor", CALLABLES[0], method))

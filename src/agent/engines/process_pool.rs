@@ -323,7 +323,7 @@ mod tests {
     #[test]
     fn frames_of_all_sizes_pass_in_order_and_buffers_stay_small() {
         let payloads: Vec<Vec<u8>> =
-            (0..3000_u64).map(|index| pattern(index * 7919 % 100_000 * (index % 3), index)).collect();
+            (0..300_u64).map(|index| pattern(index * 7919 % 100_000 * (index % 3), index)).collect();
         let frames: Vec<Vec<u8>> = payloads.iter().zip(0..).map(|(payload, index)| frame(index, payload)).collect();
         let came = exchange(&frames);
         assert!(came.into_iter().eq((0..).zip(payloads)), "each frame once, in order");
