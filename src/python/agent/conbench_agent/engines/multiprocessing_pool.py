@@ -210,7 +210,7 @@ class MultiprocessingPool(Engine):
             record(index, submitted_ns, ran)
 
     def saw(self, ran: List[worker.RanItem], worker_ns: int) -> None:
-        """Notes how long the tasks of a lot took, and how long a worker took so far for each with all that moves for it."""
+        """Notes how long the tasks of a lot took, and a worker so far for each with all that moves for it."""
         took_ns = sum(end_ns - begin_ns for _, (_, begin_ns, end_ns, *_) in ran)
         self._task_ns = max(1, took_ns // len(ran))
         self._moved_ns = min(self._moved_ns or worker_ns, worker_ns)
