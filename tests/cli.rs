@@ -78,7 +78,7 @@ fn a_workload_is_asked_for_once() {
         assert!(twice.err.contains("the function is named twice"), "{}", twice.err);
         assert_eq!(twice.code, Some(2));
         let nowhere = run(&[verb, "nowhere/scrape.py:parse"]);
-        assert!(nowhere.err.contains("`nowhere/scrape.py` is no file"), "{}", nowhere.err);
+        assert!(nowhere.err.contains("there is no file `nowhere/scrape.py`"), "{}", nowhere.err);
         assert_eq!(nowhere.code, Some(2));
     }
     let items_alone = run(&["recommend", "--items", "[1]"]);
@@ -117,6 +117,29 @@ fn a_function_gets_a_workload_file_of_its_own() {
 }
 
 #[test]
+fn a_function_of_a_file_gets_a_workload_file_of_its_own() {
+    let place = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| place.path().join(name);
+    std::fs::create_dir(at("shop")).expect("a directory");
+    std::fs::write(at("shop/scrape.py"), "async def fetch(page):\n    return page\n").expect("written");
+    let init = |name: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_conbench"));
+        command.args(["init", name]).current_dir(place.path()).output().expect("it runs")
+    };
+    assert!(init("shop/scrape.py:fetch").status.success());
+    let text = std::fs::read_to_string(at("fetch.toml")).expect("the file");
+    assert!(text.contains("async_function = \"scrape:fetch\"") && text.contains("path = \"shop\""), "{text}");
+    conbench::workload::parse("fetch.toml", &text).expect("a workload");
+    for wrong in ["shop/scrap.py:fetch", "shop/scrape.py", "shop:1fetch"] {
+        assert_eq!(init(wrong).status.code(), Some(2), "{wrong}");
+    }
+    let mut left: Vec<_> =
+        std::fs::read_dir(place.path()).expect("a directory").flatten().map(|it| it.file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["fetch.toml", "shop"]);
+}
+
+#[test]
 fn a_budget_needs_a_unit_and_some_time() {
     let ran = run(&["run", "--cpu", "--budget", "20"]);
     assert!(ran.err.contains("a duration needs a number and a unit, e.g. 20s or 5m"), "{}", ran.err);
@@ -133,6 +156,20 @@ fn a_name_that_is_no_workload_is_told_the_nearest() {
         &["run", "web-scrapin"],
         "error: `web-scrapin` is neither a file nor a shipped workload: did you mean `web-scraping`?\n",
     );
+    let place = tempfile::tempdir().expect("a directory");
+    let file = |name: &str| place.path().join(name).display().to_string();
+    std::fs::write(file("export.toml"), "").expect("written");
+    std::fs::write(file("scrape.py"), "").expect("written");
+    for (named, told) in [
+        (file("export.tml"), format!("did you mean `{}`?", file("export.toml"))),
+        (file("exprt.toml"), format!("did you mean `{}`?", file("export.toml"))),
+        (file("scrap.py:parse"), format!("did you mean `{}:parse`?", file("scrape.py"))),
+        (file("scrape.py"), format!("name a function of it, as `{}:NAME`", file("scrape.py"))),
+        ("shop.scrape".to_owned(), "a function of a module is written `shop.scrape:NAME`".to_owned()),
+    ] {
+        let ran = run(&["plan", &named]);
+        assert!(ran.err.contains(&told) && ran.code == Some(2), "{named}: {}", ran.err);
+    }
     refused(
         &["plan", "xyzzy"],
         "error: `xyzzy` is neither a file nor a shipped workload: `conbench list` shows those that are, `conbench init` writes a new file; a function is written `module:function` or `file.py:function`\n",

@@ -2,17 +2,19 @@
 
 use super::compare::{is_of, throughput_between};
 use super::figures::{estimate, timed};
-use super::words::time;
 use super::{Group, RuntimeStanding};
-use crate::record::{Phase, Record, RuntimeCalibration};
+use crate::record::{Phase, Record};
 use crate::workload::Step;
+
+/// Why throughput says nothing beside that of another language.
+const OTHER_WORK: &str =
+    "not compared: a step's `time` is other work in each language; a step with an `input` is the same in all";
 
 /// A runtime with who runs for it.
 struct Runner<'a> {
     group: &'a Group,
     /// Its candidate: an index into the record's.
     candidate: Option<usize>,
-    calibration: Option<&'a RuntimeCalibration>,
     /// What tells its work from that of others: its language, where a step's time was calibrated for each.
     work: Option<&'a str>,
 }
@@ -44,7 +46,6 @@ impl<'a> Runner<'a> {
         Runner {
             group,
             candidate: in_phase.or(group.answer.as_ref().map(|answer| answer.candidate as usize)),
-            calibration,
             work: calibration.filter(|_| is_calibrated).map(|calibration| calibration.hello.language.as_str()),
         }
     }
@@ -62,7 +63,7 @@ impl<'a> Runner<'a> {
         let note = match (relative, comparable) {
             (Some(_), _) => None,
             (None, Some(_)) => Some("not compared: it did not run in the same rounds as the others".to_owned()),
-            (None, None) => Some(self.other_work(record)),
+            (None, None) => Some(OTHER_WORK.to_owned()),
         };
         RuntimeStanding {
             runtime: self.group.runtime.clone(),
@@ -70,18 +71,5 @@ impl<'a> Runner<'a> {
             relative,
             note,
         }
-    }
-
-    /// Why its throughput says nothing beside that of others.
-    fn other_work(&self, record: &Record) -> String {
-        let cost = self.iteration(record).map(|cost| format!(" ({cost})")).unwrap_or_default();
-        format!("not compared: a step's `time` is other work in each language{cost}; an `input` is the same in all")
-    }
-
-    /// What an iteration of the first calibrated step takes.
-    fn iteration(&self, record: &Record) -> Option<String> {
-        let steps = record.workload.steps.iter().zip(&self.calibration?.iteration_ns);
-        let (cpu, ns) = steps.filter_map(|(step, ns)| Some((step.cpu()?, (*ns)?))).next()?;
-        Some(format!("an iteration of `{}` takes {} here", cpu.kernel.name(), time(ns)))
     }
 }

@@ -396,11 +396,10 @@ fn runtimes_of_other_work_are_not_compared() {
     let mut session = beside_python(0.97, true);
     session.record.workload.steps =
         vec![Step::Cpu(Cpu { kernel: Kernel::Sort, input_bytes: 4096, time_ns: Some(1_000_000) })];
-    session.record.calibration.runtimes[1].iteration_ns = vec![Some(180_000.0)];
     let verdict = analyze(&session.finished());
     assert!(verdict.runtimes.iter().all(|standing| standing.relative.is_none()));
     let note = verdict.runtimes[1].note.as_deref().unwrap_or_default();
-    assert!(note.contains("other work in each language (an iteration of `sort` takes 0.18 ms here)"), "{note}");
+    assert!(note.contains("other work in each language"), "{note}");
 }
 
 #[test]

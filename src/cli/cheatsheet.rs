@@ -125,7 +125,7 @@ pub(super) fn run(args: &CheatsheetArgs, terminal: &Terminal) -> Result<Exit, Fa
         Event::Measuring { runtime, what } => told.measuring(runtime, what),
         Event::Warning(warning) => told.warned(warning),
     });
-    told.finish();
+    told.finish(true);
     let mut sheet = measured.map_err(Failure::Cheatsheet)?;
     if cfg!(debug_assertions) && sheet.runtimes.iter().any(|runtime| runtime.language == Language::Rust) {
         sheet.warnings.push(UNOPTIMISED.to_owned());

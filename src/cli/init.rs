@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use super::target;
-use crate::workload::function_name;
+use super::failure::Failure;
+use super::target::{self, Target};
 
 /// The starter file's text.
 pub const STARTER: &str = include_str!("starter.toml");
@@ -26,34 +26,46 @@ kind = \"python\"
 FORM = \"FUNCTION\"
 # items = \"MODULE:items\"                   # an iterable, a function that gives one, or a list written here
 # setup = \"MODULE:setup\"                   # once a process, outside what is measured
-path = \".\"                                # put first on sys.path, relative to this file
+path = \"FOLDER\"                           # put first on sys.path, relative to this file
 ";
 
 /// What `init` is told.
 #[derive(clap::Args, Clone, Debug)]
 pub struct InitArgs {
-    /// The new file's name; `.toml` is added where it has no ending. For a function (shop.scrape:parse) it is the
-    /// function's
-    #[arg(default_value = "workload.toml", value_name = "NAME|MODULE:NAME")]
+    /// The new file's name; `.toml` is added where it has no ending. For a function (shop.scrape:parse or
+    /// shop/scrape.py:parse) it is the function's
+    #[arg(default_value = "workload.toml", value_name = "NAME|MODULE:NAME|FILE.py:NAME")]
     pub name: PathBuf,
 }
 
 /// The file's name and text.
-fn file(named: &Path) -> (PathBuf, String) {
-    let function = named.to_str().and_then(|name| function_name(name).ok());
-    if let Some(function) = &function
-        && let Some((module, name)) = function.split_once(':')
-    {
-        let short = name.rsplit('.').next().unwrap_or(name);
-        let form = if target::is_async(function, None) { "async_function" } else { "function" };
-        let text = OF_FUNCTION.replace("NAME", short).replace("FUNCTION", function);
-        return (PathBuf::from(format!("{short}.toml")), text.replace("FORM", form).replace("MODULE", module));
+fn file(named: &Path) -> Result<(PathBuf, String), Failure> {
+    match target::read(named)? {
+        Target::Function { name, folder } => Ok(of_function(&name, folder.as_deref())),
+        Target::Workload(path) if path.to_string_lossy().contains(':') && !path.exists() => {
+            Err(Failure::Usage(format!(
+                "`{}` names no function and is no name for a workload file: write `module:function`, `file.py:function` or `NAME.toml`",
+                path.display()
+            )))
+        }
+        Target::Workload(mut path) => {
+            if path.extension().is_none() {
+                path.set_extension("toml");
+            }
+            Ok((path, STARTER.to_owned()))
+        }
     }
-    let mut path = named.to_owned();
-    if path.extension().is_none() {
-        path.set_extension("toml");
-    }
-    (path, STARTER.to_owned())
+}
+
+/// The file of `module:function`, whose module is in this folder.
+fn of_function(function: &str, folder: Option<&Path>) -> (PathBuf, String) {
+    let (module, name) = function.split_once(':').unwrap_or((function, function));
+    let short = name.rsplit('.').next().unwrap_or(name);
+    let form = if target::is_async(function, folder) { "async_function" } else { "function" };
+    // TOML writes a string as JSON does.
+    let path = serde_json::Value::from(folder.unwrap_or(Path::new(".")).to_string_lossy()).to_string();
+    let text = OF_FUNCTION.replace("NAME", short).replace("FUNCTION", function).replace("FORM", form);
+    (PathBuf::from(format!("{short}.toml")), text.replace("MODULE", module).replace("\"FOLDER\"", &path))
 }
 
 /// Writes the starter file. Gives 0, or 2 when it cannot be written or is there already.
@@ -61,7 +73,13 @@ fn file(named: &Path) -> (PathBuf, String) {
 /// # Errors
 /// When `out` or `err` cannot be written to.
 pub fn run(args: &InitArgs, out: &mut dyn Write, err: &mut dyn Write, _colour: bool) -> io::Result<u8> {
-    let (path, text) = file(&args.name);
+    let (path, text) = match file(&args.name) {
+        Ok(file) => file,
+        Err(failure) => {
+            writeln!(err, "error: {failure}")?;
+            return Ok(2);
+        }
+    };
     // `create_new` leaves no time between the look and the write.
     match File::create_new(&path).and_then(|mut file| file.write_all(text.as_bytes())) {
         Ok(()) => {

@@ -37,6 +37,40 @@ pub(super) struct Measuring<'a> {
     pub(super) sweeps: bool,
     /// How agents run, of one of two versions.
     pub(super) side: Side,
+    /// What the report tells of failures and warnings.
+    pub(super) told: Told,
+}
+
+/// What is printed at the end tells of failures and warnings: then they do not stand on standard error, too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Told {
+    /// In no case.
+    #[default]
+    Never,
+    /// Where there is no answer.
+    WithoutAnswer,
+    /// In any case.
+    Always,
+}
+
+impl Told {
+    fn tells(self, judged: &Judged) -> bool {
+        match self {
+            Told::Never => false,
+            Told::WithoutAnswer => judged.verdict.groups.iter().all(|group| group.answer.is_none()),
+            Told::Always => true,
+        }
+    }
+}
+
+/// What the report of this view and format tells.
+pub(super) fn told(view: View, format: RecordFormat, code: bool) -> Told {
+    match (view, format) {
+        _ if code => Told::Never,
+        (View::Candidates(_), RecordFormat::Table | RecordFormat::Markdown) => Told::Always,
+        (View::Answer, RecordFormat::Table | RecordFormat::Markdown) => Told::WithoutAnswer,
+        _ => Told::Never,
+    }
 }
 
 /// How the agents of one of two versions run.
@@ -85,7 +119,17 @@ impl<'a> Measuring<'a> {
         paged: &'a Paged,
         interrupted: Arc<AtomicBool>,
     ) -> Measuring<'a> {
-        Measuring { terminal, planning, output: None, paged, interrupted, of: 1, sweeps: false, side: Side::default() }
+        Measuring {
+            terminal,
+            planning,
+            output: None,
+            paged,
+            interrupted,
+            of: 1,
+            sweeps: false,
+            side: Side::default(),
+            told: Told::default(),
+        }
     }
 
     /// Measures a workload, behind those that are done.
@@ -110,9 +154,9 @@ impl<'a> Measuring<'a> {
             interrupted: Arc::clone(&self.interrupted),
             duel: None,
         };
-        let measured = seams::measure(session, &mut progress);
-        progress.finish();
-        Ok(judged(measured.map_err(Failure::Session)?))
+        let measured = seams::measure(session, &mut progress).map(judged);
+        progress.finish(!measured.as_ref().is_ok_and(|judged| self.told.tells(judged)));
+        measured.map_err(Failure::Session)
     }
 
     /// The agents of a plan's runtimes. The native one need not be among them.

@@ -73,7 +73,7 @@ struct Cli {
 enum Verb {
     /// Measure a workload and show its candidates
     Run(Box<run::RunArgs>),
-    /// Choose the right tool for each of several workloads
+    /// Find the right tool for a function or a workload, with the code to paste; for several, a table
     Recommend(Box<recommend::RecommendArgs>),
     /// Measure the cheat sheet: what each tool of Python and Rust costs here, and its pitfalls
     Cheatsheet(Box<cheatsheet::CheatsheetArgs>),
@@ -87,7 +87,7 @@ enum Verb {
     Compare(compare::CompareArgs),
     /// Measure two versions of the same work beside each other: is the second slower, and is the choice the same?
     Duel(Box<duel::DuelArgs>),
-    /// The same, with an exit code for CI
+    /// Like `duel`, with an exit code for CI
     Gate(Box<duel::GateArgs>),
     /// Check workload files, without running them
     Check(check::CheckArgs),
@@ -113,12 +113,12 @@ enum Verb {
 const FIRST: &str = "\
 conbench measures which concurrency tool fits a task on this host. Type one of:
 
-  conbench recommend web-scraping                     a workload that is shipped; `conbench list` names them
-  conbench recommend shop.scrape:parse --items items  a function of yours, with items of its module
-  conbench recommend shop/scrape.py:parse --items 'range(100)'
-  conbench init my.toml                               a workload file to start from; then: conbench run my.toml
-  conbench recommend                                  every workload that is shipped, in a few minutes
-  conbench cheatsheet --quick                         what threads, processes and async cost here, and their pitfalls
+  conbench recommend web-scraping                        a workload that is shipped; `conbench list` names them
+  conbench recommend shop.scrape:parse --items items     a function of yours, with items of its module
+  conbench recommend scrape.py:parse --items 'range(9)'  a function of a file, with items written here
+  conbench init my.toml                                  a workload file to start from; then: conbench run my.toml
+  conbench recommend                                     every workload that is shipped, in a few minutes
+  conbench cheatsheet --quick                            what each tool costs here, and its pitfalls
 
 `conbench --help` shows every verb, `conbench recommend --help` every option.
 ";

@@ -53,6 +53,8 @@ pub(super) struct Progress {
     budget_ns: Option<u64>,
     sink: Sink,
     quiet: bool,
+    /// Failures and warnings, which wait until it is known whether what is printed at the end tells of them, too.
+    waiting: Vec<String>,
     /// When the view was drawn last, or a line written.
     told: Option<Instant>,
 }
@@ -69,7 +71,14 @@ impl Progress {
             Form::Auto if terminal::is_dumb() => Sink::Lines,
             Form::Auto => Sink::Drawn { bar: bar(), coloured: terminal.colour_of_errors() },
         };
-        Progress { live: Live::new(workload, place), budget_ns: None, sink, quiet: terminal.quiet, told: None }
+        Progress {
+            live: Live::new(workload, place),
+            budget_ns: None,
+            sink,
+            quiet: terminal.quiet,
+            waiting: Vec::new(),
+            told: None,
+        }
     }
 
     /// Tells what a process of the cheat sheet is about to measure.
@@ -98,10 +107,13 @@ impl Progress {
         }
     }
 
-    /// Takes the view away.
-    pub(super) fn finish(self) {
-        if let Sink::Drawn { bar, .. } = self.sink {
+    /// Takes the view away, and tells of failures and warnings where nothing else does (`tells`).
+    pub(super) fn finish(self, tells: bool) {
+        if let Sink::Drawn { bar, .. } = &self.sink {
             bar.finish_and_clear();
+        }
+        if tells {
+            self.waiting.iter().for_each(|text| self.line(text));
         }
     }
 
@@ -116,10 +128,10 @@ impl Progress {
         }
     }
 
-    /// Writes a warning; of several workloads, with the one that it is of.
-    fn warn(&self, text: &str) {
+    /// Keeps a warning for the end; of several workloads, with the one that it is of.
+    fn warn(&mut self, text: &str) {
         let of = if self.live.place.1 > 1 { format!("{}: ", self.live.workload) } else { String::new() };
-        self.line(terminal::warning(&format!("{of}{text}")).trim_end());
+        self.waiting.push(terminal::warning(&format!("{of}{text}")).trim_end().to_owned());
     }
 
     /// Whether it is time to draw the view again, or to write a line; if so, it is done now.

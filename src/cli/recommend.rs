@@ -59,6 +59,7 @@ pub(super) fn run(args: &RecommendArgs, terminal: &Terminal) -> Result<Exit, Fai
         Measuring::prepare(terminal, &args.selection, &workloads, args.saved.output.clone(), &args.paged)?;
     let budget = args.budget();
     let view = if workloads.len() == 1 { View::Answer } else { View::Choice };
+    measuring.told = measure::told(view, args.format, args.as_code);
     let (workloads, mut exit) = runnable(&measuring, workloads, budget)?;
     measuring.of = workloads.len();
     let exporter = measure::exporter(view, args.format, args.as_code, terminal);

@@ -78,13 +78,14 @@ pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Exit, Failure> 
         args.saved.output.clone(),
         &args.paged,
     )?;
-    let measuring = Measuring { sweeps: true, ..prepared };
+    let (view, format) = (measure::candidates(args.shown), args.shown.format);
+    let measuring = Measuring { sweeps: true, told: measure::told(view, format, args.shown.code), ..prepared };
     let budget = measuring.planning.budget(&workload);
     let judged = measuring.measure(workload, budget, &[])?;
     let all = [judged];
-    let text = match measure::exporter(measure::candidates(args.shown), args.shown.format, args.shown.code, terminal) {
+    let text = match measure::exporter(view, format, args.shown.code, terminal) {
         Some(exporter) => Ok(exporter.document(&all)),
-        None => measure::whole(args.shown.format, &all),
+        None => measure::whole(format, &all),
     };
     // A full disk does not keep it from being shown, nor a closed pipe from being saved.
     let shown = text.and_then(|text| terminal.print(&text));

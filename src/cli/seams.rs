@@ -9,7 +9,7 @@ use crate::protocol::{Failed, FindCluster, Probe, Probed};
 use crate::python::{self, Found};
 use crate::record::Record;
 use crate::session::{self, AgentProgram, FoundCluster, Observer, Session, SessionError};
-use crate::workload::{Code, Workload, load, shipped};
+use crate::workload::{Code, Workload, function_name, load, shipped};
 
 use super::cluster::Clusters;
 use super::executors::Executors;
@@ -22,22 +22,44 @@ use super::runtimes::Runtimes;
 /// Every fault of the file; or that there is neither a file nor a shipped workload of that name.
 pub(super) fn workload(named: &Path, colour: bool) -> Result<Workload, Failure> {
     let name = named.to_str().unwrap_or_default();
-    let is_word = !name.is_empty() && !name.contains('/') && !name.ends_with(".toml");
-    if !is_word || named.exists() {
+    let is_file = name.is_empty() || name.contains('/') || name.ends_with(".toml");
+    if named.exists() || is_file && near_file(named).is_none() {
         return load(named).map_err(|faults| Failure::Rendered(faults.render(colour)));
     }
     if let Some(found) = shipped::find(name) {
         return found.parse().map_err(|faults| Failure::Rendered(faults.render(colour)));
     }
     let known: Vec<&str> = shipped::ALL.iter().map(|shipped| shipped.name).collect();
-    let hint = nearest(name, &known).map_or_else(
-        || {
-            "`conbench list` shows those that are, `conbench init` writes a new file; a function is written `module:function` or `file.py:function`"
-                .to_owned()
-        },
-        |near| format!("did you mean `{near}`?"),
-    );
+    let near = nearest(name, &known).filter(|_| !is_file).map(str::to_owned);
+    let near = near.or_else(|| near_file(named).map(|file| file.display().to_string()));
+    let hint = match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if is_module(name) => format!("a function of a module is written `{name}:NAME`"),
+        None => "`conbench list` shows those that are, `conbench init` writes a new file; a function is written `module:function` or `file.py:function`"
+            .to_owned(),
+    };
     Err(Failure::Usage(format!("`{name}` is neither a file nor a shipped workload: {hint}")))
+}
+
+/// The workload file that was most likely meant by one that is not there.
+fn near_file(missing: &Path) -> Option<PathBuf> {
+    beside(&missing.with_extension("toml"))
+}
+
+/// The file of that ending, in the folder of one that is not there, which was most likely meant.
+pub(super) fn beside(missing: &Path) -> Option<PathBuf> {
+    let folder = missing.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let files = std::fs::read_dir(folder.unwrap_or(Path::new("."))).ok()?.flatten().map(|entry| entry.path());
+    let alike = files.filter(|file| file.extension() == missing.extension() && file.is_file());
+    let names: Vec<String> = alike.filter_map(|file| Some(file.file_name()?.to_str()?.to_owned())).collect();
+    let known: Vec<&str> = names.iter().map(String::as_str).collect();
+    let near = nearest(missing.file_name()?.to_str()?, &known)?;
+    Some(folder.map_or_else(|| PathBuf::from(near), |folder| folder.join(near)))
+}
+
+/// Whether a text can be the name of a module in a package.
+fn is_module(name: &str) -> bool {
+    name.contains('.') && function_name(&format!("{name}:name")).is_ok()
 }
 
 /// The workload that a function of the user's makes. Its module is looked for in this folder first, or in the current

@@ -14,7 +14,7 @@ const MOST_SOURCE_BYTES: u64 = 4 << 20;
 
 /// A target.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Target {
+pub(super) enum Target {
     /// A workload file, or a shipped workload's name.
     Workload(PathBuf),
     /// `module:function`, and the folder in which the module is looked for first; `None` is the current one.
@@ -22,17 +22,27 @@ enum Target {
 }
 
 /// Tells what is named. A path that exists is a file, whatever it looks like.
-fn read(named: &Path) -> Result<Target, Failure> {
+///
+/// # Errors
+/// When it names a function of a file that is not there, or that no module can be made of.
+pub(super) fn read(named: &Path) -> Result<Target, Failure> {
     let workload = || Ok(Target::Workload(named.to_owned()));
+    let is_source = |file: &Path| file.extension().is_some_and(|extension| extension == "py");
     let Some((place, name)) = named.to_str().and_then(|text| text.rsplit_once(':')).filter(|_| !named.exists()) else {
+        if is_source(named) {
+            let place = named.display();
+            return Err(Failure::Usage(format!("`{place}` is source code: name a function of it, as `{place}:NAME`")));
+        }
         return workload();
     };
     let file = Path::new(place);
-    if file.extension().is_some_and(|extension| extension == "py") {
+    if is_source(file) {
         if !file.is_file() {
-            let message =
-                format!("`{place}` is no file: name one that is there, or a module, e.g. `shop.scrape:{name}`");
-            return Err(Failure::Usage(message));
+            let hint = seams::beside(file).map_or_else(
+                || format!("name one that is there, or a module, as `PACKAGE.MODULE:{name}`"),
+                |near| format!("did you mean `{}:{name}`?", near.display()),
+            );
+            return Err(Failure::Usage(format!("there is no file `{place}`: {hint}")));
         }
         let module = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         let name = function_name(&format!("{module}:{name}")).map_err(|_| {
@@ -170,7 +180,11 @@ mod tests {
         let folder = room.path().to_str();
         assert_eq!(of(&format!("{}:parse", file.display())), function("scrape:parse", folder));
         assert_eq!(of(&odd.display().to_string()), Target::Workload(odd.clone()), "a path that exists wins");
-        assert!(read(Path::new("nowhere/scrape.py:parse")).is_err());
+        let refused = |text: &str| read(Path::new(text)).expect_err(text).to_string();
+        assert!(refused("nowhere/scrape.py:parse").contains("as `PACKAGE.MODULE:parse`"));
+        let near = refused(&format!("{}:parse", room.path().join("scrap.py").display()));
+        assert!(near.ends_with(&format!("did you mean `{}:parse`?", file.display())), "{near}");
+        assert!(refused(&file.display().to_string()).contains(":NAME`"), "source code is no workload file");
         assert!(is_async("scrape:fetch", Some(room.path())) && !is_async("scrape:parse", Some(room.path())));
     }
 

@@ -4,7 +4,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::units::{NONE, duration, factor, percent, rate};
 use super::words::{plain, row, runtimes};
-use super::{Judged, Style, choice, grid, leaving, reasons, sureness};
+use super::{Judged, Style, choice, grid, leaving, reasons, sureness, words};
 use crate::analyze::{Answer, Group, Row, Status, Sureness};
 use crate::candidate::{Candidate, Engine, Model, RUST};
 use crate::idiom::Idiom;
@@ -17,8 +17,8 @@ const BAR: u16 = 22;
 const LEAST_BAR: usize = 6;
 /// What stands beside the answer's own row.
 const USE_THIS: &str = "use this";
-/// Code of more lines than this is shown on request alone.
-const MOST_LINES: usize = 14;
+/// Code of more lines than this, or wider than the terminal, is shown on request alone.
+const MOST_LINES: usize = 20;
 /// How far code is indented.
 const CODE_INDENT: &str = "      ";
 
@@ -87,6 +87,8 @@ fn brief(judged: &Judged, group: &Group) -> Brief {
     let language = if group.runtime == RUST { "rust" } else { "python" };
     let Some(answer) = &group.answer else {
         let remarks = vec![("Why", reasons::why(judged, group))];
+        // A list of those that failed says nothing more.
+        let models = if words::common_failure(group).is_some() { Vec::new() } else { models };
         return Brief {
             heading: format!("{name}: no answer"),
             place,
@@ -253,14 +255,19 @@ fn remark(row: &Row, answer: Option<&Answer>) -> &'static str {
         Status::Infeasible { .. } => "over limit",
         Status::AsGood => "as good, less simple",
         _ if is_as_good => "as good, less simple",
-        Status::Open => "may be as good",
+        Status::Open => "not told apart",
         _ => "",
     }
 }
 
 /// The answers as a terminal shows them.
 pub(super) fn text(judged: &Judged, style: Style) -> String {
-    let mut text: String = briefs(judged).iter().map(|brief| shown(brief, style) + "\n").collect();
+    briefs(judged).iter().map(|brief| shown(brief, style) + "\n").collect()
+}
+
+/// The same, with how the runtimes stand to each other.
+pub(super) fn text_with_runtimes(judged: &Judged, style: Style) -> String {
+    let mut text = text(judged, style);
     let runtimes = runtimes(judged);
     if !runtimes.is_empty() {
         text.push_str(&grid::labelled(0, "Runtimes", &runtimes.join("; "), style.width));
@@ -286,8 +293,10 @@ fn shown(brief: &Brief, style: Style) -> String {
         let lines = grid::paragraph(&brief.summary, style.width.saturating_sub(2));
         text.extend(lines.lines().map(|line| format!("  {line}\n")));
     }
-    text.push('\n');
-    text.push_str(&bars(&brief.models, style));
+    if !brief.models.is_empty() {
+        text.push('\n');
+        text.push_str(&bars(&brief.models, style));
+    }
     text.push('\n');
     text.extend(brief.remarks.iter().map(|(label, sentence)| grid::labelled(2, label, sentence, style.width)));
     text
@@ -295,7 +304,9 @@ fn shown(brief: &Brief, style: Style) -> String {
 
 fn shown_code(code: &str, style: Style) -> String {
     let lines = code.lines().count();
-    if lines > MOST_LINES {
+    // A line that a terminal breaks is hard to read, and to paste.
+    let is_wide = CODE_INDENT.len() + widest(code.lines()) > usize::from(style.width);
+    if lines > MOST_LINES || is_wide {
         return paint(&format!("{CODE_INDENT}--code prints the code, {lines} lines"), Paint::Faint, style.colour)
             + "\n";
     }
@@ -305,18 +316,19 @@ fn shown_code(code: &str, style: Style) -> String {
 /// The cells that name a row.
 type Layout = fn(&OfModel) -> Vec<String>;
 
-/// A row a model, as wide as there is room: with engine and sizes apart, else as a candidate's name; with a bar, where
-/// there are some columns left for it.
+/// A row a model, as wide as there is room: with the model, the engine and the sizes; without the model, which the engine
+/// implies; or as a candidate's name. With a bar, where one of these leaves some columns for it.
 fn bars(models: &[OfModel], style: Style) -> String {
     let width = usize::from(style.width);
-    let apart: Layout = |it| vec![it.model.name().to_owned(), it.engine.clone(), it.sizes.clone()];
+    let whole: Layout = |it| vec![it.model.name().to_owned(), it.engine.clone(), it.sizes.clone()];
+    let without_model: Layout = |it| vec![it.engine.clone(), it.sizes.clone()];
     let named: Layout = |it| vec![it.model.name().to_owned(), it.name.clone()];
     let alone: Layout = |it| vec![it.name.clone()];
-    let layouts: [Layout; 3] = [apart, named, alone];
+    let layouts: [Layout; 4] = [whole, without_model, named, alone];
     let rows = |layout: Layout| models.iter().map(layout).collect::<Vec<_>>();
     let fits = |rows: &[Vec<String>], room: usize| taken(rows, models) + room <= width;
-    let roomy = layouts[..2].iter().find(|layout| fits(&rows(**layout), LEAST_BAR + 2));
-    let chosen = roomy.or_else(|| layouts.iter().find(|layout| fits(&rows(**layout), 0))).unwrap_or(&layouts[2]);
+    let with_room = |room: usize| layouts.iter().find(|layout| fits(&rows(**layout), room));
+    let chosen = with_room(LEAST_BAR + 2).or_else(|| with_room(0)).unwrap_or(&layouts[3]);
     let rows = rows(*chosen);
     let room = width.saturating_sub(taken(&rows, models) + 2).min(usize::from(BAR));
     let figures = widest(models.iter().map(|it| it.figure.as_str()));

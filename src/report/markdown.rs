@@ -144,6 +144,7 @@ impl Exporter for ChoiceMarkdown {
 fn notes(judged: &Judged) -> String {
     let mut lines: Vec<String> = words::faults(judged)
         .into_iter()
+        .filter(|fault| !fault.is_told)
         .map(|fault| {
             let at = fault.traceback.last().map(|line| format!(" (at: {})", line.trim())).unwrap_or_default();
             format!("{} {}: {}{at}", fault.candidates, fault.what, fault.reason)

@@ -2,7 +2,7 @@
 
 use super::Judged;
 use super::units::{bytes, count, duration, factor, percent, rate};
-use super::words::{listed, plain};
+use super::words::{self, listed, plain};
 use crate::analyze::{Answer, Condition, FarLimit, Group, LimitKind, Reason, TimeOfAll};
 use crate::candidate::Model;
 use crate::candidate::StartMethod;
@@ -46,6 +46,9 @@ fn nothing_compared(judged: &Judged, group: &Group) -> String {
     use crate::analyze::Status;
     let advice = group.far_limit.as_ref().map_or(String::new(), |limit| format!("; {}", far_limit(judged, limit)));
     let all = |is: &dyn Fn(&Status) -> bool| !group.rows.is_empty() && group.rows.iter().all(|row| is(&row.status));
+    if let Some(reason) = words::common_failure(group) {
+        return format!("every candidate failed: {}{advice}", plain(reason));
+    }
     if all(&|status| matches!(status, Status::Failed { .. })) {
         return format!("every candidate failed{advice}");
     }
@@ -112,12 +115,18 @@ fn reason(judged: &Judged, answer: &Answer, reason: &Reason) -> String {
             rate(*throughput_per_s)
         ),
         Reason::Reaches { share, limit, concurrency } => {
-            let set_by = match limit {
-                LimitKind::InFlight => "`max_in_flight` sets",
-                LimitKind::Cores => "the cores set",
-                LimitKind::SerialSection => "the serial section sets",
+            let most = match limit {
+                LimitKind::InFlight => "of the most that `max_in_flight` allows",
+                LimitKind::Cores => "of what the cores can give",
+                LimitKind::SerialSection => "of the most that the serial section allows",
             };
-            format!("{concurrency} in flight reach {} of the limit that {set_by}", percent(*share))
+            let who = if answer.workers == Some(*concurrency) { "worker" } else { "task in flight" };
+            let who = match (concurrency, who) {
+                (1, who) => format!("1 {who} reaches"),
+                (_, "worker") => format!("{concurrency} workers reach"),
+                _ => format!("{concurrency} in flight reach"),
+            };
+            format!("{who} {} {most}", percent(*share))
         }
         Reason::Skewed { tasks, long, share } => {
             format!("{long} of {tasks} tasks hold {} of the time: small chunks, the longest first", percent(*share))
@@ -164,7 +173,7 @@ fn reason(judged: &Judged, answer: &Answer, reason: &Reason) -> String {
 
 /// What two threads do beside one, and what that says of the global interpreter lock.
 fn threads(ratio: f64, lock: Option<bool>) -> String {
-    let measured = format!("two threads run {} as fast as one", factor(ratio));
+    let measured = format!("two threads do {} the work of one", factor(ratio));
     match lock {
         Some(true) if ratio < HELD => format!("threads do not help: {measured}, the task holds the GIL"),
         Some(true) if ratio < RELEASED => format!("{measured}: the task holds the GIL for a part of its time"),
@@ -295,7 +304,7 @@ pub(super) fn condition(judged: &Judged, answer: &Answer, condition: &Condition)
             let is_loop = is_loop.is_some_and(|place| place.candidate.model() == Model::Sequential);
             let simplest = if is_loop { "a plain loop".to_owned() } else { name(*simplest) };
             format!(
-                "it pays from about {tasks} tasks on{under} ({span}); below, {simplest}: `--tasks` says how many there are"
+                "it pays from about {tasks} tasks on{under} ({span}); with fewer, {simplest} is quicker: say how many you have by `--tasks`"
             )
         }
         Condition::RateNotReached { rate_per_s, throughput_per_s, burst } => {
@@ -309,9 +318,9 @@ pub(super) fn condition(judged: &Judged, answer: &Answer, condition: &Condition)
             format!("nothing reaches the rate of {} that you state: this runs {reached}{hint}", rate(*rate_per_s))
         }
         Condition::FarLimit(limit) => far_limit(judged, limit),
-        Condition::AtCap { size } => format!(
-            "{size} is the largest size that `max_in_flight`, the options or the host allow: more might be better still"
-        ),
+        Condition::AtCap { size } => {
+            format!("{} no more than {size}, and more might be better still", who_allows(judged, *size))
+        }
         Condition::UncheckedLimit { p99, memory } => {
             let figure = match (p99, memory) {
                 (true, true) => "p99 and memory",
@@ -321,6 +330,18 @@ pub(super) fn condition(judged: &Judged, answer: &Answer, condition: &Condition)
             format!("the limit on {figure} could not be checked: too little was measured")
         }
         Condition::ErrorCannotCross { type_name, breaks_pool } => error_cannot_cross(type_name, *breaks_pool),
+    }
+}
+
+/// What allows sizes up to this one alone.
+fn who_allows(judged: &Judged, size: u32) -> &'static str {
+    let settings = &judged.record.settings;
+    if settings.workers.contains(&size) || settings.in_flight.contains(&size) {
+        "the sizes that you name allow"
+    } else if judged.record.workload.load.max_in_flight() == size {
+        "`max_in_flight` allows"
+    } else {
+        "this host allows"
     }
 }
 

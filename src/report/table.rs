@@ -22,10 +22,12 @@ impl Exporter for CandidatesTable {
     fn row(&self, judged: &Judged) -> String {
         let mut text = answer::text(judged, self.style);
         text.push_str(&title(judged, self.style));
+        let mut legend = Legend::default();
         for group in &judged.verdict.groups {
             text.push('\n');
-            text.push_str(&self.group(judged, group));
+            text.push_str(&self.group(judged, group, &mut legend));
         }
+        text.push_str(&self.legend(legend));
         text.push_str(&runtimes(judged, self.style));
         text.push_str(&notes(judged, self.style));
         text.push('\n');
@@ -48,8 +50,30 @@ pub(super) fn title(judged: &Judged, style: Style) -> String {
     text
 }
 
+/// What the tables of a record show that needs a word.
+#[derive(Clone, Copy, Default)]
+struct Legend {
+    sparklines: bool,
+    dashes: bool,
+    details: bool,
+}
+
 impl CandidatesTable {
-    fn group(&self, judged: &Judged, group: &Group) -> String {
+    /// Said once, below the tables of all runtimes.
+    fn legend(&self, legend: Legend) -> String {
+        let further = if self.shown.details { "" } else { "; --details has the figures" };
+        let sparklines = legend.sparklines.then(|| format!("{SPARKLINE}{further}"));
+        let dashes = legend.dashes.then(|| DASH.to_owned());
+        let details = legend.details.then(|| LEGEND.to_owned());
+        let text: String = [sparklines, dashes, details]
+            .iter()
+            .flatten()
+            .map(|sentence| grid::paragraph(sentence, self.style.width))
+            .collect();
+        if text.is_empty() { text } else { format!("\n{text}") }
+    }
+
+    fn group(&self, judged: &Judged, group: &Group, legend: &mut Legend) -> String {
         let champions: Vec<&Row> = group.rows.iter().filter(|row| row.status != Status::Superseded).collect();
         // Where no size of any engine was preferred yet, all of them are what there is to show.
         let every = self.shown.all || champions.is_empty();
@@ -66,13 +90,10 @@ impl CandidatesTable {
                 self.style.width,
             ));
         }
-        if titles.contains(&SCALING) && rows.iter().any(|row| !scaling::sparkline_of(group, row).is_empty()) {
-            let further = if self.shown.details { "" } else { "; --details has the figures" };
-            text.push_str(&grid::paragraph(&format!("{SPARKLINE}{further}"), self.style.width));
-        }
-        if has_dash(group, &rows) {
-            text.push_str(&grid::paragraph(DASH, self.style.width));
-        }
+        legend.sparklines |=
+            titles.contains(&SCALING) && rows.iter().any(|row| !scaling::sparkline_of(group, row).is_empty());
+        legend.dashes |= has_dash(group, &rows);
+        legend.details |= self.shown.details;
         let choice = choice_of(group, &rows);
         if !choice.is_empty() {
             text.push_str(&self.headed(&COSTS, group, &choice));
@@ -90,7 +111,6 @@ impl CandidatesTable {
     /// Every figure, and how each engine scales.
     fn details(&self, group: &Group, rows: &[&Row]) -> String {
         let mut text: String = DETAILS.iter().map(|sheet| self.headed(sheet, group, rows)).collect();
-        text.push_str(&grid::paragraph(LEGEND, self.style.width));
         if !group.curves.is_empty() {
             text.push_str(&self.heading(scaling::HEADING));
             let line = |curve| grid::labelled(0, &scaling::label(curve), &scaling::line(curve), self.style.width);
@@ -162,7 +182,7 @@ impl Exporter for AnswerTable {
     }
 
     fn row(&self, judged: &Judged) -> String {
-        let text = answer::text(judged, self.style);
+        let text = answer::text_with_runtimes(judged, self.style);
         let is_answered = judged.verdict.groups.iter().any(|group| group.answer.is_some());
         // What failed is told as it happens, and is in the record; here it stands where it is the answer.
         if is_answered { text } else { text + &notes(judged, self.style) }
@@ -265,9 +285,11 @@ fn runtimes(judged: &Judged, style: Style) -> String {
 fn notes(judged: &Judged, style: Style) -> String {
     let mut text = String::new();
     for fault in words::faults(judged) {
-        let label = if fault.what == "failed" { "Failed:" } else { "Over limit:" };
-        let lines = grid::labelled(0, label, &format!("{}: {}", fault.candidates, fault.reason), style.width);
-        text.extend(lines.lines().map(|line| paint(line, Paint::Bad, style.colour) + "\n"));
+        if !fault.is_told {
+            let label = if fault.what == "failed" { "Failed:" } else { "Over limit:" };
+            let lines = grid::labelled(0, label, &format!("{}: {}", fault.candidates, fault.reason), style.width);
+            text.extend(lines.lines().map(|line| paint(line, Paint::Bad, style.colour) + "\n"));
+        }
         text.extend(fault.traceback.iter().map(|line| format!("    {line}\n")));
     }
     for reservation in words::reservations(judged) {

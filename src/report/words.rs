@@ -129,7 +129,7 @@ pub(super) fn status(status: &Status) -> &'static str {
         Status::Best => "best",
         Status::AsGood => "as good",
         Status::Worse => "worse",
-        Status::Open => "may be as good",
+        Status::Open => "not told apart",
         Status::Superseded => "other size",
         Status::Infeasible { .. } => "over limit",
         Status::Failed { .. } => "failed",
@@ -290,23 +290,32 @@ pub(super) fn runtimes(judged: &Judged) -> Vec<String> {
     let mut standings: Vec<&RuntimeStanding> = judged.verdict.runtimes.iter().collect();
     let height = |standing: &RuntimeStanding| standing.relative.map_or(-1.0, |relative| relative.value);
     standings.sort_by(|one, other| height(other).total_cmp(&height(one)));
-    standings.into_iter().map(|standing| standing_of(judged, standing)).collect()
+    let (compared, others): (Vec<_>, Vec<_>) = standings.into_iter().partition(|it| it.relative.is_some());
+    let mut lines: Vec<String> =
+        compared.into_iter().filter_map(|it| Some(standing_of(judged, it, it.relative?))).collect();
+    let mut notes: Vec<&str> = others.iter().filter_map(|it| it.note.as_deref()).collect();
+    notes.sort_unstable();
+    notes.dedup();
+    for note in notes {
+        let of_it = others.iter().filter(|it| it.note.as_deref() == Some(note));
+        let names: Vec<String> = of_it.map(|it| format!("`{}`", it.runtime)).collect();
+        lines.push(plain(&format!("{}: {note}", listed(&names, "and"))));
+    }
+    lines
 }
 
-fn standing_of(judged: &Judged, standing: &RuntimeStanding) -> String {
+fn standing_of(judged: &Judged, standing: &RuntimeStanding, relative: Estimate) -> String {
     let candidate = standing.candidate.and_then(|index| judged.record.candidates.get(index as usize));
     let name = candidate.map_or_else(|| standing.runtime.clone(), |one| one.candidate.to_string());
-    let said = match (standing.relative, &standing.note) {
-        (Some(relative), _) if relative.value == 1.0 && relative.low == relative.high => "the fastest".to_owned(),
-        (Some(relative), _) => {
-            format!(
-                "{} of its throughput ({} to {})",
-                percent(relative.value),
-                percent(relative.low),
-                percent(relative.high)
-            )
-        }
-        (None, note) => note.clone().unwrap_or_default(),
+    let said = if relative.value == 1.0 && relative.low == relative.high {
+        "the fastest".to_owned()
+    } else {
+        format!(
+            "{} of its throughput ({} to {})",
+            percent(relative.value),
+            percent(relative.low),
+            percent(relative.high)
+        )
     };
     plain(&format!("`{name}`: {said}"))
 }
@@ -315,6 +324,7 @@ fn standing_of(judged: &Judged, standing: &RuntimeStanding) -> String {
 pub(super) fn reservations(judged: &Judged) -> Vec<String> {
     let is_told = judged.verdict.groups.iter().any(|group| group.answer.is_some());
     let is_unfinished = judged.record.ending == Ending::Running;
+    let is_told = is_told || judged.verdict.groups.iter().any(|group| common_failure(group).is_some());
     let ending = ending(&judged.record).filter(|_| is_unfinished || !is_told);
     ending.map(str::to_owned).into_iter().chain(judged.record.warnings.iter().map(warning)).collect()
 }
@@ -333,9 +343,20 @@ pub(super) fn ending(record: &Record) -> Option<&'static str> {
     }
 }
 
+/// Why every candidate of a runtime failed, where it is the same for all: then it is the reason why there is no answer.
+pub(super) fn common_failure(group: &Group) -> Option<&str> {
+    let mut reasons = group.rows.iter().map(|row| match &row.status {
+        Status::Failed { reason } => Some(reason.as_str()),
+        _ => None,
+    });
+    let first = reasons.next()??;
+    reasons.all(|reason| reason == Some(first)).then_some(first)
+}
+
 /// Candidates that failed or broke a limit, and why: those of one reason in one line, named `a` and `b`.
 pub(super) fn faults(judged: &Judged) -> Vec<Fault> {
     let mut found: Vec<(Vec<String>, Fault)> = Vec::new();
+    let told: Vec<String> = judged.verdict.groups.iter().filter_map(common_failure).map(plain).collect();
     for row in judged.verdict.groups.iter().flat_map(|group| &group.rows) {
         let (what, reason) = match &row.status {
             Status::Failed { reason } => ("failed", plain(reason)),
@@ -349,7 +370,8 @@ pub(super) fn faults(judged: &Judged) -> Vec<Fault> {
                 let failure = judged.record.candidates.get(row.index as usize).and_then(|one| one.failure.as_ref());
                 let lines = failure.map_or(&[][..], |failure| &failure.traceback);
                 let traceback = lines.iter().map(|line| indented(line)).collect();
-                found.push((vec![name], Fault { candidates: String::new(), what, reason, traceback }));
+                let is_told = told.contains(&reason);
+                found.push((vec![name], Fault { candidates: String::new(), what, reason, traceback, is_told }));
             }
         }
     }
@@ -366,6 +388,8 @@ pub(super) struct Fault {
     pub(super) reason: String,
     /// Where in the user's own code, a line each.
     pub(super) traceback: Vec<String>,
+    /// It is the reason why a runtime has no answer, and stands there.
+    pub(super) is_told: bool,
 }
 
 /// A line of foreign text, made harmless, with the indentation that it has.
@@ -375,7 +399,7 @@ fn indented(line: &str) -> String {
 }
 
 /// What a dash means.
-pub(super) const DASH: &str = "`-`: not measured, or too few samples: a percentile p needs 10 / (1 - p)";
+pub(super) const DASH: &str = "`-`: not measured, or too few tasks: a p99 needs 1,000";
 
 /// A ratio to the best, as a difference.
 pub(super) fn against_best(row: &Row) -> String {

@@ -32,7 +32,7 @@ pub(super) struct Line {
     pub(super) chunk: Option<u32>,
     /// The threads that a task's libraries compute with, where that is set.
     pub(super) library_threads: Option<u32>,
-    /// `best` (the answer), `as_good`, `open` (may be as good), `worse`, `superseded` (another size stands for its engine),
+    /// `best` (the answer), `as_good`, `open` (not told apart from the answer), `worse`, `superseded` (another size stands for its engine),
     /// `infeasible` (over a limit) or `failed`.
     pub(super) status: &'static str,
     /// Why it failed, or which limit it broke.
