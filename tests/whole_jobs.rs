@@ -67,3 +67,25 @@ fn a_number_of_tasks_is_measured_whole_with_the_start_up() {
     // Sixty tasks that do nothing take no time beside that.
     assert!(all["named"]["tasks_ns"].as_f64() < Some(SETUP_NS), "{all}");
 }
+
+#[test]
+fn a_batch_that_waits_longer_than_a_hang_would_is_none() {
+    let Some(python) = pythons::oldest() else { return };
+    let directory = tempfile::tempdir().expect("a directory");
+    let code = "import time\n\n\ndef task(item):\n    time.sleep(0.06)\n    return item\n";
+    std::fs::write(directory.path().join("waits.py"), code).expect("written");
+    let ran = Command::new(env!("CARGO_BIN_EXE_conbench"))
+        .args(["recommend", "waits:task", "--items", "range(60)", "--tasks", "60", "--format", "json"])
+        .args(["--engines", "sequential,ThreadPoolExecutor", "--workers", "4", "--budget", "10s", "--python"])
+        .arg(&python.executable)
+        .current_dir(directory.path())
+        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
+        .stdin(Stdio::null())
+        .output()
+        .expect("the binary starts");
+    let text = String::from_utf8_lossy(&ran.stdout);
+    let file: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    for candidate in list(&file["records"][0]["candidates"]) {
+        assert!(candidate["failure"].is_null() && !list(&candidate["blocks"]).is_empty(), "{candidate}");
+    }
+}

@@ -472,6 +472,11 @@ pub enum Warning {
         /// The file system's type.
         kind: String,
     },
+    /// Agents did not answer.
+    Hung {
+        /// What they cost, which is no part of the budget, ns.
+        lost_ns: u64,
+    },
     /// A block could be only a few tasks long.
     LongTasks {
         /// The candidate.

@@ -161,11 +161,7 @@ fn advice(judged: &Judged, answer: &Answer, condition: &Condition, is_rough: boo
         Condition::BudgetSpent {} | Condition::NeighboursNotMeasured {} | Condition::MayBeSimpler { .. } => {
             is_rough.then(|| "rough: a longer --budget narrows it".to_owned())
         }
-        Condition::FailedCandidates { .. }
-        | Condition::AtCap { .. }
-        | Condition::PaysFrom { .. }
-        | Condition::OneAgentAtATime {}
-        | Condition::UnreadableHistograms { .. } => None,
+        Condition::AtCap { .. } | Condition::PaysFrom { .. } | Condition::UnreadableHistograms { .. } => None,
         Condition::CallsSpent {} => is_rough.then(|| reasons::condition(judged, answer, condition)),
         _ => Some(reasons::condition(judged, answer, condition)),
     }

@@ -3,7 +3,7 @@
 use super::Judged;
 use super::units::{bytes, count, duration, factor, percent, rate};
 use super::words::{self, listed, plain};
-use crate::analyze::{Answer, Condition, FarLimit, Group, LimitKind, Reason, TimeOfAll};
+use crate::analyze::{Answer, Condition, FarLimit, Group, LimitKind, Reason, Status, TimeOfAll};
 use crate::candidate::Model;
 use crate::candidate::StartMethod;
 use crate::decide::RULES_VERSION;
@@ -43,7 +43,6 @@ fn other_rules(judged: &Judged) -> Option<String> {
 }
 
 fn nothing_compared(judged: &Judged, group: &Group) -> String {
-    use crate::analyze::Status;
     let advice = group.far_limit.as_ref().map_or(String::new(), |limit| format!("; {}", far_limit(judged, limit)));
     let all = |is: &dyn Fn(&Status) -> bool| !group.rows.is_empty() && group.rows.iter().all(|row| is(&row.status));
     if let Some(reason) = words::common_failure(group) {
@@ -281,8 +280,13 @@ pub(super) fn condition(judged: &Judged, answer: &Answer, condition: &Condition)
                 listed(&lines, "and")
             )
         }
-        Condition::FailedCandidates { count: 1 } => "one candidate failed and was not compared".to_owned(),
-        Condition::FailedCandidates { count } => format!("{count} candidates failed and were not compared"),
+        Condition::FailedCandidates { count } => {
+            let engines = listed(&failed_engines(judged, answer), "and");
+            match count {
+                1 => format!("{engines} failed and was not compared"),
+                _ => format!("{engines} failed ({count} sizes) and were not compared"),
+            }
+        }
         Condition::NeighboursNotMeasured {} => {
             "the sizes beside it were not all measured: a longer --budget measures them".to_owned()
         }
@@ -331,6 +335,20 @@ pub(super) fn condition(judged: &Judged, answer: &Answer, condition: &Condition)
         }
         Condition::ErrorCannotCross { type_name, breaks_pool } => error_cannot_cross(type_name, *breaks_pool),
     }
+}
+
+/// The engines beside an answer that failed.
+fn failed_engines(judged: &Judged, answer: &Answer) -> Vec<String> {
+    let is_of_it = |group: &&Group| group.rows.iter().any(|row| row.index == answer.candidate);
+    let rows = judged.verdict.groups.iter().find(is_of_it).map_or(&[][..], |group| &group.rows);
+    let mut engines: Vec<String> = Vec::new();
+    for row in rows.iter().filter(|row| matches!(row.status, Status::Failed { .. })) {
+        let engine = format!("`{}`", row.candidate.engine);
+        if !engines.contains(&engine) {
+            engines.push(engine);
+        }
+    }
+    engines
 }
 
 /// What allows sizes up to this one alone.
@@ -390,7 +408,7 @@ pub(super) fn error_cannot_cross(type_name: &str, breaks_pool: bool) -> String {
     let name = type_name.rsplit('.').next().unwrap_or_default();
     if breaks_pool {
         format!(
-            "the first `{name}` ends (ProcessPoolExecutor) or hangs (multiprocessing.Pool) a real pool: pickle cannot make it again; define `__reduce__`, or pass all arguments to `super().__init__`"
+            "the first `{name}` ends (ProcessPoolExecutor) or hangs (multiprocessing.Pool) a real pool: pickle cannot make it again; define `__reduce__`, or pass all arguments to `super().__init__`: figures of processes hold once it is mended"
         )
     } else {
         format!(

@@ -356,6 +356,7 @@ fn every_warning_says_what_to_know() {
         Warning::NotParked { candidate: candidate.clone(), share: 0.02 },
         Warning::Unchecked { message: "a\nb".to_owned() },
         Warning::FilesInMemory { kind: "tmpfs".to_owned() },
+        Warning::Hung { lost_ns: 4_200_000_000 },
         Warning::LongTasks { candidate: candidate.clone(), task_ns: 5_000_000_000 },
         Warning::Leftover { candidate, processes: 1 },
         Warning::LeftBehind {

@@ -36,6 +36,9 @@ pub fn warning(warning: &Warning) -> String {
             "files were on `{}`, which is memory: set TMPDIR to a directory on a disk to measure the disk",
             plain(kind)
         ),
+        Warning::Hung { lost_ns } => {
+            format!("agents that did not answer cost {}, which is no part of the budget", duration(*lost_ns as f64))
+        }
         Warning::LongTasks { candidate, task_ns } => format!(
             "a task of `{candidate}` takes {}, so each block holds only a few: raise --budget for surer figures",
             duration(*task_ns as f64)

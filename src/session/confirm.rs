@@ -9,7 +9,7 @@ use crate::protocol::FailureKind;
 /// How long what is about to be named runs once more, for its results alone.
 const CONFIRM_NS: f64 = 0.5e9;
 /// The most tasks that it runs for it: an agent keeps what they hand back.
-const MOST_CONFIRMED: u64 = 1_024;
+const MOST_CONFIRMED: u64 = 8_192;
 
 impl Course<'_> {
     /// Has what is named run once more with as many in flight as it has, and compares the results: what is wrong only

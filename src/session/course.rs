@@ -13,7 +13,7 @@ use super::watch::{Spent, Watch, again};
 use super::{Event, Observer};
 use crate::candidate::{Candidate, Engine, Model, StartMethod};
 use crate::decide::{self, Decide, Finding, Meeting, Next, Outcome, RoundPlan, Turn, duel};
-use crate::protocol::{BlockKind, Failed, FailureKind, Note, Reference, VARIANTS};
+use crate::protocol::{Block, BlockKind, Failed, FailureKind, Note, Reference, VARIANTS};
 use crate::record::{
     BlockRecord, CandidateRecord, Ending, Exit, ExitReason, Flag, Incarnation, Look, Phase, Record, Round, Warning,
     figures, observation,
@@ -40,9 +40,8 @@ const RELEASE_NS: u64 = 20 * MS;
 const SURE_RELEASE_NS: u64 = 200 * MS;
 /// The same on a busy host, for those that are known to need what another had.
 const LATE_RELEASE_NS: u64 = 1_000 * MS;
-/// When so much time was lost to agents that did not answer, the budget pays for what is lost from then on. A hang takes
-/// some 4 s: with the one that is counted last, and one during which the budget ends, that is some 15 s.
-const MOST_LOST_NS: u64 = 8_000 * MS;
+/// What agents that do not answer may cost in all, beside the budget. What is lost from then on the budget pays for.
+pub(super) const MOST_LOST_NS: u64 = 15_000 * MS;
 /// Memory that no limit looks at is sampled for this part of the budget: a batch is run whole for it.
 const WEIGHING_PART: u64 = 40;
 /// The window of a memory block.
@@ -234,7 +233,7 @@ pub(super) struct Course<'a> {
     /// The slowest task and start so far.
     pub(super) slowest: Slowest,
     /// Whether no agent may live beside another: each block then begins a life.
-    is_exclusive: bool,
+    pub(super) is_exclusive: bool,
     /// So many lives of each candidate begin cold and are weighed, whatever the objective looks at.
     cold_lives: usize,
     /// Ways to begin processes under which an engine of this runtime hung, or did what it does not elsewhere.
@@ -706,6 +705,18 @@ impl<'a> Course<'a> {
         }
     }
 
+    /// Says what hangs cost.
+    pub(super) fn tell_of_hangs(&mut self) {
+        if self.lost_ns > 0 {
+            self.warn(Warning::Hung { lost_ns: self.lost_ns });
+        }
+    }
+
+    /// What hangs may still cost in all.
+    pub(super) fn hangs_may_cost_ns(&self) -> u64 {
+        MOST_LOST_NS.saturating_sub(self.lost_ns)
+    }
+
     /// Whether a failure may come of other agents that live, and hold what there is a limited number of, or of one that
     /// has ended, which whoever it was connected to has not noticed yet.
     fn may_be_ours(&self, slot: usize, failure: &Failed) -> bool {
@@ -999,8 +1010,10 @@ impl<'a> Course<'a> {
         // One that fails in its set-up may have run them, too.
         self.calls += first_tasks;
         let waits_ns = self.pace.waits_ns(first_tasks);
-        let idle_ns =
-            self.slowest.idle_in_start_ns(candidate.sizes.concurrency()).map(|ns| ns.saturating_add(waits_ns));
+        let idle_ns = self
+            .slowest
+            .idle_in_start_ns(candidate.sizes.concurrency(), self.hangs_may_cost_ns())
+            .map(|ns| ns.saturating_add(waits_ns));
         let born = self.hands.start(slot, candidate, iterations, beginning, idle_ns)?;
         self.slowest.saw(born.ready.first_task_ns, born.boot_ns.saturating_add(born.ready.startup_ns));
         self.watch_lock(candidate, &born);
@@ -1076,9 +1089,18 @@ impl<'a> Course<'a> {
     fn ask(&self, candidate: &Candidate, kind: BlockKind, window_ns: u64, learned: &Learned) -> (Ask, u64) {
         let concurrency = candidate.sizes.concurrency();
         let expected = self.pace.calls(window_ns, learned.throughput_per_s, concurrency);
-        let idle_ns = self.slowest.idle_in_block_ns(concurrency);
+        let idle_ns = self.slowest.idle_in_block_ns(concurrency, self.hangs_may_cost_ns());
         let whole_ns = self.pace.patience_ns(window_ns, learned);
-        let patience = Patience { whole_ns, idle_ns }.and(self.pace.waits_ns(expected).saturating_add(window_ns));
+        // The tasks of a batch all end before its answer comes, and may wait most of their time.
+        let batch_ns = match self.record.workload.load {
+            Load::Batch { tasks, .. } => {
+                let in_turn_ns = self.slowest.in_turn_ns(tasks.div_ceil(concurrency.max(1)));
+                learned.elapsed_ns.max(in_turn_ns.min(MOST_LOST_NS))
+            }
+            Load::Closed { .. } => 0,
+        };
+        let waits_ns = self.pace.waits_ns(expected).saturating_add(window_ns).saturating_add(batch_ns);
+        let patience = Patience { whole_ns, idle_ns }.and(waits_ns);
         // What is expected is foresight; whoever sets `max_calls` may pay for each.
         let most_tasks = self.record.workload.max_calls.map(|_| self.calls_left());
         // A batch is all of the user's items, in their order.
@@ -1122,6 +1144,10 @@ impl<'a> Course<'a> {
         match self.hands.block(slot, ask) {
             Ok(mut taken) => {
                 self.calls += taken.figures.tasks;
+                // Tasks that compute take long beside each other, and do not look as if they hung.
+                if taken.figures.usage.own_cpu_ns() < taken.figures.elapsed_ns / 2 {
+                    self.slowest.saw(slowest_ns(&taken.figures), 0);
+                }
                 self.found(&candidate.runtime, &taken.figures.notes);
                 if let Some(cores) = self.record.calibration.usable_cores {
                     taken.figures = taken.figures.counted_by_cpu(cores, candidate.sizes.at_once());
@@ -1250,6 +1276,11 @@ impl<'a> Course<'a> {
 /// What a failure says, without the times that a hang tells.
 fn said(failure: &Failed) -> String {
     if failure.kind == FailureKind::Hang { String::new() } else { failure.message.clone() }
+}
+
+/// The slowest task of a block; 0 where that is not known.
+fn slowest_ns(block: &Block) -> u64 {
+    block.service.decode().map_or(0, |service| service.max())
 }
 
 /// What two turns of each of a candidate's threads take, where they share an interpreter lock; else 0.

@@ -62,16 +62,23 @@ impl Slowest {
         self.start_ns = self.start_ns.max(start_ns);
     }
 
-    /// How long a block with so many in flight may do nothing: tasks may wait for each other, one after another.
-    pub(super) fn idle_in_block_ns(&self, concurrency: u32) -> Option<u64> {
-        let tasks = MORE_THAN_KNOWN.saturating_add(u64::from(concurrency));
-        (self.task_ns > 0).then(|| self.task_ns.saturating_mul(tasks).saturating_add(LEAST_IDLE_NS))
+    /// How long a block with so many in flight may do nothing: tasks may wait for each other, one after another. `left_ns`
+    /// is what hangs may still cost; where tasks are long, one hang may cost more.
+    pub(super) fn idle_in_block_ns(&self, concurrency: u32, left_ns: u64) -> Option<u64> {
+        let of_tasks = |tasks: u64| self.task_ns.saturating_mul(tasks).saturating_add(LEAST_IDLE_NS);
+        let in_turn = of_tasks(MORE_THAN_KNOWN.saturating_add(u64::from(concurrency)));
+        (self.task_ns > 0).then(|| in_turn.min(left_ns.max(of_tasks(MORE_THAN_KNOWN))))
+    }
+
+    /// How long so many tasks take, one after another.
+    pub(super) fn in_turn_ns(&self, tasks: u32) -> u64 {
+        self.task_ns.saturating_mul(u64::from(tasks))
     }
 
     /// How long a start may do nothing.
-    pub(super) fn idle_in_start_ns(&self, concurrency: u32) -> Option<u64> {
+    pub(super) fn idle_in_start_ns(&self, concurrency: u32, left_ns: u64) -> Option<u64> {
         let start_ns = self.start_ns.saturating_mul(STARTS);
-        self.idle_in_block_ns(concurrency).map(|block_ns| block_ns.saturating_add(start_ns))
+        self.idle_in_block_ns(concurrency, left_ns).map(|block_ns| block_ns.saturating_add(start_ns))
     }
 }
 
@@ -216,13 +223,18 @@ mod tests {
     #[test]
     fn nobody_hangs_before_many_times_what_is_known() {
         let mut slowest = Slowest::default();
-        assert_eq!((slowest.idle_in_block_ns(4), slowest.idle_in_start_ns(4)), (None, None));
+        let left = 15_000 * MS;
+        assert_eq!((slowest.idle_in_block_ns(4, left), slowest.idle_in_start_ns(4, left)), (None, None));
         slowest.saw(30 * MS, 200 * MS);
         slowest.saw(20 * MS, 100 * MS);
-        assert_eq!(slowest.idle_in_block_ns(4), Some((2000 + 14 * 30) * MS));
-        assert_eq!(slowest.idle_in_start_ns(4), Some((2000 + 14 * 30 + 4 * 200) * MS));
+        assert_eq!(slowest.idle_in_block_ns(4, left), Some((2000 + 14 * 30) * MS));
+        assert_eq!(slowest.idle_in_start_ns(4, left), Some((2000 + 14 * 30 + 4 * 200) * MS));
+        assert_eq!(slowest.in_turn_ns(5), 150 * MS);
+        slowest.saw(1000 * MS, 0);
+        assert_eq!(slowest.idle_in_block_ns(64, left), Some(left), "hangs cost no more than is left for them");
+        assert_eq!(slowest.idle_in_block_ns(64, MS), Some(12_000 * MS), "but tasks may take as long as they do");
         slowest.saw(u64::MAX, 0);
-        assert_eq!(slowest.idle_in_start_ns(u32::MAX), Some(u64::MAX));
+        assert_eq!(slowest.idle_in_start_ns(u32::MAX, left), Some(u64::MAX));
     }
 
     #[test]

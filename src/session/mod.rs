@@ -365,6 +365,7 @@ impl Stage<'_> {
             Some(versions) => duel(&mut course, &runners, versions),
             None => relay::run(&mut course, &runners, &relay::Terms { rules, is_equal_work }),
         };
+        course.tell_of_hangs();
         Ok((ending, residents.into_guard()))
     }
 }

@@ -1,9 +1,11 @@
 //! What every candidate is held against: made by two agents of a runtime, which must agree.
 
+use std::time::Duration;
+
 use super::Session;
 use super::blocks::grace_ns;
 use super::hands::Beginning;
-use super::hang::Slowest;
+use super::hang::{Patience, Slowest};
 use super::link::{Fault, Link, out_of_turn};
 use super::resident::Nursery;
 use crate::candidate::Engine;
@@ -28,6 +30,8 @@ const LONGEST_NS: u64 = 3_000 * MS;
 const ONE: u32 = 1;
 /// How long an agent may take to import what a task needs, beside the tasks themselves.
 const SET_UP_NS: u64 = 20_000 * MS;
+/// How long the far side may take to notice that an agent has ended.
+const RELEASE: Duration = Duration::from_millis(200);
 
 /// What one reference may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +42,8 @@ pub(super) struct Terms {
     most_calls: Option<u64>,
     /// References of the whole session.
     references: u64,
+    /// How long the far side may take to notice that an agent has ended, where the next needs what that one had.
+    release: Duration,
 }
 
 impl Terms {
@@ -48,6 +54,7 @@ impl Terms {
             budget_ns: (session.settings.budget_ns / (BUDGET_PART * references)).min(LONGEST_NS),
             most_calls: session.workload.max_calls.map(|most| most / (CALLS_PART * references)),
             references,
+            release: if session.workload.resources.exclusive { RELEASE } else { Duration::ZERO },
         }
     }
 }
@@ -114,6 +121,7 @@ pub(super) fn make(nursery: &mut Nursery, mut first: Link, job: &Job, terms: &Te
         Err(fault) => return referred.fails(failure(fault)?, job, terms, begun_ns),
     };
     drop(first);
+    std::thread::sleep(terms.release);
     referred.ran(job, &one);
     let took_ns = now_ns().saturating_sub(begun_ns);
     if let Some(task_ns) = took_ns.checked_div(one.calls) {
@@ -282,7 +290,10 @@ fn ask(agent: &mut Link, job: &Job, terms: &Terms) -> Result<Reference, Fault> {
     let patience_ns = SET_UP_NS.saturating_add(code).saturating_add(variants).saturating_add(waits_ns);
     let make = MakeReference { job: job.clone(), budget_ns: terms.budget_ns, most_calls: terms.most_calls };
     let request = Request::Reference(Box::new(make));
-    match agent.exchange(Some(&request), patience_ns, "as the reference", None)? {
+    // Nothing is known yet of how long a task waits.
+    let idle_ns = SET_UP_NS.max(job.task_timeout_ns / 3 * 2).saturating_add(waits_ns);
+    let patience = Patience { whole_ns: patience_ns, idle_ns: (code > 0).then_some(idle_ns) };
+    match agent.exchange(Some(&request), patience, "as the reference", None)? {
         Reply::Reference(reference) => Ok(reference),
         other => Err(out_of_turn(&other, "as the reference")),
     }
@@ -403,7 +414,7 @@ mod tests {
 
     #[test]
     fn a_task_of_the_users_that_raises_speaks_for_every_candidate() {
-        let terms = Terms { budget_ns: 0, most_calls: Some(7), references: 2 };
+        let terms = Terms { budget_ns: 0, most_calls: Some(7), references: 2, release: Duration::ZERO };
         let code = job(vec![python(Check::Results)]);
         let fails =
             |kind, job: &Job| Referred::default().fails(Failed::new(kind, "ValueError: no", ""), job, &terms, 0);

@@ -103,6 +103,10 @@ impl Course<'_> {
     /// # Errors
     /// On an interrupt alone.
     pub(super) fn sweep(&mut self, pair: Pair, deadline_ns: u64) -> Result<(), Stop> {
+        // Its two agents live beside each other.
+        if self.is_exclusive {
+            return Ok(());
+        }
         let Some(iterations) = self.scalable(pair) else { return Ok(()) };
         let part = self.record.workload.max_calls.map_or(u64::MAX, |most| most / PART);
         let bounds = Bounds { deadline_ns, most_calls: self.calls.saturating_add(self.calls_left().min(part)) };
@@ -160,7 +164,7 @@ impl Course<'_> {
             if measured.is_ok() { drop(self.hands.end(slot)) } else { self.hands.kill(slot) }
         }
         if matches!(&measured, Err(Fault::Failed(failed)) if failed.kind == FailureKind::Hang) {
-            self.lost_ns += self.hands.elapsed_ns().saturating_sub(begun_ns);
+            self.lose(begun_ns);
         }
         measured
     }

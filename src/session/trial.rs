@@ -223,7 +223,6 @@ impl Course<'_> {
         }
         let expected_ns = first_task_ns.saturating_mul(2 * tasks).saturating_add(PATIENCE_NS);
         let block = self.verify_block(slot, candidate, tasks, expected_ns)?;
-        self.slowest.saw(slowest_ns(&block), 0);
         self.compared(candidate, &block)
     }
 
@@ -235,16 +234,17 @@ impl Course<'_> {
         tasks: u64,
         expected_ns: u64,
     ) -> Result<Block, Fault> {
+        let concurrency = candidate.sizes.concurrency().max(SMALL);
         let ask = Ask {
             kind: BlockKind::Verify,
             window_ns: 0,
             first_index: 0,
             most_tasks: Some(tasks),
             patience: Patience {
-                whole_ns: expected_ns.saturating_add(grace_ns(self.pace.task_timeout_ns)),
-                idle_ns: self.slowest.idle_in_block_ns(candidate.sizes.concurrency().max(SMALL)),
+                whole_ns: grace_ns(self.pace.task_timeout_ns),
+                idle_ns: self.slowest.idle_in_block_ns(concurrency, self.hangs_may_cost_ns()),
             }
-            .and(self.pace.waits_ns(tasks)),
+            .and(self.pace.waits_ns(tasks).saturating_add(expected_ns)),
         };
         Ok(self.checked(slot, candidate, ask, tasks)?.figures)
     }
@@ -266,11 +266,6 @@ impl Course<'_> {
             _ => String::new(),
         }
     }
-}
-
-/// The slowest task of a block; 0 where that is not known.
-fn slowest_ns(block: &Block) -> u64 {
-    block.service.decode().map_or(0, |service| service.max())
 }
 
 /// How the processes of this entry begin; `None` where it has none, or who chose the ways gets no other.
