@@ -304,7 +304,15 @@ fn the_step_of_the_workflows_gates() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/ci");
     for workflow in ["github.yml", "gitlab.yml"] {
         let text = fs::read_to_string(examples.join(workflow)).expect("a workflow");
-        for word in ["sh examples/ci/gate.sh", "TARGET: ", "ITEMS: ", "BASE_REF: origin/", "gate.json", "gate.xml"] {
+        for word in [
+            "pip install \"$CONBENCH\"",
+            "sh examples/ci/gate.sh",
+            "TARGET: ",
+            "ITEMS: ",
+            "BASE_REF: origin/",
+            "gate.json",
+            "gate.xml",
+        ] {
             assert!(text.contains(word), "{workflow}: {word}");
         }
     }

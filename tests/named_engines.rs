@@ -30,7 +30,8 @@ fn agents_pass_their_tests_with_the_real_packages() {
     let Some(python) = pythons::with_packages() else { return };
     let ran = Command::new(python)
         .args(["-m", "unittest", "test_named_engines", "test_own_executor.Packages", "test_dask"])
-        .env("PYTHONPATH", format!("{ROOT}/src/python/agent:{ROOT}/tests/python"))
+        .arg("test_package_executors.OfPackages")
+        .env("PYTHONPATH", format!("{ROOT}/src/python/agent:{ROOT}/python:{ROOT}/tests/python"))
         .envs([("PYTHONDONTWRITEBYTECODE", "1"), ("CONBENCH_REQUIRE_ENGINES", "1")])
         .current_dir(ROOT)
         .output()

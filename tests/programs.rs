@@ -106,8 +106,10 @@ fn what_forked_workers_share_and_what_each_opens_is_told() {
     let opened = &record["calibration"]["runtimes"][0]["opened"];
     assert_eq!(opened["at_import"], serde_json::json!({ "sockets": 2, "files": 1 }), "{opened}");
     assert_eq!(opened["by_setup"], serde_json::json!({ "sockets": 1, "files": 0 }), "{opened}");
+    assert_eq!(opened["threads"], 1, "{opened}");
     let answer = &record["verdict"]["groups"][0]["answer"];
     let is_forked = answer["start_method"] == "fork";
+    assert_eq!(conditions(&record).contains(&"threads_beside_fork"), is_forked, "{answer}");
     assert_eq!(conditions(&record).contains(&"shared_descriptors"), is_forked, "{answer}");
     assert!(conditions(&record).contains(&"sockets_of_workers"), "{answer}");
 }

@@ -75,7 +75,7 @@ pub(crate) const PROGRAMS: [Program; 24] = [
         "short-job",
         "[load]\nmode = \"batch\"\ntasks = 30\n[[step]]\nkind = \"python\"\npath = \"CODE\"\nfunction = \"short_job:classify\"\nsetup = \"short_job:setup\"\nitems = \"short_job:items\"\n",
         is_sequential,
-        "",
+        "all_tasks",
     ),
     program(
         "refusing",

@@ -251,6 +251,9 @@ class EventLoop(Pool):
         """See `Pool.map`."""
         if fn is self._asked.function and self._asked.async_function is not None:
             fn = self._asked.async_function
+        return self._mapped(fn, iterables)
+
+    def _mapped(self, fn: Function, iterables: Tuple[Iterable[Any], ...]) -> Iterator[Any]:
         return iter(_apart(lambda: self._run(self._all(fn, list(zip(*iterables))))))
 
     def _run(self, work: Any) -> List[Any]:
@@ -324,8 +327,7 @@ class LoopAndPool(EventLoop):
 
     def map(self, fn: Function, *iterables: Iterable[Any], chunksize: Optional[int] = None) -> Iterator[Any]:
         """See `Pool.map`."""
-        call = self._blocking(fn)
-        return iter(_apart(lambda: self._run(self._all(call, list(zip(*iterables))))))
+        return self._mapped(self._blocking(fn), iterables)
 
     def _start(self, stack: ExitStack) -> None:
         stack.enter_context(self._tool)
@@ -366,7 +368,7 @@ class Own(Pool):
         if setup is None:
             calls = [self._executor.submit(call, *arguments) for arguments in zip(*iterables)]
         else:
-            calls = [self._executor.submit(_call_set_up, setup, call, arguments) for arguments in zip(*iterables)]
+            calls = [self._executor.submit(call_set_up, setup, call, arguments) for arguments in zip(*iterables)]
         return (each.result() for each in calls)
 
     def _start(self, stack: ExitStack) -> None:
@@ -401,7 +403,7 @@ def _factory(name: str) -> Function:
 _called: List[Function] = []
 
 
-def _call_set_up(setup: Function, fn: Function, arguments: Arguments) -> Any:
+def call_set_up(setup: Function, fn: Function, arguments: Arguments) -> Any:
     """Calls `fn` in a worker process, which is set up before its first call."""
     if setup not in _called:
         setup()
@@ -416,7 +418,9 @@ def pool(answer: Answer, asked: Asked) -> Pool:
     beside = _POOLS.get(answer.engine)
     if beside is not None:
         return LoopAndPool(answer, asked, beside)
-    tool = _TOOLS.get(answer.engine)
+    from .package_executors import TOOLS
+
+    tool = _TOOLS.get(answer.engine) or TOOLS.get(answer.engine)
     if tool is None:
         raise ConbenchError(f"this package does not know the engine {answer.engine}: `answer.code` has the code")
     return tool(answer, asked)

@@ -243,7 +243,17 @@ fn choice(record: &DuelRecord, fought: &Duel) -> Option<ChoiceStanding> {
     let changes = fought.changes(at)?;
     let asked = changes.iter().find_map(|change| Some((change, change.answer?.1)));
     let standing = match asked {
-        _ if fought.has_failed(at) => StillGood::Changed,
+        _ if fought.has_failed(at) => {
+            // Where the head's own choice failed, nothing is known against the base's.
+            let second = record.rules.comparisons.get(at).map(|it| it.second);
+            let measured = record.record.as_ref();
+            let has_failed = |one: u32| {
+                let place = measured.and_then(|measured| measured.candidates.get(one as usize));
+                let is_out = measured.and_then(|measured| infeasible(measured, one)).is_some();
+                is_out || place.is_some_and(|place| place.failure.is_some())
+            };
+            if second.is_some_and(has_failed) { StillGood::Changed } else { StillGood::Undecided }
+        }
         Some((_, Regression::Regressed)) => StillGood::Changed,
         Some((_, Regression::NotRegressed)) => StillGood::AsGood,
         Some((_, Regression::Undecided)) | None => StillGood::Undecided,

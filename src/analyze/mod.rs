@@ -429,6 +429,11 @@ pub enum Condition {
         /// How many compute in one task, the task's own thread among them.
         count: u32,
     },
+    /// The user's code starts threads while it is imported, and the answer's workers are forked beside them.
+    ThreadsBesideFork {
+        /// How many.
+        threads: u32,
+    },
     /// The user's code opens these while it is imported, so that the answer's forked workers share them.
     SharedDescriptors {
         /// Sockets.

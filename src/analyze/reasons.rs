@@ -263,14 +263,15 @@ pub(super) fn conditions(
 fn opened(record: &Record, answer: &Answer, runtime: &str) -> Vec<Condition> {
     let has_processes = answer.engine.has_worker_processes();
     let opened = record.calibration.runtime(runtime).and_then(|known| known.opened).filter(|_| has_processes);
-    let Some(Opened { at_import, by_setup }) = opened else { return Vec::new() };
+    let Some(Opened { at_import, by_setup, threads }) = opened else { return Vec::new() };
     let is_forked = answer.start_method == Some(StartMethod::Fork);
+    let beside = (is_forked && threads > 0).then_some(Condition::ThreadsBesideFork { threads });
     let shared = (is_forked && at_import != Descriptors::default())
         .then_some(Condition::SharedDescriptors { sockets: at_import.sockets, files: at_import.files });
     let processes = answer.workers.or(answer.in_flight).unwrap_or(1);
     let own = (by_setup.sockets > 0 && processes > 1)
         .then_some(Condition::SocketsOfWorkers { sockets: by_setup.sockets, processes });
-    shared.into_iter().chain(own).collect()
+    beside.into_iter().chain(shared).chain(own).collect()
 }
 
 /// What a warning says of how this runtime's processes begin.

@@ -250,6 +250,7 @@ impl Duelling<'_> {
             None => self.race(&base, &head, &mut record)?,
         };
         let Some((candidates, rival)) = candidates else { return Ok(record) };
+        record.rules.deadline_ns = self.left(&record).max(record.rules.deadline_ns);
         self.set_rules(&mut record, candidates, rival, &base.version.workload);
         record.record = Some(self.compare(&base, &head, &record.rules)?);
         Ok(record)
@@ -296,6 +297,13 @@ impl Duelling<'_> {
     /// The time for each of the two races and for the comparison.
     fn share(&self, ready: &Ready<'_>) -> Duration {
         self.args.selection.budget.map_or_else(|| args::usual_budget(1), |budget| budget / parts(ready))
+    }
+
+    /// What the races left of the time that was named, ns; 0 where none was.
+    fn left(&self, record: &DuelRecord) -> u64 {
+        let races = [&record.base.race, &record.head.race];
+        let spent: u64 = races.into_iter().flatten().map(|race| race.elapsed_ns).sum();
+        self.args.selection.budget.map_or(0, |budget| (budget.as_nanos() as u64).saturating_sub(spent))
     }
 
     /// The same of the calls that the workload allows.
@@ -386,8 +394,8 @@ impl Duelling<'_> {
                 rules.candidates.push(Candidate { runtime: HEAD.to_owned(), ..rival.clone() });
                 rules.candidates.len() - 1
             });
-            let threshold =
-                Threshold { figure: figure_of(workload.objective.goal), most: workload.objective.tolerance() };
+            let most = self.args.selection.tolerance.unwrap_or_else(|| workload.objective.tolerance());
+            let threshold = Threshold { figure: figure_of(workload.objective.goal), most };
             record.choice = Some(rules.comparisons.len() as u32);
             // The head's choice is the base's, at the head.
             rules.comparisons.push(Comparison { first: first as u32, second: 1, thresholds: vec![threshold] });

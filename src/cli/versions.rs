@@ -201,6 +201,14 @@ impl Finding<'_> {
         let (one, other) = (version(&base, &head)?, version(&head, &base)?);
         check_extensions(&base, &one, &head)?;
         check_extensions(&head, &other, &base)?;
+        // What neither revision has may be built in the working tree alone.
+        if forms.head.is_some()
+            && let Ok(tree) = working_tree(&here)
+        {
+            let of_tree = version(&tree, &base)?;
+            check_extensions(&tree, &of_tree, &base)?;
+            check_extensions(&tree, &of_tree, &head)?;
+        }
         Ok((one, other))
     }
 

@@ -609,6 +609,10 @@ pub struct Opened {
     pub at_import: Descriptors,
     /// Opened by `setup`: each process has its own.
     pub by_setup: Descriptors,
+    /// Threads of the interpreter's own that run since it was imported. A forked worker lacks them, and any lock that one of
+    /// them held at that moment stays locked in it.
+    #[serde(default)]
+    pub threads: u32,
 }
 
 /// Open descriptors, by kind.

@@ -14,7 +14,7 @@ use super::words::{self, listed, plain};
 use super::{Style, markdown};
 use crate::analyze::Estimate;
 use crate::analyze::duel::{ChoiceStanding, Compared, DuelVerdict, FigureChange, Said, SideFailure, StillGood};
-use crate::decide::duel::{BASE, Figure, HEAD, Regression};
+use crate::decide::duel::{BASE, Figure, HEAD, MOST_ROUNDS, Regression};
 use crate::record::Record;
 use crate::record::duel::{DuelRecord, FORMAT_VERSION, SideRecord};
 
@@ -71,7 +71,7 @@ pub fn duel_sentence(record: &DuelRecord, verdict: &DuelVerdict) -> String {
     match verdict.said {
         Said::NotRegressed => format!("{name}: head is not worse than base"),
         Said::Regressed => format!("{name}: head is worse than base: {}", worst.unwrap_or_default()),
-        Said::Undecided => format!("{name}: undecided: give it more time (--budget), or allow more (--max-regression)"),
+        Said::Undecided => format!("{name}: undecided: {}", next_step(verdict)),
         Said::ChoiceChanged => format!("{name}: {}", verdict.choice.as_ref().map(choice).unwrap_or_default()),
         Said::SideFailed => {
             let failure = failures(verdict).next();
@@ -210,7 +210,7 @@ fn remarks(record: &DuelRecord, verdict: &DuelVerdict) -> Vec<(&'static str, Str
         said.push(("Note", format!("{} cannot be told: a block has too few tasks for it", listed(&bare, "and"))));
     }
     if verdict.said == Said::Undecided {
-        said.push(("Next", "give it more time (--budget), or allow more (--max-regression)".to_owned()));
+        said.push(("Next", next_step(verdict)));
     }
     if let Some(measured) = record.record.as_ref().filter(|_| verdict.compared.iter().any(has_figures)) {
         said.push(("How", how(measured, verdict)));
@@ -219,8 +219,21 @@ fn remarks(record: &DuelRecord, verdict: &DuelVerdict) -> Vec<(&'static str, Str
     said
 }
 
+/// What to do where nothing is decided.
+fn next_step(verdict: &DuelVerdict) -> String {
+    if rounds(verdict) as usize >= MOST_ROUNDS {
+        return "more time would not tell: the difference is about what is allowed; allow more (--max-regression)"
+            .to_owned();
+    }
+    "give it more time (--budget), or allow more (--max-regression)".to_owned()
+}
+
+fn rounds(verdict: &DuelVerdict) -> u32 {
+    verdict.compared.iter().flat_map(|it| &it.figures).map(|figure| figure.rounds).max().unwrap_or(0)
+}
+
 fn how(measured: &Record, verdict: &DuelVerdict) -> String {
-    let rounds = verdict.compared.iter().flat_map(|it| &it.figures).map(|figure| figure.rounds).max().unwrap_or(0);
+    let rounds = rounds(verdict);
     format!(
         "{rounds} rounds of a block of each side, every block in a new process, {} on {}",
         duration(measured.elapsed_ns as f64),

@@ -250,6 +250,12 @@ pub(super) fn condition(judged: &Judged, answer: &Answer, condition: &Condition)
         Condition::LibraryThreads { count } => format!(
             "a library computes with {count} threads in each task, beside those of the candidate, also with `OMP_NUM_THREADS=1` and its kin: set it to one by what it heeds and measure again, since several workers may then do more"
         ),
+        Condition::ThreadsBesideFork { threads } => {
+            let (count, they) = if *threads == 1 { ("a thread".to_owned(), "it") } else { (format!("{threads} threads"), "they") };
+            format!(
+                "your module starts {count} while it is imported: a lock that {they} may hold when a worker is forked stays locked in the worker, which need not show in a measurement; begin processes by spawn, or start threads in `setup`"
+            )
+        }
         Condition::SharedDescriptors { sockets, files } => {
             let count = |count: u32, one: &str| match count {
                 0 => None,

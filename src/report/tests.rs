@@ -119,6 +119,7 @@ fn every_reason_and_condition_has_its_words() {
         Condition::OneAgentAtATime {},
         Condition::StartMethodReplaced { method: StartMethod::Fork, by: StartMethod::Spawn, hung: true },
         Condition::LibraryThreads { count: 2 },
+        Condition::ThreadsBesideFork { threads: 1 },
         Condition::SharedDescriptors { sockets: 1, files: 2 },
         Condition::SocketsOfWorkers { sockets: 2, processes: 8 },
         Condition::LibraryThreadsSet { variables: [("OMP_NUM_THREADS".to_owned(), "4".to_owned())].into() },

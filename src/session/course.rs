@@ -881,10 +881,25 @@ impl<'a> Course<'a> {
         let is_kin = |other: &Candidate| other.kind() == candidate.kind();
         let kin = self.record.candidates.iter().filter(|place| is_kin(&place.candidate));
         let is_known = kin.flat_map(|place| &place.incarnations).any(|life| !life.warm);
-        let has_enough = self.cold_lives > 0 && self.record.candidates[slot].incarnations.len() >= self.cold_lives;
-        let is_looked_at = self.record.workload.objective.looks_at_memory() || self.cold_lives > 0 && !has_enough;
-        let is_warm = is_known && !is_looked_at && !super::counts_start_up(&self.record.workload);
+        let is_warm = is_known && !self.is_looked_at(slot) && !super::counts_start_up(&self.record.workload);
         if is_warm { Beginning::Warm } else { Beginning::Cold }
+    }
+
+    /// Whether the start-up and the memory of a candidate's next life are of interest.
+    fn is_looked_at(&self, slot: usize) -> bool {
+        self.record.workload.objective.looks_at_memory() || self.cold_lives_that_count(slot) < self.cold_lives
+    }
+
+    /// The cold lives of a candidate with a block in a round that counts.
+    fn cold_lives_that_count(&self, slot: usize) -> usize {
+        let place = &self.record.candidates[slot];
+        let is_cold =
+            |block: &&BlockRecord| place.incarnations.get(block.incarnation as usize).is_some_and(|life| !life.warm);
+        let counts = |block: &&BlockRecord| {
+            let round = block.round.and_then(|round| self.record.rounds.get(round as usize));
+            round.is_some_and(|round| !round.voided)
+        };
+        place.blocks.iter().filter(is_cold).filter(counts).count()
     }
 
     /// A new incarnation: started and warmed up. Every block's checksum is compared, this one's too.
@@ -907,7 +922,7 @@ impl<'a> Course<'a> {
             warm: born.beginning == Beginning::Warm,
             library_threads: born.ready.library_threads,
         });
-        if self.watches_memory() {
+        if self.watches_memory() && self.is_looked_at(slot) {
             self.slots[slot].has_memory = false;
         }
         let turns_ns = turns_of(&candidate, &born);

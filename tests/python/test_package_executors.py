@@ -10,6 +10,8 @@ import threading
 import unittest
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
+from importlib import import_module
+from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import Any, List, Optional
 
@@ -40,6 +42,11 @@ def square(number: int) -> int:
 
 async def square_async(number: int) -> int:
     await asyncio.sleep(0)
+    return square(number)
+
+
+async def square_on_trio(number: int) -> int:
+    await import_module("trio").sleep(0)
     return square(number)
 
 
@@ -90,6 +97,43 @@ class OwnExecutors(unittest.TestCase):
                     self.assertEqual(list(found.map(square, NUMBERS)), expected)
                     self.assertIn("up", next(found.map(seen, [0])))
                 state.clear()
+
+
+#: Tools of packages, with what each needs.
+OF_PACKAGES = {
+    "multiprocessing.pool.ThreadPool": "multiprocessing",
+    "joblib+threading": "joblib",
+    "joblib+loky": "joblib",
+    "loky": "loky",
+    "anyio": "anyio",
+    "gevent": "gevent",
+    "trio": "trio",
+}
+
+
+class OfPackages(unittest.TestCase):
+    def test_each_gives_what_a_plain_loop_gives(self) -> None:
+        missing: List[str] = []
+        for engine, package in OF_PACKAGES.items():
+            if find_spec(package) is None:
+                self.assertNotIn("CONBENCH_REQUIRE_ENGINES", os.environ, f"{package} is missing")
+                missing.append(package)
+                continue
+            with self.subTest(engine), tool(engine, setup=set_up) as found:
+                self.assertEqual(list(found.map(square, NUMBERS)), [square(number) for number in NUMBERS])
+                self.assertEqual(list(found.map(add, NUMBERS, range(5), chunksize=3)), [0, 2, 4, 6, 8])
+                self.assertIn("up", next(iter(found.map(seen, [0]))))
+                with self.assertRaisesRegex(ValueError, "no root: -3"):
+                    list(found.map(square, [1, -3, 2]))
+            state.clear()
+        if missing:
+            self.skipTest(f"missing: {', '.join(missing)}")
+
+    def test_a_loop_awaits_the_async_form(self) -> None:
+        if find_spec("trio") is None:
+            self.skipTest("missing: trio")
+        with tool("trio", async_function=square_on_trio) as found:
+            self.assertEqual(list(found.map(square, NUMBERS)), [square(number) for number in NUMBERS])
 
 
 class Results(unittest.TestCase):

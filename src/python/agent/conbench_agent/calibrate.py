@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from time import monotonic_ns
 from typing import Dict
 
@@ -30,10 +31,11 @@ def reference(request: Reference) -> Dict[str, object]:
     The user's functions run on the items of at most `VARIANTS` tasks, and of one at least; after the budget no further
     one is begun.
     """
-    before = opened()
+    before, threads_before = opened(), threading.active_count()
     watch = library_threads.Watch()
     task = steps.build(request.job, steps.Place.agent())
     imported, engines_imported = opened(), engines.imported()
+    threads_of_import = threading.active_count() - threads_before
     for step in task.exchanging:
         step.prepare(None)
     prepared = opened()
@@ -57,10 +59,11 @@ def reference(request: Reference) -> Dict[str, object]:
         "calls": found.calls,
         "notes": found.notes,
     }
-    if task.exchanging and prepared != before:
+    if task.exchanging and (prepared != before or threads_of_import > 0):
         body["opened"] = {
             "at_import": imported.since(before).body(),
             "by_setup": prepared.since(imported).body(),
+            "threads": max(threads_of_import, 0),
         }
     if task.exchanging and engines_imported:
         body["imported"] = engines_imported

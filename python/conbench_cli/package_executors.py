@@ -1,0 +1,170 @@
+"""The tools of packages, with the sizes of an answer. An answer names one only where its package is there."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import partial
+from importlib import import_module
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Type
+
+from .executors import Arguments, EventLoop, Function, Pool, call_set_up
+
+
+class PoolOfThreads(Pool):
+    """`multiprocessing.pool.ThreadPool`."""
+
+    def map(self, fn: Function, *iterables: Iterable[Any], chunksize: Optional[int] = None) -> Iterator[Any]:
+        """See `Pool.map`."""
+        return iter(self._pool.starmap(self._blocking(fn), zip(*iterables), chunksize or 1))
+
+    def _start(self, stack: ExitStack) -> None:
+        from multiprocessing.pool import ThreadPool
+
+        super()._start(stack)
+        self._pool: Any = stack.enter_context(ThreadPool(self._workers))
+
+
+class JoblibThreads(Pool):
+    """`joblib` with threads."""
+
+    def map(self, fn: Function, *iterables: Iterable[Any], chunksize: Optional[int] = None) -> Iterator[Any]:
+        """See `Pool.map`."""
+        joblib: Any = import_module("joblib")
+        call = joblib.delayed(self._blocking(fn))
+        parallel = joblib.Parallel(n_jobs=self._workers, backend="threading")
+        return iter(parallel(call(*arguments) for arguments in zip(*iterables)))
+
+
+class JoblibProcesses(Pool):
+    """`joblib` with its pool of processes."""
+
+    def map(self, fn: Function, *iterables: Iterable[Any], chunksize: Optional[int] = None) -> Iterator[Any]:
+        """See `Pool.map`."""
+        joblib: Any = import_module("joblib")
+        chunk = chunksize or self._chunk
+        call = joblib.delayed(_set_up_first(self._asked.setup, self._blocking(fn)))
+        parallel = joblib.Parallel(n_jobs=self._workers, batch_size=chunk, pre_dispatch=2 * self._workers * chunk)
+        return iter(parallel(call(*arguments) for arguments in zip(*iterables)))
+
+    def _start(self, stack: ExitStack) -> None:
+        # Set-ups are called in the workers.
+        pass
+
+
+class Loky(Pool):
+    """`loky`."""
+
+    def map(self, fn: Function, *iterables: Iterable[Any], chunksize: Optional[int] = None) -> Iterator[Any]:
+        """See `Pool.map`."""
+        found: Iterator[Any] = self._pool.map(self._blocking(fn), *iterables, chunksize=chunksize or self._chunk)
+        return found
+
+    def _start(self, stack: ExitStack) -> None:
+        loky: Any = import_module("loky")
+        pool = loky.ProcessPoolExecutor(max_workers=self._workers, initializer=self._asked.setup)
+        self._pool: Any = stack.enter_context(pool)
+
+
+class AnyioThreads(EventLoop):
+    """`anyio`, which has the function run in its threads."""
+
+    def map(self, fn: Function, *iterables: Iterable[Any], chunksize: Optional[int] = None) -> Iterator[Any]:
+        """See `Pool.map`."""
+        return self._mapped(self._blocking(fn), iterables)
+
+    async def _all(self, fn: Function, each: List[Arguments]) -> List[Any]:
+        anyio: Any = import_module("anyio")
+        to_thread: Any = import_module("anyio.to_thread")
+        limiter = anyio.CapacityLimiter(self._workers)
+        results: List[Any] = [None] * len(each)
+
+        async def run(index: int, arguments: Arguments) -> None:
+            results[index] = await to_thread.run_sync(partial(fn, *arguments), limiter=limiter)
+
+        try:
+            async with anyio.create_task_group() as group:
+                for index, arguments in enumerate(each):
+                    group.start_soon(run, index, arguments)
+        except BaseException as error:
+            raise first_of(error) from None
+        return results
+
+    def _run(self, work: Any) -> List[Any]:
+        async def main() -> List[Any]:
+            results: List[Any] = await work
+            return results
+
+        results: List[Any] = import_module("anyio").run(main)
+        return results
+
+
+class Trio(EventLoop):
+    """`trio`: all tasks at once, behind a limiter."""
+
+    async def _all(self, fn: Function, each: List[Arguments]) -> List[Any]:
+        trio: Any = import_module("trio")
+        limiter = trio.CapacityLimiter(self._in_flight)
+        results: List[Any] = [None] * len(each)
+
+        async def run(index: int, arguments: Arguments) -> None:
+            async with limiter:
+                results[index] = await self._one(fn, arguments)
+
+        try:
+            async with trio.open_nursery() as nursery:
+                for index, arguments in enumerate(each):
+                    nursery.start_soon(run, index, arguments)
+        except BaseException as error:
+            raise first_of(error) from None
+        return results
+
+    def _run(self, work: Any) -> List[Any]:
+        async def main() -> List[Any]:
+            results: List[Any] = await work
+            return results
+
+        results: List[Any] = import_module("trio").run(main)
+        return results
+
+
+class Gevent(Pool):
+    """A pool of `gevent`'s greenlets. What is to wait beside another must be patched by the program itself."""
+
+    def map(self, fn: Function, *iterables: Iterable[Any], chunksize: Optional[int] = None) -> Iterator[Any]:
+        """See `Pool.map`."""
+        call = self._blocking(fn)
+        found: Iterator[Any] = self._pool.imap(lambda arguments: call(*arguments), zip(*iterables))
+        return found
+
+    def _start(self, stack: ExitStack) -> None:
+        super()._start(stack)
+        self._pool: Any = import_module("gevent.pool").Pool(self._in_flight)
+        stack.callback(self._pool.kill)
+
+
+def _set_up_first(setup: Optional[Function], fn: Function) -> Function:
+    """The function, before whose first call in a worker process that one is set up."""
+    return fn if setup is None else partial(_call, setup, fn)
+
+
+def _call(setup: Function, fn: Function, *arguments: Any) -> Any:
+    return call_set_up(setup, fn, arguments)
+
+
+def first_of(error: BaseException) -> BaseException:
+    """The first error of a group."""
+    while getattr(error, "exceptions", None):
+        error = error.exceptions[0]  # type: ignore[attr-defined]
+    return error
+
+
+#: By the engines' names.
+TOOLS: Dict[str, Type[Pool]] = {
+    "multiprocessing.pool.ThreadPool": PoolOfThreads,
+    "joblib+threading": JoblibThreads,
+    "joblib+loky": JoblibProcesses,
+    "loky": Loky,
+    "anyio": AnyioThreads,
+    "gevent": Gevent,
+    "trio": Trio,
+}
