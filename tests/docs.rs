@@ -89,6 +89,15 @@ fn the_commands_about_records_and_ci_run_as_they_stand() {
 }
 
 #[test]
+fn pages_are_short_enough_to_be_read() {
+    for page in pages() {
+        let lines = std::fs::read_to_string(&page).expect("a page").lines().count();
+        let most = if page.ends_with("README.md") { 249 } else { 300 };
+        assert!(lines <= most, "{}: {lines} lines, of {most} at most", page.display());
+    }
+}
+
+#[test]
 fn every_workload_file_that_is_shown_is_one() {
     let place = place();
     let ran = shell(place.path(), "conbench check bench/export.toml");

@@ -262,19 +262,26 @@ fn another_protocol_is_told() {
     let room = Room::new();
     room.write("wait.toml", "name = \"wait\"\n[[step]]\nkind = \"wait\"\ntime = \"1ms\"\n");
     let other = room.tree().join("other");
-    fs::write(&other, "#!/bin/sh\nexec sleep 60\n").expect("written");
-    let ran = room.conbench(&[
-        "gate",
-        "wait.toml",
-        "--engines",
-        "sequential",
-        "--binary",
-        common::CONBENCH,
-        "--binary",
-        "/bin/false",
-    ]);
-    assert_eq!(ran.status.code(), Some(13), "{}", said(&ran));
-    assert!(said(&ran).contains("head could not run"), "{}", said(&ran));
+    let hello = r#"{"hello":{"protocol":1,"language":"rust","version":"0.0.1","gil":null,"engines":[],"clock_resolution_ns":1,"clock_cost_ns":16.0}}"#;
+    fs::write(&other, format!("#!/bin/sh\necho '{hello}' >&4\nread -r answer <&3\n")).expect("written");
+    fs::set_permissions(&other, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("permissions");
+    let other = other.to_str().expect("a name");
+    for (binary, told) in
+        [("/bin/false", "the agent ended"), (other, "the agent speaks protocol 1, this conbench speaks")]
+    {
+        let ran = room.conbench(&[
+            "gate",
+            "wait.toml",
+            "--engines",
+            "sequential",
+            "--binary",
+            common::CONBENCH,
+            "--binary",
+            binary,
+        ]);
+        assert_eq!(ran.status.code(), Some(13), "{}", said(&ran));
+        assert!(said(&ran).contains("head could not run") && said(&ran).contains(told), "{}", said(&ran));
+    }
 }
 
 #[test]

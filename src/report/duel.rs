@@ -178,7 +178,7 @@ fn choice_case(standing: &ChoiceStanding) -> Case {
     let said = choice(standing);
     let status = match standing.standing {
         StillGood::Same | StillGood::AsGood => TestCaseStatus::success(),
-        StillGood::Changed => failed(NonSuccessKind::Failure, "choice_changed", &said, &[]),
+        StillGood::Changed => failed(NonSuccessKind::Failure, "choice_changed", &said, std::slice::from_ref(&said)),
         StillGood::Undecided => skipped(&said),
     };
     Case { name: "choice".to_owned(), status, properties: Vec::new(), output: vec![said] }
@@ -204,7 +204,7 @@ fn remarks(record: &DuelRecord, verdict: &DuelVerdict) -> Vec<(&'static str, Str
     let mut said: Vec<(&'static str, String)> =
         failures(verdict).map(|failure| ("Failed", side_failure(failure))).collect();
     said.extend(verdict.choice.as_ref().map(|standing| ("Choice", choice(standing))));
-    let bare = verdict.compared.iter().flat_map(|it| &it.figures);
+    let bare = verdict.compared.iter().filter(|it| it.failure.is_none()).flat_map(|it| &it.figures);
     let bare: Vec<&str> = bare.filter(|it| it.answer.is_some() && it.rounds == 0).map(|it| word(it.figure)).collect();
     if !bare.is_empty() && verdict.failure.is_none() {
         said.push(("Note", format!("{} cannot be told: a block has too few tasks for it", listed(&bare, "and"))));

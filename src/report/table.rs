@@ -295,7 +295,10 @@ fn notes(judged: &Judged, style: Style) -> String {
     for reservation in words::reservations(judged) {
         text.push_str(&grid::labelled(0, "Note:", &reservation, style.width));
     }
-    for left_out in judged.record.left_out() {
+    // Where nothing runs for one reason, what could not have run either is of no interest.
+    let groups = &judged.verdict.groups;
+    let is_told = !groups.is_empty() && groups.iter().all(|group| words::common_failure(group).is_some());
+    for left_out in judged.record.left_out().iter().filter(|_| !is_told) {
         let sentence = format!("`{}`: {}", plain(&left_out.what), plain(&left_out.reason));
         text.push_str(&grid::labelled(0, "Left out:", &sentence, style.width));
     }
