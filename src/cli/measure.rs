@@ -141,7 +141,8 @@ impl<'a> Measuring<'a> {
         for note in &plan.notes {
             self.terminal.warn(&format!("{}: {}", report::plain(&workload.name), report::plain(note)));
         }
-        let mut progress = Progress::new(&workload.name, (done.len() + 1, self.of), self.terminal);
+        let place = (done.len() + 1, self.of);
+        let mut progress = Progress::new(&workload.name, place, self.terminal).holding(self.told != Told::Never);
         let session = Session {
             settings,
             host: self.planning.facts.clone(),

@@ -53,7 +53,9 @@ pub(super) struct Progress {
     budget_ns: Option<u64>,
     sink: Sink,
     quiet: bool,
-    /// Failures and warnings, which wait until it is known whether what is printed at the end tells of them, too.
+    /// Whether failures and warnings wait until it is known whether what is printed at the end tells of them, too.
+    holds: bool,
+    /// Those that wait.
     waiting: Vec<String>,
     /// When the view was drawn last, or a line written.
     told: Option<Instant>,
@@ -76,9 +78,15 @@ impl Progress {
             budget_ns: None,
             sink,
             quiet: terminal.quiet,
+            holds: false,
             waiting: Vec::new(),
             told: None,
         }
+    }
+
+    /// The same, whose failures and warnings wait for [`Progress::finish`].
+    pub(super) fn holding(self, holds: bool) -> Progress {
+        Progress { holds, ..self }
     }
 
     /// Tells what a process of the cheat sheet is about to measure.
@@ -128,10 +136,15 @@ impl Progress {
         }
     }
 
-    /// Keeps a warning for the end; of several workloads, with the one that it is of.
+    /// Writes a warning, or keeps it for the end; of several workloads, with the one that it is of.
     fn warn(&mut self, text: &str) {
         let of = if self.live.place.1 > 1 { format!("{}: ", self.live.workload) } else { String::new() };
-        self.waiting.push(terminal::warning(&format!("{of}{text}")).trim_end().to_owned());
+        let warning = terminal::warning(&format!("{of}{text}")).trim_end().to_owned();
+        if self.holds {
+            self.waiting.push(warning);
+        } else {
+            self.line(&warning);
+        }
     }
 
     /// Whether it is time to draw the view again, or to write a line; if so, it is done now.
