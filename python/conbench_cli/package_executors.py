@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from functools import partial
 from importlib import import_module
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Type
+from typing import Any, Awaitable, Callable, Dict, Iterable, Iterator, List, Optional, Type
 
 from .executors import Arguments, EventLoop, Function, Pool, call_set_up
 
@@ -65,66 +65,74 @@ class Loky(Pool):
         self._pool: Any = stack.enter_context(pool)
 
 
-class AnyioThreads(EventLoop):
+class _Grouped(EventLoop):
+    """Loops of packages whose tasks begin in a group, which ends with the last of them."""
+
+    #: The package, whose `run` runs a loop.
+    package: str
+    #: What makes a group of tasks in it.
+    group: str
+
+    def _call(self, fn: Function) -> Callable[[Arguments], Awaitable[Any]]:
+        """What awaits one call; made on the loop."""
+        raise NotImplementedError
+
+    async def _all(self, fn: Function, each: List[Arguments]) -> List[Any]:
+        call = self._call(fn)
+        results: List[Any] = [None] * len(each)
+
+        async def run(index: int, arguments: Arguments) -> None:
+            results[index] = await call(arguments)
+
+        try:
+            async with getattr(import_module(self.package), self.group)() as group:
+                for index, arguments in enumerate(each):
+                    group.start_soon(run, index, arguments)
+        except BaseException as error:
+            raise _first_of(error) from None
+        return results
+
+    def _run(self, work: Any) -> List[Any]:
+        async def main() -> List[Any]:
+            results: List[Any] = await work
+            return results
+
+        results: List[Any] = import_module(self.package).run(main)
+        return results
+
+
+class AnyioThreads(_Grouped):
     """`anyio`, which has the function run in its threads."""
+
+    package, group = "anyio", "create_task_group"
 
     def map(self, fn: Function, *iterables: Iterable[Any], chunksize: Optional[int] = None) -> Iterator[Any]:
         """See `Pool.map`."""
         return self._mapped(self._blocking(fn), iterables)
 
-    async def _all(self, fn: Function, each: List[Arguments]) -> List[Any]:
-        anyio: Any = import_module("anyio")
-        to_thread: Any = import_module("anyio.to_thread")
-        limiter = anyio.CapacityLimiter(self._workers)
-        results: List[Any] = [None] * len(each)
+    def _call(self, fn: Function) -> Callable[[Arguments], Awaitable[Any]]:
+        limiter = import_module("anyio").CapacityLimiter(self._workers)
+        run_sync = import_module("anyio.to_thread").run_sync
 
-        async def run(index: int, arguments: Arguments) -> None:
-            results[index] = await to_thread.run_sync(partial(fn, *arguments), limiter=limiter)
+        async def call(arguments: Arguments) -> Any:
+            return await run_sync(partial(fn, *arguments), limiter=limiter)
 
-        try:
-            async with anyio.create_task_group() as group:
-                for index, arguments in enumerate(each):
-                    group.start_soon(run, index, arguments)
-        except BaseException as error:
-            raise first_of(error) from None
-        return results
-
-    def _run(self, work: Any) -> List[Any]:
-        async def main() -> List[Any]:
-            results: List[Any] = await work
-            return results
-
-        results: List[Any] = import_module("anyio").run(main)
-        return results
+        return call
 
 
-class Trio(EventLoop):
+class Trio(_Grouped):
     """`trio`: all tasks at once, behind a limiter."""
 
-    async def _all(self, fn: Function, each: List[Arguments]) -> List[Any]:
-        trio: Any = import_module("trio")
-        limiter = trio.CapacityLimiter(self._in_flight)
-        results: List[Any] = [None] * len(each)
+    package, group = "trio", "open_nursery"
 
-        async def run(index: int, arguments: Arguments) -> None:
+    def _call(self, fn: Function) -> Callable[[Arguments], Awaitable[Any]]:
+        limiter = import_module("trio").CapacityLimiter(self._in_flight)
+
+        async def call(arguments: Arguments) -> Any:
             async with limiter:
-                results[index] = await self._one(fn, arguments)
+                return await self._one(fn, arguments)
 
-        try:
-            async with trio.open_nursery() as nursery:
-                for index, arguments in enumerate(each):
-                    nursery.start_soon(run, index, arguments)
-        except BaseException as error:
-            raise first_of(error) from None
-        return results
-
-    def _run(self, work: Any) -> List[Any]:
-        async def main() -> List[Any]:
-            results: List[Any] = await work
-            return results
-
-        results: List[Any] = import_module("trio").run(main)
-        return results
+        return call
 
 
 class Gevent(Pool):
@@ -151,7 +159,7 @@ def _call(setup: Function, fn: Function, *arguments: Any) -> Any:
     return call_set_up(setup, fn, arguments)
 
 
-def first_of(error: BaseException) -> BaseException:
+def _first_of(error: BaseException) -> BaseException:
     """The first error of a group."""
     while getattr(error, "exceptions", None):
         error = error.exceptions[0]  # type: ignore[attr-defined]
