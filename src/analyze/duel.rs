@@ -199,17 +199,16 @@ fn fought(rules: &DuelRules, measured: &Record) -> Duel {
 fn compared(rules: &DuelRules, measured: &Record, fought: &Duel, at: usize) -> Option<Compared> {
     let comparison = rules.comparisons.get(at)?;
     let candidate = rules.candidates.get(comparison.first as usize)?.clone();
-    let failed = |index: u32| {
-        let place = measured.candidates.get(index as usize)?;
-        let reason = match &place.failure {
-            Some(failure) => failure.to_string(),
-            None if fought.has_failed(at) => infeasible(measured, index)?,
-            None => return None,
-        };
-        Some(SideFailure { side: place.candidate.runtime.clone(), reason })
-    };
-    let failure = failed(comparison.first).or_else(|| failed(comparison.second));
+    let failure = failed(measured, comparison.first).or_else(|| failed(measured, comparison.second));
     Some(Compared { candidate, failure, figures: fought.changes(at)?.iter().map(figure).collect() })
+}
+
+/// Why a candidate is out: it failed, or breaks a limit.
+fn failed(measured: &Record, candidate: u32) -> Option<SideFailure> {
+    let place = measured.candidates.get(candidate as usize)?;
+    let failure = place.failure.as_ref().map(ToString::to_string);
+    let reason = failure.or_else(|| infeasible(measured, candidate))?;
+    Some(SideFailure { side: place.candidate.runtime.clone(), reason })
 }
 
 fn infeasible(record: &Record, candidate: u32) -> Option<String> {
@@ -245,14 +244,9 @@ fn choice(record: &DuelRecord, fought: &Duel) -> Option<ChoiceStanding> {
     let standing = match asked {
         _ if fought.has_failed(at) => {
             // Where the head's own choice failed, nothing is known against the base's.
-            let second = record.rules.comparisons.get(at).map(|it| it.second);
-            let measured = record.record.as_ref();
-            let has_failed = |one: u32| {
-                let place = measured.and_then(|measured| measured.candidates.get(one as usize));
-                let is_out = measured.and_then(|measured| infeasible(measured, one)).is_some();
-                is_out || place.is_some_and(|place| place.failure.is_some())
-            };
-            if second.is_some_and(has_failed) { StillGood::Changed } else { StillGood::Undecided }
+            let base_at_head = record.rules.comparisons.get(at)?.second;
+            let is_out = failed(record.record.as_ref()?, base_at_head).is_some();
+            if is_out { StillGood::Changed } else { StillGood::Undecided }
         }
         Some((_, Regression::Regressed)) => StillGood::Changed,
         Some((_, Regression::NotRegressed)) => StillGood::AsGood,

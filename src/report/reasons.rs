@@ -119,11 +119,11 @@ fn reason(judged: &Judged, answer: &Answer, reason: &Reason) -> String {
                 LimitKind::Cores => "of what the cores can give",
                 LimitKind::SerialSection => "of the most that the serial section allows",
             };
-            let who = if answer.workers == Some(*concurrency) { "worker" } else { "task in flight" };
-            let who = match (concurrency, who) {
-                (1, who) => format!("1 {who} reaches"),
-                (_, "worker") => format!("{concurrency} workers reach"),
-                _ => format!("{concurrency} in flight reach"),
+            let who = match (concurrency, answer.workers == Some(*concurrency)) {
+                (1, true) => "1 worker reaches".to_owned(),
+                (1, false) => "1 task in flight reaches".to_owned(),
+                (_, true) => format!("{concurrency} workers reach"),
+                (_, false) => format!("{concurrency} in flight reach"),
             };
             format!("{who} {} {most}", percent(*share))
         }
