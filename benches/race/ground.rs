@@ -72,6 +72,7 @@ impl Ground {
         let template = Job {
             tolerates_errors: false,
             executor_path: None,
+            one_turn: false,
             cluster: None,
             rate: None,
             candidate: busy(entry),

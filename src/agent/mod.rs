@@ -209,6 +209,12 @@ impl Running {
         // Worker processes answer when they have made their task.
         self.engine.workers_usage()?;
         let ready_ns = now_ns() - received_ns;
+        if self.job.one_turn {
+            if runs_here {
+                self.task.prepare(None);
+            }
+            return Ok(self.ready(ready_ns, ready_ns, 0));
+        }
         let first = self.sample(Arrival::Batch { tasks: 1 }, Go::first())?;
         // What waits for the far side is no start-up.
         let startup_ns = now_ns() - received_ns - self.waited_ns;
@@ -220,16 +226,21 @@ impl Running {
             self.learn(&warmed);
         }
         self.task.settle();
-        let pids = std::iter::once(std::process::id()).chain(self.engine.pids()).collect();
         // What is known of a first task that failed is when it was over.
         let first_task_ns = if first.errors == 0 { Sampler::mean_service_ns(&first) } else { first.elapsed_ns };
-        Ok(Ready { ready_ns, startup_ns, first_task_ns, pids, gil: None, library_threads: 0 })
+        Ok(self.ready(ready_ns, startup_ns, first_task_ns))
+    }
+
+    fn ready(&self, ready_ns: u64, startup_ns: u64, first_task_ns: u64) -> Ready {
+        let pids = std::iter::once(std::process::id()).chain(self.engine.pids()).collect();
+        Ready { ready_ns, startup_ns, first_task_ns, pids, gil: None, library_threads: 0 }
     }
 
     fn block(&mut self, go: Go) -> Result<Block, Failed> {
         let arrival = match (go.kind, self.job.load) {
             (BlockKind::Verify, _) => Arrival::Batch { tasks: VARIANTS },
             (_, Load::Batch { tasks, .. }) => Arrival::Batch { tasks: u64::from(tasks) },
+            (_, Load::Closed { .. }) if self.job.one_turn => Arrival::Batch { tasks: u64::from(self.engine.slots()) },
             (_, Load::Closed { .. }) => Arrival::Window { window_ns: go.window_ns, ramp_ns: self.ramp_ns(go.block) },
         };
         let block = self.sample(arrival, go)?;

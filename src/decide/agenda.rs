@@ -77,6 +77,9 @@ impl<'a> Agenda<'a> {
         }
         // Who is too dear is measured at the smallest of its sizes that are not.
         let mut chosen: Vec<usize> = firsts.into_iter().filter_map(|arm| self.affordable(arm)).collect();
+        if self.decide.rules.turn_ns.is_some() {
+            return self.best_of_each_model(chosen);
+        }
         if chosen.is_empty() {
             chosen.extend(self.rival());
         }
@@ -86,6 +89,30 @@ impl<'a> Agenda<'a> {
             chosen.extend(seen.filter(|arm| !chosen.contains(arm)));
         }
         chosen
+    }
+
+    /// As many of these as there is time for, and one at least: the models first that promise most, and of those that promise
+    /// the same the simplest, with the best engine of each before the others.
+    fn best_of_each_model(&self, arms: Vec<usize>) -> Vec<usize> {
+        let Some(view) = self.decide.view.as_ref() else { return arms };
+        let mean = |arm: usize| view.arms.iter().position(|one| *one == arm).map(|place| view.posterior.mean[place]);
+        let top = arms.iter().filter_map(|arm| mean(*arm)).fold(f64::NEG_INFINITY, f64::max);
+        let behind = |arm: usize| mean(arm).map_or(usize::MAX, |mean| ((top - mean) / self.decide.tolerance()) as usize);
+        let mut ranked: Vec<(usize, usize)> = arms.into_iter().map(|arm| (behind(arm), arm)).collect();
+        ranked.sort_by_key(|(behind, arm)| (*behind, self.decide.arms[*arm].candidate.simplicity()));
+        let mut models = Vec::new();
+        let (firsts, others): (Vec<usize>, Vec<usize>) = ranked.into_iter().map(|(_, arm)| arm).partition(|arm| {
+            let model = self.decide.arms[*arm].candidate.model();
+            let is_new = !models.contains(&model);
+            models.push(model);
+            is_new
+        });
+        let mut left_ns = self.left_ns;
+        let fits = |(place, arm): (usize, usize)| {
+            left_ns -= self.cost_ns(arm);
+            (place == 0 || left_ns >= 0.0).then_some(arm)
+        };
+        firsts.into_iter().chain(others).enumerate().map_while(fits).collect()
     }
 
     /// Where all else is too dear and nothing was measured beside the simplest candidate, the cheapest that there is time

@@ -64,6 +64,9 @@ const BLOCK_NS: f64 = 15e6;
 /// A block as short as this is never too dear: of a short budget little would be left to compare.
 const SHORT_BLOCK_NS: f64 = 100e6;
 const TURNS_OF_TASKS: f64 = 5.0;
+/// A block of long tasks may take as long as so many of them: two threads that share an interpreter lock take twice as
+/// long as one.
+const LONG_TURNS: f64 = 2.5;
 /// What is good enough may cost at most this part of the tolerance, pooled: looks vary.
 const QUALIFIED: f64 = 0.9;
 /// No bound is stated below this (logarithm): what lives of all sorts differ by is not seen in a few of them.
@@ -128,6 +131,9 @@ pub struct Rules {
     /// What the cluster can do, where one takes part.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cluster: Option<ClusterLimits>,
+    /// What a task takes where tasks are so long that each block is one turn of them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub turn_ns: Option<u64>,
 }
 
 /// The throughput (logarithm, tasks a second) of so many tasks from the start of what runs them on, which is ready for
@@ -628,7 +634,8 @@ impl Decide {
         let (setting, task) = (self.setting(*entry), self.task_under(*entry, task));
         let entry = &self.entries[*entry];
         let tasks_ns = mechanism::batch_ns(entry, candidate.sizes, &task, &setting);
-        let turns_ns = || TURNS_OF_TASKS * mechanism::latency_ns(entry, candidate.sizes, &task, &setting);
+        let turns = if self.rules.turn_ns.is_some() { 1.0 } else { TURNS_OF_TASKS };
+        let turns_ns = || turns * mechanism::latency_ns(entry, candidate.sizes, &task, &setting);
         BLOCK_NS + tasks_ns.unwrap_or_else(turns_ns)
     }
 
@@ -639,7 +646,9 @@ impl Decide {
 
     /// What a block may take.
     fn longest_block_ns(&self) -> f64 {
-        (self.rules.budget_ns as f64 / BUDGET_PART).max(SHORT_BLOCK_NS)
+        let part_ns = (self.rules.budget_ns as f64 / BUDGET_PART).max(SHORT_BLOCK_NS);
+        // Of long tasks there is a turn of each engine, and little else.
+        self.rules.turn_ns.map_or(part_ns, |turn_ns| part_ns.max(LONG_TURNS * turn_ns as f64))
     }
 
     /// How many lives of an arm were measured.

@@ -50,6 +50,7 @@ fn rules(seed: u64) -> Rules {
         has_setup: false,
         rate_per_s: None,
         cluster: None,
+        turn_ns: None,
     }
 }
 

@@ -286,6 +286,11 @@ pub struct Job {
     /// kind, a reference), and waits for that outside of them. Each thing that it is asked begins with an empty bucket.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub rate: Option<Rate>,
+    /// Whether tasks are so long that a block of a closed load is one turn: as many tasks as may be in flight, begun at
+    /// once, of which its window ends with the last. No task runs before the first block then, so that `ready` knows of
+    /// no first task.
+    #[serde(skip_serializing_if = "is_false", default)]
+    pub one_turn: bool,
 }
 
 /// Whether a flag has its default.
@@ -350,6 +355,9 @@ pub struct Reference {
     /// Calls of the user's own code that were made for it.
     #[serde(default)]
     pub calls: u64,
+    /// The least that one of these calls took; 0 where there was none.
+    #[serde(default)]
+    pub call_ns: u64,
     /// What was found while the user's own code ran.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub notes: Vec<Note>,

@@ -36,6 +36,10 @@ impl Course<'_> {
 
     /// How many tasks are enough; `None` where there is nothing to compare, or nothing new.
     fn tasks_to_confirm(&self, slot: usize, candidate: &Candidate) -> Option<u64> {
+        // Long tasks leave no time for it.
+        if self.pace.turn_ns.is_some() {
+            return None;
+        }
         let known = self.reference(candidate)?.results.len() as u64;
         let learned = self.learned(slot)?;
         let wished = (learned.throughput_per_s * CONFIRM_NS / 1e9) as u64;

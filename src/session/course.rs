@@ -32,6 +32,8 @@ const QUEUES: f64 = 1.4;
 const TURNS_TO_FILL: u64 = 2;
 const FILLS: usize = 3;
 const FILLED: f64 = 1.1;
+/// Long tasks whose turn takes less than such a part of one are not long.
+const NOT_LONG_PART: u64 = 8;
 /// So many times its window is what a block should have had, if it was too short.
 const SHORT: u64 = 2;
 /// How long after agents have ended whoever they were connected to may take to notice.
@@ -481,7 +483,8 @@ impl<'a> Course<'a> {
     /// Samples the memory of what is named and of the best of each other model, as far as their agents live: where no
     /// limit looks at it, it is told all the same, and costs the race nothing.
     fn weigh_leaders(&mut self, found: Option<Finding>) {
-        let Some(found) = found else { return };
+        // Long tasks leave no time for it.
+        let Some(found) = found.filter(|_| self.pace.turn_ns.is_none()) else { return };
         let mut order: Vec<(f64, usize)> =
             found.standings.iter().map(|it| (it.ratio, self.base + it.candidate)).collect();
         order.sort_by(|one, other| other.0.total_cmp(&one.0));
@@ -653,7 +656,8 @@ impl<'a> Course<'a> {
 
     /// A round is finished beyond the budget, for the sake of its pairs, but not far beyond.
     fn overspent(&self) -> bool {
-        self.spent_ns() > self.leg.deadline_ns.saturating_add(self.leg.budget_ns / 4)
+        let turn_ns = self.pace.turn_ns.unwrap_or(0);
+        self.spent_ns().saturating_add(turn_ns) > self.leg.deadline_ns.saturating_add(self.leg.budget_ns / 4)
     }
 
     /// Waits until whoever an agent that ended was connected to has surely noticed.
@@ -808,7 +812,8 @@ impl<'a> Course<'a> {
         let Some(learned) = self.slots[slot].learned else {
             return Err(Fault::new(FailureKind::Protocol, "nothing is known of the candidate's tasks".to_owned()));
         };
-        if self.watches_memory()
+        if self.pace.turn_ns.is_none()
+            && self.watches_memory()
             && let Err(stop) = self.weigh(slot, &learned)?
         {
             return Ok(Err(stop));
@@ -824,11 +829,14 @@ impl<'a> Course<'a> {
             self.hands.idle(window.idle_before_ns);
         }
         let mut taken = self.block(slot, BlockKind::Timed, window_ns, &learned)?;
+        if self.pace.turn_ns.is_some_and(|turn_ns| taken.figures.elapsed_ns < turn_ns / NOT_LONG_PART) {
+            return self.leave_turns(number, turn);
+        }
         let mut seen = Learned::from_block(&taken.figures, self.slots[slot].turns_ns);
         // Tasks that queue for something take long under load. A window that turns out to be short beside them shows how
         // the queue fills, not what the candidate does: it was one more warm-up.
         let needed_ns = self.pace.window(&seen).ns;
-        let has_window = matches!(self.record.workload.load, Load::Closed { .. });
+        let has_window = matches!(self.record.workload.load, Load::Closed { .. }) && self.pace.turn_ns.is_none();
         if has_window
             && needed_ns > SHORT * window_ns
             && let Some(longer_ns) = self.affordable_in(slot, needed_ns, &seen)
@@ -844,6 +852,16 @@ impl<'a> Course<'a> {
             round.order.push(u32::try_from(slot).unwrap_or(u32::MAX));
         }
         Ok(Ok(self.outcome(slot)))
+    }
+
+    /// Tasks are not as long as the calls before the race were, which loaded something: from now on blocks have windows.
+    fn leave_turns(&mut self, number: u32, turn: Turn) -> Result<Result<Outcome, Stop>, Fault> {
+        self.pace.turn_ns = None;
+        self.hands.leave_turns();
+        for slot in 0..self.slots.len() {
+            self.end(slot);
+        }
+        self.measure(number, Turn { anew: true, ..turn })
     }
 
     /// What the last block of a candidate says to the race.
@@ -929,9 +947,10 @@ impl<'a> Course<'a> {
         let before = std::mem::replace(&mut self.slots[slot].turns_ns, turns_ns);
         // Whether its threads wait for each other is known from its life before, or from a first block.
         let is_known = before == turns_ns;
-        let learned = Learned::from_first_task(born.ready.first_task_ns, concurrency, self.record.workload.load);
-        // A user's batch meets a pool that has just started, and queues that are empty.
-        if matches!(self.record.workload.load, Load::Batch { .. }) {
+        let first_task_ns = self.pace.turn_ns.unwrap_or(born.ready.first_task_ns);
+        let learned = Learned::from_first_task(first_task_ns, concurrency, self.record.workload.load);
+        // A user's batch meets a pool that has just started, and queues that are empty; so does a turn of long tasks.
+        if matches!(self.record.workload.load, Load::Batch { .. }) || self.pace.turn_ns.is_some() {
             self.slots[slot].learned = Some(learned);
             return Ok(Ok(()));
         }
@@ -1018,7 +1037,8 @@ impl<'a> Course<'a> {
         beginning: Beginning,
     ) -> Result<Result<Born, Stop>, Fault> {
         // An agent's first task, and one for each in flight.
-        let first_tasks = u64::from(candidate.sizes.concurrency()) + 1;
+        let all_first = u64::from(candidate.sizes.concurrency()) + 1;
+        let first_tasks = if self.pace.turn_ns.is_some() { 0 } else { all_first };
         if self.calls_left() < first_tasks {
             return Ok(Err(Stop::CallsSpent));
         }

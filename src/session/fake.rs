@@ -146,6 +146,8 @@ impl Hands for Fake {
         Ok(Born { boot_ns: MS, beginning, ready })
     }
 
+    fn leave_turns(&mut self) {}
+
     fn block(&mut self, slot: usize, ask: Ask) -> Result<Taken, Fault> {
         assert!(self.alive.contains(&slot), "a block of a living agent");
         if self.interrupted() {
@@ -237,6 +239,7 @@ pub(super) fn rules() -> Rules {
         has_setup: false,
         rate_per_s: None,
         cluster: None,
+        turn_ns: None,
     }
 }
 
@@ -249,6 +252,7 @@ pub(super) fn pace(record: &Record) -> Pace {
         load: record.workload.load,
         goal: record.workload.objective.goal,
         rate: record.workload.rate,
+        turn_ns: None,
     }
 }
 

@@ -95,6 +95,8 @@ pub(super) trait Hands {
         beginning: Beginning,
         idle_ns: Option<u64>,
     ) -> Result<Born, Fault>;
+    /// Agents that are started from now on have windows, although their jobs said that a block is one turn.
+    fn leave_turns(&mut self);
     /// Runs one block of the agent in `slot`.
     fn block(&mut self, slot: usize, ask: Ask) -> Result<Taken, Fault>;
     /// Ends the agent in `slot` in peace, if it can be.

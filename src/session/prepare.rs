@@ -48,6 +48,8 @@ pub(super) struct PreparedRuntime {
     pub limited: Option<Limited>,
     /// Engines whose packages the user's own code imports.
     pub imported: Vec<Engine>,
+    /// What a call of the user's own code takes; 0 where there is none.
+    pub call_ns: u64,
     /// Why none of its candidates can run.
     pub broken: Option<Failed>,
 }
@@ -88,6 +90,7 @@ pub(super) fn job(session: &Session, steps: Vec<StepJob>, runtime: &str) -> Job 
             upload: session.upload.clone(),
         }),
         rate: session.workload.rate,
+        one_turn: false,
     }
 }
 
@@ -170,6 +173,7 @@ impl Preparation<'_> {
             reference: None,
             limited: None,
             imported: Vec::new(),
+            call_ns: 0,
             broken: None,
         };
         match self.learn(&mut prepared) {
@@ -232,6 +236,7 @@ impl Preparation<'_> {
         prepared.reference = referred.reference;
         prepared.limited = referred.limited;
         prepared.imported = referred.imported;
+        prepared.call_ns = referred.call_ns;
         let are_compared = self.session.workload.steps.iter().all(Step::is_compared);
         if let Some(calibration) = &mut prepared.calibration {
             calibration.notes = referred.notes;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Session;
-use super::blocks::grace_ns;
+use super::blocks::{grace_ns, is_long};
 use super::hands::Beginning;
 use super::hang::{Patience, Slowest};
 use super::link::{Fault, Link, out_of_turn};
@@ -26,6 +26,8 @@ const CALLS_PART: u64 = 4;
 const BUDGET_PART: u64 = 10;
 /// The longest that it may run in one of them.
 const LONGEST_NS: u64 = 3_000 * MS;
+/// A task that takes more than this part of the budget is not run by a second agent for the comparison alone.
+const LONGEST_COMPARED_PART: u64 = 20;
 /// The threads that libraries are limited to.
 const ONE: u32 = 1;
 /// How long an agent may take to import what a task needs, beside the tasks themselves.
@@ -42,6 +44,8 @@ pub(super) struct Terms {
     most_calls: Option<u64>,
     /// References of the whole session.
     references: u64,
+    /// The budget of the whole session.
+    session_ns: u64,
     /// How long the far side may take to notice that an agent has ended, where the next needs what that one had.
     release: Duration,
 }
@@ -54,6 +58,7 @@ impl Terms {
             budget_ns: (session.settings.budget_ns / (BUDGET_PART * references)).min(LONGEST_NS),
             most_calls: session.workload.max_calls.map(|most| most / (CALLS_PART * references)),
             references,
+            session_ns: session.settings.budget_ns,
             release: if session.workload.resources.exclusive { RELEASE } else { Duration::ZERO },
         }
     }
@@ -86,6 +91,8 @@ pub(super) struct Referred {
     pub imported: Vec<Engine>,
     /// Tasks run for it.
     pub calls: u64,
+    /// What a call of the user's own code takes; 0 where there is none.
+    pub call_ns: u64,
     /// Time that went to an agent which did not answer.
     pub lost_ns: u64,
     /// What a task of the user's own code took on average, and the whole of it.
@@ -129,10 +136,21 @@ pub(super) fn make(nursery: &mut Nursery, mut first: Link, job: &Job, terms: &Te
     }
     referred.items.clone_from(&one.items);
     referred.imported.clone_from(&one.imported);
+    referred.call_ns = one.call_ns;
+    if one.call_ns > terms.session_ns / LONGEST_COMPARED_PART {
+        referred.library_threads = one.library_threads;
+        referred.unchecked = Some(format!(
+            "a task takes {}, and more of them for that alone would take much of the budget: --budget {} compares them",
+            humantime::format_duration(Duration::from_millis(one.call_ns.div_ceil(100 * MS) * 100)),
+            humantime::format_duration(Duration::from_secs((one.call_ns * LONGEST_COMPARED_PART).div_ceil(1000 * MS)))
+        ));
+        return Ok(referred);
+    }
     let job = &with_items(job.clone(), &one.items);
     let mut second = nursery.agent(&job.candidate.runtime, Beginning::Warm)?.link;
-    // The second need not call more than the first had time for.
-    let again = Terms { most_calls: if one.calls > 0 { Some(one.calls) } else { terms.most_calls }, ..*terms };
+    // The second need not call more than the first had time for, and a long task need not be repeated there, too.
+    let most_calls = if is_long(one.call_ns, terms.session_ns) { 1 } else { one.calls };
+    let again = Terms { most_calls: if one.calls > 0 { Some(most_calls) } else { terms.most_calls }, ..*terms };
     let begun_ns = now_ns();
     let other = match ask(&mut second, job, &again) {
         Ok(reference) => reference,
@@ -343,6 +361,7 @@ mod tests {
             task_timeout_ns: 1000 * MS,
             tolerates_errors: false,
             executor_path: None,
+            one_turn: false,
             cluster: None,
             rate: None,
         }
@@ -414,7 +433,7 @@ mod tests {
 
     #[test]
     fn a_task_of_the_users_that_raises_speaks_for_every_candidate() {
-        let terms = Terms { budget_ns: 0, most_calls: Some(7), references: 2, release: Duration::ZERO };
+        let terms = Terms { budget_ns: 0, most_calls: Some(7), references: 2, session_ns: 1000 * MS, release: Duration::ZERO };
         let code = job(vec![python(Check::Results)]);
         let fails =
             |kind, job: &Job| Referred::default().fails(Failed::new(kind, "ValueError: no", ""), job, &terms, 0);

@@ -309,6 +309,10 @@ impl Hands for Residents {
         }
     }
 
+    fn leave_turns(&mut self) {
+        self.jobs.values_mut().for_each(|job| job.one_turn = false);
+    }
+
     fn block(&mut self, slot: usize, ask: Ask) -> Result<Taken, Fault> {
         let number = self.next_block;
         self.next_block += 1;

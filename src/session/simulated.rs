@@ -161,6 +161,8 @@ impl Hands for Computed<'_> {
         })
     }
 
+    fn leave_turns(&mut self) {}
+
     fn block(&mut self, slot: usize, ask: Ask) -> Result<Taken, Fault> {
         let Some(candidate) = self.agents.get(&slot) else { return Err(Fault::Interrupted) };
         let ran = self.engines.block(slot, candidate, ask.window_ns, self.now_ns);

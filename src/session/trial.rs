@@ -64,6 +64,10 @@ impl Course<'_> {
     fn is_tried_in_race(&self, entry: &Entry) -> bool {
         let has_one_process = matches!(entry.engine.model(), Model::Threads | Model::Async | Model::AsyncThreads);
         let is_own = matches!(entry.engine, Engine::Own(_));
+        // Of long tasks a block is all that there is time for, whoever runs them.
+        if self.pace.turn_ns.is_some() && !is_own {
+            return true;
+        }
         has_one_process && !is_own && !self.watches_memory() && matches!(self.record.workload.load, Load::Closed { .. })
     }
 
@@ -71,6 +75,10 @@ impl Course<'_> {
     pub(super) fn prove(&mut self, slot: usize) -> Result<(), Fault> {
         let candidate = self.record.candidates[slot].candidate.clone();
         if !self.untried.contains(&candidate.kind()) {
+            return Ok(());
+        }
+        if self.pace.turn_ns.is_some() {
+            self.untried.remove(&candidate.kind());
             return Ok(());
         }
         let life = self.record.candidates[slot].incarnations.last();

@@ -57,6 +57,7 @@ def reference(request: Reference) -> Dict[str, object]:
         "results": found.digests,
         "distinct": task.distinct,
         "calls": found.calls,
+        "call_ns": found.call_ns,
         "notes": found.notes,
     }
     if task.exchanging and (prepared != before or threads_of_import > 0):

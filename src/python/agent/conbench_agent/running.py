@@ -39,13 +39,19 @@ class Running:
         """The body of `ready`.
 
         Gets every worker ready, as a program's pool does before it takes tasks; runs one task, for the figure of the
-        start-up; then one for each slot, so that every worker has run and every connection is open.
+        start-up; then one for each slot, so that every worker has run and every connection is open. Where tasks are so
+        long that a block is one turn of them, none runs before the first block.
         """
         self._prepare(0)
         self._engine.get_ready()
         # What no user's program does is no start-up.
         received_ns += self._task.checks_ns
         ready_ns = monotonic_ns() - received_ns
+        if self._job.one_turn:
+            self._prepare(None)
+            self._task.read_items()
+            self._engine.warm()
+            return self._ready(ready_ns, ready_ns, 0)
         first = self._sample(Batch(1), _FIRST)
         # What waits for the far side is no start-up.
         startup_ns = monotonic_ns() - received_ns - self._waited_ns
@@ -56,6 +62,9 @@ class Running:
         self._engine.warm()
         self._sample(Batch(self._engine.slots), _FIRST)
         self._task.settle()
+        return self._ready(ready_ns, startup_ns, first_task_ns)
+
+    def _ready(self, ready_ns: int, startup_ns: int, first_task_ns: int) -> Dict[str, object]:
         self._threads = leftovers.threads()
         return {
             "ready_ns": ready_ns,
@@ -73,6 +82,8 @@ class Running:
             arrival = Batch(VARIANTS if go.most_tasks is None else go.most_tasks)
         elif self._job.load.tasks is not None:
             arrival = Batch(self._job.load.tasks)
+        elif self._job.one_turn:
+            arrival = Batch(self._engine.slots)
         else:
             arrival = Window(go.window_ns, self._ramp_ns(go.block))
         figures = self._sample(arrival, go)

@@ -45,6 +45,8 @@ class Verified(NamedTuple):
     calls: int = 0
     #: What it gave for the first items, one after the other, as far as it did not fail.
     results: Sequence[object] = ()
+    #: The least that a call took.
+    call_ns: int = 0
 
 
 class Step:
@@ -271,7 +273,8 @@ class Task:
         digests = [combined(digests) for digests in zip(*(verified.digests for verified in each))]
         notes = [note for verified in each for note in verified.notes]
         results = list(zip(*(verified.results for verified in each)))
-        return Verified(digests, notes, sum(verified.calls for verified in each), results)
+        calls, call_ns = sum(verified.calls for verified in each), sum(verified.call_ns for verified in each)
+        return Verified(digests, notes, calls, results, call_ns)
 
     def verified(self, index: int, result: object) -> int:
         """The digest by value of the result of task `index`; Failure if a check finds it wrong."""

@@ -28,6 +28,8 @@ class Sequential(Engine):
             checksum, result = task.blocking(index, given)
             checksum += task.received(result)
             lane.end(index, begin_ns, begin_ns, monotonic_ns(), (checksum, result))
+            # A result that lived on beside the next one would cost its memory: no other engine keeps it so long.
+            result = None
 
     def leave(self) -> Optional[Failure]:
         """Tears down the main thread."""

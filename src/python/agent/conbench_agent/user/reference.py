@@ -23,6 +23,8 @@ LEAST_PAIRS = 3
 #: A second call is much faster when it takes no more than this part of the first, for every item: a busy machine may
 #: halve the speed of a whole pass.
 MUCH_FASTER = 3
+#: A first call that takes no longer than so many budgets is followed by a second one.
+LONG_CALL = 5
 #: Results that are kept, for whoever asks what it takes to hand them back.
 RESULTS_KEPT = 4
 
@@ -47,7 +49,8 @@ def observe(
 ) -> Verified:
     """Calls a function on each item, and on each once more; at least once, and no more once the budget is spent.
 
-    The first pass has half of the budget, and as many of the `most_calls` as it needs. `judge` sees each result of it.
+    The first pass has half of the budget, and as many of the `most_calls` as it needs. An item whose first call takes
+    up all of it is called once more, unless that would take very long. `judge` sees each result of it.
     Digests are 0 for what is not, or cannot be, compared, and for a call that failed where that is tolerated; of each
     kind of note the first is told. `pace` is called before each call, and returns when it may be made.
     """
@@ -77,7 +80,10 @@ def observe(
     calls = len(first)
     second: List[Optional[_Call]] = []
     for item, earlier in zip(items, first):
-        if calls >= most or time.monotonic_ns() - begin_ns >= budget_ns:
+        spent_ns = time.monotonic_ns() - begin_ns
+        # Whether a long first call is what a task takes, or what loads something for all, only a second one tells.
+        is_over = spent_ns >= budget_ns and (calls > 1 or spent_ns > LONG_CALL * budget_ns)
+        if calls >= most or is_over:
             break
         # An item that was changed is another item now.
         if earlier.mutates or earlier.failed:
@@ -91,7 +97,9 @@ def observe(
             if not tolerates_errors or failure.kind != "task":
                 raise
             second.append(None)
-    return Verified([each.digest or 0 for each in first], _notes(first, second), calls, results)
+    times = [call.took_ns for call in (*first, *second) if call is not None and not call.failed]
+    digests = [each.digest or 0 for each in first]
+    return Verified(digests, _notes(first, second), calls, results, min(times, default=0))
 
 
 def _no_wait() -> None:
