@@ -52,7 +52,7 @@ pub(super) fn group(record: &Record, runtime: &str, mut figures: Vec<Figures>, d
         let found = placed(&found, race);
         let mut answer = answer(record, &rows, &found);
         answer.reasons = reasons::reasons(record, &rows, &answer, limit.as_ref(), &task);
-        answer.conditions = reasons::conditions(record, &rows, &answer, &found, race, disturbed);
+        answer.conditions = reasons::conditions(record, &rows, &answer, &found, race, limit.as_ref(), disturbed);
         answer.conditions.extend(far_limit.clone().map(Condition::FarLimit));
         answer
     });

@@ -465,6 +465,18 @@ pub enum Condition {
         /// How many.
         count: u32,
     },
+    /// Pools of processes fail, for something that pickle cannot move, though the task computes under an interpreter lock.
+    Unpicklable {
+        /// What they might reach at most once that is mended, beside a plain loop.
+        most: f64,
+    },
+    /// The task keeps what a call found: one on an item that it had before is quicker, and items are repeated.
+    Cached {
+        /// What a first call takes.
+        first_ns: u64,
+        /// What a second one takes.
+        second_ns: u64,
+    },
     /// Sizes beside the answer's were not measured.
     NeighboursNotMeasured {},
     /// The budget ended before the answer was as good as wished.

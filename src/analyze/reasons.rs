@@ -17,6 +17,12 @@ const STALL_NS: u64 = 5_000_000;
 const EXPENSIVE_PICKLING: f64 = 0.2;
 /// And the user's own callable, pickled with each task or chunk, from this share on.
 const EXPENSIVE_CALLABLE: f64 = 0.1;
+/// A callable of fewer bytes is but a name: nothing is dragged along with it.
+const LEAST_CALLABLE: f64 = 1024.0;
+/// What is reached of a limit is at most 1, but for errors of measurement: where it is more, the limit is not one.
+const BEYOND_LIMIT: f64 = 1.05;
+/// Who reaches less of what the tasks in flight allow gains nothing by more of them.
+const NEAR_CAP: f64 = 0.5;
 /// Two threads that run faster than this beside one can do without processes.
 const THREADS_HELP: f64 = 1.6;
 /// A task is long that takes so many times the median.
@@ -54,7 +60,7 @@ pub(super) fn reasons(
         _ => reasons.extend(reached(rows, answer, limit)),
     }
     reasons.extend(callable(record, rows, answer, task).or_else(|| pickling(rows, task)));
-    reasons.extend(stall(record, rows));
+    reasons.extend(stall(record, rows, answer));
     reasons.extend(flip::along_computation(record, runtime, tolerance));
     reasons.extend(flip::along_sizes(record, rows, named, tolerance));
     reasons
@@ -163,7 +169,7 @@ fn rate_not_reached(record: &Record, rows: &[Row], answer: &Answer) -> Option<Co
 fn reached(rows: &[Row], answer: &Answer, limit: Option<&HostLimit>) -> Option<Reason> {
     let row = rows.iter().find(|row| row.index == answer.candidate)?;
     Some(Reason::Reaches {
-        share: row.limit_share?,
+        share: row.limit_share.filter(|share| *share <= BEYOND_LIMIT)?,
         limit: limit?.set_by,
         concurrency: row.candidate.sizes.concurrency(),
     })
@@ -192,7 +198,7 @@ fn callable(record: &Record, rows: &[Row], answer: &Answer, task: &Task) -> Opti
     let (candidate, parts) = worse.find_map(|row| Some((&row.candidate, carried(record, &row.candidate)?)))?;
     let tasks = candidate.sizes.chunk.unwrap_or(1).max(1);
     let work_ns = latency_ns * f64::from(tasks);
-    let is_relevant = parts.ns >= EXPENSIVE_CALLABLE * work_ns;
+    let is_relevant = parts.ns >= EXPENSIVE_CALLABLE * work_ns && parts.bytes >= LEAST_CALLABLE;
     let function = record.workload.steps.iter().filter_map(Step::python).find_map(|own| own.function.as_deref())?;
     let function = function.rsplit([':', '.']).next().unwrap_or_default().to_owned();
     is_relevant.then_some(Reason::CallableCrosses { function, bytes: parts.bytes, ns: parts.ns, tasks, work_ns })
@@ -203,14 +209,22 @@ fn carried(record: &Record, candidate: &Candidate) -> Option<crate::protocol::Pi
     figures::pickled(record, candidate)?.callable
 }
 
-/// The event loop that a task blocked longest, among those that are worse.
-fn stall(record: &Record, rows: &[Row]) -> Option<Reason> {
-    let is_bare_loop =
-        |row: &&Row| matches!(row.candidate.model(), Model::Async | Model::ShardedAsync) && row.status == Status::Worse;
+/// The event loop that a task blocked longest, among those that are worse, and what is named.
+fn stall(record: &Record, rows: &[Row], answer: &Answer) -> Option<Reason> {
+    let is_bare_loop = |row: &&Row| {
+        let is_told = row.status == Status::Worse || row.index == answer.candidate;
+        matches!(row.candidate.model(), Model::Async | Model::ShardedAsync) && is_told
+    };
     let stalled = rows.iter().filter(is_bare_loop).filter_map(|row| Some((row, row.longest_stall_ns?)));
     let (row, stall_ns) = stalled.max_by_key(|(_, stall)| *stall).filter(|(_, stall)| *stall >= STALL_NS)?;
-    let mut blocking = record.workload.steps.iter().filter(|step| !step.has_async_form());
-    let own = blocking.next().filter(|_| blocking.next().is_none()).and_then(Step::own_code);
+    let steps = &record.workload.steps;
+    let blocking: Vec<&Step> = steps.iter().filter(|step| !step.has_async_form()).collect();
+    // Where each has an async form, one of those blocks.
+    let own = match (blocking.as_slice(), steps.as_slice()) {
+        ([one], _) => one.own_code(),
+        ([], [one]) => one.own_code(),
+        _ => None,
+    };
     Some(Reason::Stalls { engine: row.candidate.engine, function: own.map(str::to_owned), stall_ns })
 }
 
@@ -221,6 +235,7 @@ pub(super) fn conditions(
     answer: &Answer,
     found: &Finding,
     race: &RaceRecord,
+    limit: Option<&HostLimit>,
     disturbed: &[Condition],
 ) -> Vec<Condition> {
     let mut conditions = disturbed.to_vec();
@@ -235,6 +250,8 @@ pub(super) fn conditions(
     if failed > 0 {
         conditions.push(Condition::FailedCandidates { count: failed as u32 });
     }
+    conditions.extend(unpicklable(record, rows, answer));
+    conditions.extend(cached(record, &race.runtime));
     if !found.is_settled {
         conditions.push(Condition::NeighboursNotMeasured {});
     }
@@ -250,13 +267,45 @@ pub(super) fn conditions(
         conditions.push(Condition::MayBeSimpler { candidate: simpler as u32 });
     }
     conditions.extend(start_up::pays_from(record, rows, answer, race));
-    if let Some(size) = cap(race, &record.candidates[answer.candidate as usize]) {
+    let is_far = |share: f64| limit.is_some_and(|limit| limit.set_by == LimitKind::InFlight) && share < NEAR_CAP;
+    let is_far =
+        rows.iter().find(|row| row.index == answer.candidate).and_then(|row| row.limit_share).is_some_and(is_far);
+    if let Some(size) = cap(race, &record.candidates[answer.candidate as usize]).filter(|_| !is_far) {
         conditions.push(Condition::AtCap { size });
     }
     conditions.extend(rate_not_reached(record, rows, answer));
     conditions.extend(unchecked(record, rows, answer));
     conditions.extend(errors(record, &race.runtime));
     conditions
+}
+
+/// What processes could do if what keeps them from running were mended: all of their engines fail, for what pickle cannot
+/// move, and the task computes under an interpreter lock.
+fn unpicklable(record: &Record, rows: &[Row], answer: &Answer) -> Option<Condition> {
+    let fails = |row: &Row| {
+        let failure = record.candidates[row.index as usize].failure.as_ref();
+        failure.is_some_and(|failure| failure.message.contains("pickl"))
+    };
+    let pools =
+        || rows.iter().filter(|row| row.candidate.model() == Model::Processes && row.candidate.engine.crosses());
+    let all_fail = pools().next().is_some() && pools().all(fails);
+    let computes = answer.reasons.iter().find_map(|reason| match reason {
+        Reason::Computes { cores, two_threads, lock: Some(true), .. } => {
+            (two_threads.is_none_or(|ratio| ratio < THREADS_HELP)).then_some(*cores)
+        }
+        _ => None,
+    });
+    let cores = computes.filter(|cores| all_fail && *cores > 1.0)?;
+    Some(Condition::Unpicklable { most: cores })
+}
+
+/// What the task keeps of a call, so that a later one on the same item is quick.
+fn cached(record: &Record, runtime: &str) -> Option<Condition> {
+    let notes = &record.calibration.runtime(runtime)?.notes;
+    notes.iter().find_map(|note| match *note {
+        Note::SecondPassFaster { first_ns, second_ns } => Some(Condition::Cached { first_ns, second_ns }),
+        _ => None,
+    })
 }
 
 /// What the answer's worker processes hold open: shared, or each its own.

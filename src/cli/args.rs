@@ -11,7 +11,7 @@ use crate::candidate::{Engine, Model, RUST, StartMethod};
 use crate::decide::duel::{Figure, Threshold};
 use crate::plan::{self, Settings};
 use crate::report::Export;
-use crate::workload::{self, Code, Items, Rate, Workload};
+use crate::workload::{self, Code, ErrorLimit, Items, Rate, Workload};
 
 /// The time for one workload on one runtime when the user names none. It is rarely used up.
 const BUDGET: Duration = Duration::from_secs(20);
@@ -79,6 +79,10 @@ pub(super) struct Selection {
     /// How many tasks it lets begin at once after a pause [default: 1]
     #[arg(long, value_name = "N", requires = "rate", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     burst: Option<u32>,
+    /// How many tasks may fail, e.g. 5% or 3: a task that fails is counted, and the others go on [default: the workload's
+    /// `errors`, or none]
+    #[arg(long, value_name = "SHARE", value_parser = errors)]
+    errors: Option<ErrorLimit>,
     /// The seed of all inputs, draws and shuffles
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -114,6 +118,7 @@ impl Selection {
             tasks: None,
             rate: None,
             burst: None,
+            errors: None,
             seed,
             budget: None,
             tolerance: None,
@@ -152,9 +157,10 @@ impl Selection {
         }
     }
 
-    /// The workload with the user's number of tasks, and the rate at which they may begin.
+    /// The workload with the user's number of tasks, the rate at which they may begin, and how many of them may fail.
     pub(super) fn of_load(&self, mut workload: Workload) -> Workload {
         workload.rate = self.rate.map(|rate| Rate { burst: self.burst.unwrap_or(1), ..rate }).or(workload.rate);
+        workload.objective.limits.errors = self.errors.unwrap_or(workload.objective.limits.errors);
         let budget = self.budget.unwrap_or(BUDGET);
         plan::of_tasks(workload, self.tasks, u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX))
     }
@@ -394,6 +400,16 @@ pub(super) fn threshold(text: &str) -> Result<Threshold, String> {
     Ok(Threshold { figure, most: tolerance(most)? })
 }
 
+/// How many tasks may fail: a number, or a share of them.
+fn errors(text: &str) -> Result<ErrorLimit, String> {
+    let advice = "write a percentage of the tasks, e.g. 5%, or a number of them";
+    let Some(number) = text.strip_suffix('%') else {
+        return text.parse().map(ErrorLimit::Tasks).map_err(|error| format!("{error}: {advice}"));
+    };
+    let percent: f64 = number.trim().parse().map_err(|error| format!("{error}: {advice}"))?;
+    if (0.0..=100.0).contains(&percent) { Ok(ErrorLimit::Share(percent / 100.0)) } else { Err(advice.to_owned()) }
+}
+
 /// A share between 0.1 % and 50 %, as a ratio.
 fn tolerance(text: &str) -> Result<f64, String> {
     let advice = "write a percentage from 0.1% to 50%, e.g. 5%";
@@ -417,6 +433,14 @@ pub(super) fn budget(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn errors_are_a_number_or_a_percentage() {
+        assert_eq!((errors("3"), errors("5 %")), (Ok(ErrorLimit::Tasks(3)), Ok(ErrorLimit::Share(0.05))));
+        for wrong in ["", "%", "-1", "101%", "0.5", "many", "nan%"] {
+            assert!(errors(wrong).is_err_and(|error| error.contains("e.g. 5%")), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_tolerance_is_a_percentage() {

@@ -3,6 +3,7 @@
 //! Drawn only when a session tells something, which it never does while a block runs: a ticking thread would disturb
 //! what is measured.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
@@ -57,6 +58,8 @@ pub(super) struct Progress {
     holds: bool,
     /// Those that wait.
     waiting: Vec<String>,
+    /// What failures said so far: other candidates that say the same are named by the report alone.
+    failures: BTreeSet<String>,
     /// When the view was drawn last, or a line written.
     told: Option<Instant>,
 }
@@ -80,6 +83,7 @@ impl Progress {
             quiet: terminal.quiet,
             holds: false,
             waiting: Vec::new(),
+            failures: BTreeSet::new(),
             told: None,
         }
     }
@@ -207,7 +211,10 @@ impl Progress {
                 self.move_to(*elapsed_ns);
             }
             Event::Failed { candidate, failure } => {
-                self.warn(&format!("`{candidate}` failed: {}", report::plain(&failure.to_string())));
+                let said = report::plain(&failure.to_string());
+                if self.failures.insert(said.clone()) {
+                    self.warn(&format!("`{candidate}` failed: {said}"));
+                }
                 return false;
             }
             Event::Warning(warning) => {

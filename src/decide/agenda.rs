@@ -97,7 +97,8 @@ impl<'a> Agenda<'a> {
         let Some(view) = self.decide.view.as_ref() else { return arms };
         let mean = |arm: usize| view.arms.iter().position(|one| *one == arm).map(|place| view.posterior.mean[place]);
         let top = arms.iter().filter_map(|arm| mean(*arm)).fold(f64::NEG_INFINITY, f64::max);
-        let behind = |arm: usize| mean(arm).map_or(usize::MAX, |mean| ((top - mean) / self.decide.tolerance()) as usize);
+        let behind =
+            |arm: usize| mean(arm).map_or(usize::MAX, |mean| ((top - mean) / self.decide.tolerance()) as usize);
         let mut ranked: Vec<(usize, usize)> = arms.into_iter().map(|arm| (behind(arm), arm)).collect();
         ranked.sort_by_key(|(behind, arm)| (*behind, self.decide.arms[*arm].candidate.simplicity()));
         let mut models = Vec::new();

@@ -120,6 +120,7 @@ pub(super) fn fitted(titles: &[Title], rows: &[(Vec<String>, Paint)], width: u16
 
 /// Cells side by side, each wrapped to its width. `right` says which columns are aligned to the right; those beyond it are not.
 pub(super) fn side_by_side(cells: &[String], widths: &[u16], right: &[bool], gap: u16) -> Vec<String> {
+    let cells: Vec<String> = cells.iter().map(|cell| glued(cell)).collect();
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(widths.iter().map(|width| width + gap).sum());
@@ -131,7 +132,25 @@ pub(super) fn side_by_side(cells: &[String], widths: &[u16], right: &[bool], gap
     for (column, _) in table.column_iter_mut().zip(right).filter(|(_, right)| **right) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    table.lines().map(|line| line.trim_end().to_owned()).collect()
+    table.lines().map(|line| line.replace(GLUE, " ").trim_end().to_owned()).collect()
+}
+
+/// A space at which no line ends.
+const GLUE: char = '\u{a0}';
+
+/// The text with the spaces glued at which a line is not to end: within a number, and between a number and its unit.
+fn glued(text: &str) -> String {
+    let mut glued = String::with_capacity(text.len());
+    for (at, c) in text.char_indices() {
+        let follows_digit = glued.ends_with(|last: char| last.is_ascii_digit());
+        let word = text[at + c.len_utf8()..].split(' ').next().unwrap_or_default();
+        let word = word.trim_end_matches(['.', ',', ';', ':', ')']);
+        let is_unit = matches!(word, "s" | "ms" | "µs" | "ns" | "%" | "B" | "KiB" | "MiB" | "GiB" | "min" | "h");
+        let is_digits =
+            word.split('/').next().is_some_and(|it| it.len() == 3 && it.bytes().all(|byte| byte.is_ascii_digit()));
+        glued.push(if c == ' ' && follows_digit && (is_unit || is_digits) { GLUE } else { c });
+    }
+    glued
 }
 
 /// A text under a label, wrapped beside it: `Why: ..`.
@@ -156,4 +175,20 @@ pub(super) fn rule(width: u16) -> String {
 
 fn ruled() -> TableStyle {
     NOTHING.header_separator(LineStyle::none().fill('─'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_ends_between_a_number_and_its_unit() {
+        for kept in ["19.9 s.", "95 %)", "2 740", "1 000/s", "3 MiB,"] {
+            for width in NARROWEST..40 {
+                let text = paragraph(&format!("a sentence of some words that has {kept} in it and goes on"), width);
+                assert!(text.contains(kept), "{text}");
+            }
+        }
+        assert_eq!(glued("in 2 steps of 5"), "in 2 steps of 5");
+    }
 }

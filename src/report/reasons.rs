@@ -14,6 +14,8 @@ const HELD: f64 = 1.2;
 const ONE: u32 = 1;
 /// And by more than this where the task does not hold it.
 const RELEASED: f64 = 1.6;
+/// What to do where tasks may fail.
+const MAY_FAIL: &str = "; if some tasks may fail, say how many by `--errors 5%`";
 /// From this rate on a start that is late matters.
 const FAST_PER_S: f64 = 200.0;
 
@@ -46,9 +48,18 @@ fn nothing_compared(judged: &Judged, group: &Group) -> String {
     let advice = group.far_limit.as_ref().map_or(String::new(), |limit| format!("; {}", far_limit(judged, limit)));
     let all = |is: &dyn Fn(&Status) -> bool| !group.rows.is_empty() && group.rows.iter().all(|row| is(&row.status));
     if let Some(reason) = words::common_failure(group) {
-        return format!("every candidate failed: {}{advice}", plain(reason));
+        let may_fail = if words::is_of_a_task(judged, group) { MAY_FAIL } else { "" };
+        return format!("every candidate failed: {}{advice}{may_fail}", plain(reason));
     }
-    if all(&|status| matches!(status, Status::Failed { .. })) {
+    let failed: Vec<&str> = group
+        .rows
+        .iter()
+        .filter_map(|row| match &row.status {
+            Status::Failed { reason } => Some(reason.as_str()),
+            _ => None,
+        })
+        .collect();
+    if failed.len() == group.rows.len() && !failed.is_empty() {
         return format!("every candidate failed{advice}");
     }
     if all(&|status| matches!(status, Status::Failed { .. } | Status::Infeasible { .. })) {
@@ -58,6 +69,10 @@ fn nothing_compared(judged: &Judged, group: &Group) -> String {
     if is_stored_otherwise {
         return "the record was made under other rules: measure again, or read it with the conbench that made it"
             .to_owned();
+    }
+    if let Some(first) = failed.first() {
+        let (count, all) = (failed.len(), group.rows.len());
+        return format!("{count} of {all} candidates failed, and nothing is left to compare: {}{advice}", plain(first));
     }
     match judged.record.workload.objective.goal {
         crate::workload::Goal::P99 => {
@@ -76,8 +91,10 @@ fn reason(judged: &Judged, answer: &Answer, reason: &Reason) -> String {
             duration(*latency_ns)
         ),
         Reason::Computes { share, cores, two_threads, lock } => {
-            let threads = two_threads.map(|ratio| format!("{}; ", threads(ratio, *lock))).unwrap_or_default();
-            format!("a task computes {} of its time; {threads}this host gives {} cores", percent(*share), count(*cores))
+            let threads = two_threads.map(|ratio| format!("; {}", threads(ratio, *lock))).unwrap_or_default();
+            let is_told = answer.reasons.iter().any(|other| matches!(other, Reason::StartsPrograms { .. }));
+            let cores = if is_told { String::new() } else { format!("; this host gives {} cores", count(*cores)) };
+            format!("a task computes {} of its time{threads}{cores}", percent(*share))
         }
         Reason::LibraryThreads { threads, variables, limited, other, same_sizes, ratio } => {
             let own = format!("the library's own {threads} threads");
@@ -293,6 +310,15 @@ pub(super) fn condition(judged: &Judged, answer: &Answer, condition: &Condition)
                 _ => format!("{engines} failed ({count} sizes) and were not compared"),
             }
         }
+        Condition::Unpicklable { most } => format!(
+            "pools of processes fail for what pickle cannot move: once that is mended, they may do up to {} the work of a plain loop",
+            factor(*most)
+        ),
+        Condition::Cached { first_ns, second_ns } => format!(
+            "your code keeps what it found: a second call on the same item takes {} instead of {}, and a measurement repeats items, so that it is of quicker calls than yours and favours what shares memory; name more items, or measure the code below the cache",
+            duration(*second_ns as f64),
+            duration(*first_ns as f64)
+        ),
         Condition::NeighboursNotMeasured {} => {
             "the sizes beside it were not all measured: a longer --budget measures them".to_owned()
         }

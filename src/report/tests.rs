@@ -125,6 +125,8 @@ fn every_reason_and_condition_has_its_words() {
         Condition::LibraryThreadsSet { variables: [("OMP_NUM_THREADS".to_owned(), "4".to_owned())].into() },
         Condition::SetBeforeImport { variables: vec!["OPENBLAS_NUM_THREADS".to_owned()], threads: 1 },
         Condition::FailedCandidates { count: 2 },
+        Condition::Unpicklable { most: 1.98 },
+        Condition::Cached { first_ns: 50_000_000, second_ns: 95_000 },
         Condition::NeighboursNotMeasured {},
         Condition::BudgetSpent {},
         Condition::CallsSpent {},

@@ -3,6 +3,7 @@
 use super::units::{bytes, count, difference, duration, factor, percent, rate};
 use super::{Judged, reasons, sureness};
 use crate::analyze::{Answer, Estimate, Group, HostLimit, LimitKind, Row, RuntimeStanding, Status};
+use crate::protocol::FailureKind;
 use crate::protocol::Note;
 use crate::record::{Ending, Record, Warning};
 use crate::workload::{Goal, Rate, Workload};
@@ -40,7 +41,7 @@ pub fn warning(warning: &Warning) -> String {
             format!("agents that did not answer cost {}, which is no part of the budget", duration(*lost_ns as f64))
         }
         Warning::LongTasks { candidate, task_ns } => format!(
-            "a task of `{candidate}` takes {}, so each block holds only a few: raise --budget for surer figures",
+            "a task of `{candidate}` takes {}, so that a block holds few of them: a longer --budget makes figures surer",
             duration(*task_ns as f64)
         ),
         Warning::Leftover { candidate, processes } => format!(
@@ -354,6 +355,12 @@ pub(super) fn common_failure(group: &Group) -> Option<&str> {
     });
     let first = reasons.next()??;
     reasons.all(|reason| reason == Some(first)).then_some(first)
+}
+
+/// Whether what all candidates of a runtime fail with is an error that a task raises.
+pub(super) fn is_of_a_task(judged: &Judged, group: &Group) -> bool {
+    let failures = group.rows.iter().map(|row| judged.record.candidates.get(row.index as usize)?.failure.as_ref());
+    failures.flatten().all(|failure| failure.kind == FailureKind::Task)
 }
 
 /// Candidates that failed or broke a limit, and why: those of one reason in one line, named `a` and `b`.

@@ -822,8 +822,7 @@ impl<'a> Course<'a> {
         let wished = window.ns.max(self.common_ns);
         let Some(window_ns) = self.affordable_in(slot, wished, &learned) else { return Ok(Err(Stop::CallsSpent)) };
         if window.long_tasks && !std::mem::replace(&mut self.slots[slot].warned_of_length, true) {
-            let candidate = self.record.candidates[slot].candidate.clone();
-            self.warn(Warning::LongTasks { candidate, task_ns: learned.latency_ns });
+            self.warn_of_length(slot, learned.latency_ns);
         }
         if window.idle_before_ns > 0 {
             self.hands.idle(window.idle_before_ns);
@@ -862,6 +861,15 @@ impl<'a> Course<'a> {
             self.end(slot);
         }
         self.measure(number, Turn { anew: true, ..turn })
+    }
+
+    /// Says that tasks are long: where each block is a turn of them, it is said of all candidates at once.
+    fn warn_of_length(&mut self, slot: usize, task_ns: u64) {
+        let is_told = |warning: &Warning| matches!(warning, Warning::LongTasks { .. });
+        if self.pace.turn_ns.is_none() || !self.record.warnings.iter().any(is_told) {
+            let candidate = self.record.candidates[slot].candidate.clone();
+            self.warn(Warning::LongTasks { candidate, task_ns });
+        }
     }
 
     /// What the last block of a candidate says to the race.

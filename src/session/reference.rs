@@ -433,7 +433,8 @@ mod tests {
 
     #[test]
     fn a_task_of_the_users_that_raises_speaks_for_every_candidate() {
-        let terms = Terms { budget_ns: 0, most_calls: Some(7), references: 2, session_ns: 1000 * MS, release: Duration::ZERO };
+        let terms =
+            Terms { budget_ns: 0, most_calls: Some(7), references: 2, session_ns: 1000 * MS, release: Duration::ZERO };
         let code = job(vec![python(Check::Results)]);
         let fails =
             |kind, job: &Job| Referred::default().fails(Failed::new(kind, "ValueError: no", ""), job, &terms, 0);
