@@ -46,6 +46,7 @@ fn rounds(arms: u32, seed: u64) -> Vec<f64> {
         has_lock: false,
         library_threads: None,
         is_async: true,
+        blocks_loops: false,
         is_throughput: true,
         serial_ns: 0.0,
         tasks: None,

@@ -5,7 +5,7 @@ use super::limit::Task;
 use super::{
     Answer, Condition, HostLimit, LimitKind, Reason, Row, Status, answer, figures, flip, library_threads, start_up,
 };
-use crate::candidate::{Candidate, Model, StartMethod};
+use crate::candidate::{Candidate, Engine, Model, StartMethod};
 use crate::decide::Finding;
 use crate::protocol::{Descriptors, FailureKind, Note, Opened};
 use crate::record::{CandidateRecord, Ending, RaceRecord, Record, Warning};
@@ -60,7 +60,11 @@ pub(super) fn reasons(
         _ => reasons.extend(reached(rows, answer, limit)),
     }
     reasons.extend(callable(record, rows, answer, task).or_else(|| pickling(rows, task)));
-    reasons.extend(stall(record, rows, answer));
+    // What keeps the answer's own loop from its work comes first.
+    let stall = stall(record, rows, answer);
+    let is_own = matches!(&stall, Some(Reason::Stalls { engine, .. }) if *engine == answer.engine);
+    let place = if is_own { 0 } else { reasons.len() };
+    reasons.splice(place..place, stall);
     reasons.extend(flip::along_computation(record, runtime, tolerance));
     reasons.extend(flip::along_sizes(record, rows, named, tolerance));
     reasons
@@ -286,8 +290,9 @@ fn unpicklable(record: &Record, rows: &[Row], answer: &Answer) -> Option<Conditi
         let failure = record.candidates[row.index as usize].failure.as_ref();
         failure.is_some_and(|failure| failure.message.contains("pickl"))
     };
-    let pools =
-        || rows.iter().filter(|row| row.candidate.model() == Model::Processes && row.candidate.engine.crosses());
+    // A process that is forked for its task has what the task is called with.
+    let is_pool = |row: &&Row| row.candidate.model() == Model::Processes && row.candidate.engine != Engine::Process;
+    let pools = || rows.iter().filter(is_pool);
     let all_fail = pools().next().is_some() && pools().all(fails);
     let computes = answer.reasons.iter().find_map(|reason| match reason {
         Reason::Computes { cores, two_threads, lock: Some(true), .. } => {

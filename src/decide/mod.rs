@@ -41,7 +41,7 @@ use self::losses::{Losses, Normals};
 use self::mechanism::{Setting, Task};
 use self::models::STILL_IN;
 use self::posterior::{Deviations, Posterior, Prior, Score};
-use crate::candidate::{Candidate, ClusterLimits, Engine, Sizes, StartMethod};
+use crate::candidate::{Candidate, ClusterLimits, Engine, Model, Sizes, StartMethod};
 use crate::plan::Entry;
 
 /// The version of the rules by which an answer is found. A record that was made under other rules keeps its answer.
@@ -111,6 +111,9 @@ pub struct Rules {
     pub library_threads: Option<u32>,
     /// Whether every step leaves an event loop free.
     pub is_async: bool,
+    /// Whether no step does: an event loop then runs one task after another.
+    #[serde(default)]
+    pub blocks_loops: bool,
     /// Whether tasks per second are what is compared.
     pub is_throughput: bool,
     /// The longest section of a task that only one runs at a time, as the workload says; 0 where there is none.
@@ -888,18 +891,23 @@ impl Decide {
         Some(View { arms, posterior, losses, task, named, aim, is_settled, is_qualified, is_beaten })
     }
 
-    /// Whether an engine with one task at a time was measured beside a plain loop that it does not surely beat by more
-    /// than the tolerance: what an engine adds to a loop is only its cost, so that its lead is luck.
+    /// Whether an engine that runs one task at a time was measured beside a plain loop: what an engine adds to a loop is
+    /// only its cost, so that its lead is luck, unless it is surely more than the tolerance (another process may have its
+    /// memory to itself). Of a task that blocks an event loop that lead, too, is no gain: the loop runs on the same thread.
     fn is_idle_wrapping(&self, place: usize, measured: &[usize], arms: &[usize], posterior: &Posterior) -> bool {
         let candidate = |place: usize| &self.arms[arms[place]].candidate;
         let one = candidate(place);
-        if one.engine == Engine::Sequential || one.sizes.concurrency() > 1 {
+        let blocks_its_loop = one.model() == Model::Async && self.rules.blocks_loops;
+        if one.engine == Engine::Sequential || (one.sizes.concurrency() > 1 && !blocks_its_loop) {
             return false;
         }
         let is_its_loop = |other: &usize| {
             candidate(*other).engine == Engine::Sequential && candidate(*other).library_threads == one.library_threads
         };
         let Some(plain) = measured.iter().copied().find(is_its_loop) else { return false };
+        if blocks_its_loop {
+            return true;
+        }
         let lead = posterior.mean[place] - posterior.mean[plain];
         let doubt = posterior.deviation[place].hypot(posterior.deviation[plain]);
         lead - SURELY * doubt <= self.tolerance()

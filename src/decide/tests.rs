@@ -43,6 +43,7 @@ fn rules(seed: u64) -> Rules {
         has_lock: false,
         library_threads: None,
         is_async: true,
+        blocks_loops: false,
         is_throughput: true,
         serial_ns: 0.0,
         tasks: None,
@@ -185,6 +186,19 @@ fn a_plain_loop_is_named_where_nothing_helps() {
     // One core, or a lock around it all.
     let ended = race(decide(&ENGINES, 1), 0.03, 1, 2e6, |_| Some(500.0));
     assert_eq!((named(&ended).as_str(), ended.ending), ("sequential", Ending::Decided));
+}
+
+#[test]
+fn an_event_loop_that_tasks_block_is_never_named_beside_a_plain_loop() {
+    // Its memory may suit it better; more in flight it is not.
+    let lucky =
+        |candidate: &Candidate| Some(if candidate.engine == Engine::TokioCurrentThread { 600.0 } else { 500.0 });
+    for blocks_loops in [true, false] {
+        let rules = Rules { is_async: false, blocks_loops, ..rules(1) };
+        let entries: Vec<Entry> = ENGINES.iter().map(|engine| entry(*engine)).collect();
+        let ended = race(Decide::new(&entries, &[], rules), 0.02, 1, 2e6, lucky);
+        assert_eq!(named(&ended) == "sequential", blocks_loops, "{}", named(&ended));
+    }
 }
 
 #[test]

@@ -185,7 +185,7 @@ impl Exporter for AnswerTable {
         let text = answer::text_with_runtimes(judged, self.style);
         let is_answered = judged.verdict.groups.iter().any(|group| group.answer.is_some());
         // What failed is told as it happens, and is in the record; here it stands where it is the answer.
-        if is_answered { text } else { text + &notes(judged, self.style) }
+        if is_answered { text } else { text.trim_end().to_owned() + "\n\n" + &notes(judged, self.style) }
     }
 
     fn foot(&self, _all: &[Judged]) -> String {

@@ -232,6 +232,7 @@ pub(super) fn rules() -> Rules {
         has_lock: false,
         library_threads: None,
         is_async: true,
+        blocks_loops: false,
         is_throughput: true,
         serial_ns: 0.0,
         tasks: None,

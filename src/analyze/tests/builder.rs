@@ -230,6 +230,7 @@ fn race(record: &Record, runtime: &str, own: &[Candidate], first_candidate: u32)
             cores: record.calibration.usable_cores.unwrap_or(2.0),
             has_lock: record.calibration.runtime(runtime).is_some_and(|it| it.hello.gil == Some(true)),
             library_threads: own.iter().any(|candidate| candidate.library_threads.is_some()).then_some(2),
+            blocks_loops: !record.workload.steps.iter().any(Step::has_async_form),
             is_async: record.workload.steps.iter().all(|step| step.has_async_form() || step.cpu().is_some()),
             is_throughput: record.workload.objective.goal == Goal::Throughput,
             serial_ns: 0.0,

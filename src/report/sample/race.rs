@@ -37,6 +37,7 @@ pub(super) fn race() -> RaceRecord {
             has_lock: false,
             library_threads: None,
             is_async: true,
+            blocks_loops: false,
             is_throughput: true,
             serial_ns: 0.0,
             tasks: None,
