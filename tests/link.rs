@@ -82,7 +82,7 @@ fn a_request_longer_than_a_pipe_holds_is_written_while_it_is_read() {
         task_timeout_ns: 1,
         tolerates_errors: false,
         executor_path: None,
-        one_turn: false,
+        turns: 0,
         cluster: None,
         rate: None,
     }));

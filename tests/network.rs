@@ -48,7 +48,7 @@ fn job(step: Step, server: Option<ServerAddress>, timeout_ns: u64) -> Job {
         task_timeout_ns: timeout_ns,
         tolerates_errors: false,
         executor_path: None,
-        one_turn: false,
+        turns: 0,
         cluster: None,
         rate: None,
     }

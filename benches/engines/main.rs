@@ -121,7 +121,7 @@ pub(crate) fn job(engine: Kind, size: u32, step: &Step, iterations: u64) -> Job 
         task_timeout_ns: 60_000_000_000,
         tolerates_errors: false,
         executor_path: None,
-        one_turn: false,
+        turns: 0,
         cluster: None,
         rate: None,
     }

@@ -79,7 +79,7 @@ impl<'a> Bench<'a> {
             task_timeout_ns: MINUTE_NS,
             tolerates_errors: false,
             executor_path: None,
-            one_turn: false,
+            turns: 0,
             cluster: self.cluster.as_ref().map(|(_, cluster)| JobCluster {
                 address: cluster.address.clone(),
                 threads: cluster.threads(),

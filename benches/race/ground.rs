@@ -72,7 +72,7 @@ impl Ground {
         let template = Job {
             tolerates_errors: false,
             executor_path: None,
-            one_turn: false,
+            turns: 0,
             cluster: None,
             rate: None,
             candidate: busy(entry),

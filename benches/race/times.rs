@@ -54,7 +54,7 @@ fn rounds(arms: u32, seed: u64) -> Vec<f64> {
         has_setup: false,
         rate_per_s: None,
         cluster: None,
-        turn_ns: None,
+        turns: None,
     };
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut decide = Decide::new(&entries, &[], rules);

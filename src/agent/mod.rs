@@ -209,7 +209,7 @@ impl Running {
         // Worker processes answer when they have made their task.
         self.engine.workers_usage()?;
         let ready_ns = now_ns() - received_ns;
-        if self.job.one_turn {
+        if self.job.turns > 0 {
             if runs_here {
                 self.task.prepare(None);
             }
@@ -240,7 +240,9 @@ impl Running {
         let arrival = match (go.kind, self.job.load) {
             (BlockKind::Verify, _) => Arrival::Batch { tasks: VARIANTS },
             (_, Load::Batch { tasks, .. }) => Arrival::Batch { tasks: u64::from(tasks) },
-            (_, Load::Closed { .. }) if self.job.one_turn => Arrival::Batch { tasks: u64::from(self.engine.slots()) },
+            (_, Load::Closed { .. }) if self.job.turns > 0 => {
+                Arrival::Turns { tasks: u64::from(self.engine.slots()) * u64::from(self.job.turns) }
+            }
             (_, Load::Closed { .. }) => Arrival::Window { window_ns: go.window_ns, ramp_ns: self.ramp_ns(go.block) },
         };
         let block = self.sample(arrival, go)?;
@@ -275,7 +277,7 @@ impl Running {
         let begun_ns = now_ns();
         let at_once = match arrival {
             Arrival::Window { .. } => 1,
-            Arrival::Batch { tasks } => tasks,
+            Arrival::Batch { tasks } | Arrival::Turns { tasks } => tasks,
         };
         let pace =
             self.job.rate.map(|rate| Pace { bucket: Bucket::filled(rate, at_once), tail_ns: self.longest_service_ns });

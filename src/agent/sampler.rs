@@ -56,6 +56,12 @@ pub enum Arrival {
         /// How many.
         tasks: u64,
     },
+    /// The same of long tasks, some turns of as many as are in flight. What counts is what ended until the last one began:
+    /// until then the load was full, and all that began together may have ended together.
+    Turns {
+        /// How many.
+        tasks: u64,
+    },
 }
 
 /// What a block runs under.
@@ -119,6 +125,16 @@ impl Lane {
     pub fn own(slot: u32) -> Lane {
         Lane { slot, shard: slot }
     }
+}
+
+/// What ended while the load was full.
+#[derive(Clone, Copy, Debug)]
+struct Full {
+    /// For how long it was.
+    ns: u64,
+    tasks: u64,
+    /// Their service times.
+    busy_ns: u64,
 }
 
 /// Samples one block.
@@ -199,7 +215,7 @@ impl Sampler {
     pub fn new(settings: Settings, go_ns: u64) -> Sampler {
         let slots = settings.slots.max(1);
         let batch = match settings.arrival {
-            Arrival::Batch { tasks } => tasks,
+            Arrival::Batch { tasks } | Arrival::Turns { tasks } => tasks,
             Arrival::Window { .. } => u64::MAX,
         };
         Sampler {
@@ -303,7 +319,7 @@ impl Sampler {
     /// Whether all tasks come at once.
     #[must_use]
     pub fn is_batch(&self) -> bool {
-        matches!(self.settings.arrival, Arrival::Batch { .. })
+        !matches!(self.settings.arrival, Arrival::Window { .. })
     }
 
     /// The next index, or the one at this place.
@@ -356,7 +372,7 @@ impl Sampler {
     fn open_window(&self, from_ns: u64) {
         let start = match self.settings.arrival {
             Arrival::Window { ramp_ns, .. } => from_ns + ramp_ns,
-            Arrival::Batch { .. } => self.go_ns,
+            Arrival::Batch { .. } | Arrival::Turns { .. } => self.go_ns,
         };
         // Whoever is first decides; a task that ended before this moment ended before the window.
         let _ = self.window_start_ns.compare_exchange(UNSET, start, Ordering::Relaxed, Ordering::Relaxed);
@@ -527,7 +543,7 @@ impl Sampler {
                 Some((start_ns, start_ns.saturating_add(window_ns)))
             }
             Arrival::Window { .. } => None,
-            Arrival::Batch { .. } => Some((0, UNSET)),
+            Arrival::Batch { .. } | Arrival::Turns { .. } => Some((0, UNSET)),
         }
     }
 
@@ -550,7 +566,7 @@ impl Sampler {
     /// before that, the time of all tasks is all there is to go by.
     fn final_window(&self, last_begin_ns: Option<u64>) -> (Option<(u64, u64)>, bool) {
         let window = self.window();
-        if matches!(self.settings.arrival, Arrival::Batch { .. }) {
+        if !matches!(self.settings.arrival, Arrival::Window { .. }) {
             return (window, true);
         }
         if !self.ran_out() {
@@ -578,6 +594,22 @@ impl Sampler {
         first_ns.max(folded_ns).min(last_begin_ns)
     }
 
+    /// What ended of the turns of long tasks until the last one began; `None` of one turn, of which nothing did.
+    fn full_turns(&self, first_begin_ns: u64, last_begin_ns: u64) -> Option<Full> {
+        if !matches!(self.settings.arrival, Arrival::Turns { .. }) {
+            return None;
+        }
+        let mut full = Full { ns: last_begin_ns.saturating_sub(first_begin_ns), tasks: 0, busy_ns: 0 };
+        for shard in 0..self.shards.len() {
+            let log = self.log(shard);
+            for sample in log.samples.iter().filter(|sample| sample.end_ns <= last_begin_ns) {
+                full.tasks += 1;
+                full.busy_ns += sample.end_ns.saturating_sub(sample.begin_ns);
+            }
+        }
+        Some(full).filter(|full| full.ns > 0 && full.tasks > 0)
+    }
+
     /// The figures of the block, with what the processes used in it. Every task must have ended.
     ///
     /// # Errors
@@ -588,6 +620,7 @@ impl Sampler {
         }
         let begins_ns = (0..self.shards.len()).fold(None, |all, shard| span(all, self.log(shard).begins_ns));
         let (window, is_batch) = self.final_window(begins_ns.map(|(_, last_ns)| last_ns));
+        let full = begins_ns.and_then(|(first_ns, last_ns)| self.full_turns(first_ns, last_ns));
         let mut totals = Totals::new();
         let (mut tasks, mut checksum, mut last_end_ns) = (0, 0_u64, self.go_ns);
         let (mut errors, mut first_error) = (0, None);
@@ -607,7 +640,7 @@ impl Sampler {
         let window_ns = match (self.settings.arrival, window) {
             (Arrival::Window { .. }, Some((start_ns, end_ns))) if !is_batch => end_ns - start_ns,
             (Arrival::Window { window_ns, .. }, None) => window_ns,
-            _ => elapsed_ns,
+            _ => full.map_or(elapsed_ns, |full| full.ns),
         };
         let stall_ns = self.longest_stall_ns.load(Ordering::Relaxed);
         // A window that a limit cut ends before its reading.
@@ -625,11 +658,11 @@ impl Sampler {
             window_ns,
             elapsed_ns,
             resume_ns: begins_ns.map_or(0, |(first_ns, _)| first_ns.saturating_sub(self.go_ns).min(elapsed_ns)),
-            tasks_in_window: totals.tasks_in_window,
+            tasks_in_window: full.map_or(totals.tasks_in_window, |full| full.tasks as f64),
             window_cores: self.window_cores().filter(|_| is_whole),
             service: encode(&totals.service)?,
             queueing: encode(&totals.queueing)?,
-            busy_ns: totals.busy_ns,
+            busy_ns: full.map_or(totals.busy_ns, |full| full.busy_ns),
             usage,
             longest_stall_ns: (self.settings.heartbeat && stall_ns > 0).then_some(stall_ns),
             serialisation: None,

@@ -77,7 +77,7 @@ impl<'a> Agenda<'a> {
         }
         // Who is too dear is measured at the smallest of its sizes that are not.
         let mut chosen: Vec<usize> = firsts.into_iter().filter_map(|arm| self.affordable(arm)).collect();
-        if self.decide.rules.turn_ns.is_some() {
+        if self.decide.rules.turns.is_some() {
             return self.best_of_each_model(chosen);
         }
         if chosen.is_empty() {
@@ -246,9 +246,9 @@ impl<'a> Agenda<'a> {
     }
 
     fn is_too_expensive(&self, arm: usize) -> bool {
+        let Some(view) = &self.decide.view else { return false };
         let block_ns = self.block_ns(arm);
-        let is_first = self.decide.view.is_none();
-        !is_first && (block_ns > self.decide.longest_block_ns() || block_ns > self.left_ns)
+        block_ns > self.decide.longest_block_ns(&view.task) || block_ns > self.left_ns
     }
 
     fn cost_ns(&self, arm: usize) -> f64 {

@@ -64,7 +64,9 @@ const BLOCK_NS: f64 = 15e6;
 /// A block as short as this is never too dear: of a short budget little would be left to compare.
 const SHORT_BLOCK_NS: f64 = 100e6;
 const TURNS_OF_TASKS: f64 = 5.0;
-/// A block of long tasks may take as long as so many of them: two threads that share an interpreter lock take twice as
+/// A block may take so many times as long as that of a plain loop.
+const MOST_OF_ALONE: f64 = 1.25;
+/// A block of long tasks may take so many times as long as its turns do for whoever has one in flight: two threads that share an interpreter lock take twice as
 /// long as one.
 const LONG_TURNS: f64 = 2.5;
 /// What is good enough may cost at most this part of the tolerance, pooled: looks vary.
@@ -134,9 +136,40 @@ pub struct Rules {
     /// What the cluster can do, where one takes part.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cluster: Option<ClusterLimits>,
-    /// What a task takes where tasks are so long that each block is one turn of them.
+    /// Of what a block is where tasks are long.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub turn_ns: Option<u64>,
+    pub turns: Option<Turns>,
+}
+
+/// Blocks of long tasks are some turns of as many tasks as are in flight, from their common begin on. (A window that opens
+/// after a ramp and closes before the tasks that straddle its end takes as many turns more.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Turns {
+    /// What a task takes.
+    pub task_ns: u64,
+    /// How many turns a block is.
+    pub count: u32,
+}
+
+impl Turns {
+    /// Those of tasks that take so long, if they are long for a session of this budget.
+    #[must_use]
+    pub fn of(task_ns: u64, budget_ns: u64) -> Option<Turns> {
+        /// From such a part of the budget on tasks are long, and for how many turns there is time.
+        const LONG: [(u64, u32); 3] = [(40, 1), (128, 2), (320, 3)];
+        /// However short the budget is, what is shorter than this leaves time for a window.
+        const LEAST_NS: u64 = 25_000_000;
+        let is_long = |part: u64| task_ns > (budget_ns / part).max(LEAST_NS);
+        let (_, count) = LONG.into_iter().find(|(part, _)| is_long(*part))?;
+        Some(Turns { task_ns, count })
+    }
+
+    /// Whether there is time for nothing but the blocks that are compared.
+    #[must_use]
+    pub fn is_one(&self) -> bool {
+        self.count == 1
+    }
 }
 
 /// The throughput (logarithm, tasks a second) of so many tasks from the start of what runs them on, which is ready for
@@ -637,21 +670,23 @@ impl Decide {
         let (setting, task) = (self.setting(*entry), self.task_under(*entry, task));
         let entry = &self.entries[*entry];
         let tasks_ns = mechanism::batch_ns(entry, candidate.sizes, &task, &setting);
-        let turns = if self.rules.turn_ns.is_some() { 1.0 } else { TURNS_OF_TASKS };
+        let turns = self.rules.turns.map_or(TURNS_OF_TASKS, |turns| f64::from(turns.count));
         let turns_ns = || turns * mechanism::latency_ns(entry, candidate.sizes, &task, &setting);
         BLOCK_NS + tasks_ns.unwrap_or_else(turns_ns)
     }
 
     /// Whether a block of an arm that was not measured would take too much of the time.
     fn is_out_of_reach(&self, arm: usize, task: &Task) -> bool {
-        self.arms[arm].blocks == 0 && self.expected_block_ns(arm, task) > self.longest_block_ns()
+        self.arms[arm].blocks == 0 && self.expected_block_ns(arm, task) > self.longest_block_ns(task)
     }
 
-    /// What a block may take.
-    fn longest_block_ns(&self) -> f64 {
-        let part_ns = (self.rules.budget_ns as f64 / BUDGET_PART).max(SHORT_BLOCK_NS);
-        // Of long tasks there is a turn of each engine, and little else.
-        self.rules.turn_ns.map_or(part_ns, |turn_ns| part_ns.max(LONG_TURNS * turn_ns as f64))
+    /// What a block may take. However long a task is, whoever has no more to wait for than a plain loop can be measured.
+    fn longest_block_ns(&self, task: &Task) -> f64 {
+        let Rules { budget_ns, turns, .. } = self.rules;
+        let part_ns = (budget_ns as f64 / BUDGET_PART).max(SHORT_BLOCK_NS);
+        let turns_ns = |turns: Turns| LONG_TURNS * turns.task_ns as f64 * f64::from(turns.count);
+        let alone_ns = turns.map_or(MOST_OF_ALONE * TURNS_OF_TASKS * task.latency_ns, turns_ns);
+        part_ns.max(alone_ns.min(budget_ns as f64))
     }
 
     /// How many lives of an arm were measured.

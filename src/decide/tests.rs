@@ -51,7 +51,7 @@ fn rules(seed: u64) -> Rules {
         has_setup: false,
         rate_per_s: None,
         cluster: None,
-        turn_ns: None,
+        turns: None,
     }
 }
 
@@ -406,4 +406,12 @@ fn a_fault_puts_out_every_size_of_its_engine() {
     let found = decide.finding().expect("an answer");
     assert!(faults > 0);
     assert_eq!(decide.candidates()[found.named].engine, Engine::ThreadPool);
+}
+
+#[test]
+fn the_longer_tasks_are_the_fewer_turns_a_block_has() {
+    let turns = |task_ms: u64, budget_ms: u64| Turns::of(task_ms * MS, budget_ms * MS).map(|turns| turns.count);
+    assert_eq!([60, 70, 160, 600].map(|task_ms| turns(task_ms, 20_000)), [None, Some(3), Some(2), Some(1)]);
+    assert_eq!([20, 30, 600].map(|task_ms| turns(task_ms, 1_000)), [None, Some(1), Some(1)]);
+    assert_eq!(turns(600, 600_000), None);
 }

@@ -286,17 +286,24 @@ pub struct Job {
     /// kind, a reference), and waits for that outside of them. Each thing that it is asked begins with an empty bucket.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub rate: Option<Rate>,
-    /// Whether tasks are so long that a block of a closed load is one turn: as many tasks as may be in flight, begun at
-    /// once, of which its window ends with the last. No task runs before the first block then, so that `ready` knows of
-    /// no first task.
-    #[serde(skip_serializing_if = "is_false", default)]
-    pub one_turn: bool,
+    /// Where tasks are long, how many turns of them a block of a closed load is: so many times as many tasks as may be in
+    /// flight, begun as they fit in. Its window ends when the last one begins, and what ended until then counts; of one turn
+    /// it is the whole block. No task runs before the first block then, so that `ready` knows of no first task. 0 where
+    /// blocks are as long as they are asked.
+    #[serde(skip_serializing_if = "is_none", default)]
+    pub turns: u32,
 }
 
 /// Whether a flag has its default.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_false(flag: &bool) -> bool {
     !flag
+}
+
+/// Whether there are none.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_none(turns: &u32) -> bool {
+    *turns == 0
 }
 
 /// Whether a count has its default.

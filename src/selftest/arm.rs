@@ -111,7 +111,7 @@ impl Bench {
             task_timeout_ns: PATIENCE_NS / 2,
             tolerates_errors: false,
             executor_path: None,
-            one_turn: false,
+            turns: 0,
             cluster: None,
             rate: None,
         };

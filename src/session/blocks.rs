@@ -1,5 +1,6 @@
 //! How long a block lasts, how long its answer is waited for: pure.
 
+use crate::decide::Turns;
 use crate::protocol::Block;
 use crate::workload::{Goal, Load, Rate};
 
@@ -20,8 +21,6 @@ const LEAST_INTERVALS: u64 = 2;
 const LATENCIES_OUTSIDE: u64 = 10;
 /// A block takes at most this part of the budget.
 const BUDGET_PART: u64 = 20;
-/// Tasks that take more than this part of the budget are long: each block is one turn of them.
-const LONG_TASK_PART: u64 = 40;
 /// How much longer than expected an answer is waited for at least, whatever the workload's timeout.
 const GRACE_NS: u64 = 5_000 * MS;
 /// Periods of a CPU quota that a window holds.
@@ -106,14 +105,8 @@ pub(super) struct Pace {
     pub goal: Goal,
     /// How fast tasks may begin.
     pub rate: Option<Rate>,
-    /// What a task takes where tasks are so long that each block is one turn of them: as many as are in flight, begun at
-    /// once. A window would need three turns more (before it, for the tasks that straddle its end, and for its length).
-    pub turn_ns: Option<u64>,
-}
-
-/// Whether tasks that take so long are measured in turns: see [`Pace::turn_ns`].
-pub(super) fn is_long(task_ns: u64, budget_ns: u64) -> bool {
-    task_ns > budget_ns / LONG_TASK_PART
+    /// Of what a block is where tasks are long.
+    pub turns: Option<Turns>,
 }
 
 /// A window to be measured.
@@ -130,8 +123,9 @@ pub(super) struct Window {
 impl Pace {
     /// The window of a timed block.
     pub(super) fn window(&self, learned: &Learned) -> Window {
-        if let Some(turn_ns) = self.turn_ns {
-            return Window { ns: turn_ns, idle_before_ns: 0, long_tasks: true };
+        if let Some(Turns { task_ns, count }) = self.turns {
+            let ns = task_ns.saturating_mul(u64::from(count));
+            return Window { ns, idle_before_ns: 0, long_tasks: true };
         }
         let latency = learned.latency_ns;
         let tasks = if self.goal == Goal::P99 { ENOUGH_FOR_A_TAIL } else { ENOUGH_TASKS };
@@ -188,10 +182,10 @@ impl Pace {
 
     /// The tasks that a block is expected to run at most, its ramp and drain included.
     pub(super) fn calls(&self, window_ns: u64, throughput_per_s: f64, concurrency: u32) -> u64 {
-        match self.load {
-            Load::Batch { tasks, .. } => u64::from(tasks),
-            Load::Closed { .. } if self.turn_ns.is_some() => u64::from(concurrency),
-            Load::Closed { .. } => {
+        match (self.load, self.turns) {
+            (Load::Batch { tasks, .. }, _) => u64::from(tasks),
+            (Load::Closed { .. }, Some(turns)) => u64::from(concurrency) * u64::from(turns.count),
+            (Load::Closed { .. }, None) => {
                 let full = (throughput_per_s * window_ns as f64 / 1e9).ceil() as u64;
                 let tasks = full.saturating_add(outside_tasks(concurrency));
                 let Some(rate) = self.rate else { return tasks };
@@ -207,7 +201,7 @@ impl Pace {
         if self.calls(window_ns, learned.throughput_per_s, concurrency) <= left {
             return Some(window_ns);
         }
-        if matches!(self.load, Load::Batch { .. }) || self.turn_ns.is_some() {
+        if matches!(self.load, Load::Batch { .. }) || self.turns.is_some() {
             return None;
         }
         let tasks = left.checked_sub(outside_tasks(concurrency) + 1)?;
@@ -243,7 +237,7 @@ mod tests {
             load,
             goal: Goal::Throughput,
             rate: None,
-            turn_ns: None,
+            turns: None,
         }
     }
 
@@ -330,14 +324,13 @@ mod tests {
     }
 
     #[test]
-    fn a_block_of_long_tasks_is_one_turn() {
-        assert!(is_long(501 * MS, 20_000 * MS) && !is_long(500 * MS, 20_000 * MS));
-        let pace = Pace { turn_ns: Some(2_000 * MS), ..pace(20_000 * MS) };
-        let window = pace.window(&learned(2_100 * MS, 1.0));
-        assert_eq!((window.ns, window.long_tasks), (2_000 * MS, true));
-        assert_eq!(pace.calls(window.ns, 32.0, 64), 64);
-        assert_eq!(pace.within_calls(window.ns, &learned(2_000 * MS, 32.0), 64, 64), Some(window.ns));
-        assert_eq!(pace.within_calls(window.ns, &learned(2_000 * MS, 32.0), 64, 63), None);
+    fn a_block_of_long_tasks_is_turns_of_them() {
+        let pace = Pace { turns: Turns::of(300 * MS, 20_000 * MS), ..pace(20_000 * MS) };
+        let window = pace.window(&learned(310 * MS, 3.0));
+        assert_eq!((window.ns, window.long_tasks), (600 * MS, true));
+        assert_eq!(pace.calls(window.ns, 200.0, 64), 128);
+        assert_eq!(pace.within_calls(window.ns, &learned(300 * MS, 200.0), 64, 128), Some(window.ns));
+        assert_eq!(pace.within_calls(window.ns, &learned(300 * MS, 200.0), 64, 127), None);
     }
 
     #[test]

@@ -36,8 +36,7 @@ impl Course<'_> {
 
     /// How many tasks are enough; `None` where there is nothing to compare, or nothing new.
     fn tasks_to_confirm(&self, slot: usize, candidate: &Candidate) -> Option<u64> {
-        // Long tasks leave no time for it.
-        if self.pace.turn_ns.is_some() {
+        if self.has_one_turn() {
             return None;
         }
         let known = self.reference(candidate)?.results.len() as u64;

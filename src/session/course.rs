@@ -483,8 +483,7 @@ impl<'a> Course<'a> {
     /// Samples the memory of what is named and of the best of each other model, as far as their agents live: where no
     /// limit looks at it, it is told all the same, and costs the race nothing.
     fn weigh_leaders(&mut self, found: Option<Finding>) {
-        // Long tasks leave no time for it.
-        let Some(found) = found.filter(|_| self.pace.turn_ns.is_none()) else { return };
+        let Some(found) = found.filter(|_| !self.has_one_turn()) else { return };
         let mut order: Vec<(f64, usize)> =
             found.standings.iter().map(|it| (it.ratio, self.base + it.candidate)).collect();
         order.sort_by(|one, other| other.0.total_cmp(&one.0));
@@ -656,7 +655,7 @@ impl<'a> Course<'a> {
 
     /// A round is finished beyond the budget, for the sake of its pairs, but not far beyond.
     fn overspent(&self) -> bool {
-        let turn_ns = self.pace.turn_ns.unwrap_or(0);
+        let turn_ns = self.pace.turns.map_or(0, |turns| turns.task_ns);
         self.spent_ns().saturating_add(turn_ns) > self.leg.deadline_ns.saturating_add(self.leg.budget_ns / 4)
     }
 
@@ -812,7 +811,7 @@ impl<'a> Course<'a> {
         let Some(learned) = self.slots[slot].learned else {
             return Err(Fault::new(FailureKind::Protocol, "nothing is known of the candidate's tasks".to_owned()));
         };
-        if self.pace.turn_ns.is_none()
+        if !self.has_one_turn()
             && self.watches_memory()
             && let Err(stop) = self.weigh(slot, &learned)?
         {
@@ -821,21 +820,24 @@ impl<'a> Course<'a> {
         let window = self.pace.window(&learned);
         let wished = window.ns.max(self.common_ns);
         let Some(window_ns) = self.affordable_in(slot, wished, &learned) else { return Ok(Err(Stop::CallsSpent)) };
-        if window.long_tasks && !std::mem::replace(&mut self.slots[slot].warned_of_length, true) {
+        if window.long_tasks
+            && (self.pace.turns.is_none() || self.has_one_turn())
+            && !std::mem::replace(&mut self.slots[slot].warned_of_length, true)
+        {
             self.warn_of_length(slot, learned.latency_ns);
         }
         if window.idle_before_ns > 0 {
             self.hands.idle(window.idle_before_ns);
         }
         let mut taken = self.block(slot, BlockKind::Timed, window_ns, &learned)?;
-        if self.pace.turn_ns.is_some_and(|turn_ns| taken.figures.elapsed_ns < turn_ns / NOT_LONG_PART) {
+        if self.pace.turns.is_some_and(|turns| taken.figures.elapsed_ns < turns.task_ns / NOT_LONG_PART) {
             return self.leave_turns(number, turn);
         }
         let mut seen = Learned::from_block(&taken.figures, self.slots[slot].turns_ns);
         // Tasks that queue for something take long under load. A window that turns out to be short beside them shows how
         // the queue fills, not what the candidate does: it was one more warm-up.
         let needed_ns = self.pace.window(&seen).ns;
-        let has_window = matches!(self.record.workload.load, Load::Closed { .. }) && self.pace.turn_ns.is_none();
+        let has_window = matches!(self.record.workload.load, Load::Closed { .. }) && self.pace.turns.is_none();
         if has_window
             && needed_ns > SHORT * window_ns
             && let Some(longer_ns) = self.affordable_in(slot, needed_ns, &seen)
@@ -853,9 +855,14 @@ impl<'a> Course<'a> {
         Ok(Ok(self.outcome(slot)))
     }
 
+    /// Whether tasks are so long that there is time for nothing but the blocks that are compared.
+    pub(super) fn has_one_turn(&self) -> bool {
+        self.pace.turns.is_some_and(|turns| turns.is_one())
+    }
+
     /// Tasks are not as long as the calls before the race were, which loaded something: from now on blocks have windows.
     fn leave_turns(&mut self, number: u32, turn: Turn) -> Result<Result<Outcome, Stop>, Fault> {
-        self.pace.turn_ns = None;
+        self.pace.turns = None;
         self.hands.leave_turns();
         for slot in 0..self.slots.len() {
             self.end(slot);
@@ -866,7 +873,7 @@ impl<'a> Course<'a> {
     /// Says that tasks are long: where each block is a turn of them, it is said of all candidates at once.
     fn warn_of_length(&mut self, slot: usize, task_ns: u64) {
         let is_told = |warning: &Warning| matches!(warning, Warning::LongTasks { .. });
-        if self.pace.turn_ns.is_none() || !self.record.warnings.iter().any(is_told) {
+        if self.pace.turns.is_none() || !self.record.warnings.iter().any(is_told) {
             let candidate = self.record.candidates[slot].candidate.clone();
             self.warn(Warning::LongTasks { candidate, task_ns });
         }
@@ -955,10 +962,10 @@ impl<'a> Course<'a> {
         let before = std::mem::replace(&mut self.slots[slot].turns_ns, turns_ns);
         // Whether its threads wait for each other is known from its life before, or from a first block.
         let is_known = before == turns_ns;
-        let first_task_ns = self.pace.turn_ns.unwrap_or(born.ready.first_task_ns);
+        let first_task_ns = self.pace.turns.map_or(born.ready.first_task_ns, |turns| turns.task_ns);
         let learned = Learned::from_first_task(first_task_ns, concurrency, self.record.workload.load);
         // A user's batch meets a pool that has just started, and queues that are empty; so does a turn of long tasks.
-        if matches!(self.record.workload.load, Load::Batch { .. }) || self.pace.turn_ns.is_some() {
+        if matches!(self.record.workload.load, Load::Batch { .. }) || self.pace.turns.is_some() {
             self.slots[slot].learned = Some(learned);
             return Ok(Ok(()));
         }
@@ -1046,7 +1053,7 @@ impl<'a> Course<'a> {
     ) -> Result<Result<Born, Stop>, Fault> {
         // An agent's first task, and one for each in flight.
         let all_first = u64::from(candidate.sizes.concurrency()) + 1;
-        let first_tasks = if self.pace.turn_ns.is_some() { 0 } else { all_first };
+        let first_tasks = if self.pace.turns.is_some() { 0 } else { all_first };
         if self.calls_left() < first_tasks {
             return Ok(Err(Stop::CallsSpent));
         }

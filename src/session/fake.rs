@@ -240,7 +240,7 @@ pub(super) fn rules() -> Rules {
         has_setup: false,
         rate_per_s: None,
         cluster: None,
-        turn_ns: None,
+        turns: None,
     }
 }
 
@@ -253,7 +253,7 @@ pub(super) fn pace(record: &Record) -> Pace {
         load: record.workload.load,
         goal: record.workload.objective.goal,
         rate: record.workload.rate,
-        turn_ns: None,
+        turns: None,
     }
 }
 

@@ -39,7 +39,7 @@ use std::time::SystemTime;
 use crate::candidate::{self, Candidate, Cluster, Engine, RUST};
 use crate::clock::now_ns;
 use crate::decide::duel::{Duel, DuelRules};
-use crate::decide::{ModelStanding, Rules};
+use crate::decide::{ModelStanding, Rules, Turns};
 use crate::guard::Guard;
 use crate::host::Facts;
 use crate::plan::{Entry, Plan, Settings, admit, nominal_task_ns};
@@ -325,8 +325,8 @@ impl Stage<'_> {
             Err(Fault::Interrupted) => return Ok((Ending::Interrupted, nursery.guard)),
             Err(Fault::Failed(failed)) => return Err(SessionError::Prepare(failed)),
         };
-        let turn_ns = turn_ns(session, &prepared.runtimes);
-        let rules = Rules { turn_ns, ..rules(session) };
+        let turns = turns(session, &prepared.runtimes);
+        let rules = Rules { turns, ..rules(session) };
         let is_equal_work =
             session.workload.steps.iter().all(|step| step.cpu().is_none_or(|cpu| cpu.time_ns.is_none()));
         record.calibration.usable_cores = Some(prepared.usable_cores);
@@ -340,7 +340,7 @@ impl Stage<'_> {
             admit(&mut record.plan, &runtime.name, &runtime.imported);
             runners.push(runner(session, &record.plan, &runtime));
             record.calibration.runtimes.extend(runtime.calibration);
-            jobs.insert(runtime.name.clone(), Job { one_turn: turn_ns.is_some(), ..runtime.job });
+            jobs.insert(runtime.name.clone(), Job { turns: turns.map_or(0, |turns| turns.count), ..runtime.job });
             let PreparedRuntime { name, reference, limited, .. } = runtime;
             references.extend(reference.map(|reference| ((name.clone(), None), reference)));
             if let Some(Limited { threads, reference: Some(reference) }) = limited {
@@ -350,7 +350,7 @@ impl Stage<'_> {
         let meters = meters::Meters::start(&session.pids_of_clusters());
         let mut residents = Residents::new(nursery, jobs, library_threads, began_ns, meters);
         let rules_of_course = course::Rules {
-            pace: Pace { turn_ns, ..pace(session) },
+            pace: Pace { turns, ..pace(session) },
             references,
             calls,
             lost_ns,
@@ -447,7 +447,7 @@ fn rules(session: &Session) -> Rules {
         rate_per_s: rate_per_s(workload),
         cluster: None,
         has_setup: workload.steps.iter().filter_map(Step::python).any(|python| python.setup.is_some()),
-        turn_ns: None,
+        turns: None,
     }
 }
 
@@ -541,13 +541,12 @@ fn pace(session: &Session) -> Pace {
         load: session.workload.load,
         goal: session.workload.objective.goal,
         rate: session.workload.rate,
-        turn_ns: None,
+        turns: None,
     }
 }
 
-/// What a task takes where tasks are so long that each block is one turn of them: by what a call of the user's own code
-/// took, else by what the workload says.
-fn turn_ns(session: &Session, runtimes: &[PreparedRuntime]) -> Option<u64> {
+/// Of what a block is where tasks are long: by what a call of the user's own code took, else by what the workload says.
+fn turns(session: &Session, runtimes: &[PreparedRuntime]) -> Option<Turns> {
     let Session { workload, settings, .. } = session;
     let has_turns = matches!(workload.load, Load::Closed { .. }) && workload.rate.is_none();
     let is_paired = matches!(workload.objective.goal, Goal::Throughput | Goal::CpuPerTask);
@@ -557,7 +556,7 @@ fn turn_ns(session: &Session, runtimes: &[PreparedRuntime]) -> Option<u64> {
     let call_ns = runtimes.iter().map(|runtime| runtime.call_ns).max().unwrap_or(0);
     let has_code = session.all_steps().flatten().any(|step| step.own_code().is_some());
     let task_ns = if has_code { call_ns } else { nominal_task_ns(workload) as u64 };
-    blocks::is_long(task_ns, settings.budget_ns).then_some(task_ns)
+    Turns::of(task_ns, settings.budget_ns)
 }
 
 fn has_files(session: &Session) -> bool {

@@ -90,7 +90,7 @@ pub(super) fn job(session: &Session, steps: Vec<StepJob>, runtime: &str) -> Job 
             upload: session.upload.clone(),
         }),
         rate: session.workload.rate,
-        one_turn: false,
+        turns: 0,
     }
 }
 

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use super::Session;
-use super::blocks::{grace_ns, is_long};
+use super::blocks::grace_ns;
 use super::hands::Beginning;
 use super::hang::{Patience, Slowest};
 use super::link::{Fault, Link, out_of_turn};
 use super::resident::Nursery;
 use crate::candidate::Engine;
 use crate::clock::now_ns;
+use crate::decide::Turns;
 use crate::protocol::{
     Failed, FailureKind, Job, LibraryThreads, MakeReference, Note, Opened, Reference, Reply, Request, Serialisation,
     StepJob, VARIANTS,
@@ -149,7 +150,8 @@ pub(super) fn make(nursery: &mut Nursery, mut first: Link, job: &Job, terms: &Te
     let job = &with_items(job.clone(), &one.items);
     let mut second = nursery.agent(&job.candidate.runtime, Beginning::Warm)?.link;
     // The second need not call more than the first had time for, and a long task need not be repeated there, too.
-    let most_calls = if is_long(one.call_ns, terms.session_ns) { 1 } else { one.calls };
+    let turns = Turns::of(one.call_ns, terms.session_ns);
+    let most_calls = if turns.is_some_and(|turns| turns.is_one()) { 1 } else { one.calls };
     let again = Terms { most_calls: if one.calls > 0 { Some(most_calls) } else { terms.most_calls }, ..*terms };
     let begun_ns = now_ns();
     let other = match ask(&mut second, job, &again) {
@@ -361,7 +363,7 @@ mod tests {
             task_timeout_ns: 1000 * MS,
             tolerates_errors: false,
             executor_path: None,
-            one_turn: false,
+            turns: 0,
             cluster: None,
             rate: None,
         }

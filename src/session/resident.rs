@@ -310,7 +310,7 @@ impl Hands for Residents {
     }
 
     fn leave_turns(&mut self) {
-        self.jobs.values_mut().for_each(|job| job.one_turn = false);
+        self.jobs.values_mut().for_each(|job| job.turns = 0);
     }
 
     fn block(&mut self, slot: usize, ask: Ask) -> Result<Taken, Fault> {

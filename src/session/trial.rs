@@ -65,7 +65,7 @@ impl Course<'_> {
         let has_one_process = matches!(entry.engine.model(), Model::Threads | Model::Async | Model::AsyncThreads);
         let is_own = matches!(entry.engine, Engine::Own(_));
         // Of long tasks a block is all that there is time for, whoever runs them.
-        if self.pace.turn_ns.is_some() && !is_own {
+        if self.has_one_turn() && !is_own {
             return true;
         }
         has_one_process && !is_own && !self.watches_memory() && matches!(self.record.workload.load, Load::Closed { .. })
@@ -77,7 +77,7 @@ impl Course<'_> {
         if !self.untried.contains(&candidate.kind()) {
             return Ok(());
         }
-        if self.pace.turn_ns.is_some() {
+        if self.has_one_turn() {
             self.untried.remove(&candidate.kind());
             return Ok(());
         }
@@ -223,7 +223,7 @@ impl Course<'_> {
         let results = self.reference(candidate).map_or(0, |reference| reference.results.len() as u64);
         // A small part of what may be called: there are other engines, and there is something to measure.
         let tasks = results.max(1).min((self.calls_left() / 16).max(1));
-        let each_ns = each_ns.max(1);
+        let each_ns = each_ns.max(self.pace.turns.map_or(1, |turns| turns.task_ns));
         let each_ns = self.pace.rate.map_or(each_ns, |rate| each_ns.max(rate.interval_ns()));
         let tasks = tasks.min((self.pace.budget_ns / BUDGET_PART / each_ns).max(1));
         if self.calls_left() < tasks {

@@ -226,7 +226,7 @@ pub fn job(engine: Engine, size: u32, steps: Vec<Step>) -> Job {
         task_timeout_ns: 30_000_000_000,
         tolerates_errors: false,
         executor_path: None,
-        one_turn: false,
+        turns: 0,
         cluster: None,
         rate: None,
     }

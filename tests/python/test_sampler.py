@@ -191,6 +191,15 @@ class Windows(unittest.TestCase):
         none = simulate(settings(window, 2)._replace(most_tasks=0), 1000)
         self.assertEqual((none["tasks"], none["window_ns"], none["resume_ns"]), (0, 0, 0))
 
+    def test_turns_count_what_ended_while_the_load_was_full(self) -> None:
+        for slots, turns in (1, 2), (2, 3), (64, 2), (64, 3):
+            block = simulate(settings(Batch(slots * turns, are_turns=True), slots), 1000)
+            full = turns - 1
+            self.assertEqual((block["window_ns"], block["elapsed_ns"]), (full * 1000, turns * 1000))
+            self.assertEqual((block["tasks_in_window"], block["busy_ns"]), (slots * full, slots * full * 1000))
+        one = simulate(settings(Batch(8, are_turns=True), 8), 1000)
+        self.assertEqual((one["window_ns"], one["tasks_in_window"]), (1000, 8))
+
     def test_dispatch_goes_on_until_each_slot_ended_a_task_after_the_window(self) -> None:
         sampler = Sampler(settings(Window(100), 2), GO_NS)
         sampler.lane(0).begun_at(GO_NS)

@@ -88,7 +88,7 @@ fn job(engine: Kind, size: u32) -> Job {
         task_timeout_ns: u64::MAX,
         tolerates_errors: false,
         executor_path: None,
-        one_turn: false,
+        turns: 0,
         cluster: None,
         rate: None,
     }

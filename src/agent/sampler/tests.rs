@@ -57,7 +57,12 @@ fn simulate_under(settings: Settings, task_ns: u64, pause_ns: u64) -> Block {
 
 /// Runs slots whose tasks wait in turn for one server, `task_ns` each, all begun together.
 fn simulate_queue(slots: u32, task_ns: u64, window_ns: u64, ramp_ns: u64) -> Block {
-    let sampler = Sampler::new(settings(Arrival::Window { window_ns, ramp_ns }, slots), GO_NS);
+    simulate_queue_under(settings(Arrival::Window { window_ns, ramp_ns }, slots), task_ns)
+}
+
+fn simulate_queue_under(settings: Settings, task_ns: u64) -> Block {
+    let slots = settings.slots;
+    let sampler = Sampler::new(settings, GO_NS);
     let mut waiting: std::collections::VecDeque<(u32, u64)> = std::collections::VecDeque::new();
     let mut now = GO_NS;
     for slot in 0..slots {
@@ -461,4 +466,27 @@ fn a_full_log_is_folded_and_nothing_is_lost() {
     assert!(block.tasks as usize >= 3 * LOG_CAPACITY);
     assert!((block.tasks_in_window - (window_ns / 10) as f64).abs() < 1e-3, "{}", block.tasks_in_window);
     assert_eq!(block.service.decode().expect("a histogram").len(), window_ns / 10);
+}
+
+#[test]
+fn turns_count_what_ended_while_the_load_was_full() {
+    for (slots, turns) in [(1, 2), (1, 3), (2, 3), (64, 2), (64, 3)] {
+        let arrival = Arrival::Turns { tasks: u64::from(slots * turns) };
+        let block = simulate_under(settings(arrival, slots), 1_000, 0);
+        let full = u64::from(turns - 1);
+        assert_eq!((block.window_ns, block.elapsed_ns), (full * 1_000, (full + 1) * 1_000));
+        assert_eq!(block.tasks_in_window, f64::from(slots) * full as f64);
+        assert_eq!(block.busy_ns, u64::from(slots) * full * 1_000);
+    }
+    // Of one turn all that can be said is how long it took.
+    let one = simulate_under(settings(Arrival::Turns { tasks: 8 }, 8), 1_000, 0);
+    assert_eq!((one.window_ns, one.tasks_in_window), (1_000, 8.0));
+}
+
+#[test]
+fn turns_of_tasks_that_wait_inside_for_one_server_show_what_it_serves() {
+    for slots in [2, 4, 16] {
+        let block = simulate_queue_under(settings(Arrival::Turns { tasks: u64::from(3 * slots) }, slots), 1_000);
+        assert!((block.throughput_per_s() / 1e6 - 1.0).abs() < 1e-9, "{slots}: {}", block.throughput_per_s());
+    }
 }

@@ -32,7 +32,7 @@ pub(in crate::agent) fn job(steps: &[StepJob]) -> Job {
         task_timeout_ns: 1_000_000_000,
         tolerates_errors: false,
         executor_path: None,
-        one_turn: false,
+        turns: 0,
         cluster: None,
         rate: None,
     }

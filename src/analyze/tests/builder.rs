@@ -239,7 +239,7 @@ fn race(record: &Record, runtime: &str, own: &[Candidate], first_candidate: u32)
             has_setup: false,
             rate_per_s: None,
             cluster: None,
-            turn_ns: None,
+            turns: None,
         },
         entries: engines.into_iter().map(entry).collect(),
         first_candidate,

@@ -45,7 +45,7 @@ pub(super) fn race() -> RaceRecord {
             has_setup: false,
             rate_per_s: None,
             cluster: None,
-            turn_ns: None,
+            turns: None,
         },
         entries: plan().entries.into_iter().filter(|entry| entry.runtime == RUST).collect(),
         first_candidate: 0,

@@ -182,8 +182,8 @@ class Job(NamedTuple):
     #: How fast tasks may begin, whatever they are run for.
     rate: Optional[Rate] = None
     cluster: Optional[Joined] = None
-    #: Whether a block of a closed load is one turn of tasks, begun at once, and no task runs before the first.
-    one_turn: bool = False
+    #: Of long tasks, how many turns a block of a closed load is; no task runs before the first block then.
+    turns: int = 0
 
     def text(self) -> str:
         """The job as JSON, for a worker that reads it with `parse`."""

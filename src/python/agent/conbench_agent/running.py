@@ -40,14 +40,14 @@ class Running:
 
         Gets every worker ready, as a program's pool does before it takes tasks; runs one task, for the figure of the
         start-up; then one for each slot, so that every worker has run and every connection is open. Where tasks are so
-        long that a block is one turn of them, none runs before the first block.
+        long that a block is but some turns of them, none runs before the first block.
         """
         self._prepare(0)
         self._engine.get_ready()
         # What no user's program does is no start-up.
         received_ns += self._task.checks_ns
         ready_ns = monotonic_ns() - received_ns
-        if self._job.one_turn:
+        if self._job.turns:
             self._prepare(None)
             self._task.read_items()
             self._engine.warm()
@@ -82,8 +82,8 @@ class Running:
             arrival = Batch(VARIANTS if go.most_tasks is None else go.most_tasks)
         elif self._job.load.tasks is not None:
             arrival = Batch(self._job.load.tasks)
-        elif self._job.one_turn:
-            arrival = Batch(self._engine.slots)
+        elif self._job.turns:
+            arrival = Batch(self._engine.slots * self._job.turns, are_turns=True)
         else:
             arrival = Window(go.window_ns, self._ramp_ns(go.block))
         figures = self._sample(arrival, go)

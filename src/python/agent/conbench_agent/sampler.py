@@ -65,6 +65,14 @@ class _Columns(NamedTuple):
     ends: array[int]
 
 
+class _Full(NamedTuple):
+    """What ended while the load was full: for how long it was, how many tasks, and their service times."""
+
+    ns: int
+    tasks: int
+    busy_ns: int
+
+
 class Window(NamedTuple):
     """Tasks arrive at full load until a window of this length is behind."""
 
@@ -77,6 +85,9 @@ class Batch(NamedTuple):
     """So many tasks arrive at once."""
 
     tasks: int
+    #: Whether they are turns of long tasks. What counts then is what ended until the last one began: until then the load
+    #: was full, and all that began together may have ended together.
+    are_turns: bool = False
 
 
 class Settings(NamedTuple):
@@ -284,6 +295,7 @@ class Sampler:
         first_begin_ns = min(log.first_begin_ns for log in self._logs)
         last_begin_ns = max(log.last_begin_ns for log in self._logs)
         window, is_batch = self._final_window(min(last_begin_ns, self._full_until_ns))
+        full = self._full_turns(first_begin_ns, last_begin_ns)
         totals = _Totals()
         for log in self._logs:
             log.fold(window)
@@ -296,7 +308,7 @@ class Sampler:
         elapsed_ns = max(max(log.last_end_ns for log in self._logs), self._go_ns) - self._go_ns
         arrival = self._settings.arrival
         if is_batch or isinstance(arrival, Batch):
-            window_ns = elapsed_ns
+            window_ns = elapsed_ns if full is None else full.ns
         else:
             window_ns = arrival.window_ns if window is None else window[1] - window[0]
         figures: Dict[str, object] = {
@@ -308,10 +320,10 @@ class Sampler:
             "window_ns": window_ns,
             "elapsed_ns": elapsed_ns,
             "resume_ns": min(max(first_begin_ns - self._go_ns, 0), elapsed_ns),
-            "tasks_in_window": totals.tasks_in_window,
+            "tasks_in_window": totals.tasks_in_window if full is None else full.tasks,
             "service": totals.service.encode(),
             "queueing": totals.queueing.encode(),
-            "busy_ns": totals.busy_ns,
+            "busy_ns": totals.busy_ns if full is None else full.busy_ns,
             "usage": usage._asdict(),
         }
         if self._are_dealt(cast(int, figures["tasks"])):
@@ -328,6 +340,20 @@ class Sampler:
         if self._settings.heartbeat and self._longest_stall_ns > 0:
             figures["longest_stall_ns"] = self._longest_stall_ns
         return figures
+
+    def _full_turns(self, first_begin_ns: int, last_begin_ns: int) -> Optional[_Full]:
+        """What ended of the turns of long tasks until the last one began; None of one turn, of which nothing did."""
+        arrival = self._settings.arrival
+        if not isinstance(arrival, Batch) or not arrival.are_turns:
+            return None
+        services = [
+            end - begin
+            for columns in (log.columns() for log in self._logs)
+            for begin, end in zip(columns.begins, columns.ends)
+            if end <= last_begin_ns
+        ]
+        ns = last_begin_ns - first_begin_ns
+        return _Full(ns, len(services), sum(services)) if ns > 0 and services else None
 
     def _are_dealt(self, tasks: int) -> bool:
         """Whether the variants of the tasks are known, and are not those of so many successive tasks."""
