@@ -84,3 +84,31 @@ fn what_a_session_finds_out_is_told_once_and_costs_no_figures() {
         assert!(candidate["failure"].is_null() && !list(&candidate["blocks"]).is_empty(), "{candidate}");
     }
 }
+
+#[test]
+fn long_tasks_are_measured_in_turns_and_more_at_once_is_named() {
+    // Of a budget of 8 s, 250 ms are more than a fortieth.
+    let step = "function = \"lasting:wait_250_ms\"\nitems = [1, 2, 3]";
+    let Some(record) = record(step, "", "sequential,ThreadPoolExecutor") else { return };
+    let rules = &record["races"][0]["rules"];
+    assert_eq!(rules["turns"]["count"], 1, "{rules}");
+    assert!(rules["turns"]["task_ns"].as_u64() >= Some(250_000_000), "{rules}");
+    for candidate in list(&record["candidates"]) {
+        let at_once = candidate["candidate"]["sizes"]["workers"].as_u64().unwrap_or(1);
+        for block in list(&candidate["blocks"]) {
+            assert_eq!(block["tasks"].as_u64(), Some(at_once), "{block}");
+        }
+        for life in list(&candidate["incarnations"]) {
+            assert_eq!(life["first_task_ns"], 0, "{life}");
+        }
+    }
+    assert_eq!(answer(&record)["model"], "threads", "{record}");
+}
+
+#[test]
+fn tasks_are_not_long_whose_first_calls_load_something() {
+    let step = "function = \"lasting:loads_first\"\nitems = [1, 2, 3]";
+    let Some(record) = record(step, "", "sequential,ThreadPoolExecutor") else { return };
+    assert!(record["races"][0]["rules"]["turns"].is_null(), "{}", record["races"][0]["rules"]);
+    assert!(answer(&record)["candidate"].is_number(), "{record}");
+}

@@ -862,7 +862,7 @@ impl<'a> Course<'a> {
 
     /// Tasks are not as long as the calls before the race were, which loaded something: from now on blocks have windows.
     fn leave_turns(&mut self, number: u32, turn: Turn) -> Result<Result<Outcome, Stop>, Fault> {
-        self.pace.turns = None;
+        (self.pace.turns, self.common_ns) = (None, 0);
         self.hands.leave_turns();
         for slot in 0..self.slots.len() {
             self.end(slot);

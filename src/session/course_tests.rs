@@ -80,8 +80,12 @@ impl Racing for Script {
 }
 
 fn run(hands: &mut Fake, race: &mut Script, record: &mut Record) -> (Ending, Vec<String>) {
-    let mut notes = Notes::default();
     let pace = fake::pace(record);
+    run_at(pace, hands, race, record)
+}
+
+fn run_at(pace: Pace, hands: &mut Fake, race: &mut Script, record: &mut Record) -> (Ending, Vec<String>) {
+    let mut notes = Notes::default();
     let references = HashMap::from([((RUST.to_owned(), None), reference())]);
     let rules = Rules {
         pace,
@@ -122,6 +126,33 @@ fn a_life_is_warmed_and_timed_in_this_order() {
     assert_eq!(kept, [(Some(0), 0), (Some(1), 0), (Some(2), 1)]);
     let Outcome::Observed(seen) = race.fed[0].1 else { panic!("a score") };
     assert!((seen.score - 1000_f64.ln()).abs() < 1e-9 && seen.life == 0, "{seen:?}");
+}
+
+#[test]
+fn long_tasks_run_in_turns_without_a_warm_up() {
+    let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(0, true)]]));
+    let mut record = record(None, Goal::Throughput);
+    let pace = Pace { turns: decide::Turns::of(1_000 * MS, BUDGET_NS), ..fake::pace(&record) };
+    run_at(pace, &mut hands, &mut race, &mut record);
+    let expected = ["start 0", "timed 0 from 0", "end 0", "start 0", "timed 0 from 1008", "end 0"];
+    assert_eq!(hands.log, expected);
+    assert_eq!(hands.windows, [1_000 * MS; 2]);
+    let is_long = |warning: &Warning| matches!(warning, Warning::LongTasks { .. });
+    assert_eq!(record.warnings.iter().filter(|warning| is_long(warning)).count(), 1);
+}
+
+#[test]
+fn turns_are_left_where_tasks_are_not_long() {
+    let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false), (1, false)]]));
+    hands.turn_ns = Some(100 * MS);
+    let mut record = record(None, Goal::Throughput);
+    let pace = Pace { turns: decide::Turns::of(1_000 * MS, BUDGET_NS), ..fake::pace(&record) };
+    run_at(pace, &mut hands, &mut race, &mut record);
+    let [first, second, third] = [0, 1, 2].map(|line| hands.log[line].as_str());
+    assert_eq!([first, second, third], ["start 0", "timed 0 from 0", "leave turns"]);
+    // The turn counts for nothing, and what is measured from then on has windows.
+    assert!(record.candidates.iter().all(|place| place.blocks.len() == 1), "{:?}", hands.log);
+    assert!(hands.windows[1..].iter().all(|window| *window <= 100 * MS), "{:?}", hands.windows);
 }
 
 #[test]

@@ -67,6 +67,8 @@ pub(super) struct Fake {
     pub scaled: Vec<(usize, Vec<u64>)>,
     /// Whether the hypervisor took half of the time before each reading of the meters; then it rests.
     pub stolen: VecDeque<bool>,
+    /// What a turn of tasks takes that are not as long as they seemed, until turns are left.
+    pub turn_ns: Option<u64>,
     /// Whether its agents can begin warm.
     pub forks: bool,
     /// The slots of those that did.
@@ -146,7 +148,10 @@ impl Hands for Fake {
         Ok(Born { boot_ns: MS, beginning, ready })
     }
 
-    fn leave_turns(&mut self) {}
+    fn leave_turns(&mut self) {
+        self.turn_ns = None;
+        self.log.push("leave turns".to_owned());
+    }
 
     fn block(&mut self, slot: usize, ask: Ask) -> Result<Taken, Fault> {
         assert!(self.alive.contains(&slot), "a block of a living agent");
@@ -189,7 +194,7 @@ impl Hands for Fake {
             variants: Vec::new(),
             checksum: reference().expected(ask.first_index, tasks) + u64::from(self.has(slot, Vice::Lies)),
             window_ns: ask.window_ns,
-            elapsed_ns: ask.window_ns,
+            elapsed_ns: self.turn_ns.unwrap_or(ask.window_ns),
             resume_ns: 1000,
             tasks_in_window: tasks as f64,
             window_cores: None,
