@@ -866,6 +866,7 @@ impl<'a> Course<'a> {
         self.hands.leave_turns();
         for slot in 0..self.slots.len() {
             self.end(slot);
+            self.slots[slot].learned = None;
         }
         self.measure(number, Turn { anew: true, ..turn })
     }
