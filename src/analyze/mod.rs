@@ -23,7 +23,6 @@ mod start_up;
 mod stored;
 #[cfg(test)]
 mod tests;
-mod usl;
 mod words;
 
 pub use answer::models;
@@ -547,8 +546,6 @@ pub struct Curve {
     /// The smallest size from which on nothing is gained beyond the margin; `None` where it still rises at the last
     /// point.
     pub knee: Option<u32>,
-    /// A fit of the Universal Scalability Law; indicative, and said of no size beyond twice the measured.
-    pub scalability: Option<Scalability>,
 }
 
 /// What grows along a curve.
@@ -574,21 +571,6 @@ pub struct CurvePoint {
     pub throughput_per_s: f64,
     /// The 99th percentile of service times, where enough were measured.
     pub p99_ns: Option<u64>,
-}
-
-/// The Universal Scalability Law, `X(n) = g n / (1 + s (n - 1) + k n (n - 1))` (Gunther 1993), fitted to a curve.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Scalability {
-    /// `g`: tasks per second of one.
-    pub gamma_per_s: f64,
-    /// `s`: the share that is serial (contention).
-    pub sigma: f64,
-    /// `k`: the cost of each pair that must agree (coherency).
-    pub kappa: f64,
-    /// The size of the largest throughput, where there is one within twice the measured sizes.
-    pub peak: Option<u32>,
-    /// The largest relative deviation of a measured point from the fit.
-    pub deviation: f64,
 }
 
 /// The throughput that the host allows at best for a task, whatever the engine.

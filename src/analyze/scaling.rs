@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::usl;
 use super::{Curve, CurveAxis, CurvePoint, Row, Status};
 use crate::candidate::{Candidate, Sizes};
 use crate::record::Record;
@@ -59,7 +58,6 @@ fn curve(engine: &Candidate, axis: CurveAxis, rows: &[&Row], margin: f64) -> Opt
         engine: engine.short(),
         axis,
         knee: knee(&points, margin),
-        scalability: usl::fit(&points.iter().map(|it| (it.size, it.throughput_per_s)).collect::<Vec<_>>()),
         points,
     })
 }

@@ -7,7 +7,7 @@ use self::race::{race, rounds, sweep};
 use super::{Judged, Style};
 use crate::analyze::{
     Alternative, Answer, AsGood, Condition, Curve, CurveAxis, CurvePoint, Estimate, Group, HostLimit, LimitKind,
-    Percentiles, Reason, Row, RuntimeStanding, Scalability, Status, Verdict,
+    Percentiles, Reason, Row, RuntimeStanding, Status, Verdict,
 };
 use crate::candidate::{Candidate, Engine, Model, RUST, Sizes, StartMethod};
 use crate::decide::RULES_VERSION;
@@ -301,13 +301,6 @@ fn curve(engine: &str, axis: CurveAxis, points: &[(u32, u32, f64)], knee: Option
         axis,
         points: points.iter().map(point).collect(),
         knee,
-        scalability: Some(Scalability {
-            gamma_per_s: 41.0,
-            sigma: 0.000_12,
-            kappa: 0.0,
-            peak: None,
-            deviation: 0.000_4,
-        }),
     }
 }
 

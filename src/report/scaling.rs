@@ -1,6 +1,6 @@
 //! How an engine scales, as a line of text.
 
-use super::units::{count, percent};
+use super::units::count;
 use super::words::plain;
 use crate::analyze::{Curve, CurveAxis, Group, Row};
 
@@ -43,7 +43,7 @@ pub(super) fn label(curve: &Curve) -> String {
     format!("{}:", plain(&curve.engine))
 }
 
-/// A curve in words: `workers 1, 2, 4 -> 96.0, 192, 190 tasks/s, knee at 2; USL (indicative): contention 0.0200, ..`.
+/// A curve in words: `workers 1, 2, 4 -> 96.0, 192, 190 tasks/s, knee at 2`.
 pub(super) fn line(curve: &Curve) -> String {
     let list = |of: &mut dyn Iterator<Item = String>| of.collect::<Vec<String>>().join(", ");
     let sizes = list(&mut curve.points.iter().map(|point| point.size.to_string()));
@@ -53,17 +53,7 @@ pub(super) fn line(curve: &Curve) -> String {
         None => "no knee up to there".to_owned(),
     };
     let axis = axis(curve.axis);
-    let mut text = format!("{axis} {sizes} -> {speeds} tasks/s, {knee}");
-    if let Some(law) = &curve.scalability {
-        let peak = law.peak.map_or(String::new(), |peak| format!(", peak at {peak}"));
-        text.push_str(&format!(
-            "; USL (indicative): contention {}, coherency {}{peak}, off by up to {}",
-            count(law.sigma),
-            count(law.kappa),
-            percent(law.deviation)
-        ));
-    }
-    text
+    format!("{axis} {sizes} -> {speeds} tasks/s, {knee}")
 }
 
 /// An axis, as sizes are named.
@@ -78,7 +68,7 @@ pub(super) fn axis(axis: CurveAxis) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analyze::{CurvePoint, Scalability};
+    use crate::analyze::CurvePoint;
 
     fn curve(speeds: &[(u32, f64)]) -> Curve {
         let point = |(size, speed): &(u32, f64)| CurvePoint {
@@ -92,7 +82,6 @@ mod tests {
             axis: CurveAxis::Workers,
             points: speeds.iter().map(point).collect(),
             knee: Some(2),
-            scalability: None,
         }
     }
 
@@ -111,12 +100,6 @@ mod tests {
         let mut found = curve(&[(1, 96.0), (2, 1240.0)]);
         assert_eq!(line(&found), "workers 1, 2 -> 96.0, 1 240 tasks/s, knee at 2");
         found.knee = None;
-        found.scalability =
-            Some(Scalability { gamma_per_s: 96.0, sigma: 0.02, kappa: 0.0001, peak: Some(24), deviation: 0.03 });
-        assert_eq!(
-            line(&found),
-            "workers 1, 2 -> 96.0, 1 240 tasks/s, no knee up to there; USL (indicative): contention \
-             0.0200, coherency 0.000100, peak at 24, off by up to 3 %"
-        );
+        assert_eq!(line(&found), "workers 1, 2 -> 96.0, 1 240 tasks/s, no knee up to there");
     }
 }

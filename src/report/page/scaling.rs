@@ -9,7 +9,7 @@ use crate::analyze::{Curve, CurvePoint, Estimate, Group};
 use crate::candidate::Model;
 use crate::report::Judged;
 use crate::report::scaling::axis;
-use crate::report::units::{NONE, count, duration, rate};
+use crate::report::units::{NONE, duration, rate};
 use crate::report::words::{self, row};
 
 /// Where the axes of a small chart are, in pixels down and per cent across.
@@ -160,10 +160,6 @@ fn knee(curve: &Curve, places: &[(f64, f64)]) -> Markup {
 
 fn table(group: &Group) -> Table {
     let cells = |curve: &Curve, point: &CurvePoint| {
-        let law = curve
-            .scalability
-            .as_ref()
-            .map_or(NONE.to_owned(), |law| format!("{}, {}", count(law.sigma), count(law.kappa)));
         vec![
             curve.engine.clone(),
             axis(curve.axis).to_owned(),
@@ -171,10 +167,9 @@ fn table(group: &Group) -> Table {
             rate(point.throughput_per_s),
             point.p99_ns.map_or(NONE.to_owned(), |ns| duration(ns as f64)),
             if curve.knee == Some(point.size) { "knee".to_owned() } else { String::new() },
-            law,
         ]
     };
-    let titles = ["Engine", "Axis", ">Size", ">Tasks", ">p99", "Knee", ">Contention, coherency (USL, indicative)"];
+    let titles = ["Engine", "Axis", ">Size", ">Tasks", ">p99", "Knee"];
     let rows = group.curves.iter().flat_map(|curve| curve.points.iter().map(move |point| cells(curve, point)));
     Table::new(&titles, rows.collect())
 }
