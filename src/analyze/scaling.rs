@@ -54,12 +54,7 @@ fn curve(engine: &Candidate, axis: CurveAxis, rows: &[&Row], margin: f64) -> Opt
         .max_by(|one, other| one.len().cmp(&other.len()).then(best(one).total_cmp(&best(other))))
         .filter(|points| points.len() > 1)?;
     let points: Vec<CurvePoint> = points.into_values().collect();
-    Some(Curve {
-        engine: engine.short(),
-        axis,
-        knee: knee(&points, margin),
-        points,
-    })
+    Some(Curve { engine: engine.short(), axis, knee: knee(&points, margin), points })
 }
 
 /// A row as a point: its size on the axis, its other sizes, and its figures.

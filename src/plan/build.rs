@@ -15,6 +15,21 @@ const MOST_IN_CHUNK: u32 = 64;
 /// as long as they do, and what handing over costs a task is little beside a chunk of a few milliseconds.
 const LONGEST_CHUNK_NS: f64 = 32_000_000.0;
 
+/// These entries, without chunks that are too long once it is known what a call of the user's own code takes; what a library
+/// takes by itself stays.
+#[must_use]
+pub fn with_short_chunks(mut entries: Vec<Entry>, call_ns: u64) -> Vec<Entry> {
+    let most = (LONGEST_CHUNK_NS / call_ns.max(1) as f64).max(1.0);
+    for entry in &mut entries {
+        let own = entry.default_sizes.chunk;
+        let is_short = |chunk: &u32| f64::from(*chunk) <= most || Some(*chunk) == own;
+        if entry.chunk.iter().any(is_short) {
+            entry.chunk.retain(is_short);
+        }
+    }
+    entries
+}
+
 /// Plans a session of this workload on this host, for these runtimes.
 ///
 /// What the user filtered out is not mentioned; what else is not measured is in `left_out`. With nothing

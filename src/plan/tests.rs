@@ -543,6 +543,20 @@ fn start_methods_are_raced_on_request() {
 }
 
 #[test]
+fn chunks_are_short_once_it_is_known_what_a_call_takes() {
+    let entries = plan(&workload(vec![own_code(true, false)]), &settings(), &facts(), &[cpython()]).entries;
+    let chunks = |call_ns: u64| {
+        let short = with_short_chunks(entries.clone(), call_ns);
+        let pool = short.into_iter().find(|entry| entry.engine == Engine::ProcessPoolExecutor);
+        pool.expect("a pool").chunk
+    };
+    assert_eq!(chunks(100_000), [1, 4, 16, 64]);
+    assert_eq!(chunks(1_300_000), [1, 4, 16]);
+    assert_eq!(chunks(9_000_000), [1]);
+    assert_eq!(chunks(900_000_000), [1], "what the library takes by itself");
+}
+
+#[test]
 fn the_users_own_code_runs_where_it_can() {
     let both = [Runtime::rust(), cpython()];
     let planned = |step: Step| plan(&workload(vec![step]), &settings(), &facts(), &both);

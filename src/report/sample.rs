@@ -296,12 +296,7 @@ fn curve(engine: &str, axis: CurveAxis, points: &[(u32, u32, f64)], knee: Option
         throughput_per_s: *throughput_per_s,
         p99_ns: None,
     };
-    Curve {
-        engine: engine.to_owned(),
-        axis,
-        points: points.iter().map(point).collect(),
-        knee,
-    }
+    Curve { engine: engine.to_owned(), axis, points: points.iter().map(point).collect(), knee }
 }
 
 fn record(rows: &[Row]) -> Record {

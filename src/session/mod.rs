@@ -493,6 +493,9 @@ fn runner(session: &Session, plan: &Plan, prepared: &PreparedRuntime) -> Runner 
     let is_its_own = |entry: &&Entry| entry.runtime == prepared.name;
     // Who chose start methods gets those.
     let methods = hello.filter(|_| session.settings.start_methods.is_empty()).map(|hello| hello.start_methods.clone());
+    // A batch is handed over in chunks that suit its number of tasks, too.
+    let is_closed = matches!(session.workload.load, Load::Closed { .. });
+    let chunks_are_ours = is_closed && session.settings.chunk.is_empty();
     Runner {
         name: prepared.name.clone(),
         language: hello.map(|hello| hello.language.clone()),
@@ -501,6 +504,7 @@ fn runner(session: &Session, plan: &Plan, prepared: &PreparedRuntime) -> Runner 
         has_lock: hello.is_some_and(|hello| hello.gil == Some(true)),
         broken: prepared.broken.clone(),
         cluster: session.cluster(&prepared.name).map(Cluster::limits),
+        call_ns: Some(prepared.call_ns).filter(|call_ns| *call_ns > 0 && chunks_are_ours),
         library_threads: prepared
             .limited
             .as_ref()

@@ -5,7 +5,7 @@ use super::sweep;
 use super::trial::{alternates, small};
 use crate::candidate::{ClusterLimits, StartMethod};
 use crate::decide::{Decide, Meeting, RULES_VERSION, Rules};
-use crate::plan::{Entry, with_one_for_each_model, with_one_thread};
+use crate::plan::{Entry, with_one_for_each_model, with_one_thread, with_short_chunks};
 use crate::protocol::Failed;
 use crate::record::{Ending, RaceRecord};
 use crate::workload::Goal;
@@ -33,6 +33,8 @@ pub(super) struct Runner {
     pub library_threads: Option<u32>,
     /// What the cluster can do that takes part under it.
     pub cluster: Option<ClusterLimits>,
+    /// What a call of the user's own code takes, where chunks are as long as conbench chooses.
+    pub call_ns: Option<u64>,
     /// Why none of its candidates can run.
     pub broken: Option<Failed>,
 }
@@ -112,7 +114,10 @@ fn race(
         Ok(entries) => entries,
         Err(stop) => return stopped(stop),
     };
-    let entries = if course.pace.turns.is_some() { without_chunks(entries) } else { entries };
+    let entries = match runner.call_ns {
+        Some(call_ns) => with_short_chunks(entries, call_ns),
+        None => entries,
+    };
     // What runs with many threads runs with one.
     let entries = if is_doubled { with_one_thread(&entries) } else { entries };
     let alternates = if has_code { alternates(&entries, &runner.methods) } else { Vec::new() };
@@ -152,14 +157,6 @@ fn race(
         }
     }
     (ending, leaders)
-}
-
-/// These entries, whose long tasks are handed over one by one: what that costs is nothing beside them.
-fn without_chunks(mut entries: Vec<Entry>) -> Vec<Entry> {
-    for entry in entries.iter_mut().filter(|entry| entry.chunk.contains(&1)) {
-        entry.chunk.retain(|chunk| *chunk == 1);
-    }
-    entries
 }
 
 impl Leg {

@@ -40,6 +40,7 @@ fn runner(name: &str, engines: &[Engine]) -> Runner {
         has_lock: false,
         library_threads: None,
         cluster: None,
+        call_ns: None,
         broken: None,
     }
 }

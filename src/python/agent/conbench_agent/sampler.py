@@ -85,8 +85,8 @@ class Batch(NamedTuple):
     """So many tasks arrive at once."""
 
     tasks: int
-    #: Whether they are turns of long tasks. What counts then is what ended until the last one began: until then the load
-    #: was full, and all that began together may have ended together.
+    #: Whether they are turns of long tasks. What counts then is what ended until the last one began: until then the
+    #: load was full, and all that began together may have ended together.
     are_turns: bool = False
 
 
