@@ -56,7 +56,7 @@ class Running:
         # What waits for the far side is no start-up.
         startup_ns = monotonic_ns() - received_ns - self._waited_ns
         # What is known of a first task that failed is when it was over.
-        first_task_ns = first["elapsed_ns"] if "errors" in first else self._mean_service_ns
+        first_task_ns = cast(int, first["elapsed_ns"]) if "errors" in first else self._mean_service_ns
         self._prepare(None)
         self._task.read_items()
         self._engine.warm()
