@@ -49,6 +49,7 @@ fn job(step: Step, server: Option<ServerAddress>, timeout_ns: u64) -> Job {
         tolerates_errors: false,
         executor_path: None,
         turns: 0,
+        warms_up: false,
         cluster: None,
         rate: None,
     }

@@ -122,6 +122,7 @@ pub(crate) fn job(engine: Kind, size: u32, step: &Step, iterations: u64) -> Job 
         tolerates_errors: false,
         executor_path: None,
         turns: 0,
+        warms_up: false,
         cluster: None,
         rate: None,
     }

@@ -80,6 +80,7 @@ impl<'a> Bench<'a> {
             tolerates_errors: false,
             executor_path: None,
             turns: 0,
+            warms_up: false,
             cluster: self.cluster.as_ref().map(|(_, cluster)| JobCluster {
                 address: cluster.address.clone(),
                 threads: cluster.threads(),

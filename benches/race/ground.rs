@@ -73,6 +73,7 @@ impl Ground {
             tolerates_errors: false,
             executor_path: None,
             turns: 0,
+            warms_up: false,
             cluster: None,
             rate: None,
             candidate: busy(entry),

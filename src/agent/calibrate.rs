@@ -21,23 +21,30 @@ pub fn calibrate(request: &Calibrate) -> Calibrated {
     }
 }
 
-/// The checksums of every variant of every step, no faster than `rate`.
+/// The checksums of every variant of every step, no faster than `rate`; of the user's own code (`is_own`) what a task takes,
+/// too.
 ///
 /// # Errors
 /// When a step failed.
-pub fn reference(task: &Task, rate: Option<Rate>) -> Result<Reference, Failed> {
+pub fn reference(task: &Task, rate: Option<Rate>, is_own: bool) -> Result<Reference, Failed> {
+    let mut took_ns = Vec::new();
     let mut bucket = rate.map(|rate| Bucket::empty(rate, now_ns()));
     let one = |index| {
         // The far side does not care why it is called.
         while let Some(Err(ready_ns)) = bucket.as_mut().map(|bucket| bucket.take(now_ns())) {
             wait_blocking_until(ready_ns);
         }
-        task.reference(index)
+        let begun_ns = now_ns();
+        let sums = task.reference(index);
+        took_ns.push(now_ns() - begun_ns);
+        sums
     };
     let variants = (0..VARIANTS).map(one).collect::<Result<Vec<Vec<u64>>, Failed>>()?;
     let steps = variants.first().map_or(0, Vec::len);
     let tables = (0..steps).map(|step| variants.iter().map(|sums| sums[step]).collect()).collect();
-    Ok(Reference { tables, ..Reference::default() })
+    let times = if is_own { (took_ns.first().copied(), took_ns.iter().min().copied()) } else { (None, None) };
+    let (first_call_ns, call_ns) = (times.0.unwrap_or(0), times.1.unwrap_or(0));
+    Ok(Reference { tables, first_call_ns, call_ns, ..Reference::default() })
 }
 
 /// Inputs that are averaged over: tasks work on several, which need not cost the same.
@@ -180,10 +187,13 @@ mod tests {
         let mut job = job(&[step_job(Step::Cpu(cpu(100))), step_job(Step::Wait { time: waiting() })]);
         job.payload = Payload { input_bytes: 9, output_bytes: 3 };
         let task = build(&job, Place::Agent).expect("a task");
-        let reference = reference(&task, None).expect("a reference");
+        let reference = reference(&task, None, false).expect("a reference");
         assert_eq!(reference.tables.iter().map(Vec::len).collect::<Vec<usize>>(), [VARIANTS as usize; 3]);
         let sum = (5..40).fold(0_u64, |sum, index| sum.wrapping_add(task.blocking(index).expect("runs")));
         assert_eq!(reference.expected(5, 35), sum);
-        assert_eq!(super::reference(&in_agent(&job.steps[0]), None).expect("again").tables[0], reference.tables[0]);
+        assert_eq!(
+            super::reference(&in_agent(&job.steps[0]), None, false).expect("again").tables[0],
+            reference.tables[0]
+        );
     }
 }

@@ -145,7 +145,8 @@ fn answer(request: Request, received_ns: u64, candidate: &mut Option<Running>) -
         }
         Request::Reference(made) => {
             let task = steps::build(&made.job, steps::Place::Agent)?;
-            calibrate::reference(&task, made.job.rate).map(Reply::Reference)
+            let is_own = made.job.steps.iter().any(|step| step.step.own_code().is_some());
+            calibrate::reference(&task, made.job.rate, is_own).map(Reply::Reference)
         }
         Request::Job(job) => {
             let running = candidate.insert(Running::start(*job)?);
@@ -212,6 +213,10 @@ impl Running {
         if self.job.turns > 0 {
             if runs_here {
                 self.task.prepare(None);
+            }
+            if self.job.warms_up {
+                self.sample(Arrival::Batch { tasks: u64::from(self.engine.slots()) }, Go::first())?;
+                self.task.settle();
             }
             return Ok(self.ready(ready_ns, ready_ns, 0));
         }

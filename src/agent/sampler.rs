@@ -596,7 +596,9 @@ impl Sampler {
 
     /// What ended of the turns of long tasks until the last one began; `None` of one turn, of which nothing did.
     fn full_turns(&self, first_begin_ns: u64, last_begin_ns: u64) -> Option<Full> {
-        if !matches!(self.settings.arrival, Arrival::Turns { .. }) {
+        let Arrival::Turns { tasks } = self.settings.arrival else { return None };
+        // Within one turn the load is full for no more than an instant.
+        if tasks <= u64::from(self.settings.slots) {
             return None;
         }
         let mut full = Full { ns: last_begin_ns.saturating_sub(first_begin_ns), tasks: 0, busy_ns: 0 };

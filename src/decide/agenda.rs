@@ -248,7 +248,7 @@ impl<'a> Agenda<'a> {
     fn is_too_expensive(&self, arm: usize) -> bool {
         let Some(view) = &self.decide.view else { return false };
         let block_ns = self.block_ns(arm);
-        block_ns > self.decide.longest_block_ns(&view.task) || block_ns > self.left_ns
+        block_ns > self.decide.longest_block_ns(&view.task) || (block_ns > self.left_ns && !self.decide.lacks_rival())
     }
 
     fn cost_ns(&self, arm: usize) -> f64 {

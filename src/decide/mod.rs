@@ -45,7 +45,7 @@ use crate::candidate::{Candidate, ClusterLimits, Engine, Model, Sizes, StartMeth
 use crate::plan::Entry;
 
 /// The version of the rules by which an answer is found. A record that was made under other rules keeps its answer.
-pub const RULES_VERSION: u32 = 5;
+pub const RULES_VERSION: u32 = 6;
 
 /// Blocks that a candidate needs before it is taken for good enough.
 const ENOUGH_BLOCKS: usize = 4;
@@ -153,11 +153,14 @@ pub struct Turns {
 }
 
 impl Turns {
+    /// From this part of the budget on there is time for one turn alone.
+    pub const VERY_LONG_PART: u64 = 40;
+
     /// Those of tasks that take so long, if they are long for a session of this budget.
     #[must_use]
     pub fn of(task_ns: u64, budget_ns: u64) -> Option<Turns> {
         /// From such a part of the budget on tasks are long, and for how many turns there is time.
-        const LONG: [(u64, u32); 3] = [(40, 1), (128, 2), (320, 3)];
+        const LONG: [(u64, u32); 3] = [(Turns::VERY_LONG_PART, 1), (128, 2), (320, 3)];
         /// However short the budget is, what is shorter than this leaves time for a window.
         const LEAST_NS: u64 = 25_000_000;
         let is_long = |part: u64| task_ns > (budget_ns / part).max(LEAST_NS);
@@ -439,7 +442,10 @@ impl Decide {
                 self.failures.saw_fault(entry);
             }
             Outcome::Failed | Outcome::Hung => {
-                if outcome == Outcome::Hung && self.failures.blames_start_method(&self.arms[arm].candidate) {
+                // Of long tasks no engine was tried before the race.
+                let is_untried = self.rules.turns.is_some_and(|turns| turns.is_one()) && self.best_of(entry).is_none();
+                let may_be_its_start = outcome == Outcome::Hung || is_untried;
+                if may_be_its_start && self.failures.blames_start_method(&self.arms[arm].candidate) {
                     self.replace(self.entries[entry].start_method);
                 }
                 self.arms[arm].is_out = true;
@@ -689,6 +695,15 @@ impl Decide {
         part_ns.max(alone_ns.min(budget_ns as f64))
     }
 
+    /// Whether long tasks have left a plain loop without a rival, which is measured however little time is left: one
+    /// candidate alone is no answer.
+    fn lacks_rival(&self) -> bool {
+        let Rules { turns, budget_ns, .. } = self.rules;
+        let measured = self.arms.iter().filter(|arm| arm.blocks > 0).count();
+        let is_untried = |arm: &Arm| !arm.is_out && arm.took.1 == 0;
+        measured == 1 && self.arms.iter().any(is_untried) && turns.is_some_and(|turns| turns.task_ns <= budget_ns)
+    }
+
     /// How many lives of an arm were measured.
     fn lives_of(&self, arm: usize) -> usize {
         let Some(candidate) = self.arms[arm].entered else { return 0 };
@@ -932,7 +947,9 @@ impl Decide {
     fn is_idle_wrapping(&self, place: usize, measured: &[usize], arms: &[usize], posterior: &Posterior) -> bool {
         let candidate = |place: usize| &self.arms[arms[place]].candidate;
         let one = candidate(place);
-        let blocks_its_loop = one.model() == Model::Async && self.rules.blocks_loops;
+        // gevent patches what blocks, and a loop of several threads runs as many tasks.
+        let is_one_thread = one.engine != Engine::Gevent && one.sizes.workers.unwrap_or(1) == 1;
+        let blocks_its_loop = one.model() == Model::Async && is_one_thread && self.rules.blocks_loops;
         if one.engine == Engine::Sequential || (one.sizes.concurrency() > 1 && !blocks_its_loop) {
             return false;
         }
@@ -985,7 +1002,7 @@ impl Decide {
         if self.entries.is_empty() {
             return Some(Ending::NoCandidate);
         }
-        if elapsed_ns >= self.rules.deadline_ns {
+        if elapsed_ns >= self.rules.deadline_ns && !self.lacks_rival() {
             return Some(Ending::BudgetSpent);
         }
         let view = self.view.as_ref()?;

@@ -292,6 +292,10 @@ pub struct Job {
     /// blocks are as long as they are asked.
     #[serde(skip_serializing_if = "is_none", default)]
     pub turns: u32,
+    /// Whether a task runs in each slot before the first block all the same, since the first call in a process loads
+    /// something.
+    #[serde(skip_serializing_if = "is_false", default)]
+    pub warms_up: bool,
 }
 
 /// Whether a flag has its default.
@@ -362,7 +366,10 @@ pub struct Reference {
     /// Calls of the user's own code that were made for it.
     #[serde(default)]
     pub calls: u64,
-    /// The least that one of these calls took; 0 where there was none.
+    /// What the first of these calls took, which may load something for all; 0 where there was none.
+    #[serde(default)]
+    pub first_call_ns: u64,
+    /// The least that one of them took; 0 where there was none.
     #[serde(default)]
     pub call_ns: u64,
     /// What was found while the user's own code ran.

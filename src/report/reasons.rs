@@ -70,7 +70,7 @@ fn nothing_compared(judged: &Judged, group: &Group) -> String {
         return "the record was made under other rules: measure again, or read it with the conbench that made it"
             .to_owned();
     }
-    if let Some(first) = failed.first() {
+    if let Some(first) = failed.first().filter(|_| 2 * failed.len() > group.rows.len()) {
         let (count, all) = (failed.len(), group.rows.len());
         return format!("{count} of {all} candidates failed, and nothing is left to compare: {}{advice}", plain(first));
     }

@@ -112,6 +112,7 @@ impl Bench {
             tolerates_errors: false,
             executor_path: None,
             turns: 0,
+            warms_up: false,
             cluster: None,
             rate: None,
         };

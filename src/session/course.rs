@@ -32,6 +32,8 @@ const QUEUES: f64 = 1.4;
 const TURNS_TO_FILL: u64 = 2;
 const FILLS: usize = 3;
 const FILLED: f64 = 1.1;
+/// So many tasks are not all short by chance.
+const SEVERAL: u64 = 4;
 /// Long tasks whose turn takes less than such a part of one are not long.
 const NOT_LONG_PART: u64 = 8;
 /// So many times its window is what a block should have had, if it was too short.
@@ -194,6 +196,8 @@ struct Slot {
     has_memory: bool,
     warned_of_parking: bool,
     warned_of_length: bool,
+    /// Blocks of its present life, the latest in a row, that are too short for turns of long tasks.
+    short_turns: u32,
     /// What two turns of each of its threads take, where they share an interpreter lock; else 0.
     turns_ns: u64,
     /// What its latest start took, warm-up included, until the race is told.
@@ -621,8 +625,10 @@ impl<'a> Course<'a> {
             self.saver.save_at_times(self.record, self.observer);
             self.observer.observe(&Event::BetweenBlocks { elapsed_ns: self.spent_ns() });
         }
-        // The draws of tasks are spread over each sixteen of them, so a round begins at a multiple.
-        self.first_index += self.longest.next_multiple_of(VARIANTS);
+        // The draws of tasks are spread over each sixteen of them, so a round begins at a multiple. Turns have too few tasks
+        // for that: were each to begin at a multiple, a plain loop would meet the same few items again and again.
+        let shift = u64::from(self.pace.turns.is_some());
+        self.first_index += self.longest.next_multiple_of(VARIANTS) + shift;
         (outcomes, None)
     }
 
@@ -655,8 +661,12 @@ impl<'a> Course<'a> {
 
     /// A round is finished beyond the budget, for the sake of its pairs, but not far beyond.
     fn overspent(&self) -> bool {
+        let measured = self.record.candidates[self.base..].iter().filter(|place| !place.blocks.is_empty()).count();
         let turn_ns = self.pace.turns.map_or(0, |turns| turns.task_ns);
-        self.spent_ns().saturating_add(turn_ns) > self.leg.deadline_ns.saturating_add(self.leg.budget_ns / 4)
+        // One candidate alone is no answer.
+        let lacks_rival = self.pace.turns.is_some() && measured < 2;
+        let most_ns = self.leg.deadline_ns.saturating_add(self.leg.budget_ns / 4);
+        !lacks_rival && self.spent_ns().saturating_add(turn_ns) > most_ns
     }
 
     /// Waits until whoever an agent that ended was connected to has surely noticed.
@@ -830,7 +840,7 @@ impl<'a> Course<'a> {
             self.hands.idle(window.idle_before_ns);
         }
         let mut taken = self.block(slot, BlockKind::Timed, window_ns, &learned)?;
-        if self.pace.turns.is_some_and(|turns| taken.figures.elapsed_ns < turns.task_ns / NOT_LONG_PART) {
+        if self.are_not_long(slot, &taken.figures) {
             return self.leave_turns(number, turn);
         }
         let mut seen = Learned::from_block(&taken.figures, self.slots[slot].turns_ns);
@@ -845,6 +855,11 @@ impl<'a> Course<'a> {
             taken = self.block(slot, BlockKind::Timed, longer_ns, &seen)?;
             seen = Learned::from_block(&taken.figures, self.slots[slot].turns_ns);
         }
+        // In one turn there is no time for more than that it ran.
+        if self.has_one_turn() {
+            let kind = self.record.candidates[slot].candidate.kind();
+            self.untried.remove(&kind);
+        }
         self.slots[slot].learned = Some(seen);
         self.longest = self.longest.max(taken.figures.tasks);
         self.watch.saw_delay(taken.run_delay_share);
@@ -858,6 +873,15 @@ impl<'a> Course<'a> {
     /// Whether tasks are so long that there is time for nothing but the blocks that are compared.
     pub(super) fn has_one_turn(&self) -> bool {
         self.pace.turns.is_some_and(|turns| turns.is_one())
+    }
+
+    /// Whether tasks turn out not to be long: in several tasks at once, or in two blocks of a life. One may be short by chance.
+    fn are_not_long(&mut self, slot: usize, figures: &Block) -> bool {
+        let Some(turns) = self.pace.turns else { return false };
+        let is_short = figures.errors == 0 && figures.elapsed_ns < turns.task_ns / NOT_LONG_PART;
+        let short = if is_short { self.slots[slot].short_turns + 1 } else { 0 };
+        self.slots[slot].short_turns = short;
+        is_short && (short > 1 || figures.tasks >= SEVERAL)
     }
 
     /// Tasks are not as long as the calls before the race were, which loaded something: from now on blocks have windows.
@@ -944,7 +968,7 @@ impl<'a> Course<'a> {
             Ok(born) => born,
             Err(stop) => return Ok(Err(stop)),
         };
-        self.slots[slot].alive = true;
+        (self.slots[slot].alive, self.slots[slot].short_turns) = (true, 0);
         self.record.candidates[slot].incarnations.push(Incarnation {
             boot_ns: born.boot_ns,
             ready_ns: born.ready.ready_ns,

@@ -134,7 +134,7 @@ fn long_tasks_run_in_turns_without_a_warm_up() {
     let mut record = record(None, Goal::Throughput);
     let pace = Pace { turns: decide::Turns::of(1_000 * MS, BUDGET_NS), ..fake::pace(&record) };
     run_at(pace, &mut hands, &mut race, &mut record);
-    let expected = ["start 0", "timed 0 from 0", "end 0", "start 0", "timed 0 from 1008", "end 0"];
+    let expected = ["start 0", "timed 0 from 0", "end 0", "start 0", "timed 0 from 1009", "end 0"];
     assert_eq!(hands.log, expected);
     assert_eq!(hands.windows, [1_000 * MS; 2]);
     let is_long = |warning: &Warning| matches!(warning, Warning::LongTasks { .. });

@@ -340,7 +340,14 @@ impl Stage<'_> {
             admit(&mut record.plan, &runtime.name, &runtime.imported);
             runners.push(runner(session, &record.plan, &runtime));
             record.calibration.runtimes.extend(runtime.calibration);
-            jobs.insert(runtime.name.clone(), Job { turns: turns.map_or(0, |turns| turns.count), ..runtime.job });
+            jobs.insert(
+                runtime.name.clone(),
+                Job {
+                    turns: turns.map_or(0, |turns| turns.count),
+                    warms_up: turns.is_some() && runtime.loads,
+                    ..runtime.job
+                },
+            );
             let PreparedRuntime { name, reference, limited, .. } = runtime;
             references.extend(reference.map(|reference| ((name.clone(), None), reference)));
             if let Some(Limited { threads, reference: Some(reference) }) = limited {
@@ -549,18 +556,25 @@ fn pace(session: &Session) -> Pace {
     }
 }
 
-/// Of what a block is where tasks are long: by what a call of the user's own code took, else by what the workload says.
+/// Whether blocks may be turns of long tasks: where blocks are compared one by one, and are no batch. What is compared of two
+/// versions may be how they start.
+fn may_have_turns(session: &Session) -> bool {
+    let Session { workload, duel, .. } = session;
+    let objective = workload.objective;
+    let is_paired = matches!(objective.goal, Goal::Throughput | Goal::CpuPerTask);
+    let looks_at_all = objective.looks_at_memory() || objective.limits.p99_ns.is_some();
+    let is_closed = matches!(workload.load, Load::Closed { .. }) && workload.rate.is_none();
+    duel.is_none() && is_closed && is_paired && !looks_at_all
+}
+
+/// Of what a block is where tasks are long: by what a call of the user's own code took, and by what the workload says of
+/// other steps.
 fn turns(session: &Session, runtimes: &[PreparedRuntime]) -> Option<Turns> {
     let Session { workload, settings, .. } = session;
-    let has_turns = matches!(workload.load, Load::Closed { .. }) && workload.rate.is_none();
-    let is_paired = matches!(workload.objective.goal, Goal::Throughput | Goal::CpuPerTask);
-    if !has_turns || !is_paired || workload.objective.looks_at_memory() || workload.objective.limits.p99_ns.is_some() {
-        return None;
-    }
     let call_ns = runtimes.iter().map(|runtime| runtime.call_ns).max().unwrap_or(0);
-    let has_code = session.all_steps().flatten().any(|step| step.own_code().is_some());
-    let task_ns = if has_code { call_ns } else { nominal_task_ns(workload) as u64 };
-    Turns::of(task_ns, settings.budget_ns)
+    let others = workload.steps.iter().filter(|step| step.own_code().is_none()).cloned().collect();
+    let others_ns = nominal_task_ns(&Workload { steps: others, ..workload.clone() }) as u64;
+    may_have_turns(session).then(|| Turns::of(call_ns.saturating_add(others_ns), settings.budget_ns)).flatten()
 }
 
 fn has_files(session: &Session) -> bool {

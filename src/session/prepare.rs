@@ -50,6 +50,8 @@ pub(super) struct PreparedRuntime {
     pub imported: Vec<Engine>,
     /// What a call of the user's own code takes; 0 where there is none.
     pub call_ns: u64,
+    /// Whether the first call in a process takes much longer than others do.
+    pub loads: bool,
     /// Why none of its candidates can run.
     pub broken: Option<Failed>,
 }
@@ -91,6 +93,7 @@ pub(super) fn job(session: &Session, steps: Vec<StepJob>, runtime: &str) -> Job 
         }),
         rate: session.workload.rate,
         turns: 0,
+        warms_up: false,
     }
 }
 
@@ -174,6 +177,7 @@ impl Preparation<'_> {
             limited: None,
             imported: Vec::new(),
             call_ns: 0,
+            loads: false,
             broken: None,
         };
         match self.learn(&mut prepared) {
@@ -236,7 +240,7 @@ impl Preparation<'_> {
         prepared.reference = referred.reference;
         prepared.limited = referred.limited;
         prepared.imported = referred.imported;
-        prepared.call_ns = referred.call_ns;
+        (prepared.call_ns, prepared.loads) = (referred.call_ns, referred.loads);
         let are_compared = self.session.workload.steps.iter().all(Step::is_compared);
         if let Some(calibration) = &mut prepared.calibration {
             calibration.notes = referred.notes;

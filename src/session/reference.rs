@@ -27,8 +27,8 @@ const CALLS_PART: u64 = 4;
 const BUDGET_PART: u64 = 10;
 /// The longest that it may run in one of them.
 const LONGEST_NS: u64 = 3_000 * MS;
-/// A task that takes more than this part of the budget is not run by a second agent for the comparison alone.
-const LONGEST_COMPARED_PART: u64 = 20;
+/// A first call that takes so many times as long as another one loads something.
+const LOADS: f64 = 1.25;
 /// The threads that libraries are limited to.
 const ONE: u32 = 1;
 /// How long an agent may take to import what a task needs, beside the tasks themselves.
@@ -45,8 +45,8 @@ pub(super) struct Terms {
     most_calls: Option<u64>,
     /// References of the whole session.
     references: u64,
-    /// The budget of the whole session.
-    session_ns: u64,
+    /// The budget of the whole session, where long tasks are measured in turns.
+    of_turns_ns: Option<u64>,
     /// How long the far side may take to notice that an agent has ended, where the next needs what that one had.
     release: Duration,
 }
@@ -59,7 +59,7 @@ impl Terms {
             budget_ns: (session.settings.budget_ns / (BUDGET_PART * references)).min(LONGEST_NS),
             most_calls: session.workload.max_calls.map(|most| most / (CALLS_PART * references)),
             references,
-            session_ns: session.settings.budget_ns,
+            of_turns_ns: super::may_have_turns(session).then_some(session.settings.budget_ns),
             release: if session.workload.resources.exclusive { RELEASE } else { Duration::ZERO },
         }
     }
@@ -94,6 +94,8 @@ pub(super) struct Referred {
     pub calls: u64,
     /// What a call of the user's own code takes; 0 where there is none.
     pub call_ns: u64,
+    /// Whether the first call in a process takes much longer than others do.
+    pub loads: bool,
     /// Time that went to an agent which did not answer.
     pub lost_ns: u64,
     /// What a task of the user's own code took on average, and the whole of it.
@@ -138,21 +140,15 @@ pub(super) fn make(nursery: &mut Nursery, mut first: Link, job: &Job, terms: &Te
     referred.items.clone_from(&one.items);
     referred.imported.clone_from(&one.imported);
     referred.call_ns = one.call_ns;
-    if one.call_ns > terms.session_ns / LONGEST_COMPARED_PART {
-        referred.library_threads = one.library_threads;
-        referred.unchecked = Some(format!(
-            "a task takes {}, and more of them for that alone would take much of the budget: --budget {} compares them",
-            humantime::format_duration(Duration::from_millis(one.call_ns.div_ceil(100 * MS) * 100)),
-            humantime::format_duration(Duration::from_secs((one.call_ns * LONGEST_COMPARED_PART).div_ceil(1000 * MS)))
-        ));
-        return Ok(referred);
-    }
+    referred.loads = one.first_call_ns as f64 > LOADS * one.call_ns as f64;
     let job = &with_items(job.clone(), &one.items);
+    let turns = terms.of_turns_ns.and_then(|budget_ns| Turns::of(one.call_ns, budget_ns));
+    if turns.is_some_and(|turns| turns.is_one()) {
+        return without_second(nursery, referred, one, job, terms);
+    }
     let mut second = nursery.agent(&job.candidate.runtime, Beginning::Warm)?.link;
-    // The second need not call more than the first had time for, and a long task need not be repeated there, too.
-    let turns = Turns::of(one.call_ns, terms.session_ns);
-    let most_calls = if turns.is_some_and(|turns| turns.is_one()) { 1 } else { one.calls };
-    let again = Terms { most_calls: if one.calls > 0 { Some(most_calls) } else { terms.most_calls }, ..*terms };
+    // The second need not call more than the first had time for.
+    let again = Terms { most_calls: if one.calls > 0 { Some(one.calls) } else { terms.most_calls }, ..*terms };
     let begun_ns = now_ns();
     let other = match ask(&mut second, job, &again) {
         Ok(reference) => reference,
@@ -176,6 +172,31 @@ pub(super) fn make(nursery: &mut Nursery, mut first: Link, job: &Job, terms: &Te
         }
         Limited { threads: ONE, reference: is_checked.map(|_| reference) }
     });
+    Ok(referred)
+}
+
+/// What is known of tasks so long that nothing but what is compared is run of them: their results are not.
+fn without_second(
+    nursery: &mut Nursery,
+    mut referred: Referred,
+    one: Reference,
+    job: &Job,
+    terms: &Terms,
+) -> Result<Referred, Fault> {
+    let once = Terms { most_calls: Some(1), ..*terms };
+    referred.library_threads.clone_from(&one.library_threads);
+    let limited = limit(nursery, job, &once, one.library_threads.as_ref())?;
+    if let Some(reference) = &limited {
+        referred.ran(job, reference);
+    }
+    referred.limited = limited.map(|_| Limited { threads: ONE, reference: None });
+    if codes(job).any(|python| python.check != Check::None) {
+        referred.unchecked = Some(format!(
+            "a task takes {}, and more of them for that alone would take much of the budget: --budget {} compares them",
+            humantime::format_duration(Duration::from_millis((one.call_ns + 50 * MS) / (100 * MS) * 100)),
+            humantime::format_duration(Duration::from_secs((one.call_ns * Turns::VERY_LONG_PART).div_ceil(1000 * MS)))
+        ));
+    }
     Ok(referred)
 }
 
@@ -364,6 +385,7 @@ mod tests {
             tolerates_errors: false,
             executor_path: None,
             turns: 0,
+            warms_up: false,
             cluster: None,
             rate: None,
         }
@@ -436,7 +458,7 @@ mod tests {
     #[test]
     fn a_task_of_the_users_that_raises_speaks_for_every_candidate() {
         let terms =
-            Terms { budget_ns: 0, most_calls: Some(7), references: 2, session_ns: 1000 * MS, release: Duration::ZERO };
+            Terms { budget_ns: 0, most_calls: Some(7), references: 2, of_turns_ns: None, release: Duration::ZERO };
         let code = job(vec![python(Check::Results)]);
         let fails =
             |kind, job: &Job| Referred::default().fails(Failed::new(kind, "ValueError: no", ""), job, &terms, 0);

@@ -129,6 +129,7 @@ fn race(
         has_lock: runner.has_lock,
         library_threads: runner.library_threads,
         cluster: runner.cluster,
+        turns: course.pace.turns,
         ..terms.rules
     };
     let first_candidate = u32::try_from(course.record.candidates.len()).unwrap_or(u32::MAX);

@@ -78,7 +78,6 @@ impl Course<'_> {
             return Ok(());
         }
         if self.has_one_turn() {
-            self.untried.remove(&candidate.kind());
             return Ok(());
         }
         let life = self.record.candidates[slot].incarnations.last();

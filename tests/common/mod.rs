@@ -227,6 +227,7 @@ pub fn job(engine: Engine, size: u32, steps: Vec<Step>) -> Job {
         tolerates_errors: false,
         executor_path: None,
         turns: 0,
+        warms_up: false,
         cluster: None,
         rate: None,
     }

@@ -89,6 +89,7 @@ fn job(engine: Kind, size: u32) -> Job {
         tolerates_errors: false,
         executor_path: None,
         turns: 0,
+        warms_up: false,
         cluster: None,
         rate: None,
     }

@@ -478,9 +478,16 @@ fn turns_count_what_ended_while_the_load_was_full() {
         assert_eq!(block.tasks_in_window, f64::from(slots) * full as f64);
         assert_eq!(block.busy_ns, u64::from(slots) * full * 1_000);
     }
-    // Of one turn all that can be said is how long it took.
+    // Of one turn all that can be said is how long it took, however early some of it ends.
     let one = simulate_under(settings(Arrival::Turns { tasks: 8 }, 8), 1_000, 0);
     assert_eq!((one.window_ns, one.tasks_in_window), (1_000, 8.0));
+    let sampler = Sampler::new(settings(Arrival::Turns { tasks: 2 }, 2), GO_NS);
+    sampler.begun_at(Lane::own(0), GO_NS);
+    sampler.ended_at(Lane::own(0), GO_NS, GO_NS, GO_NS + 5, Ok(1));
+    sampler.begun_at(Lane::own(1), GO_NS + 10);
+    sampler.ended_at(Lane::own(1), GO_NS + 10, GO_NS + 10, GO_NS + 1_000, Ok(1));
+    let block = sampler.finish(3, BlockKind::Timed, Usage::default()).expect("no failure");
+    assert_eq!((block.window_ns, block.tasks_in_window), (1_000, 2.0));
 }
 
 #[test]

@@ -33,6 +33,7 @@ pub(in crate::agent) fn job(steps: &[StepJob]) -> Job {
         tolerates_errors: false,
         executor_path: None,
         turns: 0,
+        warms_up: false,
         cluster: None,
         rate: None,
     }

@@ -57,6 +57,7 @@ def reference(request: Reference) -> Dict[str, object]:
         "results": found.digests,
         "distinct": task.distinct,
         "calls": found.calls,
+        "first_call_ns": found.first_ns,
         "call_ns": found.call_ns,
         "notes": found.notes,
     }

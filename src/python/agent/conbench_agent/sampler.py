@@ -344,7 +344,8 @@ class Sampler:
     def _full_turns(self, first_begin_ns: int, last_begin_ns: int) -> Optional[_Full]:
         """What ended of the turns of long tasks until the last one began; None of one turn, of which nothing did."""
         arrival = self._settings.arrival
-        if not isinstance(arrival, Batch) or not arrival.are_turns:
+        # Within one turn the load is full for no more than an instant.
+        if not isinstance(arrival, Batch) or not arrival.are_turns or arrival.tasks <= self._settings.slots:
             return None
         services = [
             end - begin

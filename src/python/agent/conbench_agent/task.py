@@ -45,7 +45,8 @@ class Verified(NamedTuple):
     calls: int = 0
     #: What it gave for the first items, one after the other, as far as it did not fail.
     results: Sequence[object] = ()
-    #: The least that a call took.
+    #: What the first call took, and the least that any took.
+    first_ns: int = 0
     call_ns: int = 0
 
 
@@ -273,8 +274,10 @@ class Task:
         digests = [combined(digests) for digests in zip(*(verified.digests for verified in each))]
         notes = [note for verified in each for note in verified.notes]
         results = list(zip(*(verified.results for verified in each)))
-        calls, call_ns = sum(verified.calls for verified in each), sum(verified.call_ns for verified in each)
-        return Verified(digests, notes, calls, results, call_ns)
+        calls, first_ns, call_ns = (
+            sum(figures) for figures in zip((0, 0, 0), *((one.calls, one.first_ns, one.call_ns) for one in each))
+        )
+        return Verified(digests, notes, calls, results, first_ns, call_ns)
 
     def verified(self, index: int, result: object) -> int:
         """The digest by value of the result of task `index`; Failure if a check finds it wrong."""

@@ -59,9 +59,16 @@ class _Worker:
     """The task of this process or interpreter."""
 
     def __init__(
-        self, task: Union[Task, Failure], slot: int = 0, meeting: Any = None, reaped: Optional[Reaped] = None
+        self,
+        task: Union[Task, Failure],
+        slot: int = 0,
+        meeting: Any = None,
+        reaped: Optional[Reaped] = None,
+        is_first_late: bool = False,
     ) -> None:
         self.slot = slot
+        #: Whether it runs nothing before it and the others are ready for all tasks.
+        self._is_first_late = is_first_late
         self._reaped = reaped
         self._made = task
         self._meeting = meeting
@@ -109,7 +116,7 @@ class _Worker:
     def get_ready(self, index: Optional[int]) -> None:
         """Makes ahead what task `index` needs, or all tasks, and waits for the others, so that each gets ready once."""
         self.prepare(index)
-        if index is None:
+        if index is None and not self._is_first_late:
             self.is_new = False
         self._meeting.wait()
 
@@ -161,7 +168,8 @@ def start(hiring: Hiring) -> None:
         task = steps.build(hiring.job, steps.Place.worker(slot, hiring.shared))
         # Interpreters beside the agent's are no processes: what they reap, the agent itself sees.
         reaped = None if hiring.shared is None and not hiring.is_foreign else Reaped()
-        _worker = _Worker(task, slot, hiring.meeting, reaped)
+        is_first_late = hiring.job.turns > 0 and not hiring.job.warms_up
+        _worker = _Worker(task, slot, hiring.meeting, reaped, is_first_late)
     except BaseException as error:
         _worker = _Worker(Failure.of(error))
 

@@ -54,6 +54,7 @@ class ProcessPerTask(Engine):
         self._inherited: Dict[int, Task] = {}
         #: The first blocks look closely at what is handed back.
         self._is_warm = False
+        self._is_first_late = job.turns > 0 and not job.warms_up
         #: What processes used that are some other process's children, and what programs used that tasks started.
         self._used = Usage()
         #: The first teardown that failed.
@@ -61,7 +62,7 @@ class ProcessPerTask(Engine):
 
     def warm(self) -> None:
         """Starts nothing: each task starts its own process."""
-        self._is_warm = True
+        self._is_warm = not self._is_first_late
 
     def run(self, sampler: Sampler) -> None:
         """Runs one block."""
@@ -75,6 +76,7 @@ class ProcessPerTask(Engine):
                     break
                 self._start(free.pop(), index)
             if not self._alive and not at_ns:
+                self._is_warm = self._is_warm or self._is_first_late
                 return
             told = self._hear(at_ns)
             if told is None:

@@ -99,7 +99,8 @@ def observe(
             second.append(None)
     times = [call.took_ns for call in (*first, *second) if call is not None and not call.failed]
     digests = [each.digest or 0 for each in first]
-    return Verified(digests, _notes(first, second), calls, results, min(times, default=0))
+    first_ns = times[0] if times and not first[0].failed else 0
+    return Verified(digests, _notes(first, second), calls, results, first_ns, min(times, default=0))
 
 
 def _no_wait() -> None:
