@@ -21,12 +21,22 @@ pub fn calibrate(request: &Calibrate) -> Calibrated {
     }
 }
 
-/// The checksums of every variant of every step, no faster than `rate`; of the user's own code (`is_own`) what a task takes,
-/// too.
+/// What is told of how long a task takes, beside its checksums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Time {
+    /// Nothing: the workload says it.
+    Unasked,
+    /// What each variant of the reference takes, which runs the user's own code.
+    OfReference,
+    /// What one task takes: a reference runs no program.
+    OfTask,
+}
+
+/// The checksums of every variant of every step, no faster than `rate`, and how long a task takes, where that is asked.
 ///
 /// # Errors
 /// When a step failed.
-pub fn reference(task: &Task, rate: Option<Rate>, is_own: bool) -> Result<Reference, Failed> {
+pub fn reference(task: &Task, rate: Option<Rate>, time: Time) -> Result<Reference, Failed> {
     let mut took_ns = Vec::new();
     let mut bucket = rate.map(|rate| Bucket::empty(rate, now_ns()));
     let one = |index| {
@@ -42,8 +52,14 @@ pub fn reference(task: &Task, rate: Option<Rate>, is_own: bool) -> Result<Refere
     let variants = (0..VARIANTS).map(one).collect::<Result<Vec<Vec<u64>>, Failed>>()?;
     let steps = variants.first().map_or(0, Vec::len);
     let tables = (0..steps).map(|step| variants.iter().map(|sums| sums[step]).collect()).collect();
-    let times = if is_own { (took_ns.first().copied(), took_ns.iter().min().copied()) } else { (None, None) };
-    let (first_call_ns, call_ns) = (times.0.unwrap_or(0), times.1.unwrap_or(0));
+    if time == Time::OfTask {
+        let begun_ns = now_ns();
+        task.prepare(Some(0));
+        // How it fails, if it does, is told by the candidates.
+        took_ns = task.blocking(0).map(|_| now_ns() - begun_ns).into_iter().collect();
+    }
+    let told = || took_ns.iter().copied().filter(|_| time != Time::Unasked);
+    let (first_call_ns, call_ns) = (told().next().unwrap_or(0), told().min().unwrap_or(0));
     Ok(Reference { tables, first_call_ns, call_ns, ..Reference::default() })
 }
 
@@ -187,12 +203,12 @@ mod tests {
         let mut job = job(&[step_job(Step::Cpu(cpu(100))), step_job(Step::Wait { time: waiting() })]);
         job.payload = Payload { input_bytes: 9, output_bytes: 3 };
         let task = build(&job, Place::Agent).expect("a task");
-        let reference = reference(&task, None, false).expect("a reference");
+        let reference = reference(&task, None, Time::Unasked).expect("a reference");
         assert_eq!(reference.tables.iter().map(Vec::len).collect::<Vec<usize>>(), [VARIANTS as usize; 3]);
         let sum = (5..40).fold(0_u64, |sum, index| sum.wrapping_add(task.blocking(index).expect("runs")));
         assert_eq!(reference.expected(5, 35), sum);
         assert_eq!(
-            super::reference(&in_agent(&job.steps[0]), None, false).expect("again").tables[0],
+            super::reference(&in_agent(&job.steps[0]), None, Time::Unasked).expect("again").tables[0],
             reference.tables[0]
         );
     }

@@ -24,6 +24,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use bucket::Bucket;
+use calibrate::Time;
 use engines::Engine;
 use sampler::{Arrival, CpuClock, Pace, Sampler, Settings};
 use task::Task;
@@ -34,7 +35,7 @@ use crate::protocol::{
     Block, BlockKind, Ended, Failed, FailureKind, Go, Hello, Job, Offer, PROTOCOL, REPLIES_FD, REQUESTS_FD, Ready,
     Reply, Request, Usage, VARIANTS,
 };
-use crate::workload::Load;
+use crate::workload::{Load, Step};
 
 /// The agent's life: `hello`, then a reply to each request until `bye` or the end of the requests.
 #[must_use]
@@ -145,8 +146,13 @@ fn answer(request: Request, received_ns: u64, candidate: &mut Option<Running>) -
         }
         Request::Reference(made) => {
             let task = steps::build(&made.job, steps::Place::Agent)?;
-            let is_own = made.job.steps.iter().any(|step| step.step.own_code().is_some());
-            calibrate::reference(&task, made.job.rate, is_own).map(Reply::Reference)
+            let steps = || made.job.steps.iter().map(|step| &step.step);
+            let time = match () {
+                () if steps().any(|step| matches!(step, Step::Command { .. })) => Time::OfTask,
+                () if steps().any(|step| step.own_code().is_some()) => Time::OfReference,
+                () => Time::Unasked,
+            };
+            calibrate::reference(&task, made.job.rate, time).map(Reply::Reference)
         }
         Request::Job(job) => {
             let running = candidate.insert(Running::start(*job)?);

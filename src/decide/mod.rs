@@ -698,10 +698,10 @@ impl Decide {
     /// Whether long tasks have left a plain loop without a rival, which is measured however little time is left: one
     /// candidate alone is no answer.
     fn lacks_rival(&self) -> bool {
-        let Rules { turns, budget_ns, .. } = self.rules;
+        let Rules { turns, deadline_ns, .. } = self.rules;
         let measured = self.arms.iter().filter(|arm| arm.blocks > 0).count();
         let is_untried = |arm: &Arm| !arm.is_out && arm.took.1 == 0;
-        measured == 1 && self.arms.iter().any(is_untried) && turns.is_some_and(|turns| turns.task_ns <= budget_ns)
+        measured == 1 && self.arms.iter().any(is_untried) && turns.is_some_and(|turns| turns.task_ns <= deadline_ns)
     }
 
     /// How many lives of an arm were measured.

@@ -572,7 +572,10 @@ fn may_have_turns(session: &Session) -> bool {
 fn turns(session: &Session, runtimes: &[PreparedRuntime]) -> Option<Turns> {
     let Session { workload, settings, .. } = session;
     let call_ns = runtimes.iter().map(|runtime| runtime.call_ns).max().unwrap_or(0);
-    let others = workload.steps.iter().filter(|step| step.own_code().is_none()).cloned().collect();
+    // Where a step is a program, a whole task was timed.
+    let is_whole = workload.steps.iter().any(|step| matches!(step, Step::Command { .. }));
+    let is_other = |step: &&Step| !is_whole && step.own_code().is_none();
+    let others = workload.steps.iter().filter(is_other).cloned().collect();
     let others_ns = nominal_task_ns(&Workload { steps: others, ..workload.clone() }) as u64;
     may_have_turns(session).then(|| Turns::of(call_ns.saturating_add(others_ns), settings.budget_ns)).flatten()
 }

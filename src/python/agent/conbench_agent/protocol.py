@@ -184,7 +184,7 @@ class Job(NamedTuple):
     cluster: Optional[Joined] = None
     #: Of long tasks, how many turns a block of a closed load is; no task runs before the first block then.
     turns: int = 0
-    #: Whether a task runs in each slot before the first block all the same: the first call in a process loads something.
+    #: Whether a task runs in each slot before the first block all the same: a process loads something at its first.
     warms_up: bool = False
 
     def text(self) -> str:
