@@ -156,10 +156,11 @@ pub(super) fn axis(scale: &Scale, name: impl Fn(f64) -> String) -> Markup {
 }
 
 /// The ticks whose names have room beside each other. Those at the ends are written inwards, and need more of it; zero, at
-/// the start of a linear axis, is short.
+/// the start of a linear axis, is short. A logarithmic axis may be a column of a table, of 11 rem at least.
 fn apart(places: &[(f64, f64)], is_log: bool) -> Vec<(f64, f64)> {
     let room = |last: f64, x: f64| match (is_log, last < START, x > END) {
-        (true, true, _) | (true, _, true) => 24.0,
+        (true, true, _) | (true, _, true) => 38.0,
+        (true, ..) => 27.0,
         (false, _, true) => 19.0,
         _ => 16.0,
     };
