@@ -151,6 +151,7 @@ fn code_s(place: &Path, candidate: &Candidate, task: &str, has_async_form: bool,
         candidate,
         default_method: None,
         items_are_called: false,
+        items_are_mappings: false,
         variables: &[],
         cluster: None,
     }

@@ -235,6 +235,7 @@ fn the_code_gives_what_a_plain_loop_gives() {
                 candidate: &candidate,
                 default_method: None,
                 items_are_called: true,
+                items_are_mappings: false,
                 variables: &[],
                 cluster: None,
             };

@@ -20,6 +20,7 @@ import asyncio, threading
 
 pages = list(range(24))
 pairs = [(number, 1) for number in range(24)]
+named_pairs = [{"left": number, "right": 1} for number in range(24)]
 _own = threading.local()
 
 
@@ -70,9 +71,10 @@ parser = Parser()
 "#;
 
 /// Workloads of every form that the user's code may have; each gives the squares.
-const FORMS: [(&str, &str); 6] = [
+const FORMS: [(&str, &str); 7] = [
     ("plain", "function = \"shop:parse\"\nasync_function = \"shop:fetch\"\nitems = \"shop:pages\""),
     ("star", "function = \"shop:add\"\nstar = true\nitems = \"shop:pairs\""),
+    ("mappings", "function = \"shop:add\"\nstar = true\nitems = \"shop:named_pairs\""),
     (
         "state",
         "function = \"shop:ask\"\nasync_function = \"shop:ask_async\"\nsetup = \"shop:connect\"\nasync_setup = \"shop:connect_async\"\npass_state = true\nitems = \"shop:pages\"",
@@ -150,6 +152,7 @@ fn code_of_every_python_engine_gives_what_a_plain_loop_gives() {
                 candidate: &candidate,
                 default_method: None,
                 items_are_called: false,
+                items_are_mappings: form == "mappings",
                 variables: &[],
                 cluster: None,
             };
@@ -171,6 +174,7 @@ fn code_names_sizes_and_the_start_method_only_where_they_matter() {
             candidate,
             default_method: Some(StartMethod::Fork),
             items_are_called: false,
+            items_are_mappings: false,
             variables: &[],
             cluster: None,
         }
@@ -193,8 +197,16 @@ fn code_calls_what_gives_items_where_the_user_does() {
     }
     let candidate = Candidate::new("python3.11", Engine::Sequential, Sizes::default());
     let code = |workload: &Workload, items_are_called| {
-        Idiom { workload, candidate: &candidate, default_method: None, items_are_called, variables: &[], cluster: None }
-            .code()
+        Idiom {
+            workload,
+            candidate: &candidate,
+            default_method: None,
+            items_are_called,
+            items_are_mappings: false,
+            variables: &[],
+            cluster: None,
+        }
+        .code()
     };
     let called = "from shop import fetch, load, parse\n\nresults = [parse(item) for item in load()]\n";
     assert_eq!(code(&workload, false), called);
@@ -219,6 +231,7 @@ fn code_sets_what_libraries_read_before_they_are_imported() {
         candidate: &candidate,
         default_method: None,
         items_are_called: false,
+        items_are_mappings: false,
         variables: &variables,
         cluster: None,
     }
@@ -245,6 +258,7 @@ fn generated() -> String {
             candidate: &candidate,
             default_method: None,
             items_are_called: false,
+            items_are_mappings: false,
             variables: &[],
             cluster: None,
         }

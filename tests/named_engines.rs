@@ -120,6 +120,7 @@ fn their_code_gives_what_a_plain_loop_gives() {
                 candidate: &candidate,
                 default_method: None,
                 items_are_called: false,
+                items_are_mappings: false,
                 variables: &[],
                 cluster: None,
             };

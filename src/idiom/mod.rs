@@ -21,6 +21,8 @@ pub struct Idiom<'a> {
     pub default_method: Option<StartMethod>,
     /// Whether the items of the user's own code are what a call of their name gives.
     pub items_are_called: bool,
+    /// Whether items are mappings that are spread over parameters by their names.
+    pub items_are_mappings: bool,
     /// The environment variables by which the candidate's number of library threads is set, where it has one.
     pub variables: &'a [String],
     /// The cluster, of a candidate that runs on one.

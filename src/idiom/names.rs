@@ -46,7 +46,7 @@ impl Names {
         match idiom.workload.steps.as_slice() {
             [Step::Python(python)] => {
                 let tasks = idiom.workload.all_tasks().unwrap_or(100);
-                let mut names = Names { factory, ..own(python, tasks, imports) };
+                let mut names = Names { factory, ..own(python, tasks, idiom.items_are_mappings, imports) };
                 let is_name = |sign: char| sign.is_alphanumeric() || "_.".contains(sign);
                 if idiom.items_are_called && names.items.chars().all(is_name) {
                     names.items += "()";
@@ -92,7 +92,7 @@ impl Imports {
     }
 }
 
-fn own(python: &Python, tasks: u32, mut imports: Imports) -> Names {
+fn own(python: &Python, tasks: u32, are_mappings: bool, mut imports: Imports) -> Names {
     let mut names = Names::default();
     let mut import = |named: &Option<String>| named.as_deref().map(|named| imports.add(named));
     let (function, async_function) = (import(&python.function), import(&python.async_function));
@@ -132,6 +132,7 @@ fn own(python: &Python, tasks: u32, mut imports: Imports) -> Names {
     let item = match (takes_item, python.star) {
         (false, _) => "",
         (true, false) => "item",
+        (true, true) if are_mappings => "**item",
         (true, true) => "*item",
     };
     let arguments = |state: &str| {

@@ -389,6 +389,9 @@ pub struct Reference {
     /// Whether a call of what a step names as its items gave them: code that uses them has to call it, too.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub items_are_called: bool,
+    /// Whether items are mappings that are spread over parameters by their names.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub items_are_mappings: bool,
     /// What libraries compute with while tasks of the user's own code run; `None` where they started no thread.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub library_threads: Option<LibraryThreads>,
@@ -434,6 +437,15 @@ pub enum Note {
     Mutates {
         /// The item, from 0.
         item: u64,
+    },
+    /// Few calls take many times as long as most.
+    Uneven {
+        /// How many calls were looked at.
+        calls: u64,
+        /// What half of them took at most.
+        median_ns: u64,
+        /// What the longest took.
+        longest_ns: u64,
     },
     /// A second call on the same item is much faster: something is cached.
     SecondPassFaster {

@@ -145,6 +145,9 @@ pub struct RuntimeCalibration {
     /// Whether a call of what the user's own code names as its items gave them.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub items_are_called: bool,
+    /// Whether items are mappings that are spread over parameters by their names.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub items_are_mappings: bool,
     /// The threads that libraries computed with while the user's own code ran, where they started some.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub library_threads: Option<LibraryThreads>,
@@ -182,6 +185,7 @@ impl RuntimeCalibration {
             serialisation: None,
             opened: None,
             items_are_called: false,
+            items_are_mappings: false,
             library_threads: None,
             cluster: None,
         }

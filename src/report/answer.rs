@@ -128,9 +128,11 @@ pub(super) fn code(judged: &Judged, group: &Group) -> Option<String> {
     let default_method = hello.and_then(|hello| hello.start_methods.first().copied());
     let items_are_called =
         judged.record.calibration.runtime(&group.runtime).is_some_and(|known| known.items_are_called);
+    let items_are_mappings =
+        judged.record.calibration.runtime(&group.runtime).is_some_and(|known| known.items_are_mappings);
     let cluster = judged.record.calibration.runtime(&group.runtime).and_then(|known| known.cluster.as_ref());
     let (workload, variables) = (&judged.record.workload, &answer.library_variables);
-    Some(Idiom { workload, candidate, default_method, items_are_called, variables, cluster }.code())
+    Some(Idiom { workload, candidate, default_method, items_are_called, items_are_mappings, variables, cluster }.code())
 }
 
 fn place(judged: &Judged, group: &Group) -> String {

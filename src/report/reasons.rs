@@ -3,7 +3,7 @@
 use super::Judged;
 use super::units::{bytes, count, duration, factor, percent, rate};
 use super::words::{self, listed, plain};
-use crate::analyze::{Answer, Condition, FarLimit, Group, LimitKind, Reason, Status, TimeOfAll};
+use crate::analyze::{Answer, Condition, FarLimit, Group, LimitKind, Reason, Row, Status, TimeOfAll};
 use crate::candidate::Model;
 use crate::candidate::StartMethod;
 use crate::decide::RULES_VERSION;
@@ -70,7 +70,8 @@ fn nothing_compared(judged: &Judged, group: &Group) -> String {
         return "the record was made under other rules: measure again, or read it with the conbench that made it"
             .to_owned();
     }
-    if let Some(first) = failed.first().filter(|_| 2 * failed.len() > group.rows.len()) {
+    let is_sound = |row: &&Row| row.throughput_per_s.is_some() && !matches!(row.status, Status::Failed { .. });
+    if let Some(first) = failed.first().filter(|_| group.rows.iter().filter(is_sound).count() < 2) {
         let (count, all) = (failed.len(), group.rows.len());
         return format!("{count} of {all} candidates failed, and nothing is left to compare: {}{advice}", plain(first));
     }

@@ -376,6 +376,7 @@ fn every_warning_says_what_to_know() {
         },
         Warning::GilEnabled { runtime: "python3.13t".to_owned() },
         found(Note::Mutates { item: 3 }),
+        found(Note::Uneven { calls: 9, median_ns: 10_000_000, longest_ns: 8_000_000_000 }),
         found(Note::SecondPassFaster { first_ns: 5_000_000, second_ns: 900 }),
         found(Note::Unstable { item: 0 }),
         found(Note::Incomparable { item: 0, type_name: "socket".to_owned(), reason: "it has no value".to_owned() }),

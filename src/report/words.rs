@@ -93,6 +93,11 @@ fn found(note: &Note) -> String {
         Note::Mutates { item } => format!(
             "the function changes item {item}: engines in one process share items, worker processes get copies, so they do not do the same work"
         ),
+        Note::Uneven { calls, median_ns, longest_ns } => format!(
+            "of {calls} calls half take {} at most and the longest takes {}: blocks hold few such, so figures may be far off; say how many tasks you have by --tasks, and give a longer --budget",
+            duration(*median_ns as f64),
+            duration(*longest_ns as f64)
+        ),
         Note::SecondPassFaster { first_ns, second_ns } => format!(
             "a second call on the same item takes {} instead of {}: something is cached, and most of what is measured is the cached call",
             duration(*second_ns as f64),

@@ -203,6 +203,7 @@ impl Preparation<'_> {
             serialisation: None,
             opened: None,
             items_are_called: false,
+            items_are_mappings: false,
             library_threads: None,
             cluster: self.session.cluster(&prepared.name).cloned(),
         });
@@ -247,6 +248,7 @@ impl Preparation<'_> {
             calibration.serialisation = referred.serialisation;
             calibration.opened = referred.opened;
             calibration.items_are_called = referred.items_are_called;
+            calibration.items_are_mappings = referred.items_are_mappings;
             calibration.library_threads = referred.library_threads;
             calibration.checked = prepared.reference.is_some() && are_compared;
         }
@@ -256,7 +258,9 @@ impl Preparation<'_> {
     fn found(&mut self, runtime: &str, note: &Note) {
         let is_same = |other: &Note| match (note, other) {
             // Times differ from run to run.
-            (Note::SecondPassFaster { .. } | Note::ItemsRepeat { .. }, _) => discriminant(note) == discriminant(other),
+            (Note::SecondPassFaster { .. } | Note::Uneven { .. } | Note::ItemsRepeat { .. }, _) => {
+                discriminant(note) == discriminant(other)
+            }
             _ => note == other,
         };
         let is_known = |warning: &Warning| matches!(warning, Warning::Found { note, .. } if is_same(note));

@@ -88,6 +88,8 @@ pub(super) struct Referred {
     pub opened: Option<Opened>,
     /// Whether a call of what it names as its items gave them.
     pub items_are_called: bool,
+    /// Whether items are mappings that are spread over parameters by their names.
+    pub items_are_mappings: bool,
     /// Engines whose packages the user's own code imports.
     pub imported: Vec<Engine>,
     /// Tasks run for it.
@@ -241,10 +243,12 @@ impl Referred {
         self.serialisation = self.serialisation.or(reference.serialisation);
         self.opened = self.opened.or(reference.opened);
         self.items_are_called |= reference.items_are_called;
+        self.items_are_mappings |= reference.items_are_mappings;
         for note in &reference.notes {
             let is_known = self.notes.iter().any(|known| match (known, note) {
                 // Times differ from run to run.
-                (Note::SecondPassFaster { .. }, Note::SecondPassFaster { .. }) => true,
+                (Note::SecondPassFaster { .. }, Note::SecondPassFaster { .. })
+                | (Note::Uneven { .. }, Note::Uneven { .. }) => true,
                 _ => known == note,
             });
             if !is_known {

@@ -69,6 +69,8 @@ class Step:
     items_read: Optional[int] = None
     #: Whether a call of what `items` names gave the items of the step.
     items_are_called = False
+    #: Whether its items are mappings that are spread over parameters by their names.
+    items_are_mappings = False
 
     def item(self, index: int) -> object:
         """What task `index` hands to this step; nothing but for steps that exchange."""
@@ -300,6 +302,11 @@ class Task:
     def items_are_called(self) -> bool:
         """Whether a call of what `items` names gave the items of a step."""
         return any(step.items_are_called for step in self._steps)
+
+    @property
+    def items_are_mappings(self) -> bool:
+        """Whether items of a step are mappings that are spread over parameters by their names."""
+        return any(step.items_are_mappings for step in self._steps)
 
     def read_items(self) -> None:
         """Reads all items that tasks will use."""

@@ -73,6 +73,7 @@ class UserStep(Step):
         self._is_unready = self._setups.has_process
         self._passes_state = bool(description.get("pass_state"))
         self._spreads = bool(description.get("star"))
+        self.items_are_mappings = self._spreads and bool(self._read) and isinstance(self._read[0], dict)
         self._tolerates_errors = job.tolerates_errors
         self.carries = self.function is not None and not has_name(self.function)
         self._is_carried = self.carries and place.is_worker

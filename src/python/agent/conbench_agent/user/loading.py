@@ -168,6 +168,12 @@ class Loader:
             )
         if _is_unguarded(error):
             self._fail_starts(name, error)
+        if isinstance(error, ImportError) and "no known parent package" in str(error):
+            self._fail_raised(
+                f"{name} is a part of a package, which its file alone does not say ({describe(error)}): name it by its "
+                "module, `package.module:function`, from the folder that holds the package",
+                error,
+            )
         self._fail_raised(f"{name} raised on import: {describe(error)}", error)
 
     def _fail_missing(self, name: str, missing: str, field: str) -> NoReturn:

@@ -23,6 +23,9 @@ LEAST_PAIRS = 3
 #: A second call is much faster when it takes no more than this part of the first, for every item: a busy machine may
 #: halve the speed of a whole pass.
 MUCH_FASTER = 3
+#: Tasks are uneven where one takes so many times as long as most, and so long at least.
+UNEVEN = 20
+LONG_NS = 250_000_000
 #: A first call that takes no longer than so many budgets is followed by a second one.
 LONG_CALL = 5
 #: Results that are kept, for whoever asks what it takes to hand them back.
@@ -146,6 +149,11 @@ def _notes(first: Sequence[_Call], second: Sequence[Optional[_Call]]) -> List[Di
         if one.digest != two.digest:
             notes.append({"unstable": {"item": item}})
             break
+    # The first one may have loaded something.
+    took = sorted(call.took_ns for call in first[1:] if not call.failed)
+    if len(took) >= LEAST_PAIRS and took[-1] >= max(UNEVEN * took[len(took) // 2], LONG_NS):
+        uneven = {"calls": len(took), "median_ns": took[len(took) // 2], "longest_ns": took[-1]}
+        notes.append({"uneven": uneven})
     # The first call of all pays for what is loaded and opened once, in every engine alike.
     later = [(one.took_ns, two.took_ns) for item, one, two in pairs if item > 0]
     if len(later) >= LEAST_PAIRS:
