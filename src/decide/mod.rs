@@ -691,8 +691,8 @@ impl Decide {
         let Rules { budget_ns, turns, .. } = self.rules;
         let part_ns = (budget_ns as f64 / BUDGET_PART).max(SHORT_BLOCK_NS);
         let turns_ns = |turns: Turns| LONG_TURNS * turns.task_ns as f64 * f64::from(turns.count);
-        let alone_ns = turns.map_or(MOST_OF_ALONE * TURNS_OF_TASKS * task.latency_ns, turns_ns);
-        part_ns.max(alone_ns.min(budget_ns as f64))
+        let of_windows_ns = || (MOST_OF_ALONE * TURNS_OF_TASKS * task.latency_ns).min(budget_ns as f64);
+        part_ns.max(turns.map_or_else(of_windows_ns, turns_ns))
     }
 
     /// Whether long tasks have left a plain loop without a rival, which is measured however little time is left: one
