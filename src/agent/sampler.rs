@@ -566,7 +566,7 @@ impl Sampler {
     /// before that, the time of all tasks is all there is to go by.
     fn final_window(&self, last_begin_ns: Option<u64>) -> (Option<(u64, u64)>, bool) {
         let window = self.window();
-        if !matches!(self.settings.arrival, Arrival::Window { .. }) {
+        if self.is_batch() {
             return (window, true);
         }
         if !self.ran_out() {

@@ -222,13 +222,10 @@ fn stall(record: &Record, rows: &[Row], answer: &Answer) -> Option<Reason> {
     let stalled = rows.iter().filter(is_bare_loop).filter_map(|row| Some((row, row.longest_stall_ns?)));
     let (row, stall_ns) = stalled.max_by_key(|(_, stall)| *stall).filter(|(_, stall)| *stall >= STALL_NS)?;
     let steps = &record.workload.steps;
-    let blocking: Vec<&Step> = steps.iter().filter(|step| !step.has_async_form()).collect();
     // Where each has an async form, one of those blocks.
-    let own = match (blocking.as_slice(), steps.as_slice()) {
-        ([one], _) => one.own_code(),
-        ([], [one]) => one.own_code(),
-        _ => None,
-    };
+    let has_blocking = steps.iter().any(|step| !step.has_async_form());
+    let mut blocking = steps.iter().filter(|step| !has_blocking || !step.has_async_form());
+    let own = blocking.next().filter(|_| blocking.next().is_none()).and_then(Step::own_code);
     Some(Reason::Stalls { engine: row.candidate.engine, function: own.map(str::to_owned), stall_ns })
 }
 
@@ -271,10 +268,8 @@ pub(super) fn conditions(
         conditions.push(Condition::MayBeSimpler { candidate: simpler as u32 });
     }
     conditions.extend(start_up::pays_from(record, rows, answer, race));
-    let is_far = |share: f64| limit.is_some_and(|limit| limit.set_by == LimitKind::InFlight) && share < NEAR_CAP;
-    let is_far =
-        rows.iter().find(|row| row.index == answer.candidate).and_then(|row| row.limit_share).is_some_and(is_far);
-    if let Some(size) = cap(race, &record.candidates[answer.candidate as usize]).filter(|_| !is_far) {
+    let size = cap(race, &record.candidates[answer.candidate as usize]);
+    if let Some(size) = size.filter(|_| !is_far_from_cap(rows, answer, limit)) {
         conditions.push(Condition::AtCap { size });
     }
     conditions.extend(rate_not_reached(record, rows, answer));
@@ -362,6 +357,12 @@ fn cap(race: &RaceRecord, place: &CandidateRecord) -> Option<u32> {
         (&entry.in_flight, candidate.sizes.in_flight)
     };
     size.filter(|size| ladder.len() > 1 && ladder.last() == Some(size))
+}
+
+/// Whether what is in flight is not what limits the answer, however many are allowed.
+fn is_far_from_cap(rows: &[Row], answer: &Answer, limit: Option<&HostLimit>) -> bool {
+    let share = rows.iter().find(|row| row.index == answer.candidate).and_then(|row| row.limit_share);
+    limit.is_some_and(|limit| limit.set_by == LimitKind::InFlight) && share.is_some_and(|share| share < NEAR_CAP)
 }
 
 /// Limits that the answer could not be held against.

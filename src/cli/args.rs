@@ -400,13 +400,18 @@ pub(super) fn threshold(text: &str) -> Result<Threshold, String> {
     Ok(Threshold { figure, most: tolerance(most)? })
 }
 
+/// The number before a `%`.
+fn percent(number: &str, advice: &str) -> Result<f64, String> {
+    number.trim().parse().map_err(|error| format!("{error}: {advice}"))
+}
+
 /// How many tasks may fail: a number, or a share of them.
 fn errors(text: &str) -> Result<ErrorLimit, String> {
     let advice = "write a percentage of the tasks, e.g. 5%, or a number of them";
     let Some(number) = text.strip_suffix('%') else {
         return text.parse().map(ErrorLimit::Tasks).map_err(|error| format!("{error}: {advice}"));
     };
-    let percent: f64 = number.trim().parse().map_err(|error| format!("{error}: {advice}"))?;
+    let percent = percent(number, advice)?;
     if (0.0..=100.0).contains(&percent) { Ok(ErrorLimit::Share(percent / 100.0)) } else { Err(advice.to_owned()) }
 }
 
@@ -414,7 +419,7 @@ fn errors(text: &str) -> Result<ErrorLimit, String> {
 fn tolerance(text: &str) -> Result<f64, String> {
     let advice = "write a percentage from 0.1% to 50%, e.g. 5%";
     let number = text.strip_suffix('%').ok_or_else(|| format!("`%` is missing: {advice}"))?;
-    let percent: f64 = number.trim().parse().map_err(|error| format!("{error}: {advice}"))?;
+    let percent = percent(number, advice)?;
     if (0.1..=50.0).contains(&percent) { Ok(percent / 100.0) } else { Err(advice.to_owned()) }
 }
 

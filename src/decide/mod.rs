@@ -66,8 +66,8 @@ const SHORT_BLOCK_NS: f64 = 100e6;
 const TURNS_OF_TASKS: f64 = 5.0;
 /// A block may take so many times as long as that of a plain loop.
 const MOST_OF_ALONE: f64 = 1.25;
-/// A block of long tasks may take so many times as long as its turns do for whoever has one in flight: two threads that share an interpreter lock take twice as
-/// long as one.
+/// A block of long tasks may take so many times as long as its turns do for whoever has one in flight: two threads that
+/// share an interpreter lock take twice as long as one.
 const LONG_TURNS: f64 = 2.5;
 /// What is good enough may cost at most this part of the tolerance, pooled: looks vary.
 const QUALIFIED: f64 = 0.9;

@@ -3,8 +3,7 @@
 use super::units::{bytes, count, difference, duration, factor, percent, rate};
 use super::{Judged, reasons, sureness};
 use crate::analyze::{Answer, Estimate, Group, HostLimit, LimitKind, Row, RuntimeStanding, Status};
-use crate::protocol::FailureKind;
-use crate::protocol::Note;
+use crate::protocol::{FailureKind, Note};
 use crate::record::{Ending, Record, Warning};
 use crate::workload::{Goal, Rate, Workload};
 

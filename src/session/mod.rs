@@ -326,7 +326,7 @@ impl Stage<'_> {
             Err(Fault::Failed(failed)) => return Err(SessionError::Prepare(failed)),
         };
         let turns = turns(session, &prepared.runtimes);
-        let rules = Rules { turns, ..rules(session) };
+        let rules = rules(session);
         let is_equal_work =
             session.workload.steps.iter().all(|step| step.cpu().is_none_or(|cpu| cpu.time_ns.is_none()));
         record.calibration.usable_cores = Some(prepared.usable_cores);

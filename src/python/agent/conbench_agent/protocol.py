@@ -187,6 +187,11 @@ class Job(NamedTuple):
     #: Whether a task runs in each slot before the first block all the same: a process loads something at its first.
     warms_up: bool = False
 
+    @property
+    def runs_nothing_first(self) -> bool:
+        """Whether no task runs before the first block."""
+        return self.turns > 0 and not self.warms_up
+
     def text(self) -> str:
         """The job as JSON, for a worker that reads it with `parse`."""
         return json.dumps(_plain(self))

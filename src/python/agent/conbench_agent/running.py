@@ -33,7 +33,7 @@ class Running:
         self._waited_ns = 0
         self._threads = leftovers.threads()
         #: Whether no task ran yet when it was ready.
-        self._is_new = job.turns > 0 and not job.warms_up
+        self._is_new = job.runs_nothing_first
         #: Whether a task may start programs.
         self._starts_programs = any(step.step["kind"] in ("python", "command") for step in job.steps)
 

@@ -168,8 +168,7 @@ def start(hiring: Hiring) -> None:
         task = steps.build(hiring.job, steps.Place.worker(slot, hiring.shared))
         # Interpreters beside the agent's are no processes: what they reap, the agent itself sees.
         reaped = None if hiring.shared is None and not hiring.is_foreign else Reaped()
-        is_first_late = hiring.job.turns > 0 and not hiring.job.warms_up
-        _worker = _Worker(task, slot, hiring.meeting, reaped, is_first_late)
+        _worker = _Worker(task, slot, hiring.meeting, reaped, hiring.job.runs_nothing_first)
     except BaseException as error:
         _worker = _Worker(Failure.of(error))
 

@@ -54,7 +54,7 @@ class ProcessPerTask(Engine):
         self._inherited: Dict[int, Task] = {}
         #: The first blocks look closely at what is handed back.
         self._is_warm = False
-        self._is_first_late = job.turns > 0 and not job.warms_up
+        self._is_first_late = job.runs_nothing_first
         #: What processes used that are some other process's children, and what programs used that tasks started.
         self._used = Usage()
         #: The first teardown that failed.
