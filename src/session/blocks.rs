@@ -45,12 +45,22 @@ pub(super) struct Learned {
 
 /// From this share of a core on, threads under an interpreter lock wait for their turn at it.
 const BUSY: f64 = 0.5;
-/// For how long a thread keeps the lock that others wait for (CPython's switch interval).
+/// For how long a thread keeps the lock that others wait for at most (CPython's switch interval).
 const TURN_NS: u64 = 5 * MS;
+/// A task that computes for a smaller part of its time gives the lock away when it waits.
+const NEVER_WAITS: f64 = 0.9;
 
-/// What two turns of each of so many threads take that wait for one interpreter lock.
-pub(super) fn turns_ns(threads: u32) -> u64 {
-    2 * u64::from(threads) * TURN_NS
+/// What two turns of each of so many threads take that wait for one interpreter lock, `turn_ns` each.
+pub(super) fn turns_ns(threads: u32, turn_ns: u64) -> u64 {
+    2 * u64::from(threads) * turn_ns
+}
+
+/// For how long a thread keeps the lock, by a block of the plain loop: tasks that wait give it away each time.
+pub(super) fn turn_ns(plain: Option<&Block>) -> u64 {
+    let Some(block) = plain.filter(|block| block.tasks > 0) else { return TURN_NS };
+    let cpu_ns = block.usage.own_cpu_ns();
+    let waits = (cpu_ns as f64) < NEVER_WAITS * block.elapsed_ns as f64;
+    if waits { (cpu_ns / block.tasks).clamp(1, TURN_NS) } else { TURN_NS }
 }
 
 impl Learned {
@@ -262,7 +272,7 @@ mod tests {
         assert_eq!(pace.window(&long_tail).ns, 80 * MS);
         let longer = Learned { outside_ns: 300 * MS, ..long_tail };
         assert_eq!(pace.window(&longer).ns, 100 * MS);
-        let in_turns = Learned { turns_ns: turns_ns(16), ..learned(MS, 900.0) };
+        let in_turns = Learned { turns_ns: turns_ns(16, TURN_NS), ..learned(MS, 900.0) };
         assert_eq!(pace.window(&in_turns).ns, 160 * MS);
         let quota = Pace { quota_period_ns: Some(100 * MS), ..pace };
         let window = quota.window(&learned(50_000, 20_000.0));
@@ -311,8 +321,11 @@ mod tests {
             serialisation: None,
             results: Vec::new(),
         };
-        let turns = |cpu_ns, threads| Learned::from_block(&block(cpu_ns), turns_ns(threads)).turns_ns;
+        let turns = |cpu_ns, threads| Learned::from_block(&block(cpu_ns), turns_ns(threads, TURN_NS)).turns_ns;
         assert_eq!((turns(11 * MS, 4), turns(3 * MS, 4), turns(11 * MS, 0)), (40 * MS, 0, 0));
+        // Ten tasks of 12 ms in all: those that wait keep the lock for what they compute, at most a switch interval.
+        let turn = |cpu_ns| turn_ns(Some(&block(cpu_ns)));
+        assert_eq!([turn(12 * MS), turn(MS), turn(0), turn_ns(None)], [TURN_NS, MS / 10, 1, TURN_NS]);
         assert_eq!(Learned::from_block(&block(MS), 0).latency_ns, 2 * MS);
     }
 

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::blocks::{Learned, Pace, turns_ns};
+use super::blocks::{Learned, Pace, turn_ns, turns_ns};
 use super::hands::{Ask, Beginning, Born, Farewell, Hands, PARKED_SHARE, Taken};
 use super::hang::{Patience, Slowest};
 use super::link::Fault;
@@ -983,7 +983,7 @@ impl<'a> Course<'a> {
         if self.watches_memory() && self.is_looked_at(slot) {
             self.slots[slot].has_memory = false;
         }
-        let turns_ns = turns_of(&candidate, &born);
+        let turns_ns = turns_of(&candidate, &born, self.plain(&candidate));
         let before = std::mem::replace(&mut self.slots[slot].turns_ns, turns_ns);
         // Whether its threads wait for each other is known from its life before, or from a first block.
         let is_known = before == turns_ns;
@@ -999,8 +999,12 @@ impl<'a> Course<'a> {
         let has_known_queue = earlier.is_some() || concurrency == 1;
         let before = earlier.unwrap_or(learned);
         let queues = |seen: &Learned| seen.latency_ns as f64 > QUEUES * learned.latency_ns as f64;
-        if learned.latency_ns > LONG_TASK_NS && is_known && has_known_queue && !queues(&before) {
-            self.slots[slot].learned = Some(Learned { turns_ns: before.turns_ns, ..learned });
+        // Before a window opens each slot has run what it is handed at once.
+        let is_long = learned.latency_ns.saturating_mul(u64::from(candidate.sizes.chunk.unwrap_or(1))) > LONG_TASK_NS;
+        if is_long && is_known && has_known_queue {
+            // How its tasks queue is known from the life before.
+            let first = Learned { turns_ns: before.turns_ns, ..learned };
+            self.slots[slot].learned = Some(if queues(&before) { before } else { first });
             return Ok(Ok(()));
         }
         let warmed = if is_known && queues(&before) {
@@ -1042,14 +1046,21 @@ impl<'a> Course<'a> {
     /// What a task of this candidate takes at least under its full load, since all that are in flight share the cores: by
     /// the CPU time that a task took in the plain loop of its runtime. 0 where that is not known.
     fn queueing_ns(&self, candidate: &Candidate) -> u64 {
+        let (Some(block), Some(cores)) = (self.plain(candidate), self.record.calibration.usable_cores) else {
+            return 0;
+        };
+        let cpu_ns = block.usage.own_cpu_ns() as f64 / block.tasks as f64;
+        (f64::from(candidate.sizes.concurrency()) * cpu_ns / cores.max(1.0)) as u64
+    }
+
+    /// The first block with tasks of the plain loop of a candidate's runtime.
+    fn plain(&self, candidate: &Candidate) -> Option<&Block> {
         let is_plain = |place: &&CandidateRecord| {
             place.candidate.engine == Engine::Sequential && place.candidate.runtime == candidate.runtime
         };
-        let mut plain = self.record.candidates.iter().filter(is_plain).flat_map(|place| &place.blocks);
-        let block = plain.find(|block| block.figures.kind == BlockKind::Timed && block.figures.tasks > 0);
-        let (Some(block), Some(cores)) = (block, self.record.calibration.usable_cores) else { return 0 };
-        let cpu_ns = block.figures.usage.own_cpu_ns() as f64 / block.figures.tasks as f64;
-        (f64::from(candidate.sizes.concurrency()) * cpu_ns / cores.max(1.0)) as u64
+        let blocks = self.record.candidates.iter().filter(is_plain).flat_map(|place| &place.blocks);
+        let mut plain = blocks.map(|block| &block.figures);
+        plain.find(|block| block.kind == BlockKind::Timed && block.tasks > 0)
     }
 
     /// Runs an untimed block of some turns of tasks that queue for something (a lock, a core): at first the queue is short,
@@ -1358,10 +1369,11 @@ fn slowest_ns(block: &Block) -> u64 {
     block.service.decode().map_or(0, |service| service.max())
 }
 
-/// What two turns of each of a candidate's threads take, where they share an interpreter lock; else 0.
-pub(super) fn turns_of(candidate: &Candidate, born: &Born) -> u64 {
+/// What two turns of each of a candidate's threads take, where they share an interpreter lock; else 0. `plain` is a block
+/// of the same tasks in a plain loop.
+pub(super) fn turns_of(candidate: &Candidate, born: &Born, plain: Option<&Block>) -> u64 {
     let shares = born.ready.gil == Some(true) && candidate.model() == Model::Threads;
-    if shares { turns_ns(candidate.sizes.concurrency()) } else { 0 }
+    if shares { turns_ns(candidate.sizes.concurrency(), turn_ns(plain)) } else { 0 }
 }
 
 /// The 99th percentile of all the service times of a candidate's timed blocks; `None` below 1,000 of them.

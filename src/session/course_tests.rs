@@ -429,6 +429,19 @@ fn a_queue_that_the_plain_loop_lets_foresee_is_filled_at_once() {
     assert_eq!(lives[1], 1 + 1 + 2, "filled, timed, and the ends of both: {:?}", hands.log);
 }
 
+#[test]
+fn a_later_life_that_is_handed_long_chunks_is_not_warmed_up_again() {
+    let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(1, false)], &[(1, true)]]));
+    race.candidates[1].sizes.chunk = Some(16);
+    hands.vices = vec![(1, Vice::Queues)];
+    let mut record = record(None, Goal::Throughput);
+    run(&mut hands, &mut race, &mut record);
+    // Tasks of a millisecond. Its queue is filled in the first life, and known from then on.
+    let lives: Vec<usize> = hands.log.split(|line| line == "start 1").map(<[String]>::len).collect();
+    assert_eq!(lives, [0, 4 + 1 + 1, 1 + 1], "{:?}", hands.log);
+    assert_eq!(hands.windows.last(), hands.windows.get(hands.windows.len() - 2), "the window of a full queue");
+}
+
 /// The most agents that lived at once in a part of the log.
 fn most_alive(log: &[String]) -> usize {
     let (mut alive, mut most) = (0_usize, 0);

@@ -253,7 +253,7 @@ impl Course<'_> {
             return Ok(None);
         };
         let taken = self.unchecked_block_of(slot, &candidate, BlockKind::Timed, window_ns, &learned)?;
-        let learned = Learned::from_block(&taken.figures, turns_of(&candidate, &born));
+        let learned = Learned::from_block(&taken.figures, turns_of(&candidate, &born, None));
         Ok(Some(Side { slot, candidate, learned }))
     }
 
