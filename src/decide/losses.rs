@@ -137,10 +137,10 @@ impl Losses {
         losses
     }
 
-    /// What an arm may cost, as it is printed: between the two bounds. In simulated sessions the wider one holds in
-    /// 99.5 %, this mean in 98 %.
+    /// What an arm may cost, as it is printed: between the two bounds, near the narrower one. In simulated sessions it holds
+    /// in 98.7 %; of those that it calls sure, one in 200 names what loses more than the tolerance.
     pub(super) fn stated(&self, arm: usize) -> f64 {
-        0.4 * self.bound[arm] + 0.6 * self.pooled_bound[arm]
+        0.1 * self.bound[arm] + 0.9 * self.pooled_bound[arm]
     }
 
     /// The draws, with those arms drawn together that may be equals: an empirical Bayes shrinkage to their weighted mean

@@ -1,7 +1,7 @@
 //! How long a block lasts, how long its answer is waited for: pure.
 
 use crate::decide::Turns;
-use crate::protocol::Block;
+use crate::protocol::{Block, VARIANTS};
 use crate::workload::{Goal, Load, Rate};
 
 const MS: u64 = 1_000_000;
@@ -11,6 +11,10 @@ const SHORTEST_NS: u64 = 25 * MS;
 const LONGEST_NS: u64 = 100 * MS;
 /// A window holds about this many tasks at least: overlaps are counted in fractions, so few are enough.
 const ENOUGH_TASKS: f64 = 4.0;
+/// Where tasks take different times it holds one of each variant, as far as that takes no longer than so many times the
+/// longest window: five tasks of a long tail say little of what one takes.
+const VARIED: f64 = 0.25;
+const LONGER_FOR_VARIED: u64 = 4;
 /// A window whose 99th percentile is compared holds so many, if it can.
 const ENOUGH_FOR_A_TAIL: f64 = 300.0;
 /// Under a rate, a window has the time of so many: one more or less at its edges, where a start is late, is little.
@@ -41,6 +45,8 @@ pub(super) struct Learned {
     pub outside_ns: u64,
     /// A window is at least this long: what keeps its threads in turn shows what it does after some turns alone.
     pub turns_ns: u64,
+    /// Whether its tasks take different times.
+    pub varies: bool,
 }
 
 /// From this share of a core on, threads under an interpreter lock wait for their turn at it.
@@ -79,6 +85,7 @@ impl Learned {
             elapsed_ns: latency_ns.saturating_mul(tasks),
             outside_ns: 0,
             turns_ns: 0,
+            varies: false,
         }
     }
 
@@ -96,6 +103,7 @@ impl Learned {
             elapsed_ns: block.elapsed_ns,
             outside_ns: block.elapsed_ns.saturating_sub(block.window_ns),
             turns_ns: if is_busy { turns_ns } else { 0 },
+            varies: block.service.decode().is_ok_and(|service| service.stdev() > VARIED * service.mean()),
         }
     }
 }
@@ -138,7 +146,11 @@ impl Pace {
             return Window { ns, idle_before_ns: 0, long_tasks: true };
         }
         let latency = learned.latency_ns;
-        let tasks = if self.goal == Goal::P99 { ENOUGH_FOR_A_TAIL } else { ENOUGH_TASKS };
+        let tasks = match (self.goal, learned.varies) {
+            (Goal::P99, _) => ENOUGH_FOR_A_TAIL,
+            (_, true) => VARIANTS as f64,
+            (_, false) => ENOUGH_TASKS,
+        };
         let enough = if learned.throughput_per_s > 0.0 { (tasks * 1e9 / learned.throughput_per_s) as u64 } else { 0 };
         let two_tasks = latency.saturating_mul(2);
         // Tasks that queue make the ramp and the drain long: about half of a block is spent outside its window, where what
@@ -148,7 +160,8 @@ impl Pace {
             .max(two_tasks)
             .max(enough)
             .max(learned.outside_ns.min(LONGEST_NS));
-        let capped = wanted.min(LONGEST_NS.max(two_tasks)).max(learned.turns_ns);
+        let for_varied = if learned.varies { enough.min(LONGER_FOR_VARIED * LONGEST_NS) } else { 0 };
+        let capped = wanted.min(LONGEST_NS.max(two_tasks).max(for_varied)).max(learned.turns_ns);
         let period = self.quota_period_ns.unwrap_or(0);
         let wanted = capped.max(period.saturating_mul(QUOTA_PERIODS));
         // Before the window every worker does one to two tasks, and after it the one that straddles its end.
@@ -252,7 +265,15 @@ mod tests {
     }
 
     fn learned(latency_ns: u64, throughput_per_s: f64) -> Learned {
-        Learned { resume_ns: 10_000, latency_ns, throughput_per_s, elapsed_ns: latency_ns, outside_ns: 0, turns_ns: 0 }
+        Learned {
+            resume_ns: 10_000,
+            latency_ns,
+            throughput_per_s,
+            elapsed_ns: latency_ns,
+            outside_ns: 0,
+            turns_ns: 0,
+            varies: false,
+        }
     }
 
     #[test]
@@ -263,6 +284,10 @@ mod tests {
         // Four tasks one after another.
         assert_eq!(pace.window(&learned(10 * MS, 100.0)).ns, 40 * MS);
         assert_eq!(pace.window(&learned(80 * MS, 12.5)).ns, 160 * MS);
+        // One of each variant, where they take different times.
+        let varied = |latency_ns, per_s| Learned { varies: true, ..learned(latency_ns, per_s) };
+        let windows = [varied(10 * MS, 100.0), varied(10 * MS, 6_400.0), varied(50 * MS, 20.0)];
+        assert_eq!(windows.map(|one| pace.window(&one).ns), [160 * MS, 25 * MS, 400 * MS]);
         let tail = Pace { goal: Goal::P99, ..pace };
         assert_eq!(tail.window(&learned(50_000, 20_000.0)).ns, 25 * MS);
         assert_eq!(tail.window(&learned(10 * MS, 100.0)).ns, 100 * MS);

@@ -226,6 +226,7 @@ fn what_computes_scales_and_what_waits_does_not() {
         elapsed_ns: 20 * MS,
         outside_ns: 5 * MS,
         turns_ns: 0,
+        varies: false,
     };
     let computes = foresee(&own, 12e6, 0.25);
     assert_eq!((computes.latency_ns, computes.elapsed_ns), (3 * MS, 6 * MS));
