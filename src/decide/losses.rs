@@ -137,10 +137,10 @@ impl Losses {
         losses
     }
 
-    /// What an arm may cost, as it is printed: between the two bounds, near the narrower one. In simulated sessions it holds
-    /// in 98.7 %; of those that it calls sure, one in 200 names what loses more than the tolerance.
+    /// What an arm may cost, as it is printed: between the two bounds. Nearer to the narrower one it holds in 98.7 % of
+    /// simulated sessions, too, but in four of eight real ones of pools of processes, whose lives vary more.
     pub(super) fn stated(&self, arm: usize) -> f64 {
-        0.1 * self.bound[arm] + 0.9 * self.pooled_bound[arm]
+        0.4 * self.bound[arm] + 0.6 * self.pooled_bound[arm]
     }
 
     /// The draws, with those arms drawn together that may be equals: an empirical Bayes shrinkage to their weighted mean

@@ -21,7 +21,7 @@ const T_FREEDOM: f64 = 4.0;
 /// What is taken for the deviation of errors before any was seen, and how many residuals that is worth.
 const SIGMA: Weak = Weak { value: 0.025, worth: 2.0 };
 /// The same of lives.
-const TAU: Weak = Weak { value: 0.012, worth: 3.0 };
+const TAU: Weak = Weak { value: 0.018, worth: 4.0 };
 /// Bounds of both deviations.
 const LEAST_DEVIATION: f64 = 0.003;
 const MOST_DEVIATION: f64 = 1.0;

@@ -143,7 +143,8 @@ fn reason(judged: &Judged, answer: &Answer, reason: &Reason) -> String {
                 (_, true) => format!("{concurrency} workers reach"),
                 (_, false) => format!("{concurrency} in flight reach"),
             };
-            format!("{who} {} {most}", percent(*share))
+            // A little more than all is the error of two measurements.
+            format!("{who} {} {most}", percent(share.min(1.0)))
         }
         Reason::Skewed { tasks, long, share } => {
             format!("{long} of {tasks} tasks hold {} of the time: small chunks, the longest first", percent(*share))
