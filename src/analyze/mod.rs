@@ -201,6 +201,11 @@ impl Answer {
             _ => Sureness::Rough,
         }
     }
+
+    /// The row of its candidate.
+    fn row<'a>(&self, rows: &'a [Row]) -> Option<&'a Row> {
+        rows.iter().find(|row| row.index == self.candidate)
+    }
 }
 
 /// A candidate that is as good as the answer.

@@ -70,11 +70,6 @@ pub(super) fn reasons(
     reasons
 }
 
-/// The row of the answer.
-fn named<'a>(rows: &'a [Row], answer: &Answer) -> Option<&'a Row> {
-    rows.iter().find(|row| row.index == answer.candidate)
-}
-
 /// What programs compute that a task starts.
 fn programs(record: &Record, rows: &[Row], task: &Task) -> Option<Reason> {
     let (cpu_ns, latency_ns, children_ns) = (task.cpu_ns?, task.unloaded_ns?, task.children_ns);
@@ -164,7 +159,7 @@ fn skew(record: &Record, rows: &[Row]) -> Option<Reason> {
 /// The stated rate, what the answer runs at, and whether that is the rate, within the tolerance.
 fn rate(record: &Record, rows: &[Row], answer: &Answer) -> Option<(f64, f64, bool)> {
     let rate_per_s = record.workload.rate?.per_s();
-    let throughput = named(rows, answer)?.throughput_per_s?;
+    let throughput = answer.row(rows)?.throughput_per_s?;
     Some((rate_per_s, throughput.value, throughput.value >= rate_per_s * (1.0 - record.workload.objective.tolerance())))
 }
 
@@ -176,7 +171,7 @@ fn rate_not_reached(record: &Record, rows: &[Row], answer: &Answer) -> Option<Co
 
 /// What the answer reaches of the host's limit.
 fn reached(rows: &[Row], answer: &Answer, limit: Option<&HostLimit>) -> Option<Reason> {
-    let row = named(rows, answer)?;
+    let row = answer.row(rows)?;
     Some(Reason::Reaches {
         share: row.limit_share.filter(|share| *share <= BEYOND_LIMIT)?,
         limit: limit?.set_by,
@@ -366,13 +361,13 @@ fn cap(race: &RaceRecord, place: &CandidateRecord) -> Option<u32> {
 
 /// Whether what is in flight is not what limits the answer, however many are allowed.
 fn is_far_from_cap(rows: &[Row], answer: &Answer, limit: Option<&HostLimit>) -> bool {
-    let share = named(rows, answer).and_then(|row| row.limit_share);
+    let share = answer.row(rows).and_then(|row| row.limit_share);
     limit.is_some_and(|limit| limit.set_by == LimitKind::InFlight) && share.is_some_and(|share| share < NEAR_CAP)
 }
 
 /// Limits that the answer could not be held against.
 fn unchecked(record: &Record, rows: &[Row], answer: &Answer) -> Option<Condition> {
-    let row = named(rows, answer)?;
+    let row = answer.row(rows)?;
     let Limits { p99_ns, memory_bytes, errors: _ } = record.workload.objective.limits;
     let p99 = p99_ns.is_some() && row.service.p99_ns.is_none();
     let memory = memory_bytes.is_some() && row.memory_bytes.is_none();

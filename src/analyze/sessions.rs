@@ -230,7 +230,7 @@ fn pair(first: (Session<'_>, &Group), second: (Session<'_>, &Group), force: bool
 /// An answer with its row.
 fn answered(group: &Group) -> Option<(&Answer, &Row)> {
     let answer = group.answer.as_ref()?;
-    Some((answer, group.rows.iter().find(|row| row.index == answer.candidate)?))
+    Some((answer, answer.row(&group.rows)?))
 }
 
 fn named(group: &Group) -> Option<Named> {

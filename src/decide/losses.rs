@@ -138,7 +138,7 @@ impl Losses {
     }
 
     /// What an arm may cost, as it is printed: between the two bounds. Nearer to the narrower one it holds in 98.7 % of
-    /// simulated sessions, too, but in four of eight real ones of pools of processes, whose lives vary more.
+    /// simulated sessions, too, but in five of eight real ones of pools of processes, whose lives vary more.
     pub(super) fn stated(&self, arm: usize) -> f64 {
         0.4 * self.bound[arm] + 0.6 * self.pooled_bound[arm]
     }

@@ -11,9 +11,10 @@ const SHORTEST_NS: u64 = 25 * MS;
 const LONGEST_NS: u64 = 100 * MS;
 /// A window holds about this many tasks at least: overlaps are counted in fractions, so few are enough.
 const ENOUGH_TASKS: f64 = 4.0;
-/// Where tasks take different times it holds one of each variant, as far as that takes no longer than so many times the
-/// longest window: five tasks of a long tail say little of what one takes.
+/// Tasks take different times where these deviate by more than this part of their mean.
 const VARIED: f64 = 0.25;
+/// Then a window holds one task of each variant, for at most so many times as long: five tasks of a long tail say little of
+/// what one takes.
 const LONGER_FOR_VARIED: u64 = 4;
 /// A window whose 99th percentile is compared holds so many, if it can.
 const ENOUGH_FOR_A_TAIL: f64 = 300.0;

@@ -1003,8 +1003,8 @@ impl<'a> Course<'a> {
         let is_long = learned.latency_ns.saturating_mul(u64::from(candidate.sizes.chunk.unwrap_or(1))) > LONG_TASK_NS;
         if is_long && is_known && has_known_queue {
             // How its tasks queue is known from the life before.
-            let first = Learned { turns_ns: before.turns_ns, ..learned };
-            self.slots[slot].learned = Some(if queues(&before) { before } else { first });
+            let known = if queues(&before) { before } else { Learned { turns_ns: before.turns_ns, ..learned } };
+            self.slots[slot].learned = Some(known);
             return Ok(Ok(()));
         }
         let warmed = if is_known && queues(&before) {

@@ -253,6 +253,7 @@ impl Course<'_> {
             return Ok(None);
         };
         let taken = self.unchecked_block_of(slot, &candidate, BlockKind::Timed, window_ns, &learned)?;
+        // The plain loop ran tasks of another computation.
         let learned = Learned::from_block(&taken.figures, turns_of(&candidate, &born, None));
         Ok(Some(Side { slot, candidate, learned }))
     }
