@@ -114,6 +114,24 @@ fn what_forked_workers_share_and_what_each_opens_is_told() {
     assert!(conditions(&record).contains(&"sockets_of_workers"), "{answer}");
 }
 
+#[test]
+fn what_each_process_has_its_own_of_is_told() {
+    let Some(python) = python() else { return };
+    let engines = |name: &str| ["--engines", name, "--workers", "2", "--budget", "2s"].map(str::to_owned);
+    let told = |function: &str, engine: &str| -> Vec<Value> {
+        let engines = engines(engine);
+        let record = record(&python, &code(function, ""), &engines.each_ref().map(String::as_str), &[]);
+        let all = list(&record["verdict"]["groups"][0]["answer"]["conditions"]);
+        let of_state = |it: &&Value| it["condition"].as_str().is_some_and(|name| name.ends_with("_per_process"));
+        all.iter().filter(of_state).cloned().collect()
+    };
+    let lock = serde_json::json!({ "condition": "lock_per_process", "names": ["lock"] });
+    assert_eq!(told("sharing:guarded", "ProcessPoolExecutor"), [lock]);
+    let copies = serde_json::json!({ "condition": "copy_per_process", "names": ["count", "results", "seen"] });
+    assert_eq!(told("sharing:collects", "ProcessPoolExecutor"), [copies]);
+    assert_eq!(told("sharing:guarded", "ThreadPoolExecutor"), Vec::<Value>::new());
+}
+
 /// A server that takes so many connections.
 struct Capped {
     child: Child,

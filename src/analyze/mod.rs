@@ -452,6 +452,17 @@ pub enum Condition {
         /// The answer's processes that run tasks.
         processes: u32,
     },
+    /// The user's code holds threads apart by this, and the answer's processes, or interpreters, have one each: they do not
+    /// wait for each other.
+    LockPerProcess {
+        /// The names, as the code writes them.
+        names: Vec<String>,
+    },
+    /// The user's code changes this, and each process of the answer changes a copy of its own.
+    CopyPerProcess {
+        /// The names, as the code writes them.
+        names: Vec<String>,
+    },
     /// What libraries do by themselves is what the user's environment says.
     LibraryThreadsSet {
         /// The variables that it sets, with their values.

@@ -247,6 +247,7 @@ pub(super) fn conditions(
     }
     conditions.extend(library_threads::conditions(record, answer, race));
     conditions.extend(opened(record, answer, &race.runtime));
+    conditions.extend(one_per_process(record, answer, &race.runtime));
     let failed = record.candidates.iter().filter(of_runtime).filter(|place| place.failure.is_some()).count();
     if failed > 0 {
         conditions.push(Condition::FailedCandidates { count: failed as u32 });
@@ -321,6 +322,19 @@ fn opened(record: &Record, answer: &Answer, runtime: &str) -> Vec<Condition> {
     let own = (by_setup.sockets > 0 && processes > 1)
         .then_some(Condition::SocketsOfWorkers { sockets: by_setup.sockets, processes });
     beside.into_iter().chain(shared).chain(own).collect()
+}
+
+/// What threads share and the answer's processes have one each of.
+fn one_per_process(record: &Record, answer: &Answer, runtime: &str) -> Vec<Condition> {
+    let known = record.calibration.runtime(runtime).filter(|_| answer.engine.crosses());
+    let state = known.map_or(&[][..], |known| &known.module_state);
+    let names = |changes: bool| -> Vec<String> {
+        state.iter().filter(|each| each.changes == changes).map(|each| each.name.clone()).collect()
+    };
+    let held = Some(names(false)).filter(|names| !names.is_empty());
+    let changed = Some(names(true)).filter(|names| !names.is_empty());
+    let held = held.map(|names| Condition::LockPerProcess { names });
+    held.into_iter().chain(changed.map(|names| Condition::CopyPerProcess { names })).collect()
 }
 
 /// What a warning says of how this runtime's processes begin.

@@ -382,6 +382,9 @@ pub struct Reference {
     /// What the user's code holds open; `None` where it opens nothing, or has no steps.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub opened: Option<Opened>,
+    /// What the user's code uses of its modules that each process has its own of.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub module_state: Vec<ModuleState>,
     /// For each step how many items were read of its iterable, `None` where every agent finds the same; empty where all
     /// do. Other agents are told it, so that all use the same items.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
@@ -647,6 +650,19 @@ pub struct Opened {
     /// them held at that moment stays locked in it.
     #[serde(default)]
     pub threads: u32,
+}
+
+/// Something that the user's code shares between threads by a name of its modules, and of which each process has its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModuleState {
+    /// Its name, as the code writes it: `lock`, `cache.rows`.
+    pub name: String,
+    /// Its type: `threading.Lock`, `list`.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// Whether calls were seen to change it; else it is something that threads of one process wait for.
+    pub changes: bool,
 }
 
 /// Open descriptors, by kind.

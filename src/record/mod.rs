@@ -30,7 +30,7 @@ pub use crate::host::Facts;
 #[doc(inline)]
 pub use crate::plan::{Entry, LeftOut, Plan, Settings};
 #[doc(inline)]
-pub use crate::protocol::{Block, Failed, Hello, LeftBehind, LibraryThreads, Note, Opened, Serialisation};
+pub use crate::protocol::{Block, Failed, Hello, LeftBehind, LibraryThreads, ModuleState, Note, Opened, Serialisation};
 #[doc(inline)]
 pub use crate::workload::Workload;
 
@@ -142,6 +142,9 @@ pub struct RuntimeCalibration {
     /// What the user's own code holds open; `None` where that is nothing.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub opened: Option<Opened>,
+    /// What the user's own code uses of its modules that each process has its own of.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub module_state: Vec<ModuleState>,
     /// Whether a call of what the user's own code names as its items gave them.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub items_are_called: bool,
@@ -184,6 +187,7 @@ impl RuntimeCalibration {
             notes: Vec::new(),
             serialisation: None,
             opened: None,
+            module_state: Vec::new(),
             items_are_called: false,
             items_are_mappings: false,
             library_threads: None,

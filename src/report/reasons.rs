@@ -18,6 +18,8 @@ const RELEASED: f64 = 1.6;
 const MAY_FAIL: &str = "; if some tasks may fail, say how many by `--errors 5%`";
 /// From this rate on a start that is late matters.
 const FAST_PER_S: f64 = 200.0;
+/// Names of the user's code that one sentence tells.
+const MOST_NAMES: usize = 3;
 
 /// Why the answer is what it is, in sentences joined by semicolons; why there is none, where there is none.
 pub(super) fn why(judged: &Judged, group: &Group) -> String {
@@ -237,9 +239,19 @@ pub(super) fn set_to(variables: &[String], value: u32) -> String {
     format!("`{}`", set.join(" "))
 }
 
+/// Names of the user's code, as they stand in a sentence: the first few, and how many there are beside.
+fn named(names: &[String]) -> String {
+    let first: Vec<String> = names.iter().take(MOST_NAMES).map(|name| format!("`{name}`")).collect();
+    match names.len().saturating_sub(MOST_NAMES) {
+        0 => listed(&first, "and"),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
 /// What an answer depends on, as a sentence.
 pub(super) fn condition(judged: &Judged, answer: &Answer, condition: &Condition) -> String {
     let name = |index: u32| name(judged, index);
+    let worker = if answer.model == Model::Interpreters { "interpreter" } else { "process" };
     match condition {
         Condition::OtherProcesses { share } => format!(
             "other processes used {} of the CPU time: {}; end them and measure again",
@@ -291,6 +303,14 @@ pub(super) fn condition(judged: &Judged, answer: &Answer, condition: &Condition)
             "`setup` opens {sockets} {} in each of {processes} processes: the far side must allow {}",
             if *sockets == 1 { "connection" } else { "connections" },
             u64::from(*sockets) * u64::from(*processes)
+        ),
+        Condition::LockPerProcess { names } => format!(
+            "your code uses {}, and each {worker} has its own: they do not wait for each other, which is right only where what it guards may be used by all of them at once",
+            named(names)
+        ),
+        Condition::CopyPerProcess { names } => format!(
+            "your code changes {}: each {worker} changes a copy of its own, which no other and no caller sees; return what the caller needs",
+            named(names)
         ),
         Condition::LibraryThreadsSet { variables } => {
             let set: Vec<String> = variables.iter().map(|(name, value)| format!("`{name}={value}`")).collect();

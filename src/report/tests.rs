@@ -122,6 +122,8 @@ fn every_reason_and_condition_has_its_words() {
         Condition::ThreadsBesideFork { threads: 1 },
         Condition::SharedDescriptors { sockets: 1, files: 2 },
         Condition::SocketsOfWorkers { sockets: 2, processes: 8 },
+        Condition::LockPerProcess { names: vec!["lock".to_owned()] },
+        Condition::CopyPerProcess { names: ["count", "results", "store.rows", "seen"].map(str::to_owned).into() },
         Condition::LibraryThreadsSet { variables: [("OMP_NUM_THREADS".to_owned(), "4".to_owned())].into() },
         Condition::SetBeforeImport { variables: vec!["OPENBLAS_NUM_THREADS".to_owned()], threads: 1 },
         Condition::FailedCandidates { count: 2 },

@@ -202,6 +202,7 @@ impl Preparation<'_> {
             notes: Vec::new(),
             serialisation: None,
             opened: None,
+            module_state: Vec::new(),
             items_are_called: false,
             items_are_mappings: false,
             library_threads: None,
@@ -247,6 +248,7 @@ impl Preparation<'_> {
             calibration.notes = referred.notes;
             calibration.serialisation = referred.serialisation;
             calibration.opened = referred.opened;
+            calibration.module_state = referred.module_state;
             calibration.items_are_called = referred.items_are_called;
             calibration.items_are_mappings = referred.items_are_mappings;
             calibration.library_threads = referred.library_threads;

@@ -12,8 +12,8 @@ use crate::candidate::Engine;
 use crate::clock::now_ns;
 use crate::decide::Turns;
 use crate::protocol::{
-    Failed, FailureKind, Job, LibraryThreads, MakeReference, Note, Opened, Reference, Reply, Request, Serialisation,
-    StepJob, VARIANTS,
+    Failed, FailureKind, Job, LibraryThreads, MakeReference, ModuleState, Note, Opened, Reference, Reply, Request,
+    Serialisation, StepJob, VARIANTS,
 };
 use crate::workload::{Check, Python};
 
@@ -86,6 +86,8 @@ pub(super) struct Referred {
     pub serialisation: Option<Serialisation>,
     /// What the user's own code holds open.
     pub opened: Option<Opened>,
+    /// What it uses of its modules that each process has its own of.
+    pub module_state: Vec<ModuleState>,
     /// Whether a call of what it names as its items gave them.
     pub items_are_called: bool,
     /// Whether items are mappings that are spread over parameters by their names.
@@ -242,6 +244,11 @@ impl Referred {
         self.calls = self.calls.saturating_add(reference.calls.max(variants));
         self.serialisation = self.serialisation.or(reference.serialisation);
         self.opened = self.opened.or(reference.opened);
+        for state in &reference.module_state {
+            if !self.module_state.contains(state) {
+                self.module_state.push(state.clone());
+            }
+        }
         self.items_are_called |= reference.items_are_called;
         self.items_are_mappings |= reference.items_are_mappings;
         for note in &reference.notes {

@@ -50,9 +50,12 @@ def reference(request: Reference) -> Dict[str, object]:
     if task.exchanging:
         # What is imported meanwhile would count as the tasks' own computing.
         from .user import reference as _  # noqa: F401
+        from .user.module_state import ModuleState
+    state = ModuleState(task.functions) if task.exchanging else None
     watch.begin()
     found = task.verify(VARIANTS, request.budget_ns, request.most_calls, pace)
     threads = watch.found() if task.exchanging else None
+    module_state = [] if state is None else state.found()
     first_ns, call_ns = found.first_ns, found.call_ns
     if any(step.step["kind"] == "command" for step in request.job.steps):
         # The reference runs no program, and nothing else tells how long it takes.
@@ -72,6 +75,8 @@ def reference(request: Reference) -> Dict[str, object]:
             "by_setup": prepared.since(imported).body(),
             "threads": max(threads_of_import, 0),
         }
+    if module_state:
+        body["module_state"] = module_state
     if task.exchanging and engines_imported:
         body["imported"] = engines_imported
     if threads is not None:

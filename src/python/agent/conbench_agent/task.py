@@ -61,6 +61,8 @@ class Step:
     distinct = 1
     #: What a program hands to a pool for it to be run: the user's own callable, or None.
     function: Optional[Callable[..., object]] = None
+    #: The coroutine function of the same, if there is one.
+    async_function: Optional[Callable[..., object]] = None
     #: Whether that crosses to workers with each item or chunk, since it has no name by which they could find it.
     carries = False
     #: Whether the user's code tears down what it set up.
@@ -246,6 +248,12 @@ class Task:
     def callables(self) -> List[Callable[..., object]]:
         """The user's own callables, as a program hands them to a pool."""
         return [step.function for step in self.exchanging if step.function is not None]
+
+    @property
+    def functions(self) -> List[Callable[..., object]]:
+        """All of the user's own functions that tasks run, blocking and asynchronous ones."""
+        both = [each for step in self.exchanging for each in (step.function, step.async_function)]
+        return [each for each in both if each is not None]
 
     def reference(self, index: int) -> List[int]:
         """The checksums of task `index`: one a step, and the payload's last."""

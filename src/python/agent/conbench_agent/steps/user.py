@@ -40,10 +40,11 @@ class UserStep(Step):
         if self.function_name is not None:
             self.function = loader.function(self.function_name, "function")
         async_name = description.get("async_function")
-        self._async_function = async_name and loader.async_function(async_name, "async_function")
-        if self.function is None and self._async_function is None:
+        if async_name is not None:
+            self.async_function = loader.async_function(async_name, "async_function")
+        if self.function is None and self.async_function is None:
             raise Failure("setup", "it names neither a `function` nor an `async_function`", self.where)
-        self.is_async = self._async_function is not None
+        self.is_async = self.async_function is not None
         items = description.get("items")
         self._has_items = items is not None
         self._items: Optional[Items] = None
@@ -79,7 +80,7 @@ class UserStep(Step):
         self._is_carried = self.carries and place.is_worker
         #: What a task calls, with what it is given or without.
         self._call, self._takes_given = self.function, self._has_items
-        self._async_call, self._async_takes_item = self._async_function, self._has_items
+        self._async_call, self._async_takes_item = self.async_function, self._has_items
         if self._passes_state or self._spreads or self._setups.has_thread:
             self._async_call, self._async_takes_item = self._call_async_in_place, True
             self._call, self._takes_given = None if self.function is None else self._call_in_place, True
@@ -125,7 +126,7 @@ class UserStep(Step):
 
     async def asynchronous(self, index: int, item: object) -> Done:
         """Awaits the coroutine function; where there is none, calls the function, which blocks the loop."""
-        if self._async_function is None:
+        if self.async_function is None:
             return self.blocking(index, item)
         if self._is_unready:
             self.prepare(None)
@@ -247,7 +248,7 @@ class UserStep(Step):
 
     def _call_async_in_place(self, item: object) -> object:
         """The same of the coroutine function."""
-        function = cast(Callable[..., object], self._async_function)
+        function = cast(Callable[..., object], self.async_function)
         self.enter_thread()
         arguments, named = self._arguments(item)
         if self._passes_state:
