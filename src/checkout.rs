@@ -155,8 +155,14 @@ impl Repository {
     /// # Errors
     /// When git fails.
     pub fn changed(&self) -> Result<Vec<String>, CheckoutError> {
-        // Without a lock its index is not refreshed, and nothing is written.
-        let output = self.output("status", &["--porcelain", "-z", "--untracked-files=all", "--no-renames"])?;
+        // Without a lock its index is not refreshed, and nothing is written. A filter would run for each file that may have
+        // changed, and may write to the repository: one without a command is none.
+        let mut command = git(&self.root);
+        for name in self.filters() {
+            command.args(["-c", &format!("{name}=")]);
+        }
+        command.args(["status", "--porcelain", "-z", "--untracked-files=all", "--no-renames"]);
+        let output = succeeded("status", command.output())?;
         let names = output.split(|byte| *byte == 0).filter(|entry| entry.len() > 3);
         Ok(names.map(|entry| String::from_utf8_lossy(&entry[3..]).into_owned()).collect())
     }
@@ -177,13 +183,15 @@ impl Repository {
                 continue;
             }
             let path = folder.join(inside(&name)?);
-            let content = objects.content(object)?;
             exported.files += 1;
             if mode == "120000" {
-                links.push((path, content));
+                let mut target = Vec::new();
+                objects.copy(object, &mut target)?;
+                links.push((path, target));
                 continue;
             }
-            write(&path, mode == "100755", &content).map_err(|source| CheckoutError::Write { path, source })?;
+            let file = create(&path, mode == "100755");
+            objects.copy(object, &mut file.map_err(|source| CheckoutError::Write { path, source })?)?;
         }
         // Last of all, so that no file is written through one.
         for (path, content) in links {
@@ -193,12 +201,27 @@ impl Repository {
     }
 
     fn output(&self, what: &'static str, arguments: &[&str]) -> Result<Vec<u8>, CheckoutError> {
-        let output = git(&self.root).arg(what).args(arguments).output().map_err(CheckoutError::NoGit)?;
-        if output.status.success() {
-            return Ok(output.stdout);
-        }
-        Err(CheckoutError::Git { what, said: String::from_utf8_lossy(&output.stderr).trim().to_owned() })
+        succeeded(what, git(&self.root).arg(what).args(arguments).output())
     }
+
+    /// The settings of filters that hold commands, by their names. (There may be none, which git takes for a failure.)
+    fn filters(&self) -> Vec<String> {
+        let asked = git(&self.root).args(["config", "-z", "--name-only", "--get-regexp", FILTERS]).output();
+        let said = asked.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+        said.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    }
+}
+
+/// The settings of filters that are commands, or ask for one.
+const FILTERS: &str = r"^filter\..*\.(clean|smudge|process|required)$";
+
+/// What a git that succeeded wrote.
+fn succeeded(what: &'static str, output: io::Result<std::process::Output>) -> Result<Vec<u8>, CheckoutError> {
+    let output = output.map_err(CheckoutError::NoGit)?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    Err(CheckoutError::Git { what, said: String::from_utf8_lossy(&output.stderr).trim().to_owned() })
 }
 
 /// A `git` that runs no hook and writes nothing to the repository.
@@ -236,16 +259,15 @@ fn inside(name: &Path) -> Result<&Path, CheckoutError> {
     if is_plain { Ok(name) } else { Err(CheckoutError::Outside(name.to_string_lossy().into_owned())) }
 }
 
-fn write(path: &Path, is_executable: bool, content: &[u8]) -> io::Result<()> {
+fn create(path: &Path, is_executable: bool) -> io::Result<fs::File> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    let mut file = fs::File::create_new(path)?;
-    file.write_all(content)?;
+    let file = fs::File::create_new(path)?;
     if is_executable {
         file.set_permissions(fs::Permissions::from_mode(0o755))?;
     }
-    Ok(())
+    Ok(file)
 }
 
 fn link(path: &Path, content: &[u8]) -> io::Result<()> {
@@ -275,25 +297,28 @@ impl Objects {
         Ok(Objects { child, answers: BufReader::new(answers) })
     }
 
-    fn content(&mut self, object: &str) -> Result<Vec<u8>, CheckoutError> {
+    /// Copies an object's content.
+    fn copy(&mut self, object: &str, into: &mut dyn io::Write) -> Result<(), CheckoutError> {
         let failed = |said: String| CheckoutError::Git { what: "cat-file", said };
-        self.ask(object).map_err(|error| failed(format!("{object}: {error}")))
+        self.ask(object, into).map_err(|error| failed(format!("{object}: {error}")))
     }
 
-    /// Asks `<object>`, and reads `<object> <type> <size>`, the content and a line feed.
-    fn ask(&mut self, object: &str) -> io::Result<Vec<u8>> {
+    /// Asks `<object>`, and reads `<object> <type> <size>`, the content and a line feed. A file may be larger than the memory
+    /// that there is, so that it is copied piece by piece.
+    fn ask(&mut self, object: &str, into: &mut dyn io::Write) -> io::Result<()> {
         let broken = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
         let Some(asked) = self.child.stdin.as_mut() else { return Err(broken("it has no input")) };
         writeln!(asked, "{object}")?;
         asked.flush()?;
         let mut head = String::new();
         self.answers.read_line(&mut head)?;
-        let size = head.trim_end().rsplit_once(' ').and_then(|(_, size)| size.parse::<usize>().ok());
+        let size = head.trim_end().rsplit_once(' ').and_then(|(_, size)| size.parse::<u64>().ok());
         let Some(size) = size else { return Err(broken("it is not in the repository")) };
-        let mut content = vec![0; size];
-        self.answers.read_exact(&mut content)?;
-        self.answers.read_exact(&mut [0])?;
-        Ok(content)
+        let copied = io::copy(&mut (&mut self.answers).take(size), into)?;
+        if copied < size {
+            return Err(broken("it is cut short"));
+        }
+        self.answers.read_exact(&mut [0])
     }
 }
 
@@ -382,12 +407,14 @@ mod tests {
         room.write("left_out.txt", "$Format:%H$");
         room.write(".gitattributes", "left_out.txt export-ignore export-subst\n*.py filter=shout text eol=lf\n");
         room.git(&["config", "filter.shout.smudge", "touch smudged; tr a-z A-Z"]);
+        room.git(&["config", "filter.shout.clean", "touch .git/cleaned; cat"]);
         symlink("shop/scrape.py", room.path("link")).expect("linked");
         fs::write(room.path("run.sh"), "exit").expect("written");
         fs::set_permissions(room.path("run.sh"), fs::Permissions::from_mode(0o755)).expect("set");
         room.commit();
         room.write("shop/scrape.py", "NEW = 2\n");
         room.write("untracked.py", "");
+        fs::remove_file(room.path(".git/cleaned")).expect("the commit ran it");
         let before = all_below(&room.path(".git"));
         let repository = room.repository();
         assert_eq!(repository.changed().expect("a status"), ["shop/scrape.py", "untracked.py"]);

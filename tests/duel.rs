@@ -305,6 +305,128 @@ fn what_github_reads_is_written_or_said() {
     assert!(said(&ran).contains("cannot add to $GITHUB_STEP_SUMMARY"), "{}", said(&ran));
 }
 
+/// Arguments of a gate that saves all that it can, and what it saves.
+fn saving(room: &Room) -> (Vec<String>, PathBuf, PathBuf) {
+    let (report, saved) = (room.path("gate.xml"), room.path("gate.json"));
+    let arguments =
+        ["--junit".to_owned(), report.display().to_string(), "--output".to_owned(), saved.display().to_string()];
+    (arguments.into(), report, saved)
+}
+
+#[test]
+fn a_side_whose_agent_cannot_start_is_told_in_every_report() {
+    let Some(python) = python() else { return };
+    let room = Room::new();
+    // An interpreter that says what it is, and ends as soon as it is to measure.
+    let broken = room.path("broken-python");
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in *' hello') ;; *main.py*) echo 'no agent today' >&2; exit 3 ;; esac\nexec {python} \"$@\"\n"
+    );
+    fs::write(&broken, script).expect("written");
+    fs::set_permissions(&broken, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("set");
+    let (saving, report, saved) = saving(&room);
+    let broken = broken.display().to_string();
+    let target = ["gate", "shop.scrape:parse", "--items", "range(9)", "--engines", "sequential"];
+    let pythons = ["--python", &python, "--python", &broken];
+    let saving: Vec<&str> = saving.iter().map(String::as_str).collect();
+    let ran = room.conbench(&[&target[..], &pythons, &saving].concat());
+    assert_eq!((ran.status.code(), last_line(&ran).as_str()), (Some(13), "side failed"), "{}", said(&ran));
+    let text = fs::read_to_string(&report).unwrap_or_else(|error| panic!("{error}: {}", said(&ran)));
+    assert!(text.contains("<error") && text.contains("could not run"), "{text}");
+    let duel: Value = serde_json::from_slice(&fs::read(&saved).expect("saved")).expect("JSON");
+    assert_eq!(duel["verdict"]["said"], "side_failed");
+    for format in ["csv", "jsonl", "bmf", "gab", "github", "junit", "markdown"] {
+        let ran = room.conbench(&["report", &saved.display().to_string(), "--format", format]);
+        assert_eq!(ran.status.code(), Some(0), "{format}: {}", said(&ran));
+    }
+}
+
+#[test]
+fn what_cannot_start_at_all_writes_its_reports() {
+    let room = Room::new();
+    fs::write(room.tree().join("a.toml"), "name = \"a\"\n[[step]]\nkind = \"wait\"\ntime = \"1ms\"\n")
+        .expect("written");
+    let (saving, report, saved) = saving(&room);
+    let saving: Vec<&str> = saving.iter().map(String::as_str).collect();
+    let target = ["gate", "a.toml", "a.toml", "--engines", "sequential"];
+    for format in ["table", "json", "csv"] {
+        let arguments = [&target[..], &saving, &["--format", format]].concat();
+        let ran = room.conbench_with(&arguments, &[("TMPDIR", Path::new("/nowhere/at/all"))]);
+        assert_eq!(ran.status.code(), Some(13), "{}", said(&ran));
+        match format {
+            "table" => assert_eq!(last_line(&ran), "side failed"),
+            "json" => {
+                let found: Value = serde_json::from_slice(&ran.stdout).expect("JSON");
+                assert_eq!(
+                    (&found["verdict"]["said"], &found["duel"]["workload"]),
+                    (&"side_failed".into(), &"a.toml".into())
+                );
+            }
+            _ => assert_eq!(String::from_utf8_lossy(&ran.stdout).lines().count(), 2, "{}", said(&ran)),
+        }
+        assert!(fs::read_to_string(&report).expect("a report").contains("<error"));
+        assert!(saved.exists());
+    }
+}
+
+#[test]
+fn revisions_are_compared_whatever_the_working_tree_has() {
+    let Some(python) = python() else { return };
+    let room = Room::new();
+    room.write("alone.py", "def parse(item):\n    return item\n");
+    room.commit();
+    fs::remove_file(room.tree().join("alone.py")).expect("removed");
+    let target = ["gate", "alone.py:parse", "--items", "range(9)", "--engines", "sequential", "--python", &python];
+    let ran = room.conbench(&[&target[..], &["--base", "HEAD", "--head", "HEAD"]].concat());
+    assert!(matches!(ran.status.code(), Some(0 | 11)), "{}", said(&ran));
+    // A function that is new has no base.
+    room.write("alone.py", "def parse(item):\n    return item\n\n\ndef other(item):\n    return item\n");
+    let target = ["gate", "alone.py:other", "--items", "range(9)", "--engines", "sequential", "--python", &python];
+    let ran = room.conbench(&[&target[..], &["--base", "HEAD"]].concat());
+    assert_eq!((ran.status.code(), last_line(&ran).as_str()), (Some(13), "side failed"), "{}", said(&ran));
+    assert!(said(&ran).contains("base could not run") && said(&ran).contains("other"), "{}", said(&ran));
+    // A folder that a revision lacks.
+    fs::create_dir(room.tree().join("new")).expect("made");
+    let mut command = Command::new(common::CONBENCH);
+    command.current_dir(room.tree().join("new")).args(["gate", "shop.scrape:parse", "--base", "HEAD"]);
+    let ran = command.stdin(Stdio::null()).output().expect("it runs");
+    assert_eq!(ran.status.code(), Some(2), "{}", said(&ran));
+    assert!(said(&ran).contains("has no folder `new`"), "{}", said(&ran));
+}
+
+#[test]
+fn a_saved_duel_that_is_broken_is_refused_with_a_word() {
+    let room = Room::new();
+    fs::write(room.tree().join("a.toml"), "name = \"a\"\n[[step]]\nkind = \"wait\"\ntime = \"1ms\"\n")
+        .expect("written");
+    let saved = room.path("duel.json");
+    let saved_name = saved.display().to_string();
+    let target = ["duel", "a.toml", "a.toml", "--engines", "thread-pool", "--workers", "2", "--output", &saved_name];
+    let ran = room.conbench(&target);
+    assert_eq!(ran.status.code(), Some(0), "{}", said(&ran));
+    let text = fs::read_to_string(&saved).expect("saved");
+    let report = |text: &str| {
+        fs::write(&saved, text).expect("written");
+        let ran = room.conbench(&["report", &saved_name]);
+        (ran.status.code(), said(&ran))
+    };
+    for (broken, word) in [
+        (text[..text.len() / 2].to_owned(), "duel.json"),
+        (text.replacen("\"format_version\": 1", "\"format_version\": 99", 1), "99"),
+        (text.replacen("\"cold_lives\": ", "\"cold_lives\": -", 1), "duel"),
+        (text.replace("\"thread-pool\"", "\"thread-\\u001b[2Jpool\""), "duel"),
+    ] {
+        let (code, said) = report(&broken);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(word) && !said.contains('\u{1b}'), "{said}");
+    }
+    // Of other rules the verdict is shown as it was found.
+    let other = text.replacen("\"rules_version\": 2", "\"rules_version\": 1", 1).replace("not_regressed", "undecided");
+    let (code, said) = report(&other);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("undecided"), "{said}");
+}
+
 #[test]
 fn the_step_of_the_workflows_gates() {
     let Some(python) = python() else { return };

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use common::pythons;
 use conbench::candidate::{Candidate, Engine, Model, OwnExecutor, Sizes, Word};
-use conbench::idiom::Idiom;
+use conbench::idiom::{Idiom, ItemsFound};
 use conbench::workload;
 use serde_json::Value;
 
@@ -234,8 +234,7 @@ fn the_code_gives_what_a_plain_loop_gives() {
                 workload: &workload,
                 candidate: &candidate,
                 default_method: None,
-                items_are_called: true,
-                items_are_mappings: false,
+                items: ItemsFound { are_called: true, ..ItemsFound::default() },
                 variables: &[],
                 cluster: None,
             };

@@ -7,11 +7,11 @@ use std::process::Command;
 
 use common::pythons;
 use conbench::candidate::{Candidate, Engine, RUST, Sizes, StartMethod};
-use conbench::idiom::Idiom;
+use conbench::idiom::{Idiom, ItemsFound};
 use conbench::workload::{self, Workload};
 
 #[rustfmt::skip]
-#[allow(clippy::all, clippy::print_stdout, unreachable_pub, unused, reason = "it is what users are shown, as they see it")]
+#[allow(clippy::all, clippy::print_stdout, clippy::unwrap_used, unreachable_pub, unused, reason = "it is what users are shown, as they see it")]
 #[path = "idioms/native.rs"]
 mod native;
 
@@ -151,8 +151,7 @@ fn code_of_every_python_engine_gives_what_a_plain_loop_gives() {
                 workload: &workload,
                 candidate: &candidate,
                 default_method: None,
-                items_are_called: false,
-                items_are_mappings: form == "mappings",
+                items: ItemsFound { are_mappings: form == "mappings", ..ItemsFound::default() },
                 variables: &[],
                 cluster: None,
             };
@@ -173,14 +172,13 @@ fn code_names_sizes_and_the_start_method_only_where_they_matter() {
             workload: &workload,
             candidate,
             default_method: Some(StartMethod::Fork),
-            items_are_called: false,
-            items_are_mappings: false,
+            items: ItemsFound::default(),
             variables: &[],
             cluster: None,
         }
         .code()
     };
-    let forked = "from concurrent.futures import ProcessPoolExecutor\n\nfrom shop import fetch, pages, parse\n\n\
+    let forked = "from concurrent.futures import ProcessPoolExecutor\n\nfrom shop import pages, parse\n\n\
                   with ProcessPoolExecutor(max_workers=2) as pool:\n    results = list(pool.map(parse, pages, chunksize=4))\n";
     assert_eq!(code(&candidate), forked);
     candidate.start_method = Some(StartMethod::Spawn);
@@ -196,27 +194,34 @@ fn code_calls_what_gives_items_where_the_user_does() {
         python.items = Some(workload::items("load()").expect("an expression"));
     }
     let candidate = Candidate::new("python3.11", Engine::Sequential, Sizes::default());
-    let code = |workload: &Workload, items_are_called| {
+    let code = |workload: &Workload, are_called, names: &[String]| {
         Idiom {
             workload,
             candidate: &candidate,
             default_method: None,
-            items_are_called,
-            items_are_mappings: false,
+            items: ItemsFound { are_called, names, ..ItemsFound::default() },
             variables: &[],
             cluster: None,
         }
         .code()
     };
-    let called = "from shop import fetch, load, parse\n\nresults = [parse(item) for item in load()]\n";
-    assert_eq!(code(&workload, false), called);
+    let called = "from shop import load, parse\n\nresults = [parse(item) for item in load()]\n";
+    assert_eq!(code(&workload, false, &[]), called);
     // What the expression gives may have to be called, too; how that is written is its author's.
-    assert_eq!(code(&workload, true), called);
-    if let [workload::Step::Python(python)] = workload.steps.as_mut_slice() {
-        python.items = Some(workload::items("shop:load").expect("a name"));
-    }
-    assert_eq!(code(&workload, true), called);
-    assert_eq!(code(&workload, false), called.replace("load()", "load"));
+    assert_eq!(code(&workload, true, &[]), called);
+    let mut name = |text: &str| {
+        if let [workload::Step::Python(python)] = workload.steps.as_mut_slice() {
+            python.items = Some(workload::items(text).expect("items"));
+        }
+        workload.clone()
+    };
+    let named = name("shop:load");
+    assert_eq!(code(&named, true, &[]), called);
+    assert_eq!(code(&named, false, &[]), called.replace("load()", "load"));
+    // Any other expression uses names of the module, which the agent tells.
+    let of_names = code(&name("pages[:4] + load(2)"), false, &["load".to_owned(), "pages".to_owned()]);
+    let expected = "from shop import load, pages, parse\n\nresults = [parse(item) for item in pages[:4] + load(2)]\n";
+    assert_eq!(of_names, expected);
 }
 
 #[test]
@@ -230,8 +235,7 @@ fn code_sets_what_libraries_read_before_they_are_imported() {
         workload: &workload,
         candidate: &candidate,
         default_method: None,
-        items_are_called: false,
-        items_are_mappings: false,
+        items: ItemsFound::default(),
         variables: &variables,
         cluster: None,
     }
@@ -257,24 +261,20 @@ fn generated() -> String {
             workload: &workload,
             candidate: &candidate,
             default_method: None,
-            items_are_called: false,
-            items_are_mappings: false,
+            items: ItemsFound::default(),
             variables: &[],
             cluster: None,
         }
         .code();
         let name = engine.name().replace('-', "_");
-        let is_of_processes = name.contains("process");
         let (signature, task, end) = match engine {
-            _ if is_of_processes => ("pub fn run(items: Vec<String>)", "line_task", "drop(results);"),
+            // A worker returns before there are results.
+            _ if name.contains("process") => {
+                ("pub fn run(items: Vec<String>, shown: &mut Vec<String>)", "line_task", "shown.extend(results);")
+            }
             Engine::TokioCurrentThread | Engine::TokioMultiThread | Engine::TokioSharded => {
                 ("pub fn run(items: Vec<u64>) -> Vec<u64>", "async_task", "results")
             }
-            Engine::ThreadPool => (
-                "pub fn run(items: Vec<u64>) -> Vec<u64>",
-                "task",
-                "results.into_iter().map(|(_, result)| result).collect()",
-            ),
             _ => ("pub fn run(items: Vec<u64>) -> Vec<u64>", "task", "results"),
         };
         text += &format!("\npub mod {name} {{\nuse crate::{task} as task;\n\n{signature} {{\n{code}{end}\n}}\n}}\n");
@@ -316,11 +316,14 @@ fn code_of_every_native_engine_compiles_and_gives_what_a_plain_loop_gives() {
         ("tokio-blocking-pool", native::tokio_blocking_pool::run),
     ];
     for (name, run) in all {
-        let mut results = run(items.clone());
-        results.sort_unstable();
-        assert_eq!(results, expected, "{name}");
+        assert_eq!(run(items.clone()), expected, "{name}");
     }
-    // Those of processes are compiled; run here, they would start this test again.
-    let _: [fn(Vec<String>); 3] =
-        [native::process_pool::run, native::process_per_task::run, native::tokio_process_pool::run];
+    // `tests/process_idioms.rs` runs those of processes, which start their own program again.
+}
+
+#[test]
+fn native_code_fits_a_terminal_of_80_columns() {
+    // Below six columns of indent.
+    let wide: Vec<String> = generated().lines().skip(1).filter(|line| line.len() > 74).map(str::to_owned).collect();
+    assert_eq!(wide, Vec::<String>::new());
 }

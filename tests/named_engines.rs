@@ -12,7 +12,7 @@ use std::sync::Mutex;
 
 use common::pythons;
 use conbench::candidate::{Candidate, Engine, Sizes};
-use conbench::idiom::Idiom;
+use conbench::idiom::{Idiom, ItemsFound};
 use conbench::workload;
 use serde_json::Value;
 
@@ -119,8 +119,7 @@ fn their_code_gives_what_a_plain_loop_gives() {
                 workload: &workload,
                 candidate: &candidate,
                 default_method: None,
-                items_are_called: false,
-                items_are_mappings: false,
+                items: ItemsFound::default(),
                 variables: &[],
                 cluster: None,
             };

@@ -124,10 +124,19 @@ def recommend(
         document = _document(record)
         _raise_for(ended, directory)
         drawn = crossing.items
-        for text in [*_warned(drawn, tasks), *ended.warnings]:
-            warnings.warn(text, ConbenchWarning, stacklevel=2)
         asked = Asked(fn, async_fn, setup, teardown, where, 0 if drawn is None else drawn.number)
-        return _answered(ended, document, asked)
+        answer: Optional[Answer] = None
+        try:
+            answer = _answered(ended, document, asked)
+            return answer
+        finally:
+            for text in [*_warned(drawn, tasks), *ended.warnings]:
+                try:
+                    warnings.warn(text, ConbenchWarning, stacklevel=2)
+                except ConbenchWarning as raised:
+                    # Whoever makes errors of warnings has the answer all the same.
+                    raised.answer = answer
+                    raise
 
 
 def _check_this_process() -> None:

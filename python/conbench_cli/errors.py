@@ -41,4 +41,9 @@ class ProgramFailed(ConbenchError):
 
 
 class ConbenchWarning(UserWarning):
-    """What the program warns of while it measures."""
+    """What the program warns of while it measures.
+
+    Where a warning is made an error, its `answer` is what was found, or None.
+    """
+
+    answer: object = None

@@ -156,6 +156,6 @@ class _Line:
         try:
             self._stream.write(text)
             self._stream.flush()
-        except (OSError, ValueError):
+        except (OSError, ValueError, AttributeError):
             # Nobody looks any more.
             self._length = 0

@@ -8,6 +8,7 @@ use crate::candidate::Candidate;
 use crate::decide::Outcome;
 use crate::decide::duel::{BASE, Change, Duel, DuelRules, Figure, HEAD, Regression};
 use crate::record::duel::DuelRecord;
+pub use crate::record::duel::{EITHER, SideFailure};
 use crate::record::{Ending, ExitReason, Phase, Record, figures};
 
 /// What a duel came to.
@@ -67,15 +68,6 @@ pub struct Compared {
     pub figures: Vec<FigureChange>,
 }
 
-/// Why a side could not run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct SideFailure {
-    /// Which.
-    pub side: String,
-    /// Why.
-    pub reason: String,
-}
-
 /// A figure of both versions: per second, in nanoseconds, or in bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FigureChange {
@@ -130,7 +122,7 @@ pub enum StillGood {
 #[must_use]
 pub fn duel(record: &DuelRecord) -> DuelVerdict {
     let Some(measured) = &record.record else {
-        let failure = without_choice(record);
+        let failure = record.failure.clone().or_else(|| without_choice(record));
         // A race that was cut short names nothing, and is no failure.
         let said = if failure.is_some() { Said::SideFailed } else { Said::Undecided };
         return DuelVerdict { said, failure, compared: Vec::new(), choice: None };
@@ -145,7 +137,7 @@ pub fn duel(record: &DuelRecord) -> DuelVerdict {
     let is_empty = compared.iter().all(|it| it.failure.is_none() && it.figures.iter().all(|figure| figure.rounds == 0));
     if is_empty && measured.ending != Ending::Interrupted {
         let reason = "nothing was measured within the budget: raise --budget, or `max_calls`".to_owned();
-        let failure = Some(SideFailure { side: BASE.to_owned(), reason });
+        let failure = Some(SideFailure { side: EITHER.to_owned(), reason });
         return DuelVerdict { said: Said::SideFailed, failure, compared, choice };
     }
     let said = said(measured.ending, &compared, choice.as_ref());
@@ -160,7 +152,15 @@ fn without_choice(record: &DuelRecord) -> Option<SideFailure> {
             return None;
         }
         let failures = race.candidates.iter().filter_map(|place| place.failure.as_ref());
-        let reason = failures.map(ToString::to_string).next().unwrap_or_else(|| "nothing could be compared".to_owned());
+        let reason = failures.map(ToString::to_string).next();
+        let reason = reason.unwrap_or_else(|| {
+            match race.ending {
+                Ending::BudgetSpent => "its race named nothing within its part of the budget: raise --budget",
+                Ending::CallsSpent => "its race named nothing within its part of `max_calls`: raise it",
+                _ => "nothing could be compared",
+            }
+            .to_owned()
+        });
         Some(SideFailure { side: name.to_owned(), reason })
     };
     of(BASE, &record.base.race).or_else(|| of(HEAD, &record.head.race))
@@ -241,19 +241,24 @@ fn choice(record: &DuelRecord, fought: &Duel) -> Option<ChoiceStanding> {
     };
     let changes = fought.changes(at)?;
     let asked = changes.iter().find_map(|change| Some((change, change.answer?.1)));
-    let standing = match asked {
-        _ if fought.has_failed(at) => {
-            // Where the head's own choice failed, nothing is known against the base's.
-            let base_at_head = record.rules.comparisons.get(at)?.second;
-            let is_out = failed(record.record.as_ref()?, base_at_head).is_some();
-            if is_out { StillGood::Changed } else { StillGood::Undecided }
-        }
-        Some((_, Regression::Regressed)) => StillGood::Changed,
-        Some((_, Regression::NotRegressed)) => StillGood::AsGood,
-        Some((_, Regression::Undecided)) | None => StillGood::Undecided,
-    };
+    let base_at_head = record.rules.comparisons.get(at)?.second;
+    let is_out = failed(record.record.as_ref()?, base_at_head).is_some();
+    let standing = still_good(asked.map(|(_, answer)| answer), fought.has_failed(at), is_out);
     let ratio = asked.and_then(|(change, _)| Some(estimate(change.ratio?.exp())));
     Some(ChoiceStanding { base, head, standing, ratio })
+}
+
+/// Whether the base's choice is still good, where the head's race names another one: how it stands to that, whether one
+/// of both failed, and whether the base's did.
+fn still_good(asked: Option<Regression>, has_failed: bool, is_out: bool) -> StillGood {
+    match asked {
+        _ if is_out => StillGood::Changed,
+        // Where the head's own choice failed, nothing is known against the base's.
+        _ if has_failed => StillGood::Undecided,
+        Some(Regression::Regressed) => StillGood::Changed,
+        Some(Regression::NotRegressed) => StillGood::AsGood,
+        Some(Regression::Undecided) | None => StillGood::Undecided,
+    }
 }
 
 /// What a race of one runtime names.
@@ -283,3 +288,6 @@ fn said(ending: Ending, compared: &[Compared], choice: Option<&ChoiceStanding>) 
         Said::NotRegressed
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,6 +88,10 @@ impl fmt::Display for Word {
 impl<'de> Deserialize<'de> for Word {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Word, D::Error> {
         let text = String::deserialize(deserializer)?;
+        // It is shown as it stands, and a file may say anything.
+        if !text.chars().all(|sign| sign.is_alphanumeric() || "_.:".contains(sign)) {
+            return Err(serde::de::Error::custom("that is no name in a module, as `package.module:name`"));
+        }
         Ok(Word::of(&text))
     }
 }

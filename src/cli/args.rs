@@ -308,15 +308,15 @@ pub(super) enum RecordFormat {
     Json,
     /// For a document
     Markdown,
-    /// A row a candidate, for a spreadsheet
+    /// A row a candidate, or a figure of a duel, for a spreadsheet
     Csv,
-    /// A JSON object a line, a candidate each
+    /// The same as a JSON object a line
     Jsonl,
-    /// A test report: a suite a workload, a case a runtime
+    /// A test report: a suite a workload, a case a runtime, or a candidate of a duel
     Junit,
     /// Bencher Metric Format
     Bmf,
-    /// Markdown for $GITHUB_STEP_SUMMARY
+    /// Markdown for $GITHUB_STEP_SUMMARY; a duel is added to that file where it is set, with one annotation
     Github,
     /// The two arrays that github-action-benchmark reads
     Gab,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::args::{self, Paged, PythonCode, Selection};
+use super::args::{self, Paged, PythonCode, RecordFormat, Selection};
 use super::measure::{self, Measuring, Planning};
 use super::progress::Progress;
 use super::versions::{self, Forms, Version, Versions};
@@ -15,7 +15,7 @@ use crate::analyze::duel::{self as analysis, DuelVerdict, Said};
 use crate::candidate::Candidate;
 use crate::decide::duel::{BASE, Comparison, DuelRules, Figure, HEAD, RULES_VERSION, Threshold};
 use crate::plan::{Entry, Plan};
-use crate::record::duel::{DuelRecord, FORMAT_VERSION, SideRecord};
+use crate::record::duel::{DuelRecord, EITHER, FORMAT_VERSION, SideFailure, SideRecord};
 use crate::record::{self, Document, Ending, Record};
 use crate::report::{self, Judged};
 use crate::session::{self, AgentProgram, Session, Side};
@@ -46,7 +46,7 @@ pub(super) struct DuelArgs {
     selection: Selection,
     /// How the comparison is written
     #[arg(long, value_enum, default_value_t, help_heading = "Output")]
-    format: DuelFormat,
+    format: RecordFormat,
     /// Save what was measured here, as JSON
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
@@ -76,22 +76,6 @@ enum Undecided {
     Fail,
 }
 
-/// How a duel is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum DuelFormat {
-    /// For people, at a terminal
-    #[default]
-    Table,
-    /// What was measured with the verdict, whole
-    Json,
-    /// For a document
-    Markdown,
-    /// A test report: a suite a workload, a case a candidate
-    Junit,
-    /// Markdown, which is added to $GITHUB_STEP_SUMMARY too, and one annotation on standard error
-    Github,
-}
-
 /// Compares, and ends with 0 whatever was found, unless a side could not run.
 pub(super) fn run(args: &DuelArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let (record, verdict) = fight(args, terminal)?;
@@ -105,19 +89,14 @@ pub(super) fn run(args: &DuelArgs, terminal: &Terminal) -> Result<Exit, Failure>
 
 /// Compares, and ends with a code that says what was found. The last line for people is its word.
 pub(super) fn gate(args: &GateArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let (record, verdict) = match fight(&args.duel, terminal) {
-        Ok(found) => found,
-        // What could not run at all is no regression, and no option lets it pass.
-        Err(failure) if failure.exit() == Exit::NoAnswer => {
-            report_failure(&failure);
-            heard(terminal.print(&format!("{}\n", Said::SideFailed.word())))?;
-            return Ok(Exit::SideFailed);
-        }
-        Err(failure) => return Err(failure),
-    };
+    let (record, verdict) = fight(&args.duel, terminal)?;
     heard(show(&args.duel, &record, &verdict, terminal))?;
-    if matches!(args.duel.format, DuelFormat::Table | DuelFormat::Markdown | DuelFormat::Github) {
-        heard(terminal.print(&format!("{}\n", verdict.said.word())))?;
+    let word = verdict.said.word();
+    if is_for_people(args.duel.format) {
+        heard(terminal.print(&format!("{word}\n")))?;
+    } else {
+        // A reader of the format would stumble over it.
+        terminal.note(word);
     }
     Ok(match verdict.said {
         _ if is_interrupted(&record) => Exit::Interrupted,
@@ -128,6 +107,10 @@ pub(super) fn gate(args: &GateArgs, terminal: &Terminal) -> Result<Exit, Failure
         Said::Undecided if args.undecided == Undecided::Pass => Exit::Fine,
         Said::Undecided => Exit::Undecided,
     })
+}
+
+const fn is_for_people(format: RecordFormat) -> bool {
+    matches!(format, RecordFormat::Table | RecordFormat::Markdown | RecordFormat::Github)
 }
 
 /// A reader who has gone away (`conbench gate .. | head`) does not make a regression pass.
@@ -144,14 +127,9 @@ fn is_interrupted(record: &DuelRecord) -> bool {
 }
 
 fn show(args: &DuelArgs, record: &DuelRecord, verdict: &DuelVerdict, terminal: &Terminal) -> Result<(), Failure> {
-    let text = match args.format {
-        DuelFormat::Table => report::duel_table(record, verdict, terminals::stdout_style(terminal.colour)),
-        DuelFormat::Json => report::duel_json(record, verdict)?,
-        DuelFormat::Markdown | DuelFormat::Github => report::duel_markdown(record, verdict),
-        DuelFormat::Junit => report::duel_junit(record, verdict).map_err(Failure::Export)?,
-    };
+    let text = text(args.format, record, verdict, terminal)?;
     let shown = terminal.print(&text);
-    if args.format == DuelFormat::Github {
+    if args.format == RecordFormat::Github {
         versions::annotate(&report::duel_sentence(record, verdict), &text, verdict.said, terminal);
     }
     if let Some(path) = &args.output {
@@ -162,6 +140,24 @@ fn show(args: &DuelArgs, record: &DuelRecord, verdict: &DuelVerdict, terminal: &
         record::write(path, text.as_bytes()).map_err(Failure::Save)?;
     }
     shown
+}
+
+/// The duel, written so.
+///
+/// # Errors
+/// When a figure cannot be written, which would be a fault of this program.
+pub(super) fn text(
+    format: RecordFormat,
+    record: &DuelRecord,
+    verdict: &DuelVerdict,
+    terminal: &Terminal,
+) -> Result<String, Failure> {
+    match (format, format.export()) {
+        (_, Some(export)) => report::duel_export(export, record, verdict).map_err(Failure::Export),
+        (RecordFormat::Json, _) => Ok(report::duel_json(record, verdict)?),
+        (RecordFormat::Markdown, _) => Ok(report::duel_markdown(record, verdict)),
+        _ => Ok(report::duel_table(record, verdict, terminals::stdout_style(terminal.colour))),
+    }
 }
 
 /// What duels are called in messages.
@@ -186,8 +182,50 @@ pub(super) fn stored(document: &mut Document) -> Result<Option<(DuelRecord, Duel
     Ok(Some((record, verdict)))
 }
 
-/// Measures both sides.
+/// Measures both sides. What could not run at all is a duel, too: one with a failure.
 fn fight(args: &DuelArgs, terminal: &Terminal) -> Result<(DuelRecord, DuelVerdict), Failure> {
+    let record = match measure_both(args, terminal) {
+        Err(failure) if failure.exit() == Exit::NoAnswer => {
+            if !is_for_people(args.format) {
+                report_failure(&failure);
+            }
+            unstarted(args, &failure)
+        }
+        found => found?,
+    };
+    let verdict = analysis::duel(&record);
+    Ok((record, verdict))
+}
+
+/// A duel of which nothing is known but what was asked.
+fn unstarted(args: &DuelArgs, failure: &Failure) -> DuelRecord {
+    let target = |at: usize| args.targets.get(at).map(|target| report::plain(&target.display().to_string()));
+    let side = |what: Option<String>, name: &str| SideRecord {
+        what: what.unwrap_or_else(|| name.to_owned()),
+        commit: None,
+        changed: Vec::new(),
+        race: None,
+    };
+    let two = args.targets.len() == 2;
+    DuelRecord {
+        rules_version: RULES_VERSION,
+        workload: target(0).unwrap_or_default(),
+        base: side(target(0).filter(|_| two), BASE),
+        head: side(target(1), HEAD),
+        rules: DuelRules {
+            candidates: Vec::new(),
+            comparisons: Vec::new(),
+            deadline_ns: 0,
+            seed: 0,
+            cold_lives: COLD_LIVES,
+        },
+        choice: None,
+        record: None,
+        failure: Some(SideFailure { side: EITHER.to_owned(), reason: failure.to_string() }),
+    }
+}
+
+fn measure_both(args: &DuelArgs, terminal: &Terminal) -> Result<DuelRecord, Failure> {
     if args.selection.cluster.is_some() {
         let message = "two versions are compared on this host: --cluster is an option of run and recommend";
         return Err(Failure::Usage(message.to_owned()));
@@ -202,8 +240,7 @@ fn fight(args: &DuelArgs, terminal: &Terminal) -> Result<(DuelRecord, DuelVerdic
     if let Err(error) = closed {
         terminal.warn(&format!("at the end: {error}"));
     }
-    let verdict = analysis::duel(&record);
-    Ok((record, verdict))
+    Ok(record)
 }
 
 /// A duel, and what it needs.
@@ -233,6 +270,7 @@ impl Duelling<'_> {
         let (base, head) = (ready(&self.versions.base, base)?, ready(&self.versions.head, head)?);
         let mut record = DuelRecord {
             rules_version: RULES_VERSION,
+            workload: base.version.workload.name.clone(),
             base: side(base.version),
             head: side(head.version),
             rules: DuelRules {
@@ -244,6 +282,7 @@ impl Duelling<'_> {
             },
             choice: None,
             record: None,
+            failure: None,
         };
         let candidates = match sizes_of(&base.plan) {
             Some(candidates) => Some((candidates, None)),
@@ -252,7 +291,7 @@ impl Duelling<'_> {
         let Some((candidates, rival)) = candidates else { return Ok(record) };
         record.rules.deadline_ns = self.left(&record).max(record.rules.deadline_ns);
         self.set_rules(&mut record, candidates, rival, &base.version.workload);
-        record.record = Some(self.compare(&base, &head, &record.rules)?);
+        record.record = ran(self.compare(&base, &head, &record.rules), EITHER, &mut record.failure)?;
         Ok(record)
     }
 
@@ -328,7 +367,7 @@ impl Duelling<'_> {
                 &[],
             )
         };
-        let of_base = measured(base)?;
+        let Some(of_base) = ran(measured(base), BASE, &mut record.failure)? else { return Ok(None) };
         let candidates = self.chosen(&of_base);
         let chosen = analysis::named(&of_base.verdict);
         let is_over = candidates.is_empty() || of_base.record.ending == Ending::Interrupted;
@@ -336,7 +375,7 @@ impl Duelling<'_> {
         if is_over {
             return Ok(None);
         }
-        let of_head = measured(head)?;
+        let Some(of_head) = ran(measured(head), HEAD, &mut record.failure)? else { return Ok(None) };
         let theirs = analysis::named(&of_head.verdict);
         let is_over = theirs.is_none() || of_head.record.ending == Ending::Interrupted;
         record.head.race = Some(of_head.record);
@@ -431,6 +470,18 @@ impl Duelling<'_> {
         let measured = seams::measure(session, &mut progress);
         progress.finish(true);
         measured.map_err(Failure::Session)
+    }
+}
+
+/// What a session measured; where it could not run at all, that is what the duel tells of this side.
+fn ran<T>(session: Result<T, Failure>, side: &str, failure: &mut Option<SideFailure>) -> Result<Option<T>, Failure> {
+    match session {
+        Ok(measured) => Ok(Some(measured)),
+        Err(Failure::Session(error)) => {
+            *failure = Some(SideFailure { side: side.to_owned(), reason: error.to_string() });
+            Ok(None)
+        }
+        Err(other) => Err(other),
     }
 }
 

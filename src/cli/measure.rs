@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+
 use super::args::{self, Paged, RecordFormat, Selection, Shown};
 use super::cluster::Clusters;
 use super::executors::Executors;
@@ -237,7 +239,8 @@ pub(super) fn judged(record: Record) -> Judged {
 pub(super) fn stored(document: Document) -> Result<Vec<Judged>, Failure> {
     let records = document.records_beside(VERDICT).map_err(Failure::Read)?;
     let judged = |(record, verdict)| Judged { verdict: analyze::again(&record, verdict), record };
-    Ok(records.into_iter().map(judged).collect())
+    // A document of all shipped workloads is judged on all CPUs.
+    Ok(records.into_par_iter().map(judged).collect())
 }
 
 /// What plans are made from, beside workloads.

@@ -251,7 +251,8 @@ fn report_failure(failure: &Failure) {
     match failure {
         Failure::Rendered(text) => complain(text),
         other if other.exit() == Exit::Fine => {}
-        other => complain(&format!("error: {other}\n")),
+        // What it quotes may be anybody's.
+        other => complain(&format!("error: {}\n", crate::report::plain_lines(&other.to_string()))),
     }
 }
 

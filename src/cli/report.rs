@@ -83,21 +83,9 @@ fn show_duel(
     record: &DuelRecord,
     verdict: &DuelVerdict,
 ) -> Result<Exit, Failure> {
-    let text = match args.shown.format {
-        RecordFormat::Table => report::duel_table(record, verdict, terminals::stdout_style(terminal.colour)),
-        RecordFormat::Markdown | RecordFormat::Github => report::duel_markdown(record, verdict),
-        RecordFormat::Json => report::duel_json(record, verdict)?,
-        RecordFormat::Junit => report::duel_junit(record, verdict).map_err(Failure::Export)?,
-        _ => {
-            let path = args.record.display();
-            return Err(Failure::Usage(format!(
-                "`{path}` is a duel: --format takes table, json, markdown, github or junit for it"
-            )));
-        }
-    };
     if args.paged.html.is_some() {
         return Err(Failure::Usage(format!("`{}` is a duel, which has no page", args.record.display())));
     }
-    terminal.print(&text)?;
+    terminal.print(&duel::text(args.shown.format, record, verdict, terminal)?)?;
     Ok(Exit::Fine)
 }

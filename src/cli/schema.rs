@@ -23,6 +23,8 @@ pub enum Which {
     Cheatsheet,
     /// A line of --format jsonl
     Jsonl,
+    /// A line of `conbench duel --format jsonl`
+    DuelJsonl,
     /// What `conbench compare --format json` prints
     Comparison,
     /// What `conbench duel --format json` prints
@@ -39,6 +41,7 @@ pub fn text(which: Which) -> serde_json::Result<String> {
         Which::Record => serde_json::to_string_pretty(&report::record_schema()),
         Which::Cheatsheet => serde_json::to_string_pretty(&report::cheatsheet_schema()),
         Which::Jsonl => serde_json::to_string_pretty(&report::jsonl_schema()),
+        Which::DuelJsonl => serde_json::to_string_pretty(&report::duel_jsonl_schema()),
         Which::Comparison => serde_json::to_string_pretty(&report::comparison_schema()),
         Which::Duel => serde_json::to_string_pretty(&report::duel_schema()),
     }?;

@@ -30,12 +30,13 @@ pub(super) fn workload(named: &Path, colour: bool) -> Result<Workload, Failure> 
         return found.parse().map_err(|faults| Failure::Rendered(faults.render(colour)));
     }
     let known: Vec<&str> = shipped::ALL.iter().map(|shipped| shipped.name).collect();
-    let near = nearest(name, &known).filter(|_| !is_file).map(str::to_owned);
-    let near = near.or_else(|| near_file(named).map(|file| file.display().to_string()));
-    let hint = match near {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if is_module(name) => format!("a function of a module is written `{name}:NAME`"),
-        None => "`conbench list` shows those that are, `conbench init` writes a new file; a function is written `module:function` or `file.py:function`"
+    let shipped = nearest(name, &known).filter(|_| !is_file).map(str::to_owned);
+    let file = near_file(named).map(|file| file.display().to_string());
+    let near: Vec<String> = shipped.into_iter().chain(file).map(|near| format!("`{near}`")).collect();
+    let hint = match near.as_slice() {
+        [_, ..] => format!("did you mean {}?", near.join(" or ")),
+        [] if is_module(name) => format!("a function of a module is written `{name}:NAME`"),
+        [] => "`conbench list` shows those that are, `conbench init` writes a new file; a function is written `module:function` or `file.py:function`"
             .to_owned(),
     };
     Err(Failure::Usage(format!("`{name}` is neither a file nor a shipped workload: {hint}")))

@@ -137,19 +137,40 @@ fn workload(
 pub(super) fn is_async(name: &str, folder: Option<&Path>) -> bool {
     let Some((module, path)) = name.split_once(':') else { return false };
     let base = folder.unwrap_or(Path::new(".")).join(module.replace('.', "/"));
-    let last = path.rsplit('.').next().unwrap_or(path);
     let sources = [base.with_extension("py"), base.join("__init__.py")];
-    sources.iter().filter_map(|file| source(file)).any(|text| text.lines().any(|line| defines(line, last)))
+    sources.iter().filter_map(|file| source(file)).any(|text| defines_async(&text, path))
 }
 
-/// Whether a line begins the definition of a coroutine function of this name.
-fn defines(line: &str, name: &str) -> bool {
-    let mut words = line.trim_start().splitn(3, char::is_whitespace);
-    if words.next() != Some("async") || words.next() != Some("def") {
-        return false;
+/// Whether a module's text defines a coroutine function of this name, or in this class: `fetch`, `Client.fetch`.
+fn defines_async(text: &str, path: &str) -> bool {
+    let (class, name) = path.rsplit_once('.').map_or((None, path), |(class, name)| (Some(class), name));
+    let is_outer = |line: &str| line.starts_with(|sign: char| !sign.is_whitespace() && sign != '#');
+    let Some(class) = class.map(|class| class.rsplit('.').next().unwrap_or(class)) else {
+        let outer = || text.lines().filter(|line| is_outer(line));
+        // One below an `if` or a `try` counts where there is no other.
+        let is_known = outer().any(|line| defines(line, &["def"], name) || defines(line, &["async", "def"], name));
+        let mut inner = text.lines().filter(|line| !is_known || is_outer(line));
+        return inner.any(|line| defines(line, &["async", "def"], name));
+    };
+    let mut is_inside = false;
+    text.lines().any(|line| {
+        if is_outer(line) {
+            is_inside = defines(line, &["class"], class);
+        }
+        is_inside && defines(line, &["async", "def"], name)
+    })
+}
+
+/// Whether a line begins the definition of this name, by these words.
+fn defines(line: &str, keywords: &[&str], name: &str) -> bool {
+    let mut rest = line.trim_start();
+    for keyword in keywords {
+        let Some(after) = rest.strip_prefix(keyword).filter(|after| after.starts_with(char::is_whitespace)) else {
+            return false;
+        };
+        rest = after.trim_start();
     }
-    let rest = words.next().map(str::trim_start).and_then(|rest| rest.strip_prefix(name));
-    rest.is_some_and(|rest| rest.trim_start().starts_with(['(', '[']))
+    rest.strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with(['(', '[', ':']))
 }
 
 fn source(file: &Path) -> Option<String> {
@@ -190,10 +211,14 @@ mod tests {
 
     #[test]
     fn a_coroutine_function_is_seen_by_its_definition() {
-        assert!(defines("    async  def fetch(page):", "fetch") || defines("    async def fetch(page):", "fetch"));
-        assert!(defines("async def fetch[T](page: T):", "fetch"));
-        assert!(!defines("async def fetch_all(page):", "fetch"));
-        assert!(!defines("# async def fetch(page):", "fetch"));
-        assert!(!defines("def fetch(page):", "fetch"));
+        assert!(defines_async("async  def fetch(page):", "fetch"));
+        assert!(defines_async("async def fetch[T](page: T):", "fetch"));
+        assert!(!defines_async("async def fetch_all(page):", "fetch"));
+        assert!(!defines_async("# async def fetch(page):", "fetch"));
+        assert!(!defines_async("def fetch(page):", "fetch"));
+        assert!(defines_async("try:\n    async def fetch(page):\n        pass\n", "fetch"));
+        let both = "class Client:\n    def get(self):\n        pass\n\nclass AsyncClient(Client):\n    async def get(self):\n        pass\n\ndef get():\n    pass\n";
+        assert!(!defines_async(both, "Client.get") && defines_async(both, "AsyncClient.get"));
+        assert!(!defines_async(both, "get"), "that is a method");
     }
 }

@@ -204,8 +204,9 @@ impl Finding<'_> {
         // What neither revision has may be built in the working tree alone.
         if forms.head.is_some()
             && let Ok(tree) = working_tree(&here)
+            // What the working tree lacks, or has half edited, is not asked of it.
+            && let Ok(of_tree) = version(&tree, &base)
         {
-            let of_tree = version(&tree, &base)?;
             check_extensions(&tree, &of_tree, &base)?;
             check_extensions(&tree, &of_tree, &head)?;
         }
@@ -238,10 +239,18 @@ impl Finding<'_> {
             ));
         }
         let inside = inside(&repository, here);
+        let folder = into.join(&inside);
+        if !folder.is_dir() {
+            let inside = report::plain(&inside.display().to_string());
+            return Err(Failure::Usage(format!(
+                "the revision `{}` has no folder `{inside}`, from which you compare: start from a folder that both versions have",
+                report::plain(name)
+            )));
+        }
         Ok(Place {
             what: format!("revision `{}` ({})", report::plain(name), short(&revision.commit)),
             root: into.to_owned(),
-            here: into.join(inside),
+            here: folder,
             commit: Some(revision.commit),
             changed: Vec::new(),
         })

@@ -19,14 +19,23 @@ pub struct Idiom<'a> {
     pub candidate: &'a Candidate,
     /// How processes of its runtime begin when nothing is said: the code says so only where it is another way.
     pub default_method: Option<StartMethod>,
-    /// Whether the items of the user's own code are what a call of their name gives.
-    pub items_are_called: bool,
-    /// Whether items are mappings that are spread over parameters by their names.
-    pub items_are_mappings: bool,
+    /// What is known of the items.
+    pub items: ItemsFound<'a>,
     /// The environment variables by which the candidate's number of library threads is set, where it has one.
     pub variables: &'a [String],
     /// The cluster, of a candidate that runs on one.
     pub cluster: Option<&'a Cluster>,
+}
+
+/// What an agent found of the items of the user's own code.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ItemsFound<'a> {
+    /// Whether they are what a call of their name gives.
+    pub are_called: bool,
+    /// Whether they are mappings that are spread over parameters by their names.
+    pub are_mappings: bool,
+    /// The names of the function's module that their expression uses.
+    pub names: &'a [String],
 }
 
 impl Idiom<'_> {

@@ -1,8 +1,10 @@
 //! What Python code calls a user's own functions and items, and what it must import for that.
 
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
 use serde_json::Value;
 
-use super::Idiom;
+use super::{Idiom, ItemsFound};
 use crate::candidate::Engine;
 use crate::workload::{Items, Python, Step};
 
@@ -13,7 +15,7 @@ const LONGEST_LIST: usize = 200;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
     /// `from shop.scrape import items, parse`.
-    pub(super) imports: Vec<String>,
+    pub(super) imports: Imports,
     /// What must be written before the pool: wrappers, items that a file lists.
     pub(super) definitions: Vec<String>,
     /// A blocking callable of one item.
@@ -46,15 +48,15 @@ impl Names {
         match idiom.workload.steps.as_slice() {
             [Step::Python(python)] => {
                 let tasks = idiom.workload.all_tasks().unwrap_or(100);
-                let mut names = Names { factory, ..own(python, tasks, idiom.items_are_mappings, imports) };
+                let mut names = Names { factory, ..own(python, tasks, idiom.items, imports) };
                 let is_name = |sign: char| sign.is_alphanumeric() || "_.".contains(sign);
-                if idiom.items_are_called && names.items.chars().all(is_name) {
+                if idiom.items.are_called && names.items.chars().all(is_name) {
                     names.items += "()";
                 }
                 names
             }
             _ => Names {
-                imports: imports.lines(),
+                imports,
                 factory,
                 definitions: vec!["def task(item):\n    ...  # your task\n".to_owned()],
                 call: "task".to_owned(),
@@ -69,8 +71,8 @@ impl Names {
 const CALLERS_MAIN: &str = "__main__";
 
 /// Collects imports, each module's names together.
-#[derive(Default)]
-struct Imports(std::collections::BTreeMap<String, std::collections::BTreeSet<String>>);
+#[derive(Clone, Debug, Default)]
+pub(super) struct Imports(BTreeMap<String, BTreeSet<String>>);
 
 impl Imports {
     /// Imports what `module:path.of.names` begins with; returns how it is called then.
@@ -84,15 +86,19 @@ impl Imports {
         path.to_owned()
     }
 
-    fn lines(self) -> Vec<String> {
-        let line = |(module, names): (String, std::collections::BTreeSet<String>)| {
-            format!("from {module} import {}", names.into_iter().collect::<Vec<_>>().join(", "))
+    /// The imports of what this code names: an engine may need neither the other form nor a set-up.
+    pub(super) fn lines(&self, code: &str) -> Vec<String> {
+        let is_of_name = |sign: char| sign.is_alphanumeric() || sign == '_';
+        let used: HashSet<&str> = code.split(|sign| !is_of_name(sign)).collect();
+        let line = |(module, names): (&String, &BTreeSet<String>)| {
+            let names: Vec<&str> = names.iter().map(String::as_str).filter(|name| used.contains(name)).collect();
+            (!names.is_empty()).then(|| format!("from {module} import {}", names.join(", ")))
         };
-        self.0.into_iter().map(line).collect()
+        self.0.iter().filter_map(line).collect()
     }
 }
 
-fn own(python: &Python, tasks: u32, are_mappings: bool, mut imports: Imports) -> Names {
+fn own(python: &Python, tasks: u32, found: ItemsFound<'_>, mut imports: Imports) -> Names {
     let mut names = Names::default();
     let mut import = |named: &Option<String>| named.as_deref().map(|named| imports.add(named));
     let (function, async_function) = (import(&python.function), import(&python.async_function));
@@ -108,7 +114,14 @@ fn own(python: &Python, tasks: u32, are_mappings: bool, mut imports: Imports) ->
             // A name of the module, or a call of one without arguments.
             let (name, call) = expression.strip_suffix("()").map_or((expression.as_str(), ""), |name| (name, "()"));
             let is_name = name.chars().all(|sign| sign.is_alphanumeric() || sign == '_');
-            if is_name { imports.add(&format!("{module}:{name}")) + call } else { expression.clone() }
+            if is_name {
+                imports.add(&format!("{module}:{name}")) + call
+            } else {
+                for name in found.names {
+                    imports.add(&format!("{module}:{name}"));
+                }
+                expression.clone()
+            }
         }
         Some(Items::Listed(values)) => {
             names.definitions.push(listed(values));
@@ -117,7 +130,7 @@ fn own(python: &Python, tasks: u32, are_mappings: bool, mut imports: Imports) ->
         None => format!("range({tasks})"),
     };
     let takes_item = python.items.is_some();
-    names.imports = imports.lines();
+    names.imports = imports;
     names.stateful(python, setup, setup_thread, async_setup);
     names.start_worker = match (&names.start, &names.start_thread) {
         (Some(start), Some(thread)) => {
@@ -132,7 +145,7 @@ fn own(python: &Python, tasks: u32, are_mappings: bool, mut imports: Imports) ->
     let item = match (takes_item, python.star) {
         (false, _) => "",
         (true, false) => "item",
-        (true, true) if are_mappings => "**item",
+        (true, true) if found.are_mappings => "**item",
         (true, true) => "*item",
     };
     let arguments = |state: &str| {
@@ -193,11 +206,11 @@ impl Names {
 /// Items of a workload file, as Python writes them.
 fn listed(values: &[Value]) -> String {
     let text = format!("items = [{}]\n", values.iter().map(literal).collect::<Vec<_>>().join(", "));
-    // A record that was handed on has none of the values.
+    // A record that was handed on has none of the values. Three dots are no items: a program that lacks them says so.
     if !values.is_empty() && text.chars().count() <= LONGEST_LIST {
         return text;
     }
-    "items = []  # those of your workload file\n".to_owned()
+    "items = ...  # your items\n".to_owned()
 }
 
 /// A JSON value, as Python writes it.
@@ -225,7 +238,7 @@ mod tests {
     fn json_values_are_written_as_python_writes_them() {
         let value = serde_json::json!([1, 2.5, null, true, "a\"b", { "k": [false] }]);
         assert_eq!(literal(&value), r#"[1, 2.5, None, True, "a\"b", {"k": [False]}]"#);
-        assert_eq!(listed(&[Value::from("x".repeat(300))]), "items = []  # those of your workload file\n");
+        assert_eq!(listed(&[Value::from("x".repeat(300))]), "items = ...  # your items\n");
     }
 
     #[test]
@@ -235,6 +248,11 @@ mod tests {
         assert_eq!(imports.add("shop.scrape:items"), "items");
         assert_eq!(imports.add("pages:parser"), "parser");
         assert_eq!(imports.add("__main__:clean"), "clean", "it is there already");
-        assert_eq!(imports.lines(), ["from pages import parser", "from shop.scrape import items, parser"]);
+        let lines = |code: &str| imports.lines(code);
+        assert_eq!(
+            lines("parser.parse(one) for one in items"),
+            ["from pages import parser", "from shop.scrape import items, parser"]
+        );
+        assert_eq!(lines("map(call, my_items, items_)"), Vec::<String>::new(), "what is not used is not imported");
     }
 }

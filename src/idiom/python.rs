@@ -31,8 +31,9 @@ pub(super) fn code(idiom: &Idiom<'_>) -> String {
     if !parts.imports.is_empty() {
         blocks.push(parts.imports.join("\n") + "\n");
     }
-    if !names.imports.is_empty() {
-        blocks.push(names.imports.join("\n") + "\n");
+    let own = names.imports.lines(&format!("{}{}{}", names.definitions.concat(), parts.definitions, parts.body));
+    if !own.is_empty() {
+        blocks.push(own.join("\n") + "\n");
     }
     let mut text = environment(idiom) + &blocks.join("\n");
     for definition in names.definitions.iter().chain(Some(&parts.definitions).filter(|text| !text.is_empty())) {

@@ -19,10 +19,12 @@ pub(super) fn code(idiom: &Idiom<'_>) -> String {
         // Those of CPython are not the native runtime's.
         _ => SEQUENTIAL,
     };
-    let (builder, spawn) = match engine {
-        Engine::TokioCurrentThread => ("new_current_thread()".to_owned(), ASYNC_TASK),
-        Engine::TokioBlockingPool => (format!("new_current_thread().max_blocking_threads({workers})"), BLOCKING_TASK),
-        _ => (format!("new_multi_thread().worker_threads({workers})"), ASYNC_TASK),
+    let (builder, size, spawn) = match engine {
+        Engine::TokioCurrentThread => ("new_current_thread()", String::new(), ASYNC_TASK),
+        Engine::TokioBlockingPool => {
+            ("new_current_thread()", format!("max_blocking_threads({workers})."), BLOCKING_TASK)
+        }
+        _ => ("new_multi_thread()", format!("worker_threads({workers})."), ASYNC_TASK),
     };
     // A loop without a task in flight would wait for ever.
     let workers = if engine == Engine::TokioSharded { workers.min(in_flight) } else { workers };
@@ -33,9 +35,10 @@ pub(super) fn code(idiom: &Idiom<'_>) -> String {
     // Where it is the same for all, no one asks for the number.
     let number = if share.contains("number") { "number" } else { "_" };
     template
-        .replace("(number, shard)", &format!("({number}, shard)"))
+        .replace("|number: usize", &format!("|{number}: usize"))
         .replace("SHARE", &share)
-        .replace("BUILDER", &builder)
+        .replace("BUILDER", builder)
+        .replace("SIZES", &size)
         .replace("SPAWN", spawn)
         .replace("BACKLOG", &workers.saturating_mul(2).to_string())
         .replace("WORKERS", &workers.to_string())
@@ -55,18 +58,16 @@ const TOKIO: &str = include_str!("native/tokio.txt");
 const TOKIO_SHARDED: &str = include_str!("native/tokio_sharded.txt");
 
 const ASYNC_TASK: &str = "\
-tasks.spawn(async move {
-            let result = task(item).await;
-            drop(permit);
-            result
-        });";
+tokio::spawn(async move {
+            let _permit = permit;
+            task(item).await
+        })";
 
 const BLOCKING_TASK: &str = "\
-tasks.spawn_blocking(move || {
-            let result = task(item);
-            drop(permit);
-            result
-        });";
+tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            task(item)
+        })";
 
 const PROCESS_POOL: &str = include_str!("native/process_pool.txt");
 

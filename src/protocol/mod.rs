@@ -392,6 +392,9 @@ pub struct Reference {
     /// Whether a call of what a step names as its items gave them: code that uses them has to call it, too.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub items_are_called: bool,
+    /// The names of the function's module that the expression uses which gives the items.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub items_names: Vec<String>,
     /// Whether items are mappings that are spread over parameters by their names.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub items_are_mappings: bool,

@@ -14,6 +14,9 @@ pub const FORMAT_VERSION: u32 = 1;
 pub struct DuelRecord {
     /// The version of the rules by which it was decided.
     pub rules_version: u32,
+    /// The workload's name.
+    #[serde(default)]
+    pub workload: String,
     /// The version that the other is held against.
     pub base: SideRecord,
     /// The version in question.
@@ -28,6 +31,21 @@ pub struct DuelRecord {
     /// was nothing to compare.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub record: Option<Record>,
+    /// Why a session could not run at all.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub failure: Option<SideFailure>,
+}
+
+/// The side of what concerns both.
+pub const EITHER: &str = "a side";
+
+/// Why a side could not run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SideFailure {
+    /// Which: `base`, `head`, or `a side` where that is not known.
+    pub side: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// One of two versions.

@@ -148,6 +148,9 @@ pub struct RuntimeCalibration {
     /// Whether a call of what the user's own code names as its items gave them.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub items_are_called: bool,
+    /// The names of the function's module that the expression uses which gives the items.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub items_names: Vec<String>,
     /// Whether items are mappings that are spread over parameters by their names.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub items_are_mappings: bool,
@@ -189,6 +192,7 @@ impl RuntimeCalibration {
             opened: None,
             module_state: Vec::new(),
             items_are_called: false,
+            items_names: Vec::new(),
             items_are_mappings: false,
             library_threads: None,
             cluster: None,

@@ -7,7 +7,7 @@ use super::words::{plain, row, runtimes};
 use super::{Judged, Style, choice, grid, leaving, reasons, sureness, words};
 use crate::analyze::{Answer, Group, Row, Status, Sureness};
 use crate::candidate::{Candidate, Engine, Model, RUST};
-use crate::idiom::Idiom;
+use crate::idiom::{Idiom, ItemsFound};
 use crate::workload::Goal;
 
 use grid::{Paint, paint};
@@ -124,15 +124,16 @@ fn brief(judged: &Judged, group: &Group) -> Brief {
 pub(super) fn code(judged: &Judged, group: &Group) -> Option<String> {
     let answer = group.answer.as_ref()?;
     let candidate = &row(group, answer.candidate)?.candidate;
-    let hello = judged.record.calibration.runtime(&group.runtime).map(|known| &known.hello);
-    let default_method = hello.and_then(|hello| hello.start_methods.first().copied());
-    let items_are_called =
-        judged.record.calibration.runtime(&group.runtime).is_some_and(|known| known.items_are_called);
-    let items_are_mappings =
-        judged.record.calibration.runtime(&group.runtime).is_some_and(|known| known.items_are_mappings);
-    let cluster = judged.record.calibration.runtime(&group.runtime).and_then(|known| known.cluster.as_ref());
+    let known = judged.record.calibration.runtime(&group.runtime);
+    let default_method = known.and_then(|known| known.hello.start_methods.first().copied());
+    let items = known.map_or_else(ItemsFound::default, |known| ItemsFound {
+        are_called: known.items_are_called,
+        are_mappings: known.items_are_mappings,
+        names: &known.items_names,
+    });
+    let cluster = known.and_then(|known| known.cluster.as_ref());
     let (workload, variables) = (&judged.record.workload, &answer.library_variables);
-    Some(Idiom { workload, candidate, default_method, items_are_called, items_are_mappings, variables, cluster }.code())
+    Some(Idiom { workload, candidate, default_method, items, variables, cluster }.code())
 }
 
 fn place(judged: &Judged, group: &Group) -> String {
@@ -204,8 +205,11 @@ fn models(judged: &Judged, group: &Group) -> Vec<OfModel> {
     let answer = group.answer.as_ref();
     let of_model = |model: Model| -> Option<&Row> {
         let named = answer.filter(|answer| answer.model == model).map(|answer| answer.candidate);
+        let is_of_it = |index: u32| row(group, index).is_some_and(|row| row.candidate.model() == model);
+        let as_good = answer.and_then(|answer| answer.as_good.iter().find(|good| is_of_it(good.candidate)));
         let next = answer.and_then(|answer| answer.next_model.iter().find(|next| next.model == model));
-        let known = named.or(next.map(|next| next.candidate)).and_then(|index| row(group, index));
+        let best = as_good.map(|good| good.candidate).or(next.map(|next| next.candidate));
+        let known = named.or(best).and_then(|index| row(group, index));
         // Rows come best first, what failed last.
         known.or_else(|| group.rows.iter().find(|row| row.candidate.model() == model))
     };

@@ -37,7 +37,7 @@ struct Document<'a> {
     /// The version of this format.
     format_version: u32,
     /// The version of conbench that measured.
-    conbench_version: &'a str,
+    conbench_version: String,
     /// What was measured.
     duel: &'a DuelRecord,
     /// What it came to.
@@ -49,7 +49,7 @@ struct Document<'a> {
 /// # Errors
 /// When a figure cannot be written, which would be a fault of this program.
 pub fn duel_json(record: &DuelRecord, verdict: &DuelVerdict) -> Result<String, serde_json::Error> {
-    let conbench_version = env!("CARGO_PKG_VERSION");
+    let conbench_version = version(record);
     let document = Document { format_version: FORMAT_VERSION, conbench_version, duel: record, verdict };
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
@@ -132,8 +132,7 @@ pub fn duel_markdown(record: &DuelRecord, verdict: &DuelVerdict) -> String {
 /// # Errors
 /// When the text cannot be written as XML, which would be a fault of this program.
 pub fn duel_junit(record: &DuelRecord, verdict: &DuelVerdict) -> Result<String, ExportError> {
-    let measured = [record.record.as_ref(), record.base.race.as_ref(), record.head.race.as_ref()];
-    let took_ns = measured.into_iter().flatten().map(|it| it.elapsed_ns).sum();
+    let took_ns = sessions(record).map(|it| it.elapsed_ns).sum();
     let mut cases: Vec<Case> = verdict.compared.iter().map(case).collect();
     cases.extend(verdict.choice.as_ref().map(choice_case));
     cases.extend(verdict.failure.as_ref().map(|failure| Case {
@@ -164,6 +163,8 @@ fn case(compared: &Compared) -> Case {
         failed(NonSuccessKind::Failure, "regressed", &listed(&worse, "and"), &lines)
     } else if !open.is_empty() {
         skipped(&format!("undecided: {}", listed(&open, "and")))
+    } else if !has_figures(compared) {
+        skipped("not measured")
     } else {
         TestCaseStatus::success()
     };
@@ -221,6 +222,12 @@ fn remarks(record: &DuelRecord, verdict: &DuelVerdict) -> Vec<(&'static str, Str
 
 /// What to do where nothing is decided.
 fn next_step(verdict: &DuelVerdict) -> String {
+    let is_open = |figure: &FigureChange| figure.answer == Some(Regression::Undecided);
+    let is_of_choice = !verdict.compared.iter().flat_map(|it| &it.figures).any(is_open);
+    if is_of_choice && verdict.choice.as_ref().is_some_and(|choice| choice.standing == StillGood::Undecided) {
+        return "whether base's choice is still good is what is open: give it more time (--budget), or allow it to lose more (--tolerance)"
+            .to_owned();
+    }
     if rounds(verdict) as usize >= MOST_ROUNDS {
         return "more time would not tell: the difference is about what is allowed; allow more (--max-regression)"
             .to_owned();
@@ -282,12 +289,8 @@ fn cells(figure: &FigureChange) -> Option<Vec<String>> {
         let sign = if figure.figure.is_gain() { '-' } else { '+' };
         format!("{sign}{}", percent(most))
     });
-    let answer = figure.answer.map_or("", |answer| match answer {
-        Regression::Regressed => "regressed",
-        Regression::NotRegressed => "not regressed",
-        Regression::Undecided => "undecided",
-    });
-    if figure.base.is_none() && figure.answer.is_none() {
+    let answer = figure.answer.map_or("", answer_word);
+    if !has_cells(figure) {
         return None;
     }
     Some(vec![
@@ -298,6 +301,19 @@ fn cells(figure: &FigureChange) -> Option<Vec<String>> {
         allowed,
         answer.to_owned(),
     ])
+}
+
+/// Whether there is anything to say of a figure.
+const fn has_cells(figure: &FigureChange) -> bool {
+    figure.base.is_some() || figure.answer.is_some()
+}
+
+const fn answer_word(answer: Regression) -> &'static str {
+    match answer {
+        Regression::Regressed => "regressed",
+        Regression::NotRegressed => "not regressed",
+        Regression::Undecided => "undecided",
+    }
 }
 
 /// `-9.1 % (-10.2 to -8.0)`.
@@ -323,10 +339,23 @@ fn word(figure: Figure) -> &'static str {
 }
 
 fn workload(record: &DuelRecord) -> String {
-    let measured = [record.record.as_ref(), record.base.race.as_ref(), record.head.race.as_ref()];
-    let first = measured.into_iter().flatten().next();
-    first.map_or_else(String::new, |measured| plain(&measured.workload.name))
+    // Duels that were saved before they had a name.
+    let of_session = sessions(record).next().map_or("", |session| session.workload.name.as_str());
+    plain(if record.workload.is_empty() { of_session } else { &record.workload })
 }
 
+/// The version that measured; this one, where nothing was measured.
+fn version(record: &DuelRecord) -> String {
+    let measured = sessions(record).next().map(|session| plain(&session.conbench_version));
+    measured.unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned())
+}
+
+fn sessions(record: &DuelRecord) -> impl Iterator<Item = &Record> {
+    [record.record.as_ref(), record.base.race.as_ref(), record.head.race.as_ref()].into_iter().flatten()
+}
+
+mod export;
 #[cfg(test)]
 mod tests;
+
+pub use export::{duel_export, duel_jsonl_schema};

@@ -36,7 +36,9 @@ use serde::Serialize;
 
 pub use cheatsheet::{cheatsheet_json, cheatsheet_markdown, cheatsheet_schema, cheatsheet_table};
 pub use compare::{comparison_json, comparison_markdown, comparison_schema, comparison_table};
-pub use duel::{duel_json, duel_junit, duel_markdown, duel_schema, duel_sentence, duel_table};
+pub use duel::{
+    duel_export, duel_json, duel_jsonl_schema, duel_junit, duel_markdown, duel_schema, duel_sentence, duel_table,
+};
 pub use explain::explanation;
 pub use export::{Export, ExportError, export, jsonl_schema};
 pub use grid::labelled;
@@ -45,7 +47,7 @@ pub use live::{Live, Stage, live, live_line};
 pub use page::{PageOptions, cheatsheet_page, page};
 pub use plan::{plan_markdown, plan_table};
 pub use units::{bytes, count, duration, rate};
-pub use words::{plain, warning};
+pub use words::{plain, plain_lines, warning};
 
 use crate::analyze::Verdict;
 use crate::record::Record;

@@ -34,8 +34,31 @@ pub(super) fn why(judged: &Judged, group: &Group) -> String {
 
 /// What the answer depends on, a sentence each.
 pub(super) fn conditions(judged: &Judged, answer: &Answer) -> Vec<String> {
-    let conditions = answer.conditions.iter().map(|it| plain(&condition(judged, answer, it)));
-    other_rules(judged).into_iter().chain(conditions).collect()
+    let (of_time, others): (Vec<&Condition>, Vec<&Condition>) = answer.conditions.iter().partition(|it| is_of_time(it));
+    let others = others.into_iter().map(|it| condition(judged, answer, it));
+    let told = other_rules(judged).into_iter().chain(others).chain(more_time(judged, &of_time));
+    told.map(|sentence| plain(&sentence)).collect()
+}
+
+/// Whether a longer budget is what helps.
+const fn is_of_time(condition: &Condition) -> bool {
+    matches!(
+        condition,
+        Condition::BudgetSpent {} | Condition::NeighboursNotMeasured {} | Condition::MayBeSimpler { .. }
+    )
+}
+
+/// What a longer budget may tell, in one sentence.
+fn more_time(judged: &Judged, conditions: &[&Condition]) -> Option<String> {
+    let said = |condition: &&Condition| match condition {
+        Condition::MayBeSimpler { candidate } => {
+            format!("{} is simpler and may be good enough", name(judged, *candidate))
+        }
+        Condition::NeighboursNotMeasured {} => "the sizes beside it were not all measured".to_owned(),
+        _ => "the budget ended before the answer was sure".to_owned(),
+    };
+    let all: Vec<String> = conditions.iter().map(said).collect();
+    (!all.is_empty()).then(|| format!("{}: a longer --budget tells", listed(&all, "and")))
 }
 
 /// What is to be said of an answer that another version's rules found.
@@ -341,20 +364,14 @@ pub(super) fn condition(judged: &Judged, answer: &Answer, condition: &Condition)
             duration(*second_ns as f64),
             duration(*first_ns as f64)
         ),
-        Condition::NeighboursNotMeasured {} => {
-            "the sizes beside it were not all measured: a longer --budget measures them".to_owned()
-        }
-        Condition::BudgetSpent {} => {
-            "the budget ended before the answer was sure: a longer --budget narrows it".to_owned()
+        Condition::NeighboursNotMeasured {} | Condition::BudgetSpent {} | Condition::MayBeSimpler { .. } => {
+            more_time(judged, &[condition]).unwrap_or_default()
         }
         Condition::CallsSpent {} => {
             "the tasks that `max_calls` allows were spent before the answer was sure: raise it in the workload file"
                 .to_owned()
         }
         Condition::Interrupted {} => "interrupted: it is the best answer until then".to_owned(),
-        Condition::MayBeSimpler { candidate } => {
-            format!("{} is simpler and may be good enough: a longer --budget may tell", name(*candidate))
-        }
         Condition::PaysFrom { tasks, low, high, simplest, start_method } => {
             let under = start_method.map_or(String::new(), |method| format!(" under {method}"));
             let span = high.map_or_else(|| format!("{low} at least"), |high| format!("{low} to {high}"));

@@ -13,6 +13,16 @@ use crate::workload::{Goal, Rate, Workload};
 pub fn plain(text: &str) -> String {
     let joined = text.trim().split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty());
     let line = joined.collect::<Vec<_>>().join("; ");
+    escaped(&line)
+}
+
+/// The same of text in several lines, which it keeps.
+#[must_use]
+pub fn plain_lines(text: &str) -> String {
+    text.lines().map(escaped).collect::<Vec<String>>().join("\n")
+}
+
+fn escaped(line: &str) -> String {
     line.chars().map(|c| if steers(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
 

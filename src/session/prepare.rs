@@ -204,6 +204,7 @@ impl Preparation<'_> {
             opened: None,
             module_state: Vec::new(),
             items_are_called: false,
+            items_names: Vec::new(),
             items_are_mappings: false,
             library_threads: None,
             cluster: self.session.cluster(&prepared.name).cloned(),
@@ -250,6 +251,7 @@ impl Preparation<'_> {
             calibration.opened = referred.opened;
             calibration.module_state = referred.module_state;
             calibration.items_are_called = referred.items_are_called;
+            calibration.items_names = referred.items_names;
             calibration.items_are_mappings = referred.items_are_mappings;
             calibration.library_threads = referred.library_threads;
             calibration.checked = prepared.reference.is_some() && are_compared;

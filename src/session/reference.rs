@@ -90,6 +90,8 @@ pub(super) struct Referred {
     pub module_state: Vec<ModuleState>,
     /// Whether a call of what it names as its items gave them.
     pub items_are_called: bool,
+    /// The names of the function's module that the expression of its items uses.
+    pub items_names: Vec<String>,
     /// Whether items are mappings that are spread over parameters by their names.
     pub items_are_mappings: bool,
     /// Engines whose packages the user's own code imports.
@@ -251,6 +253,9 @@ impl Referred {
         }
         self.items_are_called |= reference.items_are_called;
         self.items_are_mappings |= reference.items_are_mappings;
+        if self.items_names.is_empty() {
+            self.items_names.clone_from(&reference.items_names);
+        }
         for note in &reference.notes {
             let is_known = self.notes.iter().any(|known| match (known, note) {
                 // Times differ from run to run.

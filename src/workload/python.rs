@@ -203,12 +203,11 @@ pub fn items(text: &str) -> Result<Items, String> {
             .map(Items::Named)
             .or_else(|wrong| if is_expression { Ok(expression()) } else { Err(wrong) });
     }
-    if text.ends_with(']') && text.contains(" for ") {
-        return Ok(Items::Expression(text.to_owned()));
-    }
     match serde_json::from_str::<Vec<serde_json::Value>>(text) {
         Ok(list) if list.is_empty() => Err("the list is empty, and a task needs an item".to_owned()),
         Ok(list) => Ok(Items::Listed(list)),
+        // A list as Python writes it, or more than a list.
+        Err(_) if text.matches('[').count() == text.matches(']').count() => Ok(Items::Expression(text.to_owned())),
         Err(error) => Err(format!("not a list of JSON: {error}; write e.g. '[1, \"two\"]'")),
     }
 }

@@ -20,19 +20,19 @@ std::thread::scope(|scope| {
         let (tasks, done) = (tasks.clone(), done.clone());
         scope.spawn(move || {
             for (index, item) in tasks {
-                done.send((index, task(item))).expect("results are taken");
+                done.send((index, task(item))).unwrap();
             }
         });
     }
     for numbered in items.into_iter().enumerate() {
-        sender.send(numbered).expect("workers live");
+        sender.send(numbered).unwrap();
     }
-    drop(sender);
+    drop((sender, done));
 });
-drop(done);
 let mut results: Vec<_> = results.into_iter().collect();
 results.sort_by_key(|(index, _)| *index);
-results.into_iter().map(|(_, result)| result).collect()
+let results: Vec<_> = results.into_iter().map(|it| it.1).collect();
+results
 }
 }
 
@@ -43,16 +43,16 @@ pub fn run(items: Vec<u64>) -> Vec<u64> {
 let (taken, free) = crossbeam_channel::bounded(3);
 let results: Vec<_> = std::thread::scope(|scope| {
     let spawn = |item| {
-        taken.send(()).expect("the channel is open");
+        taken.send(()).unwrap();
         let free = free.clone();
         scope.spawn(move || {
             let result = task(item);
-            free.recv().expect("the channel is open");
+            free.recv().unwrap();
             result
         })
     };
     let threads: Vec<_> = items.into_iter().map(spawn).collect();
-    threads.into_iter().map(|thread| thread.join().expect("no task panics")).collect()
+    threads.into_iter().map(|it| it.join().unwrap()).collect()
 });
 results
 }
@@ -64,8 +64,9 @@ use crate::task as task;
 pub fn run(items: Vec<u64>) -> Vec<u64> {
 use rayon::prelude::*;
 
-let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("threads start");
-let results: Vec<_> = pool.install(|| items.into_iter().par_bridge().map(task).collect()); // in any order
+let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build();
+let run = || items.into_par_iter().map(task).collect();
+let results: Vec<_> = pool.unwrap().install(run);
 results
 }
 }
@@ -74,19 +75,25 @@ pub mod tokio_current_thread {
 use crate::async_task as task;
 
 pub fn run(items: Vec<u64>) -> Vec<u64> {
-let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-let free = std::sync::Arc::new(tokio::sync::Semaphore::new(3));
-let results: Vec<_> = runtime.block_on(async {
-    let mut tasks = tokio::task::JoinSet::new();
+use tokio::{runtime::Builder, sync::Semaphore};
+
+let mut builder = Builder::new_current_thread();
+let runtime = builder.enable_all().build();
+let free = std::sync::Arc::new(Semaphore::new(3));
+let results: Vec<_> = runtime.unwrap().block_on(async {
+    let mut tasks = Vec::new();
     for item in items {
-        let permit = free.clone().acquire_owned().await.expect("it stays open");
-        tasks.spawn(async move {
-            let result = task(item).await;
-            drop(permit);
-            result
-        });
+        let permit = free.clone().acquire_owned().await.unwrap();
+        tasks.push(tokio::spawn(async move {
+            let _permit = permit;
+            task(item).await
+        }));
     }
-    tasks.join_all().await // in any order
+    let mut results = Vec::new();
+    for running in tasks {
+        results.push(running.await.unwrap());
+    }
+    results
 });
 results
 }
@@ -96,19 +103,25 @@ pub mod tokio_multi_thread {
 use crate::async_task as task;
 
 pub fn run(items: Vec<u64>) -> Vec<u64> {
-let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-let free = std::sync::Arc::new(tokio::sync::Semaphore::new(3));
-let results: Vec<_> = runtime.block_on(async {
-    let mut tasks = tokio::task::JoinSet::new();
+use tokio::{runtime::Builder, sync::Semaphore};
+
+let mut builder = Builder::new_multi_thread();
+let runtime = builder.worker_threads(2).enable_all().build();
+let free = std::sync::Arc::new(Semaphore::new(3));
+let results: Vec<_> = runtime.unwrap().block_on(async {
+    let mut tasks = Vec::new();
     for item in items {
-        let permit = free.clone().acquire_owned().await.expect("it stays open");
-        tasks.spawn(async move {
-            let result = task(item).await;
-            drop(permit);
-            result
-        });
+        let permit = free.clone().acquire_owned().await.unwrap();
+        tasks.push(tokio::spawn(async move {
+            let _permit = permit;
+            task(item).await
+        }));
     }
-    tasks.join_all().await // in any order
+    let mut results = Vec::new();
+    for running in tasks {
+        results.push(running.await.unwrap());
+    }
+    results
 });
 results
 }
@@ -118,35 +131,38 @@ pub mod tokio_sharded {
 use crate::async_task as task;
 
 pub fn run(items: Vec<u64>) -> Vec<u64> {
-// Each thread has a loop of its own, its share of the items, and its share of what is in flight.
+use tokio::{runtime::Builder, sync::Semaphore, task::JoinSet};
+
+// Each thread has a loop of its own, its share of the items, and of
+// what is in flight.
 let mut shards: Vec<Vec<_>> = (0..2).map(|_| Vec::new()).collect();
 for (index, item) in items.into_iter().enumerate() {
     shards[index % 2].push((index, item));
 }
+let run = |number: usize, shard: Vec<_>| {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let most = 1 + usize::from(number < 1);
+    let free = std::sync::Arc::new(Semaphore::new(most));
+    runtime.unwrap().block_on(async {
+        let mut tasks = JoinSet::new();
+        for (index, item) in shard {
+            let permit = free.clone().acquire_owned().await.unwrap();
+            tasks.spawn(async move {
+                let _permit = permit;
+                (index, task(item).await)
+            });
+        }
+        tasks.join_all().await
+    })
+};
+let numbered = shards.into_iter().enumerate();
 let mut results: Vec<_> = std::thread::scope(|scope| {
-    let run = |(number, shard)| {
-        scope.spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            let free = std::sync::Arc::new(tokio::sync::Semaphore::new(1 + usize::from(number < 1)));
-            runtime.block_on(async {
-                let mut tasks = tokio::task::JoinSet::new();
-                for (index, item) in shard {
-                    let permit = free.clone().acquire_owned().await.expect("it stays open");
-                    tasks.spawn(async move {
-                        let result = task(item).await;
-                        drop(permit);
-                        (index, result)
-                    });
-                }
-                tasks.join_all().await
-            })
-        })
-    };
-    let threads: Vec<_> = shards.into_iter().enumerate().map(run).collect();
-    threads.into_iter().flat_map(|thread| thread.join().expect("no task panics")).collect()
+    let spawn = |(number, shard)| scope.spawn(move || run(number, shard));
+    let threads: Vec<_> = numbered.map(spawn).collect();
+    threads.into_iter().flat_map(|it| it.join().unwrap()).collect()
 });
 results.sort_by_key(|(index, _)| *index);
-let results: Vec<_> = results.into_iter().map(|(_, result)| result).collect();
+let results: Vec<_> = results.into_iter().map(|it| it.1).collect();
 results
 }
 }
@@ -154,7 +170,7 @@ results
 pub mod process_pool {
 use crate::line_task as task;
 
-pub fn run(items: Vec<String>) {
+pub fn run(items: Vec<String>, shown: &mut Vec<String>) {
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -162,7 +178,7 @@ use std::sync::Mutex;
 // This program is its own worker: a line in, a line out.
 if std::env::args().nth(1).as_deref() == Some("worker") {
     for line in std::io::stdin().lines() {
-        println!("{}", task(&line.expect("a line")));
+        println!("{}", task(&line.unwrap()));
     }
     return;
 }
@@ -171,58 +187,65 @@ let results = Mutex::new(Vec::new());
 std::thread::scope(|scope| {
     for _ in 0..2 {
         scope.spawn(|| {
-            let program = std::env::current_exe().expect("its path");
+            let program = std::env::current_exe().unwrap();
             let mut worker = Command::new(program)
                 .arg("worker")
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .spawn()
-                .expect("a worker starts");
-            let mut input = worker.stdin.take().expect("a pipe");
-            let mut output = BufReader::new(worker.stdout.take().expect("a pipe")).lines();
+                .unwrap();
+            let mut input = worker.stdin.take().unwrap();
+            let output = worker.stdout.take().unwrap();
+            let mut lines = BufReader::new(output).lines();
             loop {
-                let Some((index, item)) = next.lock().expect("no panic").next() else { break };
-                writeln!(input, "{item}").expect("the worker lives");
-                let result = output.next().expect("an answer").expect("a line");
-                results.lock().expect("no panic").push((index, result));
+                let numbered = next.lock().unwrap().next();
+                let Some((index, item)) = numbered else { break };
+                writeln!(input, "{item}").unwrap();
+                let result = lines.next().unwrap().unwrap();
+                results.lock().unwrap().push((index, result));
             }
             drop(input);
-            worker.wait().expect("it ends");
+            worker.wait().unwrap();
         });
     }
 });
-drop(results);
+let mut results = results.into_inner().unwrap();
+results.sort_by_key(|(index, _)| *index);
+let results: Vec<_> = results.into_iter().map(|it| it.1).collect();
+shown.extend(results);
 }
 }
 
 pub mod process_per_task {
 use crate::line_task as task;
 
-pub fn run(items: Vec<String>) {
+pub fn run(items: Vec<String>, shown: &mut Vec<String>) {
 use std::process::Command;
 
-// This program is its own worker: an item as its argument, the result on its standard output.
+// This program is its own worker: an item as its argument, the result on
+// its standard output.
 let mut arguments = std::env::args().skip(1);
 if arguments.next().as_deref() == Some("worker") {
-    print!("{}", task(&arguments.next().expect("an item")));
+    print!("{}", task(&arguments.next().unwrap()));
     return;
 }
 let (taken, free) = crossbeam_channel::bounded(3);
 let results: Vec<_> = std::thread::scope(|scope| {
     let spawn = |item: String| {
-        taken.send(()).expect("the channel is open");
+        taken.send(()).unwrap();
         let free = free.clone();
         scope.spawn(move || {
-            let program = std::env::current_exe().expect("its path");
-            let run = Command::new(program).args(["worker", &item]).output().expect("a worker runs");
-            free.recv().expect("the channel is open");
-            String::from_utf8(run.stdout).expect("text")
+            let program = std::env::current_exe().unwrap();
+            let mut worker = Command::new(program);
+            let run = worker.args(["worker", &item]).output();
+            free.recv().unwrap();
+            String::from_utf8(run.unwrap().stdout).unwrap()
         })
     };
     let threads: Vec<_> = items.into_iter().map(spawn).collect();
-    threads.into_iter().map(|thread| thread.join().expect("no task panics")).collect()
+    threads.into_iter().map(|it| it.join().unwrap()).collect()
 });
-drop(results);
+shown.extend(results);
 }
 }
 
@@ -230,19 +253,25 @@ pub mod tokio_blocking_pool {
 use crate::task as task;
 
 pub fn run(items: Vec<u64>) -> Vec<u64> {
-let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(2).enable_all().build().expect("a runtime");
-let free = std::sync::Arc::new(tokio::sync::Semaphore::new(3));
-let results: Vec<_> = runtime.block_on(async {
-    let mut tasks = tokio::task::JoinSet::new();
+use tokio::{runtime::Builder, sync::Semaphore};
+
+let mut builder = Builder::new_current_thread();
+let runtime = builder.max_blocking_threads(2).enable_all().build();
+let free = std::sync::Arc::new(Semaphore::new(3));
+let results: Vec<_> = runtime.unwrap().block_on(async {
+    let mut tasks = Vec::new();
     for item in items {
-        let permit = free.clone().acquire_owned().await.expect("it stays open");
-        tasks.spawn_blocking(move || {
-            let result = task(item);
-            drop(permit);
-            result
-        });
+        let permit = free.clone().acquire_owned().await.unwrap();
+        tasks.push(tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            task(item)
+        }));
     }
-    tasks.join_all().await // in any order
+    let mut results = Vec::new();
+    for running in tasks {
+        results.push(running.await.unwrap());
+    }
+    results
 });
 results
 }
@@ -251,49 +280,54 @@ results
 pub mod tokio_process_pool {
 use crate::line_task as task;
 
-pub fn run(items: Vec<String>) {
+pub fn run(items: Vec<String>, shown: &mut Vec<String>) {
 use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::process::Command;
-use tokio::sync::Mutex;
+use tokio::{process::Command, runtime::Builder, task::JoinSet};
 
 // This program is its own worker: a line in, a line out.
 if std::env::args().nth(1).as_deref() == Some("worker") {
     for line in std::io::stdin().lines() {
-        println!("{}", task(&line.expect("a line")));
+        println!("{}", task(&line.unwrap()));
     }
     return;
 }
-let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-let results: Vec<_> = runtime.block_on(async {
-    let next = Arc::new(Mutex::new(items.into_iter()));
-    let mut workers = tokio::task::JoinSet::new();
+let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+let mut results = runtime.block_on(async {
+    let next = Arc::new(Mutex::new(items.into_iter().enumerate()));
+    let mut workers = JoinSet::new();
     for _ in 0..2 {
         let next = next.clone();
         workers.spawn(async move {
-            let program = std::env::current_exe().expect("its path");
+            let program = std::env::current_exe().unwrap();
             let mut worker = Command::new(program)
                 .arg("worker")
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .spawn()
-                .expect("a worker starts");
-            let mut input = worker.stdin.take().expect("a pipe");
-            let mut output = BufReader::new(worker.stdout.take().expect("a pipe")).lines();
+                .unwrap();
+            let mut input = worker.stdin.take().unwrap();
+            let output = worker.stdout.take().unwrap();
+            let mut lines = BufReader::new(output).lines();
             let mut results = Vec::new();
             loop {
-                let Some(item) = next.lock().await.next() else { break };
-                input.write_all(format!("{item}\n").as_bytes()).await.expect("the worker lives");
-                results.push(output.next_line().await.expect("a line").expect("an answer"));
+                let numbered = next.lock().unwrap().next();
+                let Some((index, item)) = numbered else { break };
+                let line = format!("{item}\n");
+                input.write_all(line.as_bytes()).await.unwrap();
+                let result = lines.next_line().await.unwrap().unwrap();
+                results.push((index, result));
             }
             drop(input);
-            worker.wait().await.expect("it ends");
+            worker.wait().await.unwrap();
             results
         });
     }
-    workers.join_all().await.concat() // in any order
+    workers.join_all().await.concat()
 });
-drop(results);
+results.sort_by_key(|(index, _)| *index);
+let results: Vec<_> = results.into_iter().map(|it| it.1).collect();
+shown.extend(results);
 }
 }

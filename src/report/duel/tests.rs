@@ -1,10 +1,13 @@
 //! What a duel says, of a synthetic one.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::*;
 use crate::candidate::{Candidate, Engine};
 use crate::decide::duel::{DuelRules, Threshold};
+use crate::report::export::Export;
 use crate::report::sample::{COLOURED, PLAIN_80, candidate, judged};
 use crate::report::tests::golden;
 
@@ -30,6 +33,7 @@ fn record() -> DuelRecord {
     let of = |runtime: &str| Candidate { runtime: runtime.to_owned(), ..candidate(Engine::ThreadPool, Some(2), None) };
     DuelRecord {
         rules_version: 1,
+        workload: judged().record.workload.name,
         base: side("revision `main` (0123456789)", &[]),
         head: side("the working tree of 9876543210", &["a", "b", "c", "d", "e", "f", "g\u{202e}\u{1b}[2J"]),
         rules: DuelRules {
@@ -41,6 +45,7 @@ fn record() -> DuelRecord {
         },
         choice: None,
         record: Some(judged().record),
+        failure: None,
     }
 }
 
@@ -132,4 +137,46 @@ fn thresholds_are_a_part_of_the_record() {
     let threshold = Threshold { figure: Figure::P99, most: 0.1 };
     let text = serde_json::to_string(&threshold).expect("JSON");
     assert_eq!(text, r#"{"figure":"p99","most":0.1}"#);
+}
+
+#[test]
+fn a_figure_is_a_row_and_a_ratio_is_a_series() {
+    let export = |format, verdict: &DuelVerdict| duel_export(format, &record(), verdict).expect("written");
+    let text = export(Export::Csv, &regressed());
+    let mut reader = ::csv::Reader::from_reader(text.as_bytes());
+    let rows: Vec<BTreeMap<String, String>> = reader.deserialize().map(|row| row.expect("a row")).collect();
+    let column = |name: &str| rows.iter().map(|row| row[name].clone()).collect::<Vec<String>>();
+    assert_eq!(column("figure"), ["throughput", "p50", "p99", "cpu_per_task", "memory", "start_up"]);
+    assert_eq!(column("answer"), ["regressed", "", "undecided", "not_regressed", "", ""]);
+    assert_eq!(column("said")[0], "regressed");
+    assert_eq!((column("ratio")[0].as_str(), column("ratio")[2].as_str()), ("0.909", ""));
+    assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text}");
+
+    let schema = serde_json::to_value(duel_jsonl_schema()).expect("a schema");
+    golden("reports/duel-jsonl.schema.json", &(serde_json::to_string_pretty(&schema).expect("JSON") + "\n"));
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    let lines = export(Export::Jsonl, &regressed());
+    assert_eq!(lines.lines().count(), 6);
+    assert!(lines.lines().all(|line| validator.is_valid(&serde_json::from_str(line).expect("JSON"))), "{lines}");
+
+    let bmf: Value = serde_json::from_str(&export(Export::Bmf, &regressed())).expect("JSON");
+    let series = &bmf["web-scraping/thread-pool"];
+    assert_eq!(series["throughput-head-over-base"]["value"], 0.909);
+    assert!(series["start-up-head-over-base"]["upper_value"].is_f64() && series["p99-head-over-base"].is_null());
+
+    let gab: Value = serde_json::from_str(&export(Export::Gab, &regressed())).expect("JSON");
+    assert_eq!(gab["customBiggerIsBetter"].as_array().map(Vec::len), Some(1));
+    assert_eq!(gab["customSmallerIsBetter"].as_array().map(Vec::len), Some(4));
+    assert_eq!(gab["customBiggerIsBetter"][0]["name"], "web-scraping/thread-pool: throughput, head over base");
+}
+
+#[test]
+fn a_side_that_could_not_run_is_a_row_and_no_series() {
+    let export = |format| duel_export(format, &record(), &failed_side()).expect("written");
+    let text = export(Export::Csv);
+    let mut reader = ::csv::Reader::from_reader(text.as_bytes());
+    let rows: Vec<BTreeMap<String, String>> = reader.deserialize().map(|row| row.expect("a row")).collect();
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0]["failure"], "head could not run: the module is <gone>");
+    assert_eq!((export(Export::Jsonl).lines().count(), export(Export::Bmf).as_str()), (1, "{}\n"));
 }

@@ -14,7 +14,7 @@ use crate::report::Judged;
 
 /// One figure. Without an interval it has none of its ends.
 #[derive(Serialize)]
-struct Metric {
+pub(in crate::report) struct Metric {
     value: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     lower_value: Option<f64>,
@@ -27,7 +27,8 @@ impl Metric {
         Metric { value, lower_value: None, upper_value: None }
     }
 
-    fn between(Estimate { value, low, high }: Estimate) -> Metric {
+    /// A value between the ends of its interval.
+    pub(in crate::report) fn between(Estimate { value, low, high }: Estimate) -> Metric {
         Metric { value, lower_value: Some(low), upper_value: Some(high) }
     }
 }

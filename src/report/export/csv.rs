@@ -1,5 +1,7 @@
 //! CSV (RFC 4180, with line feeds): a row a candidate below a header that stays. Units are in the columns' names.
 
+use serde::Serialize;
+
 use super::ExportError;
 use super::line::{Line, lines};
 use crate::report::Judged;
@@ -59,19 +61,35 @@ pub(super) fn text(all: &[Judged]) -> Result<String, ExportError> {
     let mut writer = ::csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
     writer.write_record(COLUMNS)?;
     for line in lines(all) {
-        writer.serialize(harmless(line))?;
+        writer.serialize(for_spreadsheets(line))?;
     }
+    text_of(writer)
+}
+
+/// Lines with their members' names as the header. (A header needs a line.)
+pub(in crate::report) fn written<T: Serialize>(lines: impl Iterator<Item = T>) -> Result<String, ExportError> {
+    let mut writer = ::csv::Writer::from_writer(Vec::new());
+    for line in lines {
+        writer.serialize(line)?;
+    }
+    text_of(writer)
+}
+
+fn text_of(writer: ::csv::Writer<Vec<u8>>) -> Result<String, ExportError> {
     let bytes = writer.into_inner().map_err(|error| ::csv::Error::from(error.into_error()))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The line with the texts of foreign origin such that no spreadsheet takes them for a formula.
-fn harmless(mut line: Line) -> Line {
+fn for_spreadsheets(mut line: Line) -> Line {
     let texts = [&mut line.workload, &mut line.runtime, &mut line.began_at, &mut line.conbench_version];
-    for text in texts.into_iter().chain(line.reason.as_mut()) {
-        if text.starts_with(['=', '+', '-', '@']) {
-            text.insert(0, '\'');
-        }
-    }
+    texts.into_iter().chain(line.reason.as_mut()).for_each(harmless);
     line
+}
+
+/// Makes a text of foreign origin one that no spreadsheet takes for a formula.
+pub(in crate::report) fn harmless(text: &mut String) {
+    if text.starts_with(['=', '+', '-', '@']) {
+        text.insert(0, '\'');
+    }
 }

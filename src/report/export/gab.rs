@@ -8,27 +8,28 @@ use serde::Serialize;
 use super::ExportError;
 use super::line::status;
 use super::series::{Point, points};
+use crate::analyze::Estimate;
 use crate::report::Judged;
 
 /// Both arrays.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Document {
-    custom_bigger_is_better: Vec<Entry>,
-    custom_smaller_is_better: Vec<Entry>,
+pub(in crate::report) struct Document {
+    pub(in crate::report) custom_bigger_is_better: Vec<Entry>,
+    pub(in crate::report) custom_smaller_is_better: Vec<Entry>,
 }
 
 /// One figure.
 #[derive(Serialize)]
-struct Entry {
-    name: String,
-    unit: &'static str,
-    value: f64,
+pub(in crate::report) struct Entry {
+    pub(in crate::report) name: String,
+    pub(in crate::report) unit: &'static str,
+    pub(in crate::report) value: f64,
     /// Its 95 % interval, as the action's chart shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    range: Option<String>,
+    pub(in crate::report) range: Option<String>,
     /// What else its chart shows.
-    extra: String,
+    pub(in crate::report) extra: String,
 }
 
 /// The series of these records.
@@ -43,9 +44,7 @@ pub(super) fn text(all: &[Judged]) -> Result<String, ExportError> {
 
 fn throughput(point: &Point<'_>) -> Option<Entry> {
     let found = point.row.throughput_per_s?;
-    let half = (found.high - found.value).max(found.value - found.low);
-    let range = Some(format!("± {}", to_digits(half)));
-    Some(Entry { range, ..entry(point, "throughput", "tasks/s", found.value) })
+    Some(Entry { range: Some(range(found)), ..entry(point, "throughput", "tasks/s", found.value) })
 }
 
 fn costs(point: &Point<'_>) -> impl Iterator<Item = Entry> {
@@ -64,6 +63,12 @@ fn entry(point: &Point<'_>, what: &str, unit: &'static str, value: f64) -> Entry
     let (candidate, status) = (point.row.candidate.short(), status(&point.row.status));
     let extra = format!("candidate: {candidate}\nmodel: {}\nstatus: {status}", point.row.candidate.model());
     Entry { name: format!("{}: {what}", point.name), unit, value, range: None, extra }
+}
+
+/// An interval, as the action's chart shows it.
+pub(in crate::report) fn range(found: Estimate) -> String {
+    let half = (found.high - found.value).max(found.value - found.low);
+    format!("± {}", to_digits(half))
 }
 
 /// Three significant digits, without a space between thousands.

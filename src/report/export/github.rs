@@ -51,6 +51,16 @@ fn candidates(summary: &mut Summary, judged: &Judged, group: &Group) {
     summary.table(&head, group.rows.iter().map(cells), &format!("\n{DASH}\n\n</details>\n\n"));
 }
 
+/// A summary of a duel: its first lines, where it is longer than what GitHub takes.
+pub(in crate::report) fn cut(mut text: String) -> String {
+    if text.len() > MOST_BYTES {
+        let room = text.floor_char_boundary(MOST_BYTES - LAST_LINE);
+        text.truncate(text[..room].rfind('\n').map_or(0, |end| end + 1));
+        text.push_str("\nThe rest is left out: GitHub takes no more.\n");
+    }
+    text
+}
+
 /// A text that ends before it is too long, and says what it lacks.
 #[derive(Default)]
 struct Summary {

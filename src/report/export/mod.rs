@@ -3,11 +3,11 @@
 //! One small file a format, each a pure function of judged records. Text of foreign origin is always on one line, without
 //! characters that steer a terminal or turn the direction of writing.
 
-mod bmf;
-mod csv;
-mod gab;
-mod github;
-mod jsonl;
+pub(super) mod bmf;
+pub(super) mod csv;
+pub(super) mod gab;
+pub(super) mod github;
+pub(super) mod jsonl;
 pub(super) mod junit;
 mod line;
 mod series;

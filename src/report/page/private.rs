@@ -150,6 +150,7 @@ fn measured(record: &mut Record, is_own: bool) {
             | Warning::Scarce { failure, .. }
             | Warning::Replaced { failure, .. } => failed(failure, is_own),
             Warning::Found { note: found, .. } => note(found),
+            Warning::Unchecked { message } | Warning::Other { message } if is_own => without_quoted(message),
             _ => {}
         }
     }
@@ -197,10 +198,23 @@ fn kind_of(message: &str) -> String {
         return "an error that names a limit: HTTP status 429, too many requests, or the like".to_owned();
     }
     let first = message.lines().next().unwrap_or_default();
-    match first.split_once(": ") {
-        Some((kind, _)) => format!("{kind}: {HIDDEN}"),
-        None if is_class(first) || !first.contains(['\'', '"', '`', '(', '=']) => first.to_owned(),
-        None => HIDDEN.to_owned(),
+    let (kind, rest) = first.split_once(": ").map_or((first, ""), |(kind, _)| (kind, ": .."));
+    if is_class(kind) || !kind.contains(QUOTING) {
+        return format!("{kind}{rest}");
+    }
+    // What quotes something may end in an error's class: `` `items` load('x') raised ValueError``.
+    let last = kind.rsplit(' ').next().unwrap_or_default();
+    let is_error = is_class(last) && last.chars().any(char::is_uppercase);
+    if is_error { format!("{last}{rest}") } else { HIDDEN.to_owned() }
+}
+
+/// Signs of a text that quotes code, items or results.
+const QUOTING: [char; 7] = ['\'', '"', '`', '(', '=', '[', '{'];
+
+/// A message of ours that may end in the words of the user's code, in brackets.
+fn without_quoted(message: &mut String) {
+    if let Some((before, _)) = message.split_once(" (step ") {
+        *message = format!("{before} ({HIDDEN})");
     }
 }
 
@@ -221,8 +235,17 @@ fn of_group(group: &mut Group, is_own: bool) {
     let of_limit = |limit: &mut FarLimit| limit.said.iter_mut().for_each(of_place);
     group.far_limit.iter_mut().for_each(of_limit);
     for row in &mut group.rows {
-        if let Status::Failed { reason } = &mut row.status {
-            of_place(reason);
+        match &mut row.status {
+            Status::Failed { reason } => of_place(reason),
+            // `3 of 40 tasks failed (7.5 %), the limit is 0: step 1 (python): ValueError: ..`
+            Status::Infeasible { reason } => {
+                if let Some((limit, said)) = reason.split_once(": step ") {
+                    let mut said = format!("step {said}");
+                    of_place(&mut said);
+                    *reason = format!("{limit}: {said}");
+                }
+            }
+            _ => {}
         }
     }
     for condition in group.answer.iter_mut().flat_map(|answer| &mut answer.conditions) {
@@ -275,6 +298,9 @@ mod tests {
             "the results were not those of the reference"
         );
         assert_eq!(kind_of("got 'secret'"), "..");
+        assert_eq!(kind_of("`items` load('SECRET') raised ValueError: bad 'SECRET'"), "ValueError: ..");
+        assert_eq!(kind_of("items[0]['SECRET']._lock: cannot pickle it"), "..");
+        assert_eq!(kind_of("no task ended for 2.3 s: 'SECRET'"), "no task ended for 2.3 s: ..");
         assert!(kind_of("HTTPError: HTTP Error 429: Too Many Requests").contains("429"));
         assert!(looks_like_limit(&kind_of("HTTPError: HTTP Error 429: Too Many Requests")), "it still does");
     }

@@ -313,10 +313,18 @@ fn neither_page_nor_record_holds_what_is_the_users_alone() {
                 "step 1 (python): ValueError: SECRET-reason".clone_into(reason);
             }
         }
+        let mut others =
+            group.rows.iter_mut().filter(|row| !matches!(row.status, Status::Failed { .. } | Status::Best));
+        others.next().expect("another row").status = Status::Infeasible {
+            reason: "3 of 9 tasks failed (33 %), the limit is 0: step 1 (python): KeyError: SECRET-limit".to_owned(),
+        };
         if let Some(answer) = &mut group.answer {
             answer.conditions.push(Condition::LibraryThreadsSet { variables: set.clone() });
         }
     }
+    let failed =
+        "the run that would be the reference failed (step 1 (python): `items` load('SECRET') raised it)".to_owned();
+    judged.record.warnings.push(crate::record::Warning::Unchecked { message: failed });
     let options = PageOptions { with_record: true, home: Some("/data/SECRET-user".to_owned()) };
     let page = page(&[judged], &options).expect("a page");
     let record = record_of(&page);
@@ -327,7 +335,7 @@ fn neither_page_nor_record_holds_what_is_the_users_alone() {
         assert!(text.contains("shop.scrape") && text.contains("~/venv/bin/python"), "names and short paths stay");
         assert!(text.contains("ValueError: .."), "and the class of an error");
     }
-    assert!(page.contains("OMP_NUM_THREADS") && page.contains("items = []  # those of your workload file"), "{page}");
+    assert!(page.contains("OMP_NUM_THREADS") && page.contains("items = ...  # your items"), "{page}");
 }
 
 #[test]

@@ -85,6 +85,8 @@ def reference(request: Reference) -> Dict[str, object]:
         body["items"] = task.items_read
     if task.items_are_called:
         body["items_are_called"] = True
+    if task.items_names:
+        body["items_names"] = task.items_names
     if task.items_are_mappings:
         body["items_are_mappings"] = True
     if task.exchanging and len(task.callables) == len(task.exchanging):

@@ -71,6 +71,8 @@ class Step:
     items_read: Optional[int] = None
     #: Whether a call of what `items` names gave the items of the step.
     items_are_called = False
+    #: The names of its module that the expression of its items uses.
+    items_names: Sequence[str] = ()
     #: Whether its items are mappings that are spread over parameters by their names.
     items_are_mappings = False
 
@@ -310,6 +312,11 @@ class Task:
     def items_are_called(self) -> bool:
         """Whether a call of what `items` names gave the items of a step."""
         return any(step.items_are_called for step in self._steps)
+
+    @property
+    def items_names(self) -> List[str]:
+        """The names of their modules that expressions of items use."""
+        return sorted({name for step in self._steps for name in step.items_names})
 
     @property
     def items_are_mappings(self) -> bool:

@@ -38,6 +38,8 @@ class Items:
     def __init__(self, source: Iterable[object], reading: Reading, fail: Fail) -> None:
         """Reads one item at least, if there is any; and as far as is found out here, unless that is known."""
         self._fail = fail
+        #: The names of the function's module that the expression uses which gave them.
+        self.names: List[str] = []
         self._lock = threading.Lock()
         self._rest: Iterator[object] = iter(())
         #: Those that were read.

@@ -12,7 +12,7 @@ import os
 import sys
 import types
 from types import ModuleType
-from typing import Callable, Iterable, List, NoReturn, Optional, Set, cast
+from typing import Callable, Iterable, Iterator, List, NoReturn, Optional, Set, cast
 
 from ..protocol import Failure
 from .caller import CALLERS_MAIN, has_crossed
@@ -91,11 +91,16 @@ class Loader:
     def evaluated(self, expression: str, beside: str, reading: Reading) -> Items:
         """The items that an expression gives in the module of the function `beside`."""
         module = self._import(beside.partition(":")[0], "items")
+        names: List[str] = []
         try:
-            found = eval(expression, dict(vars(module)))
+            code = compile(expression, "<items>", "eval")
+            names = [name for name in names_in(code) if name in vars(module) and not name.startswith("__")]
+            found = eval(code, dict(vars(module)))
         except BaseException as error:
             self._fail_raised(f"`items` {expression} raised {describe(error)}", error)
-        return self._items(found, expression, reading)
+        items = self._items(found, expression, reading)
+        items.names = names
+        return items
 
     def _items(self, found: object, name: str, reading: Reading) -> Items:
         if isinstance(found, (str, bytes)):
@@ -210,6 +215,14 @@ class Loader:
 
     def _fail(self, message: str) -> NoReturn:
         raise Failure("setup", message, self._where) from None
+
+
+def names_in(code: types.CodeType) -> Iterator[str]:
+    """The names of globals and attributes that code uses, those of functions inside it among them."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from names_in(constant)
 
 
 def put_first(path: str) -> None:

@@ -11,8 +11,10 @@ import sys
 import threading
 from collections import deque
 from contextlib import suppress
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
+
+from .loading import names_in
 
 #: What threads of one process wait for, by the name that users know it by.
 _WAITED_FOR: List[Tuple[type, str]] = [
@@ -97,7 +99,7 @@ class ModuleState:
         if id(function) in self._functions or len(self._functions) >= _MOST:
             return
         self._functions.add(id(function))
-        names = set(_names(function.__code__))
+        names = set(names_in(function.__code__))
         self._use(function.__globals__, "", function.__globals__, names)
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
             # One that nothing was put into so far has no contents.
@@ -132,14 +134,6 @@ def _functions(value: object) -> Iterator[FunctionType]:
                 yield call
             wrapped = getattr(value, "__wrapped__", None)
             value = wrapped if isinstance(wrapped, FunctionType) else None
-
-
-def _names(code: CodeType) -> Iterator[str]:
-    """The names of globals and attributes that code uses, those of functions inside it among them."""
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _names(constant)
 
 
 def _waited_for(value: object) -> Optional[str]:
