@@ -230,6 +230,10 @@ fn measure_both(args: &DuelArgs, terminal: &Terminal) -> Result<DuelRecord, Fail
         let message = "two versions are compared on this host: --cluster is an option of run and recommend";
         return Err(Failure::Usage(message.to_owned()));
     }
+    if args.selection.strict {
+        let message = "--strict is an option of run and recommend: a version that cannot run is a failed side already";
+        return Err(Failure::Usage(message.to_owned()));
+    }
     measure::check_output(args.output.as_deref())?;
     measure::check_output(args.junit.as_deref())?;
     let versions = versions::find(&args.targets, &args.forms, &args.code, &args.selection, terminal)?;

@@ -51,7 +51,7 @@ use part::Part;
 ///
 /// # Exit code
 ///
-/// 0: answered. 1: with `--test`, a task failed. 2: wrong arguments, or a workload that cannot be registered. 3: no answer.
+/// 0: answered. 1: with `--test`, a task failed; or an error of [`Error::other`]. 2: wrong arguments, or a workload that cannot be registered. 3: no answer.
 /// 130: interrupted by a signal.
 pub fn main(register: impl FnOnce(&mut Registry) -> Result<(), Error>) -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();

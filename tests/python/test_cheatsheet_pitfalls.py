@@ -105,6 +105,9 @@ class Processes(unittest.TestCase):
         said = f"{type(caught.exception).__name__}: {caught.exception}"
         self.assertEqual(processes.mapped(local), (0, said))
         self.assertEqual(processes.mapped(abs), (4, None))
+        pitfall = processes.cannot_pickle()
+        self.assertEqual((pitfall.wrong, pitfall.mended), (0, 4))
+        self.assertIn("cannot pickle '_thread.lock' object", pitfall.shown or "")
 
     def test_a_child_that_is_forked_beside_a_held_lock_hangs_and_is_killed(self) -> None:
         child = processes.child_of_a_holder("fork")

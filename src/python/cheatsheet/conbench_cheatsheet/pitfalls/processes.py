@@ -28,9 +28,9 @@ class Mapped(NamedTuple):
     message: Optional[str]
 
 
-def mapped(function: Callable[[int], object]) -> Mapped:
+def mapped(function: Callable[[int], object], initializer: Optional[Callable[[], None]] = None) -> Mapped:
     """Has a pool of two run this for four items."""
-    with FORK.Pool(_WORKERS) as pool:
+    with FORK.Pool(_WORKERS, initializer) as pool:
         try:
             return Mapped(len(pool.map(function, range(4))), None)
         except Exception as error:
@@ -39,9 +39,35 @@ def mapped(function: Callable[[int], object]) -> Mapped:
 
 @pitfall("cannot-pickle")
 def cannot_pickle() -> Both:
-    """What goes to another process must be found there by its name."""
-    wrong = mapped(lambda number: number + 1)
-    return Both(wrong.results, mapped(abs).results, wrong.message)
+    """What goes to another process is pickled, and a lock, a socket or a connection cannot be."""
+    wrong = mapped(Client().ask)
+    return Both(wrong.results, mapped(_ask, _connect).results, wrong.message)
+
+
+class Client:
+    """What asks a server: as many do, it holds a lock."""
+
+    def __init__(self) -> None:
+        """A client of its own."""
+        self._lock = threading.Lock()
+
+    def ask(self, number: int) -> int:
+        """What the server would say."""
+        with self._lock:
+            return number + 1
+
+
+_client: Optional[Client] = None
+
+
+def _connect() -> None:
+    global _client
+    _client = Client()
+
+
+def _ask(number: int) -> int:
+    assert _client is not None, "each worker has one from its start"
+    return _client.ask(number)
 
 
 class Child(NamedTuple):

@@ -17,8 +17,8 @@ from ..work import compute, fail
 from . import event_loop
 
 _WORKERS = 2
-#: Turns of a loop: some 20 ms.
-_TURNS = 300_000
+#: Turns of a loop: some 60 ms, beside which the start of workers is little.
+_TURNS = 900_000
 
 
 @pitfall("threads-for-computation")
