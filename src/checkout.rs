@@ -158,8 +158,10 @@ impl Repository {
         // Without a lock its index is not refreshed, and nothing is written. A filter would run for each file that may have
         // changed, and may write to the repository: one without a command is none.
         let mut command = git(&self.root);
-        for name in self.filters() {
-            command.args(["-c", &format!("{name}=")]);
+        let filters = self.filters();
+        command.env("GIT_CONFIG_COUNT", filters.len().to_string());
+        for (number, name) in filters.iter().enumerate() {
+            command.env(format!("GIT_CONFIG_KEY_{number}"), name).env(format!("GIT_CONFIG_VALUE_{number}"), "");
         }
         command.args(["status", "--porcelain", "-z", "--untracked-files=all", "--no-renames"]);
         let output = succeeded("status", command.output())?;

@@ -458,6 +458,11 @@ pub enum Condition {
         /// The names, as the code writes them.
         names: Vec<String>,
     },
+    /// The user's code hands things on by this, a queue, an event or a barrier, and the answer's processes have one each.
+    QueuePerProcess {
+        /// The names, as the code writes them.
+        names: Vec<String>,
+    },
     /// The user's code changes this, and each process of the answer changes a copy of its own.
     CopyPerProcess {
         /// The names, as the code writes them.

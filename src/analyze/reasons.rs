@@ -7,7 +7,7 @@ use super::{
 };
 use crate::candidate::{Candidate, Engine, Model, StartMethod};
 use crate::decide::Finding;
-use crate::protocol::{Descriptors, FailureKind, Note, Opened};
+use crate::protocol::{Descriptors, FailureKind, ModuleState, Note, Opened};
 use crate::record::{CandidateRecord, Ending, RaceRecord, Record, Warning};
 use crate::workload::{Limits, Load, Step};
 
@@ -328,13 +328,15 @@ fn opened(record: &Record, answer: &Answer, runtime: &str) -> Vec<Condition> {
 fn one_per_process(record: &Record, answer: &Answer, runtime: &str) -> Vec<Condition> {
     let known = record.calibration.runtime(runtime).filter(|_| answer.engine.crosses());
     let state = known.map_or(&[][..], |known| &known.module_state);
-    let names = |changes: bool| -> Vec<String> {
-        state.iter().filter(|each| each.changes == changes).map(|each| each.name.clone()).collect()
+    let names = |is_it: &dyn Fn(&ModuleState) -> bool| -> Option<Vec<String>> {
+        let names: Vec<String> = state.iter().filter(|each| is_it(each)).map(|each| each.name.clone()).collect();
+        (!names.is_empty()).then_some(names)
     };
-    let held = Some(names(false)).filter(|names| !names.is_empty());
-    let changed = Some(names(true)).filter(|names| !names.is_empty());
-    let held = held.map(|names| Condition::LockPerProcess { names });
-    held.into_iter().chain(changed.map(|names| Condition::CopyPerProcess { names })).collect()
+    let hands_on = |each: &ModuleState| ["Queue", "Event", "Barrier"].iter().any(|kind| each.type_name.ends_with(kind));
+    let held = names(&|each| !each.changes && !hands_on(each)).map(|names| Condition::LockPerProcess { names });
+    let queues = names(&|each| !each.changes && hands_on(each)).map(|names| Condition::QueuePerProcess { names });
+    let changed = names(&|each| each.changes).map(|names| Condition::CopyPerProcess { names });
+    held.into_iter().chain(queues).chain(changed).collect()
 }
 
 /// What a warning says of how this runtime's processes begin.

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use cluster::{Cluster, ClusterLimits, ClusterWorker, Dispatch};
-pub use own::{OwnExecutor, Word, tasks};
+pub use own::{OwnExecutor, Word, steers, tasks};
 
 /// A concurrency model: what a verdict recommends. The order is the order of simplicity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]

@@ -85,12 +85,20 @@ impl fmt::Display for Word {
     }
 }
 
+/// Whether a character says how others are shown: it controls a terminal, breaks a line, turns the direction of writing,
+/// or is none at all, which XML refuses.
+#[must_use]
+pub fn steers(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}')
+}
+
 impl<'de> Deserialize<'de> for Word {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Word, D::Error> {
         let text = String::deserialize(deserializer)?;
         // It is shown as it stands, and a file may say anything.
-        if !text.chars().all(|sign| sign.is_alphanumeric() || "_.:".contains(sign)) {
-            return Err(serde::de::Error::custom("that is no name in a module, as `package.module:name`"));
+        if text.chars().any(steers) {
+            return Err(serde::de::Error::custom("an executor's factory has signs that steer a terminal"));
         }
         Ok(Word::of(&text))
     }
@@ -117,6 +125,16 @@ mod tests {
 
     fn own(factory: &str) -> OwnExecutor {
         OwnExecutor { factory: Word::of(factory), model: Model::Processes, is_context: true, fixed_workers: None }
+    }
+
+    #[test]
+    fn a_factory_is_read_again_unless_it_steers_a_terminal() {
+        for factory in ["shop/pools.py:make", "~/my shop/pools.py:make", "pools:Büro.make"] {
+            let text = serde_json::to_string(&own(factory)).expect("JSON");
+            assert_eq!(serde_json::from_str::<OwnExecutor>(&text).expect(factory), own(factory));
+        }
+        let hostile = serde_json::to_string(&own("a\u{1b}[2J:make")).expect("JSON");
+        assert!(serde_json::from_str::<OwnExecutor>(&hostile).is_err());
     }
 
     #[test]

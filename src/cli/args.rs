@@ -316,7 +316,7 @@ pub(super) enum RecordFormat {
     Junit,
     /// Bencher Metric Format
     Bmf,
-    /// Markdown for $GITHUB_STEP_SUMMARY; a duel is added to that file where it is set, with one annotation
+    /// Markdown for $GITHUB_STEP_SUMMARY (`duel` and `gate` add it there themselves)
     Github,
     /// The two arrays that github-action-benchmark reads
     Gab,

@@ -10,7 +10,7 @@ use super::args::{self, Paged, PythonCode, RecordFormat, Selection};
 use super::measure::{self, Measuring, Planning};
 use super::progress::Progress;
 use super::versions::{self, Forms, Version, Versions};
-use super::{Exit, Failure, Terminal, report_failure, seams, signals, terminal as terminals};
+use super::{Exit, Failure, Terminal, seams, signals, terminal as terminals};
 use crate::analyze::duel::{self as analysis, DuelVerdict, Said};
 use crate::candidate::Candidate;
 use crate::decide::duel::{BASE, Comparison, DuelRules, Figure, HEAD, RULES_VERSION, Threshold};
@@ -185,15 +185,14 @@ pub(super) fn stored(document: &mut Document) -> Result<Option<(DuelRecord, Duel
 /// Measures both sides. What could not run at all is a duel, too: one with a failure.
 fn fight(args: &DuelArgs, terminal: &Terminal) -> Result<(DuelRecord, DuelVerdict), Failure> {
     let record = match measure_both(args, terminal) {
-        Err(failure) if failure.exit() == Exit::NoAnswer => {
-            if !is_for_people(args.format) {
-                report_failure(&failure);
-            }
-            unstarted(args, &failure)
-        }
+        Err(failure) if failure.exit() == Exit::NoAnswer => unstarted(args, &failure),
         found => found?,
     };
     let verdict = analysis::duel(&record);
+    // A format for programs may have no place for it.
+    if verdict.said == Said::SideFailed && !is_for_people(args.format) {
+        terminal.complain(&report::duel_sentence(&record, &verdict));
+    }
     Ok((record, verdict))
 }
 

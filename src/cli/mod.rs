@@ -140,6 +140,11 @@ impl Terminal {
         Ok(())
     }
 
+    /// Writes an error's line to standard error.
+    fn complain(&self, text: &str) {
+        complain(&format!("error: {text}\n"));
+    }
+
     /// Writes a line to standard error, if anyone wants it.
     fn warn(&self, text: &str) {
         if !self.quiet {

@@ -77,7 +77,7 @@ pub(super) fn workloads(named: &[PathBuf], code: &PythonCode, colour: bool) -> R
         match workload(one, named.len(), code, None, colour) {
             Ok(workload) => workloads.push(workload),
             Err(Failure::Rendered(text)) => faults.push_str(&text),
-            Err(other) => faults.push_str(&format!("error: {other}\n")),
+            Err(other) => faults.push_str(&format!("error: {}\n", crate::report::plain_lines(&other.to_string()))),
         }
     }
     if faults.is_empty() { Ok(workloads) } else { Err(Failure::Rendered(faults)) }
@@ -141,24 +141,31 @@ pub(super) fn is_async(name: &str, folder: Option<&Path>) -> bool {
     sources.iter().filter_map(|file| source(file)).any(|text| defines_async(&text, path))
 }
 
-/// Whether a module's text defines a coroutine function of this name, or in this class: `fetch`, `Client.fetch`.
+/// Whether a module's text defines a coroutine function of this name, or in this class: `fetch`, `Client.fetch`. Of what it
+/// does not define by that name, any of its coroutine functions of the last name counts.
 fn defines_async(text: &str, path: &str) -> bool {
-    let (class, name) = path.rsplit_once('.').map_or((None, path), |(class, name)| (Some(class), name));
-    let is_outer = |line: &str| line.starts_with(|sign: char| !sign.is_whitespace() && sign != '#');
-    let Some(class) = class.map(|class| class.rsplit('.').next().unwrap_or(class)) else {
-        let outer = || text.lines().filter(|line| is_outer(line));
-        // One below an `if` or a `try` counts where there is no other.
-        let is_known = outer().any(|line| defines(line, &["def"], name) || defines(line, &["async", "def"], name));
-        let mut inner = text.lines().filter(|line| !is_known || is_outer(line));
-        return inner.any(|line| defines(line, &["async", "def"], name));
+    let (first, last) = (path.split('.').next().unwrap_or(path), path.rsplit('.').next().unwrap_or(path));
+    let is_outer = |line: &&str| line.starts_with(|sign: char| sign.is_alphabetic() || sign == '_' || sign == '@');
+    let is_async = |line: &str| defines(line, &["async", "def"], last);
+    let is_known = |line: &str| is_async(line) || defines(line, &["def"], last);
+    let lines: Vec<&str> = if first == last {
+        text.lines().filter(is_outer).collect()
+    } else {
+        // The lines of that class: what is indented below its head.
+        let mut is_inside = false;
+        let inside = text.lines().filter(|line| {
+            if is_outer(line) {
+                is_inside = defines(line, &["class"], first);
+            }
+            is_inside
+        });
+        inside.collect()
     };
-    let mut is_inside = false;
-    text.lines().any(|line| {
-        if is_outer(line) {
-            is_inside = defines(line, &["class"], class);
-        }
-        is_inside && defines(line, &["async", "def"], name)
-    })
+    let is_assigned = |line: &&str| line.strip_prefix(last).is_some_and(|rest| rest.trim_start().starts_with('='));
+    if lines.iter().any(|line| is_known(line)) || first == last && lines.iter().any(is_assigned) {
+        return lines.into_iter().any(is_async);
+    }
+    text.lines().any(is_async)
 }
 
 /// Whether a line begins the definition of this name, by these words.
@@ -220,5 +227,11 @@ mod tests {
         let both = "class Client:\n    def get(self):\n        pass\n\nclass AsyncClient(Client):\n    async def get(self):\n        pass\n\ndef get():\n    pass\n";
         assert!(!defines_async(both, "Client.get") && defines_async(both, "AsyncClient.get"));
         assert!(!defines_async(both, "get"), "that is a method");
+        let odd = "class Client(\n    Base,\n):\n    class Inner:\n        async def get(self):\n            pass\n\nclient = Client()\nfetch = made()\n";
+        assert!(defines_async(odd, "client.get") && defines_async(odd, "Client.Inner.get"));
+        let assigned = format!("{odd}\nclass Other:\n    async def fetch(self):\n        pass\n");
+        assert!(!defines_async(&assigned, "fetch"), "it is what was made");
+        let inherited = "class Base:\n    async def get(self):\n        pass\n\nclass Client(Base):\n    pass\n";
+        assert!(defines_async(inherited, "Client.get"));
     }
 }

@@ -58,7 +58,7 @@ fn more_time(judged: &Judged, conditions: &[&Condition]) -> Option<String> {
         _ => "the budget ended before the answer was sure".to_owned(),
     };
     let all: Vec<String> = conditions.iter().map(said).collect();
-    (!all.is_empty()).then(|| format!("{}: a longer --budget tells", listed(&all, "and")))
+    (!all.is_empty()).then(|| format!("{}: a longer --budget may tell", all.join("; ")))
 }
 
 /// What is to be said of an answer that another version's rules found.
@@ -274,7 +274,8 @@ fn named(names: &[String]) -> String {
 /// What an answer depends on, as a sentence.
 pub(super) fn condition(judged: &Judged, answer: &Answer, condition: &Condition) -> String {
     let name = |index: u32| name(judged, index);
-    let worker = if answer.model == Model::Interpreters { "interpreter" } else { "process" };
+    let (worker, workers) =
+        if answer.model == Model::Interpreters { ("interpreter", "interpreters") } else { ("process", "processes") };
     match condition {
         Condition::OtherProcesses { share } => format!(
             "other processes used {} of the CPU time: {}; end them and measure again",
@@ -328,11 +329,15 @@ pub(super) fn condition(judged: &Judged, answer: &Answer, condition: &Condition)
             u64::from(*sockets) * u64::from(*processes)
         ),
         Condition::LockPerProcess { names } => format!(
-            "your code uses {}, and each {worker} has its own: they do not wait for each other, which is right only where what it guards may be used by all of them at once",
+            "each {worker} has its own {}, which does not keep {workers} apart: if it guards something outside of them, leave {workers} out (`--models`)",
+            named(names)
+        ),
+        Condition::QueuePerProcess { names } => format!(
+            "each {worker} has its own {}: nothing passes through it from one to another, or to the caller",
             named(names)
         ),
         Condition::CopyPerProcess { names } => format!(
-            "your code changes {}: each {worker} changes a copy of its own, which no other and no caller sees; return what the caller needs",
+            "your code changes {}: each {worker} changes its own copy, which nobody else sees; if the caller needs it, return it",
             named(names)
         ),
         Condition::LibraryThreadsSet { variables } => {

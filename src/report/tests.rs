@@ -123,6 +123,7 @@ fn every_reason_and_condition_has_its_words() {
         Condition::SharedDescriptors { sockets: 1, files: 2 },
         Condition::SocketsOfWorkers { sockets: 2, processes: 8 },
         Condition::LockPerProcess { names: vec!["lock".to_owned()] },
+        Condition::QueuePerProcess { names: vec!["waiting".to_owned()] },
         Condition::CopyPerProcess { names: ["count", "results", "store.rows", "seen"].map(str::to_owned).into() },
         Condition::LibraryThreadsSet { variables: [("OMP_NUM_THREADS".to_owned(), "4".to_owned())].into() },
         Condition::SetBeforeImport { variables: vec!["OPENBLAS_NUM_THREADS".to_owned()], threads: 1 },

@@ -3,6 +3,7 @@
 use super::units::{bytes, count, difference, duration, factor, percent, rate};
 use super::{Judged, reasons, sureness};
 use crate::analyze::{Answer, Estimate, Group, HostLimit, LimitKind, Row, RuntimeStanding, Status};
+use crate::candidate::steers;
 use crate::protocol::{FailureKind, Note};
 use crate::record::{Ending, Record, Warning};
 use crate::workload::{Goal, Rate, Workload};
@@ -24,13 +25,6 @@ pub fn plain_lines(text: &str) -> String {
 
 fn escaped(line: &str) -> String {
     line.chars().map(|c| if steers(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
-}
-
-/// Whether a character says how others are shown: it controls a terminal, breaks a line, turns the direction of writing,
-/// or is none at all, which XML refuses.
-fn steers(c: char) -> bool {
-    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}')
 }
 
 /// What a warning says: what was seen, and what to do next.

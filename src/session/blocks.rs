@@ -6,7 +6,9 @@ use crate::workload::{Goal, Load, Rate};
 
 const MS: u64 = 1_000_000;
 /// No window is shorter: below, blocks vary twice as much on a shared host (7 to 8 % against 3.5 %).
-const SHORTEST_NS: u64 = 25 * MS;
+pub(super) const SHORTEST_NS: u64 = 25 * MS;
+/// The shortest one where each block begins with new worker processes.
+pub(super) const SHORTEST_OF_NEW_PROCESSES_NS: u64 = 75 * MS;
 /// Without need no window is longer: what is measured within 250 ms shares its noise.
 const LONGEST_NS: u64 = 100 * MS;
 /// A window holds about this many tasks at least: overlaps are counted in fractions, so few are enough.
@@ -126,6 +128,8 @@ pub(super) struct Pace {
     pub rate: Option<Rate>,
     /// Of what a block is where tasks are long.
     pub turns: Option<Turns>,
+    /// The shortest window.
+    pub shortest_ns: u64,
 }
 
 /// A window to be measured.
@@ -156,12 +160,14 @@ impl Pace {
         let two_tasks = latency.saturating_mul(2);
         // Tasks that queue make the ramp and the drain long: about half of a block is spent outside its window, where what
         // is measured in it costs the least.
-        let wanted = SHORTEST_NS
+        let wanted = self
+            .shortest_ns
             .max(learned.resume_ns.saturating_mul(20))
             .max(two_tasks)
             .max(enough)
             .max(learned.outside_ns.min(LONGEST_NS));
-        let for_varied = if learned.varies { enough.min(LONGER_FOR_VARIED * LONGEST_NS) } else { 0 };
+        let one_of_each = learned.varies && self.goal != Goal::P99;
+        let for_varied = if one_of_each { enough.min(LONGER_FOR_VARIED * LONGEST_NS) } else { 0 };
         let capped = wanted.min(LONGEST_NS.max(two_tasks).max(for_varied)).max(learned.turns_ns);
         let period = self.quota_period_ns.unwrap_or(0);
         let wanted = capped.max(period.saturating_mul(QUOTA_PERIODS));
@@ -262,6 +268,7 @@ mod tests {
             goal: Goal::Throughput,
             rate: None,
             turns: None,
+            shortest_ns: SHORTEST_NS,
         }
     }
 
@@ -289,9 +296,12 @@ mod tests {
         let varied = |latency_ns, per_s| Learned { varies: true, ..learned(latency_ns, per_s) };
         let windows = [varied(10 * MS, 100.0), varied(10 * MS, 6_400.0), varied(50 * MS, 20.0)];
         assert_eq!(windows.map(|one| pace.window(&one).ns), [160 * MS, 25 * MS, 400 * MS]);
+        let of_new_processes = Pace { shortest_ns: SHORTEST_OF_NEW_PROCESSES_NS, ..pace };
+        assert_eq!(of_new_processes.window(&learned(2 * MS, 1_000.0)).ns, 75 * MS);
         let tail = Pace { goal: Goal::P99, ..pace };
         assert_eq!(tail.window(&learned(50_000, 20_000.0)).ns, 25 * MS);
         assert_eq!(tail.window(&learned(10 * MS, 100.0)).ns, 100 * MS);
+        assert_eq!(tail.window(&varied(10 * MS, 100.0)).ns, 100 * MS, "a tail of varied tasks, too");
         let slow_start = Learned { resume_ns: MS, ..learned(50_000, 20_000.0) };
         assert_eq!(pace.window(&slow_start).ns, 25 * MS);
         let long_tail = Learned { outside_ns: 80 * MS, ..learned(5 * MS, 3_000.0) };

@@ -259,6 +259,7 @@ pub(super) fn pace(record: &Record) -> Pace {
         goal: record.workload.objective.goal,
         rate: record.workload.rate,
         turns: None,
+        shortest_ns: crate::session::blocks::SHORTEST_NS,
     }
 }
 

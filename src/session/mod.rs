@@ -553,7 +553,16 @@ fn pace(session: &Session) -> Pace {
         goal: session.workload.objective.goal,
         rate: session.workload.rate,
         turns: None,
+        shortest_ns: shortest_window_ns(session),
     }
+}
+
+/// The shortest window of a session's blocks. Each block of a duel begins a life, and for some tens of milliseconds the
+/// kernel has yet to spread new processes over the cores: longer windows vary less by that.
+fn shortest_window_ns(session: &Session) -> u64 {
+    let candidates = session.duel.iter().flat_map(|versions| &versions.rules.candidates);
+    let begins_processes = candidates.into_iter().any(|candidate| candidate.engine.has_worker_processes());
+    if begins_processes { blocks::SHORTEST_OF_NEW_PROCESSES_NS } else { blocks::SHORTEST_NS }
 }
 
 /// Whether blocks may be turns of long tasks: where blocks are compared one by one, and are no batch. What is compared of two

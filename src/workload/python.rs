@@ -206,10 +206,17 @@ pub fn items(text: &str) -> Result<Items, String> {
     match serde_json::from_str::<Vec<serde_json::Value>>(text) {
         Ok(list) if list.is_empty() => Err("the list is empty, and a task needs an item".to_owned()),
         Ok(list) => Ok(Items::Listed(list)),
-        // A list as Python writes it, or more than a list.
-        Err(_) if text.matches('[').count() == text.matches(']').count() => Ok(Items::Expression(text.to_owned())),
+        Err(_) if is_of_python(text) => Ok(Items::Expression(text.to_owned())),
         Err(error) => Err(format!("not a list of JSON: {error}; write e.g. '[1, \"two\"]'")),
     }
+}
+
+/// Whether a text that begins as a list can only be Python: it has quotes that JSON lacks, or goes on as no list does.
+fn is_of_python(text: &str) -> bool {
+    let is_closed = text.matches('[').count() == text.matches(']').count();
+    let goes_on = text.split(']').skip(1).any(|rest| rest.trim_start().starts_with(['*', '+']));
+    let is_comprehension = text.ends_with(']') && text.contains(" for ");
+    is_closed && (goes_on || is_comprehension || text.contains('\''))
 }
 
 #[cfg(test)]

@@ -37,13 +37,25 @@ class Found(FixtureCase):
     def test_objects_and_classes_of_the_module(self) -> None:
         expected = [
             ("Store.gate", "threading.Semaphore", False),
-            ("store.guard", "threading.RLock", False),
             ("store.rows", "list", True),
         ]
         self.assertEqual(self.found("of_an_object"), expected)
-        self.assertEqual(
-            self.found("store.add"), [("Store.guard", "threading.RLock", False), ("Store.rows", "list", True)]
-        )
+        self.assertEqual(self.found("store.add"), [("Store.rows", "list", True)])
+
+    def test_what_is_shared_is_found_where_it_is(self) -> None:
+        self.assertEqual(self.found("counted"), [("made", "int", True)])
+        self.assertEqual(self.found("adds"), [("total", "float", True)])
+        expected = [("Keeper._guard", "threading.Lock", False), ("lock", "threading.Lock", False)]
+        self.assertEqual(self.found("by_a_method"), expected)
+        self.assertEqual(self.found("keeper.put"), expected)
+
+    def test_a_proxy_is_let_sleep(self) -> None:
+        self.assertEqual(self.found("has_a_proxy"), [])
+
+    def test_names_of_two_modules_are_two(self) -> None:
+        function = user_step(function="sharing_package.one:limited", items=[1]).function
+        assert function is not None
+        self.assertEqual(ModuleState([function]).found(), [])
 
     def test_a_queue(self) -> None:
         self.assertEqual(self.found("puts"), [("waiting", "queue.Queue", False)])

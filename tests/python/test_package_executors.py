@@ -21,6 +21,7 @@ from conbench_cli.executors import Pool, pool
 
 NUMBERS = list(range(11))
 LOOPS = ["asyncio"] + (["TaskGroup"] if sys.version_info >= (3, 11) else [])
+LOOPS += ["uvloop"] if find_spec("uvloop") else []
 IN_PROCESS = ["sequential", "ThreadPoolExecutor", "Thread", "asyncio+ThreadPoolExecutor"]
 PROCESSES = [
     "ProcessPoolExecutor",

@@ -132,7 +132,12 @@ fn of_figure(of_it: &Line, figure: &FigureChange) -> Line {
 
 fn for_spreadsheets(mut line: Line) -> Line {
     let texts = [&mut line.workload, &mut line.base_version, &mut line.head_version, &mut line.conbench_version];
-    texts.into_iter().chain(line.failure.as_mut()).for_each(harmless);
+    texts
+        .into_iter()
+        .chain(line.failure.as_mut())
+        .chain(line.candidate.as_mut())
+        .chain(line.engine.as_mut())
+        .for_each(harmless);
     line
 }
 

@@ -82,7 +82,14 @@ fn text_of(writer: ::csv::Writer<Vec<u8>>) -> Result<String, ExportError> {
 
 /// The line with the texts of foreign origin such that no spreadsheet takes them for a formula.
 fn for_spreadsheets(mut line: Line) -> Line {
-    let texts = [&mut line.workload, &mut line.runtime, &mut line.began_at, &mut line.conbench_version];
+    let texts = [
+        &mut line.workload,
+        &mut line.runtime,
+        &mut line.candidate,
+        &mut line.engine,
+        &mut line.began_at,
+        &mut line.conbench_version,
+    ];
     texts.into_iter().chain(line.reason.as_mut()).for_each(harmless);
     line
 }

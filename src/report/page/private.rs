@@ -202,10 +202,9 @@ fn kind_of(message: &str) -> String {
     if is_class(kind) || !kind.contains(QUOTING) {
         return format!("{kind}{rest}");
     }
-    // What quotes something may end in an error's class: `` `items` load('x') raised ValueError``.
-    let last = kind.rsplit(' ').next().unwrap_or_default();
-    let is_error = is_class(last) && last.chars().any(char::is_uppercase);
-    if is_error { format!("{last}{rest}") } else { HIDDEN.to_owned() }
+    // What quotes something may name an error's class: `` `items` load('x') raised ValueError: ..``.
+    let raised = first.rsplit_once(" raised ").map(|(_, raised)| raised.split(": ").next().unwrap_or_default());
+    raised.filter(|raised| is_class(raised)).map_or_else(|| HIDDEN.to_owned(), |raised| format!("{raised}: {HIDDEN}"))
 }
 
 /// Signs of a text that quotes code, items or results.
@@ -299,6 +298,8 @@ mod tests {
         );
         assert_eq!(kind_of("got 'secret'"), "..");
         assert_eq!(kind_of("`items` load('SECRET') raised ValueError: bad 'SECRET'"), "ValueError: ..");
+        assert_eq!(kind_of("`items` {'Acme: gold': 1} raised KeyError: 'Acme'"), "KeyError: ..");
+        assert_eq!(kind_of("got 'x' for AcmeCorp"), "..");
         assert_eq!(kind_of("items[0]['SECRET']._lock: cannot pickle it"), "..");
         assert_eq!(kind_of("no task ended for 2.3 s: 'SECRET'"), "no task ended for 2.3 s: ..");
         assert!(kind_of("HTTPError: HTTP Error 429: Too Many Requests").contains("429"));

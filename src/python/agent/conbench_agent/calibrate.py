@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from time import monotonic_ns
-from typing import Dict
+from typing import Dict, List
 
 from . import engines, library_threads, steps
 from .paced import pacer
@@ -51,11 +51,18 @@ def reference(request: Reference) -> Dict[str, object]:
         # What is imported meanwhile would count as the tasks' own computing.
         from .user import reference as _  # noqa: F401
         from .user.module_state import ModuleState
-    state = ModuleState(task.functions) if task.exchanging else None
+    state = None
+    if task.exchanging:
+        # It is a remark, for which no reference fails.
+        with suppress(Exception):
+            state = ModuleState(task.functions)
     watch.begin()
     found = task.verify(VARIANTS, request.budget_ns, request.most_calls, pace)
     threads = watch.found() if task.exchanging else None
-    module_state = [] if state is None else state.found()
+    module_state: List[Dict[str, object]] = []
+    if state is not None:
+        with suppress(Exception):
+            module_state = state.found()
     first_ns, call_ns = found.first_ns, found.call_ns
     if any(step.step["kind"] == "command" for step in request.job.steps):
         # The reference runs no program, and nothing else tells how long it takes.

@@ -77,9 +77,6 @@ class UserStep(Step):
         self._spreads = bool(description.get("star"))
         self.items_are_mappings = self._spreads and bool(self._read) and isinstance(self._read[0], dict)
         self._tolerates_errors = job.tolerates_errors
-        if self._version is not None and not place.is_worker:
-            # A reference checks it again, which there need not be.
-            self._version.check()
         self.carries = self.function is not None and not has_name(self.function)
         self._is_carried = self.carries and place.is_worker
         #: What a task calls, with what it is given or without.
