@@ -93,11 +93,7 @@ fn workload(python: &str) -> Workload {
 fn candidates(offers: impl Fn(Engine) -> bool) -> Vec<Candidate> {
     let mut found = Vec::new();
     for engine in Engine::PYTHON.into_iter().filter(|engine| offers(*engine)) {
-        let axes = engine.axes();
-        let size = |is_there: bool, size| is_there.then_some(size);
-        let sizes =
-            Sizes { workers: size(axes.workers, 2), in_flight: size(axes.in_flight, 3), chunk: size(axes.chunk, 4) };
-        let one = Candidate::new("python3", engine, sizes);
+        let one = Candidate::new("python3", engine, engine.axes().sizes(2, 3, 4));
         if engine.has_start_method() {
             let under = |method| Candidate { start_method: Some(method), ..one.clone() };
             found.extend(StartMethod::ALL.map(under));
@@ -253,10 +249,7 @@ fn generated() -> String {
         "// Made by `CONBENCH_BLESS=1 cargo test --test idioms`: the code that answers show for native engines.\n"
             .to_owned();
     for engine in Engine::RUST {
-        let axes = engine.axes();
-        let size = |is_there: bool, size| is_there.then_some(size);
-        let sizes = Sizes { workers: size(axes.workers, 2), in_flight: size(axes.in_flight, 3), chunk: None };
-        let candidate = Candidate::new(RUST, engine, sizes);
+        let candidate = Candidate::new(RUST, engine, engine.axes().sizes(2, 3, 1));
         let code = Idiom {
             workload: &workload,
             candidate: &candidate,

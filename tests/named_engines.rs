@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
 use common::pythons;
-use conbench::candidate::{Candidate, Engine, Sizes};
+use conbench::candidate::{Candidate, Engine};
 use conbench::idiom::{Idiom, ItemsFound};
 use conbench::workload;
 use serde_json::Value;
@@ -104,9 +104,7 @@ fn their_code_gives_what_a_plain_loop_gives() {
     let thread = "function = \"shop:checked\"\nsetup_thread = \"shop:ready\"\nitems = \"shop:pages\"\n";
     let both = "function = \"shop:parse\"\nasync_function = \"shop:parse_async\"\nitems = \"shop:pages\"\n";
     for engine in Engine::PYTHON.into_iter().filter(|engine| engine.is_if_imported()) {
-        let (axes, size) = (engine.axes(), |is_there: bool, size| is_there.then_some(size));
-        let sizes =
-            Sizes { workers: size(axes.workers, 2), in_flight: size(axes.in_flight, 3), chunk: size(axes.chunk, 4) };
+        let sizes = engine.axes().sizes(2, 3, 4);
         for form in [plain, thread, both] {
             // A greenlet is no thread, and what is awaited here is trio's.
             if engine == Engine::Gevent && form == thread || engine != Engine::Trio && form == both {

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use conbench::candidate::{Candidate, RUST, Sizes};
+use conbench::stats;
 use serde_json::Value;
 
 // The code that is shown calls them from here.
@@ -69,7 +70,8 @@ fn cases(place: &Path) -> Vec<(Candidate, Turn<'_>)> {
         (candidate, Box::new(move || python::turn(place, &one, task)) as Turn<'_>)
     });
     let of_rust = native::CASES.into_iter().map(|(engine, run)| {
-        let candidate = Candidate::new(RUST, engine, native::sizes_of(engine));
+        // The sizes that are written in the code.
+        let candidate = Candidate::new(RUST, engine, engine.axes().sizes(2, 3, 1));
         let one = candidate.clone();
         (candidate, Box::new(move || native::turn(place, &one, run)) as Turn<'_>)
     });
@@ -79,12 +81,8 @@ fn cases(place: &Path) -> Vec<(Candidate, Turn<'_>)> {
 /// The medians of the turns.
 fn medians(turn: &Turn<'_>) -> Result<(f64, f64), String> {
     let turns = (0..TURNS).map(|_| turn()).collect::<Result<Vec<(f64, f64)>, String>>()?;
-    let (mut printed, mut code): (Vec<f64>, Vec<f64>) = turns.into_iter().unzip();
-    let median = |rates: &mut Vec<f64>| {
-        rates.sort_by(f64::total_cmp);
-        rates[rates.len() / 2]
-    };
-    Ok((median(&mut printed), median(&mut code)))
+    let (printed, code): (Vec<f64>, Vec<f64>) = turns.into_iter().unzip();
+    stats::median(&printed).zip(stats::median(&code)).ok_or_else(|| "no turns".to_owned())
 }
 
 /// The rate of code that takes so many seconds over so many items, where it is about `expected` per second.

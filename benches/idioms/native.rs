@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use conbench::agent::steps::kernels::Input;
-use conbench::candidate::{Candidate, Engine, Sizes};
+use conbench::candidate::{Candidate, Engine};
 use conbench::workload::{self, Step};
 
 use crate::{PROGRAM, measured, printed_of, rate_of, sizes_as_options};
@@ -51,13 +51,6 @@ pub(crate) async fn async_task(item: u64) -> u64 {
 
 pub(crate) fn line_task(line: &str) -> String {
     line.to_owned()
-}
-
-/// The sizes that are written in the code.
-pub(crate) fn sizes_of(engine: Engine) -> Sizes {
-    let axes = engine.axes();
-    let size = |is_there: bool, size| is_there.then_some(size);
-    Sizes { workers: size(axes.workers, 2), in_flight: size(axes.in_flight, 3), chunk: None }
 }
 
 pub(crate) fn write(place: &Path) -> std::io::Result<()> {

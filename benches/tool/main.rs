@@ -21,6 +21,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_conbench");
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// How often each is timed.
 const TIMES: usize = 20;
+/// The same of what takes a session.
+const FEW_TIMES: usize = 5;
 /// Pairs of sessions with and without progress.
 const PAIRS: usize = 12;
 
@@ -62,11 +64,10 @@ fn judged(record: Record) -> Judged {
     Judged { verdict: analyze::again(&record, None), record }
 }
 
-/// The median of what some runs took, in ms.
-fn median_ms(mut run: impl FnMut() -> Result<f64, Fault>) -> Result<f64, Fault> {
-    let mut times = (0..TIMES).map(|_| run()).collect::<Result<Vec<f64>, Fault>>()?;
-    times.sort_by(f64::total_cmp);
-    Ok(times[times.len() / 2])
+/// The median of what so many runs took, in ms.
+fn median_ms(times: usize, run: impl FnMut(usize) -> Result<f64, Fault>) -> Result<f64, Fault> {
+    let took = (0..times).map(run).collect::<Result<Vec<f64>, Fault>>()?;
+    stats::median(&took).ok_or_else(|| "no runs".into())
 }
 
 fn timed_ms(run: impl FnOnce() -> Result<(), Fault>) -> Result<f64, Fault> {
@@ -89,8 +90,8 @@ fn exporters() -> Result<Line, Fault> {
     let every = [Export::Csv, Export::Jsonl, Export::Junit, Export::Bmf, Export::Github, Export::Gab];
     let mut slowest: f64 = 0.0;
     for format in every {
-        let one = || timed_ms(|| export(format, &all).map(drop).map_err(Fault::from));
-        slowest = slowest.max(median_ms(one)?);
+        let one = |_| timed_ms(|| export(format, &all).map(drop).map_err(Fault::from));
+        slowest = slowest.max(median_ms(TIMES, one)?);
     }
     Ok(under("the slowest exporter, 13 workloads x 2 runtimes", slowest, 50.0))
 }
@@ -102,7 +103,7 @@ fn whole_report() -> Result<Line, Fault> {
     let all: Vec<_> = three.iter().cycle().take(13).collect();
     let path = room.path().join("all.json");
     std::fs::write(&path, serde_json::json!({ "format_version": text["format_version"], "records": all }).to_string())?;
-    let ms = median_ms(|| {
+    let ms = median_ms(TIMES, |_| {
         timed_ms(|| {
             let path = path.display().to_string();
             let ran =
@@ -119,7 +120,7 @@ fn pages() -> Result<Line, Fault> {
     let candidates: usize = all.iter().map(|one| one.record.candidates.len()).sum();
     let options = PageOptions { with_record: true, home: None };
     let mut size = 0;
-    let ms = median_ms(|| {
+    let ms = median_ms(TIMES, |_| {
         timed_ms(|| {
             size = page(&all, &options)?.len();
             Ok(())
@@ -148,7 +149,7 @@ fn said(script: &str) -> Result<f64, Fault> {
 fn import() -> Result<Line, Fault> {
     let script =
         "import time\nbegun = time.perf_counter()\nimport conbench_cli\nprint((time.perf_counter() - begun) * 1e3)";
-    Ok(under("`import conbench_cli`", median_ms(|| said(script))?, 30.0))
+    Ok(under("`import conbench_cli`", median_ms(TIMES, |_| said(script))?, 30.0))
 }
 
 /// What `recommend(fn, items)` takes beside its session, less what the program takes beside one.
@@ -162,13 +163,9 @@ fn overhead() -> Result<Line, Fault> {
          answer = recommend(parse, list(range(50)), budget='2s', engines=['sequential'], progress=False)\n\
          print((time.perf_counter() - begun) * 1e3 - answer.record['records'][0]['elapsed_ns'] / 1e6)"
     );
-    let of_package = (0..5).map(|_| said(&script)).collect::<Result<Vec<f64>, Fault>>()?;
-    let of_program = (0..5).map(|_| beside_session(room.path())).collect::<Result<Vec<f64>, Fault>>()?;
-    let median = |mut all: Vec<f64>| {
-        all.sort_by(f64::total_cmp);
-        all[all.len() / 2]
-    };
-    Ok(under("`recommend(fn, items)` beside the program", median(of_package) - median(of_program), 300.0))
+    let of_package = median_ms(FEW_TIMES, |_| said(&script))?;
+    let of_program = median_ms(FEW_TIMES, |_| beside_session(room.path()))?;
+    Ok(under("`recommend(fn, items)` beside the program", of_package - of_program, 300.0))
 }
 
 /// What the program takes beside its session, in ms.

@@ -228,6 +228,18 @@ pub struct Axes {
     pub chunk: bool,
 }
 
+impl Axes {
+    /// Those of these sizes that the engine has.
+    #[must_use]
+    pub fn sizes(self, workers: u32, in_flight: u32, chunk: u32) -> Sizes {
+        Sizes {
+            workers: self.workers.then_some(workers),
+            in_flight: self.in_flight.then_some(in_flight),
+            chunk: self.chunk.then_some(chunk),
+        }
+    }
+}
+
 impl Engine {
     /// The engines of the native runtime, simplest model first.
     pub const RUST: [Engine; 11] = [

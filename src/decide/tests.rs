@@ -10,13 +10,12 @@ const MS: u64 = 1_000_000;
 fn entry(engine: Engine) -> Entry {
     let ladder = |is_there: bool| if is_there { vec![1, 2, 4, 8, 16, 32, 64] } else { Vec::new() };
     let axes = engine.axes();
-    let size = |is_there: bool, size| is_there.then_some(size);
     Entry {
         runtime: RUST.to_owned(),
         engine,
         start_method: None,
         library_threads: None,
-        default_sizes: Sizes { workers: size(axes.workers, 2), in_flight: size(axes.in_flight, 64), chunk: None },
+        default_sizes: Sizes { chunk: None, ..axes.sizes(2, 64, 1) },
         in_flight: ladder(axes.in_flight),
         workers: if engine == Engine::TokioMultiThread { vec![1, 2, 4] } else { ladder(axes.workers) },
         chunk: Vec::new(),

@@ -8,9 +8,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{duel_junit, duel_markdown, has_cells, side_failure, version, word, workload};
+use crate::analyze::Estimate;
 use crate::analyze::duel::{Compared, DuelVerdict, FigureChange, Said};
 use crate::candidate::Candidate;
-use crate::decide::duel::Regression;
+use crate::decide::duel::{Figure, Regression};
 use crate::record::duel::DuelRecord;
 use crate::report::export::bmf::Metric;
 use crate::report::export::csv::{harmless, written};
@@ -147,39 +148,36 @@ fn series(record: &DuelRecord, candidate: &Candidate) -> String {
 }
 
 /// The figures of a duel that have a ratio.
-fn ratios(verdict: &DuelVerdict) -> impl Iterator<Item = (&Compared, &FigureChange)> {
-    let of = |compared| compared_figures(compared).map(move |figure| (compared, figure));
-    verdict.compared.iter().flat_map(of)
-}
-
-fn compared_figures(compared: &Compared) -> impl Iterator<Item = &FigureChange> {
-    compared.figures.iter().filter(|figure| figure.ratio.is_some())
+fn ratios(verdict: &DuelVerdict) -> impl Iterator<Item = (&Candidate, Figure, Estimate)> {
+    verdict.compared.iter().flat_map(|compared| {
+        compared.figures.iter().filter_map(|change| Some((&compared.candidate, change.figure, change.ratio?)))
+    })
 }
 
 fn bmf(record: &DuelRecord, verdict: &DuelVerdict) -> Result<String, ExportError> {
     let mut all: BTreeMap<String, BTreeMap<String, Metric>> = BTreeMap::new();
-    for (compared, figure) in ratios(verdict) {
-        let measures = all.entry(series(record, &compared.candidate)).or_default();
-        let name = format!("{}-head-over-base", figure.figure.name().replace('_', "-"));
-        measures.extend(figure.ratio.map(|ratio| (name, Metric::between(ratio))));
+    for (candidate, figure, ratio) in ratios(verdict) {
+        let name = format!("{}-head-over-base", figure.name().replace('_', "-"));
+        all.entry(series(record, candidate)).or_default().insert(name, Metric::between(ratio));
     }
     Ok(serde_json::to_string_pretty(&all)? + "\n")
 }
 
 fn gab(record: &DuelRecord, verdict: &DuelVerdict) -> Result<String, ExportError> {
     let mut document = Document::default();
-    for (compared, figure) in ratios(verdict) {
-        let Some(ratio) = figure.ratio else { continue };
+    for (candidate, figure, ratio) in ratios(verdict) {
         let entry = Entry {
-            name: format!("{}: {}, head over base", series(record, &compared.candidate), word(figure.figure)),
+            name: format!("{}: {}, head over base", series(record, candidate), word(figure)),
             unit: "x",
             value: ratio.value,
             range: Some(range(ratio)),
-            extra: format!("candidate: {}\nduel: {}", compared.candidate.short(), verdict.said.word()),
+            extra: format!("candidate: {}\nduel: {}", candidate.short(), verdict.said.word()),
         };
-        let is_gain = figure.figure.is_gain();
-        if is_gain { &mut document.custom_bigger_is_better } else { &mut document.custom_smaller_is_better }
-            .push(entry);
+        if figure.is_gain() {
+            document.custom_bigger_is_better.push(entry);
+        } else {
+            document.custom_smaller_is_better.push(entry);
+        }
     }
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }

@@ -47,12 +47,12 @@ def reference(request: Reference) -> Dict[str, object]:
         if any(step.step["kind"] != "python" for step in request.job.steps):
             pace()
         rows.append(task.reference(index))
+    state = None
     if task.exchanging:
         # What is imported meanwhile would count as the tasks' own computing.
         from .user import reference as _  # noqa: F401
         from .user.module_state import ModuleState
-    state = None
-    if task.exchanging:
+
         # It is a remark, for which no reference fails.
         with suppress(Exception):
             state = ModuleState(task.functions)

@@ -94,7 +94,8 @@ class Loader:
         names: List[str] = []
         try:
             code = compile(expression, "<items>", "eval")
-            names = [name for name in names_in(code) if name in vars(module) and not name.startswith("__")]
+            used = {name for each in codes_in(code) for name in each.co_names if not name.startswith("__")}
+            names = sorted(used & set(vars(module)))
             found = eval(code, dict(vars(module)))
         except BaseException as error:
             self._fail_raised(f"`items` {expression} raised {describe(error)}", error)
@@ -217,12 +218,12 @@ class Loader:
         raise Failure("setup", message, self._where) from None
 
 
-def names_in(code: types.CodeType) -> Iterator[str]:
-    """The names of globals and attributes that code uses, those of functions inside it among them."""
-    yield from code.co_names
+def codes_in(code: types.CodeType) -> Iterator[types.CodeType]:
+    """This code and that of the functions inside it."""
+    yield code
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            yield from names_in(constant)
+            yield from codes_in(constant)
 
 
 def put_first(path: str) -> None:

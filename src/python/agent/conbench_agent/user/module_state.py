@@ -18,6 +18,8 @@ from dis import get_instructions
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
 
+from .loading import codes_in
+
 #: What threads of one process wait for, by the name that users know it by.
 _WAITED_FOR: List[Tuple[type, str]] = [
     (type(threading.Lock()), "threading.Lock"),
@@ -72,7 +74,6 @@ class ModuleState:
         self._functions: Set[int] = set()
         self._looked_into: Set[Tuple[int, int]] = set()
         self._kept: List[_Names] = []
-        self._packages: Set[str] = set()
         called = list(callables)
         self._packages = {
             _package(function) for each in called for function in self._functions_of(each, is_called=True)
@@ -208,16 +209,12 @@ class ModuleState:
 
 def _names(code: CodeType) -> _Names:
     names = _Names(set(), set())
-    for instruction in get_instructions(code):
-        if instruction.opname in ("LOAD_GLOBAL", "STORE_GLOBAL", "LOAD_NAME"):
-            names.outer.add(str(instruction.argval))
-        elif "ATTR" in instruction.opname or "METHOD" in instruction.opname:
-            names.attributes.add(str(instruction.argval))
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            inner = _names(constant)
-            names.outer.update(inner.outer)
-            names.attributes.update(inner.attributes)
+    for each in codes_in(code):
+        for instruction in get_instructions(each):
+            if instruction.opname in ("LOAD_GLOBAL", "STORE_GLOBAL", "LOAD_NAME"):
+                names.outer.add(str(instruction.argval))
+            elif "ATTR" in instruction.opname or "METHOD" in instruction.opname:
+                names.attributes.add(str(instruction.argval))
     return names
 
 
