@@ -2,13 +2,15 @@
 
 mod common;
 
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{Read as _, Seek as _};
-use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::os::fd::AsFd as _;
+use std::path::Path;
+use std::time::Duration;
 
 use common::pythons::{self, Python};
-use rustix::process::{Pid, Signal, kill_process_group};
+use conbench::guard::{Guard, Status, Wiring};
 
 /// They take half a minute; a test of theirs that hangs must not hang this one.
 const PATIENCE: Duration = Duration::from_secs(400);
@@ -49,39 +51,32 @@ fn modules(without: &[&str]) -> Vec<String> {
 fn unit_tests_pass(python: &Python, without: &[&str]) {
     // A file takes all that is printed, whoever holds it open; a pipe would be waited for.
     let mut output = tempfile::tempfile().expect("a file");
-    let stream = || output.try_clone().expect("a descriptor");
+    let null = File::open("/dev/null").expect("the null device");
     // Agents that are killed leave folders behind; this one is removed with them. Its path is short: those of sockets below
     // it have room for 107 bytes.
     let room = tempfile::tempdir().expect("a directory");
-    let mut command = Command::new(&python.executable);
-    command.args(["-m", "unittest"]).args(modules(without)).env("PYTHONPATH", PACKAGES);
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).env("PYTHONDONTWRITEBYTECODE", "1");
-    command.env("TMPDIR", room.path());
+    let mut guard = Guard::start(Path::new(env!("CARGO_BIN_EXE_conbench")), room.path()).expect("a guard");
+    let modules = modules(without);
     // Where the packages are, `named_engines.rs` runs those that need them.
-    command.env_remove("CONBENCH_REQUIRE_ENGINES");
-    command.stdin(Stdio::null()).stdout(stream()).stderr(stream()).process_group(0);
-    let mut child = command.spawn().expect("it starts");
-    let group = Pid::from_raw(child.id() as i32).expect("a process");
-    let deadline = Instant::now() + PATIENCE;
-    let status = loop {
-        if let Some(status) = child.try_wait().expect("a child") {
-            break Some(status);
-        }
-        if Instant::now() > deadline {
-            break None;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    };
+    let mut argv = ["/usr/bin/env", "-u", "CONBENCH_REQUIRE_ENGINES"].map(OsStr::new).to_vec();
+    argv.extend([python.executable.as_os_str(), OsStr::new("-m"), OsStr::new("unittest")]);
+    argv.extend(modules.iter().map(OsStr::new));
+    let environment = [
+        (OsStr::new("PYTHONPATH"), OsStr::new(PACKAGES)),
+        (OsStr::new("PYTHONDONTWRITEBYTECODE"), OsStr::new("1")),
+        (OsStr::new("TMPDIR"), room.path().as_os_str()),
+    ];
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let ends = [null.as_fd(), output.as_fd(), output.as_fd()];
+    let child = guard.spawn_in(Some(here), &argv, &environment, Wiring::Standard, &ends).expect("it starts");
+    let status = guard.status(child.pid, PATIENCE);
     // Whatever they left behind.
-    let _ = kill_process_group(group, Signal::KILL);
-    if status.is_none() {
-        let _ = child.wait();
-    }
+    guard.close().expect("it ends");
     let mut text = String::new();
     output.rewind().expect("a file");
     output.read_to_string(&mut text).expect("text");
     let ran = text.lines().any(|line| line.starts_with("Ran ") && !line.starts_with("Ran 0 "));
-    assert!(status.is_some_and(|status| status.success()) && ran, "{python}: {status:?}\n{text}");
+    assert!(status == Some(Status::Exit(0)) && ran, "{python}: {status:?}\n{text}");
 }
 
 #[test]

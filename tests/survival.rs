@@ -95,6 +95,23 @@ fn a_killed_controller_leaves_nothing() {
     until("the directory's end", || (directories() == 0).then_some(()));
 }
 
+/// What `multiprocessing` itself removes only when an interpreter exits as a program's does.
+#[test]
+fn workers_of_no_start_method_leave_a_file() {
+    let Some(python) = pythons::newest_of_all() else { return };
+    let room = tempfile::tempdir().expect("a directory");
+    let mut session = Command::new(program());
+    session.args(["run", "parallel-computation", "--engines", "ProcessPoolExecutor,multiprocessing.Pool"]);
+    session
+        .args(["--start-methods", "forkserver,spawn", "--budget", "2s", "--quiet", "--python"])
+        .arg(&python.executable);
+    session.env("TMPDIR", room.path()).env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+    let ran = session.output().expect("runs");
+    assert!(matches!(ran.status.code(), Some(0 | 4)), "{}", String::from_utf8_lossy(&ran.stderr));
+    let left: Vec<_> = std::fs::read_dir(room.path()).expect("reads").flatten().map(|entry| entry.path()).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
 #[test]
 fn each_nested_guard_ends_its_own_and_counts_them() {
     let room = tempfile::tempdir().expect("a directory");

@@ -11,8 +11,8 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, pidfd_se
 use super::wire::Status;
 
 /// What a process is called that removes what others leave behind when all of them are gone: for CPython, named
-/// semaphores and shared memory. Killed with the others, it would leave them on the host.
-const CLEANER: &str = "multiprocessing.resource_tracker";
+/// semaphores and shared memory, for loky folders too. Killed with the others, it would leave them on the host.
+const CLEANER: &str = "resource_tracker";
 /// How long such a process is given once it is alone.
 const TO_CLEAN_UP: Duration = Duration::from_secs(1);
 /// How often a tree that keeps growing is scanned anew before what is known of it is killed.

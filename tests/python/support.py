@@ -30,6 +30,10 @@ def job(steps: List[Dict[str, Any]], engine: str = "sequential", **fields: Any) 
     }
 
 
+def _command(pid: str) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
 class AgentProcess:
     """An agent in a process of its own. `with` it, and what it left is killed at the end."""
 
@@ -69,9 +73,11 @@ class AgentProcess:
     ) -> None:
         os.close(self._requests)
         self._lines.close()
-        # What tasks left behind is killed too.
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        # What tasks left behind is killed too; what removes the semaphores of those ends by itself then.
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with suppress(OSError):
+                if os.getpgid(int(pid)) == self.process.pid and b"resource_tracker" not in _command(pid):
+                    os.kill(int(pid), signal.SIGKILL)
         self.process.communicate()
 
     def receive(self) -> Dict[str, Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import sys
 import threading
 from collections import Counter
 from time import monotonic
-from typing import Dict, Iterable, List, NamedTuple, Set
+from typing import Dict, Iterable, List, NamedTuple, Optional, Set
 
 #: Threads that are about to end anyway are waited for so long in all.
 _GRACE_S = 0.1
@@ -47,6 +48,31 @@ def kill_children(pids: Iterable[int]) -> None:
     for child in _children():
         if child.pid in doomed:
             os.kill(child.pid, signal.SIGKILL)
+
+
+def keep_files_in(directory: Optional[str]) -> None:
+    """Has `multiprocessing` make its sockets in the session's own directory, where nothing of them can stay behind.
+
+    It removes its own directory when the interpreter exits, which agents do not wait for, and killed ones cannot. Does
+    nothing where it is not imported, or made a directory already.
+    """
+    config = _multiprocessings_config()
+    if config is not None and directory is not None and config.get("tempdir") is None:
+        config["tempdir"] = directory
+
+
+def remove_files(directory: Optional[str]) -> None:
+    """Removes the directory that `multiprocessing` made for the user's code; not the session's own, `directory`."""
+    config = _multiprocessings_config()
+    made = config.get("tempdir") if config is not None else None
+    if isinstance(made, str) and made != directory:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _multiprocessings_config() -> Optional[Dict[str, object]]:
+    module = sys.modules.get("multiprocessing.process")
+    current = getattr(module, "current_process", None)
+    return getattr(current(), "_config", None) if current is not None else None
 
 
 def _entries(kind: str, names: Iterable[str]) -> List[Dict[str, object]]:

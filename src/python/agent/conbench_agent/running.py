@@ -24,6 +24,7 @@ class Running:
         """Makes the task and starts the engine's workers; imports what they need."""
         self._job = job
         self._task = steps.build(job, steps.Place.agent())
+        leftovers.keep_files_in(job.directory)
         self._engine = engines.build(job, self._task)
         #: The mean service time of the block before, for the next one's ramp.
         self._mean_service_ns = 0
@@ -106,6 +107,7 @@ class Running:
         self._engine.close()
         failed = first_failure([failed, self._task.leave()])
         self._task.close()
+        leftovers.remove_files(self._job.directory)
         body: Dict[str, object] = {"teardown_ns": monotonic_ns() - received_ns}
         left += leftovers.threads_beyond(self._threads)
         left += leftovers.children_beyond(ours)

@@ -79,4 +79,5 @@ class Engine:
 
     def abandon(self) -> None:
         """Ends the workers without a word: something failed, and the agent is about to end."""
-        leftovers.kill_children(self.pids())
+        # The standard library's helpers end with the agent, and remove what it leaves behind.
+        leftovers.kill_children(set(self.pids()) - leftovers.helpers())

@@ -39,6 +39,7 @@ _CRASHES = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE")
 
 def context_of(job: Job) -> BaseContext:
     """Where processes of the candidate's start method come from."""
+    leftovers.keep_files_in(job.directory)
     context = multiprocessing.get_context(job.candidate.start_method)
     if context.get_start_method() == "forkserver":
         _start_forkserver(context, job)
