@@ -19,7 +19,10 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_conbench");
 const MIB: f64 = 1024.0 * 1024.0;
 
 pub(crate) fn measure() -> Vec<Line> {
-    vec![help(), million(), growth()]
+    let mut lines = vec![help()];
+    lines.extend(million());
+    lines.push(growth());
+    lines
 }
 
 fn help() -> Line {
@@ -104,20 +107,24 @@ impl Drop for Agent {
     }
 }
 
-fn million() -> Line {
+/// A million tasks in flight: begun for the first time, and then renewed as they end, by which the allocator's free space
+/// falls apart.
+fn million() -> [Line; 2] {
     const IN_FLIGHT: u32 = 1_000_000;
+    const TARGET: f64 = 500e6 / MIB;
     let wait = Step::Wait { time: Distribution::Fixed { time_ns: 1_000_000_000 } };
     let mut job = job(Kind::TokioCurrentThread, IN_FLIGHT, &wait, 1);
     job.load = Load::Closed { max_in_flight: IN_FLIGHT };
     let mut agent = Agent::start(&job);
+    let begun = agent.memory("VmHWM");
     agent.block(0, 2_000_000_000);
-    let peak = agent.memory("VmHWM");
-    Line {
-        what: "peak memory, 1,000,000 of `wait 1s` in flight, tokio-current-thread".to_owned(),
+    let renewed = agent.memory("VmHWM");
+    [("begun once", begun), ("renewed as they end", renewed)].map(|(how, peak)| Line {
+        what: format!("peak memory, 1,000,000 of `wait 1s` in flight, tokio-current-thread, {how}"),
         figure: format!("{peak:.0} MiB"),
-        target: "under 954 MiB (1 GB)".to_owned(),
-        met: peak < 1e9 / MIB,
-    }
+        target: format!("under {TARGET:.0} MiB (500 MB)"),
+        met: peak < TARGET,
+    })
 }
 
 fn growth() -> Line {

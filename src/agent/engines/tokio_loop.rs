@@ -58,11 +58,8 @@ impl Engine for TokioLoop {
     }
 
     fn run(&mut self, sampler: &Arc<Sampler>) -> Result<(), Failed> {
-        let task = Arc::clone(&self.task);
-        let dispatch = dispatch(Arc::clone(sampler), Slots::all(self.in_flight, self.shards()), move |index| {
-            let task = Arc::clone(&task);
-            async move { task.asynchronous(index).await }
-        });
+        let slots = Slots::all(self.in_flight, self.shards());
+        let dispatch = dispatch(Arc::clone(sampler), slots, Arc::clone(&self.task));
         if self.threads == 0 {
             self.runtime.block_on(dispatch);
             Ok(())
@@ -119,34 +116,51 @@ impl Slots {
     }
 }
 
+/// How an engine runs a task on its loop.
+pub(super) trait OnLoop: Send + Sync + 'static {
+    fn run(&self, index: u64) -> impl Future<Output = Outcome> + Send;
+}
+
+impl OnLoop for Arc<Task> {
+    fn run(&self, index: u64) -> impl Future<Output = Outcome> + Send {
+        self.asynchronous(index)
+    }
+}
+
+/// What all tasks of a block share. Each holds one pointer to it: of a million in flight, every word is 8 MB.
+struct Block<R> {
+    sampler: Arc<Sampler>,
+    slots: Slots,
+    run: R,
+    free: mpsc::UnboundedSender<u32>,
+}
+
 /// Spawns a task for each index while slots are free; ends when all have ended.
-pub(super) async fn dispatch<F>(sampler: Arc<Sampler>, slots: Slots, run: impl Fn(u64) -> F + Clone + Send + 'static)
-where
-    F: Future<Output = Outcome> + Send + 'static,
-{
+pub(super) async fn dispatch(sampler: Arc<Sampler>, slots: Slots, run: impl OnLoop) {
     let heart = sampler.wants_heartbeat().then(|| tokio::spawn(beat(Arc::clone(&sampler))));
     let timer = sampler.is_paced().then(Timer::new);
-    let (free_sender, mut free) = mpsc::unbounded_channel::<u32>();
-    (0..slots.count).for_each(|slot| free_sender.send(slot).unwrap_or_default());
+    let (sender, mut free) = mpsc::unbounded_channel::<u32>();
+    (0..slots.count).for_each(|slot| sender.send(slot).unwrap_or_default());
+    let block = Arc::new(Block { sampler, slots, run, free: sender });
     // Several loops share a batch from the start; of a closed load each takes the next task when it has room for one.
-    let is_dealt = slots.shards > 1 && sampler.is_batch();
+    let is_dealt = slots.shards > 1 && block.sampler.is_batch();
     let mut places = slots.places();
     while slots.count > 0
         && let Some(slot) = free.recv().await
     {
         let place = if is_dealt { places.next() } else { None };
-        let Some(index) = sampler.next_at(place, timer.as_ref()).await else { break };
-        let lane = slots.lane(slot);
-        let (sampler, free, run) = (Arc::clone(&sampler), free_sender.clone(), run.clone());
+        let Some(index) = block.sampler.next_at(place, timer.as_ref()).await else { break };
+        let block = Arc::clone(&block);
         let submitted_ns = now_ns();
         tokio::spawn(async move {
-            let begin_ns = sampler.begin(lane);
+            let begin_ns = block.sampler.begin(block.slots.lane(slot));
             // Made here: a future that is moved in is kept twice, as what was moved and as what is awaited.
-            sampler.end(lane, submitted_ns, begin_ns, run(index).await);
-            let _ = free.send(slot);
+            let outcome = block.run.run(index).await;
+            block.sampler.end(block.slots.lane(slot), submitted_ns, begin_ns, outcome);
+            let _ = block.free.send(slot);
         });
     }
-    drop(free_sender);
+    drop(block);
     while free.recv().await.is_some() {}
     if let Some(heart) = heart {
         heart.abort();

@@ -11,7 +11,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, oneshot};
 
-use super::tokio_loop::{Slots, current_thread_runtime, dispatch};
+use super::tokio_loop::{OnLoop, Slots, current_thread_runtime, dispatch};
 use super::{Engine, cannot};
 use crate::agent::meter;
 use crate::agent::sampler::Sampler;
@@ -54,26 +54,31 @@ impl Engine for BlockingPool {
     }
 
     fn run(&mut self, sampler: &Arc<Sampler>) -> Result<(), Failed> {
-        let task = Arc::clone(&self.task);
-        let run = move |index| run_on_threads(Arc::clone(&task), index);
+        let run = OnThreads(Arc::clone(&self.task));
         self.runtime.block_on(dispatch(Arc::clone(sampler), Slots::all(self.in_flight, 1), run));
         Ok(())
     }
 }
 
-async fn run_on_threads(task: Arc<Task>, index: u64) -> Outcome {
-    let mut sum = task.payload_digest(index);
-    for segment in 0..task.segments() {
-        let done = if task.stays_on_loop(segment) {
-            task.segment_async(segment, index).await
-        } else {
-            let task = Arc::clone(&task);
-            let moved = tokio::task::spawn_blocking(move || task.segment_blocking(segment, index)).await;
-            moved.map_err(|error| cannot("run a step on a blocking thread", &error))?
-        };
-        sum = sum.wrapping_add(done?);
+/// A task whose blocking steps leave the loop for threads.
+struct OnThreads(Arc<Task>);
+
+impl OnLoop for OnThreads {
+    async fn run(&self, index: u64) -> Outcome {
+        let task = &self.0;
+        let mut sum = task.payload_digest(index);
+        for segment in 0..task.segments() {
+            let done = if task.stays_on_loop(segment) {
+                task.segment_async(segment, index).await
+            } else {
+                let task = Arc::clone(task);
+                let moved = tokio::task::spawn_blocking(move || task.segment_blocking(segment, index)).await;
+                moved.map_err(|error| cannot("run a step on a blocking thread", &error))?
+            };
+            sum = sum.wrapping_add(done?);
+        }
+        Ok(sum)
     }
-    Ok(sum)
 }
 
 /// An event loop, and worker processes for the steps that would block it.
@@ -114,8 +119,7 @@ impl Engine for ProcessPool {
     }
 
     fn run(&mut self, sampler: &Arc<Sampler>) -> Result<(), Failed> {
-        let (task, pool) = (Arc::clone(&self.task), Arc::clone(&self.pool));
-        let run = move |index| run_in_processes(Arc::clone(&task), Arc::clone(&pool), index);
+        let run = InProcesses { task: Arc::clone(&self.task), pool: Arc::clone(&self.pool) };
         self.runtime.block_on(dispatch(Arc::clone(sampler), Slots::all(self.in_flight, 1), run));
         Ok(())
     }
@@ -136,21 +140,30 @@ impl Engine for ProcessPool {
     }
 }
 
-async fn run_in_processes(task: Arc<Task>, pool: Arc<Pool>, index: u64) -> Outcome {
-    let mut sum = 0_u64;
-    // The payload crosses once, with the first segment that leaves the loop.
-    let mut carries_payload = true;
-    for segment in 0..task.segments() {
-        let done = if task.stays_on_loop(segment) {
-            task.segment_async(segment, index).await?
-        } else {
-            let done = pool.run(&task, index, Ask::Segment(segment as u32), carries_payload).await?;
-            carries_payload = false;
-            done
-        };
-        sum = sum.wrapping_add(done);
+/// A task whose blocking steps leave the loop for worker processes.
+struct InProcesses {
+    task: Arc<Task>,
+    pool: Arc<Pool>,
+}
+
+impl OnLoop for InProcesses {
+    async fn run(&self, index: u64) -> Outcome {
+        let InProcesses { task, pool } = self;
+        let mut sum = 0_u64;
+        // The payload crosses once, with the first segment that leaves the loop.
+        let mut carries_payload = true;
+        for segment in 0..task.segments() {
+            let done = if task.stays_on_loop(segment) {
+                task.segment_async(segment, index).await?
+            } else {
+                let done = pool.run(task, index, Ask::Segment(segment as u32), carries_payload).await?;
+                carries_payload = false;
+                done
+            };
+            sum = sum.wrapping_add(done);
+        }
+        Ok(if carries_payload { sum.wrapping_add(task.payload_digest(index)) } else { sum })
     }
-    Ok(if carries_payload { sum.wrapping_add(task.payload_digest(index)) } else { sum })
 }
 
 /// Requests that a worker holds: the one it runs and one more, so that it never waits for the next.

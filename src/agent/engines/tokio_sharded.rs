@@ -59,11 +59,7 @@ fn work(runtime: &Runtime, task: &Arc<Task>, slots: Slots, blocks: &Receiver<Blo
     for block in blocks {
         let task = Arc::clone(task);
         runtime.block_on(async move {
-            let run = move |index| {
-                let task = Arc::clone(&task);
-                async move { task.asynchronous(index).await }
-            };
-            dispatch(block.sampler, slots, run).await;
+            dispatch(block.sampler, slots, task).await;
             block.end.wait().await;
         });
         if done.send(()).is_err() {
