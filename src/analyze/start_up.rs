@@ -53,12 +53,14 @@ pub(super) fn pays_from(record: &Record, rows: &[Row], answer: &Answer, race: &R
     let (ours, theirs) = (start(record, named)?, start(record, &simplest.candidate)?);
     let relative = simplest.relative?;
     let each_ns = 1e9 / simplest.throughput_per_s?.value;
+    // Pairs of the same rounds say that it is behind; where the means of all blocks do not, no gain is known.
+    let leads = rows.iter().find(|row| row.index == answer.candidate)?.throughput_per_s?.value > 1e9 / each_ns;
     // What a task gains, by how far the simplest is behind.
     let tasks = |start_ns: f64, relative: f64| start_ns / (each_ns * (1.0 - relative));
     let value = tasks(ours.ns - theirs.ns, relative.value);
     let low = tasks(ours.low_ns - theirs.high_ns, relative.low).max(1.0);
     let high = tasks(ours.high_ns - theirs.low_ns, relative.high);
-    if !(value >= FEWEST && value.is_finite() && relative.value < 1.0 && low.is_finite()) {
+    if !(leads && value >= FEWEST && value.is_finite() && relative.value < 1.0 && low.is_finite()) {
         return None;
     }
     Some(Condition::PaysFrom {

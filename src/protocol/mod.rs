@@ -360,9 +360,12 @@ pub struct Reference {
     /// tolerated.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub results: Vec<u64>,
-    /// How many different items its tasks have: task i uses item i % distinct. 0 where they take none.
+    /// How many different items its tasks have: task i uses item `i * stride % distinct`. 0 where they take none.
     #[serde(default)]
     pub distinct: u64,
+    /// How far it is from a task's item to the next task's. 1 where tasks take the items in their order.
+    #[serde(default)]
+    pub stride: u64,
     /// Calls of the user's own code that were made for it.
     #[serde(default)]
     pub calls: u64,
@@ -862,6 +865,15 @@ pub struct Failed {
     /// For the user's own code: where in it, as its runtime prints it, a line each.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub traceback: Vec<String>,
+}
+
+impl Reference {
+    /// Where the item of task `task` stands among the user's.
+    #[must_use]
+    pub fn item(&self, task: u64) -> u64 {
+        let place = u128::from(task) * u128::from(self.stride.max(1));
+        if self.distinct == 0 { task } else { (place % u128::from(self.distinct)) as u64 }
+    }
 }
 
 impl Failed {

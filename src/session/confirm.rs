@@ -3,13 +3,17 @@
 use super::course::{Course, Stop};
 use super::link::Fault;
 use super::trial::SMALL;
-use crate::candidate::Candidate;
+use crate::candidate::{Candidate, Engine};
 use crate::protocol::FailureKind;
 
 /// How long what is about to be named runs once more, for its results alone.
 const CONFIRM_NS: f64 = 0.5e9;
 /// The most tasks that it runs for it: an agent keeps what they hand back.
 const MOST_CONFIRMED: u64 = 8_192;
+/// How much longer it runs where another size of its model gave wrong results.
+const LONGER: f64 = 4.0;
+/// How long a plain loop runs for the results of items that the reference does not know.
+const PLAIN_NS: f64 = 0.2e9;
 
 impl Course<'_> {
     /// Has what is named run once more with as many in flight as it has, and compares the results: what is wrong only
@@ -34,23 +38,103 @@ impl Course<'_> {
         }
     }
 
-    /// How many tasks are enough; `None` where there is nothing to compare, or nothing new.
+    /// How many tasks are enough; `None` where there is nothing to compare, or nothing runs beside a task.
     fn tasks_to_confirm(&self, slot: usize, candidate: &Candidate) -> Option<u64> {
-        if self.has_one_turn() {
+        if self.has_one_turn() || candidate.sizes.concurrency() < SMALL {
             return None;
         }
         let known = self.reference(candidate)?.results.len() as u64;
         let learned = self.learned(slot)?;
-        let wished = (learned.throughput_per_s * CONFIRM_NS / 1e9) as u64;
+        let longer = if self.has_wrong_sibling(candidate) { LONGER } else { 1.0 };
+        let wished = (learned.throughput_per_s * longer * CONFIRM_NS / 1e9) as u64;
         let tasks = wished.clamp(known.max(1), MOST_CONFIRMED.max(known)).min(self.calls_left() / 4);
-        let is_new = known > 0 && candidate.sizes.concurrency() > SMALL && tasks > 0;
-        is_new.then_some(tasks)
+        (known > 0 && tasks > 0).then_some(tasks)
+    }
+
+    /// Whether a candidate of the same model gave wrong results: what goes wrong there seldom, goes wrong here too.
+    fn has_wrong_sibling(&self, candidate: &Candidate) -> bool {
+        self.record.candidates.iter().any(|other| {
+            other.candidate.runtime == candidate.runtime
+                && other.candidate.engine.model() == candidate.engine.model()
+                && other.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Checksum)
+        })
     }
 
     fn results_hold(&mut self, slot: usize, candidate: &Candidate, tasks: u64) -> Result<(), Fault> {
+        let plain = self.plain_results(candidate, tasks)?;
         let Some(learned) = self.alive(slot)? else { return Ok(()) };
         let batch_ns = (tasks as f64 / learned.throughput_per_s.max(1e-3) * 1e9) as u64;
-        let block = self.verify_block(slot, candidate, tasks, batch_ns.saturating_mul(2))?;
-        self.compared(candidate, &block)
+        let block = self.verify_block(slot, candidate, 0..tasks, batch_ns.saturating_mul(2))?;
+        self.compared(candidate, &block)?;
+        let Some(task) = plain.first_difference(&block.results, self.tolerates_errors()) else { return Ok(()) };
+        // A task whose result varies by itself is no fault of who runs it.
+        let again = self.plain_results(candidate, tasks)?;
+        if again.results == plain.results { Err(Fault::Failed(self.wrong_result(candidate, task))) } else { Ok(()) }
+    }
+
+    /// The results of a plain loop for the items that come after those of the reference, as many as its time holds;
+    /// none where it is not in the race, or is what is compared.
+    fn plain_results(&mut self, candidate: &Candidate, tasks: u64) -> Result<PlainResults, Fault> {
+        let mut plain = PlainResults::default();
+        let Some(reference) = self.reference(candidate) else { return Ok(plain) };
+        plain.first = reference.results.len() as u64;
+        let end = tasks.min(reference.distinct);
+        let Some(slot) = self.plain_loop(candidate) else { return Ok(plain) };
+        let Some(learned) = self.learned(slot) else { return Ok(plain) };
+        let most = ((learned.throughput_per_s * PLAIN_NS / 1e9) as u64).min(self.calls_left() / 8);
+        let end = end.min(plain.first + most);
+        if end <= plain.first || self.alive(slot)?.is_none() {
+            return Ok(plain);
+        }
+        let candidate = self.record.candidates[slot].candidate.clone();
+        match self.verify_block(slot, &candidate, plain.first..end, (PLAIN_NS * 2.0) as u64) {
+            Ok(block) => plain.results = block.results,
+            Err(Fault::Interrupted) => return Err(Fault::Interrupted),
+            // Its failure is not that of the candidate that is compared.
+            Err(Fault::Failed(_)) => self.kill(slot),
+        }
+        Ok(plain)
+    }
+
+    /// Where the plain loop of the candidate's runtime stands, sound.
+    fn plain_loop(&self, candidate: &Candidate) -> Option<usize> {
+        self.record.candidates.iter().rposition(|place| {
+            let plain = &place.candidate;
+            plain.engine == Engine::Sequential
+                && (&plain.runtime, plain.library_threads) == (&candidate.runtime, candidate.library_threads)
+                && place.failure.is_none()
+        })
+    }
+}
+
+/// What a plain loop gave for the tasks from the first on.
+#[derive(Default)]
+struct PlainResults {
+    first: u64,
+    results: Vec<u64>,
+}
+
+impl PlainResults {
+    /// The first task whose result is another one, of results from task 0 on. Where tasks may fail, a result is compared
+    /// where both have one.
+    fn first_difference(&self, results: &[u64], tolerant: bool) -> Option<u64> {
+        let theirs = results.iter().skip(usize::try_from(self.first).unwrap_or(usize::MAX));
+        let differ = |(one, other): (&u64, &u64)| one != other && !(tolerant && (*one == 0 || *other == 0));
+        let at = self.results.iter().zip(theirs).position(differ)?;
+        Some(self.first + at as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PlainResults;
+
+    #[test]
+    fn results_are_compared_from_the_first_that_the_plain_loop_ran() {
+        let plain = PlainResults { first: 2, results: vec![5, 6, 7] };
+        assert_eq!(plain.first_difference(&[0, 0, 5, 6, 7, 9], false), None);
+        assert_eq!(plain.first_difference(&[0, 0, 5, 0], false), Some(3));
+        assert_eq!(plain.first_difference(&[0, 0, 5, 0], true), None);
+        assert_eq!(plain.first_difference(&[1], false), None);
     }
 }

@@ -78,10 +78,10 @@ pub(super) struct Fake {
 }
 
 impl Fake {
-    fn results_of(&self, slot: usize, tasks: u64) -> Option<Vec<u64>> {
+    fn results_of(&self, slot: usize, first: u64, tasks: u64) -> Option<Vec<u64>> {
         let name = self.candidates[&slot].to_string();
         let (_, results) = self.results.iter().find(|(start, _)| name.starts_with(start))?;
-        Some(results.iter().copied().take(tasks as usize).collect())
+        Some(results.iter().copied().skip(first as usize).take(tasks as usize).collect())
     }
 
     /// What a task takes in the block that was logged last.
@@ -204,7 +204,10 @@ impl Hands for Fake {
             usage: Usage { user_ns: tasks * MS, ..Usage::default() },
             longest_stall_ns: None,
             serialisation: None,
-            results: self.results_of(slot, tasks).filter(|_| ask.kind == BlockKind::Verify).unwrap_or_default(),
+            results: self
+                .results_of(slot, ask.first_index, tasks)
+                .filter(|_| ask.kind == BlockKind::Verify)
+                .unwrap_or_default(),
         };
         let parked_cpu_share = if self.has(slot, Vice::Burns) { 0.5 } else { 0.001 };
         Ok(Taken { at_ns, figures, memory: None, server_cpu_ns: None, run_delay_share: None, parked_cpu_share })

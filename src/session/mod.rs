@@ -420,7 +420,8 @@ fn differing_results(session: &Session, references: &course::References) -> Opti
             counts(&other.items)
         ));
     }
-    let item = one.results.iter().zip(&other.results).position(|(one, other)| one != other)?;
+    let task = one.results.iter().zip(&other.results).position(|(one, other)| one != other)?;
+    let item = one.item(task as u64);
     Some(format!("{} and {} give different results, first for item {item}", base.name, head.name))
 }
 

@@ -324,7 +324,7 @@ fn agreed(mut one: Reference, other: &Reference, job: &Job, notes: &[Note]) -> R
         Note::Unstable { item } => Some(*item),
         _ => None,
     });
-    if let Some(item) = differs.map(|task| task as u64).or(unstable) {
+    if let Some(item) = differs.map(|task| other.item(task as u64)).or(unstable) {
         let (name, short) = (codes(job).next().map_or("", Python::short), advice(job));
         return Err(format!("two runs of `{name}` gave different results for item {item}: {short}"));
     }

@@ -3,6 +3,8 @@
 //! Engines of threads and loops do so in their first life of the race. Those whose processes may have to begin in another
 //! way are tried before the race, small, since that changes what is raced.
 
+use std::ops::Range;
+
 use super::blocks::grace_ns;
 use super::course::{Course, Stop};
 use super::hands::{Ask, Beginning};
@@ -231,23 +233,24 @@ impl Course<'_> {
             return Ok(());
         }
         let expected_ns = first_task_ns.saturating_mul(2 * tasks).saturating_add(PATIENCE_NS);
-        let block = self.verify_block(slot, candidate, tasks, expected_ns)?;
+        let block = self.verify_block(slot, candidate, 0..tasks, expected_ns)?;
         self.compared(candidate, &block)
     }
 
-    /// Has the agent in a slot run so many tasks, untimed, for their results.
+    /// Has the agent in a slot run these tasks, untimed, for their results.
     pub(super) fn verify_block(
         &mut self,
         slot: usize,
         candidate: &Candidate,
-        tasks: u64,
+        indices: Range<u64>,
         expected_ns: u64,
     ) -> Result<Block, Fault> {
+        let tasks = indices.end - indices.start;
         let concurrency = candidate.sizes.concurrency().max(SMALL);
         let ask = Ask {
             kind: BlockKind::Verify,
             window_ns: 0,
-            first_index: 0,
+            first_index: indices.start,
             most_tasks: Some(tasks),
             patience: Patience {
                 whole_ns: grace_ns(self.pace.task_timeout_ns),
@@ -260,10 +263,26 @@ impl Course<'_> {
 
     /// Whether the results of a verify block are those of the reference, if there is one.
     pub(super) fn compared(&self, candidate: &Candidate, block: &Block) -> Result<(), Fault> {
-        let tolerant = self.record.workload.objective.limits.errors.tolerates();
-        let reference = self.reference(candidate);
-        let wrong = reference.and_then(|reference| differs(reference, block, self.place_of_code(), tolerant));
-        wrong.map_or(Ok(()), |it| Err(Fault::Failed(it)))
+        let Some(reference) = self.reference(candidate) else { return Ok(()) };
+        if is_short(reference, block) {
+            let message = format!("it gave {} results of {} tasks", block.results.len(), block.tasks);
+            return Err(Fault::Failed(Failed::new(FailureKind::Protocol, message, self.place_of_code())));
+        }
+        let wrong = differs(reference, block, self.tolerates_errors());
+        wrong.map_or(Ok(()), |task| Err(Fault::Failed(self.wrong_result(candidate, task))))
+    }
+
+    /// The failure of a candidate whose result of a task is wrong.
+    pub(super) fn wrong_result(&self, candidate: &Candidate, task: u64) -> Failed {
+        let item = self.reference(candidate).map_or(task, |reference| reference.item(task));
+        let message = format!(
+            "the result for item {item} is not the one of a sequential run: make it depend on the item alone, not on what ran before or beside it, or name a function of your own in `check`"
+        );
+        Failed::new(FailureKind::Checksum, message, self.place_of_code())
+    }
+
+    pub(super) fn tolerates_errors(&self) -> bool {
+        self.record.workload.objective.limits.errors.tolerates()
     }
 
     /// The user's own code among the steps, as failures name it; empty if there are several.
@@ -298,17 +317,14 @@ pub(super) fn alternates(entries: &[Entry], methods: &[StartMethod]) -> Vec<Entr
     entries.iter().filter_map(next).collect()
 }
 
-/// What is wrong with the results of a block whose first task is task 0. Where tasks may fail, those of the two runs
+/// Whether a verify block gave fewer results than the reference has of its tasks.
+fn is_short(reference: &Reference, block: &Block) -> bool {
+    block.results.len() < reference.results.len().min(block.tasks as usize)
+}
+
+/// The first task whose result is wrong in a block whose first task is task 0. Where tasks may fail, those of the two runs
 /// need not be the same ones: a result is compared where both have one.
-fn differs(reference: &Reference, block: &Block, place: String, tolerant: bool) -> Option<Failed> {
-    let known = reference.results.len();
-    if known == 0 {
-        return None;
-    }
-    if block.results.len() < known.min(block.tasks as usize) {
-        let message = format!("it gave {} results of {} tasks", block.results.len(), block.tasks);
-        return Some(Failed::new(FailureKind::Protocol, message, place));
-    }
+fn differs(reference: &Reference, block: &Block, tolerant: bool) -> Option<u64> {
     // Beyond the first items the reference knows only those that come round again.
     let items = if reference.distinct == 0 { usize::MAX } else { reference.distinct as usize };
     let differ = |(one, other): (&u64, &u64)| one != other && !(tolerant && (*one == 0 || *other == 0));
@@ -316,9 +332,5 @@ fn differs(reference: &Reference, block: &Block, place: String, tolerant: bool) 
     let mut results = block.results.iter().enumerate();
     let task =
         results.find_map(|(task, result)| expected(task).is_some_and(|it| differ((it, result))).then_some(task))?;
-    let message = format!(
-        "the result for item {} is not the one of a sequential run: make it depend on the item alone, not on what ran before or beside it, or name a function of your own in `check`",
-        task % items
-    );
-    Some(Failed::new(FailureKind::Checksum, message, place))
+    Some(task as u64)
 }

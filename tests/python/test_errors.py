@@ -9,7 +9,7 @@ from support import AgentProcess, job
 from user_support import FIXTURES, WHERE
 
 GO: Dict[str, Any] = {"block": 1, "kind": "timed", "window_ns": 3_600_000_000_000, "first_index": 0, "most_tasks": 40}
-ITEMS = {"listed": list(range(20))}
+ITEMS = {"listed": list(range(10))}
 
 
 def flaky(engine: str = "sequential", **fields: Any) -> Dict[str, Any]:

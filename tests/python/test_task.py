@@ -131,7 +131,7 @@ class Exchange(unittest.TestCase):
         for index in range(2):
             result = self.task.blocking(index, self.task.given(index))[1]
             self.assertEqual(self.task.verified(index, result), verified.digests[index])
-        self.assertEqual(self.task.distinct, 4)
+        self.assertEqual(self.task.distinct, 12, "then the items of all steps come together again")
         self.assertEqual(Task([Labels("x")], NO_PAYLOAD, 1).verify(2, 0).digests, [1000, 1001])
 
     def test_what_runs_on_the_loop_alone_can_be_prepared(self) -> None:

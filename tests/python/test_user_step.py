@@ -8,7 +8,7 @@ import pickle
 import sys
 import threading
 import unittest
-from typing import Any, Callable, Coroutine, Dict, List
+from typing import Any, Callable, Coroutine, Dict, List, cast
 
 from conbench_agent.protocol import Failure
 from conbench_agent.steps import Place
@@ -207,8 +207,20 @@ class Verify(FixtureCase):
         self.assertEqual(found.digests, [digest("a"), digest("b"), digest("c")])
         self.assertEqual(found.notes, [])
         found = user_step(function="unpicklable:task", items=list(range(40))).verify(16, SECOND_NS)
-        self.assertEqual(found.digests, [digest(number) for number in range(16)])
+        self.assertEqual(found.digests, [digest(number * 27 % 40) for number in range(16)])
         self.assertEqual(user_step(function="unpicklable:shadowed").verify(16, 0).digests, [digest(2)])
+
+    def test_many_items_are_taken_in_an_order_that_is_spread_over_all(self) -> None:
+        step = user_step(function="unpicklable:task", items=list(range(1000)))
+        taken = [cast(int, step.item(index)) for index in range(1000)]
+        self.assertEqual(sorted(taken), list(range(1000)), "each has its turn")
+        self.assertEqual([step.place(index) for index in range(1000)], taken)
+        # Any twenty in a row have some of each quarter, wherever they begin.
+        for begin in range(0, 980, 7):
+            quarters = {item // 250 for item in taken[begin : begin + 20]}
+            self.assertEqual(quarters, {0, 1, 2, 3})
+        few = user_step(function="unpicklable:task", items=list(range(16)))
+        self.assertEqual([few.item(index) for index in range(16)], list(range(16)))
 
     def test_async_functions_give_the_same(self) -> None:
         step = user_step(function="shop.scrape:fetch_and_parse", items="shop.scrape:items")

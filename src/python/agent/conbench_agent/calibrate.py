@@ -71,6 +71,7 @@ def reference(request: Reference) -> Dict[str, object]:
         "tables": [list(table) for table in zip(*rows)],
         "results": found.digests,
         "distinct": task.distinct,
+        "stride": task.stride,
         "calls": found.calls,
         "first_call_ns": first_ns,
         "call_ns": call_ns,

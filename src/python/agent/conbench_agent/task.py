@@ -7,6 +7,7 @@ blocking and an async form; it never learns which engine calls it.
 from __future__ import annotations
 
 import hashlib
+import math
 import zlib
 from contextlib import suppress
 from typing import Any, Callable, Coroutine, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
@@ -57,8 +58,9 @@ class Step:
     is_async = False
     #: Whether it takes an item and hands back a result: so do the `python` steps.
     exchanges = False
-    #: How many different items it has: task i uses item i % distinct.
+    #: How many different items it has: task i uses item i * stride % distinct.
     distinct = 1
+    stride = 1
     #: What a program hands to a pool for it to be run: the user's own callable, or None.
     function: Optional[Callable[..., object]] = None
     #: The coroutine function of the same, if there is one.
@@ -266,8 +268,13 @@ class Task:
 
     @property
     def distinct(self) -> int:
-        """How many tasks meet every item of every step; 0 if no step takes items."""
-        return max((step.distinct for step in self.exchanging), default=0)
+        """After how many tasks the same items come together again; 0 if no step takes items."""
+        return math.lcm(*(step.distinct for step in self.exchanging)) if self.exchanging else 0
+
+    @property
+    def stride(self) -> int:
+        """How far it is from a task's item to the next task's; of several steps, 1."""
+        return self.exchanging[0].stride if len(self.exchanging) == 1 else 1
 
     def verify(
         self,

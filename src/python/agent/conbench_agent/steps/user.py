@@ -61,7 +61,7 @@ class UserStep(Step):
             self._read, self.items_read = self._items.read, self._items.told
             self.items_are_called = self._items.are_called
             self.items_names = self._items.names
-        self.distinct = self._items.count if self._items else 1
+        self.distinct, self.stride = self._counted()
         check = description["check"]
         self._compares = check == "results"
         self._check = loader.function(check["function"], "check") if isinstance(check, dict) else None
@@ -94,15 +94,19 @@ class UserStep(Step):
     def item(self, index: int) -> object:
         """The item of task `index`: they are used in turns."""
         try:
-            return self._read[index % self.distinct]
+            return self._read[index * self.stride % self.distinct]
         except IndexError:
             return self._read_item(index)
+
+    def place(self, index: int) -> int:
+        """Where the item of task `index` stands among the user's."""
+        return index * self.stride % self.distinct
 
     def read_items(self) -> None:
         """Reads all items that tasks will use."""
         if self._items is not None:
             self._items.read_all()
-            self.distinct = self._items.count
+            self.distinct, self.stride = self._counted()
 
     def carried(self, item: object) -> object:
         """The item, and before it the user's callable where that is pickled whole: once in what crosses together."""
@@ -222,6 +226,11 @@ class UserStep(Step):
         if self._version is not None:
             # Tasks import, too.
             self._version.check()
+        for note in found.notes:
+            for told in note.values():
+                # What was looked at are tasks; whom it is told looks among the items.
+                if "item" in cast(Dict[str, object], told):
+                    cast(Dict[str, int], told)["item"] = self.place(cast(Dict[str, int], told)["item"])
         if self._items is not None and self._items.may_have_more:
             found.notes.append({"items_repeat": {"items": self._items.count}})
         return found
@@ -230,8 +239,11 @@ class UserStep(Step):
         items = cast(Items, self._items)
         item = items[index]
         # At the end of an iterable it is known how many there are.
-        self.distinct = items.count
+        self.distinct, self.stride = self._counted()
         return item
+
+    def _counted(self) -> Tuple[int, int]:
+        return (self._items.count, self._items.stride) if self._items else (1, 1)
 
     def _call_carried(self, carried: Tuple[Callable[..., object], object]) -> object:
         """Calls what crossed, as a pool's worker does: what it finds under the same name here is another object."""
@@ -269,7 +281,7 @@ class UserStep(Step):
     def _judge(self, index: int, item: object, result: object) -> None:
         """Asks the user's check, which is called as the function was, and with the result after that."""
         check = cast(Callable[..., object], self._check)
-        which = f"the result of item {index % self.distinct}" if self._has_items else "the result"
+        which = f"the result of item {self.place(index)}" if self._has_items else "the result"
         try:
             verdict = check(item, result) if self._has_items else check(result)
             is_wrong = verdict is not None and not verdict

@@ -64,7 +64,9 @@ def can_cross(step: Step, start_method: Optional[str] = None, pickles_given: boo
 
 
 def _explain_items(step: UserStep) -> Optional[str]:
-    tries = (explain(step.item(index), f"items[{index}]") for index in range(min(ITEMS_TRIED, step.distinct)))
+    tries = (
+        explain(step.item(index), f"items[{step.place(index)}]") for index in range(min(ITEMS_TRIED, step.distinct))
+    )
     return next((message for message in tries if message is not None), None)
 
 
