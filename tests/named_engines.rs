@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
 use common::pythons;
-use conbench::candidate::{Candidate, Engine};
+use conbench::candidate::{Candidate, Engine, Model, OwnExecutor, Sizes, Word};
 use conbench::idiom::{Idiom, ItemsFound};
 use conbench::workload;
 use serde_json::Value;
@@ -21,7 +21,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// The user's module, which imports this.
 fn shop(imports: &str) -> String {
     format!(
-        "{imports}\nimport threading\n\npages = list(range(24))\n_own = threading.local()\n\n\ndef parse(page):\n    return page * page\n\n\ndef ready():\n    _own.ready = True\n\n\ndef checked(page):\n    assert _own.ready, \"set up in this thread\"\n    return page * page\n\n\nasync def parse_async(page):\n    import trio\n\n    await trio.sleep(0.001)\n    return page * page\n"
+        "{imports}\nimport threading\n\npages = list(range(24))\n_own = threading.local()\n\n\ndef parse(page):\n    return page * page\n\n\ndef ready():\n    _own.ready = True\n\n\ndef checked(page):\n    assert _own.ready, \"set up in this thread\"\n    return page * page\n\n\ndef connect():\n    import os\n    with open(\"set_ups\", \"a\") as file:\n        file.write(f\"{{os.getpid()}}\\n\")\n    return 100\n\n\ndef ask(state, page):\n    return page * page + state - 100\n\n\nasync def parse_async(page):\n    import trio\n\n    await trio.sleep(0.001)\n    return page * page\n"
     )
 }
 
@@ -102,34 +102,72 @@ fn their_code_gives_what_a_plain_loop_gives() {
     let expected: Vec<String> = (0..24).map(|page: u64| (page * page).to_string()).collect();
     let plain = "function = \"shop:parse\"\nitems = \"shop:pages\"\n";
     let thread = "function = \"shop:checked\"\nsetup_thread = \"shop:ready\"\nitems = \"shop:pages\"\n";
+    let state = "function = \"shop:ask\"\nsetup = \"shop:connect\"\npass_state = true\nitems = \"shop:pages\"\n";
     let both = "function = \"shop:parse\"\nasync_function = \"shop:parse_async\"\nitems = \"shop:pages\"\n";
     for engine in Engine::PYTHON.into_iter().filter(|engine| engine.is_if_imported()) {
         let sizes = engine.axes().sizes(2, 3, 4);
-        for form in [plain, thread, both] {
+        for form in [plain, thread, state, both] {
             // A greenlet is no thread, and what is awaited here is trio's.
             if engine == Engine::Gevent && form == thread || engine != Engine::Trio && form == both {
                 continue;
             }
-            let text = format!("name = \"shop\"\n[[step]]\nkind = \"python\"\npath = \".\"\n{form}");
-            let workload = workload::parse("shop.toml", &text).expect("a workload");
-            let candidate = Candidate::new("python3", engine, sizes);
-            let idiom = Idiom {
-                workload: &workload,
-                candidate: &candidate,
-                default_method: None,
-                items: ItemsFound::default(),
-                variables: &[],
-                cluster: None,
-            };
-            let code = idiom.code();
-            let indent = if code.contains("__main__") { "    " } else { "" };
-            let program = format!("{code}{indent}print(\"results\", *results)\n");
-            std::fs::write(directory.path().join("program.py"), &program).expect("written");
-            let ran = Command::new(&python).arg("program.py").current_dir(directory.path()).output().expect("it runs");
-            let said = String::from_utf8_lossy(&ran.stdout).into_owned();
-            let line = said.lines().find_map(|line| line.strip_prefix("results "));
-            let line = line.unwrap_or_else(|| panic!("{program}\n{}", String::from_utf8_lossy(&ran.stderr)));
+            let (program, line) = results(&python, directory.path(), form, &Candidate::new("python3", engine, sizes));
             assert_eq!(line.split(' ').collect::<Vec<_>>(), expected, "{program}");
         }
+    }
+}
+
+/// The program that is shown for a candidate, and what it prints as its results.
+fn results(python: &Path, directory: &Path, form: &str, candidate: &Candidate) -> (String, String) {
+    let text = format!("name = \"shop\"\n[[step]]\nkind = \"python\"\npath = \".\"\n{form}");
+    let workload = workload::parse("shop.toml", &text).expect("a workload");
+    let idiom = Idiom {
+        workload: &workload,
+        candidate,
+        default_method: None,
+        items: ItemsFound::default(),
+        variables: &[],
+        cluster: None,
+    };
+    let code = idiom.code();
+    let indent = if code.contains("__main__") { "    " } else { "" };
+    let program = format!("{code}{indent}print(\"results\", *results)\n");
+    std::fs::write(directory.join("program.py"), &program).expect("written");
+    let ran = Command::new(python).arg("program.py").current_dir(directory).output().expect("it runs");
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    let line = said.lines().find_map(|line| line.strip_prefix("results "));
+    let line = line.unwrap_or_else(|| panic!("{program}\n{}", String::from_utf8_lossy(&ran.stderr)));
+    (program, line.to_owned())
+}
+
+#[test]
+fn their_code_sets_up_each_worker_process_once() {
+    let Some(python) = pythons::with_packages() else { return };
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("shop.py"), shop("")).expect("written");
+    let expected: Vec<String> = (0..24).map(|page: u64| (page * page).to_string()).collect();
+    let loky = OwnExecutor {
+        factory: Word::of("loky:ProcessPoolExecutor"),
+        model: Model::Processes,
+        is_context: true,
+        fixed_workers: None,
+    };
+    let forms = [
+        "function = \"shop:parse\"\nsetup = \"shop:connect\"\nitems = \"shop:pages\"\n",
+        "function = \"shop:ask\"\nsetup = \"shop:connect\"\npass_state = true\nitems = \"shop:pages\"\n",
+        "function = \"shop:ask\"\nsetup_thread = \"shop:connect\"\npass_state = true\nitems = \"shop:pages\"\n",
+    ];
+    for form in forms {
+        let sizes = Sizes { workers: Some(2), ..Sizes::default() };
+        let (program, line) =
+            results(&python, directory.path(), form, &Candidate::new("python3", Engine::Own(loky), sizes));
+        assert_eq!(line.split(' ').collect::<Vec<_>>(), expected, "{program}");
+        let log = directory.path().join("set_ups");
+        let text = std::fs::read_to_string(&log).expect("workers were set up");
+        std::fs::remove_file(log).expect("it is there");
+        let mut pids: Vec<&str> = text.lines().collect();
+        pids.sort_unstable();
+        pids.dedup();
+        assert_eq!(text.lines().count(), pids.len(), "{program}");
     }
 }

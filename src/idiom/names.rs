@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use serde_json::Value;
 
 use super::{Idiom, ItemsFound};
-use crate::candidate::Engine;
+use crate::candidate::{Engine, Model};
 use crate::workload::{Items, Python, Step};
 
 /// Items that are listed in a workload file are repeated in code up to so many characters.
@@ -36,6 +36,18 @@ pub(super) struct Names {
     pub(super) end: Option<String>,
     /// What builds an executor of the user's own.
     pub(super) factory: String,
+    /// The module of the set-up, where functions reach workers by value: each task then comes with global variables of
+    /// its own, and what a worker keeps it keeps in that module.
+    pub(super) keeper: Option<String>,
+}
+
+/// Whether workers of this engine get a program's own functions by value, or may.
+fn crosses_by_value(engine: Engine) -> bool {
+    match engine {
+        Engine::Own(own) => own.model == Model::Processes,
+        Engine::Dask | Engine::Loky | Engine::JoblibLoky => true,
+        _ => false,
+    }
 }
 
 impl Names {
@@ -48,7 +60,8 @@ impl Names {
         match idiom.workload.steps.as_slice() {
             [Step::Python(python)] => {
                 let tasks = idiom.workload.all_tasks().unwrap_or(100);
-                let mut names = Names { factory, ..own(python, tasks, idiom.items, imports) };
+                let by_value = crosses_by_value(idiom.candidate.engine);
+                let mut names = Names { factory, ..own(python, tasks, idiom.items, imports, by_value) };
                 let is_name = |sign: char| sign.is_alphanumeric() || "_.".contains(sign);
                 if idiom.items.are_called && names.items.chars().all(is_name) {
                     names.items += "()";
@@ -72,7 +85,11 @@ const CALLERS_MAIN: &str = "__main__";
 
 /// Collects imports, each module's names together.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Imports(BTreeMap<String, BTreeSet<String>>);
+pub(super) struct Imports {
+    named: BTreeMap<String, BTreeSet<String>>,
+    /// One that is imported as a whole.
+    module: Option<String>,
+}
 
 impl Imports {
     /// Imports what `module:path.of.names` begins with; returns how it is called then.
@@ -82,7 +99,7 @@ impl Imports {
             return path.to_owned();
         }
         let first = path.split('.').next().unwrap_or(path);
-        self.0.entry(module.to_owned()).or_default().insert(first.to_owned());
+        self.named.entry(module.to_owned()).or_default().insert(first.to_owned());
         path.to_owned()
     }
 
@@ -94,12 +111,17 @@ impl Imports {
             let names: Vec<&str> = names.iter().map(String::as_str).filter(|name| used.contains(name)).collect();
             (!names.is_empty()).then(|| format!("from {module} import {}", names.join(", ")))
         };
-        self.0.iter().filter_map(line).collect()
+        let module = self.module.iter().filter(|module| code.contains(&format!("{module}.")));
+        let whole = module.map(|module| format!("import {module}"));
+        whole.chain(self.named.iter().filter_map(line)).collect()
     }
 }
 
-fn own(python: &Python, tasks: u32, found: ItemsFound<'_>, mut imports: Imports) -> Names {
-    let mut names = Names::default();
+fn own(python: &Python, tasks: u32, found: ItemsFound<'_>, mut imports: Imports, by_value: bool) -> Names {
+    let set_up = python.setup.as_ref().or(python.setup_thread.as_ref()).filter(|_| by_value);
+    let keeper = set_up.and_then(|name| name.split_once(':')).map(|(module, _)| module.to_owned());
+    imports.module.clone_from(&keeper);
+    let mut names = Names { keeper, ..Names::default() };
     let mut import = |named: &Option<String>| named.as_deref().map(|named| imports.add(named));
     let (function, async_function) = (import(&python.function), import(&python.async_function));
     let (setup, setup_thread, async_setup) =
@@ -140,7 +162,8 @@ fn own(python: &Python, tasks: u32, found: ItemsFound<'_>, mut imports: Imports)
         (start, thread) => start.clone().or_else(|| thread.clone()),
     };
     names.end = teardown.map(|end| if python.pass_state { format!("{end}(state)") } else { format!("{end}()") });
-    let state = if python.setup_thread.is_some() { "own.state" } else { "state" };
+    let kept = names.kept_state();
+    let state = kept.as_deref().unwrap_or(if python.setup_thread.is_some() { "own.state" } else { "state" });
     let loop_state = if python.async_setup.is_some() { "state" } else { state };
     let item = match (takes_item, python.star) {
         (false, _) => "",
@@ -177,6 +200,11 @@ fn own(python: &Python, tasks: u32, found: ItemsFound<'_>, mut imports: Imports)
 }
 
 impl Names {
+    /// What a worker calls the state of its set-up, where it keeps that in a module. (A module may have a `state`.)
+    fn kept_state(&self) -> Option<String> {
+        self.keeper.as_ref().map(|module| format!("{module}.worker_state"))
+    }
+
     /// How set-ups are called, and where they put what they give if tasks are to get it.
     fn stateful(
         &mut self,
@@ -191,12 +219,17 @@ impl Names {
             return;
         }
         if let Some(setup) = setup {
-            self.definitions.push(format!("def start():\n    global state\n    state = {setup}()\n"));
+            self.definitions.push(match &self.kept_state() {
+                Some(kept) => format!("def start():\n    {kept} = {setup}()\n"),
+                None => format!("def start():\n    global state\n    state = {setup}()\n"),
+            });
             self.start = Some("start".to_owned());
         }
         if let Some(setup) = setup_thread {
-            self.definitions
-                .push(format!("own = threading.local()\n\n\ndef start_thread():\n    own.state = {setup}()\n"));
+            self.definitions.push(match &self.kept_state() {
+                Some(kept) => format!("def start_thread():\n    {kept} = {setup}()\n"),
+                None => format!("own = threading.local()\n\n\ndef start_thread():\n    own.state = {setup}()\n"),
+            });
             self.start_thread = Some("start_thread".to_owned());
         }
         self.start_loop = async_setup.map(|setup| format!("global state\nstate = await {setup}()"));

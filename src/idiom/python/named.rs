@@ -69,20 +69,29 @@ pub(super) fn loky(idiom: &Idiom<'_>, names: &Names, workers: u32) -> Parts {
     Parts { imports: vec!["from loky import get_reusable_executor"], body, is_imported_again: true, ..Parts::default() }
 }
 
-/// The call of worker processes without an initializer, which set themselves up when the first task comes.
-fn in_process(names: &Names) -> (String, String) {
-    let Some(start) = &names.start_worker else { return (names.call.clone(), String::new()) };
-    let definitions = format!(
-        "is_ready = False\n\n\ndef run(item):\n    global is_ready\n    if not is_ready:\n        {start}()\n        is_ready = True\n    return {}(item)\n",
-        names.call
+/// The call of worker processes without an initializer, which set themselves up when the first task comes; under a lock
+/// where a process runs several tasks at once.
+fn in_process(names: &Names, has_threads: bool) -> (String, String) {
+    let (Some(start), Some(keeper)) = (&names.start_worker, &names.keeper) else {
+        return (names.call.clone(), String::new());
+    };
+    let once = format!(
+        "    if not hasattr({keeper}, \"is_worker_ready\"):\n        {start}()\n        {keeper}.is_worker_ready = True\n"
     );
-    ("run".to_owned(), definitions)
+    let once = if has_threads {
+        let lock = format!("    with vars({keeper}).setdefault(\"worker_lock\", threading.Lock()):\n");
+        lock + &indented(&once)
+    } else {
+        once
+    };
+    let why = "    # A module is the same for all tasks of a worker; this function may come anew with each.\n";
+    ("run".to_owned(), format!("def run(item):\n{why}{once}    return {}(item)\n", names.call))
 }
 
 /// What every executor can: `submit` and `shutdown`.
 pub(super) fn own_executor(own: OwnExecutor, names: &Names, workers: u32) -> Parts {
     let has_processes = own.model == Model::Processes;
-    let (call, definitions) = if has_processes { in_process(names) } else { in_thread(names) };
+    let (call, definitions) = if has_processes { in_process(names, false) } else { in_thread(names) };
     let Names { factory, items, .. } = names;
     let calls = format!(
         "    calls = [pool.submit({call}, item) for item in {items}]\n    results = [call.result() for call in calls]\n"
@@ -99,7 +108,8 @@ pub(super) fn own_executor(own: OwnExecutor, names: &Names, workers: u32) -> Par
 
 /// `submit` to a cluster, with a bound on what is in flight, and results released as they come.
 pub(super) fn dask(idiom: &Idiom<'_>, names: &Names, in_flight: u32) -> Parts {
-    let (call, mut definitions) = in_process(names);
+    let has_threads = idiom.cluster.is_none_or(|cluster| cluster.workers.iter().any(|worker| worker.threads > 1));
+    let (call, mut definitions) = in_process(names, has_threads);
     let items = &names.items;
     let chunk = idiom.candidate.sizes.chunk.unwrap_or(1).max(1);
     let (called, given, each) = if chunk > 1 {
@@ -135,7 +145,9 @@ pub(super) fn dask(idiom: &Idiom<'_>, names: &Names, in_flight: u32) -> Parts {
         "{opened}    waiting = enumerate({given})\n    numbers, results = {{}}, {{}}\n    running = as_completed(with_results=True)\n\n    def submit(room):\n        for number, item in islice(waiting, room):\n            future = client.submit({called}, item, pure=False)\n            numbers[future.key] = number\n            running.add(future)\n\n    submit({})\n    for future, result in running:\n        results[numbers.pop(future.key)] = result\n        future.release()\n        submit(1)\nresults = [{of_number}]\n",
         (in_flight / chunk).max(1)
     );
-    Parts { imports: vec!["from itertools import islice", imports], definitions, body, is_imported_again: true }
+    let threading = threading(&definitions).filter(|_| definitions.contains("threading."));
+    let imports = ["from itertools import islice", imports].into_iter().chain(threading).collect();
+    Parts { imports, definitions, body, is_imported_again: true }
 }
 
 pub(super) fn trio(names: &Names, in_flight: u32) -> Parts {
