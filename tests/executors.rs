@@ -128,6 +128,12 @@ fn who_ignores_the_number_of_workers_is_measured_as_it_is() {
     assert_eq!(sizes, [1]);
     let left_out = record["plan"]["left_out"].to_string();
     assert!(left_out.contains("pools:one_thread, workers other than 1"), "{left_out}");
+    let Some((larger, said)) = raced("pools:four_threads", &args) else { return };
+    let sizes: Vec<(&Value, &Value)> = own(&larger, "pools:four_threads")
+        .iter()
+        .map(|it| (&it["candidate"]["sizes"]["workers"], &it["failure"]))
+        .collect();
+    assert_eq!(sizes, [(&Value::from(4), &Value::Null)], "{said}");
     // It is shown beside the best of its model, which it is not.
     let text = reported(&record, "recommend");
     let line = |name: &str, size: &str| text.lines().any(|line| line.contains(name) && line.contains(size));

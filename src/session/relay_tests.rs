@@ -307,6 +307,15 @@ fn with_one_thread_results_are_held_against_those_of_one_thread() {
 }
 
 #[test]
+fn an_engine_is_tried_at_the_smallest_size_that_it_can_have() {
+    let tried = |workers: &[u32]| {
+        let entry = Entry { workers: workers.to_vec(), ..entry(OTHER, Engine::ThreadPoolExecutor) };
+        small(&entry).sizes.workers
+    };
+    assert_eq!([tried(&[1, 2, 4]), tried(&[1]), tried(&[4]), tried(&[4, 8])], [2, 1, 4, 4].map(Some));
+}
+
+#[test]
 fn what_cannot_run_leaves_before_the_race_and_another_start_method_takes_its_place() {
     let runners = [runner(RUST, &[Engine::Sequential, Engine::Process])];
     let (mut hands, mut record) = (hands(two_cores), of_code());

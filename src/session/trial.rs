@@ -25,13 +25,13 @@ const PATIENCE_NS: u64 = 10_000_000_000;
 /// The part of the budget that the tasks of one trial may take, as far as its first one tells.
 const BUDGET_PART: u64 = 32;
 
-/// The candidate by which an entry is tried: small, within its ladders.
+/// The candidate by which an entry is tried: small, and of its ladders' sizes, since an executor may have no others.
 pub(super) fn small(entry: &Entry) -> Candidate {
-    let at_most = |ladder: &[u32], size: u32| ladder.last().map(|largest| size.min(*largest));
+    let from = |ladder: &[u32], size: u32| ladder.iter().find(|one| **one >= size).or(ladder.last()).copied();
     entry.candidate(Sizes {
-        workers: at_most(&entry.workers, SMALL),
-        in_flight: at_most(&entry.in_flight, SMALL),
-        chunk: at_most(&entry.chunk, 1),
+        workers: from(&entry.workers, SMALL),
+        in_flight: from(&entry.in_flight, SMALL),
+        chunk: from(&entry.chunk, 1),
     })
 }
 
