@@ -8,8 +8,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Row;
 use super::limit::Task;
+use super::{Row, Status};
 use crate::candidate::{ClusterLimits, Model};
 use crate::record::Record;
 
@@ -73,12 +73,16 @@ pub struct LeavingPoint {
     pub there_per_s: f64,
 }
 
-/// When the cluster of this runtime pays; `None` where there is none, or too little was measured to tell.
+/// When the cluster of this runtime pays; `None` where there is none, where all of it failed, or too little was measured
+/// to tell. Under a rate it does not say either: what was measured is the rate then, and not what anyone can do.
 pub(super) fn of(record: &Record, runtime: &str, rows: &[Row], task: &Task) -> Option<Leaving> {
     let cluster = record.calibration.runtime(runtime)?.cluster.as_ref()?.limits();
+    if record.workload.rate.is_some() || is_failed(rows) {
+        return None;
+    }
     let best = |is_wanted: &dyn Fn(Model) -> bool| {
         rows.iter()
-            .filter(|row| is_wanted(row.candidate.model()))
+            .filter(|row| is_wanted(row.candidate.model()) && !has_failed(row))
             .filter_map(|row| Some((row, row.throughput_per_s?.value)))
             .filter(|(_, per_s)| per_s.is_finite() && *per_s > 0.0)
             .max_by(|one, other| one.1.total_cmp(&other.1))
@@ -116,6 +120,16 @@ pub(super) fn of(record: &Record, runtime: &str, rows: &[Row], task: &Task) -> O
         from_threads: law.least_threads(),
         computed: law.points(task_ns),
     })
+}
+
+/// Whether the cluster was raced, and failed at every size.
+fn is_failed(rows: &[Row]) -> bool {
+    let mut there = rows.iter().filter(|row| row.candidate.model() == Model::Cluster).peekable();
+    there.peek().is_some() && there.all(has_failed)
+}
+
+fn has_failed(row: &Row) -> bool {
+    matches!(row.status, Status::Failed { .. })
 }
 
 /// The law of this module.

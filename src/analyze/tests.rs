@@ -2,6 +2,7 @@
 
 mod builder;
 mod flip;
+mod leaving;
 mod library_threads;
 mod scaling;
 mod sessions;
