@@ -11,10 +11,15 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use common::pythons;
+use conbench::candidate::{Candidate, Cluster, Engine};
+use conbench::idiom::{Idiom, ItemsFound, OnCluster};
+use conbench::workload;
 use serde_json::Value;
 
 const SHOP: &str = "import time\n\npages = list(range(24))\n\n\ndef fetch(page):\n    time.sleep(0.02)\n    return page\n\n\n\
-                    def count(page):\n    return sum(range(20_000)) + page\n";
+                    def count(page):\n    return sum(range(20_000)) + page\n\n\n\
+                    def connect():\n    with open(\"set_ups\", \"a\") as file:\n        file.write(\"one\\n\")\n    \
+                    time.sleep(0.1)\n    return 5\n\n\ndef ask(state, page):\n    return page + state - 5\n";
 
 /// A folder with the user's module, which runs the program; sessions take turns.
 struct Shop {
@@ -160,18 +165,50 @@ fn the_code_of_an_answer_gives_the_results_of_a_plain_loop() {
     let Some(shop) = Shop::open() else { return };
     let dask = Dask::start(&shop.python, shop.path());
     for chunk in ["1", "3"] {
-        let sizes = ["--engines", "dask", "--in-flight", "6", "--chunk", chunk, "--code"];
+        let sizes =
+            ["--engines", "dask", "--in-flight", "6", "--chunk", chunk, "--code", "--cluster-upload", "shop.py"];
         let common = ["recommend", "shop:count", "--items", "pages", "--budget", "4s", "--cluster"];
         let name = dask.name();
         let ran = shop.run(&[&common[..], &[name.as_str()], &sizes].concat());
         let code = String::from_utf8_lossy(&ran.stdout).into_owned();
         assert!(code.contains("client.submit("), "{code}{}", String::from_utf8_lossy(&ran.stderr));
+        assert!(code.contains("    client.upload_file(\"shop.py\")\n"), "{code}");
         let file = shop.path().join("pasted.py");
         std::fs::write(&file, code + "\n    print(results == [count(page) for page in pages])\n").expect("written");
         let pasted = Command::new(&shop.python).arg(&file).current_dir(shop.path()).output().expect("it runs");
         let said = String::from_utf8_lossy(&pasted.stderr);
         assert_eq!(String::from_utf8_lossy(&pasted.stdout), "True\n", "{said}");
     }
+}
+
+#[test]
+fn the_code_sets_up_each_process_of_a_cluster_once() {
+    let Some(shop) = Shop::open() else { return };
+    let dask = Dask::start(&shop.python, shop.path());
+    let worker = serde_json::json!({ "host": "a", "is_here": true, "threads": 2, "python": "", "distributed": "", "speed": 1.0 });
+    let cluster: Cluster = serde_json::from_value(serde_json::json!({
+        "address": dask.address, "distributed": "", "scheduler": "", "workers": [worker], "bytes_per_s": 1e9,
+        "dispatch": { "in_flight": 4, "tasks_per_s": 1e3 }, "connect_ns": 1, "round_trip_ns": 1
+    }))
+    .expect("a cluster");
+    let text = "name = \"shop\"\n[[step]]\nkind = \"python\"\npath = \".\"\nfunction = \"shop:ask\"\nsetup = \"shop:connect\"\n\
+                pass_state = true\nitems = \"shop:pages\"\n";
+    let candidate = Candidate::new("python3", Engine::Dask, Engine::Dask.axes().sizes(1, 8, 1));
+    let idiom = Idiom {
+        workload: &workload::parse("shop.toml", text).expect("a workload"),
+        candidate: &candidate,
+        default_method: None,
+        items: ItemsFound::default(),
+        variables: &[],
+        cluster: Some(OnCluster { cluster: &cluster, upload: &[] }),
+    };
+    let code = idiom.code();
+    let file = shop.path().join("pasted.py");
+    std::fs::write(&file, format!("{code}    print(results == pages)\n")).expect("written");
+    let pasted = Command::new(&shop.python).arg(&file).current_dir(shop.path()).output().expect("it runs");
+    let said = String::from_utf8_lossy(&pasted.stderr);
+    assert_eq!(String::from_utf8_lossy(&pasted.stdout), "True\n", "{code}\n{said}");
+    assert_eq!(std::fs::read_to_string(shop.path().join("set_ups")).unwrap_or_default(), "one\n", "{code}");
 }
 
 #[test]

@@ -147,6 +147,7 @@ impl Selection {
             engines: self.engines.clone(),
             executors: self.executors.clone(),
             cluster: self.cluster.as_ref().map(ClusterName::to_string),
+            cluster_upload: self.cluster_upload.iter().map(|file| file.display().to_string()).collect(),
             start_methods: self.start_methods.clone(),
             workers: self.workers.clone(),
             in_flight: self.in_flight.clone(),

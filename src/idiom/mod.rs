@@ -24,7 +24,16 @@ pub struct Idiom<'a> {
     /// The environment variables by which the candidate's number of library threads is set, where it has one.
     pub variables: &'a [String],
     /// The cluster, of a candidate that runs on one.
-    pub cluster: Option<&'a Cluster>,
+    pub cluster: Option<OnCluster<'a>>,
+}
+
+/// The cluster that code runs on.
+#[derive(Clone, Copy, Debug)]
+pub struct OnCluster<'a> {
+    /// What it is.
+    pub cluster: &'a Cluster,
+    /// Files of the user's code that its workers are sent, as the user named them.
+    pub upload: &'a [String],
 }
 
 /// What an agent found of the items of the user's own code.

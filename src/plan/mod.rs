@@ -70,6 +70,9 @@ pub struct Settings {
     /// The cluster that is raced too, in the user's words.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cluster: Option<String>,
+    /// Files of the user's code that its workers are sent, as the user named them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub cluster_upload: Vec<String>,
     /// Only these ways to begin worker processes; empty is each runtime's default.
     pub start_methods: Vec<StartMethod>,
     /// Only these numbers of workers; empty is a search.

@@ -7,7 +7,7 @@ use super::words::{plain, row, runtimes};
 use super::{Judged, Style, choice, grid, leaving, reasons, sureness, words};
 use crate::analyze::{Answer, Group, Row, Status, Sureness};
 use crate::candidate::{Candidate, Engine, Model, RUST};
-use crate::idiom::{Idiom, ItemsFound};
+use crate::idiom::{Idiom, ItemsFound, OnCluster};
 use crate::workload::Goal;
 
 use grid::{Paint, paint};
@@ -131,7 +131,8 @@ pub(super) fn code(judged: &Judged, group: &Group) -> Option<String> {
         are_mappings: known.items_are_mappings,
         names: &known.items_names,
     });
-    let cluster = known.and_then(|known| known.cluster.as_ref());
+    let upload = &judged.record.settings.cluster_upload;
+    let cluster = known.and_then(|known| known.cluster.as_ref()).map(|cluster| OnCluster { cluster, upload });
     let (workload, variables) = (&judged.record.workload, &answer.library_variables);
     Some(Idiom { workload, candidate, default_method, items, variables, cluster }.code())
 }

@@ -1,5 +1,7 @@
 //! The idioms of engines that are raced where the user's own code imports what they need.
 
+use serde_json::Value;
+
 use super::super::Idiom;
 use super::super::names::Names;
 use super::{Parts, awaited, indented, initializer, set_up};
@@ -108,7 +110,8 @@ pub(super) fn own_executor(own: OwnExecutor, names: &Names, workers: u32) -> Par
 
 /// `submit` to a cluster, with a bound on what is in flight, and results released as they come.
 pub(super) fn dask(idiom: &Idiom<'_>, names: &Names, in_flight: u32) -> Parts {
-    let has_threads = idiom.cluster.is_none_or(|cluster| cluster.workers.iter().any(|worker| worker.threads > 1));
+    let known = idiom.cluster.map(|on| on.cluster);
+    let has_threads = known.is_none_or(|cluster| cluster.workers.iter().any(|worker| worker.threads > 1));
     let (call, mut definitions) = in_process(names, has_threads);
     let items = &names.items;
     let chunk = idiom.candidate.sizes.chunk.unwrap_or(1).max(1);
@@ -126,8 +129,9 @@ pub(super) fn dask(idiom: &Idiom<'_>, names: &Names, in_flight: u32) -> Parts {
     } else {
         format!("result for number in sorted(results) {each}")
     };
-    let local = idiom.cluster.filter(|cluster| cluster.start_ns.is_some());
-    let (imports, opened) = match (local, idiom.cluster) {
+    let local = known.filter(|cluster| cluster.start_ns.is_some());
+    let sent = sent(idiom);
+    let (imports, opened) = match (local, known) {
         (Some(cluster), _) => (
             "from distributed import Client, LocalCluster, as_completed",
             format!(
@@ -142,12 +146,19 @@ pub(super) fn dask(idiom: &Idiom<'_>, names: &Names, in_flight: u32) -> Parts {
         (None, None) => ("from distributed import Client, as_completed", "with Client() as client:\n".to_owned()),
     };
     let body = format!(
-        "{opened}    waiting = enumerate({given})\n    numbers, results = {{}}, {{}}\n    running = as_completed(with_results=True)\n\n    def submit(room):\n        for number, item in islice(waiting, room):\n            future = client.submit({called}, item, pure=False)\n            numbers[future.key] = number\n            running.add(future)\n\n    submit({})\n    for future, result in running:\n        results[numbers.pop(future.key)] = result\n        future.release()\n        submit(1)\nresults = [{of_number}]\n",
+        "{opened}{sent}    waiting = enumerate({given})\n    numbers, results = {{}}, {{}}\n    running = as_completed(with_results=True)\n\n    def submit(room):\n        for number, item in islice(waiting, room):\n            future = client.submit({called}, item, pure=False)\n            numbers[future.key] = number\n            running.add(future)\n\n    submit({})\n    for future, result in running:\n        results[numbers.pop(future.key)] = result\n        future.release()\n        submit(1)\nresults = [{of_number}]\n",
         (in_flight / chunk).max(1)
     );
     let threading = threading(&definitions).filter(|_| definitions.contains("threading."));
     let imports = ["from itertools import islice", imports].into_iter().chain(threading).collect();
     Parts { imports, definitions, body, is_imported_again: true }
+}
+
+/// The lines that send a cluster's workers what the user has sent them.
+fn sent(idiom: &Idiom<'_>) -> String {
+    let files = idiom.cluster.map_or(&[][..], |on| on.upload);
+    // JSON's escapes are Python's.
+    files.iter().map(|file| format!("    client.upload_file({})\n", Value::from(file.as_str()))).collect()
 }
 
 pub(super) fn trio(names: &Names, in_flight: u32) -> Parts {

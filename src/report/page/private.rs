@@ -3,6 +3,8 @@
 //! Out go values of the environment, of items and of results, messages of the user's own code, and the names of home
 //! directories. What is measured stays, and so does every name.
 
+use std::path::Path;
+
 use crate::analyze::{Condition, FarLimit, Group, Status, Verdict, looks_like_limit};
 use crate::candidate::Cluster;
 use crate::protocol::{Failed, Note};
@@ -135,6 +137,7 @@ fn measured(record: &mut Record, is_own: bool) {
         runtime.cluster.iter_mut().for_each(cluster);
     }
     record.settings.cluster.iter_mut().for_each(address);
+    record.settings.cluster_upload.iter_mut().for_each(name_alone);
     for candidate in &mut record.candidates {
         candidate.failure.iter_mut().for_each(|failure| failed(failure, is_own));
         for block in &mut candidate.blocks {
@@ -167,6 +170,11 @@ fn cluster(cluster: &mut Cluster) {
         });
         worker.host = format!("host {}", number + 1);
     }
+}
+
+/// A path without its folders.
+fn name_alone(path: &mut String) {
+    *path = Path::new(path).file_name().map_or_else(|| HIDDEN.to_owned(), |name| name.to_string_lossy().into_owned());
 }
 
 /// An address without its host and port.

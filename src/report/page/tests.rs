@@ -294,6 +294,7 @@ fn neither_page_nor_record_holds_what_is_the_users_alone() {
     judged.record.candidates[1].blocks[0].figures.first_error = Some(failed());
     judged.record.candidates[1].blocks[0].figures.results = vec![1_234_567_890_123];
     judged.record.settings.cluster = Some("tcp://SECRET-host:8786".to_owned());
+    judged.record.settings.cluster_upload = vec!["/data/SECRET-user/shop.py".to_owned()];
     let set = std::collections::BTreeMap::from([("OMP_NUM_THREADS".to_owned(), "SECRET-value".to_owned())]);
     for runtime in &mut judged.record.calibration.runtimes {
         let worker = crate::candidate::ClusterWorker {
