@@ -219,10 +219,10 @@ pub struct Incarnation {
     /// From the process's start to `hello`; of a warm life, from the fork.
     pub boot_ns: u64,
     /// From `job` until all workers are ready for tasks: started, everything imported, all set up. It is honest of lives
-    /// that began cold.
+    /// that began cold. With the start of the cluster, where the session started it for the candidate.
     #[serde(default)]
     pub ready_ns: u64,
-    /// From `job` to the first task done.
+    /// From `job` to the first task done, with that start.
     pub startup_ns: u64,
     /// The service time of the first task.
     pub first_task_ns: u64,

@@ -960,6 +960,13 @@ impl<'a> Course<'a> {
         place.blocks.iter().filter(is_cold).filter(counts).count()
     }
 
+    /// What starting a candidate's cluster took, where the session started it: the user's program does so, too.
+    fn cluster_start_ns(&self, candidate: &Candidate) -> u64 {
+        let runtime = self.record.calibration.runtime(&candidate.runtime);
+        let cluster = runtime.and_then(|it| it.cluster.as_ref()).filter(|_| candidate.model() == Model::Cluster);
+        cluster.and_then(|cluster| cluster.start_ns).unwrap_or(0)
+    }
+
     /// A new incarnation: started and warmed up. Every block's checksum is compared, this one's too.
     fn start(&mut self, slot: usize, beginning: Beginning) -> Result<Result<(), Stop>, Fault> {
         let candidate = self.record.candidates[slot].candidate.clone();
@@ -969,10 +976,11 @@ impl<'a> Course<'a> {
             Err(stop) => return Ok(Err(stop)),
         };
         (self.slots[slot].alive, self.slots[slot].short_turns) = (true, 0);
+        let cluster_ns = self.cluster_start_ns(&candidate);
         self.record.candidates[slot].incarnations.push(Incarnation {
             boot_ns: born.boot_ns,
-            ready_ns: born.ready.ready_ns,
-            startup_ns: born.ready.startup_ns,
+            ready_ns: born.ready.ready_ns.saturating_add(cluster_ns),
+            startup_ns: born.ready.startup_ns.saturating_add(cluster_ns),
             first_task_ns: born.ready.first_task_ns,
             teardown_ns: None,
             parked_cpu_share: 0.0,

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::*;
-use crate::candidate::{Engine, RUST, Sizes};
-use crate::record::{Flag, Phase};
+use crate::candidate::{Cluster, Engine, RUST, Sizes};
+use crate::record::{Flag, Phase, RuntimeCalibration};
 use crate::session::fake::{self, BUDGET_NS, Fake, Notes, Vice, record, reference};
 use crate::workload::{ErrorLimit, Goal};
 
@@ -126,6 +126,24 @@ fn a_life_is_warmed_and_timed_in_this_order() {
     assert_eq!(kept, [(Some(0), 0), (Some(1), 0), (Some(2), 1)]);
     let Outcome::Observed(seen) = race.fed[0].1 else { panic!("a score") };
     assert!((seen.score - 1000_f64.ln()).abs() < 1e-9 && seen.life == 0, "{seen:?}");
+}
+
+#[test]
+fn a_cluster_that_was_started_is_a_part_of_its_candidates_start() {
+    let starts = |start_ns: Option<u64>| {
+        let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false), (1, false)]]));
+        let sizes = Sizes { in_flight: Some(2), chunk: Some(1), ..Sizes::default() };
+        race.candidates[1] = Candidate::new(RUST, Engine::Dask, sizes);
+        let mut record = record(None, Goal::Throughput);
+        let mut runtime = RuntimeCalibration::of_native();
+        runtime.cluster = Some(Cluster { start_ns, ..Cluster::of_tests(Vec::new()) });
+        record.calibration.runtimes = vec![runtime];
+        run(&mut hands, &mut race, &mut record);
+        let of = |slot: usize| record.candidates[slot].incarnations[0];
+        assert_eq!(of(1).startup_ns - of(1).ready_ns, of(0).startup_ns - of(0).ready_ns);
+        of(1).ready_ns - of(0).ready_ns
+    };
+    assert_eq!([starts(Some(900)), starts(None)], [900, 0]);
 }
 
 #[test]
