@@ -45,6 +45,15 @@ pub struct ClusterWorker {
     pub python: String,
     /// Its version of `distributed`.
     pub distributed: String,
+    /// Its process on that host.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pid: Option<u32>,
+    /// The cores that this process may use.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cores: Option<u32>,
+    /// The cores that the cluster's workers on its host may use, all together.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub host_cores: Option<u32>,
     /// How fast it computes, in one thread, beside the interpreter that asks.
     pub speed: f64,
 }
@@ -116,6 +125,9 @@ impl ClusterWorker {
             threads: 4,
             python: "3.11.7".to_owned(),
             distributed: "2026.8.0".to_owned(),
+            pid: Some(7),
+            cores: Some(4),
+            host_cores: Some(4),
             speed: 1.0,
         }
     }

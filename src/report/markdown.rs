@@ -5,7 +5,7 @@ use super::choice::{TITLES, notes as choice_notes, sections};
 use super::figures::{COSTS, DETAILS, LEGEND, MAIN, Sheet, choice_of};
 use super::grid::Title;
 use super::words::{self, DASH, plain};
-use super::{Exporter, Judged, leaving, scaling};
+use super::{Exporter, Judged, leaving, scaling, workers};
 use crate::analyze::{Group, Row};
 
 /// The candidates of each record, with every size and every figure.
@@ -47,6 +47,11 @@ impl Exporter for CandidatesMarkdown {
                 text.push_str(&format!("\n{}\n\n{}", leaving::HEADING, header(&leaving::TITLES)));
                 text.extend(leaving::rows(leaving).iter().map(|cells| line(cells)));
                 text.push_str(&format!("\n{}; {}\n", escaped(leaving::MARK), leaving::measured(leaving)));
+            }
+            let workers = workers::lines(judged, group);
+            if !workers.is_empty() {
+                text.push_str(&format!("\n{}\n\n", workers::HEADING));
+                text.extend(workers.iter().map(|line| format!("- {}\n", escaped(line))));
             }
         }
         let runtimes = words::runtimes(judged);

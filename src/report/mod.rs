@@ -30,6 +30,7 @@ mod table;
 mod tests;
 mod units;
 mod words;
+mod workers;
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -5,7 +5,7 @@ use super::figures::{COSTS, DETAILS, LEGEND, MAIN, Sheet, choice_of};
 use super::grid::{self, Paint, Title, paint};
 use super::scaling::{SCALING, SPARKLINE};
 use super::words::{self, DASH, plain};
-use super::{Candidates, Exporter, Judged, Style, answer, leaving, scaling};
+use super::{Candidates, Exporter, Judged, Style, answer, leaving, scaling, workers};
 use crate::analyze::{Group, Leaving, Row, Status};
 
 /// The candidates of each record, and the verdict.
@@ -99,7 +99,7 @@ impl CandidatesTable {
             text.push_str(&self.headed(&COSTS, group, &choice));
         }
         if self.shown.details {
-            text.push_str(&self.details(group, &rows));
+            text.push_str(&self.details(judged, group, &rows));
         }
         if let Some(limit) = &group.limit {
             text.push('\n');
@@ -109,7 +109,7 @@ impl CandidatesTable {
     }
 
     /// Every figure, and how each engine scales.
-    fn details(&self, group: &Group, rows: &[&Row]) -> String {
+    fn details(&self, judged: &Judged, group: &Group, rows: &[&Row]) -> String {
         let mut text: String = DETAILS.iter().map(|sheet| self.headed(sheet, group, rows)).collect();
         if !group.curves.is_empty() {
             text.push_str(&self.heading(scaling::HEADING));
@@ -118,6 +118,11 @@ impl CandidatesTable {
         }
         if let Some(leaving) = &group.leaving {
             text.push_str(&self.leaving(leaving));
+        }
+        let workers = workers::lines(judged, group);
+        if !workers.is_empty() {
+            text.push_str(&self.heading(workers::HEADING));
+            text.extend(workers.iter().map(|line| grid::paragraph(line, self.style.width)));
         }
         text
     }

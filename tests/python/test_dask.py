@@ -333,6 +333,10 @@ class Found(DaskCase):
                 self.assertEqual(worker["python"], ".".join(map(str, sys.version_info[:3])))
                 self.assertEqual(worker["distributed"], found["distributed"])
                 self.assertGreater(worker["speed"], 0)
+                self.assertIn(worker["pid"], found["pids"])
+                self.assertEqual(worker["cores"], worker["host_cores"])
+                self.assertTrue(1 <= worker["cores"] <= len(os.sched_getaffinity(0)), worker)
+            self.assertEqual(len({worker["pid"] for worker in found["workers"]}), 2)
             self.assertEqual(found["scheduler"], found["distributed"])
             # The scheduler and both workers.
             self.assertEqual(len(found["pids"]), 3)

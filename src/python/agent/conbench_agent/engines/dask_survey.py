@@ -8,7 +8,7 @@ from itertools import count, islice
 from linecache import getline
 from statistics import median
 from time import monotonic_ns
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Set, Tuple
 
 from ..protocol import Cluster, Failure
 from . import dask_client, dask_worker
@@ -70,6 +70,7 @@ def _survey(client: Any, request: Cluster, address: str, connect_ns: int) -> Dic
     ship(client)
     if request.address is None:
         client.run(Remote("bind"))
+    places = _places(client, workers)
     measured = _Measured(client, workers, monotonic_ns() + request.budget_ns, request.budget_ns)
     round_trip_ns = measured.round_trip_ns()
     in_flight = max(_LEAST_IN_FLIGHT, _PER_THREAD * sum(worker.threads for worker in workers))
@@ -81,8 +82,8 @@ def _survey(client: Any, request: Cluster, address: str, connect_ns: int) -> Dic
         "distributed": versions["client"]["packages"]["distributed"],
         "scheduler": versions["scheduler"]["packages"]["distributed"],
         "workers": [
-            {**{name: value for name, value in worker._asdict().items() if name != "address"}, "speed": speed}
-            for worker, speed in zip(workers, speeds)
+            {**{name: value for name, value in worker._asdict().items() if name != "address"}, **place, "speed": speed}
+            for worker, place, speed in zip(workers, places, speeds)
         ],
         "pids": _pids(client, workers),
         "dispatch": {"in_flight": in_flight, "tasks_per_s": tasks_per_s},
@@ -104,6 +105,21 @@ def _workers(client: Any, versions: Dict[str, Any]) -> List[_Worker]:
         is_here = (name, boots[address]) == here
         workers.append(_Worker(address, name, is_here, threads, python, told["packages"]["distributed"]))
     return workers
+
+
+def _places(client: Any, workers: List[_Worker]) -> List[Dict[str, int]]:
+    """Of each worker its process, the cores that it may use, and those that all workers of its host may use."""
+    found: Dict[str, Tuple[int, List[int], int]] = client.run(Remote("place"))
+    cores: Dict[str, Set[int]] = {}
+    usable: Dict[str, int] = {}
+    for worker in workers:
+        _, own, count = found[worker.address]
+        cores.setdefault(worker.host, set()).update(own)
+        usable[worker.host] = usable.get(worker.host, 0) + count
+    return [
+        {"pid": pid, "cores": count, "host_cores": min(len(cores[worker.host]), usable[worker.host])}
+        for worker, (pid, _, count) in ((worker, found[worker.address]) for worker in workers)
+    ]
 
 
 def _here() -> Tuple[str, str]:

@@ -193,6 +193,14 @@ def kernel_ns(least_ns: int) -> float:
             return best
 
 
+def place() -> Tuple[int, List[int], int]:
+    """This process, the cores that it may use, and as how many it may use them at once."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+    # A container may have fewer, by its quota: that package looks.
+    usable: int = import_module("dask.system").cpu_count()
+    return os.getpid(), cores, min(usable, len(cores))
+
+
 def bind() -> None:
     """Has the kernel kill this process when that ends which started it."""
     from ..parent import binder
