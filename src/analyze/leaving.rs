@@ -2,15 +2,17 @@
 //!
 //! The law: a cluster of N threads runs `min(N / (slower t), D, B / bytes)` tasks of time `t` a second. `slower` is how many
 //! times as long a task takes there, D how many tasks the scheduler hands out (calls times tasks in a call), and B how many
-//! bytes move. This machine runs `S / t`: S is how many tasks' time it gets done at once, from what was measured.
-//! The wait and the computation of a task grow alike with `t`.
+//! bytes move. What a task computes has limits of its own: a worker process computes in one thread at a time while the
+//! interpreter's lock is held, and the workers of a host have no more than its cores. This machine runs `S / t`: S is how
+//! many tasks' time it gets done at once, from what was measured. The wait and the computation of a task grow alike with `t`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::limit::Task;
+use super::reasons::lock;
 use super::{Row, Status};
-use crate::candidate::{ClusterLimits, Model};
+use crate::candidate::{Cluster, ClusterLimits, Model};
 use crate::record::Record;
 
 /// The times of a task that are computed, in steps of this, on either side of what was measured and of where it pays.
@@ -23,6 +25,9 @@ const FAR: f64 = 64.0;
 const APART: f64 = 1.5;
 /// A cluster is computed at its size, and at so many times that.
 const SIZES: [u32; 3] = [1, 4, 16];
+
+/// Threads of one process that use more cores than this compute at once.
+const AT_ONCE: f64 = 1.2;
 
 /// When the cluster pays, beside the best of this machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -54,8 +59,11 @@ pub struct Leaving {
     pub is_set_by_bytes: bool,
     /// From this time of a task on a large enough cluster is faster than this machine, by more than the tolerance.
     pub from_task_ns: f64,
-    /// A cluster is large enough from so many threads on.
-    pub from_threads: u32,
+    /// A cluster is large enough from so many threads on; `None` where none is, since it shares this host's cores.
+    pub from_threads: Option<u32>,
+    /// Whether the interpreter's lock keeps a worker process to one computing thread at a time.
+    #[serde(default)]
+    pub holds_lock: bool,
     /// What the law says of other tasks and sizes.
     pub computed: Vec<LeavingPoint>,
 }
@@ -76,7 +84,8 @@ pub struct LeavingPoint {
 /// When the cluster of this runtime pays; `None` where there is none, where all of it failed, or too little was measured
 /// to tell. Under a rate it does not say either: what was measured is the rate then, and not what anyone can do.
 pub(super) fn of(record: &Record, runtime: &str, rows: &[Row], task: &Task) -> Option<Leaving> {
-    let cluster = record.calibration.runtime(runtime)?.cluster.as_ref()?.limits();
+    let whole = record.calibration.runtime(runtime)?.cluster.as_ref()?;
+    let cluster = whole.limits();
     if record.workload.rate.is_some() || is_failed(rows) {
         return None;
     }
@@ -95,11 +104,14 @@ pub(super) fn of(record: &Record, runtime: &str, rows: &[Row], task: &Task) -> O
     let bytes_per_task = there.and_then(|(row, _)| row.serialisation_bytes_per_task).filter(|bytes| *bytes > 0.0);
     let chunk = there.and_then(|(row, _)| row.candidate.sizes.chunk).unwrap_or(1).max(1);
     let slower = task_there_ns / task_ns;
+    let holds_lock = lock(record, rows) == Some(true) && !rows.iter().any(computes_at_once);
+    let (per_thread, at_once) = Computing::of(whole, task, holds_lock).limits();
     let law = Law {
+        per_thread: per_thread.min(1.0 / slower),
+        at_once,
         cluster,
         chunk: f64::from(chunk),
         here: here_per_s * task_ns / 1e9,
-        slower,
         bytes_per_task,
         // What the law computes is no closer than that.
         lead: 1.0 + record.workload.objective.tolerance(),
@@ -118,6 +130,7 @@ pub(super) fn of(record: &Record, runtime: &str, rows: &[Row], task: &Task) -> O
         is_set_by_bytes: law.most_per_s() < law.handed_per_s(),
         from_task_ns: law.least_task_ns(),
         from_threads: law.least_threads(),
+        holds_lock,
         computed: law.points(task_ns),
     })
 }
@@ -132,16 +145,68 @@ fn has_failed(row: &Row) -> bool {
     matches!(row.status, Status::Failed { .. })
 }
 
+/// Whether several threads of this candidate's one process computed at once: then no lock is held meanwhile.
+fn computes_at_once(row: &Row) -> bool {
+    let cpu_ns = row.cpu_user_ns_per_task.unwrap_or(0.0) + row.cpu_system_ns_per_task.unwrap_or(0.0)
+        - row.cpu_children_ns_per_task.unwrap_or(0.0);
+    let cores = row.throughput_per_s.map_or(0.0, |per_s| per_s.value * cpu_ns / 1e9);
+    matches!(row.candidate.model(), Model::Threads | Model::AsyncThreads) && cores > AT_ONCE
+}
+
+/// What bounds the computation of a cluster's tasks.
+struct Computing {
+    threads: f64,
+    processes: f64,
+    /// Cores of its hosts, where they are known.
+    cores: Option<f64>,
+    /// Cores of this host, where all workers are on it.
+    cores_here: Option<f64>,
+    /// The part of a task's time that it computes there,
+    share: f64,
+    /// and that of it for which a lock is held.
+    share_locked: f64,
+}
+
+impl Computing {
+    fn of(cluster: &Cluster, task: &Task, holds_lock: bool) -> Computing {
+        let limits = cluster.limits();
+        let time_ns = task.unloaded_ns.unwrap_or(f64::INFINITY) * limits.speed.max(1e-3);
+        let cpu_ns = task.cpu_ns.unwrap_or(0.0).min(task.unloaded_ns.unwrap_or(0.0));
+        let own_ns = if holds_lock { (cpu_ns - task.children_ns).max(0.0) } else { 0.0 };
+        let cores = cluster.cores().map(f64::from);
+        Computing {
+            threads: f64::from(limits.threads.max(1)),
+            processes: cluster.workers.len() as f64,
+            cores,
+            cores_here: limits.is_here.then(|| task.cores.min(cores.unwrap_or(f64::INFINITY))),
+            share: cpu_ns / time_ns,
+            share_locked: own_ns / time_ns,
+        }
+    }
+
+    /// How many tasks' time a thread gets done at once at most, and a cluster of any size.
+    fn limits(&self) -> (f64, f64) {
+        // (What is not computed has no limit: x / 0 is infinite.)
+        let by_lock = self.processes / self.threads / self.share_locked;
+        let by_cores = self.cores.map_or(f64::INFINITY, |cores| cores / self.threads / self.share);
+        let at_once = self.cores_here.map_or(f64::INFINITY, |cores| cores / self.share);
+        // More threads on this host have no more cores.
+        (if self.cores_here.is_some() { by_lock } else { by_lock.min(by_cores) }, at_once)
+    }
+}
+
 /// The law of this module.
 #[derive(Clone, Copy, Debug)]
 struct Law {
+    /// Tasks whose time a thread of the cluster gets done at once: less than one where it is slower, or waits for others.
+    per_thread: f64,
+    /// The same of a cluster of any size.
+    at_once: f64,
     cluster: ClusterLimits,
     /// Tasks in a call.
     chunk: f64,
     /// Tasks whose time this machine gets done at once.
     here: f64,
-    /// How many times as long a task takes there.
-    slower: f64,
     bytes_per_task: Option<f64>,
     /// Times this machine's throughput that a cluster must reach to pay.
     lead: f64,
@@ -162,13 +227,15 @@ impl Law {
         self.lead * self.here / self.most_per_s() * 1e9
     }
 
-    /// The threads from which a cluster pays for tasks that are long enough.
-    fn least_threads(&self) -> u32 {
-        (self.lead * self.here * self.slower).floor().min(1e9) as u32 + 1
+    /// The threads from which a cluster pays for tasks that are long enough, if it ever does.
+    fn least_threads(&self) -> Option<u32> {
+        let wanted = self.lead * self.here;
+        (self.at_once > wanted).then(|| (wanted / self.per_thread).floor().min(1e9) as u32 + 1)
     }
 
     fn point(&self, task_ns: f64, threads: u32) -> LeavingPoint {
-        let there_per_s = (f64::from(threads) * 1e9 / (self.slower * task_ns)).min(self.most_per_s());
+        let at_once = (f64::from(threads) * self.per_thread).min(self.at_once);
+        let there_per_s = (at_once * 1e9 / task_ns).min(self.most_per_s());
         LeavingPoint { task_ns, threads, here_per_s: self.here * 1e9 / task_ns, there_per_s }
     }
 
@@ -195,9 +262,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::candidate::ClusterWorker;
 
     fn law(here: f64, slower: f64, bytes_per_task: Option<f64>) -> Law {
-        Law { cluster: ClusterLimits::of_tests(), chunk: 1.0, here, slower, bytes_per_task, lead: 1.05 }
+        Law {
+            per_thread: 1.0 / slower,
+            at_once: f64::INFINITY,
+            cluster: ClusterLimits::of_tests(),
+            chunk: 1.0,
+            here,
+            bytes_per_task,
+            lead: 1.05,
+        }
     }
 
     #[test]
@@ -217,11 +293,35 @@ mod tests {
         assert_eq!(in_chunks.most_per_s(), 4000.0);
     }
 
+    fn computing(is_here: bool, holds_lock: bool) -> (f64, f64) {
+        let worker = ClusterWorker { threads: 8, host_cores: Some(4), is_here, ..ClusterWorker::of_tests() };
+        let task = Task { unloaded_ns: Some(4e6), cpu_ns: Some(2e6), cores: 2.0, ..Task::default() };
+        Computing::of(&Cluster::of_tests(vec![worker]), &task, holds_lock).limits()
+    }
+
+    #[test]
+    fn a_lock_and_cores_bound_what_threads_compute() {
+        // Half of a task's time is computed: one process that holds a lock gets two tasks' time done at once, in 8 threads.
+        assert_eq!(computing(false, true), (2.0 / 8.0, f64::INFINITY));
+        // Without a lock four cores get eight tasks' time done.
+        assert_eq!(computing(false, false), (1.0, f64::INFINITY));
+        // More threads on this host share its two cores.
+        assert_eq!(computing(true, false), (f64::INFINITY, 4.0));
+    }
+
+    #[test]
+    fn no_cluster_on_this_host_is_larger_than_its_cores() {
+        let bounded = Law { at_once: 2.0, ..law(2.0, 1.0, None) };
+        assert_eq!(bounded.least_threads(), None);
+        assert_eq!(bounded.point(20e6, 512).there_per_s, 100.0);
+    }
+
     proptest! {
         #[test]
         fn it_pays_exactly_from_the_named_time_and_size_on(here in 0.5_f64..500.0, slower in 0.2_f64..5.0) {
             let law = law(here, slower, None);
-            let (from_ns, from_threads) = (law.least_task_ns(), law.least_threads());
+            let from_ns = law.least_task_ns();
+            let from_threads = law.least_threads().expect("nothing bounds it");
             let pays = |time_ns: f64, threads: u32| {
                 let point = law.point(time_ns, threads);
                 point.there_per_s > law.lead * point.here_per_s

@@ -110,7 +110,7 @@ fn split(record: &Record, rows: &[Row], limit: Option<&HostLimit>, task: &Task) 
 }
 
 /// Whether a global interpreter lock was in force where tasks ran, after all imports.
-fn lock(record: &Record, rows: &[Row]) -> Option<bool> {
+pub(super) fn lock(record: &Record, rows: &[Row]) -> Option<bool> {
     let name = &rows.first()?.candidate.runtime;
     let lives = record.candidates.iter().filter(|one| one.candidate.runtime == *name);
     let seen = lives.flat_map(|one| &one.incarnations).find_map(|life| life.gil);

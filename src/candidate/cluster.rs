@@ -1,5 +1,7 @@
 //! Clusters: what an agent found of one, and what that says of tasks.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -93,6 +95,14 @@ impl Cluster {
         self.workers.iter().map(|worker| worker.threads).fold(0, u32::saturating_add)
     }
 
+    /// The cores that its workers may use, on all hosts; `None` where a host did not say.
+    #[must_use]
+    pub fn cores(&self) -> Option<u32> {
+        let of_hosts: BTreeMap<&str, Option<u32>> =
+            self.workers.iter().map(|worker| (worker.host.as_str(), worker.host_cores)).collect();
+        of_hosts.into_values().try_fold(0, |sum: u32, cores| Some(sum.saturating_add(cores?)))
+    }
+
     /// Whether all its workers are on this host.
     #[must_use]
     pub fn is_here(&self) -> bool {
@@ -177,5 +187,14 @@ mod tests {
         let near = ClusterWorker { threads: 1, speed: 2.0, ..ClusterWorker::of_tests() };
         let limits = Cluster::of_tests(vec![far, near]).limits();
         assert_eq!((limits.threads, limits.speed, limits.is_here), (4, 1.25, false));
+    }
+
+    #[test]
+    fn the_cores_of_a_host_count_once() {
+        let far = ClusterWorker { host_cores: Some(6), ..ClusterWorker::of_tests() };
+        let near = ClusterWorker { host: "near".to_owned(), host_cores: Some(2), ..ClusterWorker::of_tests() };
+        assert_eq!(Cluster::of_tests(vec![far.clone(), far, near.clone()]).cores(), Some(8));
+        let silent = ClusterWorker { host: "old".to_owned(), host_cores: None, ..near.clone() };
+        assert_eq!(Cluster::of_tests(vec![near, silent]).cores(), None);
     }
 }

@@ -4,6 +4,9 @@ use super::grid::Title;
 use super::units::{count, duration, rate};
 use crate::analyze::{Leaving, LeavingPoint};
 
+/// What was measured is told beside the law where it is so many times as much, or as little.
+const FAR: f64 = 1.25;
+
 /// What stands above the table.
 pub(super) const HEADING: &str = "When leaving this machine pays: tasks a second by the time of a task, computed";
 
@@ -14,22 +17,49 @@ pub(super) fn sentence(leaving: &Leaving) -> String {
     let ceiling =
         if leaving.is_set_by_bytes { "what tasks carry lets the cluster run" } else { "the scheduler hands out" };
     let shares = if cluster.is_here { ", which share this host's cores" } else { "" };
+    let lock = if leaving.holds_lock { "; one thread of a worker process computes at a time" } else { "" };
+    let above = match from_threads {
+        Some(from) => format!(
+            "above, a cluster of {} or more is faster, and this one has {}{shares}{lock}",
+            threads(*from),
+            cluster.threads
+        ),
+        None => "above, too, since the cluster shares this host's cores".to_owned(),
+    };
     format!(
-        "below {} a task stays here, since {ceiling} {} at most{in_chunks}; above, a cluster of {} or more is faster, and this one has {}{shares}",
+        "below {} a task stays here, since {ceiling} {} at most{in_chunks}; {above}{}",
         duration(*from_task_ns),
         rate(leaving.most_per_s),
-        threads(*from_threads),
-        cluster.threads
+        disagreement(leaving)
     )
+}
+
+/// That what was measured is far from what the law says of it.
+fn disagreement(leaving: &Leaving) -> String {
+    let (Some(measured), Some(of_law)) = (leaving.there_per_s, of_law(leaving)) else { return String::new() };
+    if measured / of_law < FAR && of_law / measured < FAR {
+        return String::new();
+    }
+    format!(
+        "; but at {} it ran {} where this says {}: trust what was measured",
+        duration(leaving.task_ns),
+        rate(measured),
+        rate(of_law)
+    )
+}
+
+/// What the law says of what was measured.
+fn of_law(leaving: &Leaving) -> Option<f64> {
+    let is_it = |point: &&LeavingPoint| point.task_ns == leaving.task_ns && point.threads == leaving.cluster.threads;
+    leaving.computed.iter().find(is_it).map(|point| point.there_per_s)
 }
 
 /// `Leaving pays from tasks of 2.00 ms on, with 3 threads or more`.
 pub(super) fn title(leaving: &Leaving) -> String {
-    format!(
-        "Leaving pays from tasks of {} on, with {} or more",
-        duration(leaving.from_task_ns),
-        threads(leaving.from_threads)
-    )
+    let Some(from) = leaving.from_threads else {
+        return "No cluster on this host pays: it shares the cores".to_owned();
+    };
+    format!("Leaving pays from tasks of {} on, with {} or more", duration(leaving.from_task_ns), threads(from))
 }
 
 fn threads(count: u32) -> String {
@@ -39,12 +69,7 @@ fn threads(count: u32) -> String {
 /// What was measured, beside what the law says of it: `measured at 20.0 ms: this machine 98.0/s, the cluster 97.1/s with
 /// 2 threads, of which the law says 99.0/s`.
 pub(super) fn measured(leaving: &Leaving) -> String {
-    let of_law = leaving
-        .computed
-        .iter()
-        .find(|point| point.task_ns == leaving.task_ns && point.threads == leaving.cluster.threads)
-        .map(|point| format!(", of which the law says {}", rate(point.there_per_s)))
-        .unwrap_or_default();
+    let of_law = of_law(leaving).map(|per_s| format!(", of which the law says {}", rate(per_s))).unwrap_or_default();
     let there = leaving
         .there_per_s
         .map(|per_s| format!(", the cluster {} with {} threads{of_law}", rate(per_s), leaving.cluster.threads))
@@ -110,7 +135,8 @@ pub(super) mod tests {
             most_per_s: 1000.0,
             is_set_by_bytes: false,
             from_task_ns: 2e6,
-            from_threads: 3,
+            from_threads: Some(3),
+            holds_lock: false,
             computed: [1e6, 2e6, 4e6, 64e6]
                 .into_iter()
                 .flat_map(|ns| [8, 32, 128].map(|size| point(ns, size)))
@@ -129,6 +155,24 @@ pub(super) mod tests {
             measured(&leaving()),
             "measured at 4.00 ms: this machine 500/s, the cluster 930/s with 8 threads, of which the law says 1 000/s"
         );
+    }
+
+    #[test]
+    fn what_was_measured_is_held_against_the_law() {
+        let far = Leaving { there_per_s: Some(100.0), holds_lock: true, ..leaving() };
+        let said = sentence(&far);
+        assert!(
+            said.contains("this one has 8; one thread of a worker process computes at a time; but at 4.00 ms"),
+            "{said}"
+        );
+        assert!(said.ends_with("it ran 100/s where this says 1 000/s: trust what was measured"), "{said}");
+    }
+
+    #[test]
+    fn a_cluster_on_this_host_may_never_pay() {
+        let never = Leaving { from_threads: None, ..leaving() };
+        assert!(sentence(&never).ends_with("at most; above, too, since the cluster shares this host's cores"));
+        assert_eq!(title(&never), "No cluster on this host pays: it shares the cores");
     }
 
     #[test]

@@ -36,6 +36,23 @@ fn it_is_said_beside_what_was_measured() {
     let found = leaving(&beside_a_cluster().finished()).expect("a cluster");
     assert!((found.here_per_s - 960.0).abs() < 10.0, "{found:?}");
     assert!(found.there_per_s.is_some_and(|per_s| (per_s - 450.0).abs() < 10.0), "{found:?}");
+    // One process of four threads computes one task at a time, while a lock is held: 505 a second.
+    let point =
+        found.computed.iter().find(|point| point.task_ns == found.task_ns && point.threads == 4).expect("computed");
+    assert!((point.there_per_s - 505.0).abs() < 10.0, "{point:?}");
+    assert_eq!((found.holds_lock, found.from_threads), (true, Some(8)));
+}
+
+#[test]
+fn a_lock_that_is_released_bounds_nothing() {
+    let mut session = beside_a_cluster();
+    let shape = Shape { service_ns: 2_000_000, cpu_ns: 1_980_000 };
+    let threads = session.add_to(PYTHON, Engine::ThreadPoolExecutor, workers(2), shape);
+    for _ in 0..4 {
+        session.round(Phase::Race, 3, &[(threads, 950.0)]);
+    }
+    let found = leaving(&session.finished()).expect("a cluster");
+    assert_eq!((found.holds_lock, found.from_threads), (false, Some(3)));
 }
 
 #[test]
