@@ -504,6 +504,30 @@ print(told, sys.modules["conbench_agent"].DIGEST, sum(hasattr(each, "is_conbench
         self.assertEqual(ran.stdout.decode().strip(), f"{['', '', '', busy]} two 1")
         self.assertEqual(len(digest), 64)
 
+    def test_nothing_is_asked_of_workers_elsewhere(self) -> None:
+        class Scheduler:
+            """What it is asked beyond these is asked of workers."""
+
+            def __init__(self, *addresses: str) -> None:
+                self._addresses = addresses
+
+            def wait_for_workers(self, count: int, timeout: float) -> None:
+                pass
+
+            def nthreads(self) -> Dict[str, int]:
+                return dict.fromkeys(self._addresses, 1)
+
+            def get_versions(self, check: bool) -> None:
+                raise LookupError("a worker was asked")
+
+        request = Cluster(**asked("/tmp"))
+        near, far = "tcp://127.0.0.1:4", "tcp://192.0.2.7:4"
+        with self.assertRaisesRegex(Failure, f"the worker {far} is on another host.* needs --allow-remote"):
+            dask_survey._survey(Scheduler(near, far), request, near, 1)
+        for cluster, allow in (Scheduler(near, "tls://127.0.0.2:5"), False), (Scheduler(far), True):
+            with self.assertRaises(LookupError):
+                dask_survey._survey(cluster, request._replace(allow_remote=allow), near, 1)
+
     def test_workers_that_cannot_be_used_are_refused(self) -> None:
         here = ".".join(map(str, sys.version_info[:3]))
         worker = dask_survey._Worker("tcp://10.0.0.2:1", "far", False, 1, here, "1")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from itertools import count, islice
 from linecache import getline
 from statistics import median
 from time import monotonic_ns
-from typing import Any, Dict, List, NamedTuple, Set, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Set, Tuple
 
 from ..protocol import Cluster, Failure
 from . import dask_client, dask_worker
@@ -64,6 +65,8 @@ def _survey(client: Any, request: Cluster, address: str, connect_ns: int) -> Dic
         raise Failure(
             "setup", f"the scheduler at {address} has no worker: start one (`dask worker {address}`)"
         ) from None
+    # The scheduler knows them: nothing is asked of a worker, or run there, before it is known that it may be.
+    _check_addresses(client.nthreads(), request)
     versions = client.get_versions(check=False)
     workers = _workers(client, versions)
     _check(workers, request)
@@ -133,6 +136,27 @@ def _pids(client: Any, workers: List[_Worker]) -> List[int]:
     addresses = [worker.address for worker in workers if worker.is_here]
     pids = client.run(os.getpid, workers=addresses) if addresses else {}
     return sorted({*pids.values(), *([client.run_on_scheduler(os.getpid)] if there == _here() else [])})
+
+
+def _check_addresses(addresses: Iterable[str], request: Cluster) -> None:
+    for address in addresses:
+        if not request.allow_remote and not _is_ours(address):
+            raise Failure("setup", f"the worker {address} is on another host: to run tasks there needs --allow-remote")
+
+
+def _is_ours(address: str) -> bool:
+    """Whether an address is one of this host: others cannot be bound to here."""
+    scheme, _, place = address.partition("://")
+    if scheme == "inproc":
+        return True
+    try:
+        found = socket.getaddrinfo(place.rpartition(":")[0].strip("[]"), 0, type=socket.SOCK_DGRAM)
+        for family, kind, protocol, _, where in found:
+            with socket.socket(family, kind, protocol) as one:
+                one.bind(where)
+    except OSError:
+        return False
+    return True
 
 
 def _check(workers: List[_Worker], request: Cluster) -> None:
