@@ -1,6 +1,6 @@
 //! Clusters: what an agent found of one, and what that says of tasks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -109,6 +109,23 @@ impl Cluster {
         self.workers.iter().all(|worker| worker.is_here)
     }
 
+    /// What to say of versions of `distributed` that speak with each other, and are not the same.
+    #[must_use]
+    pub fn uneven_versions(&self) -> Option<String> {
+        let ours = &self.distributed;
+        let scheduler = (self.scheduler != *ours).then(|| format!("{} in the scheduler", self.scheduler));
+        let uneven = self.workers.iter().filter(|worker| worker.distributed != *ours);
+        let workers: BTreeSet<String> = uneven.map(|worker| format!("{} in workers", worker.distributed)).collect();
+        let told: Vec<String> = scheduler.into_iter().chain(workers).collect();
+        (!told.is_empty()).then(|| {
+            format!(
+                "the cluster has another version of distributed: {}, and {ours} here; what fails or is slow there may be \
+                 due to that: install the same version at both ends",
+                told.join(", ")
+            )
+        })
+    }
+
     /// What it can do.
     #[must_use]
     pub fn limits(&self) -> ClusterLimits {
@@ -180,6 +197,16 @@ impl Cluster {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn other_versions_are_told_and_equal_ones_are_not() {
+        let old = ClusterWorker { distributed: "2026.3.0".to_owned(), ..ClusterWorker::of_tests() };
+        let even = Cluster::of_tests(vec![ClusterWorker::of_tests()]);
+        assert_eq!(even.uneven_versions(), None);
+        let uneven = Cluster { scheduler: "2026.3.0".to_owned(), workers: vec![old.clone(), old], ..even };
+        let said = uneven.uneven_versions().expect("another version");
+        assert!(said.contains(": 2026.3.0 in the scheduler, 2026.3.0 in workers, and 2026.8.0 here;"), "{said}");
+    }
 
     #[test]
     fn the_limits_count_threads_and_weigh_speeds_by_them() {

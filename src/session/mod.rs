@@ -303,7 +303,7 @@ impl Stage<'_> {
         if let (Some(directory), true) = (&directory, has_files(session)) {
             warn_of_memory(directory, observer, &mut record.warnings);
         }
-        for message in uneven_executors(&session.plan) {
+        for message in uneven_executors(&session.plan).into_iter().chain(uneven_clusters(session)) {
             warn(Warning::Other { message }, observer, &mut record.warnings);
         }
         let server = match &directory {
@@ -390,6 +390,11 @@ fn uneven_executors(plan: &Plan) -> BTreeSet<String> {
         ))
     };
     plan.entries.iter().filter_map(of).collect()
+}
+
+/// What to say of clusters of another version than the interpreters that use them.
+fn uneven_clusters(session: &Session) -> BTreeSet<String> {
+    session.clusters.iter().filter_map(|(_, cluster)| cluster.uneven_versions()).collect()
 }
 
 /// Compares two versions. Where one cannot run, neither does.
