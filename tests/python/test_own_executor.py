@@ -10,8 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Dict, Iterator, List
+from unittest import mock
 
 import support
+from conbench_agent.engines import own_factory, own_probe
+from conbench_agent.protocol import Failure
 from support import AgentProcess
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "executors"
@@ -93,6 +96,7 @@ class Probes(unittest.TestCase):
             "polls:threads": "there is no module `polls`",
             "nowhere/pools.py:threads": "there is no such file",
             "pools:Futureless": "`submit` returns a value of type function",
+            "pools:Forgetful": "futures give NoneType, not what the task returned",
             "pools:Inline": "runs a task within `submit`: that is a plain loop",
             "pools:Unbounded": "has no bound",
             "pools:Doubled": "does not heed the number of workers: asked for 1 it runs 2 tasks at once",
@@ -104,6 +108,11 @@ class Probes(unittest.TestCase):
                 failed = found[factory]["failed"]
                 self.assertIn(words, failed["message"])
                 self.assertEqual(failed["kind"], "setup")
+
+    def test_a_factory_that_hangs_is_given_up(self) -> None:
+        factory = own_factory.Factory("pools.py:never_built", str(FIXTURES))
+        with mock.patch.object(own_probe, "BUILD_S", 0.1), self.assertRaisesRegex(Failure, "within 0.1 s: it hangs"):
+            own_probe._build(factory, 1)
 
 
 class Candidates(unittest.TestCase):

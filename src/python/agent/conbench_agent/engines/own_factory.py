@@ -49,6 +49,8 @@ class Factory:
         """Builds an executor of so many workers; Failure if that is none."""
         try:
             made = self._make(workers)
+        except Failure:
+            raise
         except BaseException as error:
             # What has no frame of its own was refused before its first line.
             if isinstance(error, TypeError) and error.__traceback__ is not None and not error.__traceback__.tb_next:

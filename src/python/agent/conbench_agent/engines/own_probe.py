@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from concurrent.futures import Executor, Future
 from typing import Any, Callable, Dict, List, Optional, Sequence, Set
@@ -12,6 +13,8 @@ from .own_factory import Factory
 
 #: How long a task may take to begin and to come back, and an executor to shut down.
 PATIENCE_S = 10.0
+#: How long a factory may take: it may start what its workers are on.
+BUILD_S = 30.0
 #: After as many tasks as there should be, further ones are looked for so long.
 _MORE_S = 0.2
 #: An executor that runs so many tasks at once where it was asked for fewer has no bound.
@@ -50,7 +53,7 @@ class _Trial:
         self._name = factory.name
         self._gathering = gathering
         self._workers = workers
-        self._executor: Executor = factory.build(workers)
+        self._executor: Executor = _build(factory, workers)
         self.pids: Set[int] = set()
         #: Where it runs tasks, if not on this host.
         self.host: Optional[str] = None
@@ -67,11 +70,14 @@ class _Trial:
         [future] = self._within("submit", submit)
         _check_future(self._name, future)
         try:
-            seen = Seen(*future.result(PATIENCE_S))
+            told = future.result(PATIENCE_S)
         except BaseException as error:
             if isinstance(error, TimeoutError) or type(error).__name__ == "TimeoutError":
                 self._fail(f"did not hand back a task within {PATIENCE_S:g} s: it hangs, or loses what it is given")
             raise failure_of(self._name, error) from error
+        if not isinstance(told, (tuple, list)) or len(told) != len(Seen._fields):
+            self._fail(f"gave an executor whose futures give {type(told).__name__}, not what the task returned")
+        seen = Seen(*told)
         if seen == submitter[0]:
             self._fail("runs a task within `submit`: that is a plain loop, which is measured as `sequential`")
         self.pids.add(seen.pid)
@@ -127,6 +133,24 @@ class _Trial:
 
     def _fail(self, what: str) -> None:
         raise Failure("setup", f"`{self._name}` {what}") from None
+
+
+def _build(factory: Factory, workers: int) -> Executor:
+    """Builds an executor in this thread, in which candidates have it built, too; Failure if that takes too long."""
+
+    def give_up(*_: object) -> None:
+        raise Failure(
+            "setup",
+            f"`{factory.name}` did not give an executor within {BUILD_S:g} s: it hangs, or waits for what is not there",
+        )
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, BUILD_S)
+    try:
+        return factory.build(workers)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before or signal.SIG_DFL)
 
 
 def _check_future(name: str, future: object) -> None:
