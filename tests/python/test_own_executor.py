@@ -169,6 +169,7 @@ class Candidates(unittest.TestCase):
             ("pools:LosesInProcesses", "processes", "hang", "it lost what it was given, or hangs"),
             ("pools:Twice", "threads", "checksum", "more than once"),
             ("pools:TwiceInProcesses", "processes", "checksum", "ran tasks more than once"),
+            ("pools:TwiceElsewhere", "processes", "checksum", "ran tasks more than once"),
         ]
         for factory, model, kind, words in cases:
             with self.subTest(factory), agent() as one:

@@ -9,9 +9,9 @@ from concurrent.futures import Future
 from functools import partial
 from queue import SimpleQueue
 from time import monotonic_ns
-from typing import Any, Callable, Dict, Iterable, List, Optional
+from typing import Any, Callable, Iterable, List, Optional
 
-from .. import meter
+from .. import meter, worker
 from ..meter import Usage
 from ..protocol import Failure, Job
 from ..sampler import Sampler
@@ -37,9 +37,7 @@ class OwnProcesses(ExecutorEngine):
         self._own = BuiltExecutor(job)
         self._office.open(job, self._own.gathering.address)
         self._recording = threading.Lock()
-        #: Of each worker, how many tasks came back, and how many it says that it ran.
-        self._counts: Dict[int, List[int]] = {}
-        self._under_way = 0
+        self._submitted = self._under_way = 0
         super().__init__(self._own.executor, task, self._own.workers)
 
     def get_ready(self) -> None:
@@ -58,9 +56,8 @@ class OwnProcesses(ExecutorEngine):
         """Runs one block."""
         self._under_way = 0
         super().run(sampler)
-        for came_back, ran in self._counts.values():
-            if ran > came_back:
-                raise self._own.ran_twice()
+        if self._office.begun() > self._submitted:
+            raise self._own.ran_twice()
 
     def pids(self) -> List[int]:
         """The workers, and the processes that help them."""
@@ -93,6 +90,9 @@ class OwnProcesses(ExecutorEngine):
 
     def _submit(self, indices: List[int]) -> Future[Any]:
         [index] = indices
+        with self._recording:
+            # Before it can begin: what began is held against it.
+            self._submitted += 1
         future = self._executor.submit(own_worker.run, self._office.folder, index, self._task.handed(index))
         with self._recording:
             self._under_way += 1
@@ -121,12 +121,9 @@ class OwnProcesses(ExecutorEngine):
         record_in_slot, own = super()._recorder(sampler), self._own
 
         # It may call back in several threads.
-        def record(index: int, submitted_ns: int, ran: own_worker.Ran) -> None:
-            pid, count, (slot, begin_ns, end_ns, *rest) = ran
+        def record(index: int, submitted_ns: int, ran: worker.RanInSlot) -> None:
+            slot, begin_ns, end_ns, *rest = ran
             with self._recording:
-                counts = self._counts.setdefault(pid, [0, 0])
-                counts[0] += 1
-                counts[1] = max(counts[1], count)
                 self._under_way -= 1
                 own.longest_ns = max(own.longest_ns, end_ns - begin_ns)
                 own.heard_ns = monotonic_ns()

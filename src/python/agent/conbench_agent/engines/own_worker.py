@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import fcntl
 import json
+import mmap
 import os
 import threading
+from array import array
 from contextlib import suppress
 from itertools import count
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional
 
 from .. import worker
 from ..protocol import Failure, Job
 from .gathering import attend
 
-#: What comes back of a task: the process that ran it, how many it has run so far, and what its worker tells of it.
-Ran = Tuple[int, int, worker.RanInSlot]
-
-_JOB, _SLOTS = "job", "slots"
+_JOB, _SLOTS, _COUNTS, _PLACES = "job", "slots", "counts", "places"
+#: So many processes count the tasks that they begin, each in its own place. What further ones begin is not counted.
+_MOST = 4096
 
 
 class Office(NamedTuple):
@@ -34,6 +35,8 @@ class Office(NamedTuple):
         os.makedirs(self.folder, mode=0o700)
         with open(os.path.join(self.folder, _JOB), "w", encoding="utf-8") as file:
             json.dump({"job": job.text(), "address": address}, file)
+        with open(os.path.join(self.folder, _COUNTS), "wb") as counts:
+            counts.truncate(_MOST * array("q").itemsize)
 
     def close(self) -> None:
         """Removes it; called by the agent."""
@@ -50,7 +53,25 @@ class Office(NamedTuple):
 
     def claim(self) -> int:
         """A number that no other worker has."""
-        with open(os.path.join(self.folder, _SLOTS), "ab") as file:
+        return self._number(_SLOTS)
+
+    def counter(self) -> memoryview:
+        """Where this process counts the tasks that it begins; called by a worker."""
+        place = self._number(_PLACES)
+        if place >= _MOST:
+            return memoryview(array("q", [0]))
+        with open(os.path.join(self.folder, _COUNTS), "r+b") as file:
+            return memoryview(mmap.mmap(file.fileno(), 0)).cast("q")[place : place + 1]
+
+    def begun(self) -> int:
+        """How many tasks all workers began, those too of which nothing came back; called by the agent."""
+        counts = array("q")
+        with open(os.path.join(self.folder, _COUNTS), "rb") as file:
+            counts.frombytes(file.read())
+        return sum(counts)
+
+    def _number(self, name: str) -> int:
+        with open(os.path.join(self.folder, name), "ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.write(b".")
             return file.tell() - 1
@@ -68,14 +89,15 @@ class Attending(NamedTuple):
 
 _joined: Optional[str] = None
 _joining = threading.Lock()
-_ran = count(1)
+_numbers = count(1)
+_begun = memoryview(array("q", [0]))
 
 
-def run(folder: str, index: int, given: object) -> Ran:
+def run(folder: str, index: int, given: object) -> worker.RanInSlot:
     """Runs a task."""
     _join(folder)
-    ran = worker.run(index, given)
-    return os.getpid(), next(_ran), ran
+    _begun[0] = next(_numbers)
+    return worker.run(index, given)
 
 
 def get_ready(folder: str, index: Optional[int]) -> None:
@@ -91,10 +113,12 @@ def leave(folder: str) -> Optional[Failure]:
 
 
 def _join(folder: str) -> None:
-    global _joined
+    global _joined, _numbers, _begun
     if _joined == folder:
         return
     with _joining:
         if _joined != folder:
-            worker.start(Office(folder).hiring())
+            office = Office(folder)
+            worker.start(office.hiring())
+            _numbers, _begun = count(1), office.counter()
             _joined = folder
