@@ -43,8 +43,8 @@ pub struct Growth {
     pub to_share: f64,
 }
 
-/// Phrases that libraries and services use, in lower case, without what stands between words.
-const PHRASES: [&str; 9] = [
+/// Phrases that libraries and services use, in lower case, without what stands between words. They begin with a word.
+const PHRASES: [&str; 7] = [
     "toomanyrequests",
     "ratelimit",
     "throttl",
@@ -52,20 +52,75 @@ const PHRASES: [&str; 9] = [
     "exceededquota",
     "requestlimitexceeded",
     "resourceexhausted",
-    "slowdown",
-    "retryafter",
 ];
-/// What stands beside 429 where it is a status.
-const STATUS: [&str; 4] = ["http", "status", "response", "error 429"];
+/// Phrases that end with a word, too: a slow download is no limit.
+const WHOLE_PHRASES: [&str; 2] = ["slowdown", "retryafter"];
+/// What this host or its disk has too little of: no lower rate helps.
+const OF_THIS_HOST: [&str; 5] = ["diskquota", "storagequota", "edquot", "errno122", "outofmemory"];
+/// What stands before 429 where it is a status,
+const STATUS: [&str; 4] = ["http", "status", "response", "code"];
+/// but for these words, and the digits of a version.
+const BETWEEN: [&str; 6] = ["error", "client", "code", "is", "was", "exception"];
 
 /// Whether an error's message, with its class, says that the far side refuses what comes too fast.
 #[must_use]
 pub fn looks_like_limit(message: &str) -> bool {
-    let lower = message.to_lowercase();
-    let joined: String = lower.chars().filter(|c| c.is_alphanumeric()).collect();
-    let is_named = PHRASES.iter().any(|phrase| joined.contains(phrase));
-    let is_429 = lower.split(|c: char| !c.is_alphanumeric()).any(|word| word == "429");
-    is_named || (is_429 && STATUS.iter().any(|word| lower.contains(word)))
+    let words = words(message);
+    let is_of_this_host = OF_THIS_HOST.iter().any(|phrase| has_phrase(&words, phrase, true));
+    let is_named = || {
+        PHRASES.iter().any(|phrase| has_phrase(&words, phrase, false))
+            || WHOLE_PHRASES.iter().any(|phrase| has_phrase(&words, phrase, true))
+    };
+    !is_of_this_host && (is_named() || has_status_429(message))
+}
+
+/// Its words in lower case. A capital begins one: `RateLimitError` has three, and `HTTPError` has two.
+fn words(text: &str) -> Vec<String> {
+    let letters: Vec<char> = text.chars().collect();
+    let mut words = vec![String::new()];
+    for (at, letter) in letters.iter().enumerate() {
+        let before = at.checked_sub(1).map(|at| letters[at]);
+        let ends_capitals = letters.get(at + 1).is_some_and(|next| next.is_lowercase());
+        let is_begin = letter.is_uppercase()
+            && before.is_some_and(|before| before.is_lowercase() || (before.is_uppercase() && ends_capitals));
+        if is_begin || !letter.is_alphanumeric() {
+            words.push(String::new());
+        }
+        if let Some(word) = words.last_mut().filter(|_| letter.is_alphanumeric()) {
+            word.extend(letter.to_lowercase());
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// Whether words in a row are this phrase, or begin so unless it is `whole`.
+fn has_phrase(words: &[String], phrase: &str, whole: bool) -> bool {
+    (0..words.len()).any(|begin| {
+        let mut rest = phrase;
+        for word in &words[begin..] {
+            match rest.strip_prefix(word.as_str()) {
+                Some("") => return true,
+                Some(left) => rest = left,
+                None => return !whole && word.starts_with(rest),
+            }
+        }
+        false
+    })
+}
+
+/// Whether 429 stands where a status does. In a path it is a name.
+fn has_status_429(message: &str) -> bool {
+    let is_place = |token: &str| token.contains('/') && !token.to_lowercase().starts_with("http/");
+    let said: Vec<&str> = message.split_whitespace().filter(|token| !is_place(token)).collect();
+    let words = words(&said.join(" "));
+    let between = |word: &str| BETWEEN.contains(&word) || word.len() == 1;
+    let is_status = |before: &[String]| {
+        let mut before = before.iter().rev().map(String::as_str);
+        before.find(|word| STATUS.contains(word) || !between(word)).is_some_and(|word| STATUS.contains(&word))
+    };
+    let at_429 = (0..words.len()).filter(|at| words[*at] == "429");
+    message.to_lowercase().contains("error 429") || at_429.into_iter().any(|at| is_status(&words[..at]))
 }
 
 /// What looks like a limit among the failures of this runtime.
@@ -131,6 +186,16 @@ mod tests {
             "ClientError: An error occurred (503) when calling the PutObject operation: Slow Down",
             "grpc: RESOURCE_EXHAUSTED",
             "the server answered with status 429",
+            "requests.exceptions.HTTPError: 429 Client Error: for url: http://x/items/1",
+            "ClientResponseError: 429, message='slow it', url='http://x/'",
+            "<Response [429]>",
+            "upstream said HTTP/1.1 429",
+            "status_code=429",
+            "Error code: 429",
+            "ratelimited",
+            "X-RateLimit-Remaining: 0",
+            "please slow down",
+            "Retry-After: 3",
         ] {
             assert!(looks_like_limit(message), "{message}");
         }
@@ -147,6 +212,17 @@ mod tests {
             "503 Service Unavailable",
             "a task took 31.0 ms, longer than task_timeout",
             "IndexError: index 429 is out of range",
+            "OSError: [Errno 122] Disk quota exceeded",
+            "OSError: [Errno 122] Disk quota exceeded: '/var/tmp/429'",
+            "EDQUOT: quota exceeded",
+            "ValueError: cannot separate limits from bounds",
+            "ValueError: the operate limit is 3",
+            "TimeoutError: slow download",
+            "ResourceExhaustedError: OOM when allocating: out of memory",
+            "KeyError: 429",
+            "HTTP Error 404: Not Found for url http://x/items/429",
+            "HTTP Error 404: no item 429",
+            "ConnectionError: http://x/429",
             "",
         ] {
             assert!(!looks_like_limit(message), "{message}");
