@@ -650,7 +650,7 @@ pub struct Block {
 pub struct Opened {
     /// Opened while it is imported: forked workers share it.
     pub at_import: Descriptors,
-    /// Opened by `setup`: each process has its own.
+    /// Opened by `setup`: each process has its own. Sockets are those with a far side.
     pub by_setup: Descriptors,
     /// Threads of the interpreter's own that run since it was imported. A forked worker lacks them, and any lock that one of
     /// them held at that moment stays locked in it.
@@ -677,7 +677,7 @@ pub struct ModuleState {
 pub struct Descriptors {
     /// Sockets.
     pub sockets: u32,
-    /// Files.
+    /// Files, but for those that are only appended to.
     pub files: u32,
 }
 

@@ -79,8 +79,8 @@ def reference(request: Reference) -> Dict[str, object]:
     }
     if task.exchanging and (prepared != before or threads_of_import > 0):
         body["opened"] = {
-            "at_import": imported.since(before).body(),
-            "by_setup": prepared.since(imported).body(),
+            "at_import": imported.since(before).shared(),
+            "by_setup": prepared.since(imported).own(),
             "threads": max(threads_of_import, 0),
         }
     if module_state:
