@@ -10,7 +10,7 @@ import sys
 import textwrap
 import threading
 import unittest
-from typing import Any, List, Optional
+from typing import Any, List, Optional, Tuple
 from unittest import mock
 
 from conbench_agent.steps import Place
@@ -239,6 +239,27 @@ class Explain(unittest.TestCase):
         self.assertIsNone(explain("a".join, "it"))
 
 
+class Paused:
+    """What takes so many milliseconds of a clock to be pickled, one time after the other."""
+
+    now_ns = 0
+
+    def __init__(self, pauses: List[int], text: str = "") -> None:
+        self._pauses, self._text, self.calls = pauses, text, 0
+
+    def __call__(self) -> None:
+        pass
+
+    @classmethod
+    def clock(cls) -> int:
+        return cls.now_ns
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        self.calls += 1
+        Paused.now_ns += self._pauses[self.calls - 1] * 1_000_000
+        return str, (self._text,)
+
+
 class Prices(unittest.TestCase):
     def test_bytes_and_time_of_each_part(self) -> None:
         found = price([functools.partial(len, "y" * 500)], ["x" * 1000, "x" * 3000], [None, "z" * 100])
@@ -252,6 +273,14 @@ class Prices(unittest.TestCase):
         body: Any = found.body(5)
         self.assertAlmostEqual(body["bytes_per_task"], found.callable.bytes / 5 + found.item.bytes + found.result.bytes)
         self.assertEqual(body["tasks_per_callable"], 5)
+
+    def test_an_interruption_is_no_price(self) -> None:
+        interrupted, slow, large = Paused([100, 1, 2]), Paused([40, 30]), Paused([40], "x" * (2 << 20))
+        clock = mock.Mock(side_effect=Paused.clock)
+        with mock.patch("conbench_agent.user.pickling.time.perf_counter_ns", clock):
+            found = price([interrupted], [slow], [large])
+        self.assertEqual((interrupted.calls, slow.calls, large.calls), (3, 2, 1))
+        self.assertEqual([part and part.ns for part in found], [1_000_000, 30_000_000, 40_000_000])
 
     def test_nothing_costs_nothing_and_what_cannot_be_pickled_has_no_price(self) -> None:
         found = price([], [None] * 3, [threading.Lock()])

@@ -38,8 +38,10 @@ FOR_RESULTS = "a process pool hands each result back by pickling: return plain d
 
 #: So many parts are searched for what cannot be pickled; beyond, the error of the whole has to do.
 _MOST_SEARCHED = 100_000
-#: What takes longer than this to pickle is timed once.
+#: What takes longer than this to pickle is timed once,
 _LONG_NS = 20_000_000
+#: and twice where it makes no more bytes than this: the first time may have been interrupted.
+_FEW_BYTES = 1 << 20
 
 
 def can_cross(step: Step, start_method: Optional[str] = None, pickles_given: bool = True) -> Optional[Failure]:
@@ -154,7 +156,7 @@ def _pickled(values: Sequence[object], count: int) -> Optional[Pickled]:
 
 
 def _best_of_three(value: object) -> Pickled:
-    """Pickled and made again: three times, or once where that takes long."""
+    """Pickled and made again: three times, or fewer where that takes long."""
     best_ns = 0
     for number in range(3):
         begin_ns = time.perf_counter_ns()
@@ -162,7 +164,7 @@ def _best_of_three(value: object) -> Pickled:
         pickle.loads(data)
         took_ns = time.perf_counter_ns() - begin_ns
         best_ns = took_ns if number == 0 else min(best_ns, took_ns)
-        if took_ns > _LONG_NS:
+        if took_ns > _LONG_NS and (number > 0 or len(data) > _FEW_BYTES):
             break
     return Pickled(len(data), best_ns)
 
