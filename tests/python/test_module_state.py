@@ -31,6 +31,20 @@ class Found(FixtureCase):
         expected = [("count", "int", True), ("results", "list", True), ("seen", "dict", True)]
         self.assertEqual(self.found("collects"), expected)
 
+    def test_what_calls_change_inside_of_containers(self) -> None:
+        expected = [
+            ("by_kind", "defaultdict", True),
+            ("kept", "Kept", True),
+            ("recent", "deque", True),
+            ("seen_kinds", "Counter", True),
+            ("slots", "list", True),
+            ("stats", "dict", True),
+        ]
+        self.assertEqual(self.found("changes_contents"), expected)
+
+    def test_what_is_only_read_is_no_change(self) -> None:
+        self.assertEqual(self.found("reads_contents"), [])
+
     def test_what_is_loaded_at_the_first_need_is_no_state(self) -> None:
         self.assertEqual(self.found("loads_once"), [])
 

@@ -15,6 +15,7 @@ import threading
 from collections import deque
 from contextlib import suppress
 from dis import get_instructions
+from itertools import islice
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
 
@@ -34,8 +35,10 @@ _WAITED_FOR_OF = {
     "queue": ("Queue", "SimpleQueue"),
     "asyncio": ("Lock", "Semaphore", "Condition", "Event", "Queue"),
 }
-#: What tells by its length that something was added or taken away.
-_SIZED = (list, dict, set, bytearray, deque)
+#: What tells by its length and its entries that something was added, taken away or replaced; subclasses too.
+_CONTAINERS: Tuple[Any, ...] = (list, dict, set, bytearray, deque)
+#: Entries of one that are watched, at most.
+_MOST_ENTRIES = 256
 #: What `functools.lru_cache` makes of a function.
 _CACHED = type(functools.lru_cache(maxsize=None)(len))
 #: Places that are looked into, at most.
@@ -239,20 +242,61 @@ def _waited_for(value: object) -> Optional[str]:
     return None
 
 
-def _state(value: object) -> Optional[Tuple[object, int]]:
-    """What differs once this was replaced, or has grown; None for code, and for what is made at the first need."""
+class _Contents(NamedTuple):
+    """What a container holds: how many, and the first of them, with how many each of these holds."""
+
+    length: int
+    #: Kept, so that their identities stay their own. None where another thread changed them meanwhile.
+    entries: Optional[List[Tuple[object, int]]]
+
+    def differs_from(self, later: _Contents) -> bool:
+        if self.length != later.length:
+            return True
+        pairs = zip(self.entries or (), later.entries or ())
+        return any(was is not now or held != holds for (was, held), (now, holds) in pairs)
+
+
+class _State(NamedTuple):
+    value: object
+    contents: Optional[_Contents]
+
+
+def _state(value: object) -> Optional[_State]:
+    """What differs once this was replaced or changed; None for code, and for what is made at the first need."""
     kind = type(value)
     if value is None or issubclass(kind, (bool, ModuleType, FunctionType, type)):
         return None
-    return value, _length(value)
+    return _State(value, _contents_of(value))
+
+
+def _has_changed(before: _State, value: object) -> bool:
+    if before.value is not value:
+        return True
+    now = _contents_of(value)
+    return before.contents is not None and now is not None and before.contents.differs_from(now)
+
+
+def _container(value: object) -> Any:
+    """The container of Python's own that this is, whose methods run no code of a subclass."""
+    return next((kind for kind in _CONTAINERS if issubclass(type(value), kind)), None)
 
 
 def _length(value: object) -> int:
-    return len(value) if type(value) in _SIZED else 0  # type: ignore[arg-type]
+    kind = _container(value)
+    return 0 if kind is None else kind.__len__(value)
 
 
-def _has_changed(before: Tuple[object, int], value: object) -> bool:
-    return before[0] is not value or before[1] != _length(value)
+def _contents_of(value: object) -> Optional[_Contents]:
+    kind = _container(value)
+    if kind is None:
+        return None
+    length = kind.__len__(value)
+    try:
+        entries = dict.values(value) if kind is dict else kind.__iter__(value)  # type: ignore[arg-type]
+        first = list(islice(entries, _MOST_ENTRIES))
+    except RuntimeError:
+        return _Contents(length, None)
+    return _Contents(length, [(entry, _length(entry)) for entry in first])
 
 
 def _package(made: Any) -> str:
