@@ -101,7 +101,8 @@ const ATTEMPTS: usize = 50;
 /// The rate of `loops` independent loops over the rate of one of them.
 ///
 /// Each slice of all lies between two slices of one, so that a steady drift of the machine's speed
-/// cancels; the result is the median ratio. On a host too loaded for a lone loop to get a turn, it is 1.
+/// cancels; the result is the median ratio. On a host too loaded for a lone loop to get a turn, it is 1; where lone loops
+/// were disturbed more than all, it is no more than `loops`.
 fn usable_cores(loops: u32, budget_ns: u64) -> f64 {
     // 20 ratios, unless that makes slices shorter than a scheduler's turn, or longer than noise lasts.
     let slice_ns = (budget_ns / 60).clamp(5_000_000, 20_000_000);
@@ -119,8 +120,13 @@ fn usable_cores(loops: u32, budget_ns: u64) -> f64 {
             break;
         }
     }
+    cores_of(&mut ratios, loops)
+}
+
+/// The median ratio, and at most one core for each loop.
+fn cores_of(ratios: &mut [f64], loops: u32) -> f64 {
     ratios.sort_by(f64::total_cmp);
-    ratios.get(ratios.len() / 2).copied().unwrap_or(1.0)
+    ratios.get(ratios.len() / 2).copied().unwrap_or(1.0).min(f64::from(loops.max(1)))
 }
 
 /// What `loops` independent loops do together in a slice: iterations, with the parts of those that
@@ -196,6 +202,14 @@ mod tests {
             let Calibrated::Cores { usable_cores } = calibrated else { panic!("not what was asked for") };
             assert!(usable_cores.is_finite() && usable_cores > 0.0, "{usable_cores}");
         }
+    }
+
+    #[test]
+    fn no_loop_has_more_than_a_core() {
+        assert_eq!(cores_of(&mut [3.11, 1.9, 3.4], 2), 2.0);
+        assert_eq!(cores_of(&mut [1.7, 1.9, 1.8], 2), 1.8);
+        assert_eq!(cores_of(&mut [1.2], 0), 1.0);
+        assert_eq!(cores_of(&mut [], 2), 1.0);
     }
 
     #[test]

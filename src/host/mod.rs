@@ -58,8 +58,14 @@ impl Facts {
     /// Whole CPUs that this process may use: the affinity mask, cut by the quota, at least one.
     #[must_use]
     pub fn usable_cpus(&self) -> u32 {
-        let quota = self.cpu_quota.as_ref().map_or(f64::INFINITY, |quota| quota.cores.ceil());
-        (f64::from(self.cpus_affinity).min(quota) as u32).max(1)
+        (self.most_cores().ceil() as u32).max(1)
+    }
+
+    /// The cores that this process has at most over a longer time: the affinity mask, cut by the quota.
+    #[must_use]
+    pub fn most_cores(&self) -> f64 {
+        let quota = self.cpu_quota.as_ref().map_or(f64::INFINITY, |quota| quota.cores);
+        f64::from(self.cpus_affinity).min(quota)
     }
 }
 

@@ -329,6 +329,7 @@ fn notes_say_what_one_should_know() {
     let mut host = facts();
     host.session_directory.kind = "tmpfs".to_owned();
     host.cpu_quota = Some(CpuQuota { cores: 1.5, period_ns: 100_000_000, cgroup: "/a".to_owned() });
+    assert_eq!((host.most_cores(), host.usable_cpus()), (1.5, 2));
     let long = Step::Wait { time: fixed(5 * SECOND) };
     let notes = planned(&workload(vec![file(), long, http(Some("https://example.org/"))]), &settings(), &host).notes;
     for expected in ["tmpfs", "1.50 of 3 CPUs", "a task takes about", "https://example.org/"] {

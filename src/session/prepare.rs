@@ -162,7 +162,8 @@ impl Preparation<'_> {
         self.observer.observe(&Event::Calibrating("the cores that can be had"));
         let target = Target::Cores { loops: self.session.host.usable_cpus() };
         match measure(&mut agent, target, self.budget_ns)? {
-            Calibrated::Cores { usable_cores } => Ok(usable_cores),
+            // Slices are shorter than a quota's period.
+            Calibrated::Cores { usable_cores } => Ok(usable_cores.min(self.session.host.most_cores())),
             other @ Calibrated::Iteration { .. } => Err(out_of_turn(&Reply::Calibrated(other), "in calibration")),
         }
     }
