@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
 import tempfile
 import unittest
@@ -218,6 +219,17 @@ class Items(FixtureCase):
             with mock.patch("conbench_agent.user.items.READ_S", 60.0):
                 step = user_step(function="unpicklable:task", items=items, tasks=tasks)
             self.assertEqual(step.verify(1, 10**9).notes, told, (items, tasks))
+
+    def test_items_that_stop_coming_are_those_that_came(self) -> None:
+        with mock.patch("conbench_agent.user.items.STALLED_S", 0.05):
+            step = user_step(function="unpicklable:task", items="half:stalls")
+            self.assertEqual(step.distinct, 30)
+            self.assertEqual(step.verify(1, 10**9).notes, [{"items_repeat": {"items": 30}}])
+            # A batch wants as many as it has tasks.
+            step = user_step(function="unpicklable:task", items="half:stalls", tasks=20)
+            self.assertEqual((step.distinct, step.verify(1, 10**9).notes), (20, []))
+        self.assertIs(signal.getsignal(signal.SIGALRM), signal.SIG_DFL)
+        self.assertEqual(signal.getitimer(signal.ITIMER_REAL), (0.0, 0.0))
 
     def test_what_gives_no_items(self) -> None:
         for name, says in [

@@ -7,7 +7,9 @@ many; the others are told that number, and read no further.
 from __future__ import annotations
 
 import math
+import signal
 import threading
+from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import Callable, Iterable, Iterator, List, NamedTuple, NoReturn, Optional
 
@@ -18,6 +20,8 @@ MOST_READ = 10_000
 READ_S = 0.2
 #: How long the items of a batch may take to be read.
 BATCH_READ_S = 2.0
+#: An item that does not come for so long beyond that is waited for no more.
+STALLED_S = 1.0
 
 
 #: So few are used in their own order: every block has all of them.
@@ -53,6 +57,10 @@ class Reading(NamedTuple):
 Fail = Callable[[BaseException, int], NoReturn]
 
 
+class _Stalled(BaseException):
+    """The next item does not come."""
+
+
 class Items:
     """Task i uses item i * stride % count; of a batch, whose items keep their order, item i % count."""
 
@@ -83,7 +91,7 @@ class Items:
         else:
             most = MOST_READ if reading.tasks is None else min(reading.tasks, MOST_LISTED)
             self.count = most
-            self._read_to(most, READ_S if reading.tasks is None else BATCH_READ_S)
+            self._read_for(READ_S if reading.tasks is None else BATCH_READ_S, most)
             # A batch that has an item for each of its tasks wants no more.
             is_enough = reading.tasks is not None and len(self.read) >= reading.tasks
             self.may_have_more = self.count == most and not is_enough
@@ -109,6 +117,15 @@ class Items:
         with self._lock:
             self._read_to(self.count)
 
+    def _read_for(self, patience_s: float, most: int) -> None:
+        """Reads as many as come in time. The first is waited for; where a later one does not come, it is left."""
+        deadline = monotonic() + patience_s
+        self._read_to(min(most, 1))
+        left_s = deadline - monotonic()
+        if left_s > 0:
+            with suppress(_Stalled), _ringing_after(left_s + STALLED_S):
+                self._read_to(most, left_s)
+
     def _read_to(self, count: int, patience_s: Optional[float] = None) -> None:
         """Reads until so many are there, or there are no more: then `count` is what there is."""
         deadline = None if patience_s is None else monotonic() + patience_s
@@ -125,7 +142,33 @@ class Items:
     def _guarded(self, source: Iterable[object]) -> Iterator[object]:
         try:
             yield from source
-        except GeneratorExit:
+        except (GeneratorExit, _Stalled):
             raise
         except BaseException as error:
             self._fail(error, len(self.read))
+
+
+@contextmanager
+def _ringing_after(seconds: float) -> Iterator[None]:
+    """Raises _Stalled where this is not left by then.
+
+    A signal does it, in this thread: what gives the items may be bound to the thread that began it. So it does nothing
+    in any other than the main thread, nor where the user's code has a use of its own for the signal.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGALRM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def ring(_number: int, _frame: object) -> None:
+        raise _Stalled
+
+    signal.signal(signal.SIGALRM, ring)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
