@@ -299,6 +299,13 @@ _STEPS: Dict[str, Tuple[str, str]] = {
 }
 
 
+#: What is said where the pipes are gone, though the controller is there.
+_CLOSED_BY_CODE = (
+    "your code closed descriptors that it did not open ({0}, the agent's pipes): let it close only what it opened, and "
+    "call no `os.closerange` over all"
+)
+
+
 class Channel:
     """The agent's end of the pipe pair. Programs that tasks start do not inherit it."""
 
@@ -307,33 +314,47 @@ class Channel:
         for fd in (requests_fd, replies_fd):
             os.set_inheritable(fd, False)
         self._requests = open(requests_fd, "rb")  # noqa: SIM115
-        self._replies_fd = replies_fd
-        self._pipe = os.fstat(replies_fd)
+        self._requests_fd, self._replies_fd = requests_fd, replies_fd
+        self._request_pipe, self._reply_pipe = os.fstat(requests_fd), os.fstat(replies_fd)
         # A worker that held the pipe too would hide from the controller that the agent is gone.
         os.register_at_fork(after_in_child=self._leave_to_parent)
 
     def receive(self) -> bytes:
-        """The line of the next request, for `parse`; empty at the end of the requests."""
+        """The line of the next request, for `parse`; empty at the end of the requests.
+
+        OSError if a task closed the pipe, or put something else in its place.
+        """
+        self._check()
         return self._requests.readline()
 
     def send(self, frame: Dict[str, object]) -> None:
         """Sends one frame. OSError if a task closed the pipe, or put something else in its place."""
         data = json.dumps(frame, separators=(",", ":"), allow_nan=False).encode() + b"\n"
-        if not self._is_open():
-            raise OSError(f"descriptor {self._replies_fd} is no longer the agent's pipe")
+        self._check()
         while data:
             data = data[os.write(self._replies_fd, data) :]
 
-    def _is_open(self) -> bool:
-        return os.path.samestat(os.fstat(self._replies_fd), self._pipe)
+    def _check(self) -> None:
+        pipes = ((self._requests_fd, self._request_pipe), (self._replies_fd, self._reply_pipe))
+        gone = [str(fd) for fd, pipe in pipes if not _is_open(fd, pipe)]
+        if gone:
+            raise OSError(_CLOSED_BY_CODE.format(" and ".join(gone)))
 
     def _leave_to_parent(self) -> None:
         # A task may have closed them before it forked.
         with suppress(OSError):
             self._requests.close()
         with suppress(OSError):
-            if self._is_open():
+            if _is_open(self._replies_fd, self._reply_pipe):
                 os.close(self._replies_fd)
+
+
+def _is_open(fd: int, pipe: os.stat_result) -> bool:
+    """Whether this descriptor is still that pipe."""
+    try:
+        return os.path.samestat(os.fstat(fd), pipe)
+    except OSError:
+        return False
 
 
 def parse(line: bytes) -> Request:
