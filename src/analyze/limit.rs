@@ -1,7 +1,7 @@
 //! The throughput that the host allows at best for a task, whatever the engine.
 
 use super::figures::Figures;
-use super::{HostLimit, LimitKind};
+use super::{HostLimit, LimitKind, disturbance};
 use crate::record::Record;
 use crate::workload::{Cpu, Distribution, Load, Step, Work};
 
@@ -13,7 +13,8 @@ const ENOUGH_DRAWS: u64 = 512;
 pub(super) struct Task {
     /// The mean service time with one task in flight.
     pub(super) unloaded_ns: Option<f64>,
-    /// The least CPU time per task of any candidate.
+    /// The least CPU time per task of any candidate whose libraries compute with as many threads as those of the one that
+    /// `unloaded_ns` is of: with fewer, a task may take far less.
     pub(super) cpu_ns: Option<f64>,
     /// What of it was used by programs that the task started.
     pub(super) children_ns: f64,
@@ -23,6 +24,8 @@ pub(super) struct Task {
     pub(super) serial: Option<Serial>,
     /// Cores that independent loops really got.
     pub(super) cores: f64,
+    /// The share of the host's CPU time that others took, where it is beyond bearing: a task waits for its turn, too.
+    pub(super) taken: f64,
 }
 
 /// A section that runs one task at a time.
@@ -38,11 +41,14 @@ pub(super) fn task(record: &Record, figures: &[Figures]) -> Task {
     let least = |values: &mut dyn Iterator<Item = f64>| {
         values.filter(|value| value.is_finite() && *value > 0.0).min_by(f64::total_cmp)
     };
-    let cpu_ns = least(&mut figures.iter().filter_map(Figures::cpu_ns_per_task));
-    let frugal = figures.iter().find(|one| cpu_ns.is_some() && one.cpu_ns_per_task() == cpu_ns);
+    let unloaded = unloaded(record, figures);
+    let libraries = |one: &Figures| one.row.candidate.library_threads;
+    let like_it = || figures.iter().filter(|one| unloaded.is_none_or(|alone| libraries(one) == libraries(alone)));
+    let cpu_ns = least(&mut like_it().filter_map(Figures::cpu_ns_per_task));
+    let frugal = like_it().find(|one| cpu_ns.is_some() && one.cpu_ns_per_task() == cpu_ns);
     let with_server = |one: &Figures| Some(one.cpu_ns_per_task()? + one.row.server_cpu_ns_per_task.unwrap_or(0.0));
     Task {
-        unloaded_ns: unloaded_ns(record, figures),
+        unloaded_ns: unloaded.and_then(|one| one.mean_service_ns),
         cpu_ns,
         children_ns: frugal.and_then(|one| one.row.cpu_children_ns_per_task).unwrap_or(0.0),
         cpu_with_server_ns: least(&mut figures.iter().filter_map(with_server)),
@@ -52,17 +58,19 @@ pub(super) fn task(record: &Record, figures: &[Figures]) -> Task {
             .usable_cores
             .filter(|cores| cores.is_finite() && *cores > 0.0)
             .unwrap_or_else(|| f64::from(record.host.usable_cpus())),
+        taken: disturbance::taken(record),
     }
 }
 
-/// The unloaded service time of a task: the least mean among those with one task in flight. Where tasks
+/// Who has the unloaded service time of a task: the least mean among those with one task in flight. Where tasks
 /// draw their times, a few of them say little of the mean, and waiting is not slowed by load: then it is
 /// the least mean among those that ran enough tasks, whatever they had in flight.
-fn unloaded_ns(record: &Record, figures: &[Figures]) -> Option<f64> {
+fn unloaded<'a>(record: &Record, figures: &'a [Figures]) -> Option<&'a Figures> {
     let steps = &record.workload.steps;
     let is_fixed = |step: &Step| step.distributions().iter().all(|it| matches!(it, Distribution::Fixed { .. }));
-    let least = |of: &mut dyn Iterator<Item = &Figures>| {
-        of.filter_map(|one| one.mean_service_ns).filter(|time| *time > 0.0).min_by(f64::total_cmp)
+    let least = |of: &mut dyn Iterator<Item = &'a Figures>| {
+        let timed = of.filter_map(|one| Some((one, one.mean_service_ns.filter(|time| *time > 0.0)?)));
+        timed.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(one, _)| one)
     };
     let alone = least(&mut figures.iter().filter(|one| one.row.candidate.sizes.concurrency() == 1));
     if steps.iter().all(is_fixed) {

@@ -31,6 +31,8 @@ const LONG: f64 = 4.0;
 const FEW: f64 = 0.2;
 /// and they hold this share of its time.
 const SKEWED: f64 = 0.4;
+/// A task waits whose CPU time is a smaller share of its time.
+const COMPUTES: f64 = 0.5;
 /// Programs that a task starts are named where they use so much of its CPU time,
 const PROGRAMS_OF_CPU: f64 = 0.1;
 /// and of its time.
@@ -98,8 +100,10 @@ fn split(record: &Record, rows: &[Row], limit: Option<&HostLimit>, task: &Task) 
         });
     }
     let (cpu_ns, latency_ns) = (task.cpu_ns?, task.unloaded_ns?);
-    if cpu_ns < 0.5 * latency_ns {
-        return Some(Reason::Waits { share: 1.0 - cpu_ns / latency_ns, cpu_ns, latency_ns });
+    if cpu_ns < COMPUTES * latency_ns {
+        // On a busy host, what a task waits for may be its turn.
+        let waits_anyway = cpu_ns < COMPUTES * latency_ns * (1.0 - task.taken);
+        return waits_anyway.then_some(Reason::Waits { share: 1.0 - cpu_ns / latency_ns, cpu_ns, latency_ns });
     }
     if task.children_ns > 0.5 * cpu_ns && programs(record, rows, task).is_some() {
         return None;
@@ -192,7 +196,7 @@ fn pickling(rows: &[Row], task: &Task) -> Option<Reason> {
 /// belongs to crosses with each task, or chunk.
 fn callable(record: &Record, rows: &[Row], answer: &Answer, task: &Task) -> Option<Reason> {
     let (cpu_ns, latency_ns) = (task.cpu_ns?, task.unloaded_ns?);
-    let computes = cpu_ns >= 0.5 * latency_ns;
+    let computes = cpu_ns >= COMPUTES * latency_ns;
     let is_held = lock(record, rows) == Some(true) && two_threads(rows).is_none_or(|ratio| ratio < THREADS_HELP);
     if answer.engine.crosses() || !computes || !is_held {
         return None;

@@ -204,6 +204,23 @@ fn a_disturbed_host_is_a_condition_of_an_answer_that_stands() {
 }
 
 #[test]
+fn a_turn_that_others_take_is_no_waiting() {
+    let waits = |cpu_ns: u64, others: Option<f64>| {
+        let mut session = Synthetic::new();
+        let shape = Shape { service_ns: 10_000_000, cpu_ns };
+        let places = [session.add(Engine::Sequential, NONE, shape), session.add(Engine::ThreadPool, workers(2), shape)];
+        for life in 0..3 {
+            session.round(Phase::Race, life, &places.map(|place| (place, 100.0)));
+        }
+        session.record.disturbance.others_share = others;
+        answer(&analyze(&session.finished())).reasons.iter().any(|reason| matches!(reason, Reason::Waits { .. }))
+    };
+    assert!(waits(4_000_000, None) && waits(4_000_000, Some(0.05)));
+    assert!(!waits(4_000_000, Some(0.4)));
+    assert!(waits(500_000, Some(0.4)));
+}
+
+#[test]
 fn other_rules_give_no_other_answer_to_a_record() {
     let mut record = computation().finished();
     let ours = analyze(&record);

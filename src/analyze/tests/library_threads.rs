@@ -95,3 +95,23 @@ fn what_the_users_environment_sets_is_told() {
     let set = Condition::LibraryThreadsSet { variables: [("OMP_NUM_THREADS".to_owned(), "2".to_owned())].into() };
     assert!(answer(&verdict).conditions.contains(&set));
 }
+
+#[test]
+fn the_time_and_the_computing_of_a_task_are_of_the_same_threads() {
+    let mut session = Synthetic::new();
+    let crowded = Shape { service_ns: 112_000_000, cpu_ns: 180_000_000 };
+    let sequential = session.add(Engine::Sequential, NONE, crowded);
+    let threads = session.add(Engine::ThreadPool, workers(2), Shape { service_ns: 15_000_000, cpu_ns: 180_000_000 });
+    // With one thread each, only two at a time were measured.
+    let narrow = session.add_limited(threads, Shape { service_ns: 8_000_000, cpu_ns: 7_700_000 });
+    for life in 0..3 {
+        for _ in 0..4 {
+            session.round(Phase::Race, life, &[(sequential, 9.0), (threads, 15.0), (narrow, 240.0)]);
+        }
+    }
+    found(&mut session, 0.48, &[]);
+    let verdict = analyze(&session.finished());
+    assert_eq!(answered(&verdict).as_deref(), Some("rust/thread-pool@w2,t1"));
+    let reasons = &answer(&verdict).reasons;
+    assert!(reasons.iter().any(|reason| matches!(reason, Reason::Computes { .. })), "{reasons:?}");
+}
