@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::BlockKind;
+use crate::protocol::{BlockKind, FailureKind};
 use crate::record::{BlockRecord, CandidateRecord, Record};
 use crate::stats::median;
 
@@ -25,6 +25,9 @@ pub struct FarLimit {
     /// How the errors grow with what is in flight, where they do.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub growth: Option<Growth>,
+    /// From which size on it refuses, where sizes fail at the first error.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub refused: Option<Refused>,
     /// Tasks per second that went through: beside those that failed, or else the most that ran without a failure.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub through_per_s: Option<f64>,
@@ -43,6 +46,15 @@ pub struct Growth {
     pub to_share: f64,
 }
 
+/// Sizes of which all that are larger were refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Refused {
+    /// The most tasks in flight of which none failed.
+    pub passes: u32,
+    /// The fewest of which one was refused.
+    pub from: u32,
+}
+
 /// Phrases that libraries and services use, in lower case, without what stands between words. They begin with a word.
 const PHRASES: [&str; 7] = [
     "toomanyrequests",
@@ -57,6 +69,20 @@ const PHRASES: [&str; 7] = [
 const WHOLE_PHRASES: [&str; 2] = ["slowdown", "retryafter"];
 /// What this host or its disk has too little of: no lower rate helps.
 const OF_THIS_HOST: [&str; 5] = ["diskquota", "storagequota", "edquot", "errno122", "outofmemory"];
+/// What a far side says that does not take all that comes. By itself it may mean anything.
+const REFUSALS: [&str; 9] = [
+    "serviceunavailable",
+    "serverbusy",
+    "overloaded",
+    "toomanyconnections",
+    "toomanyclients",
+    "connectionreset",
+    "connectionrefused",
+    "connectionaborted",
+    "remotedisconnected",
+];
+/// Candidates that were refused say more than one that was.
+const SEVERAL: usize = 2;
 /// What stands before 429 where it is a status,
 const STATUS: [&str; 4] = ["http", "status", "response", "code"];
 /// but for these words, and the digits of a version.
@@ -71,7 +97,7 @@ pub fn looks_like_limit(message: &str) -> bool {
         PHRASES.iter().any(|phrase| has_phrase(&words, phrase, false))
             || WHOLE_PHRASES.iter().any(|phrase| has_phrase(&words, phrase, true))
     };
-    !is_of_this_host && (is_named() || has_status_429(message))
+    !is_of_this_host && (is_named() || has_status(message, "429"))
 }
 
 /// Its words in lower case. A capital begins one: `RateLimitError` has three, and `HTTPError` has two.
@@ -109,8 +135,14 @@ fn has_phrase(words: &[String], phrase: &str, whole: bool) -> bool {
     })
 }
 
-/// Whether 429 stands where a status does. In a path it is a name.
-fn has_status_429(message: &str) -> bool {
+/// Whether an error's message may say that the far side is there and does not take this.
+fn looks_refused(message: &str) -> bool {
+    let words = words(message);
+    has_status(message, "503") || REFUSALS.iter().any(|phrase| has_phrase(&words, phrase, false))
+}
+
+/// Whether this number stands where a status does. In a path it is a name.
+fn has_status(message: &str, status: &str) -> bool {
     let is_place = |token: &str| token.contains('/') && !token.to_lowercase().starts_with("http/");
     let said: Vec<&str> = message.split_whitespace().filter(|token| !is_place(token)).collect();
     let words = words(&said.join(" "));
@@ -119,8 +151,8 @@ fn has_status_429(message: &str) -> bool {
         let mut before = before.iter().rev().map(String::as_str);
         before.find(|word| STATUS.contains(word) || !between(word)).is_some_and(|word| STATUS.contains(&word))
     };
-    let at_429 = (0..words.len()).filter(|at| words[*at] == "429");
-    message.to_lowercase().contains("error 429") || at_429.into_iter().any(|at| is_status(&words[..at]))
+    let mut at_status = (0..words.len()).filter(|at| words[*at] == status);
+    message.to_lowercase().contains(&format!("error {status}")) || at_status.any(|at| is_status(&words[..at]))
 }
 
 /// What looks like a limit among the failures of this runtime.
@@ -132,7 +164,30 @@ pub(super) fn of(record: &Record, runtime: &str) -> Option<FarLimit> {
     let mut messages = failures.chain(errors).map(ToString::to_string);
     let said = messages.find(|message| looks_like_limit(message));
     let growth = growth(&places);
-    (said.is_some() || growth.is_some()).then(|| FarLimit { said, growth, through_per_s: through_per_s(&places) })
+    if said.is_some() || growth.is_some() {
+        return Some(FarLimit { said, growth, refused: None, through_per_s: through_per_s(&places) });
+    }
+    let (refused, said) = refused(&places)?;
+    let through_per_s = through_per_s(&places);
+    Some(FarLimit { said: Some(said), growth: None, refused: Some(refused), through_per_s })
+}
+
+/// The sizes that split those of which none failed from those that were refused, and what the smallest of these was
+/// told; `None` where they are not apart, or where only one was refused.
+fn refused(places: &[&CandidateRecord]) -> Option<(Refused, String)> {
+    let size = |place: &CandidateRecord| place.candidate.sizes.concurrency();
+    let tasks =
+        |place: &CandidateRecord| place.blocks.iter().map(|block| block.figures.tasks).fold(0_u64, u64::saturating_add);
+    let refusal = |place: &&CandidateRecord| {
+        let failure = place.failure.as_ref().filter(|failure| failure.kind == FailureKind::Task)?;
+        looks_refused(&failure.message).then(|| (size(place), failure.to_string()))
+    };
+    let refusals: Vec<(u32, String)> = places.iter().filter_map(refusal).collect();
+    let passed = places.iter().filter(|place| place.failure.is_none() && tasks(place) >= ENOUGH_TASKS);
+    let passes = passed.map(|place| size(place)).max()?;
+    let several = refusals.len() >= SEVERAL;
+    let (from, said) = refusals.into_iter().min_by_key(|(size, _)| *size)?;
+    (several && passes < from).then_some((Refused { passes, from }, said))
 }
 
 fn blocks<'a>(places: &'a [&CandidateRecord]) -> impl Iterator<Item = &'a BlockRecord> {
@@ -198,6 +253,18 @@ mod tests {
             "Retry-After: 3",
         ] {
             assert!(looks_like_limit(message), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_may_be_one_of_a_limit() {
+        for message in ["RuntimeError: status 503", "HTTPError: HTTP Error 503: Service Unavailable", "ServerBusy: x"] {
+            assert!(looks_refused(message) && !looks_like_limit(message), "{message}");
+        }
+        for message in
+            ["KeyError: 503", "OSError: [Errno 24] Too many open files", "OperationalError: database is locked"]
+        {
+            assert!(!looks_refused(message), "{message}");
         }
     }
 

@@ -26,7 +26,7 @@ mod tests;
 mod words;
 
 pub use answer::models;
-pub use far_limit::{FarLimit, Growth, looks_like_limit};
+pub use far_limit::{FarLimit, Growth, Refused, looks_like_limit};
 pub use flip::{Flip, Side, flip, side};
 pub use leaving::{Leaving, LeavingPoint};
 pub use running::{Running, running};

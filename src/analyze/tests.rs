@@ -550,6 +550,33 @@ fn a_failure_that_names_a_limit_is_told_with_what_went_through() {
 }
 
 #[test]
+fn larger_sizes_that_are_refused_look_like_a_limit() {
+    let told = |messages: [Option<&str>; 3]| {
+        let mut session = paced(49.0);
+        session.record.workload.rate = None;
+        for (size, message) in [64, 16, 1].into_iter().zip(messages) {
+            let shape = Shape { service_ns: 100_000_000, cpu_ns: 200_000 };
+            let place = session.add(Engine::TokioCurrentThread, in_flight(size), shape);
+            let failure = message.map(|message| Failed::new(FailureKind::Task, message, "step 1 (python)"));
+            session.record.candidates[place].failure = failure;
+        }
+        analyze(&session.finished()).groups[0].far_limit.clone()
+    };
+    let limit = told([Some("RuntimeError: status 503"), Some("RuntimeError: status 503"), None]).expect("both larger");
+    assert_eq!(limit.refused, Some(Refused { passes: 8, from: 16 }));
+    assert!(limit.said.expect("its words").contains("503"));
+    assert_eq!(limit.through_per_s.map(f64::round), Some(49.0));
+    // One alone, other words, and a size below one that passes.
+    for messages in [
+        [Some("RuntimeError: status 503"), None, None],
+        [Some("ValueError: x"), Some("ValueError: x"), None],
+        [Some("RuntimeError: status 503"), None, Some("RuntimeError: status 503")],
+    ] {
+        assert_eq!(told(messages), None, "{messages:?}");
+    }
+}
+
+#[test]
 fn errors_that_grow_with_the_size_look_like_a_limit() {
     let mut session = paced(49.0);
     session.record.workload.rate = None;

@@ -441,16 +441,22 @@ fn who_allows(judged: &Judged, size: u32) -> &'static str {
 
 /// What looks like a limit of the far side, and what to state.
 fn far_limit(judged: &Judged, limit: &FarLimit) -> String {
-    let seen = match (&limit.said, &limit.growth) {
-        (Some(said), _) => format!("a failure looks like a limit of the far side ({})", first_line(said)),
-        (None, Some(growth)) => format!(
+    let seen = match (&limit.said, &limit.growth, limit.refused) {
+        (Some(said), _, Some(refused)) => format!(
+            "tasks fail from {} in flight on, and none fails of {}, as under a limit of the far side ({})",
+            refused.from,
+            refused.passes,
+            first_line(said)
+        ),
+        (Some(said), ..) => format!("a failure looks like a limit of the far side ({})", first_line(said)),
+        (None, Some(growth), _) => format!(
             "more tasks fail the more are in flight ({} at {}, {} at {}), as under a limit of the far side",
             percent(growth.from_share),
             growth.from,
             percent(growth.to_share),
             growth.to
         ),
-        (None, None) => "failures look like a limit of the far side".to_owned(),
+        (None, None, _) => "failures look like a limit of the far side".to_owned(),
     };
     let through = limit.through_per_s.map_or(String::new(), |through| format!("; {} went through", rate(through)));
     let advice = match judged.record.workload.rate {

@@ -59,7 +59,7 @@ fn the_live_view_at_60_80_and_100_columns_and_in_a_line() {
 
 #[test]
 fn every_reason_and_condition_has_its_words() {
-    use crate::analyze::{Condition, FarLimit, Growth, LimitKind, Reason, TimeOfAll};
+    use crate::analyze::{Condition, FarLimit, Growth, LimitKind, Reason, Refused, TimeOfAll};
     use crate::candidate::{Engine, Model, StartMethod};
     let mut judged = judged();
     let answer = judged.verdict.groups[0].answer.as_mut().expect("an answer");
@@ -149,12 +149,20 @@ fn every_reason_and_condition_has_its_words() {
         Condition::FarLimit(FarLimit {
             said: Some("step 1 (python): HTTPError: HTTP Error 429: Too Many Requests".to_owned()),
             growth: None,
+            refused: None,
             through_per_s: Some(61.4),
         }),
         Condition::FarLimit(FarLimit {
             said: None,
             growth: Some(Growth { from: 1, from_share: 0.0, to: 64, to_share: 0.96 }),
+            refused: None,
             through_per_s: Some(0.5),
+        }),
+        Condition::FarLimit(FarLimit {
+            said: Some("step 1 (python): RuntimeError: status 503".to_owned()),
+            growth: None,
+            refused: Some(Refused { passes: 2, from: 16 }),
+            through_per_s: Some(61.4),
         }),
         Condition::UncheckedLimit { p99: true, memory: false },
         Condition::ErrorCannotCross { type_name: "refusing.Refused".to_owned(), breaks_pool: true },
