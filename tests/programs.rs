@@ -100,12 +100,15 @@ fn a_fork_that_hangs_in_the_race_is_replaced_there() {
 fn what_forked_workers_share_and_what_each_opens_is_told() {
     let Some(python) = python() else { return };
     let mut text = code("opening:step", "");
-    text += "setup = \"opening:connect\"\n";
-    let only = ["--engines", "ProcessPoolExecutor", "--workers", "2", "--budget", "2s"];
-    let record = record(&python, &text, &only, &[]);
+    text += "setup = \"opening:connect\"\nsetup_thread = \"opening:connect_thread\"\n";
+    let only = |engine| ["--engines", engine, "--workers", "2", "--budget", "2s"];
+    let in_threads = record(&python, &text, &only("ThreadPoolExecutor"), &[]);
+    assert!(conditions(&in_threads).contains(&"sockets_of_threads"), "{:?}", conditions(&in_threads));
+    let record = record(&python, &text, &only("ProcessPoolExecutor"), &[]);
     let opened = &record["calibration"]["runtimes"][0]["opened"];
     assert_eq!(opened["at_import"], serde_json::json!({ "sockets": 2, "files": 1 }), "{opened}");
     assert_eq!(opened["by_setup"], serde_json::json!({ "sockets": 1, "files": 0 }), "{opened}");
+    assert_eq!(opened["by_setup_thread"], serde_json::json!({ "sockets": 1, "files": 0 }), "{opened}");
     assert_eq!(opened["threads"], 1, "{opened}");
     let answer = &record["verdict"]["groups"][0]["answer"];
     let is_forked = answer["start_method"] == "fork";

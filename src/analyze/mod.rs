@@ -452,6 +452,13 @@ pub enum Condition {
         /// The answer's processes that run tasks.
         processes: u32,
     },
+    /// `setup_thread` opens sockets in each thread of the answer.
+    SocketsOfThreads {
+        /// Sockets that one thread opens.
+        sockets: u32,
+        /// The answer's threads that run tasks, those of all its processes.
+        threads: u32,
+    },
     /// The user's code holds threads apart by this, and the answer's processes, or interpreters, have one each: they do not
     /// wait for each other.
     LockPerProcess {

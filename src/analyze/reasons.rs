@@ -313,11 +313,14 @@ fn cached(record: &Record, runtime: &str) -> Option<Condition> {
     })
 }
 
-/// What the answer's worker processes hold open: shared, or each its own.
+/// What the answer's workers hold open: shared, or each its own.
 fn opened(record: &Record, answer: &Answer, runtime: &str) -> Vec<Condition> {
-    let has_processes = answer.engine.has_worker_processes();
-    let opened = record.calibration.runtime(runtime).and_then(|known| known.opened).filter(|_| has_processes);
-    let Some(Opened { at_import, by_setup, threads }) = opened else { return Vec::new() };
+    let Some(opened) = record.calibration.runtime(runtime).and_then(|known| known.opened) else { return Vec::new() };
+    let of_threads = sockets_of_threads(&opened, answer);
+    if !answer.engine.has_worker_processes() {
+        return of_threads.into_iter().collect();
+    }
+    let Opened { at_import, by_setup, threads, .. } = opened;
     let is_forked = answer.start_method == Some(StartMethod::Fork);
     let beside = (is_forked && threads > 0).then_some(Condition::ThreadsBesideFork { threads });
     let shared = (is_forked && at_import != Descriptors::default())
@@ -325,7 +328,17 @@ fn opened(record: &Record, answer: &Answer, runtime: &str) -> Vec<Condition> {
     let processes = answer.workers.or(answer.in_flight).unwrap_or(1);
     let own = (by_setup.sockets > 0 && processes > 1)
         .then_some(Condition::SocketsOfWorkers { sockets: by_setup.sockets, processes });
-    beside.into_iter().chain(shared).chain(own).collect()
+    beside.into_iter().chain(shared).chain(own).chain(of_threads).collect()
+}
+
+/// What `setup_thread` connects in each thread of the answer. The tasks of an event loop have one between them.
+fn sockets_of_threads(opened: &Opened, answer: &Answer) -> Option<Condition> {
+    let sockets = opened.by_setup_thread.sockets;
+    let threads = match answer.model {
+        Model::Sequential | Model::Async => 1,
+        _ => answer.workers.or(answer.in_flight).unwrap_or(1),
+    };
+    (sockets > 0 && threads > 1).then_some(Condition::SocketsOfThreads { sockets, threads })
 }
 
 /// What threads share and the answer's processes have one each of.

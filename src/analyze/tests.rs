@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use self::builder::{Shape, Synthetic, waiting_step};
 use super::*;
 use crate::candidate::{Engine, Sizes};
-use crate::protocol::{Failed, FailureKind, HistogramData, Note, Pickled, Serialisation};
+use crate::protocol::{Descriptors, Failed, FailureKind, HistogramData, Note, Opened, Pickled, Serialisation};
 use crate::record::{Incarnation, Phase, Warning};
 use crate::workload::{Cpu, Distribution, ErrorLimit, Goal, Kernel, Limits, Load, Python, Rate, Step, Work};
 
@@ -189,6 +189,17 @@ fn what_the_data_do_not_decide_has_an_answer_that_says_so() {
     assert_eq!(status(only(&verdict), "rust/tokio-current-thread@f8"), Status::Open);
     let steady = of_lives(&[1.0, 1.0, 1.0]);
     assert!(answer(&steady).may_cost < answer(&verdict).may_cost);
+}
+
+#[test]
+fn connections_of_threads_are_told() {
+    let mut session = waiting();
+    let set_up = Descriptors { sockets: 2, files: 0 };
+    session.record.calibration.runtimes[0].opened = Some(Opened { by_setup_thread: set_up, ..Opened::default() });
+    let verdict = analyze(&session.finished());
+    assert_eq!(answered(&verdict).as_deref(), Some("rust/thread-pool@w64"));
+    let expected = Condition::SocketsOfThreads { sockets: 2, threads: 64 };
+    assert!(answer(&verdict).conditions.contains(&expected), "{:?}", answer(&verdict).conditions);
 }
 
 #[test]

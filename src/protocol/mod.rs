@@ -652,6 +652,9 @@ pub struct Opened {
     pub at_import: Descriptors,
     /// Opened by `setup`: each process has its own. Sockets are those with a far side.
     pub by_setup: Descriptors,
+    /// Opened by `setup_thread`: each thread has its own.
+    #[serde(default)]
+    pub by_setup_thread: Descriptors,
     /// Threads of the interpreter's own that run since it was imported. A forked worker lacks them, and any lock that one of
     /// them held at that moment stays locked in it.
     #[serde(default)]

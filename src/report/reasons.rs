@@ -323,11 +323,12 @@ pub(super) fn condition(judged: &Judged, answer: &Answer, condition: &Condition)
                 what.join(" and ")
             )
         }
-        Condition::SocketsOfWorkers { sockets, processes } => format!(
-            "`setup` opens {sockets} {} in each of {processes} processes: the far side must allow {}",
-            if *sockets == 1 { "connection" } else { "connections" },
-            u64::from(*sockets) * u64::from(*processes)
-        ),
+        Condition::SocketsOfWorkers { sockets, processes } => {
+            connections("setup", *sockets, &format!("{processes} processes"), *processes)
+        }
+        Condition::SocketsOfThreads { sockets, threads } => {
+            connections("setup_thread", *sockets, &format!("{threads} threads"), *threads)
+        }
         Condition::LockPerProcess { names } => format!(
             "each {worker} has its own {}, which does not keep {workers} apart: if it guards something outside of them, leave {workers} out (`--models`)",
             named(names)
@@ -411,6 +412,15 @@ pub(super) fn condition(judged: &Judged, answer: &Answer, condition: &Condition)
         }
         Condition::ErrorCannotCross { type_name, breaks_pool } => error_cannot_cross(type_name, *breaks_pool),
     }
+}
+
+/// What `field` opens in each of these, and what that comes to.
+fn connections(field: &str, sockets: u32, each: &str, count: u32) -> String {
+    format!(
+        "`{field}` opens {sockets} {} in each of {each}: the far side must allow {}",
+        if sockets == 1 { "connection" } else { "connections" },
+        u64::from(sockets) * u64::from(count)
+    )
 }
 
 /// The engines beside an answer that failed.

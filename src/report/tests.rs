@@ -122,6 +122,7 @@ fn every_reason_and_condition_has_its_words() {
         Condition::ThreadsBesideFork { threads: 1 },
         Condition::SharedDescriptors { sockets: 1, files: 2 },
         Condition::SocketsOfWorkers { sockets: 2, processes: 8 },
+        Condition::SocketsOfThreads { sockets: 1, threads: 64 },
         Condition::LockPerProcess { names: vec!["lock".to_owned()] },
         Condition::QueuePerProcess { names: vec!["waiting".to_owned()] },
         Condition::CopyPerProcess { names: ["count", "results", "store.rows", "seen"].map(str::to_owned).into() },

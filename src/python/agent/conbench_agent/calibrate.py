@@ -40,6 +40,8 @@ def reference(request: Reference) -> Dict[str, object]:
     for step in task.exchanging:
         step.prepare(None)
     prepared = opened()
+    task.enter_thread()
+    thread_set_up = opened()
     # The far side does not care why it is called.
     pace = pacer(request.job.rate)
     rows = []
@@ -77,10 +79,11 @@ def reference(request: Reference) -> Dict[str, object]:
         "call_ns": call_ns,
         "notes": found.notes,
     }
-    if task.exchanging and (prepared != before or threads_of_import > 0):
+    if task.exchanging and (thread_set_up != before or threads_of_import > 0):
         body["opened"] = {
             "at_import": imported.since(before).shared(),
             "by_setup": prepared.since(imported).own(),
+            "by_setup_thread": thread_set_up.since(prepared).own(),
             "threads": max(threads_of_import, 0),
         }
     if module_state:
