@@ -152,7 +152,7 @@ fn answer(request: Request, received_ns: u64, candidate: &mut Option<Running>) -
                 () if steps().any(|step| step.own_code().is_some()) => Time::OfReference,
                 () => Time::Unasked,
             };
-            calibrate::reference(&task, made.job.rate, time).map(Reply::Reference)
+            calibrate::reference(&task, made.job.rate, time).map(|found| Reply::Reference(Box::new(found)))
         }
         Request::Job(job) => {
             let running = candidate.insert(Running::start(*job)?);

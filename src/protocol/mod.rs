@@ -88,7 +88,7 @@ pub enum Reply {
     /// To `cluster`.
     Cluster(Cluster),
     /// To `reference`.
-    Reference(Reference),
+    Reference(Box<Reference>),
     /// To `job`.
     Ready(Ready),
     /// To `go`.

@@ -177,7 +177,8 @@ fn gains(judged: &Judged, group: &Group, answer: &Answer) -> Gains {
     let sequential = of(group.rows.iter().find(|row| row.candidate.model() == Model::Sequential));
     let is_several = is_throughput && answer.model != Model::Sequential;
     // What is named leads in pairs of the same rounds. Where the means of all blocks say otherwise, no gain is known.
-    let over_loop = named.zip(sequential).filter(|(named, sequential)| is_several && *sequential > 0.0 && named > sequential);
+    let over_loop =
+        named.zip(sequential).filter(|(named, sequential)| is_several && *sequential > 0.0 && named > sequential);
     let better = if is_throughput { "faster" } else { "better" };
     let confidence = percent(answer.confidence);
     let most = sureness::whole(answer.may_cost);

@@ -361,7 +361,7 @@ fn ask(agent: &mut Link, job: &Job, terms: &Terms) -> Result<Reference, Fault> {
     let idle_ns = SET_UP_NS.max(job.task_timeout_ns / 3 * 2).saturating_add(waits_ns);
     let patience = Patience { whole_ns: patience_ns, idle_ns: (code > 0).then_some(idle_ns) };
     match agent.exchange(Some(&request), patience, "as the reference", None)? {
-        Reply::Reference(reference) => Ok(reference),
+        Reply::Reference(reference) => Ok(*reference),
         other => Err(out_of_turn(&other, "as the reference")),
     }
 }

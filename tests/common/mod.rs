@@ -183,7 +183,7 @@ impl Agent {
     pub fn reference_within(&mut self, job: &Job, budget_ns: u64) -> Reference {
         let make = MakeReference { job: job.clone(), budget_ns, most_calls: None };
         match self.ask(&Request::Reference(Box::new(make))) {
-            Reply::Reference(reference) => reference,
+            Reply::Reference(reference) => *reference,
             other => panic!("not a reference: {other:?}"),
         }
     }
