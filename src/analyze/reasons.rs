@@ -245,7 +245,7 @@ pub(super) fn conditions(
 ) -> Vec<Condition> {
     let mut conditions = disturbed.to_vec();
     let of_runtime = |place: &&CandidateRecord| place.candidate.runtime == race.runtime;
-    conditions.extend(record.warnings.iter().filter_map(|warning| replaced(warning, &race.runtime)));
+    conditions.extend(record.warnings.iter().filter_map(|warning| replaced(record, warning, &race.runtime)));
     if record.warnings.iter().any(|warning| matches!(warning, Warning::Exclusive { .. } | Warning::Scarce { .. })) {
         conditions.push(Condition::OneAgentAtATime {});
     }
@@ -356,10 +356,17 @@ fn one_per_process(record: &Record, answer: &Answer, runtime: &str) -> Vec<Condi
     held.into_iter().chain(queues).chain(changed).collect()
 }
 
-/// What a warning says of how this runtime's processes begin.
-fn replaced(warning: &Warning, runtime: &str) -> Option<Condition> {
+/// What a warning says of how this runtime's processes begin. What says the same under the other way, too, is no fault
+/// of how they begin.
+fn replaced(record: &Record, warning: &Warning, runtime: &str) -> Option<Condition> {
     let Warning::Replaced { candidate, by, failure } = warning else { return None };
     let method = candidate.start_method.filter(|_| candidate.runtime == runtime)?;
+    let of_other =
+        |place: &&CandidateRecord| place.candidate.runtime == runtime && place.candidate.start_method == Some(*by);
+    let mut failures = record.candidates.iter().filter(of_other).filter_map(|place| place.failure.as_ref());
+    if failure.kind != FailureKind::Hang && failures.any(|other| other.says_the_same(failure)) {
+        return None;
+    }
     Some(Condition::StartMethodReplaced { method, by: *by, hung: failure.kind == FailureKind::Hang })
 }
 

@@ -12,9 +12,10 @@ use proptest::prelude::*;
 
 use self::builder::{Shape, Synthetic, waiting_step};
 use super::*;
-use crate::candidate::{Engine, Sizes};
+use crate::candidate::{Engine, Sizes, StartMethod};
+use crate::plan::Entry;
 use crate::protocol::{Descriptors, Failed, FailureKind, HistogramData, Note, Opened, Pickled, Serialisation};
-use crate::record::{Incarnation, Phase, Warning};
+use crate::record::{CandidateRecord, Incarnation, Phase, Warning};
 use crate::workload::{Cpu, Distribution, ErrorLimit, Goal, Kernel, Limits, Load, Python, Rate, Step, Work};
 
 const fn workers(size: u32) -> Sizes {
@@ -335,6 +336,36 @@ fn what_failed_comes_last_with_its_reason() {
     let last = only(&verdict).rows.last().expect("rows");
     assert_eq!(last.status, Status::Failed { reason: "step 1 (cpu): wrong sum".to_owned() });
     assert_eq!(last.checked, Some(false));
+}
+
+/// A session in which a pool failed so under `fork`, and ran under `spawn`.
+fn replaced(failure: &Failed) -> Record {
+    let mut record = computation().finished();
+    let forked = Candidate { start_method: Some(StartMethod::Fork), ..record.candidates[4].candidate.clone() };
+    record.candidates[4].candidate.start_method = Some(StartMethod::Spawn);
+    let entries = &mut record.races[0].entries;
+    let pool = entries.iter_mut().find(|entry| entry.engine == Engine::ProcessPool).expect("it has one");
+    pool.start_method = Some(StartMethod::Spawn);
+    let of_fork = Entry { start_method: Some(StartMethod::Fork), ..pool.clone() };
+    entries.push(of_fork);
+    let (candidate, by, failure) = (forked.clone(), StartMethod::Spawn, failure.clone());
+    record.warnings.push(Warning::Replaced { candidate, by, failure: failure.clone() });
+    let (incarnations, blocks) = (Vec::new(), Vec::new());
+    record.candidates.push(CandidateRecord { candidate: forked, incarnations, blocks, failure: Some(failure) });
+    record
+}
+
+fn is_laid_to_fork(verdict: &Verdict) -> bool {
+    answer(verdict).conditions.iter().any(|it| matches!(it, Condition::StartMethodReplaced { .. }))
+}
+
+#[test]
+fn what_fails_alike_under_both_start_methods_is_laid_to_none() {
+    let failure = Failed::new(FailureKind::Setup, "locked by process 71", "");
+    let mut record = replaced(&failure);
+    assert!(is_laid_to_fork(&analyze(&record)));
+    record.candidates[4].failure = Some(Failed::new(FailureKind::Setup, "locked by process 80", ""));
+    assert!(!is_laid_to_fork(&analyze(&record)));
 }
 
 #[test]

@@ -885,6 +885,14 @@ impl Failed {
     pub fn new(kind: FailureKind, message: impl Into<String>, place: impl Into<String>) -> Failed {
         Failed { kind, message: message.into(), place: place.into(), traceback: Vec::new() }
     }
+
+    /// Whether another failure says the same: numbers in it, of an item or a port, may differ.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Failed) -> bool {
+        let words = |failed: &Failed| failed.message.replace(|it: char| it.is_ascii_digit(), "");
+        let is_wrong = |failed: &Failed| failed.kind == FailureKind::Checksum;
+        (is_wrong(self) && is_wrong(other)) || words(self) == words(other)
+    }
 }
 
 /// A sort of failure.

@@ -352,6 +352,61 @@ fn what_says_the_same_under_the_next_start_method_is_not_asked_again() {
     assert_eq!(failures_of(chosen, FailureKind::Setup), 1);
 }
 
+/// The engines with processes that run tasks, each with how those begin, and whether a start method was replaced.
+fn with_two_methods(engines: &[Engine], teach: impl FnOnce(&mut Fake)) -> (Vec<(Engine, StartMethod)>, bool) {
+    let runner = Runner { methods: vec![StartMethod::Fork, StartMethod::Spawn], ..runner(RUST, engines) };
+    let (mut hands, mut record) = (hands(two_cores), of_code());
+    teach(&mut hands);
+    play(&mut hands, &mut record, &[runner], &terms());
+    let ran = record.candidates.iter().filter(|place| !place.blocks.is_empty());
+    let begun = |place: &crate::record::CandidateRecord| Some((place.candidate.engine, place.candidate.start_method?));
+    let mut ran: Vec<_> = ran.filter_map(begun).collect();
+    ran.sort_unstable();
+    ran.dedup();
+    (ran, record.warnings.iter().any(|warning| matches!(warning, Warning::Replaced { .. })))
+}
+
+#[test]
+fn wrong_results_under_every_start_method_are_not_laid_to_one() {
+    let engines = [Engine::Sequential, Engine::ProcessPoolExecutor, Engine::Process];
+    let right = vec![5, 6, 7];
+    // Tasks share a file: at times they do not meet.
+    let (ran, replaced) = with_two_methods(&engines, |hands| {
+        hands.results = vec![
+            ("rust/sequential", right.clone()),
+            ("rust/ProcessPoolExecutor@fork", vec![5, 9, 7]),
+            ("rust/ProcessPoolExecutor@spawn", vec![5, 6, 9]),
+            ("rust/Process@fork", vec![9, 6, 7]),
+            ("rust/Process@spawn", right.clone()),
+        ];
+    });
+    assert_eq!((ran, replaced), (vec![], false), "who gave wrong results is right by chance");
+    let (ran, replaced) = with_two_methods(&engines, |hands| {
+        hands.results = vec![("rust/ProcessPoolExecutor@fork", vec![5, 9, 7]), ("rust/", right.clone())];
+        hands.results.insert(0, ("rust/sequential", right.clone()));
+    });
+    let mut by_spawn = vec![(Engine::ProcessPoolExecutor, StartMethod::Spawn), (Engine::Process, StartMethod::Spawn)];
+    by_spawn.sort_unstable();
+    assert_eq!((ran, replaced), (by_spawn, true), "forked workers read what is meant for another");
+}
+
+#[test]
+fn a_failure_that_another_engine_has_under_the_next_start_method_is_not_laid_to_one() {
+    let engines = [Engine::Sequential, Engine::ProcessPoolExecutor, Engine::Process];
+    let locked = Failed::new(FailureKind::Setup, "the database is locked by process 71", "step 1 (python)");
+    let also_locked = Failed { message: "the database is locked by process 80".to_owned(), ..locked.clone() };
+    let (ran, replaced) = with_two_methods(&engines, |hands| {
+        hands.fails = vec![
+            ("rust/ProcessPoolExecutor@fork", locked.clone()),
+            ("rust/ProcessPoolExecutor@spawn", also_locked),
+            ("rust/Process@fork", locked.clone()),
+        ];
+    });
+    assert_eq!((ran, replaced), (vec![(Engine::Process, StartMethod::Spawn)], false));
+    let (_, replaced) = with_two_methods(&engines, |hands| hands.fails = vec![("rust/Process@fork", locked)]);
+    assert!(replaced);
+}
+
 #[test]
 fn a_start_method_that_hangs_is_left_by_every_engine() {
     let engines = [Engine::Sequential, Engine::ProcessPoolExecutor, Engine::Process, Engine::MultiprocessingPool];

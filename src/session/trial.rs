@@ -131,11 +131,15 @@ impl Course<'_> {
             if candidate.engine == Engine::Sequential && self.reference(&candidate).is_some() {
                 return Ok(Some(entry));
             }
-            let Err(failed) = self.try_twice(&candidate)? else {
-                self.replace(heard, &entry, methods);
-                return Ok(Some(entry));
+            let mut tried = self.try_twice(&candidate)?;
+            // What goes wrong only at times may go right once by chance: how processes begin is not to blame then.
+            if tried.is_ok() && heard.iter().any(|(_, heard)| heard.kind != FailureKind::Hang) {
+                tried = self.try_twice(&candidate)?;
+            }
+            let Err(failed) = tried else {
+                return Ok(self.in_place_of(heard, entry, methods));
             };
-            let is_new = heard.iter().all(|(_, heard)| heard.message != failed.message);
+            let is_new = heard.iter().all(|(_, heard)| is_new(heard, &failed));
             if failed.kind == FailureKind::Hang {
                 self.mark_bad(method_of(&entry, methods), &entry.runtime);
             }
@@ -147,6 +151,28 @@ impl Course<'_> {
                 None => return Ok(None),
             }
         }
+    }
+
+    /// The entry that works in the place of what failed. Where another engine says the same under its way to begin
+    /// processes, the fault is none of how they begin: who gave wrong results is right by chance then.
+    fn in_place_of(
+        &mut self,
+        failed: Vec<(Candidate, Failed)>,
+        entry: Entry,
+        methods: &[StartMethod],
+    ) -> Option<Entry> {
+        let method = method_of(&entry, methods);
+        let is_like = |candidate: &Candidate| candidate.runtime == entry.runtime && candidate.start_method == method;
+        let said_here = |failed: &Failed| {
+            let mut here = self.record.candidates.iter().filter(|place| is_like(&place.candidate));
+            here.any(|place| place.failure.as_ref().is_some_and(|here| here.says_the_same(failed)))
+        };
+        if failed.iter().any(|(_, failed)| said_here(failed)) {
+            let is_wrong = failed.iter().any(|(_, failed)| failed.kind == FailureKind::Checksum);
+            return (!is_wrong).then_some(entry);
+        }
+        self.replace(failed, &entry, methods);
+        Some(entry)
     }
 
     /// What failed in these ways to begin processes works in that of this entry: no engine begins them otherwise.
@@ -293,6 +319,15 @@ impl Course<'_> {
             (Some((step, number)), None) => format!("step {number} ({})", step.kind()),
             _ => String::new(),
         }
+    }
+}
+
+/// Whether a failure says what an earlier one, under another way to begin processes, did not. A hang is told by where it
+/// stands.
+fn is_new(earlier: &Failed, failed: &Failed) -> bool {
+    match failed.kind {
+        FailureKind::Hang => earlier.message != failed.message,
+        _ => !earlier.says_the_same(failed),
     }
 }
 
