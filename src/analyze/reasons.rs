@@ -3,7 +3,7 @@
 use super::figures::{pooled, timed};
 use super::limit::Task;
 use super::{
-    Answer, Condition, HostLimit, LimitKind, Reason, Row, Status, answer, figures, flip, library_threads, start_up,
+    Answer, Condition, HostLimit, LimitKind, Reason, Row, Status, answer, figures, flip, library_threads, not_compared, start_up,
 };
 use crate::candidate::{Candidate, Engine, Model, StartMethod};
 use crate::decide::Finding;
@@ -244,7 +244,6 @@ pub(super) fn conditions(
     disturbed: &[Condition],
 ) -> Vec<Condition> {
     let mut conditions = disturbed.to_vec();
-    let of_runtime = |place: &&CandidateRecord| place.candidate.runtime == race.runtime;
     conditions.extend(record.warnings.iter().filter_map(|warning| replaced(record, warning, &race.runtime)));
     if record.warnings.iter().any(|warning| matches!(warning, Warning::Exclusive { .. } | Warning::Scarce { .. })) {
         conditions.push(Condition::OneAgentAtATime {});
@@ -252,7 +251,7 @@ pub(super) fn conditions(
     conditions.extend(library_threads::conditions(record, answer, race));
     conditions.extend(opened(record, answer, &race.runtime));
     conditions.extend(one_per_process(record, answer, &race.runtime));
-    let failed = record.candidates.iter().filter(of_runtime).filter(|place| place.failure.is_some()).count();
+    let failed = not_compared(rows).count();
     if failed > 0 {
         conditions.push(Condition::FailedCandidates { count: failed as u32 });
     }

@@ -360,6 +360,18 @@ fn is_laid_to_fork(verdict: &Verdict) -> bool {
 }
 
 #[test]
+fn who_runs_under_another_start_method_is_not_told_as_failed() {
+    let failure = Failed::new(FailureKind::Task, "record 3 reads 5", "step 1 (python)");
+    let mut record = replaced(&failure);
+    let verdict = analyze(&record);
+    let is_failed = |it: &Condition| matches!(it, Condition::FailedCandidates { .. });
+    assert!(is_laid_to_fork(&verdict) && !answer(&verdict).conditions.iter().any(is_failed));
+    record.candidates[4].failure = Some(Failed::new(FailureKind::Agent, "it ended", ""));
+    let both = analyze(&record);
+    assert!(answer(&both).conditions.contains(&Condition::FailedCandidates { count: 2 }), "{:?}", answer(&both));
+}
+
+#[test]
 fn what_fails_alike_under_both_start_methods_is_laid_to_none() {
     let failure = Failed::new(FailureKind::Setup, "locked by process 71", "");
     let mut record = replaced(&failure);

@@ -3,7 +3,7 @@
 use super::Judged;
 use super::units::{bytes, count, duration, factor, percent, rate};
 use super::words::{self, listed, plain};
-use crate::analyze::{Answer, Condition, FarLimit, Group, LimitKind, Reason, Row, Status, TimeOfAll};
+use crate::analyze::{Answer, Condition, FarLimit, Group, LimitKind, Reason, Row, Status, TimeOfAll, not_compared};
 use crate::candidate::Model;
 use crate::candidate::StartMethod;
 use crate::decide::RULES_VERSION;
@@ -428,7 +428,7 @@ fn failed_engines(judged: &Judged, answer: &Answer) -> Vec<String> {
     let is_of_it = |group: &&Group| group.rows.iter().any(|row| row.index == answer.candidate);
     let rows = judged.verdict.groups.iter().find(is_of_it).map_or(&[][..], |group| &group.rows);
     let mut engines: Vec<String> = Vec::new();
-    for row in rows.iter().filter(|row| matches!(row.status, Status::Failed { .. })) {
+    for row in not_compared(rows) {
         let engine = format!("`{}`", row.candidate.engine);
         if !engines.contains(&engine) {
             engines.push(engine);
