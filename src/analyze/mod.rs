@@ -416,8 +416,13 @@ pub enum Condition {
         /// How many.
         count: u64,
     },
-    /// Candidates failed beside others that were parked, and worked alone: one agent lived at a time.
-    OneAgentAtATime {},
+    /// One agent lived at a time.
+    OneAgentAtATime {
+        /// Whether it is because a candidate hung, though its engine worked with fewer tasks in flight; else candidates
+        /// failed beside others that were parked, and worked alone.
+        #[serde(default)]
+        hung: bool,
+    },
     /// Processes that begin in one way failed, and those that begin in another worked.
     StartMethodReplaced {
         /// The way that failed.

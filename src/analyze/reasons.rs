@@ -3,7 +3,8 @@
 use super::figures::{pooled, timed};
 use super::limit::Task;
 use super::{
-    Answer, Condition, HostLimit, LimitKind, Reason, Row, Status, answer, figures, flip, library_threads, not_compared, start_up,
+    Answer, Condition, HostLimit, LimitKind, Reason, Row, Status, answer, figures, flip, library_threads, not_compared,
+    start_up,
 };
 use crate::candidate::{Candidate, Engine, Model, StartMethod};
 use crate::decide::Finding;
@@ -245,9 +246,12 @@ pub(super) fn conditions(
 ) -> Vec<Condition> {
     let mut conditions = disturbed.to_vec();
     conditions.extend(record.warnings.iter().filter_map(|warning| replaced(record, warning, &race.runtime)));
-    if record.warnings.iter().any(|warning| matches!(warning, Warning::Exclusive { .. } | Warning::Scarce { .. })) {
-        conditions.push(Condition::OneAgentAtATime {});
-    }
+    let one_at_a_time = record.warnings.iter().find_map(|warning| match warning {
+        Warning::Exclusive { .. } => Some(false),
+        Warning::Scarce { .. } => Some(true),
+        _ => None,
+    });
+    conditions.extend(one_at_a_time.map(|hung| Condition::OneAgentAtATime { hung }));
     conditions.extend(library_threads::conditions(record, answer, race));
     conditions.extend(opened(record, answer, &race.runtime));
     conditions.extend(one_per_process(record, answer, &race.runtime));

@@ -530,8 +530,8 @@ pub enum Warning {
         /// How it failed.
         failure: Failed,
     },
-    /// A candidate hangs alone, though its engine runs with fewer in flight: it waits for something that there is little
-    /// of. No agent lived beside another from then on.
+    /// A candidate hangs alone, though its engine runs with fewer in flight: it waits for something that tasks share. No
+    /// agent lived beside another from then on.
     Scarce {
         /// The candidate.
         candidate: Candidate,

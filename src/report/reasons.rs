@@ -290,8 +290,12 @@ pub(super) fn condition(judged: &Judged, answer: &Answer, condition: &Condition)
         Condition::UnreadableHistograms { count } => {
             format!("{count} histograms of the record cannot be read: their times are missing")
         }
-        Condition::OneAgentAtATime {} => {
+        Condition::OneAgentAtATime { hung: false } => {
             "tasks share something that there is little of, so that parked agents made others fail: one agent lived at a time"
+                .to_owned()
+        }
+        Condition::OneAgentAtATime { hung: true } => {
+            "tasks share something that they wait for: an engine hangs with many in flight, and works with fewer (a lock, or connections that there are few of); one agent lived at a time"
                 .to_owned()
         }
         Condition::StartMethodReplaced { method, by, hung } => {

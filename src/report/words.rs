@@ -74,8 +74,8 @@ pub fn warning(warning: &Warning) -> String {
             "`{runtime}` is built to run without a global interpreter lock, but one is in force: an import turned it on again; set PYTHON_GIL=0 to refuse that"
         ),
         Warning::Scarce { candidate, failure } => format!(
-            "`{candidate}` hangs though no other agent lives, and its engine works with fewer tasks in flight ({}): they wait for something that there is little of, so from then on one agent lived at a time, and others begin with fewer; `max_in_flight` under `[load]` says how many there may be",
-            failure.message
+            "`{candidate}` hangs though no other agent lives, and its engine works with fewer tasks in flight ({}): they wait for something that they share (a lock, or connections that there are few of), so from then on one agent lived at a time, and others begin with fewer; `max_in_flight` under `[load]` says how many there may be",
+            plain(&failure.message)
         ),
         Warning::Exclusive { candidate, failure } => format!(
             "`{candidate}` failed while other agents were parked, and works alone ({}): they hold something that there is little of, so from then on one agent lived at a time, and each block began a life; `[resources] exclusive = true` says so beforehand",

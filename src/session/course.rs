@@ -248,6 +248,8 @@ pub(super) struct Course<'a> {
     failed_alone: Vec<(String, u32)>,
     /// Engines that are tried in their first life of the race.
     pub(super) untried: BTreeSet<Candidate>,
+    /// Engines of which a small candidate ran.
+    pub(super) proven: BTreeSet<Candidate>,
     /// Candidates whose engine has a fault, whatever its size.
     pub(super) faulty: BTreeSet<usize>,
     slots: Vec<Slot>,
@@ -308,6 +310,7 @@ impl<'a> Course<'a> {
             bad_methods: Vec::new(),
             failed_alone: Vec::new(),
             untried: BTreeSet::new(),
+            proven: BTreeSet::new(),
             faulty: BTreeSet::new(),
             slots: Vec::new(),
             first_index: 0,
@@ -703,7 +706,10 @@ impl<'a> Course<'a> {
                 }
                 self.put_out(turn.candidate, failure);
                 match self.blame_engine(turn.candidate) {
-                    Ok(()) => Turned::Fed(Outcome::Failed),
+                    Ok(()) => {
+                        self.watch_scarcity(turn.candidate);
+                        Turned::Fed(Outcome::Failed)
+                    }
                     Err(stop) => Turned::Stopped(stop),
                 }
             }
@@ -765,9 +771,8 @@ impl<'a> Course<'a> {
             measured = self.measure(number, Turn { anew: true, ..turn });
         }
         if let Err(Fault::Failed(failure)) = &measured {
-            let candidate = self.record.candidates[turn.candidate].candidate.clone();
-            self.failed_alone.push((said(failure), candidate.sizes.concurrency()));
-            self.watch_scarcity(candidate, failure);
+            let concurrency = self.record.candidates[turn.candidate].candidate.sizes.concurrency();
+            self.failed_alone.push((said(failure), concurrency));
         }
         let measured = measured?;
         if measured.is_ok() && !std::mem::replace(&mut self.is_exclusive, true) {
@@ -780,13 +785,30 @@ impl<'a> Course<'a> {
         Ok(measured)
     }
 
-    /// Whoever hangs alone with many in flight, though its engine ran with few, waits for something that there is little
-    /// of. Parked agents may hold some of it, and others hang for that: none lives beside another from now on.
-    fn watch_scarcity(&mut self, candidate: Candidate, failure: &Failed) {
-        let has_many = candidate.sizes.concurrency() > super::trial::SMALL;
-        if failure.kind == FailureKind::Hang && has_many && !std::mem::replace(&mut self.is_exclusive, true) {
-            self.warn(Warning::Scarce { candidate, failure: failure.clone() });
+    /// Whoever hangs alone with many in flight, though its engine ran with few, waits for something that tasks share.
+    /// Parked agents may hold some of it, and others hang for that: none lives beside another from now on.
+    fn watch_scarcity(&mut self, slot: usize) {
+        let CandidateRecord { candidate, failure: Some(failure), .. } = &self.record.candidates[slot] else { return };
+        let (candidate, failure) = (candidate.clone(), failure.clone());
+        let was_alone = self.failed_alone.contains(&(said(&failure), candidate.sizes.concurrency()));
+        // What a fork copied may be what its workers wait for.
+        let is_forked = candidate.start_method == Some(StartMethod::Fork);
+        let is_scarce =
+            failure.kind == FailureKind::Hang && was_alone && !is_forked && self.works_with_fewer(&candidate);
+        if is_scarce && !std::mem::replace(&mut self.is_exclusive, true) {
+            self.warn(Warning::Scarce { candidate, failure });
         }
+    }
+
+    /// Whether the same engine, begun in the same way, ran with fewer tasks in flight.
+    fn works_with_fewer(&self, candidate: &Candidate) -> bool {
+        let (kind, concurrency) = (candidate.kind(), candidate.sizes.concurrency());
+        let is_smaller = |place: &CandidateRecord| {
+            place.candidate.kind() == kind && place.candidate.sizes.concurrency() < concurrency
+        };
+        let ran = |place: &CandidateRecord| place.failure.is_none() && !place.blocks.is_empty();
+        (self.proven.contains(&kind) && concurrency > super::trial::SMALL)
+            || self.record.candidates.iter().any(|place| is_smaller(place) && ran(place))
     }
 
     /// Ends the agent of a candidate that is to begin anew; where no agent may live beside another, the others, too.

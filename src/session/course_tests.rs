@@ -502,6 +502,28 @@ fn who_fails_alone_too_has_failed_and_larger_ones_are_not_asked_twice() {
     assert!(!record.warnings.iter().any(|it| matches!(it, Warning::Exclusive { .. })));
 }
 
+/// Whether the hang of the largest of some sizes of an engine is laid to something that tasks share.
+fn is_laid_to_scarcity(sizes: usize, start_method: Option<StartMethod>) -> bool {
+    let all: Vec<(usize, bool)> = (0..sizes).map(|slot| (slot, false)).collect();
+    let (mut hands, mut race) = (Fake::default(), Script::new(&[&all]));
+    let first = Candidate::new(RUST, Engine::Sequential, Sizes::default());
+    race.candidates.insert(0, first);
+    race.candidates.truncate(sizes);
+    race.candidates.iter_mut().for_each(|candidate| candidate.start_method = start_method);
+    hands.vices = vec![(sizes - 1, Vice::Hangs)];
+    let mut record = record(None, Goal::Throughput);
+    run(&mut hands, &mut race, &mut record);
+    assert_eq!(record.candidates[sizes - 1].failure.as_ref().map(|failure| failure.kind), Some(FailureKind::Hang));
+    record.warnings.iter().any(|warning| matches!(warning, Warning::Scarce { .. }))
+}
+
+#[test]
+fn who_hangs_alone_waits_for_something_shared_only_if_fewer_in_flight_ran() {
+    assert!(is_laid_to_scarcity(4, None));
+    assert!(!is_laid_to_scarcity(2, None), "nothing smaller of its engine ran");
+    assert!(!is_laid_to_scarcity(4, Some(StartMethod::Fork)), "a lock may be one that the fork copied");
+}
+
 #[test]
 fn restless_and_leaving_agents_are_named_once() {
     let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(0, false)], &[(0, true)]]));

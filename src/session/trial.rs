@@ -216,6 +216,7 @@ impl Course<'_> {
         let begun_ns = self.hands.elapsed_ns();
         match self.verify(candidate) {
             Ok(()) => {
+                self.proven.insert(candidate.kind());
                 let farewell = self.hands.end(SLOT);
                 self.watch_leavings(candidate.clone(), farewell);
                 Ok(Ok(()))
