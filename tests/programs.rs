@@ -238,3 +238,17 @@ fn threads_that_heed_no_variable_are_told_and_those_that_do_nothing_are_not() {
     assert!(!told("library:look"));
     assert!(!told("work:add_up"));
 }
+
+#[test]
+fn a_teardown_that_waits_for_ever_costs_no_answer_and_is_told_once() {
+    let Some(python) = python() else { return };
+    let text = code("badbye:work", "") + "setup = \"badbye:setup\"\nteardown = \"badbye:teardown\"\n";
+    let engines = ["--engines", "sequential,ThreadPoolExecutor", "--workers", "2", "--budget", "3s"];
+    let record = record(&python, &text, &engines, &[]);
+    assert!(failures(&record).is_empty(), "{:?}", failures(&record));
+    assert!(record["verdict"]["groups"][0]["answer"].is_object(), "{}", record["verdict"]);
+    let told: Vec<&Value> = list(&record["warnings"]).iter().filter(|it| it["warning"] == "failed_teardown").collect();
+    let [told] = told[..] else { panic!("{}", record["warnings"]) };
+    let message = told["failure"]["message"].as_str().expect("a message");
+    assert!(message.contains("teardown"), "{message}");
+}

@@ -486,7 +486,7 @@ pub enum Warning {
     },
     /// Agents did not answer.
     Hung {
-        /// What they cost, which is no part of the budget, ns.
+        /// What of their cost is no part of the budget, ns.
         lost_ns: u64,
     },
     /// A block could be only a few tasks long.

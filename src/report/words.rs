@@ -41,7 +41,10 @@ pub fn warning(warning: &Warning) -> String {
             plain(kind)
         ),
         Warning::Hung { lost_ns } => {
-            format!("agents that did not answer cost {}, which is no part of the budget", duration(*lost_ns as f64))
+            format!(
+                "agents that did not answer cost time, of which {} are no part of the budget",
+                duration(*lost_ns as f64)
+            )
         }
         Warning::LongTasks { candidate, task_ns } => format!(
             "a task of `{candidate}` takes {}, so that a block holds few of them: a longer --budget makes figures surer",

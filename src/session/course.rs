@@ -688,8 +688,7 @@ impl<'a> Course<'a> {
     }
 
     fn turn(&mut self, number: u32, turn: Turn) -> Turned {
-        let begun_ns = self.hands.elapsed_ns();
-        let mut measured = self.measure(number, turn);
+        let mut measured = self.measure_or_lose(number, turn);
         if let Err(Fault::Failed(failure)) = &measured
             && self.may_be_ours(turn.candidate, failure)
         {
@@ -701,9 +700,6 @@ impl<'a> Course<'a> {
             Ok(Err(stop)) => Turned::Stopped(stop),
             Err(Fault::Interrupted) => Turned::Stopped(Stop::Interrupted),
             Err(Fault::Failed(failure)) => {
-                if failure.kind == FailureKind::Hang {
-                    self.lose(begun_ns);
-                }
                 self.put_out(turn.candidate, failure);
                 match self.blame_engine(turn.candidate) {
                     Ok(()) => {
@@ -716,12 +712,21 @@ impl<'a> Course<'a> {
         }
     }
 
+    /// As [`Course::measure`]; what a hang takes is lost.
+    fn measure_or_lose(&mut self, number: u32, turn: Turn) -> Result<Result<Outcome, Stop>, Fault> {
+        let begun_ns = self.hands.elapsed_ns();
+        let measured = self.measure(number, turn);
+        if matches!(&measured, Err(Fault::Failed(failure)) if failure.kind == FailureKind::Hang) {
+            self.lose(begun_ns);
+        }
+        measured
+    }
+
     /// Counts the time since then as lost to an agent that did not answer, which the budget does not pay for: up to a
     /// bound, or a session whose agents all hang would not end.
     pub(super) fn lose(&mut self, begun_ns: u64) {
-        if self.lost_ns < MOST_LOST_NS {
-            self.lost_ns += self.hands.elapsed_ns().saturating_sub(begun_ns);
-        }
+        let took_ns = self.hands.elapsed_ns().saturating_sub(begun_ns);
+        self.lost_ns = self.lost_ns.max(MOST_LOST_NS.min(self.lost_ns.saturating_add(took_ns)));
     }
 
     /// Says what hangs cost.
@@ -743,8 +748,9 @@ impl<'a> Course<'a> {
         let concurrency = self.record.candidates[slot].candidate.sizes.concurrency();
         let said = said(failure);
         let is_known = |known: &(String, u32)| known.0 == said && known.1 <= concurrency;
-        // A hang is told by its length: who lived alone is not given that again.
-        let was_alone = failure.kind == FailureKind::Hang && !others;
+        // A hang is told by its length: who lived alone is not given that again, nor is anyone once hangs have cost enough.
+        let is_hang = failure.kind == FailureKind::Hang;
+        let was_alone = is_hang && (!others || self.hangs_may_cost_ns() == 0);
         // An executor of the user's that hangs or loses tasks does so by itself: other agents are not the cause.
         let is_its_own = matches!(self.record.candidates[slot].candidate.engine, Engine::Own(_))
             && failure.kind != FailureKind::Task;
@@ -758,17 +764,16 @@ impl<'a> Course<'a> {
     /// Measures a candidate that failed once more, while no other agent lives. If it works then, none will live beside
     /// another from now on.
     fn measure_alone(&mut self, number: u32, turn: Turn, failure: Failed) -> Result<Result<Outcome, Stop>, Fault> {
-        let begun_ns = self.hands.elapsed_ns();
         self.kill(turn.candidate);
         for slot in 0..self.slots.len() {
             self.end(slot);
         }
         self.hands.idle(SURE_RELEASE_NS);
-        let mut measured = self.measure(number, Turn { anew: true, ..turn });
+        let mut measured = self.measure_or_lose(number, Turn { anew: true, ..turn });
         if self.is_exclusive && matches!(&measured, Err(Fault::Failed(again)) if again.kind == FailureKind::Task) {
             self.kill(turn.candidate);
             self.hands.idle(LATE_RELEASE_NS);
-            measured = self.measure(number, Turn { anew: true, ..turn });
+            measured = self.measure_or_lose(number, Turn { anew: true, ..turn });
         }
         if let Err(Fault::Failed(failure)) = &measured {
             let concurrency = self.record.candidates[turn.candidate].candidate.sizes.concurrency();
@@ -776,9 +781,6 @@ impl<'a> Course<'a> {
         }
         let measured = measured?;
         if measured.is_ok() && !std::mem::replace(&mut self.is_exclusive, true) {
-            if failure.kind == FailureKind::Hang {
-                self.lose(begun_ns);
-            }
             let candidate = self.record.candidates[turn.candidate].candidate.clone();
             self.warn(Warning::Exclusive { candidate, failure });
         }
@@ -1125,12 +1127,12 @@ impl<'a> Course<'a> {
         }
         // One that fails in its set-up may have run them, too.
         self.calls += first_tasks;
-        let waits_ns = self.pace.waits_ns(first_tasks);
-        let idle_ns = self
+        let processes = if candidate.engine.crosses() { candidate.sizes.at_once() } else { 0 };
+        let patience = self
             .slowest
-            .idle_in_start_ns(candidate.sizes.concurrency(), self.hangs_may_cost_ns())
-            .map(|ns| ns.saturating_add(waits_ns));
-        let born = self.hands.start(slot, candidate, iterations, beginning, idle_ns)?;
+            .patience_in_start(candidate.sizes.concurrency(), processes, self.hangs_may_cost_ns())
+            .and(self.pace.waits_ns(first_tasks));
+        let born = self.hands.start(slot, candidate, iterations, beginning, patience)?;
         self.slowest.saw(born.ready.first_task_ns, born.boot_ns.saturating_add(born.ready.startup_ns));
         self.watch_lock(candidate, &born);
         Ok(Ok(born))

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::candidate::{Cluster, Engine, RUST, Sizes};
 use crate::record::{Flag, Phase, RuntimeCalibration};
-use crate::session::fake::{self, BUDGET_NS, Fake, Notes, Vice, record, reference};
+use crate::session::fake::{self, BUDGET_NS, Fake, HANG_NS, Notes, Vice, record, reference};
 use crate::workload::{ErrorLimit, Goal};
 
 /// A race that is written down.
@@ -259,8 +259,21 @@ fn a_hang_costs_the_others_nothing() {
         (record.rounds[0].order.as_slice(), record.rounds[1].order.as_slice()),
         ([1].as_slice(), [1].as_slice())
     );
-    assert!(race.told_ns.iter().all(|told| *told < BUDGET_NS), "{:?}", race.told_ns);
-    assert!(record.elapsed_ns > 4 * BUDGET_NS, "the record tells all of it");
+    assert!(race.told_ns.iter().all(|told| *told < HANG_NS), "{:?}", race.told_ns);
+    assert!(record.elapsed_ns > HANG_NS, "the record tells all of it");
+}
+
+#[test]
+fn what_hangs_cost_beyond_a_bound_the_budget_pays_for_and_nobody_is_asked_twice_then() {
+    let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false), (3, false)], &[(0, false), (2, false)]]));
+    race.candidates.iter_mut().for_each(|candidate| candidate.start_method = Some(StartMethod::Fork));
+    hands.vices = vec![(2, Vice::Hangs), (3, Vice::Hangs)];
+    let mut record = record(None, Goal::Throughput);
+    run(&mut hands, &mut race, &mut record);
+    let starts = |slot| hands.log.iter().filter(|line| **line == format!("start {slot}")).count();
+    assert_eq!((starts(3), starts(2)), (2, 1), "beside another and alone, until hangs have cost enough");
+    let told_ns = race.told_ns.last().expect("it is told");
+    assert!(*told_ns >= 3 * HANG_NS - MOST_LOST_NS, "{told_ns}");
 }
 
 #[test]

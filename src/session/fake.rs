@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::blocks::Pace;
 use super::hands::{Ask, Beginning, Born, Farewell, Hands, Taken};
+use super::hang::Patience;
 use super::link::Fault;
 use super::watch::Moment;
 use super::{Event, Observer};
@@ -20,6 +21,9 @@ use crate::workload::{Cpu, Goal, Kernel, Limits, Load, Objective, Payload, Step,
 const MS: u64 = 1_000_000;
 /// The budget of a session with fake hands.
 pub(super) const BUDGET_NS: u64 = 20_000 * MS;
+
+/// How long an agent that hangs is waited for.
+pub(super) const HANG_NS: u64 = 10_000 * MS;
 
 /// What a fake agent does wrong.
 #[derive(Clone, Copy, PartialEq)]
@@ -130,7 +134,7 @@ impl Hands for Fake {
         candidate: &Candidate,
         iterations: Option<&[u64]>,
         beginning: Beginning,
-        _idle_ns: Option<u64>,
+        _patience: Patience,
     ) -> Result<Born, Fault> {
         assert!(!self.alive.contains(&slot), "one agent a slot");
         if let Some((_, failed)) = self.fails.iter().find(|(name, _)| candidate.to_string().starts_with(name)) {
@@ -169,7 +173,7 @@ impl Hands for Fake {
             }
         }
         if self.has(slot, Vice::Hangs) {
-            self.now_ns += 4 * BUDGET_NS;
+            self.now_ns += HANG_NS;
             return Err(Fault::new(FailureKind::Hang, "no answer".to_owned()));
         }
         let at_ns = self.now_ns;

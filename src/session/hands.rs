@@ -86,14 +86,14 @@ pub(super) trait Hands {
     /// Reads the host's meters. No candidate runs meanwhile.
     fn moment(&mut self) -> Moment;
     /// Starts an agent in an empty slot and has it become `candidate`. `iterations` are those of each step's kernel,
-    /// where they are not the workload's own; `idle_ns` is how long it may do nothing meanwhile.
+    /// where they are not the workload's own; `patience` is how long it is waited for at most.
     fn start(
         &mut self,
         slot: usize,
         candidate: &Candidate,
         iterations: Option<&[u64]>,
         beginning: Beginning,
-        idle_ns: Option<u64>,
+        patience: Patience,
     ) -> Result<Born, Fault>;
     /// Agents that are started from now on have windows, although their jobs said that a block is one turn.
     fn leave_turns(&mut self);

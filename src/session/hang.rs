@@ -42,7 +42,9 @@ impl From<u64> for Patience {
 /// Whoever does nothing for so much longer than anything known takes hangs.
 const MORE_THAN_KNOWN: u64 = 10;
 /// A start computes most of its time: its waits are a part of it, so that fewer of the slowest start are enough.
-const STARTS: u64 = 4;
+const STARTS: u64 = 2;
+/// Whoever is busy for so many times what its start and its first tasks take, one after another, gets nowhere.
+const BUSY: u64 = 4;
 /// And this long at least.
 const LEAST_IDLE_NS: u64 = 2_000_000_000;
 
@@ -75,10 +77,23 @@ impl Slowest {
         self.task_ns.saturating_mul(u64::from(tasks))
     }
 
-    /// How long a start may do nothing.
-    pub(super) fn idle_in_start_ns(&self, concurrency: u32, left_ns: u64) -> Option<u64> {
+    /// How long a start may do nothing. What hangs may still cost bounds it as it does a block.
+    fn idle_in_start_ns(&self, concurrency: u32, left_ns: u64) -> Option<u64> {
+        let least_ns = self.idle_in_block_ns(0, 0)?.saturating_add(self.start_ns);
         let start_ns = self.start_ns.saturating_mul(STARTS);
-        self.idle_in_block_ns(concurrency, left_ns).map(|block_ns| block_ns.saturating_add(start_ns))
+        let block_ns = self.idle_in_block_ns(concurrency, left_ns)?;
+        Some(block_ns.saturating_add(start_ns).min(left_ns.max(least_ns)))
+    }
+
+    /// How long a start with so many in flight, in so many processes beside the agent's own, is waited for. A library's
+    /// thread that computes keeps an agent busy that hangs: what hangs may still cost bounds that, too, unless the start
+    /// and the first tasks are known to compute for longer.
+    pub(super) fn patience_in_start(&self, concurrency: u32, processes: u32, left_ns: u64) -> Patience {
+        let Some(idle_ns) = self.idle_in_start_ns(concurrency, left_ns) else { return Patience::from(u64::MAX) };
+        let starts_ns = self.start_ns.saturating_mul(u64::from(processes).saturating_add(1));
+        let once_ns = starts_ns.saturating_add(self.in_turn_ns(concurrency.saturating_add(1)));
+        let known_ns = once_ns.saturating_mul(BUSY).saturating_add(LEAST_IDLE_NS);
+        Patience { whole_ns: left_ns.max(known_ns), idle_ns: Some(idle_ns) }
     }
 }
 
@@ -225,16 +240,32 @@ mod tests {
         let mut slowest = Slowest::default();
         let left = 15_000 * MS;
         assert_eq!((slowest.idle_in_block_ns(4, left), slowest.idle_in_start_ns(4, left)), (None, None));
+        assert_eq!(slowest.patience_in_start(4, 4, left), Patience::from(u64::MAX));
         slowest.saw(30 * MS, 200 * MS);
         slowest.saw(20 * MS, 100 * MS);
         assert_eq!(slowest.idle_in_block_ns(4, left), Some((2000 + 14 * 30) * MS));
-        assert_eq!(slowest.idle_in_start_ns(4, left), Some((2000 + 14 * 30 + 4 * 200) * MS));
+        assert_eq!(slowest.idle_in_start_ns(4, left), Some((2000 + 14 * 30 + 2 * 200) * MS));
         assert_eq!(slowest.in_turn_ns(5), 150 * MS);
         slowest.saw(1000 * MS, 0);
         assert_eq!(slowest.idle_in_block_ns(64, left), Some(left), "hangs cost no more than is left for them");
         assert_eq!(slowest.idle_in_block_ns(64, MS), Some(12_000 * MS), "but tasks may take as long as they do");
+        slowest.saw(0, 2000 * MS);
+        assert_eq!(slowest.idle_in_start_ns(4, left), Some(left), "nor does a start");
+        assert_eq!(slowest.idle_in_start_ns(4, MS), Some(14_000 * MS));
         slowest.saw(u64::MAX, 0);
         assert_eq!(slowest.idle_in_start_ns(u32::MAX, left), Some(u64::MAX));
+    }
+
+    #[test]
+    fn a_busy_start_has_what_is_left_or_what_it_is_known_to_compute() {
+        let mut slowest = Slowest::default();
+        slowest.saw(10 * MS, 500 * MS);
+        let left = 15_000 * MS;
+        let whole = |slowest: &Slowest, processes| slowest.patience_in_start(2, processes, left).whole_ns;
+        assert_eq!(whole(&slowest, 2), left);
+        assert_eq!(whole(&slowest, 64), (2000 + 4 * (65 * 500 + 3 * 10)) * MS, "64 interpreters import in turn");
+        slowest.saw(3000 * MS, 0);
+        assert_eq!(whole(&slowest, 2), (2000 + 4 * (3 * 500 + 3 * 3000)) * MS, "tasks may compute");
     }
 
     #[test]

@@ -104,7 +104,7 @@ pub(super) struct Referred {
     pub loads: bool,
     /// Time that went to an agent which did not answer.
     pub lost_ns: u64,
-    /// What a task of the user's own code took on average, and the whole of it.
+    /// What a task of the user's own code took, on average or alone, and what all took beside the calls.
     pub slowest: Slowest,
 }
 
@@ -151,7 +151,12 @@ pub(super) fn make(nursery: &mut Nursery, mut first: Link, job: &Job, terms: &Te
     referred.ran(job, &one);
     let took_ns = now_ns().saturating_sub(begun_ns);
     if let Some(task_ns) = took_ns.checked_div(one.calls) {
-        referred.slowest.saw(task_ns, took_ns);
+        referred.slowest.saw(task_ns, took_ns.saturating_sub(one.calls.saturating_mul(one.call_ns)));
+    }
+    for note in &one.notes {
+        if let Note::Uneven { longest_ns, .. } = note {
+            referred.slowest.saw(*longest_ns, 0);
+        }
     }
     referred.items.clone_from(&one.items);
     referred.imported.clone_from(&one.imported);

@@ -281,7 +281,7 @@ impl Hands for Residents {
         candidate: &Candidate,
         iterations: Option<&[u64]>,
         beginning: Beginning,
-        idle_ns: Option<u64>,
+        patience: Patience,
     ) -> Result<Born, Fault> {
         self.settle();
         let has_cpus = self.has_cpus(candidate);
@@ -297,13 +297,14 @@ impl Hands for Residents {
         let waits_ns = job.rate.map_or(0, |rate| rate.longest_ns(first_tasks));
         let whole_ns = set_up_ns(candidate).saturating_add(grace_ns(job.task_timeout_ns)).saturating_add(waits_ns);
         let doing = "while it was set up";
-        match link.exchange(Some(&Request::Job(Box::new(job))), Patience { whole_ns, idle_ns }, doing, None)? {
+        match link.exchange(Some(&Request::Job(Box::new(job))), patience, doing, None)? {
             Reply::Ready(ready) => {
                 // Threads of libraries look out for the next task for tens of milliseconds: who runs next would pay for it.
                 let parked = Parked { stops: self.own_threads(candidate).is_some(), ..Parked::default() };
                 self.agents.insert(slot, Resident { link, pids: ready.pids.clone(), parked, has_cpus });
                 self.settling = Some((slot, now_ns()));
                 Ok(Born { boot_ns, beginning, ready })
+        let patience = Patience { whole_ns: whole_ns.min(patience.whole_ns), ..patience };
             }
             other => Err(out_of_turn(&other, doing)),
         }

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::course::{self, Course};
 use super::hands::{Ask, Beginning, Born, Farewell, Hands, Taken};
+use super::hang::Patience;
 use super::link::Fault;
 use super::relay::{self, Runner};
 use super::saving::Saver;
@@ -148,7 +149,7 @@ impl Hands for Computed<'_> {
         candidate: &Candidate,
         _iterations: Option<&[u64]>,
         _beginning: Beginning,
-        _idle_ns: Option<u64>,
+        _patience: Patience,
     ) -> Result<Born, Fault> {
         let Started { ready_ns, first_task_ns } = self.engines.start(slot, candidate, self.now_ns);
         self.now_ns += ready_ns;

@@ -274,16 +274,20 @@ impl Course<'_> {
     ) -> Result<Block, Fault> {
         let tasks = indices.end - indices.start;
         let concurrency = candidate.sizes.concurrency().max(SMALL);
+        // A process of each task is set up before it.
+        let is_each_set_up = matches!(candidate.engine, Engine::Process | Engine::Own(_));
+        let set_up_ns = if is_each_set_up { self.slowest.start_ns } else { 0 };
+        let idle_ns = self.slowest.idle_in_block_ns(concurrency, self.hangs_may_cost_ns());
         let ask = Ask {
             kind: BlockKind::Verify,
             window_ns: 0,
             first_index: indices.start,
             most_tasks: Some(tasks),
             patience: Patience {
-                whole_ns: grace_ns(self.pace.task_timeout_ns),
-                idle_ns: self.slowest.idle_in_block_ns(concurrency, self.hangs_may_cost_ns()),
+                whole_ns: grace_ns(self.pace.task_timeout_ns).saturating_add(expected_ns),
+                idle_ns: idle_ns.map(|idle_ns| idle_ns.saturating_add(set_up_ns)),
             }
-            .and(self.pace.waits_ns(tasks).saturating_add(expected_ns)),
+            .and(self.pace.waits_ns(tasks)),
         };
         Ok(self.checked(slot, candidate, ask, tasks)?.figures)
     }
