@@ -1320,13 +1320,23 @@ impl<'a> Course<'a> {
         if !std::mem::replace(&mut self.slots[slot].alive, false) {
             return;
         }
-        let farewell = self.hands.end(slot);
+        let farewell = self.goodbye(slot);
         let place = &mut self.record.candidates[slot];
         if let Some(incarnation) = place.incarnations.last_mut() {
             incarnation.teardown_ns = farewell.teardown_ns;
         }
         let candidate = place.candidate.clone();
         self.watch_leavings(candidate, farewell);
+    }
+
+    /// Ends an agent in peace; what a teardown takes that does not end is lost.
+    pub(super) fn goodbye(&mut self, slot: usize) -> Farewell {
+        let begun_ns = self.hands.elapsed_ns();
+        let farewell = self.hands.end(slot);
+        if farewell.hung {
+            self.lose(begun_ns);
+        }
+        farewell
     }
 
     /// Says what a candidate's tasks left behind: of each engine once, since each of its sizes and lives does so.

@@ -72,6 +72,8 @@ pub(super) struct Farewell {
     pub left_behind: Vec<LeftBehind>,
     /// Why the user's own teardown failed.
     pub failed_teardown: Option<Failed>,
+    /// Whether it did not end.
+    pub hung: bool,
 }
 
 /// Starts, runs and ends agents. A slot is a candidate's index in the record, or a spare number of a candidate that

@@ -1,6 +1,6 @@
 //! Live agents: started, parked and run through their links.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +29,10 @@ const SET_UP_NS: u64 = 10 * SECOND_NS;
 const WORKER_SET_UP_NS: u64 = SECOND_NS / 2;
 /// How long an agent may take to say goodbye.
 const BYE_NS: u64 = 5 * SECOND_NS;
+/// The same where another agent of the runtime did not come to its end.
+const HASTY_BYE_NS: u64 = SECOND_NS / 4;
+/// A teardown that failed after so long did not end by itself: an agent gives it that long.
+const HUNG_TEARDOWN_NS: u64 = SECOND_NS / 2 * 5;
 /// How long processes may take to end after their agent did.
 const LEFTOVER_GRACE: Duration = Duration::from_millis(250);
 /// How long after its block an agent is left to settle before what it uses counts against it.
@@ -142,6 +146,8 @@ pub(super) struct Residents {
     /// When the session began.
     pub began_ns: u64,
     agents: HashMap<usize, Resident>,
+    /// Runtimes of which an agent did not come to its end: the user's own teardown waits there, each time.
+    endless: HashSet<String>,
     next_block: u32,
     /// Whose block ended last, and when: its parked time is not counted yet.
     settling: Option<(usize, u64)>,
@@ -153,6 +159,7 @@ pub(super) struct Residents {
 
 struct Resident {
     link: Link,
+    runtime: String,
     pids: Vec<u32>,
     parked: Parked,
     /// Whether each of its threads that may run can have a CPU for itself.
@@ -218,6 +225,7 @@ impl Residents {
             library_threads,
             began_ns,
             agents: HashMap::new(),
+            endless: HashSet::new(),
             next_block: 0,
             settling: None,
             meters,
@@ -296,15 +304,16 @@ impl Hands for Residents {
         let first_tasks = u64::from(candidate.sizes.concurrency()) + 1;
         let waits_ns = job.rate.map_or(0, |rate| rate.longest_ns(first_tasks));
         let whole_ns = set_up_ns(candidate).saturating_add(grace_ns(job.task_timeout_ns)).saturating_add(waits_ns);
+        let patience = Patience { whole_ns: whole_ns.min(patience.whole_ns), ..patience };
         let doing = "while it was set up";
         match link.exchange(Some(&Request::Job(Box::new(job))), patience, doing, None)? {
             Reply::Ready(ready) => {
                 // Threads of libraries look out for the next task for tens of milliseconds: who runs next would pay for it.
                 let parked = Parked { stops: self.own_threads(candidate).is_some(), ..Parked::default() };
-                self.agents.insert(slot, Resident { link, pids: ready.pids.clone(), parked, has_cpus });
+                let (runtime, pids) = (candidate.runtime.clone(), ready.pids.clone());
+                self.agents.insert(slot, Resident { link, runtime, pids, parked, has_cpus });
                 self.settling = Some((slot, now_ns()));
                 Ok(Born { boot_ns, beginning, ready })
-        let patience = Patience { whole_ns: whole_ns.min(patience.whole_ns), ..patience };
             }
             other => Err(out_of_turn(&other, doing)),
         }
@@ -353,15 +362,33 @@ impl Hands for Residents {
     fn end(&mut self, slot: usize) -> Farewell {
         self.settle();
         let Some(mut agent) = self.agents.remove(&slot) else { return Farewell::default() };
-        let reply = agent.wake().and_then(|()| agent.link.exchange(Some(&Request::Bye {}), BYE_NS, "at its end", None));
-        // Whatever went wrong at an agent's end shows as a missing teardown time: its figures are taken.
-        let Ok(Reply::Bye(ended)) = reply else { return Farewell::default() };
+        let patience_ns = if self.endless.contains(&agent.runtime) { HASTY_BYE_NS } else { BYE_NS };
+        let bye = Request::Bye {};
+        let reply = agent.wake().and_then(|()| agent.link.exchange(Some(&bye), patience_ns, "at its end", None));
+        let ended = match reply {
+            Ok(Reply::Bye(ended)) => ended,
+            Err(Fault::Failed(failed)) if failed.kind == FailureKind::Hang => {
+                let is_new = self.endless.insert(agent.runtime);
+                return Farewell {
+                    failed_teardown: Some(failed).filter(|_| is_new),
+                    hung: true,
+                    ..Farewell::default()
+                };
+            }
+            // Whatever else went wrong at an agent's end shows as a missing teardown time: its figures are taken.
+            _ => return Farewell::default(),
+        };
+        let hung = ended.failed_teardown.is_some() && ended.teardown_ns >= HUNG_TEARDOWN_NS;
+        if hung {
+            self.endless.insert(agent.runtime.clone());
+        }
         let leftover = agent.link.leftover(LEFTOVER_GRACE);
         Farewell {
-            teardown_ns: Some(ended.teardown_ns),
+            teardown_ns: Some(ended.teardown_ns).filter(|_| !hung),
             leftover,
             left_behind: ended.left_behind,
             failed_teardown: ended.failed_teardown,
+            hung,
         }
     }
 

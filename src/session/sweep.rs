@@ -161,7 +161,7 @@ impl Course<'_> {
         let begun_ns = self.hands.elapsed_ns();
         let measured = self.compare_scaled(pair, factor, &scaled, bounds);
         for slot in SLOTS {
-            if measured.is_ok() { drop(self.hands.end(slot)) } else { self.hands.kill(slot) }
+            if measured.is_ok() { drop(self.goodbye(slot)) } else { self.hands.kill(slot) }
         }
         if matches!(&measured, Err(Fault::Failed(failed)) if failed.kind == FailureKind::Hang) {
             self.lose(begun_ns);

@@ -217,7 +217,7 @@ impl Course<'_> {
         match self.verify(candidate) {
             Ok(()) => {
                 self.proven.insert(candidate.kind());
-                let farewell = self.hands.end(SLOT);
+                let farewell = self.goodbye(SLOT);
                 self.watch_leavings(candidate.clone(), farewell);
                 Ok(Ok(()))
             }

@@ -9,8 +9,22 @@ from __future__ import annotations
 import hashlib
 import math
 import zlib
-from contextlib import suppress
-from typing import Any, Callable, Coroutine, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
+from contextlib import nullcontext, suppress
+from typing import (
+    Any,
+    Callable,
+    ContextManager,
+    Coroutine,
+    Dict,
+    Iterable,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+    cast,
+)
 
 from .protocol import Failure, Payload
 
@@ -22,6 +36,9 @@ PERIOD = 64 << 10
 DRAWS = 1024
 #: Checksums are sums modulo this.
 MODULUS = 1 << 64
+
+#: How long the user's own teardown may take: less than a pool waits for its workers'.
+TEARDOWN_S = 2.5
 
 _NOTHING: Tuple[object, ...] = ()
 
@@ -184,6 +201,8 @@ class Task:
 
         With `tolerates_errors`, a task that fails does not raise: it hands back its Failure, with the checksum 0.
         """
+        #: How long a teardown may take; None where whoever waits for it would take it for a part of a task.
+        self.teardown_s: Optional[float] = TEARDOWN_S
         self.segments = _segments(steps)
         self._steps = list(steps)
         # The place of each step's item and result among those that cross; None for a step that exchanges nothing.
@@ -364,11 +383,13 @@ class Task:
 
     def leave(self) -> Optional[Failure]:
         """Has the user's code tear down what it set up in this process; the first that failed."""
-        return first_failure([step.leave() for step in self.exchanging])
+        with self._bounded():
+            return first_failure([step.leave() for step in self.exchanging])
 
     def leave_thread(self) -> Optional[Failure]:
         """The same of this thread."""
-        return first_failure([step.leave_thread() for step in self.exchanging])
+        with self._bounded():
+            return first_failure([step.leave_thread() for step in self.exchanging])
 
     async def leave_loop(self) -> Optional[Failure]:
         """The same of the running loop."""
@@ -387,6 +408,14 @@ class Task:
     def result(self, index: int, results: object) -> object:
         """What task `index` hands back, of the tuple of the results of all its `python` steps."""
         return (self.hand_back(index), results) if self._hands_back else None
+
+    def _bounded(self) -> ContextManager[None]:
+        """A bound on the user's own teardown, which may wait for what never comes."""
+        if not self.tears_down or self.teardown_s is None:
+            return nullcontext()
+        from .bounded import at_most
+
+        return at_most(self.teardown_s)
 
     def _given(self, index: int) -> Optional[Given]:
         if not self._inputs and not self.exchanging:

@@ -232,6 +232,8 @@ def run_only(
             only.is_new = False
         ran = only.run(index, given)
         if work.tears_down:
+            # One that does not end keeps the user's own process from its end, too: it hangs.
+            work.teardown_s = None
             left = only.tear_down()
     except BaseException as error:
         ran = Failure.of(error)
