@@ -229,7 +229,7 @@ pub(super) struct Course<'a> {
     pub(super) references: References,
     /// Tasks run so far.
     pub(super) calls: u64,
-    leg: Leg,
+    pub(super) leg: Leg,
     /// The place in the record of the first candidate of the race that runs.
     base: usize,
     /// Engines, each with the way in which its processes begin, of which it was told what tasks leave behind.
@@ -605,7 +605,7 @@ impl<'a> Course<'a> {
         self.common_ns = self.common_window(round);
         self.watch.begin_round(self.hands);
         for turn in &round.turns {
-            if self.overspent() {
+            if self.overspent(turn) {
                 return (outcomes, Some(Stop::BudgetSpent));
             }
             if race.drops(turn.candidate) {
@@ -663,13 +663,27 @@ impl<'a> Course<'a> {
     }
 
     /// A round is finished beyond the budget, for the sake of its pairs, but not far beyond.
-    fn overspent(&self) -> bool {
+    fn overspent(&self, turn: &Turn) -> bool {
         let measured = self.record.candidates[self.base..].iter().filter(|place| !place.blocks.is_empty()).count();
         let turn_ns = self.pace.turns.map_or(0, |turns| turns.task_ns);
         // One candidate alone is no answer.
         let lacks_rival = self.pace.turns.is_some() && measured < 2;
+        // Two of them are: no life begins then that ends beyond it.
+        let start_ns = if measured < 2 { 0 } else { self.foreseen_start_ns(self.base + turn.candidate, turn.anew) };
         let most_ns = self.leg.deadline_ns.saturating_add(self.leg.budget_ns / 4);
-        !lacks_rival && self.spent_ns().saturating_add(turn_ns) > most_ns
+        !lacks_rival && self.spent_ns().saturating_add(turn_ns).saturating_add(start_ns) > most_ns
+    }
+
+    /// What the start of a candidate takes, by its latest one or that of its engine; 0 where it lives on.
+    fn foreseen_start_ns(&self, slot: usize, anew: bool) -> u64 {
+        if self.slots[slot].alive && !anew {
+            return 0;
+        }
+        let own = &self.record.candidates[slot];
+        let is_kin = |place: &&CandidateRecord| place.candidate.kind() == own.candidate.kind();
+        let mut kin = self.record.candidates.iter().filter(is_kin).filter_map(|place| place.incarnations.last());
+        let life = own.incarnations.last().or_else(|| kin.next_back());
+        life.map_or(0, |life| life.boot_ns.saturating_add(life.startup_ns))
     }
 
     /// Waits until whoever an agent that ended was connected to has surely noticed.

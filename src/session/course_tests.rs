@@ -566,6 +566,16 @@ fn what_cannot_be_saved_is_told_once_and_measuring_goes_on() {
 }
 
 #[test]
+fn no_life_begins_that_ends_far_beyond_the_budget() {
+    let round: &[(usize, bool)] = &[(0, true), (1, true)];
+    let (mut hands, mut race) = (Fake::default(), Script::new(&[round, round, round, round]));
+    hands.start_ns = BUDGET_NS / 4;
+    let mut record = record(None, Goal::Throughput);
+    assert_eq!(run(&mut hands, &mut race, &mut record).0, Ending::BudgetSpent);
+    assert!(hands.now_ns <= BUDGET_NS / 4 * 5, "{}", hands.now_ns);
+}
+
+#[test]
 fn a_round_far_beyond_the_budget_is_given_up() {
     let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(0, false), (1, false)]]));
     hands.now_ns = 2 * BUDGET_NS;

@@ -62,6 +62,8 @@ pub(super) struct Fake {
     pub results: Vec<(&'static str, Vec<u64>)>,
     /// Tasks that a candidate runs in a millisecond; without it, as many as its slot's number.
     pub rate: Option<fn(&Candidate) -> f64>,
+    /// How long each start takes.
+    pub start_ns: u64,
     /// How long a first task takes; 0 is a millisecond.
     pub first_task_ns: u64,
     pub gil: Option<bool>,
@@ -140,6 +142,7 @@ impl Hands for Fake {
         if let Some((_, failed)) = self.fails.iter().find(|(name, _)| candidate.to_string().starts_with(name)) {
             return Err(Fault::Failed(failed.clone()));
         }
+        self.now_ns += self.start_ns;
         self.candidates.insert(slot, candidate.clone());
         self.alive.push(slot);
         self.log.push(format!("start {slot}"));
@@ -147,8 +150,8 @@ impl Hands for Fake {
         let first_task_ns = if self.first_task_ns == 0 { MS } else { self.first_task_ns };
         let beginning = if self.forks { beginning } else { Beginning::Cold };
         self.warm.extend((beginning == Beginning::Warm).then_some(slot));
-        let ready =
-            Ready { ready_ns: MS, startup_ns: 2 * MS, first_task_ns, pids: vec![1], gil: self.gil, library_threads: 0 };
+        let startup_ns = 2 * MS + self.start_ns;
+        let ready = Ready { ready_ns: MS, startup_ns, first_task_ns, pids: vec![1], gil: self.gil, library_threads: 0 };
         Ok(Born { boot_ns: MS, beginning, ready })
     }
 

@@ -437,6 +437,23 @@ fn where_all_start_methods_hang_each_is_tried_once() {
 }
 
 #[test]
+fn trials_leave_half_of_the_time_to_the_race() {
+    let engines = [
+        Engine::Sequential,
+        Engine::ProcessPoolExecutor,
+        Engine::MultiprocessingPool,
+        Engine::Process,
+        Engine::AsyncioProcesses,
+    ];
+    let (mut hands, mut record) = (hands(two_cores), of_code());
+    hands.start_ns = BUDGET_NS / 5;
+    play(&mut hands, &mut record, &[runner(RUST, &engines)], &terms());
+    let trials = hands.log.iter().filter(|line| line.starts_with(&format!("start {}", usize::MAX))).count();
+    assert_eq!(trials, 3, "after three fifths of the time no trial begins: {:?}", hands.log);
+    assert!(failures(&record).is_empty());
+}
+
+#[test]
 fn who_gives_other_results_is_out_with_the_items_number() {
     let runners = [runner(RUST, &[Engine::Sequential, Engine::Thread, Engine::ThreadPoolExecutor])];
     let (mut hands, mut record) = (hands(two_cores), of_code());

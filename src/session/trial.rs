@@ -22,6 +22,10 @@ pub(super) const SMALL: u32 = 2;
 const SLOT: usize = usize::MAX;
 /// How much longer than its first task lets expect a trial's tasks may take: the reference ran them in less.
 const PATIENCE_NS: u64 = 10_000_000_000;
+/// The part of a race's time in which trials may begin,
+const TRIALS_PART: u64 = 2;
+/// and the least part of the session's budget, however late it is.
+const LEAST_TRIALS_PART: u64 = 4;
 /// The part of the budget that the tasks of one trial may take, as far as its first one tells.
 const BUDGET_PART: u64 = 32;
 
@@ -40,9 +44,10 @@ impl Course<'_> {
     /// its place in the record, with the reason; where `methods` (the runtime's, its default first) has another way to
     /// begin processes, that is tried in its place, by every engine of the runtime.
     pub(super) fn try_out(&mut self, entries: &[Entry], methods: &[StartMethod]) -> Result<Vec<Entry>, Stop> {
+        let until_ns = self.end_of_trials_ns();
         let mut sound = Vec::new();
         for entry in entries {
-            if self.is_tried_in_race(entry) {
+            if self.is_tried_in_race(entry) || self.spent_ns() > until_ns {
                 self.untried.insert(small(entry).kind());
                 sound.push(entry.clone());
             } else {
@@ -70,7 +75,18 @@ impl Course<'_> {
         if self.has_one_turn() && !is_own {
             return true;
         }
-        has_one_process && !is_own && !self.watches_memory() && matches!(self.record.workload.load, Load::Closed { .. })
+        has_one_process && !is_own && !self.meets_new_pools()
+    }
+
+    /// Whether what a life is like before it ran tasks is of interest.
+    fn meets_new_pools(&self) -> bool {
+        self.watches_memory() || matches!(self.record.workload.load, Load::Batch { .. })
+    }
+
+    /// Until when trials may begin: whoever is left then is raced untried.
+    fn end_of_trials_ns(&self) -> u64 {
+        let (leg_ns, all_ns) = (self.leg.budget_ns, self.record.settings.budget_ns);
+        self.spent_ns().saturating_add((leg_ns / TRIALS_PART).max(all_ns / LEAST_TRIALS_PART))
     }
 
     /// Has an engine that was not tried run its first block, whose results are compared, in the life that has begun.
@@ -79,7 +95,8 @@ impl Course<'_> {
         if !self.untried.contains(&candidate.kind()) {
             return Ok(());
         }
-        if self.has_one_turn() {
+        // Who should have been tried before, and was not for want of time, meets its first life as others do.
+        if self.has_one_turn() || self.meets_new_pools() {
             return Ok(());
         }
         let life = self.record.candidates[slot].incarnations.last();
