@@ -10,10 +10,11 @@ from typing import Iterator, Optional
 
 
 @contextmanager
-def at_most(seconds: float) -> Iterator[None]:
-    """Raises TimeoutError in its block after so long, as far as a signal can.
+def at_most(seconds: float, error: Optional[BaseException] = None) -> Iterator[None]:
+    """Raises this, or TimeoutError, in its block after so long, as far as a signal can.
 
-    That is in the main thread alone, and where the user's own code has no use for the alarm.
+    A signal does it, in this thread: what is called may be bound to the thread that began it. So it does nothing in any
+    other than the main thread, nor where the user's own code has a use for the alarm.
     """
     is_free = signal.getsignal(signal.SIGALRM) == signal.SIG_DFL and signal.getitimer(signal.ITIMER_REAL)[0] == 0
     if threading.current_thread() is not threading.main_thread() or not is_free:
@@ -21,7 +22,7 @@ def at_most(seconds: float) -> Iterator[None]:
         return
 
     def over(_number: int, _frame: Optional[FrameType]) -> None:
-        raise TimeoutError(f"it did not end within {seconds:g} s")
+        raise error or TimeoutError(f"it did not end within {seconds:g} s")
 
     signal.signal(signal.SIGALRM, over)
     signal.setitimer(signal.ITIMER_REAL, seconds)

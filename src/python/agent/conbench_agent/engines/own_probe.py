@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from concurrent.futures import Executor, Future
 from typing import Any, Callable, Dict, List, Optional, Sequence, Set
 
+from ..bounded import at_most
 from ..protocol import Failure, Probe
 from .gathering import Gathering, Seen, attend, failure_of, here, look
 from .own_factory import Factory
@@ -137,20 +137,9 @@ class _Trial:
 
 def _build(factory: Factory, workers: int) -> Executor:
     """Builds an executor in this thread, in which candidates have it built, too; Failure if that takes too long."""
-
-    def give_up(*_: object) -> None:
-        raise Failure(
-            "setup",
-            f"`{factory.name}` did not give an executor within {BUILD_S:g} s: it hangs, or waits for what is not there",
-        )
-
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, BUILD_S)
-    try:
+    late = f"`{factory.name}` did not give an executor within {BUILD_S:g} s: it hangs, or waits for what is not there"
+    with at_most(BUILD_S, Failure("setup", late)):
         return factory.build(workers)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before or signal.SIG_DFL)
 
 
 def _check_future(name: str, future: object) -> None:

@@ -7,9 +7,8 @@ many; the others are told that number, and read no further.
 from __future__ import annotations
 
 import math
-import signal
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from time import monotonic
 from typing import Callable, Iterable, Iterator, List, NamedTuple, NoReturn, Optional
 
@@ -123,7 +122,9 @@ class Items:
         self._read_to(min(most, 1))
         left_s = deadline - monotonic()
         if left_s > 0:
-            with suppress(_Stalled), _ringing_after(left_s + STALLED_S):
+            from ..bounded import at_most
+
+            with suppress(_Stalled), at_most(left_s + STALLED_S, _Stalled()):
                 self._read_to(most, left_s)
 
     def _read_to(self, count: int, patience_s: Optional[float] = None) -> None:
@@ -146,29 +147,3 @@ class Items:
             raise
         except BaseException as error:
             self._fail(error, len(self.read))
-
-
-@contextmanager
-def _ringing_after(seconds: float) -> Iterator[None]:
-    """Raises _Stalled where this is not left by then.
-
-    A signal does it, in this thread: what gives the items may be bound to the thread that began it. So it does nothing
-    in any other than the main thread, nor where the user's code has a use of its own for the signal.
-    """
-    is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or signal.getsignal(signal.SIGALRM) is not signal.SIG_DFL:
-        yield
-        return
-
-    def ring(_number: int, _frame: object) -> None:
-        raise _Stalled
-
-    signal.signal(signal.SIGALRM, ring)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-        try:
-            yield
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-    finally:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
