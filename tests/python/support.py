@@ -30,8 +30,16 @@ def job(steps: List[Dict[str, Any]], engine: str = "sequential", **fields: Any) 
     }
 
 
-def _command(pid: str) -> bytes:
-    return Path(f"/proc/{pid}/cmdline").read_bytes()
+def _group(group: int) -> List[int]:
+    """The processes of a group that run, but for those that remove what others leave."""
+    found = []
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        # What ends meanwhile is none. What has ended has no words.
+        with suppress(OSError):
+            words = Path(f"/proc/{pid}/cmdline").read_bytes()
+            if words and b"resource_tracker" not in words and os.getpgid(pid) == group:
+                found.append(pid)
+    return found
 
 
 class AgentProcess:
@@ -73,11 +81,12 @@ class AgentProcess:
     ) -> None:
         os.close(self._requests)
         self._lines.close()
-        # What tasks left behind is killed too; what removes the semaphores of those ends by itself then.
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            with suppress(OSError):
-                if os.getpgid(int(pid)) == self.process.pid and b"resource_tracker" not in _command(pid):
-                    os.kill(int(pid), signal.SIGKILL)
+        # What tasks left behind is killed too, with what that begins meanwhile. What removes their semaphores ends by
+        # itself then.
+        while group := _group(self.process.pid):
+            for pid in group:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         self.process.communicate()
 
     def receive(self) -> Dict[str, Any]:
