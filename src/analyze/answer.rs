@@ -21,8 +21,7 @@ pub(super) fn group(record: &Record, runtime: &str, mut figures: Vec<Figures>, d
     for one in &mut figures {
         one.row.status = status_alone(record, &one.row);
     }
-    let sound: Vec<Figures> =
-        figures.iter().filter(|one| !matches!(one.row.status, Status::Failed { .. })).cloned().collect();
+    let sound: Vec<Figures> = figures.iter().filter(|one| !one.row.has_failed()).cloned().collect();
     // What a cluster computes, it computes elsewhere.
     let here: Vec<Figures> = sound.iter().filter(|one| one.row.candidate.model() != Model::Cluster).cloned().collect();
     let task = task(record, &here);

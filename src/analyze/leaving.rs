@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limit::Task;
 use super::reasons::lock;
-use super::{Row, Status};
+use super::Row;
 use crate::candidate::{Cluster, ClusterLimits, Model};
 use crate::record::Record;
 
@@ -91,7 +91,7 @@ pub(super) fn of(record: &Record, runtime: &str, rows: &[Row], task: &Task) -> O
     }
     let best = |is_wanted: &dyn Fn(Model) -> bool| {
         rows.iter()
-            .filter(|row| is_wanted(row.candidate.model()) && !has_failed(row))
+            .filter(|row| is_wanted(row.candidate.model()) && !row.has_failed())
             .filter_map(|row| Some((row, row.throughput_per_s?.value)))
             .filter(|(_, per_s)| per_s.is_finite() && *per_s > 0.0)
             .max_by(|one, other| one.1.total_cmp(&other.1))
@@ -138,11 +138,7 @@ pub(super) fn of(record: &Record, runtime: &str, rows: &[Row], task: &Task) -> O
 /// Whether the cluster was raced, and failed at every size.
 fn is_failed(rows: &[Row]) -> bool {
     let mut there = rows.iter().filter(|row| row.candidate.model() == Model::Cluster).peekable();
-    there.peek().is_some() && there.all(has_failed)
-}
-
-fn has_failed(row: &Row) -> bool {
-    matches!(row.status, Status::Failed { .. })
+    there.peek().is_some() && there.all(Row::has_failed)
 }
 
 /// Whether several threads of this candidate's one process computed at once: then no lock is held meanwhile.

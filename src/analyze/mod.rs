@@ -694,18 +694,25 @@ pub struct Row {
     pub checked: Option<bool>,
 }
 
+impl Row {
+    /// Whether it failed.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        matches!(self.status, Status::Failed { .. })
+    }
+}
+
 /// The rows of what failed and was not compared: without those whose engine was, its processes begun in another way.
 pub fn not_compared(rows: &[Row]) -> impl Iterator<Item = &Row> {
-    let has_failed = |row: &Row| matches!(row.status, Status::Failed { .. });
     let has_other = move |row: &Row| {
         let is_other = |other: &Row| {
             other.candidate.engine == row.candidate.engine
                 && other.candidate.start_method != row.candidate.start_method
                 && other.blocks > 0
         };
-        rows.iter().any(|other| is_other(other) && !has_failed(other))
+        rows.iter().any(|other| is_other(other) && !other.has_failed())
     };
-    rows.iter().filter(move |row| has_failed(row) && !has_other(row))
+    rows.iter().filter(move |row| row.has_failed() && !has_other(row))
 }
 
 /// What the analysis made of a candidate.

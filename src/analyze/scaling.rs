@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Curve, CurveAxis, CurvePoint, Row, Status};
+use super::{Curve, CurveAxis, CurvePoint, Row};
 use crate::candidate::{Candidate, Sizes};
 use crate::record::Record;
 
@@ -15,7 +15,7 @@ const AXES: [CurveAxis; 3] = [CurveAxis::InFlight, CurveAxis::Workers, CurveAxis
 /// `margin` is `ln(1 + m)`.
 pub(super) fn curves(record: &Record, rows: &[Row], margin: f64) -> Vec<Curve> {
     let mut engines: BTreeMap<(usize, u32), (Candidate, Vec<&Row>)> = BTreeMap::new();
-    for row in rows.iter().filter(|row| !matches!(row.status, Status::Failed { .. })) {
+    for row in rows.iter().filter(|row| !row.has_failed()) {
         let engine = row.candidate.without_sizes();
         let found = engines.values_mut().find(|(known, _)| *known == engine);
         match found {

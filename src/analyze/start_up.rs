@@ -52,9 +52,10 @@ pub(super) fn pays_from(record: &Record, rows: &[Row], answer: &Answer, race: &R
     let named = &record.candidates.get(answer.candidate as usize)?.candidate;
     let (ours, theirs) = (start(record, named)?, start(record, &simplest.candidate)?);
     let relative = simplest.relative?;
-    let each_ns = 1e9 / simplest.throughput_per_s?.value;
+    let their_rate = simplest.throughput_per_s?.value;
+    let each_ns = 1e9 / their_rate;
     // Pairs of the same rounds say that it is behind; where the means of all blocks do not, no gain is known.
-    let leads = rows.iter().find(|row| row.index == answer.candidate)?.throughput_per_s?.value > 1e9 / each_ns;
+    let leads = rows.iter().find(|row| row.index == answer.candidate)?.throughput_per_s?.value > their_rate;
     // What a task gains, by how far the simplest is behind.
     let tasks = |start_ns: f64, relative: f64| start_ns / (each_ns * (1.0 - relative));
     let value = tasks(ours.ns - theirs.ns, relative.value);

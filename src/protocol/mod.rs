@@ -871,6 +871,13 @@ pub struct Failed {
 }
 
 impl Reference {
+    /// Whether two results of a task are not the same. Where tasks may fail (`tolerant`), they are compared where both have
+    /// one.
+    #[must_use]
+    pub fn differ(one: u64, other: u64, tolerant: bool) -> bool {
+        one != other && !(tolerant && (one == 0 || other == 0))
+    }
+
     /// Where the item of task `task` stands among the user's.
     #[must_use]
     pub fn item(&self, task: u64) -> u64 {

@@ -95,7 +95,7 @@ fn nothing_compared(judged: &Judged, group: &Group) -> String {
         return "the record was made under other rules: measure again, or read it with the conbench that made it"
             .to_owned();
     }
-    let is_sound = |row: &&Row| row.throughput_per_s.is_some() && !matches!(row.status, Status::Failed { .. });
+    let is_sound = |row: &&Row| row.throughput_per_s.is_some() && !row.has_failed();
     if let Some(first) = failed.first().filter(|_| group.rows.iter().filter(is_sound).count() < 2) {
         let (count, all) = (failed.len(), group.rows.len());
         return format!("{count} of {all} candidates failed, and nothing is left to compare: {}{advice}", plain(first));

@@ -4,7 +4,7 @@ use super::course::{Course, Stop};
 use super::link::Fault;
 use super::trial::SMALL;
 use crate::candidate::{Candidate, Engine};
-use crate::protocol::FailureKind;
+use crate::protocol::{FailureKind, Reference};
 
 /// How long what is about to be named runs once more, for its results alone.
 const CONFIRM_NS: f64 = 0.5e9;
@@ -16,8 +16,9 @@ const LONGER: f64 = 4.0;
 const PLAIN_NS: f64 = 0.2e9;
 
 impl Course<'_> {
-    /// Has what is named run once more with as many in flight as it has, and compares the results: what is wrong only
-    /// then (a directory or an environment that tasks change) was not seen with two. Returns whether it may be named.
+    /// Has what is named run once more with as many in flight as it has, and compares the results: what goes wrong seldom,
+    /// or only then (a directory or an environment that tasks change), its engine's trial did not see. Returns whether it
+    /// may be named.
     pub(super) fn confirm(&mut self, slot: usize) -> Result<bool, Stop> {
         let candidate = self.record.candidates[slot].candidate.clone();
         let Some(tasks) = self.tasks_to_confirm(slot, &candidate) else { return Ok(true) };
@@ -119,8 +120,7 @@ impl PlainResults {
     /// where both have one.
     fn first_difference(&self, results: &[u64], tolerant: bool) -> Option<u64> {
         let theirs = results.iter().skip(usize::try_from(self.first).unwrap_or(usize::MAX));
-        let differ = |(one, other): (&u64, &u64)| one != other && !(tolerant && (*one == 0 || *other == 0));
-        let at = self.results.iter().zip(theirs).position(differ)?;
+        let at = self.results.iter().zip(theirs).position(|(one, other)| Reference::differ(*one, *other, tolerant))?;
         Some(self.first + at as u64)
     }
 }

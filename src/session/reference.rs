@@ -322,8 +322,7 @@ fn agreed(mut one: Reference, other: &Reference, job: &Job, notes: &[Note]) -> R
     // The times that they had differ, and so may the number of items.
     one.results.truncate(other.results.len());
     // Of a task that may fail, one run may have no result.
-    let is_missing = |one: u64, other: u64| job.tolerates_errors && (one == 0 || other == 0);
-    let differ = |(one, other): (&u64, &u64)| one != other && !is_missing(*one, *other);
+    let differ = |(one, other): (&u64, &u64)| Reference::differ(*one, *other, job.tolerates_errors);
     let differs = one.results.iter().zip(&other.results).position(differ);
     let unstable = notes.iter().find_map(|note| match note {
         Note::Unstable { item } => Some(*item),

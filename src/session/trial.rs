@@ -384,10 +384,9 @@ fn is_short(reference: &Reference, block: &Block) -> bool {
 fn differs(reference: &Reference, block: &Block, tolerant: bool) -> Option<u64> {
     // Beyond the first items the reference knows only those that come round again.
     let items = if reference.distinct == 0 { usize::MAX } else { reference.distinct as usize };
-    let differ = |(one, other): (&u64, &u64)| one != other && !(tolerant && (*one == 0 || *other == 0));
-    let expected = |task: usize| reference.results.get(task % items);
-    let mut results = block.results.iter().enumerate();
-    let task =
-        results.find_map(|(task, result)| expected(task).is_some_and(|it| differ((it, result))).then_some(task))?;
-    Some(task as u64)
+    let is_wrong = |task: usize, result: u64| {
+        reference.results.get(task % items).is_some_and(|expected| Reference::differ(*expected, result, tolerant))
+    };
+    let wrong = block.results.iter().enumerate().find(|(task, result)| is_wrong(*task, **result));
+    wrong.map(|(task, _)| task as u64)
 }

@@ -160,7 +160,7 @@ fn class_of(model: Model) -> &'static str {
 /// The candidates that charts show: the best size of each engine, what failed left out; all sizes where none stands for
 /// its engine yet.
 fn champions(group: &Group) -> Vec<&Row> {
-    let sound = |row: &&Row| !matches!(row.status, Status::Failed { .. });
+    let sound = |row: &&Row| !row.has_failed();
     let best: Vec<&Row> = group.rows.iter().filter(sound).filter(|row| row.status != Status::Superseded).collect();
     if best.is_empty() { group.rows.iter().filter(sound).collect() } else { best }
 }
