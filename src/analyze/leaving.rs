@@ -9,9 +9,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Row;
 use super::limit::Task;
 use super::reasons::lock;
-use super::Row;
 use crate::candidate::{Cluster, ClusterLimits, Model};
 use crate::record::Record;
 
