@@ -86,6 +86,18 @@ fn what_a_session_finds_out_is_told_once_and_costs_no_figures() {
 }
 
 #[test]
+fn what_children_compute_that_the_kernel_reaps_is_no_waiting_and_nobody_elses() {
+    let step = "function = \"unreaped:step\"\nitems = [1, 2, 3]";
+    let Some(record) = record(step, "", "sequential,ThreadPoolExecutor") else { return };
+    let answer = answer(&record);
+    let conditions = list(&answer["conditions"]);
+    assert!(conditions.iter().any(|it| it["condition"] == "children_uncounted"), "{conditions:?}");
+    assert!(conditions.iter().all(|it| it["condition"] != "other_processes"), "{conditions:?}");
+    assert!(record["disturbance"]["others_share"].is_null(), "{}", record["disturbance"]);
+    assert!(list(&answer["reasons"]).iter().all(|it| it["reason"] != "waits"), "{}", answer["reasons"]);
+}
+
+#[test]
 fn long_tasks_are_measured_in_turns_and_more_at_once_is_named() {
     // Of a budget of 8 s, 250 ms are more than a fortieth.
     let step = "function = \"lasting:wait_250_ms\"\nitems = [1, 2, 3]";

@@ -8,9 +8,10 @@ use super::{
     reasons, scaling,
 };
 use crate::candidate::{Candidate, Model, Simplicity};
-use crate::decide::{CONFIDENCE, Decide, Finding, Outcome, RULES_VERSION, Standing};
+use crate::decide::{CONFIDENCE, Decide, Finding, LIKELY, Outcome, RULES_VERSION, Standing};
+use crate::plan::Entry;
 use crate::protocol::BlockKind;
-use crate::record::{BlockRecord, Ending, ExitReason, FailedTasks, RaceRecord, Record, observation};
+use crate::record::{BlockRecord, CandidateRecord, Ending, ExitReason, FailedTasks, RaceRecord, Record, observation};
 use crate::workload::ErrorLimit;
 
 /// Below this chance to be good enough a candidate is called worse: lucky first blocks must not condemn an equal.
@@ -28,8 +29,8 @@ pub(super) fn group(record: &Record, runtime: &str, mut figures: Vec<Figures>, d
     let limit = limit(record, &task);
     let race = record.races.iter().find(|race| race.runtime == runtime);
     let found = race.and_then(|race| Some((replay(record, race)?, race))).filter(|(found, race)| {
-        // One candidate beside others that never ran was compared with nothing.
-        found.standings.len() > 1 || race.entries.len() == 1
+        // One candidate beside others that never ran was compared with nothing. Where all others failed, it is what works.
+        found.standings.len() > 1 || others_failed(record, race, found)
     });
     let mut rows: Vec<Row> = figures.into_iter().map(|one| one.row).collect();
     for row in &mut rows {
@@ -57,6 +58,16 @@ pub(super) fn group(record: &Record, runtime: &str, mut figures: Vec<Figures>, d
     });
     let leaving = leaving::of(record, runtime, &rows, &task);
     Group { runtime: runtime.to_owned(), answer, limit, far_limit, deviation, rows, curves, leaving }
+}
+
+/// Whether each entry of a race failed, but for that of what is named.
+fn others_failed(record: &Record, race: &RaceRecord, found: &Finding) -> bool {
+    let of_race = || record.candidates.iter().skip(race.first_candidate as usize);
+    let named = of_race().nth(found.named);
+    let is_of = |entry: &Entry, place: &CandidateRecord| entry.candidate(place.candidate.sizes) == place.candidate;
+    let is_named = |entry: &Entry| named.is_some_and(|place| is_of(entry, place));
+    let failed = |entry: &Entry| of_race().any(|place| is_of(entry, place) && place.failure.is_some());
+    race.entries.iter().all(|entry| is_named(entry) || failed(entry))
 }
 
 /// The finding with the record's indices instead of the race's.
@@ -151,7 +162,7 @@ fn answer(record: &Record, rows: &[Row], found: &Finding) -> Answer {
         in_flight: sizes.in_flight,
         chunk: sizes.chunk,
         candidate: found.named as u32,
-        may_cost: ratio(found.loss) - 1.0,
+        may_cost: may_cost(record, runtime, found),
         confidence: CONFIDENCE,
         tried: found.standings.len() as u32,
         as_good: as_good(record, rows, found),
@@ -159,6 +170,13 @@ fn answer(record: &Record, rows: &[Row], found: &Finding) -> Answer {
         reasons: Vec::new(),
         conditions: Vec::new(),
     }
+}
+
+/// What an answer may cost. Of tasks that blocks missed nothing is known: it is rough then.
+fn may_cost(record: &Record, runtime: &str, found: &Finding) -> f64 {
+    let rough = LIKELY * record.workload.objective.tolerance() + 1e-4;
+    let stated = ratio(found.loss) - 1.0;
+    if reasons::few_long(record, runtime).is_some() { stated.max(rough) } else { stated }
 }
 
 /// What is as good and less simple, one size an engine, simplest first.

@@ -44,14 +44,15 @@ pub(super) fn task(record: &Record, figures: &[Figures]) -> Task {
     let unloaded = unloaded(record, figures);
     let libraries = |one: &Figures| one.row.candidate.library_threads;
     let like_it = || figures.iter().filter(|one| unloaded.is_none_or(|alone| libraries(one) == libraries(alone)));
-    let cpu_ns = least(&mut like_it().filter_map(Figures::cpu_ns_per_task));
+    let is_counted = !record.leaves_children_uncounted();
+    let cpu_ns = least(&mut like_it().filter(|_| is_counted).filter_map(Figures::cpu_ns_per_task));
     let frugal = like_it().find(|one| cpu_ns.is_some() && one.cpu_ns_per_task() == cpu_ns);
     let with_server = |one: &Figures| Some(one.cpu_ns_per_task()? + one.row.server_cpu_ns_per_task.unwrap_or(0.0));
     Task {
         unloaded_ns: unloaded.and_then(|one| one.mean_service_ns),
         cpu_ns,
         children_ns: frugal.and_then(|one| one.row.cpu_children_ns_per_task).unwrap_or(0.0),
-        cpu_with_server_ns: least(&mut figures.iter().filter_map(with_server)),
+        cpu_with_server_ns: least(&mut figures.iter().filter(|_| is_counted).filter_map(with_server)),
         serial: serial(record, figures),
         cores: record
             .calibration
@@ -79,8 +80,11 @@ fn unloaded<'a>(record: &Record, figures: &'a [Figures]) -> Option<&'a Figures> 
     least(&mut figures.iter().filter(|one| one.row.service.samples >= ENOUGH_DRAWS)).or(alone)
 }
 
-/// The smallest of the limits that apply; `None` when none is known.
+/// The smallest of the limits that apply; `None` when none is known, or when it is not known whether cores are one.
 pub(super) fn limit(record: &Record, task: &Task) -> Option<HostLimit> {
+    if record.leaves_children_uncounted() {
+        return None;
+    }
     let load = record.workload.load;
     let in_flight = match load {
         Load::Batch { tasks, max_in_flight } => tasks.min(max_in_flight),

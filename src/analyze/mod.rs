@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::candidate::{Candidate, Engine, Model, StartMethod};
 use crate::decide::RULES_VERSION;
-use crate::record::Record;
+use crate::record::{FewLong, Record};
 
 /// The verdict on a record. Total: whatever the record lacks, a group then has no answer.
 #[must_use]
@@ -502,6 +502,11 @@ pub enum Condition {
         /// What they might reach at most once that is mended, beside a plain loop.
         most: f64,
     },
+    /// Your code ignores the signal SIGCHLD: what programs compute that tasks start is not counted, so that it is not known
+    /// whether a task computes or waits.
+    ChildrenUncounted {},
+    /// A few tasks take so long that blocks missed them: the figures are those of the others.
+    FewLong(FewLong),
     /// The task keeps what a call found: one on an item that it had before is quicker, and items are repeated.
     Cached {
         /// What a first call takes.

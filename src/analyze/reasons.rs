@@ -10,6 +10,7 @@ use crate::candidate::{Candidate, Engine, Model, StartMethod};
 use crate::decide::Finding;
 use crate::protocol::{Descriptors, FailureKind, ModuleState, Note, Opened};
 use crate::record::{CandidateRecord, Ending, RaceRecord, Record, Warning};
+use crate::stats::Skew;
 use crate::workload::{Limits, Load, Step};
 
 /// An event loop that was late by this stalls.
@@ -26,12 +27,6 @@ const BEYOND_LIMIT: f64 = 1.05;
 const NEAR_CAP: f64 = 0.5;
 /// Two threads that run faster than this beside one can do without processes.
 const THREADS_HELP: f64 = 1.6;
-/// A task is long that takes so many times the median.
-const LONG: f64 = 4.0;
-/// A batch is skewed where so few of its tasks are long
-const FEW: f64 = 0.2;
-/// and they hold this share of its time.
-const SKEWED: f64 = 0.4;
 /// A task waits whose CPU time is a smaller share of its time.
 const COMPUTES: f64 = 0.5;
 /// Programs that a task starts are named where they use so much of its CPU time,
@@ -54,7 +49,9 @@ pub(super) fn reasons(
     reasons.extend(programs(record, rows, task));
     reasons.extend(split(record, rows, limit, task));
     reasons.extend(library_threads::reason(record, rows, answer));
-    reasons.extend(start_up::of_all_tasks(record, rows, answer));
+    if few_long(record, runtime).is_none() {
+        reasons.extend(start_up::of_all_tasks(record, rows, answer));
+    }
     reasons.extend(skew(record, rows));
     match rate(record, rows, answer) {
         Some((rate_per_s, throughput_per_s, true)) => {
@@ -143,22 +140,18 @@ fn skew(record: &Record, rows: &[Row]) -> Option<Reason> {
     let row = ran.min_by_key(|row| (row.candidate.sizes.concurrency(), row.candidate.simplicity()))?;
     let place = &record.candidates[row.index as usize];
     let (service, _) = pooled(timed(place).map(|block| &block.figures.service));
-    let service = service?;
-    let least_ns = LONG * service.value_at_quantile(0.5) as f64;
-    let (mut all_ns, mut long_ns, mut long) = (0.0, 0.0, 0_u64);
-    for step in service.iter_recorded() {
-        let (each_ns, count) = (step.value_iterated_to() as f64, step.count_at_value());
-        all_ns += each_ns * count as f64;
-        if each_ns > least_ns {
-            long_ns += each_ns * count as f64;
-            long += count;
-        }
-    }
-    let share_of_tasks = long as f64 / service.len() as f64;
-    let share = long_ns / all_ns;
-    let is_skewed = share >= SKEWED && share_of_tasks <= FEW;
+    let Skew { share_of_tasks, share_of_time: share, .. } = Skew::of(&service?)?;
     let long = (share_of_tasks * f64::from(tasks)).round() as u64;
-    (is_skewed && long > 0).then_some(Reason::Skewed { tasks: u64::from(tasks), long, share })
+    (long > 0).then_some(Reason::Skewed { tasks: u64::from(tasks), long, share })
+}
+
+/// The few long tasks that blocks missed, of what is named or of another size of the same runtime.
+pub(super) fn few_long(record: &Record, runtime: &str) -> Option<Condition> {
+    let told = record.warnings.iter().rev().filter_map(|warning| match warning {
+        Warning::FewLong { candidate, found } if candidate.runtime == runtime => Some(found),
+        _ => None,
+    });
+    told.map(|found| Condition::FewLong(*found)).next()
 }
 
 /// The stated rate, what the answer runs at, and whether that is the rate, within the tolerance.
@@ -260,6 +253,10 @@ pub(super) fn conditions(
         conditions.push(Condition::FailedCandidates { count: failed as u32 });
     }
     conditions.extend(unpicklable(record, rows, answer));
+    if record.leaves_children_uncounted() {
+        conditions.push(Condition::ChildrenUncounted {});
+    }
+    conditions.extend(few_long(record, &race.runtime));
     conditions.extend(cached(record, &race.runtime));
     if !found.is_settled {
         conditions.push(Condition::NeighboursNotMeasured {});

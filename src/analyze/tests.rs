@@ -233,6 +233,18 @@ fn a_turn_that_others_take_is_no_waiting() {
 }
 
 #[test]
+fn children_that_are_not_counted_leave_open_whether_a_task_waits() {
+    let mut session = waiting();
+    let note = Note::ChildrenUncounted {};
+    session.record.warnings.push(Warning::Found { runtime: "rust".to_owned(), note });
+    let verdict = analyze(&session.finished());
+    let answer = answer(&verdict);
+    assert!(answer.conditions.contains(&Condition::ChildrenUncounted {}), "{:?}", answer.conditions);
+    let is_claim = |reason: &Reason| matches!(reason, Reason::Waits { .. } | Reason::Reaches { .. });
+    assert!(!answer.reasons.iter().any(is_claim) && verdict.groups[0].limit.is_none(), "{:?}", answer.reasons);
+}
+
+#[test]
 fn other_rules_give_no_other_answer_to_a_record() {
     let mut record = computation().finished();
     let ours = analyze(&record);
@@ -369,6 +381,23 @@ fn who_runs_under_another_start_method_is_not_told_as_failed() {
     record.candidates[4].failure = Some(Failed::new(FailureKind::Agent, "it ended", ""));
     let both = analyze(&record);
     assert!(answer(&both).conditions.contains(&Condition::FailedCandidates { count: 2 }), "{:?}", answer(&both));
+}
+
+#[test]
+fn where_all_others_failed_what_is_left_is_the_answer() {
+    let mut session = Synthetic::new();
+    let shape = Shape { service_ns: 1_000_000, cpu_ns: 1_000_000 };
+    let places = [session.add(Engine::Sequential, NONE, shape), session.add(Engine::ThreadPool, workers(2), shape)];
+    for life in 0..4 {
+        session.round(Phase::Race, life, &[(places[0], 1000.0)]);
+    }
+    let mut record = session.finished();
+    // It never ran: with nothing else to compare, nothing is said.
+    assert_eq!(answered(&analyze(&record)), None);
+    record.candidates[1].failure = Some(Failed::new(FailureKind::Checksum, "another result", "step 1 (python)"));
+    let verdict = analyze(&record);
+    assert_eq!(answered(&verdict).as_deref(), Some("rust/sequential"));
+    assert!(answer(&verdict).conditions.contains(&Condition::FailedCandidates { count: 1 }), "{:?}", answer(&verdict));
 }
 
 #[test]

@@ -91,7 +91,7 @@ const PATIENCE_FOR_MODEL: (f64, f64) = (3.0, 3e9);
 /// the engine's first size: beyond, it only queues, and its blocks are expensive.
 const DEFAULT_LATENCY: f64 = 3.0;
 /// A bound of at most so many tolerances is `likely`, beyond it is `rough`.
-const LIKELY: f64 = 3.0;
+pub const LIKELY: f64 = 3.0;
 
 /// What a race needs to know beside its entries.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

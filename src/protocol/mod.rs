@@ -483,6 +483,9 @@ pub enum Note {
         /// How many were read.
         items: u64,
     },
+    /// The signal SIGCHLD is ignored: the kernel then reaps children, and the CPU time of those that ended is in nobody's
+    /// account.
+    ChildrenUncounted {},
     /// An error that a task raised cannot be handed back by a worker process as it is. (Agents hand back its words.)
     ErrorCannotCross {
         /// The error's class.

@@ -530,6 +530,14 @@ pub enum Warning {
         /// How it failed.
         failure: Failed,
     },
+    /// What is about to be named runs few tasks that take far longer than those that its blocks saw.
+    FewLong {
+        /// The candidate.
+        candidate: Candidate,
+        /// What was found.
+        #[serde(flatten)]
+        found: FewLong,
+    },
     /// A candidate hangs alone, though its engine runs with fewer in flight: it waits for something that tasks share. No
     /// agent lived beside another from then on.
     Scarce {
@@ -561,6 +569,21 @@ pub enum Warning {
     },
 }
 
+/// Few tasks that hold most of the time, seen when many ran at once, and hardly by blocks, which are shorter.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FewLong {
+    /// How many tasks ran.
+    pub tasks: u64,
+    /// How many of them took long.
+    pub long: u64,
+    /// The share of the time of all that these hold.
+    pub share: f64,
+    /// What the longest took.
+    pub longest_ns: u64,
+    /// From the first task's begin to the last one's end.
+    pub elapsed_ns: u64,
+}
+
 impl Record {
     /// The record without the blocks of rounds that were voided, from which nothing is concluded. The rounds stay, so
     /// that their places do.
@@ -577,6 +600,13 @@ impl Record {
             });
         }
         Cow::Owned(counted)
+    }
+
+    /// Whether the user's code has the kernel reap its children, so that the CPU time of those that ended is not known.
+    #[must_use]
+    pub fn leaves_children_uncounted(&self) -> bool {
+        let is_it = |warning: &Warning| matches!(warning, Warning::Found { note: Note::ChildrenUncounted {}, .. });
+        self.warnings.iter().any(is_it)
     }
 
     /// The combinations left out of the plan.

@@ -7,6 +7,7 @@ use crate::analyze::{Answer, Condition, FarLimit, Group, LimitKind, Reason, Row,
 use crate::candidate::Model;
 use crate::candidate::StartMethod;
 use crate::decide::RULES_VERSION;
+use crate::record::FewLong;
 
 /// Two threads scale by less than this where a global interpreter lock keeps one of them waiting.
 const HELD: f64 = 1.2;
@@ -14,6 +15,9 @@ const HELD: f64 = 1.2;
 const ONE: u32 = 1;
 /// And by more than this where the task does not hold it.
 const RELEASED: f64 = 1.6;
+/// Why the CPU time of programs is not known.
+pub(super) const CHILDREN_UNCOUNTED: &str =
+    "your code ignores SIGCHLD, so what programs compute that tasks start is not counted";
 /// What to do where tasks may fail.
 const MAY_FAIL: &str = "; if some tasks may fail, say how many by `--errors 5%`";
 /// From this rate on a start that is late matters.
@@ -106,6 +110,17 @@ fn nothing_compared(judged: &Judged, group: &Group) -> String {
         }
         _ => "fewer than two candidates were measured; a longer --budget, or fewer --engines, lets them".to_owned(),
     }
+}
+
+/// That blocks missed the few tasks that hold most of the time.
+pub(super) fn few_long(found: &FewLong) -> String {
+    let FewLong { tasks, long, share, longest_ns, elapsed_ns } = *found;
+    format!(
+        "{long} of {tasks} tasks hold {} of the time (one takes {}), and blocks are too short for them: rates are those of the others; {tasks} at once took {}",
+        percent(share),
+        duration(longest_ns as f64),
+        duration(elapsed_ns as f64)
+    )
 }
 
 fn reason(judged: &Judged, answer: &Answer, reason: &Reason) -> String {
@@ -369,6 +384,8 @@ pub(super) fn condition(judged: &Judged, answer: &Answer, condition: &Condition)
             "pools of processes fail for what pickle cannot move: once that is mended, they may do up to {} the work of a plain loop",
             factor(*most)
         ),
+        Condition::ChildrenUncounted {} => format!("{CHILDREN_UNCOUNTED}, and it is not known whether a task computes or waits, nor what else used the CPUs"),
+        Condition::FewLong(found) => few_long(found),
         Condition::Cached { first_ns, second_ns } => format!(
             "your code keeps what it found: a second call on the same item takes {} instead of {}, and a measurement repeats items, so that it is of quicker calls than yours and favours what shares memory; name more items, or measure the code below the cache",
             duration(*second_ns as f64),

@@ -131,6 +131,8 @@ fn every_reason_and_condition_has_its_words() {
         Condition::SetBeforeImport { variables: vec!["OPENBLAS_NUM_THREADS".to_owned()], threads: 1 },
         Condition::FailedCandidates { count: 2 },
         Condition::Unpicklable { most: 1.98 },
+        Condition::FewLong(few_long()),
+        Condition::ChildrenUncounted {},
         Condition::Cached { first_ns: 50_000_000, second_ns: 95_000 },
         Condition::NeighboursNotMeasured {},
         Condition::BudgetSpent {},
@@ -394,6 +396,11 @@ fn every_warning_says_what_to_know() {
         found(Note::Unstable { item: 0 }),
         found(Note::Incomparable { item: 0, type_name: "socket".to_owned(), reason: "it has no value".to_owned() }),
         found(Note::ItemsRepeat { items: 10_000 }),
+        Warning::FewLong {
+            candidate: sample::candidate(crate::candidate::Engine::ThreadPoolExecutor, Some(64), None),
+            found: few_long(),
+        },
+        found(Note::ChildrenUncounted {}),
         found(Note::ErrorCannotCross {
             type_name: "shop.Refused".to_owned(),
             reason: "TypeError: missing `reason`".to_owned(),
@@ -403,6 +410,10 @@ fn every_warning_says_what_to_know() {
     ];
     let texts: Vec<String> = warnings.iter().map(super::warning).collect();
     golden("src/report/golden/warnings.txt", &(texts.join("\n") + "\n"));
+}
+
+fn few_long() -> crate::record::FewLong {
+    crate::record::FewLong { tasks: 1010, long: 10, share: 0.888, longest_ns: 402_000_000, elapsed_ns: 412_000_000 }
 }
 
 /// Each copy of it with one whole number so high that no index reaches it.

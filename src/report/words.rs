@@ -76,6 +76,7 @@ pub fn warning(warning: &Warning) -> String {
         Warning::GilEnabled { runtime } => format!(
             "`{runtime}` is built to run without a global interpreter lock, but one is in force: an import turned it on again; set PYTHON_GIL=0 to refuse that"
         ),
+        Warning::FewLong { found, .. } => reasons::few_long(found),
         Warning::Scarce { candidate, failure } => format!(
             "`{candidate}` hangs though no other agent lives, and its engine works with fewer tasks in flight ({}): they wait for something that they share (a lock, or connections that there are few of), so from then on one agent lived at a time, and others begin with fewer; `max_in_flight` under `[load]` says how many there may be",
             plain(&failure.message)
@@ -119,6 +120,9 @@ fn found(note: &Note) -> String {
         }
         Note::ItemsRepeat { items } => {
             format!("the first {items} items are used again and again: `items` is not read to its end")
+        }
+        Note::ChildrenUncounted {} => {
+            format!("{}; leave the signal as it is to have it counted", reasons::CHILDREN_UNCOUNTED)
         }
         Note::ErrorCannotCross { type_name, reason, breaks_pool } => {
             format!("{} ({})", plain(&reasons::error_cannot_cross(type_name, *breaks_pool)), plain(reason))

@@ -4,7 +4,9 @@ use super::course::{Course, Stop};
 use super::link::Fault;
 use super::trial::SMALL;
 use crate::candidate::{Candidate, Engine};
-use crate::protocol::{FailureKind, Reference};
+use crate::protocol::{Block, BlockKind, FailureKind, Reference};
+use crate::record::{FewLong, Warning};
+use crate::stats::{Skew, merged};
 
 /// How long what is about to be named runs once more, for its results alone.
 const CONFIRM_NS: f64 = 0.5e9;
@@ -12,6 +14,10 @@ const CONFIRM_NS: f64 = 0.5e9;
 const MOST_CONFIRMED: u64 = 8_192;
 /// How much longer it runs where another size of its model gave wrong results.
 const LONGER: f64 = 4.0;
+/// Blocks missed long tasks where a task takes so many times as long on average as in them.
+const MISSED: f64 = 2.0;
+/// And all of them take so many times as long as its rate lets expect.
+const LATER: f64 = 1.5;
 /// How long a plain loop runs for the results of items that the reference does not know.
 const PLAIN_NS: f64 = 0.2e9;
 
@@ -30,7 +36,10 @@ impl Course<'_> {
             held = self.results_hold(slot, &candidate, tasks);
         }
         match held {
-            Ok(()) => Ok(true),
+            Ok(block) => {
+                self.watch_few_long(slot, &candidate, block.as_ref());
+                Ok(true)
+            }
             Err(Fault::Interrupted) => Err(Stop::Interrupted),
             Err(Fault::Failed(failed)) => {
                 self.put_out(slot, failed);
@@ -47,7 +56,10 @@ impl Course<'_> {
         let known = self.reference(candidate)?.results.len() as u64;
         let learned = self.learned(slot)?;
         let longer = if self.has_wrong_sibling(candidate) { LONGER } else { 1.0 };
-        let wished = (learned.throughput_per_s * longer * CONFIRM_NS / 1e9) as u64;
+        let within = |ns: f64| (learned.throughput_per_s * ns / 1e9) as u64;
+        // Where it is known how many tasks there are, all of them run if they can.
+        let all = self.record.workload.all_tasks().map(u64::from).filter(|all| *all <= within(LONGER * CONFIRM_NS));
+        let wished = within(longer * CONFIRM_NS).max(all.unwrap_or(0));
         let tasks = wished.clamp(known.max(1), MOST_CONFIRMED.max(known)).min(self.calls_left() / 4);
         (known > 0 && tasks > 0).then_some(tasks)
     }
@@ -61,16 +73,55 @@ impl Course<'_> {
         })
     }
 
-    fn results_hold(&mut self, slot: usize, candidate: &Candidate, tasks: u64) -> Result<(), Fault> {
+    /// Says that few tasks hold most of the time, where the candidate's blocks saw too few of these: a task that takes
+    /// longer than a block is in few of them.
+    fn watch_few_long(&mut self, slot: usize, candidate: &Candidate, whole: Option<&Block>) {
+        let Some((whole, service)) = whole.and_then(|block| Some((block, block.service.decode().ok()?))) else {
+            return;
+        };
+        let (Some(skew), Some(usual_ns)) = (Skew::of(&service), self.mean_service_ns(slot)) else { return };
+        let is_told = |warning: &Warning| matches!(warning, Warning::FewLong { candidate: told, .. } if told.runtime == candidate.runtime);
+        let rate_per_s = self.learned(slot).map_or(f64::INFINITY, |learned| learned.throughput_per_s);
+        let expected_ns = whole.tasks as f64 * 1e9 / rate_per_s;
+        // Threads that wait for each other's lock look skewed, too, and lose no time by it.
+        let is_missed = service.mean() >= MISSED * usual_ns && whole.window_ns as f64 >= LATER * expected_ns;
+        if !is_missed || self.record.warnings.iter().any(is_told) {
+            return;
+        }
+        let found = FewLong {
+            tasks: whole.tasks,
+            long: (skew.share_of_tasks * whole.tasks as f64).round() as u64,
+            share: skew.share_of_time,
+            longest_ns: skew.longest_ns,
+            elapsed_ns: whole.window_ns,
+        };
+        // The answer's condition says it.
+        self.record.warnings.push(Warning::FewLong { candidate: candidate.clone(), found });
+    }
+
+    /// The mean service time of a candidate's timed blocks.
+    fn mean_service_ns(&self, slot: usize) -> Option<f64> {
+        let timed = self.record.candidates[slot].blocks.iter().filter(|block| block.figures.kind == BlockKind::Timed);
+        let services: Vec<_> = timed.filter_map(|block| block.figures.service.decode().ok()).collect();
+        let all = merged(&services).ok()??;
+        (!all.is_empty()).then(|| all.mean())
+    }
+
+    fn results_hold(&mut self, slot: usize, candidate: &Candidate, tasks: u64) -> Result<Option<Block>, Fault> {
         let plain = self.plain_results(candidate, tasks)?;
-        let Some(learned) = self.alive(slot)? else { return Ok(()) };
+        let Some(learned) = self.alive(slot)? else { return Ok(None) };
         let batch_ns = (tasks as f64 / learned.throughput_per_s.max(1e-3) * 1e9) as u64;
         let block = self.verify_block(slot, candidate, 0..tasks, batch_ns.saturating_mul(2))?;
         self.compared(candidate, &block)?;
-        let Some(task) = plain.first_difference(&block.results, self.tolerates_errors()) else { return Ok(()) };
+        let different = plain.first_difference(&block.results, self.tolerates_errors());
+        let Some(task) = different else { return Ok(Some(block)) };
         // A task whose result varies by itself is no fault of who runs it.
         let again = self.plain_results(candidate, tasks)?;
-        if again.results == plain.results { Err(Fault::Failed(self.wrong_result(candidate, task))) } else { Ok(()) }
+        if again.results == plain.results {
+            Err(Fault::Failed(self.wrong_result(candidate, task)))
+        } else {
+            Ok(Some(block))
+        }
     }
 
     /// The results of a plain loop for the items that come after those of the reference, as many as its time holds;

@@ -762,9 +762,8 @@ impl<'a> Course<'a> {
         let concurrency = self.record.candidates[slot].candidate.sizes.concurrency();
         let said = said(failure);
         let is_known = |known: &(String, u32)| known.0 == said && known.1 <= concurrency;
-        // A hang is told by its length: who lived alone is not given that again, nor is anyone once hangs have cost enough.
-        let is_hang = failure.kind == FailureKind::Hang;
-        let was_alone = is_hang && (!others || self.hangs_may_cost_ns() == 0);
+        // A hang is told by its length: who lived alone is not given that again.
+        let was_alone = failure.kind == FailureKind::Hang && !others;
         // An executor of the user's that hangs or loses tasks does so by itself: other agents are not the cause.
         let is_its_own = matches!(self.record.candidates[slot].candidate.engine, Engine::Own(_))
             && failure.kind != FailureKind::Task;

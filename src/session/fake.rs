@@ -43,6 +43,8 @@ pub(super) enum Vice {
     Queues,
     /// It fails while another agent lives.
     Crowded,
+    /// It hangs while another agent lives.
+    Starves,
 }
 
 #[derive(Default)]
@@ -175,7 +177,7 @@ impl Hands for Fake {
                 return Err(Fault::new(FailureKind::Agent, "the agent ended with signal 9".to_owned()));
             }
         }
-        if self.has(slot, Vice::Hangs) {
+        if self.has(slot, Vice::Hangs) || (self.has(slot, Vice::Starves) && self.alive.len() > 1) {
             self.now_ns += HANG_NS;
             return Err(Fault::new(FailureKind::Hang, "no answer".to_owned()));
         }

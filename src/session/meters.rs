@@ -25,7 +25,8 @@ fn below(root: u32) -> Vec<u32> {
 
 /// What tells, between blocks, whether the host disturbs.
 pub(super) struct Meters {
-    own: meter::Family,
+    /// The session's own processes; `None` where what they use is not all counted.
+    own: Option<meter::Family>,
     yardstick: Yardstick,
 }
 
@@ -37,7 +38,12 @@ impl Meters {
 
     /// The meters of a session whose processes are `root`, those of a cluster, and all that they started.
     pub(super) fn of(root: u32, cluster: &[u32]) -> Meters {
-        Meters { own: meter::Family::of(root).with(cluster), yardstick: Yardstick::new() }
+        Meters { own: Some(meter::Family::of(root).with(cluster)), yardstick: Yardstick::new() }
+    }
+
+    /// The meters, of which those of the session's own processes tell nothing.
+    pub(super) fn without_own(self) -> Meters {
+        Meters { own: None, ..self }
     }
 
     /// Reads all of them, in the time since `began_ns`.
@@ -45,7 +51,7 @@ impl Meters {
         let begun_ns = now_ns();
         let yardstick_ns = Some(self.yardstick.read_ns());
         // Both at once, so that they are of the same time.
-        let own = self.own.read();
+        let own = self.own.as_mut().and_then(meter::Family::read);
         let machine = meter::MachineTime::now();
         let now_ns = now_ns();
         Moment { at_ns: now_ns - began_ns, cost_ns: now_ns - begun_ns, machine, own, yardstick_ns }

@@ -280,6 +280,10 @@ pub fn run_with(program: &Path, session: Session, observer: &mut dyn Observer) -
     record.ending = ending;
     // After the guard's end, all that the session started is reaped and its CPU time known.
     record.disturbance = counters.disturbance();
+    if record.leaves_children_uncounted() {
+        // What these used would be laid to others.
+        record.disturbance.others_share = None;
+    }
     record.elapsed_ns = now_ns() - began_ns;
     record.progress_cpu_ns = Some(observer.cpu_ns());
     saver.save(&record, &mut observer);
@@ -355,6 +359,7 @@ impl Stage<'_> {
             }
         }
         let meters = meters::Meters::start(&session.pids_of_clusters());
+        let meters = if record.leaves_children_uncounted() { meters.without_own() } else { meters };
         let mut residents = Residents::new(nursery, jobs, library_threads, began_ns, meters);
         let rules_of_course = course::Rules {
             pace: Pace { turns, ..pace(session) },

@@ -8,12 +8,14 @@ mod histogram;
 mod lives;
 mod order;
 mod ranks;
+mod skew;
 mod trimmed;
 
 pub use histogram::{merged, percentile};
 pub use lives::interval_across_lives;
 pub use order::{MedianInterval, median_interval};
 pub use ranks::below_zero;
+pub use skew::Skew;
 pub use trimmed::{TRIM, Trimmed, median, t_quantile, trimmed_mean, yuen};
 
 /// An estimate with an interval around it; `low <= value <= high`.

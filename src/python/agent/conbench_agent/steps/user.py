@@ -6,6 +6,7 @@ path adds to a call no more than the `try` that this takes.
 
 from __future__ import annotations
 
+import signal
 import sys
 from types import CoroutineType, TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Type, cast
@@ -233,6 +234,9 @@ class UserStep(Step):
                     cast(Dict[str, int], told)["item"] = self.place(cast(Dict[str, int], told)["item"])
         if self._items is not None and self._items.may_have_more:
             found.notes.append({"items_repeat": {"items": self._items.count}})
+        if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+            # The kernel reaps children then, and adds their CPU time to nobody's.
+            found.notes.append({"children_uncounted": {}})
         return found
 
     def _read_item(self, index: int) -> object:
