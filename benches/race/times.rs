@@ -47,6 +47,7 @@ fn rounds(arms: u32, seed: u64) -> Vec<f64> {
         library_threads: None,
         is_async: true,
         blocks_loops: false,
+        may_share: false,
         is_throughput: true,
         serial_ns: 0.0,
         tasks: None,

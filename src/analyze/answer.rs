@@ -172,11 +172,12 @@ fn answer(record: &Record, rows: &[Row], found: &Finding) -> Answer {
     }
 }
 
-/// What an answer may cost. Of tasks that blocks missed nothing is known: it is rough then.
+/// What an answer may cost. It is rough where blocks missed tasks, or were of calls that a cache answers.
 fn may_cost(record: &Record, runtime: &str, found: &Finding) -> f64 {
     let rough = LIKELY * record.workload.objective.tolerance() + 1e-4;
     let stated = ratio(found.loss) - 1.0;
-    if reasons::few_long(record, runtime).is_some() { stated.max(rough) } else { stated }
+    let is_other = reasons::few_long(record, runtime).is_some() || reasons::cached(record, runtime).is_some();
+    if is_other { stated.max(rough) } else { stated }
 }
 
 /// What is as good and less simple, one size an engine, simplest first.

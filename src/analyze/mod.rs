@@ -232,6 +232,18 @@ pub struct Alternative {
     pub high: f64,
 }
 
+/// How far waits overlap within one process.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Overlap {
+    /// Tasks in flight.
+    pub in_flight: u32,
+    /// What they do beside one in flight.
+    pub gain: f64,
+    /// What engines with several processes do beside one in flight, where that is far more.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub of_processes: Option<f64>,
+}
+
 /// Why an answer is what it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "reason", rename_all = "snake_case")]
@@ -244,6 +256,9 @@ pub enum Reason {
         cpu_ns: f64,
         /// Its service time alone.
         latency_ns: f64,
+        /// How far waits overlap in one process, where it is less than what is in flight there.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        overlap: Option<Overlap>,
     },
     /// A task mostly computes.
     Computes {
@@ -253,6 +268,9 @@ pub enum Reason {
         cores: f64,
         /// What two threads do beside one, where both were measured.
         two_threads: Option<f64>,
+        /// The least and the most that it may be.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        two_threads_between: Option<(f64, f64)>,
         /// Whether a global interpreter lock was in force.
         lock: Option<bool>,
     },

@@ -3,8 +3,8 @@
 use super::figures::{pooled, timed};
 use super::limit::Task;
 use super::{
-    Answer, Condition, HostLimit, LimitKind, Reason, Row, Status, answer, figures, flip, library_threads, not_compared,
-    start_up,
+    Answer, Condition, Estimate, HostLimit, LimitKind, Overlap, Reason, Row, Status, answer, disturbance, figures,
+    flip, library_threads, not_compared, start_up,
 };
 use crate::candidate::{Candidate, Engine, Model, StartMethod};
 use crate::decide::Finding;
@@ -15,6 +15,16 @@ use crate::workload::{Limits, Load, Step};
 
 /// An event loop that was late by this stalls.
 const STALL_NS: u64 = 5_000_000;
+/// And on a host whose CPUs others use, by this.
+const STALL_OF_BUSY_NS: u64 = 50_000_000;
+/// So many in flight in one process are many.
+const MANY: u32 = 4;
+/// Waits overlap where they gain this part of what is in flight.
+const OVERLAPS: f64 = 0.4;
+/// Cores in use from which on they may be what keeps tasks waiting.
+const BUSY: f64 = 0.3;
+/// What is so many times as much is far more.
+const FAR_MORE: f64 = 2.0;
 /// Pickling is named from this share of a task's unloaded time on.
 const EXPENSIVE_PICKLING: f64 = 0.2;
 /// And the user's own callable, pickled with each task or chunk, from this share on.
@@ -57,6 +67,7 @@ pub(super) fn reasons(
         Some((rate_per_s, throughput_per_s, true)) => {
             reasons.push(Reason::RateReached { rate_per_s, throughput_per_s });
         }
+        _ if reasons.iter().any(|reason| matches!(reason, Reason::Waits { overlap: Some(_), .. })) => {}
         _ => reasons.extend(reached(rows, answer, limit)),
     }
     reasons.extend(callable(record, rows, answer, task).or_else(|| pickling(rows, task)));
@@ -101,14 +112,55 @@ fn split(record: &Record, rows: &[Row], limit: Option<&HostLimit>, task: &Task) 
     if cpu_ns < COMPUTES * latency_ns {
         // On a busy host, what a task waits for may be its turn.
         let waits_anyway = cpu_ns < COMPUTES * latency_ns * (1.0 - task.taken);
-        return waits_anyway.then_some(Reason::Waits { share: 1.0 - cpu_ns / latency_ns, cpu_ns, latency_ns });
+        // Of a cached call the time alone is that of a first call, and the CPU time that of later ones.
+        let is_cached = rows.first().is_some_and(|row| cached(record, &row.candidate.runtime).is_some());
+        let share = 1.0 - cpu_ns / latency_ns;
+        let overlap = overlap(record, rows);
+        return (waits_anyway && !is_cached).then_some(Reason::Waits { share, cpu_ns, latency_ns, overlap });
     }
     if task.children_ns > 0.5 * cpu_ns && programs(record, rows, task).is_some() {
         return None;
     }
     let share = (cpu_ns / latency_ns).min(1.0);
     let lock = lock(record, rows);
-    Some(Reason::Computes { share, cores: task.cores, two_threads: two_threads(rows), lock })
+    let two = two_threads(rows);
+    Some(Reason::Computes {
+        share,
+        cores: task.cores,
+        two_threads: two.map(|ratio| ratio.value),
+        two_threads_between: two.map(|ratio| (ratio.low, ratio.high)),
+        lock,
+    })
+}
+
+/// How far waits overlap in one process, where many in flight there do far less than as many times what one does, and the
+/// CPU is not what keeps them.
+fn overlap(record: &Record, rows: &[Row]) -> Option<Overlap> {
+    if record.workload.rate.is_some() {
+        return None;
+    }
+    let reached = |row: &Row| row.throughput_per_s.map(|throughput| throughput.value);
+    let sound = || rows.iter().filter(|row| !row.has_failed() && row.blocks > 0);
+    let best = |of: &mut dyn Iterator<Item = &Row>| of.filter_map(reached).max_by(f64::total_cmp);
+    let one = best(&mut sound().filter(|row| row.candidate.sizes.concurrency() == 1))?;
+    let in_process = || {
+        let shares = |row: &&Row| matches!(row.candidate.model(), Model::Threads | Model::Async | Model::AsyncThreads);
+        sound().filter(shares).filter(|row| row.candidate.sizes.concurrency() >= MANY)
+    };
+    let widest = in_process().max_by_key(|row| row.candidate.sizes.concurrency())?;
+    let gain = best(&mut in_process())? / one;
+    let is_busy = in_process().any(|row| {
+        let cpu_ns = row.cpu_user_ns_per_task.unwrap_or(0.0) + row.cpu_system_ns_per_task.unwrap_or(0.0);
+        reached(row).is_some_and(|per_s| per_s * cpu_ns / 1e9 > BUSY)
+    });
+    let in_flight = widest.candidate.sizes.concurrency();
+    if is_busy || gain >= OVERLAPS * f64::from(in_flight) {
+        return None;
+    }
+    let of_processes =
+        best(&mut sound().filter(|row| row.candidate.engine.crosses() || row.candidate.model() == Model::ShardedAsync));
+    let of_processes = of_processes.map(|per_s| per_s / one).filter(|other| *other > FAR_MORE * gain);
+    Some(Overlap { in_flight, gain, of_processes })
 }
 
 /// Whether a global interpreter lock was in force where tasks ran, after all imports.
@@ -121,8 +173,8 @@ pub(super) fn lock(record: &Record, rows: &[Row]) -> Option<bool> {
 
 /// What two threads do beside one, or beside a plain loop; where libraries compute with threads, too, with one of those
 /// in each, since others would have the cores already.
-fn two_threads(rows: &[Row]) -> Option<f64> {
-    let relative = |row: &Row| row.relative.map(|relative| relative.value);
+fn two_threads(rows: &[Row]) -> Option<Estimate> {
+    let relative = |row: &Row| row.relative;
     let limit = rows.iter().map(|row| row.candidate.library_threads).max().flatten();
     let rows: Vec<&Row> = rows.iter().filter(|row| row.candidate.library_threads == limit).collect();
     let of = |size: u32| {
@@ -130,7 +182,9 @@ fn two_threads(rows: &[Row]) -> Option<f64> {
         threads.filter(move |row| row.candidate.sizes.workers == Some(size)).find_map(|row| relative(row))
     };
     let sequential = rows.iter().find(|row| row.candidate.model() == Model::Sequential).and_then(|row| relative(row));
-    Some(of(2)? / of(1).or(sequential)?).filter(|ratio| ratio.is_finite())
+    let (two, one) = (of(2)?, of(1).or(sequential)?);
+    let ratio = Estimate { value: two.value / one.value, low: two.low / one.high, high: two.high / one.low };
+    Some(ratio).filter(|ratio| [ratio.value, ratio.low, ratio.high].iter().all(|part| part.is_finite()))
 }
 
 /// The few tasks of a batch that hold most of its time, by the service times of whoever ran them with least in flight.
@@ -191,7 +245,7 @@ fn pickling(rows: &[Row], task: &Task) -> Option<Reason> {
 fn callable(record: &Record, rows: &[Row], answer: &Answer, task: &Task) -> Option<Reason> {
     let (cpu_ns, latency_ns) = (task.cpu_ns?, task.unloaded_ns?);
     let computes = cpu_ns >= COMPUTES * latency_ns;
-    let is_held = lock(record, rows) == Some(true) && two_threads(rows).is_none_or(|ratio| ratio < THREADS_HELP);
+    let is_held = lock(record, rows) == Some(true) && two_threads(rows).is_none_or(|ratio| ratio.value < THREADS_HELP);
     if answer.engine.crosses() || !computes || !is_held {
         return None;
     }
@@ -218,7 +272,9 @@ fn stall(record: &Record, rows: &[Row], answer: &Answer) -> Option<Reason> {
         matches!(row.candidate.model(), Model::Async | Model::ShardedAsync) && is_told
     };
     let stalled = rows.iter().filter(is_bare_loop).filter_map(|row| Some((row, row.longest_stall_ns?)));
-    let (row, stall_ns) = stalled.max_by_key(|(_, stall)| *stall).filter(|(_, stall)| *stall >= STALL_NS)?;
+    // On a busy host a loop that nothing blocks waits for its turn of a core.
+    let least_ns = if disturbance::taken(record) > 0.0 { STALL_OF_BUSY_NS } else { STALL_NS };
+    let (row, stall_ns) = stalled.max_by_key(|(_, stall)| *stall).filter(|(_, stall)| *stall >= least_ns)?;
     let steps = &record.workload.steps;
     // Where each has an async form, one of those blocks.
     let has_blocking = steps.iter().any(|step| !step.has_async_form());
@@ -305,7 +361,7 @@ fn unpicklable(record: &Record, rows: &[Row], answer: &Answer) -> Option<Conditi
 }
 
 /// What the task keeps of a call, so that a later one on the same item is quick.
-fn cached(record: &Record, runtime: &str) -> Option<Condition> {
+pub(super) fn cached(record: &Record, runtime: &str) -> Option<Condition> {
     let notes = &record.calibration.runtime(runtime)?.notes;
     notes.iter().find_map(|note| match *note {
         Note::SecondPassFaster { first_ns, second_ns } => Some(Condition::Cached { first_ns, second_ns }),

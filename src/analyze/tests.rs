@@ -233,6 +233,34 @@ fn a_turn_that_others_take_is_no_waiting() {
 }
 
 #[test]
+fn waits_that_do_not_overlap_are_told_with_what_was_measured() {
+    let told = |threads: f64, processes: f64| {
+        let mut session = Synthetic::new();
+        let shape = Shape { service_ns: 10_000_000, cpu_ns: 20_000 };
+        let places = [
+            (session.add(Engine::Sequential, NONE, shape), 100.0),
+            (session.add(Engine::ThreadPool, workers(64), shape), threads),
+            (session.add(Engine::ProcessPool, workers(64), shape), processes),
+        ];
+        for life in 0..4 {
+            session.round(Phase::Race, life, &places);
+        }
+        let reasons = answer(&analyze(&session.finished())).reasons.clone();
+        let overlap = reasons.iter().find_map(|reason| match reason {
+            Reason::Waits { overlap, .. } => Some(*overlap),
+            _ => None,
+        });
+        let reaches = reasons.iter().any(|reason| matches!(reason, Reason::Reaches { .. }));
+        (overlap.expect("it waits"), reaches)
+    };
+    assert_eq!(told(6000.0, 6000.0), (None, true));
+    let (Some(few), false) = told(500.0, 480.0) else { panic!("few are served at a time") };
+    assert!((few.gain - 5.0).abs() < 0.2 && few.in_flight == 64 && few.of_processes.is_none(), "{few:?}");
+    let (Some(each), false) = told(500.0, 2000.0) else { panic!("each process has its own") };
+    assert!(each.of_processes.is_some_and(|gain| (gain - 20.0).abs() < 0.5), "{each:?}");
+}
+
+#[test]
 fn children_that_are_not_counted_leave_open_whether_a_task_waits() {
     let mut session = waiting();
     let note = Note::ChildrenUncounted {};

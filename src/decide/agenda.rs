@@ -32,6 +32,9 @@ impl<'a> Agenda<'a> {
         if self.decide.view.is_none() {
             return self.opening();
         }
+        if let Some(scouts) = self.scouts() {
+            return scouts;
+        }
         let firsts = self.firsts();
         if !firsts.is_empty() {
             return firsts;
@@ -45,6 +48,14 @@ impl<'a> Agenda<'a> {
         smallest.sort_by_key(|arm| self.decide.arms[*arm].candidate.simplicity());
         // One that gives no figures twice gives none.
         smallest.into_iter().find(|arm| self.decide.arms[*arm].took.1 < 3).into_iter().collect()
+    }
+
+    /// Few in flight beside the simplest candidate, where it is to be seen whether waits overlap.
+    fn scouts(&mut self) -> Option<Vec<usize>> {
+        let view = self.decide.view.as_ref()?;
+        let (task, named) = (view.task, view.arms[view.named]);
+        let scout = self.decide.scout(&task).filter(|arm| !self.is_too_expensive(*arm))?;
+        Some(vec![scout, named])
     }
 
     /// The smallest size of each engine.

@@ -335,6 +335,11 @@ fn task_ns(entry: &Entry, sizes: Sizes, task: &Task, setting: &Setting) -> f64 {
     1e9 / expected(entry.engine, sizes, task, &rate).score.exp()
 }
 
+/// The tasks per second that are expected of these sizes, once they run.
+pub(super) fn rate_per_s(entry: &Entry, sizes: Sizes, task: &Task, setting: &Setting) -> f64 {
+    expected(entry.engine, sizes, task, setting).score.exp()
+}
+
 /// The mean and the covariance of some sizes of one engine; `anchor` is where its path begins, `scale` widens it.
 pub(super) fn prior(
     entry: &Entry,

@@ -20,6 +20,7 @@ mod mechanism;
 mod meeting;
 mod models;
 mod posterior;
+mod scout;
 #[cfg(test)]
 mod tests;
 
@@ -119,6 +120,10 @@ pub struct Rules {
     /// Whether no step does: an event loop then runs one task after another.
     #[serde(default)]
     pub blocks_loops: bool,
+    /// Whether tasks may wait for something outside that serves few of them at a time: the user's own code, or a far side
+    /// of the user's.
+    #[serde(default)]
+    pub may_share: bool,
     /// Whether tasks per second are what is compared.
     pub is_throughput: bool,
     /// The longest section of a task that only one runs at a time, as the workload says; 0 where there is none.
@@ -490,7 +495,7 @@ impl Decide {
         let Arm { entry, blocks, ref candidate, .. } = self.arms[arm];
         let sizes = candidate.sizes;
         let is_new = blocks == 0 && self.best_of(entry).is_none();
-        let is_late = || is_new && !self.begins(&self.allowed(entry)).contains(&sizes);
+        let is_late = || is_new && !self.begins(entry, &self.allowed(entry)).contains(&sizes);
         let dropped = !self.is_in[entry] || self.failures.is_faulty(entry) || is_late();
         if dropped {
             self.arms[arm].life = None;
@@ -625,7 +630,13 @@ impl Decide {
 
     /// What the candidates of an entry run on.
     fn setting(&self, entry: usize) -> Setting {
-        let Rules { cores, has_lock, is_async, is_throughput, serial_ns, tasks, .. } = self.rules;
+        let serial_ns = self.rules.serial_ns.max(self.serial_ns_of(entry));
+        self.setting_with(entry, serial_ns)
+    }
+
+    /// The same with a section of this length that only one task runs at a time.
+    fn setting_with(&self, entry: usize, serial_ns: f64) -> Setting {
+        let Rules { cores, has_lock, is_async, is_throughput, tasks, .. } = self.rules;
         let Rules { is_batch, has_setup, rate_per_s, cluster, .. } = self.rules;
         let tasks = tasks.map(f64::from);
         let batch = tasks.filter(|_| is_batch);
@@ -775,7 +786,7 @@ impl Decide {
         }
         let plan = self.entries[entry].clone();
         let allowed = self.allowed(entry);
-        let begins = self.begins(&allowed);
+        let begins = self.begins(entry, &allowed);
         let (setting, task) = (self.setting(entry), &self.task_under(entry, task));
         let Some(first) = mechanism::first(&plan, &begins, task, &setting) else {
             return (Vec::new(), None);
@@ -811,9 +822,11 @@ impl Decide {
         allowed
     }
 
-    /// Those of an entry's sizes with which it may begin: far from what others failed with, as far as there are such.
-    fn begins(&self, allowed: &[Sizes]) -> Vec<Sizes> {
-        let Some(most) = self.failures.begin_at_most() else { return allowed.to_vec() };
+    /// Those of an entry's sizes with which it may begin: far from what others failed with, and not far beyond what waits
+    /// at once, as far as there are such.
+    fn begins(&self, entry: usize, allowed: &[Sizes]) -> Vec<Sizes> {
+        let most = [self.failures.begin_at_most(), self.begins_with_at_most(entry)].into_iter().flatten().min();
+        let Some(most) = most else { return allowed.to_vec() };
         let least = allowed.iter().map(|sizes| sizes.concurrency()).min().unwrap_or(0);
         allowed.iter().copied().filter(|sizes| sizes.concurrency() <= most.max(least)).collect()
     }

@@ -43,6 +43,7 @@ fn rules(seed: u64) -> Rules {
         library_threads: None,
         is_async: true,
         blocks_loops: false,
+        may_share: false,
         is_throughput: true,
         serial_ns: 0.0,
         tasks: None,
@@ -206,6 +207,51 @@ fn an_event_loop_that_tasks_block_is_never_named_beside_a_plain_loop() {
     for other in [Engine::TokioMultiThread, Engine::Gevent] {
         assert_ne!(of(other, true), "sequential", "{other}");
     }
+}
+
+/// A race of tasks that wait 6 ms for what serves so many of a candidate's tasks at once.
+fn race_of_waits(served: impl Fn(&Candidate) -> f64, may_share: bool, seed: u64) -> Ended {
+    let rules = Rules { may_share, ..rules(seed) };
+    let entries: Vec<Entry> = ENGINES.iter().map(|engine| entry(*engine)).collect();
+    let rate = move |one: &Candidate| Some(true_rate(one, 6.0, 0.02).min(served(one) * 1000.0 / 6.02));
+    race(Decide::new(&entries, &[], rules), 0.03, seed, 0.02e6, rate)
+}
+
+fn most_in_flight(ended: &Ended) -> u32 {
+    ended.decide.candidates().iter().map(|one| one.sizes.concurrency()).max().unwrap_or(0)
+}
+
+#[test]
+fn where_waits_do_not_overlap_engines_begin_with_few_in_flight() {
+    for (served, most, workers) in [(1.0, 16, 1), (2.0, 16, 2), (3.0, 16, 4)] {
+        let ended = race_of_waits(|_| served, true, 1);
+        assert!(most_in_flight(&ended) <= most, "{served}: {:?}", ended.decide.candidates());
+        let named = &ended.decide.candidates()[ended.decide.finding().expect("an answer").named];
+        assert!(named.sizes.concurrency() <= workers, "{served}: {named}");
+        assert_eq!(ended.ending, Ending::Decided);
+    }
+}
+
+#[test]
+fn where_each_process_has_its_own_of_what_serves_few_many_processes_win() {
+    let served = |one: &Candidate| if one.engine == Engine::ProcessPool { f64::INFINITY } else { 2.0 };
+    let ended = race_of_waits(served, true, 1);
+    let named = ended.decide.candidates()[ended.decide.finding().expect("an answer").named];
+    assert_eq!((named.engine, named.sizes.workers), (Engine::ProcessPool, Some(64)), "{:?}", ended.decide.candidates());
+}
+
+#[test]
+fn where_waits_overlap_one_block_with_few_in_flight_shows_it() {
+    let ended = race_of_waits(|_| f64::INFINITY, true, 1);
+    let second: Vec<&Candidate> =
+        ended.rounds[1].iter().map(|turn| ended.decide.candidates()[turn.candidate]).collect();
+    let few = second.iter().filter(|one| one.sizes.concurrency() == 8).count();
+    assert_eq!((second.len(), few), (2, 1), "{second:?}");
+    assert_eq!(most_in_flight(&ended), 64);
+    let workers = ended.decide.candidates()[ended.decide.finding().expect("an answer").named].sizes.concurrency();
+    assert_eq!(workers, 64);
+    // What is known to wait alone needs no such look.
+    assert!(race_of_waits(|_| f64::INFINITY, false, 1).rounds[1].len() > 2);
 }
 
 #[test]

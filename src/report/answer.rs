@@ -5,7 +5,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::units::{NONE, duration, factor, percent, rate};
 use super::words::{plain, row, runtimes};
 use super::{Judged, Style, choice, grid, leaving, reasons, sureness, words};
-use crate::analyze::{Answer, Group, Row, Status, Sureness};
+use crate::analyze::{Answer, Condition, Group, Row, Status, Sureness};
 use crate::candidate::{Candidate, Engine, Model, RUST};
 use crate::idiom::{Idiom, ItemsFound, OnCluster};
 use crate::workload::Goal;
@@ -177,8 +177,11 @@ fn gains(judged: &Judged, group: &Group, answer: &Answer) -> Gains {
     let sequential = of(group.rows.iter().find(|row| row.candidate.model() == Model::Sequential));
     let is_several = is_throughput && answer.model != Model::Sequential;
     // What is named leads in pairs of the same rounds. Where the means of all blocks say otherwise, no gain is known.
+    // Who was measured for longer had more of its calls answered by a cache.
+    let is_cached = answer.conditions.iter().any(|condition| matches!(condition, Condition::Cached { .. }));
+    let is_told = is_several && !is_cached;
     let over_loop =
-        named.zip(sequential).filter(|(named, sequential)| is_several && *sequential > 0.0 && named > sequential);
+        named.zip(sequential).filter(|(named, sequential)| is_told && *sequential > 0.0 && named > sequential);
     let better = if is_throughput { "faster" } else { "better" };
     let confidence = percent(answer.confidence);
     let most = sureness::whole(answer.may_cost);

@@ -97,10 +97,13 @@ fn why_in_short(answer: &Answer) -> String {
             Reason::CallableCrosses { .. } => said(2, "large callable"),
             Reason::LibraryThreads { .. } => said(3, "library threads"),
             Reason::StartsPrograms { .. } => said(4, "starts programs"),
-            Reason::Computes { two_threads: Some(ratio), lock: Some(true), .. } if *ratio < HELD => {
+            Reason::Computes { two_threads: Some(ratio), two_threads_between, lock: Some(true), cores, .. }
+                if *ratio < HELD && reasons::is_clear(Some(*ratio), *two_threads_between, *cores) =>
+            {
                 said(5, "holds the GIL")
             }
             Reason::Computes { share, .. } => Some((5, format!("computes {}", whole(*share)))),
+            Reason::Waits { overlap: Some(_), .. } => said(5, "few at a time"),
             Reason::Waits { share, .. } => Some((5, format!("waits {}", whole(*share)))),
             Reason::AllTasks { .. } => said(6, "start-up counts"),
             Reason::Stalls { .. } => said(7, "stalls the loop"),

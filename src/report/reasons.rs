@@ -3,7 +3,9 @@
 use super::Judged;
 use super::units::{bytes, count, duration, factor, percent, rate};
 use super::words::{self, listed, plain};
-use crate::analyze::{Answer, Condition, FarLimit, Group, LimitKind, Reason, Row, Status, TimeOfAll, not_compared};
+use crate::analyze::{
+    Answer, Condition, FarLimit, Group, LimitKind, Overlap, Reason, Row, Status, TimeOfAll, not_compared,
+};
 use crate::candidate::Model;
 use crate::candidate::StartMethod;
 use crate::decide::RULES_VERSION;
@@ -125,14 +127,16 @@ pub(super) fn few_long(found: &FewLong) -> String {
 
 fn reason(judged: &Judged, answer: &Answer, reason: &Reason) -> String {
     match reason {
-        Reason::Waits { share, cpu_ns, latency_ns } => format!(
-            "a task is {} waiting ({} CPU of {}), so engines differ by how many they keep in flight",
+        Reason::Waits { share, cpu_ns, latency_ns, overlap } => format!(
+            "a task is {} waiting ({} CPU of {}), {}",
             percent(*share),
             duration(*cpu_ns),
-            duration(*latency_ns)
+            duration(*latency_ns),
+            overlap.as_ref().map_or_else(|| "so engines differ by how many they keep in flight".to_owned(), waits_for)
         ),
-        Reason::Computes { share, cores, two_threads, lock } => {
-            let threads = two_threads.map(|ratio| format!("; {}", threads(ratio, *lock))).unwrap_or_default();
+        Reason::Computes { share, cores, two_threads, two_threads_between, lock } => {
+            let told = lock.filter(|_| is_clear(*two_threads, *two_threads_between, *cores));
+            let threads = two_threads.map(|ratio| format!("; {}", threads(ratio, told))).unwrap_or_default();
             let is_told = answer.reasons.iter().any(|other| matches!(other, Reason::StartsPrograms { .. }));
             let cores = if is_told { String::new() } else { format!("; this host gives {} cores", count(*cores)) };
             format!("a task computes {} of its time{threads}{cores}", percent(*share))
@@ -227,6 +231,29 @@ fn reason(judged: &Judged, answer: &Answer, reason: &Reason) -> String {
             format!("{} up to {low} {unit}, {above} from {high}", win(*below))
         }
     }
+}
+
+/// What tasks wait for that gain little by many in flight.
+fn waits_for(overlap: &Overlap) -> String {
+    let Overlap { in_flight, gain, of_processes } = *overlap;
+    let own = of_processes
+        .map(|other| format!("; several processes do {}, so each has its own of what that is", factor(other)))
+        .unwrap_or_default();
+    format!(
+        "and {in_flight} in flight in one process do {} what one does: they wait for each other, or for what serves few at a time{own}",
+        factor(gain)
+    )
+}
+
+/// Whether what two threads do beside one says what the interpreter's lock does: not where there was but one core for
+/// both, nor where it may as well be on the other side.
+pub(super) fn is_clear(two_threads: Option<f64>, between: Option<(f64, f64)>, cores: f64) -> bool {
+    /// Cores that two threads need to show what they can do.
+    const FOR_TWO: f64 = 1.5;
+    let Some(ratio) = two_threads else { return false };
+    let (low, high) = between.unwrap_or((ratio, ratio));
+    let is_far = if ratio < HELD { high < RELEASED } else { ratio < RELEASED || low > HELD };
+    is_far && (cores >= FOR_TWO || ratio >= RELEASED)
 }
 
 /// What two threads do beside one, and what that says of the global interpreter lock.

@@ -96,7 +96,13 @@ pub(super) fn of_two_runtimes() -> Judged {
         (answer.model, answer.workers) = (Model::Threads, Some(64));
         answer.as_good = vec![AsGood { candidate: first + 2, may_cost: 0.041 }];
         answer.next_model.iter_mut().for_each(|next| next.candidate += first);
-        answer.reasons = vec![Reason::Computes { share: 0.97, cores: 1.94, two_threads: Some(0.97), lock: Some(true) }];
+        answer.reasons = vec![Reason::Computes {
+            share: 0.97,
+            cores: 1.94,
+            two_threads: Some(0.97),
+            two_threads_between: Some((0.94, 1.0)),
+            lock: Some(true),
+        }];
         answer.conditions = vec![Condition::FailedCandidates { count: 1 }];
     }
     let reason = "step 1 (python): ValueError: bad item 3".to_owned();
@@ -277,7 +283,7 @@ fn answer() -> Answer {
             alternative(Model::Sequential, 0, 0.016_2, 0.000_2),
         ],
         reasons: vec![
-            Reason::Waits { share: 0.998, cpu_ns: 55_500.0, latency_ns: 23_500_000.0 },
+            Reason::Waits { share: 0.998, cpu_ns: 55_500.0, latency_ns: 23_500_000.0, overlap: None },
             Reason::Reaches { share: 0.961, limit: LimitKind::InFlight, concurrency: 64 },
         ],
         conditions: vec![

@@ -59,18 +59,41 @@ fn the_live_view_at_60_80_and_100_columns_and_in_a_line() {
 
 #[test]
 fn every_reason_and_condition_has_its_words() {
-    use crate::analyze::{Condition, FarLimit, Growth, LimitKind, Reason, Refused, TimeOfAll};
+    use crate::analyze::{Condition, FarLimit, Growth, LimitKind, Overlap, Reason, Refused, TimeOfAll};
     use crate::candidate::{Engine, Model, StartMethod};
     let mut judged = judged();
     let answer = judged.verdict.groups[0].answer.as_mut().expect("an answer");
-    let computes = |two_threads, lock| Reason::Computes { share: 0.99, cores: 1.95, two_threads, lock };
+    let computes =
+        |two_threads, lock| Reason::Computes { share: 0.99, cores: 1.95, two_threads, two_threads_between: None, lock };
+    let waits = |of_processes| Reason::Waits {
+        share: 0.98,
+        cpu_ns: 2e5,
+        latency_ns: 1e7,
+        overlap: Some(Overlap { in_flight: 64, gain: 4.9, of_processes }),
+    };
     answer.reasons = vec![
-        Reason::Waits { share: 0.98, cpu_ns: 2e5, latency_ns: 1e7 },
+        Reason::Waits { share: 0.98, cpu_ns: 2e5, latency_ns: 1e7, overlap: None },
+        waits(None),
+        waits(Some(19.5)),
         computes(None, None),
         computes(Some(0.97), Some(true)),
         computes(Some(1.4), Some(true)),
         computes(Some(1.95), Some(true)),
         computes(Some(1.9), Some(false)),
+        Reason::Computes {
+            share: 0.99,
+            cores: 1.01,
+            two_threads: Some(1.05),
+            two_threads_between: Some((0.9, 1.2)),
+            lock: Some(true),
+        },
+        Reason::Computes {
+            share: 0.99,
+            cores: 1.9,
+            two_threads: Some(1.67),
+            two_threads_between: Some((1.1, 2.2)),
+            lock: Some(true),
+        },
         Reason::LibraryThreads {
             threads: 2,
             variables: vec!["OPENBLAS_NUM_THREADS".to_owned()],

@@ -250,6 +250,7 @@ pub(super) fn rules() -> Rules {
         library_threads: None,
         is_async: true,
         blocks_loops: false,
+        may_share: false,
         is_throughput: true,
         serial_ns: 0.0,
         tasks: None,

@@ -458,6 +458,7 @@ fn rules(session: &Session) -> Rules {
         // Computation keeps a loop busy, and lets waits overlap all the same.
         is_async: workload.steps.iter().all(|step| step.has_async_form() || step.cpu().is_some()),
         blocks_loops: !workload.steps.iter().any(Step::has_async_form),
+        may_share: workload.steps.iter().any(Step::may_share),
         is_throughput: workload.objective.goal == Goal::Throughput,
         serial_ns: workload.steps.iter().map(serial_ns).fold(0.0, f64::max),
         tasks: workload.all_tasks(),

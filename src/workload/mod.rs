@@ -387,6 +387,18 @@ impl Step {
         }
     }
 
+    /// Whether it may wait for something that serves few tasks at a time and that is not known: the user's own code, another
+    /// program, a far side of the user's.
+    #[must_use]
+    pub fn may_share(&self) -> bool {
+        match self {
+            Step::Http { url, .. } => url.is_some(),
+            Step::Tcp { address, .. } => address.is_some(),
+            Step::Command { .. } => true,
+            _ => self.own_code().is_some(),
+        }
+    }
+
     /// Whether what it comes to is held against a reference.
     #[must_use]
     pub fn is_compared(&self) -> bool {

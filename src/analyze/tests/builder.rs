@@ -232,6 +232,7 @@ fn race(record: &Record, runtime: &str, own: &[Candidate], first_candidate: u32)
             library_threads: own.iter().any(|candidate| candidate.library_threads.is_some()).then_some(2),
             blocks_loops: !record.workload.steps.iter().any(Step::has_async_form),
             is_async: record.workload.steps.iter().all(|step| step.has_async_form() || step.cpu().is_some()),
+            may_share: false,
             is_throughput: record.workload.objective.goal == Goal::Throughput,
             serial_ns: 0.0,
             tasks: record.workload.all_tasks(),
