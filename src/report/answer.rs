@@ -100,7 +100,8 @@ fn brief(judged: &Judged, group: &Group) -> Brief {
             remarks,
         };
     };
-    let mut remarks = vec![("Why", reasons::why(judged, group))];
+    let why = reasons::why(judged, group);
+    let mut remarks: Vec<(&str, String)> = (!why.is_empty()).then_some(("Why", why)).into_iter().collect();
     remarks.extend(group.leaving.as_ref().map(|leaving| ("Cluster", leaving::sentence(leaving))));
     remarks.extend(reasons::conditions(judged, answer).into_iter().map(|condition| ("But", condition)));
     let verb =

@@ -187,7 +187,8 @@ pub(super) fn answer(judged: &Judged, group: &Group) -> Vec<(&'static str, Strin
     if !good.is_empty() {
         said.push(("As good:", format!("{}, less simple", listed(&names(group, &good), "and"))));
     }
-    said.push(("Why:", reasons::why(judged, group)));
+    let why = reasons::why(judged, group);
+    said.extend((!why.is_empty()).then_some(("Why:", why)));
     said.extend(reasons::conditions(judged, answer).into_iter().map(|condition| ("But:", condition)));
     if let Some(limit) = &group.limit {
         said.push(("Limit:", host_limit(limit, group)));
