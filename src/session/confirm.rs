@@ -174,20 +174,6 @@ impl PlainResults {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::PlainResults;
-
-    #[test]
-    fn results_are_compared_from_the_first_that_the_plain_loop_ran() {
-        let plain = PlainResults { first: 2, results: vec![5, 6, 7] };
-        assert_eq!(plain.first_difference(&[0, 0, 5, 6, 7, 9], false), None);
-        assert_eq!(plain.first_difference(&[0, 0, 5, 0], false), Some(3));
-        assert_eq!(plain.first_difference(&[0, 0, 5, 0], true), None);
-        assert_eq!(plain.first_difference(&[1], false), None);
-    }
-}
-
 /// What timed blocks saw of a candidate's tasks.
 struct Usual {
     /// Their mean service time.
@@ -217,6 +203,15 @@ mod tests {
     use super::*;
 
     const MS: u64 = 1_000_000;
+
+    #[test]
+    fn results_are_compared_from_the_first_that_the_plain_loop_ran() {
+        let plain = PlainResults { first: 2, results: vec![5, 6, 7] };
+        assert_eq!(plain.first_difference(&[0, 0, 5, 6, 7, 9], false), None);
+        assert_eq!(plain.first_difference(&[0, 0, 5, 0], false), Some(3));
+        assert_eq!(plain.first_difference(&[0, 0, 5, 0], true), None);
+        assert_eq!(plain.first_difference(&[1], false), None);
+    }
 
     #[test]
     fn few_long_tasks_are_told_where_blocks_saw_too_few_of_them() {
