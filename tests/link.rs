@@ -84,6 +84,7 @@ fn a_request_longer_than_a_pipe_holds_is_written_while_it_is_read() {
         executor_path: None,
         turns: 0,
         warms_up: false,
+        copies_items: false,
         cluster: None,
         rate: None,
     }));

@@ -50,6 +50,7 @@ fn job(step: Step, server: Option<ServerAddress>, timeout_ns: u64) -> Job {
         executor_path: None,
         turns: 0,
         warms_up: false,
+        copies_items: false,
         cluster: None,
         rate: None,
     }

@@ -124,3 +124,15 @@ fn tasks_are_not_long_whose_first_calls_load_something() {
     assert!(record["races"][0]["rules"]["turns"].is_null(), "{}", record["races"][0]["rules"]);
     assert!(answer(&record)["candidate"].is_number(), "{record}");
 }
+
+#[test]
+fn who_takes_items_apart_is_compared_on_a_copy_for_each_call() {
+    let step = "function = \"state:takes_apart\"\nitems = \"state:letters\"";
+    let Some(record) = record(step, "", "sequential,ThreadPoolExecutor,asyncio,ProcessPoolExecutor") else { return };
+    let candidates = list(&record["candidates"]);
+    let failed: Vec<&Value> = candidates.iter().filter(|one| !one["failure"].is_null()).collect();
+    assert!(!candidates.is_empty() && failed.is_empty(), "{failed:?}");
+    let is_told = |warning: &&Value| !warning["note"]["mutates"].is_null();
+    assert_eq!(list(&record["warnings"]).iter().filter(is_told).count(), 1, "{}", record["warnings"]);
+    assert_eq!(record["calibration"]["runtimes"][0]["checked"], true, "{record}");
+}

@@ -296,6 +296,9 @@ pub struct Job {
     /// something.
     #[serde(skip_serializing_if = "is_false", default)]
     pub warms_up: bool,
+    /// Whether each call of the user's own code gets a copy of its item, since it changes it: see [`Note::Mutates`].
+    #[serde(skip_serializing_if = "is_false", default)]
+    pub copies_items: bool,
 }
 
 /// Whether a flag has its default.

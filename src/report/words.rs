@@ -98,7 +98,7 @@ pub fn warning(warning: &Warning) -> String {
 fn found(note: &Note) -> String {
     match note {
         Note::Mutates { item } => format!(
-            "the function changes item {item}: engines in one process share items, worker processes get copies, so they do not do the same work"
+            "the function changes item {item}: here each call gets a copy of its item, as items come again; in your program threads and loops change the item itself, and worker processes a copy"
         ),
         Note::Uneven { calls, median_ns, longest_ns } => format!(
             "of {calls} calls half take {} at most and the longest takes {}: blocks hold few such, so figures may be far off; say how many tasks you have by --tasks, and give a longer --budget",

@@ -113,6 +113,7 @@ impl Bench {
             executor_path: None,
             turns: 0,
             warms_up: false,
+            copies_items: false,
             cluster: None,
             rate: None,
         };

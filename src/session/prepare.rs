@@ -94,6 +94,7 @@ pub(super) fn job(session: &Session, steps: Vec<StepJob>, runtime: &str) -> Job 
         rate: session.workload.rate,
         turns: 0,
         warms_up: false,
+        copies_items: false,
     }
 }
 
@@ -223,6 +224,7 @@ impl Preparation<'_> {
         self.lost_ns += referred.lost_ns;
         self.slowest.saw(referred.slowest.task_ns, referred.slowest.start_ns);
         prepared.job = reference::with_items(prepared.job.clone(), &referred.items);
+        prepared.job.copies_items = referred.changes_items();
         self.take(prepared, referred);
         Ok(())
     }

@@ -255,6 +255,11 @@ pub(super) fn with_items(mut job: Job, items: &[Option<u64>]) -> Job {
 }
 
 impl Referred {
+    /// Whether calls change their items. In the user's own run each item comes once; here they come again.
+    pub(super) fn changes_items(&self) -> bool {
+        self.notes.iter().any(|note| matches!(note, Note::Mutates { .. }))
+    }
+
     /// Counts what a reference ran, and keeps what it found.
     fn ran(&mut self, job: &Job, reference: &Reference) {
         let variants = if runs_variants(job) { VARIANTS } else { 0 };
@@ -416,6 +421,7 @@ mod tests {
             executor_path: None,
             turns: 0,
             warms_up: false,
+            copies_items: false,
             cluster: None,
             rate: None,
         }
@@ -481,6 +487,7 @@ mod tests {
         referred.ran(&code, &found(3));
         referred.ran(&code, &found(4));
         assert_eq!((referred.calls, referred.notes.clone()), (4, vec![Note::Mutates { item: 1 }, note(3)]));
+        assert!(referred.changes_items() && !Referred::default().changes_items());
         referred.ran(&mixed, &found(5));
         assert_eq!(referred.calls, 4 + VARIANTS);
     }

@@ -228,6 +228,7 @@ pub fn job(engine: Engine, size: u32, steps: Vec<Step>) -> Job {
         executor_path: None,
         turns: 0,
         warms_up: false,
+        copies_items: false,
         cluster: None,
         rate: None,
     }

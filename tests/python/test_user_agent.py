@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unittest
-from typing import Any, Dict
+from typing import Any, Dict, List, Tuple
 
 from conbench_agent.user.values import digest
 from support import AgentProcess, job
@@ -34,6 +34,38 @@ class Course(unittest.TestCase):
             self.assertEqual(one.ask("go", GO)["checksum"], 0)
             block = one.ask("go", {**GO, "kind": "verify", "most_tasks": 16})
         self.assertEqual(block["results"], reference["results"])
+
+    def test_items_that_calls_change_are_new_for_each_call(self) -> None:
+        letters = python(function="state:takes_apart", items={"named": "state:letters"})
+        with AgentProcess() as one:
+            one.receive()
+            reference = one.ask("reference", {"job": letters, "budget_ns": 10_000_000_000})
+        self.assertEqual(reference["notes"], [{"mutates": {"item": 0}}])
+        engines: List[Tuple[str, Dict[str, int]]] = [
+            ("sequential", {}),
+            ("ThreadPoolExecutor", {"workers": 2}),
+            ("asyncio", {"in_flight": 2}),
+            ("asyncio+ThreadPoolExecutor", {"workers": 2, "in_flight": 4}),
+            # A chunk has items twice.
+            ("ProcessPoolExecutor", {"workers": 2, "chunk": 16}),
+        ]
+        for engine, sizes in engines:
+            candidate = {"runtime": "python", "engine": engine, "sizes": sizes}
+            with self.subTest(engine=engine), AgentProcess() as one:
+                one.receive()
+                one.ask("job", {**letters, "candidate": candidate, "copies_items": True})
+                self.assertGreater(one.ask("go", GO)["tasks"], 6)
+                block = one.ask("go", {**GO, "kind": "verify", "most_tasks": 16})
+                expected = [reference["results"][task % 6] for task in range(16)]
+                self.assertEqual(block["results"], expected)
+
+    def test_a_check_sees_what_a_call_made_of_its_copy(self) -> None:
+        sorts = python(function="state:sorts", items={"named": "state:letters"}, check={"function": "state:is_sorted"})
+        with AgentProcess() as one:
+            one.receive()
+            one.ask("job", {**sorts, "copies_items": True})
+            block = one.ask("go", {**GO, "kind": "verify", "most_tasks": 12})
+        self.assertEqual(block["results"], [0] * 12)
 
     def test_listed_items_and_several_steps(self) -> None:
         echo = {"kind": "python", "path": str(FIXTURES), "check": "results", "function": "unpicklable:task"}

@@ -223,7 +223,9 @@ class Items(FixtureCase):
     def test_it_is_told_where_the_kernel_reaps_children(self) -> None:
         before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         self.addCleanup(signal.signal, signal.SIGCHLD, before)
-        self.assertEqual(user_step(function="unpicklable:task", items=[1]).verify(1, 10**9).notes, [{"children_uncounted": {}}])
+        self.assertEqual(
+            user_step(function="unpicklable:task", items=[1]).verify(1, 10**9).notes, [{"children_uncounted": {}}]
+        )
 
     def test_items_that_stop_coming_are_those_that_came(self) -> None:
         with mock.patch("conbench_agent.user.items.STALLED_S", 0.05):

@@ -244,6 +244,19 @@ class Verify(FixtureCase):
     def test_a_function_that_changes_its_items(self) -> None:
         self.assertEqual(self.notes(function="state:pays", items="state:orders"), {"mutates": {"item": 0}})
 
+    def test_copies_are_what_a_call_may_change(self) -> None:
+        step = user_step(function="state:takes_apart", items="state:letters", copies=True)
+        for _ in range(3):
+            self.assertEqual([step.blocking(index, step.fresh(index))[1] for index in range(6)], list(range(6)))
+        # Six items may be in one message twice.
+        self.assertIsNot(step.sent(0), step.item(0))
+        many = user_step(function="unpicklable:task", items=[[number] for number in range(64)], copies=True)
+        self.assertIs(many.sent(0), many.item(0))
+
+    def test_what_cannot_be_copied_is_handed_out_itself(self) -> None:
+        step = user_step(function="unpicklable:task", items="unpicklable:items", copies=True)
+        self.assertIs(step.fresh(2), step.item(2))
+
     def test_a_function_that_remembers(self) -> None:
         notes = self.notes(function="state:remembers", items="state:numbers")
         self.assertEqual(list(notes), ["second_pass_faster"])

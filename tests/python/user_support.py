@@ -22,11 +22,12 @@ def user_step(place: Optional[Place] = None, **fields: Any) -> UserStep:
     items = fields.pop("items", None)
     if items is not None:
         fields["items"] = {"named": items} if isinstance(items, str) else {"listed": items}
+    copies = fields.pop("copies", False)
     known, tasks = fields.pop("known", None), fields.pop("tasks", None)
     description = {"kind": "python", "path": str(FIXTURES), "check": "results", **fields}
     load = {"mode": "closed"} if tasks is None else {"mode": "batch", "tasks": tasks}
     parsed = Job.parse(json.dumps(job([description], load={**load, "max_in_flight": 64})))
-    parsed = parsed._replace(steps=[parsed.steps[0]._replace(items=known)])
+    parsed = parsed._replace(copies_items=copies, steps=[parsed.steps[0]._replace(items=known)])
     return UserStep(1, parsed, parsed.steps[0], place or Place.agent())
 
 

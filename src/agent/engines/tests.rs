@@ -90,6 +90,7 @@ fn job(engine: Kind, size: u32) -> Job {
         executor_path: None,
         turns: 0,
         warms_up: false,
+        copies_items: false,
         cluster: None,
         rate: None,
     }

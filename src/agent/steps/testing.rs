@@ -34,6 +34,7 @@ pub(in crate::agent) fn job(steps: &[StepJob]) -> Job {
         executor_path: None,
         turns: 0,
         warms_up: false,
+        copies_items: false,
         cluster: None,
         rate: None,
     }

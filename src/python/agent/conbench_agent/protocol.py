@@ -186,6 +186,8 @@ class Job(NamedTuple):
     turns: int = 0
     #: Whether a task runs in each slot before the first block all the same: a process loads something at its first.
     warms_up: bool = False
+    #: Whether a call gets a copy of its item, which the user's code changes.
+    copies_items: bool = False
 
     @property
     def runs_nothing_first(self) -> bool:

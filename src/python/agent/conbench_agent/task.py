@@ -94,10 +94,20 @@ class Step:
     items_names: Sequence[str] = ()
     #: Whether its items are mappings that are spread over parameters by their names.
     items_are_mappings = False
+    #: Whether each call gets a copy of its item.
+    copies_items = False
 
     def item(self, index: int) -> object:
         """What task `index` hands to this step; nothing but for steps that exchange."""
         return None
+
+    def fresh(self, index: int) -> object:
+        """The same, for this task alone: where calls change their items, a copy."""
+        return self.item(index)
+
+    def sent(self, index: int) -> object:
+        """The same, for a task that runs in another process or interpreter, which gets a copy by that."""
+        return self.item(index)
 
     def carried(self, item: object) -> object:
         """What crosses to a worker of another process or interpreter for this item."""
@@ -220,7 +230,8 @@ class Task:
         if len(steps) == 1 and not payload.input_bytes and not payload.output_bytes:
             self.given, self.blocking, self.asynchronous = _alone(steps[0])
         self._carries = any(step.carries for step in self.exchanging)
-        self.handed = self._handed if self._carries else self.given
+        copies = any(step.copies_items for step in self.exchanging)
+        self.handed = self._handed if self._carries or copies else self.given
         self.received = _received
         #: Time that went to checks of the user's code, which are no part of a program's start-up.
         self.checks_ns = 0
@@ -420,12 +431,13 @@ class Task:
     def _given(self, index: int) -> Optional[Given]:
         if not self._inputs and not self.exchanging:
             return None
-        payload = self._inputs[index % VARIANTS] if self._inputs else None
-        return payload, tuple([step.item(index) for step in self.exchanging])
+        return self._payload(index), tuple([step.fresh(index) for step in self.exchanging])
 
     def _handed(self, index: int) -> Optional[Given]:
-        payload, items = cast(Given, self.given(index))
-        return payload, self._carried(items)
+        return self._payload(index), self._carried(tuple([step.sent(index) for step in self.exchanging]))
+
+    def _payload(self, index: int) -> Optional[bytes]:
+        return self._inputs[index % VARIANTS] if self._inputs else None
 
     def _carried(self, items: Tuple[object, ...]) -> Tuple[object, ...]:
         return tuple([step.carried(item) for step, item in zip(self.exchanging, items)])
@@ -515,8 +527,11 @@ def _alone(
     if not step.exchanges:
         return (lambda _: None), step.blocking, step.asynchronous
 
+    # One call less where there is nothing to copy.
+    item = step.fresh if step.copies_items else step.item
+
     def given(index: int) -> Given:
-        return None, (step.item(index),)
+        return None, (item(index),)
 
     def blocking(index: int, given: Given) -> Done:
         checksum, result = step.blocking(index, given[1][0])

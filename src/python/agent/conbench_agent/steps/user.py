@@ -23,6 +23,9 @@ from . import Place, label
 if TYPE_CHECKING:
     import asyncio
 
+#: So many tasks may cross to workers in one message, where nothing says how many.
+PACKED = 64
+
 NO_BLOCKING_FORM = "it has only an `async_function`, which needs an event loop: give a blocking `function` as well"
 
 
@@ -63,6 +66,15 @@ class UserStep(Step):
             self.items_are_called = self._items.are_called
             self.items_names = self._items.names
         self.distinct, self.stride = self._counted()
+        self.copies_items = job.copies_items and self._items is not None
+        if self.copies_items:
+            from ..user.copies import copied
+
+            self._copied = copied
+        #: The most tasks that cross in one message: pickle writes an item that they share once.
+        self._packed = job.candidate.sizes.chunk or max(PACKED, job.load.tasks or 0)
+        #: For the user's check, the items that were handed out last, as calls left them.
+        self._changed: Dict[int, object] = {}
         check = description["check"]
         self._compares = check == "results"
         self._check = loader.function(check["function"], "check") if isinstance(check, dict) else None
@@ -98,6 +110,22 @@ class UserStep(Step):
             return self._read[index * self.stride % self.distinct]
         except IndexError:
             return self._read_item(index)
+
+    def fresh(self, index: int) -> object:
+        """The item of task `index`; a copy of it, where calls change their items."""
+        item = self.item(index)
+        if not self.copies_items:
+            return item
+        item = self._copied(item)
+        if self._check is not None:
+            self._changed[self.place(index)] = item
+        return item
+
+    def sent(self, index: int) -> object:
+        """The item itself, which crossing copies, unless its message has it twice."""
+        if self.copies_items and self.distinct < self._packed:
+            return self._copied(self.item(index))
+        return self.item(index)
 
     def place(self, index: int) -> int:
         """Where the item of task `index` stands among the user's."""
@@ -184,7 +212,7 @@ class UserStep(Step):
     def verified(self, index: int, item: object, result: object) -> int:
         """The digest of what task `index` handed back, 0 if it is not compared; Failure if the check refuses it."""
         if self._check is not None:
-            self._judge(index, item, result)
+            self._judge(index, self._changed.get(self.place(index), item), result)
         if not self._compares:
             return 0
         from ..user.values import Incomparable, digest
