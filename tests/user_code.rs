@@ -136,3 +136,42 @@ fn who_takes_items_apart_is_compared_on_a_copy_for_each_call() {
     assert_eq!(list(&record["warnings"]).iter().filter(is_told).count(), 1, "{}", record["warnings"]);
     assert_eq!(record["calibration"]["runtimes"][0]["checked"], true, "{record}");
 }
+
+/// The record of a session with processes of a module that sets a start method by itself.
+fn record_of_start_method(module: &str) -> Option<Value> {
+    record(&format!("function = \"{module}:work\"\nitems = [1, 2, 3]"), "", "sequential,ProcessPoolExecutor")
+}
+
+/// The candidates with processes, by their start methods; those that failed, or those that ran.
+fn methods<'a>(record: &'a Value, failed: bool) -> Vec<&'a str> {
+    let is_of_it = |one: &&Value| one["failure"].is_null() != failed;
+    list(&record["candidates"])
+        .iter()
+        .filter(is_of_it)
+        .filter_map(|one| one["candidate"]["start_method"].as_str())
+        .collect()
+}
+
+#[test]
+fn processes_begin_by_the_method_that_the_module_sets() {
+    let Some(record) = record_of_start_method("spawning") else { return };
+    let ran = methods(&record, false);
+    assert!(!ran.is_empty() && ran.iter().all(|method| *method == "spawn"), "{record}");
+    let told = list(&record["warnings"]).iter().find(|it| !it["note"]["sets_start_method"].is_null());
+    assert_eq!(told.map(|it| &it["note"]["sets_start_method"]["method"]), Some(&Value::from("spawn")), "{record}");
+}
+
+#[test]
+fn the_next_method_takes_the_place_of_one_that_the_module_refuses_in_workers() {
+    let Some(record) = record_of_start_method("spawning_once") else { return };
+    let failed = list(&record["candidates"]).iter().find(|one| one["candidate"]["start_method"] == "spawn");
+    let message = failed.map_or("", |one| one["failure"]["message"].as_str().unwrap_or_default());
+    assert!(message.contains("`set_start_method`") && message.contains("force=True"), "{record}");
+    // Where `forkserver` is next, it says the same.
+    if record["calibration"]["runtimes"][0]["hello"]["start_methods"][0] == "fork" {
+        let ran = methods(&record, false);
+        assert!(!ran.is_empty() && ran.iter().all(|method| *method == "fork"), "{record}");
+        let told = list(&record["warnings"]).iter().find(|it| it["warning"] == "replaced");
+        assert_eq!(told.map(|it| &it["by"]), Some(&Value::from("fork")), "{record}");
+    }
+}

@@ -1,7 +1,7 @@
-//! Engines that are raced where the user's own code imports what they need.
+//! What the user's own code decides: engines that are raced where it imports what they need, and how processes begin.
 
 use super::{Entry, Plan};
-use crate::candidate::{self, Cluster, Engine, Model};
+use crate::candidate::{self, Cluster, Engine, Model, StartMethod};
 use crate::workload::{OwnEngine, Step, Workload};
 
 /// Adds to the entries of a plan those whose engines the user's own code imports under this runtime: simplest model first,
@@ -14,6 +14,14 @@ pub fn admit(plan: &mut Plan, runtime: &str, imported: &[Engine]) {
         let model = entry.engine.model();
         let last = plan.entries.iter().rposition(|other| other.runtime == runtime && other.engine.model() <= model);
         plan.entries.insert(last.map_or(plan.entries.len(), |last| last + 1), entry);
+    }
+}
+
+/// Has the processes of this runtime begin by the method that the user's own code sets: who named methods gets those.
+pub fn begin_by(plan: &mut Plan, runtime: &str, method: StartMethod) {
+    let of_runtime = plan.entries.iter_mut().filter(|entry| entry.runtime == runtime);
+    for entry in of_runtime.filter(|entry| entry.engine.has_start_method()) {
+        entry.start_method = Some(method);
     }
 }
 

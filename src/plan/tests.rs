@@ -380,6 +380,22 @@ fn what_the_users_code_imports_is_raced_and_nothing_else_of_it_is_said() {
 }
 
 #[test]
+fn processes_begin_by_the_method_that_the_users_code_sets() {
+    let mut plan = plan(&workload(vec![own_code(true, true)]), &settings(), &facts(), &[cpython()]);
+    let methods = |plan: &Plan| -> Vec<Option<StartMethod>> {
+        let with_method = plan.entries.iter().filter(|entry| entry.engine.has_start_method());
+        with_method.map(|entry| entry.start_method).collect()
+    };
+    crate::plan::begin_by(&mut plan, "python3.13", StartMethod::Spawn);
+    assert!(methods(&plan).iter().all(|method| *method == Some(StartMethod::Fork)), "of another runtime");
+    crate::plan::begin_by(&mut plan, "python3.11", StartMethod::Spawn);
+    assert!(methods(&plan).iter().all(|method| *method == Some(StartMethod::Spawn)));
+    assert!(!methods(&plan).is_empty());
+    let others = plan.entries.iter().filter(|entry| !entry.engine.has_start_method());
+    assert!(others.into_iter().all(|entry| entry.start_method.is_none()));
+}
+
+#[test]
 fn engines_that_cannot_run_the_steps_say_why() {
     let why = |engine, step, rate| {
         let mut workload = workload(vec![step]);

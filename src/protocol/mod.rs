@@ -489,6 +489,11 @@ pub enum Note {
     /// The signal SIGCHLD is ignored: the kernel then reaps children, and the CPU time of those that ended is in nobody's
     /// account.
     ChildrenUncounted {},
+    /// The user's own code sets a start method when it is imported, which is not the runtime's default.
+    SetsStartMethod {
+        /// The method.
+        method: StartMethod,
+    },
     /// An error that a task raised cannot be handed back by a worker process as it is. (Agents hand back its words.)
     ErrorCannotCross {
         /// The error's class.

@@ -162,6 +162,25 @@ pub struct RuntimeCalibration {
     pub cluster: Option<Cluster>,
 }
 
+impl RuntimeCalibration {
+    /// The start method that the user's own code sets when it is imported.
+    #[must_use]
+    pub fn own_start_method(&self) -> Option<StartMethod> {
+        self.notes.iter().find_map(|note| match note {
+            Note::SetsStartMethod { method } => Some(*method),
+            _ => None,
+        })
+    }
+
+    /// How processes can begin: first as they do where nothing is said.
+    #[must_use]
+    pub fn start_methods(&self) -> Vec<StartMethod> {
+        let own = self.own_start_method();
+        let others = self.hello.start_methods.iter().copied().filter(|method| own != Some(*method));
+        own.into_iter().chain(others).collect()
+    }
+}
+
 #[cfg(test)]
 impl RuntimeCalibration {
     /// The native runtime's, of a workload of one step.

@@ -126,7 +126,7 @@ pub(super) fn code(judged: &Judged, group: &Group) -> Option<String> {
     let answer = group.answer.as_ref()?;
     let candidate = &row(group, answer.candidate)?.candidate;
     let known = judged.record.calibration.runtime(&group.runtime);
-    let default_method = known.and_then(|known| known.hello.start_methods.first().copied());
+    let default_method = known.and_then(|known| known.start_methods().first().copied());
     let items = known.map_or_else(ItemsFound::default, |known| ItemsFound {
         are_called: known.items_are_called,
         are_mappings: known.items_are_mappings,

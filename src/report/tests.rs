@@ -424,6 +424,7 @@ fn every_warning_says_what_to_know() {
             found: few_long(),
         },
         found(Note::ChildrenUncounted {}),
+        found(Note::SetsStartMethod { method: crate::candidate::StartMethod::Spawn }),
         found(Note::ErrorCannotCross {
             type_name: "shop.Refused".to_owned(),
             reason: "TypeError: missing `reason`".to_owned(),

@@ -124,6 +124,9 @@ fn found(note: &Note) -> String {
         Note::ChildrenUncounted {} => {
             format!("{}; leave the signal as it is to have it counted", reasons::CHILDREN_UNCOUNTED)
         }
+        Note::SetsStartMethod { method } => format!(
+            "your code sets the start method `{method}` when it is imported: processes begin so here, too, unless `--start-methods` names others"
+        ),
         Note::ErrorCannotCross { type_name, reason, breaks_pool } => {
             format!("{} ({})", plain(&reasons::error_cannot_cross(type_name, *breaks_pool)), plain(reason))
         }

@@ -36,15 +36,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
-use crate::candidate::{self, Candidate, Cluster, Engine, RUST};
+use crate::candidate::{self, Candidate, Cluster, Engine, RUST, StartMethod};
 use crate::clock::now_ns;
 use crate::decide::duel::{Duel, DuelRules};
 use crate::decide::{ModelStanding, Rules, Turns};
 use crate::guard::Guard;
 use crate::host::Facts;
-use crate::plan::{Entry, Plan, Settings, admit, nominal_task_ns};
+use crate::plan::{Entry, Plan, Settings, admit, begin_by, nominal_task_ns};
 use crate::protocol::{Failed, Job, Reference};
-use crate::record::{Calibration, Disturbance, Ending, Phase, Record, Warning};
+use crate::record::{Calibration, Disturbance, Ending, Phase, Record, RuntimeCalibration, Warning};
 use crate::workload::{Goal, Load, Step, Work, Workload};
 use blocks::Pace;
 pub use cluster::{FoundCluster, find_cluster};
@@ -342,6 +342,9 @@ impl Stage<'_> {
             let computing = computing.filter(|own| own.compute()).map(|own| (runtime.name.clone(), own.threads));
             library_threads.extend(computing);
             admit(&mut record.plan, &runtime.name, &runtime.imported);
+            if let Some(method) = own_start_method(session, &runtime) {
+                begin_by(&mut record.plan, &runtime.name, method);
+            }
             runners.push(runner(session, &record.plan, &runtime));
             record.calibration.runtimes.extend(runtime.calibration);
             jobs.insert(
@@ -505,13 +508,20 @@ fn runtimes(plan: &Plan) -> Vec<&str> {
     names
 }
 
+/// The start method that the user's own code sets, unless the user named some: who did gets those.
+fn own_start_method(session: &Session, prepared: &PreparedRuntime) -> Option<StartMethod> {
+    let calibration = prepared.calibration.as_ref().filter(|_| session.settings.start_methods.is_empty());
+    calibration.and_then(RuntimeCalibration::own_start_method)
+}
+
 /// A runtime's part of the session.
 fn runner(session: &Session, plan: &Plan, prepared: &PreparedRuntime) -> Runner {
     let calibration = prepared.calibration.as_ref();
     let hello = calibration.map(|calibration| &calibration.hello);
     let is_its_own = |entry: &&Entry| entry.runtime == prepared.name;
     // Who chose start methods gets those.
-    let methods = hello.filter(|_| session.settings.start_methods.is_empty()).map(|hello| hello.start_methods.clone());
+    let methods = calibration.filter(|_| session.settings.start_methods.is_empty());
+    let methods = methods.map(RuntimeCalibration::start_methods);
     // A batch is handed over in chunks that suit its number of tasks, too.
     let is_closed = matches!(session.workload.load, Load::Closed { .. });
     let chunks_are_ours = is_closed && session.settings.chunk.is_empty();

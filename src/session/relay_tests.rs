@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::*;
-use crate::candidate::{Candidate, Engine, RUST, Sizes};
-use crate::protocol::{BlockKind, FailureKind, Hello, LeftBehind, PROTOCOL, Reference};
+use crate::candidate::{Candidate, Engine, RUST, Sizes, StartMethod};
+use crate::protocol::{BlockKind, FailureKind, Hello, LeftBehind, Note, PROTOCOL, Reference};
 use crate::record::{ExitReason, Phase, Record, RuntimeCalibration, Warning};
 use crate::session::blocks::Pace;
 use crate::session::course::Rules as CourseRules;
@@ -605,6 +605,16 @@ fn a_stored_race_takes_its_candidates_again_in_their_order() {
     }
     assert_eq!(again.candidates().len(), read.candidates.len());
     assert!(last.named.is_some());
+}
+
+#[test]
+fn the_method_that_the_users_code_sets_comes_before_the_runtimes_own() {
+    let start_methods = vec![StartMethod::Fork, StartMethod::Spawn, StartMethod::Forkserver];
+    let mut runtime = calibrated(Hello { start_methods: start_methods.clone(), ..hello() });
+    assert_eq!((runtime.own_start_method(), runtime.start_methods()), (None, start_methods));
+    runtime.notes = vec![Note::Unstable { item: 0 }, Note::SetsStartMethod { method: StartMethod::Spawn }];
+    let of_it = vec![StartMethod::Spawn, StartMethod::Fork, StartMethod::Forkserver];
+    assert_eq!((runtime.own_start_method(), runtime.start_methods()), (Some(StartMethod::Spawn), of_it));
 }
 
 #[test]

@@ -59,6 +59,18 @@ class Course(unittest.TestCase):
                 expected = [reference["results"][task % 6] for task in range(16)]
                 self.assertEqual(block["results"], expected)
 
+    def test_a_start_method_that_the_module_sets_is_told(self) -> None:
+        items = {"listed": [1, 2]}
+        notes: List[Any] = []
+        for module in "spawning", "spawning_once", "work":
+            name = {"work": "work:add_up"}.get(module, module + ":work")
+            with AgentProcess() as one:
+                one.receive()
+                request = {"job": python(function=name, items=items), "budget_ns": 1_000_000}
+                notes.append(one.ask("reference", request)["notes"])
+        told = [{"sets_start_method": {"method": "spawn"}}]
+        self.assertEqual(notes, [told, told, []])
+
     def test_a_check_sees_what_a_call_made_of_its_copy(self) -> None:
         sorts = python(function="state:sorts", items={"named": "state:letters"}, check={"function": "state:is_sorted"})
         with AgentProcess() as one:

@@ -108,6 +108,16 @@ class CanCross(FixtureCase):
             )
 
 
+class SetsStartMethod(FixtureCase):
+    def test_a_module_that_is_refused_says_what_to_do(self) -> None:
+        # As in a worker that began by `spawn`.
+        multiprocessing.set_start_method("spawn", force=True)
+        self.addCleanup(multiprocessing.set_start_method, None, force=True)
+        message = self.failure(lambda: user_step(function="spawning_once:work"), "setup").message
+        self.assertTrue(message.startswith("spawning_once calls `set_start_method` where one is set already"), message)
+        self.assertIn("give it `force=True`", message)
+
+
 class StartsProcesses(FixtureCase):
     """Modules that start processes when they are imported, by a method that would import them again."""
 

@@ -36,6 +36,7 @@ def reference(request: Reference) -> Dict[str, object]:
     watch = library_threads.Watch()
     task = steps.build(request.job, steps.Place.agent())
     imported, engines_imported = opened(), engines.imported()
+    start_method = engines.start_method_of_imports()
     threads_of_import = threading.active_count() - threads_before
     for step in task.exchanging:
         step.prepare(None)
@@ -79,6 +80,8 @@ def reference(request: Reference) -> Dict[str, object]:
         "call_ns": call_ns,
         "notes": found.notes,
     }
+    if task.exchanging and start_method is not None:
+        found.notes.append({"sets_start_method": {"method": start_method}})
     if task.exchanging and (thread_set_up != before or threads_of_import > 0):
         body["opened"] = {
             "at_import": imported.since(before).shared(),

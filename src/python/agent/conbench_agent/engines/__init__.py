@@ -134,6 +134,15 @@ def start_methods() -> List[str]:
     return ["forkserver", "fork", "spawn"] if sys.version_info >= (3, 14) else ["fork", "spawn", "forkserver"]
 
 
+def start_method_of_imports() -> Optional[str]:
+    """The start method that the user's code set when it was imported, where that is not the default."""
+    multiprocessing = sys.modules.get("multiprocessing")
+    if multiprocessing is None:
+        return None
+    method: Optional[str] = multiprocessing.get_start_method(allow_none=True)
+    return None if method == start_methods()[0] else method
+
+
 def event_loops() -> List[str]:
     """The event loops at hand: asyncio's own, and uvloop with its version where it can be imported."""
     version = _uvloop()

@@ -174,6 +174,13 @@ class Loader:
             )
         if _is_unguarded(error):
             self._fail_starts(name, error)
+        if isinstance(error, RuntimeError) and str(error) == "context has already been set":
+            self._fail_raised(
+                f"{name} calls `set_start_method` where one is set already ({describe(error)}), as one is in each "
+                "worker that `spawn` or `forkserver` begins: give it `force=True`, or call it under "
+                '`if __name__ == "__main__":`',
+                error,
+            )
         if isinstance(error, ImportError) and "no known parent package" in str(error):
             self._fail_raised(
                 f"{name} is a part of a package, which its file alone does not say ({describe(error)}): name it by its "
