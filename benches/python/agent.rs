@@ -81,6 +81,7 @@ impl<'a> Bench<'a> {
             executor_path: None,
             turns: 0,
             warms_up: false,
+            copies_items: false,
             cluster: self.cluster.as_ref().map(|(_, cluster)| JobCluster {
                 address: cluster.address.clone(),
                 threads: cluster.threads(),

@@ -74,6 +74,7 @@ impl Ground {
             executor_path: None,
             turns: 0,
             warms_up: false,
+            copies_items: false,
             cluster: None,
             rate: None,
             candidate: busy(entry),
