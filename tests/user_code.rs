@@ -142,9 +142,9 @@ fn record_of_start_method(module: &str) -> Option<Value> {
     record(&format!("function = \"{module}:work\"\nitems = [1, 2, 3]"), "", "sequential,ProcessPoolExecutor")
 }
 
-/// The candidates with processes, by their start methods; those that failed, or those that ran.
-fn methods<'a>(record: &'a Value, failed: bool) -> Vec<&'a str> {
-    let is_of_it = |one: &&Value| one["failure"].is_null() != failed;
+/// The start methods of the candidates with processes that ran.
+fn methods(record: &Value) -> Vec<&str> {
+    let is_of_it = |one: &&Value| one["failure"].is_null();
     list(&record["candidates"])
         .iter()
         .filter(is_of_it)
@@ -155,7 +155,7 @@ fn methods<'a>(record: &'a Value, failed: bool) -> Vec<&'a str> {
 #[test]
 fn processes_begin_by_the_method_that_the_module_sets() {
     let Some(record) = record_of_start_method("spawning") else { return };
-    let ran = methods(&record, false);
+    let ran = methods(&record);
     assert!(!ran.is_empty() && ran.iter().all(|method| *method == "spawn"), "{record}");
     let told = list(&record["warnings"]).iter().find(|it| !it["note"]["sets_start_method"].is_null());
     assert_eq!(told.map(|it| &it["note"]["sets_start_method"]["method"]), Some(&Value::from("spawn")), "{record}");
@@ -169,7 +169,7 @@ fn the_next_method_takes_the_place_of_one_that_the_module_refuses_in_workers() {
     assert!(message.contains("`set_start_method`") && message.contains("force=True"), "{record}");
     // Where `forkserver` is next, it says the same.
     if record["calibration"]["runtimes"][0]["hello"]["start_methods"][0] == "fork" {
-        let ran = methods(&record, false);
+        let ran = methods(&record);
         assert!(!ran.is_empty() && ran.iter().all(|method| *method == "fork"), "{record}");
         let told = list(&record["warnings"]).iter().find(|it| it["warning"] == "replaced");
         assert_eq!(told.map(|it| &it["by"]), Some(&Value::from("fork")), "{record}");
