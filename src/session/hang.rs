@@ -182,6 +182,11 @@ pub(super) fn places(dump: &str) -> Vec<String> {
     places
 }
 
+/// At which item a Python process says that it is, beside its dump.
+pub(super) fn item(told: &str) -> Option<u64> {
+    told.lines().find_map(|line| line.strip_prefix("conbench: at item ")?.parse().ok())
+}
+
 /// `  File "/shop/scrape.py", line 9 in fetch` as "`fetch` (scrape.py:9)", if it is the user's or a library's.
 fn place(line: &str) -> Option<String> {
     let (path, rest) = line.trim_start().strip_prefix("File \"")?.split_once("\", line ")?;
@@ -277,5 +282,7 @@ mod tests {
         assert_eq!(places(dump), ["`_report` (held.py:10)", "`step` (held.py:17)"]);
         assert!(places("Current thread 0x1 (most recent call first):\n  File \"<string>\", line 1 in f\n").is_empty());
         assert!(places("noise").is_empty());
+        assert_eq!(item("  File \"/a/b.py\", line 3 in f\nconbench: at item 37\n"), Some(37));
+        assert_eq!(item(dump), None);
     }
 }

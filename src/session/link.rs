@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::AgentProgram;
-use super::hang::{IdleWatch, Patience, places};
+use super::hang::{IdleWatch, Patience, item, places};
 use super::parent::Parent;
 use crate::clock::now_ns;
 use crate::guard::{Child, Guard, Wiring};
@@ -34,6 +34,8 @@ const DUMP_NS: u64 = 150_000_000;
 const DUMPS: usize = 4;
 /// How long the end of an agent that closed its pipe is waited for.
 const END_PATIENCE: Duration = Duration::from_secs(1);
+/// How long an agent may take to end after its last word. One for Python ends itself a little sooner.
+pub(super) const EXIT_PATIENCE: Duration = Duration::from_millis(1250);
 
 /// Why an exchange with an agent did not succeed.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,6 +85,8 @@ pub struct Link {
     replies_closed: bool,
     output_closed: bool,
     interrupted: Arc<AtomicBool>,
+    /// Whether it has said its last word, and ends by itself now.
+    is_ending: bool,
     /// Whether its processes write where they stand when they are sent [`DUMP`].
     dumps: bool,
 }
@@ -140,6 +144,7 @@ impl Link {
             replies_closed: false,
             output_closed: false,
             interrupted,
+            is_ending: false,
             dumps: false,
         }
     }
@@ -160,10 +165,24 @@ impl Link {
         &mut self.guard
     }
 
+    /// Has an agent of which nothing more is wanted end by itself, and run what the user's modules registered for exit.
+    pub fn leave(mut self) {
+        let patience_ns = u64::try_from(EXIT_PATIENCE.as_nanos()).unwrap_or(u64::MAX);
+        // One that does not answer is killed when it is dropped.
+        let _ = self.exchange(Some(&Request::Bye {}), patience_ns, "at its end", None);
+    }
+
+    /// After the agent's last word: waits as long as `patience` allows for it to run what is registered for exit, and
+    /// to end. Whether it ended.
+    pub fn ends(&mut self, patience: Duration) -> bool {
+        self.is_ending = false;
+        self.guard.status(self.child.pid, patience).is_some()
+    }
+
     /// After the agent's last word: gives it `grace` to end, and what it started as long again, then kills the rest.
     /// Returns how many processes outlived the agent.
     pub fn leftover(&mut self, grace: Duration) -> u32 {
-        let ended = self.guard.status(self.child.pid, grace).is_some();
+        let ended = self.ends(grace);
         // A guard that does not answer has nothing to count; its end is seen to when it is closed.
         let killed = self.guard.kill(if ended { grace } else { Duration::ZERO }).unwrap_or(0);
         if ended { killed } else { killed.saturating_sub(1) }
@@ -315,8 +334,10 @@ impl Link {
         }
     }
 
-    fn frame(&self, line: &[u8], doing: &str) -> Result<Reply, Fault> {
-        match serde_json::from_slice(line) {
+    fn frame(&mut self, line: &[u8], doing: &str) -> Result<Reply, Fault> {
+        let reply = serde_json::from_slice(line);
+        self.is_ending = matches!(reply, Ok(Reply::Failed(_) | Reply::Bye(_)));
+        match reply {
             Ok(Reply::Failed(failed)) => Err(Fault::Failed(failed)),
             Ok(reply) => Ok(reply),
             Err(error) => {
@@ -373,23 +394,27 @@ impl Link {
         pids.truncate(DUMPS);
         let mut workers = Vec::new();
         for pid in pids {
-            workers.extend(self.dump(pid));
+            workers.extend(harmless_places(&self.dump(pid)));
         }
         workers.dedup();
-        let own = self.dump(self.child.pid);
+        let told = self.dump(self.child.pid);
+        let own = harmless_places(&told);
         let of_workers = workers.first().map(|place| format!("; a worker stands in {place}"));
         let of_agent = own.iter().find(|place| !workers.contains(place));
-        let of_agent = of_agent.map(|place| format!("; a thread beside it is in {place}"));
-        let both = of_workers.unwrap_or_default() + &of_agent.unwrap_or_default();
-        (!both.is_empty()).then_some(both)
+        let is_beside = of_workers.is_some();
+        let whose = if is_beside { "a thread beside it is" } else { "it stands" };
+        let of_agent = of_agent.map(|place| format!("; {whose} in {place}"));
+        let at_item = item(&told).map(|item| format!(", at item {item}")).unwrap_or_default();
+        let all = at_item + &of_workers.unwrap_or_default() + &of_agent.unwrap_or_default();
+        (!all.is_empty()).then_some(all)
     }
 
     /// Has one of its processes write where its threads stand.
-    fn dump(&mut self, pid: u32) -> Vec<String> {
+    fn dump(&mut self, pid: u32) -> String {
         self.tail.clear();
-        let Some(process) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Vec::new() };
+        let Some(process) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return String::new() };
         if kill_process(process, DUMP).is_err() {
-            return Vec::new();
+            return String::new();
         }
         let until = now_ns().saturating_add(DUMP_NS);
         while now_ns() < until {
@@ -401,7 +426,7 @@ impl Link {
         let (front, back) = self.tail.as_slices();
         let text = String::from_utf8_lossy(&[front, back].concat()).into_owned();
         self.tail.clear();
-        places(&text).iter().map(|place| escaped(place.as_bytes())).collect()
+        text
     }
 
     /// The last lines of its output, made harmless for a terminal.
@@ -415,6 +440,14 @@ impl Link {
         }
         let last = lines[lines.len().saturating_sub(TAIL_LINES)..].join(" | ");
         format!("; its last output: {last}")
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if self.is_ending {
+            self.ends(EXIT_PATIENCE);
+        }
     }
 }
 
@@ -436,6 +469,11 @@ fn escaped(bytes: &[u8]) -> String {
         .chars()
         .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<char>>() } else { vec![c] })
         .collect()
+}
+
+/// The places in a dump, made harmless for a terminal.
+fn harmless_places(dump: &str) -> Vec<String> {
+    places(dump).iter().map(|place| escaped(place.as_bytes())).collect()
 }
 
 /// An agent's pipes (requests, replies, output): our ends, then its own.

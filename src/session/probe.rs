@@ -33,8 +33,11 @@ pub fn probe(agent: &AgentProgram, probe: Probe) -> Result<Result<Probed, Failed
 
 fn ask(link: Link, probe: Probe) -> Result<Probed, Failed> {
     let doing = format!("while `{}` was tried", probe.factory);
-    let answer = Life::hear(link, Beginning::Cold)
-        .and_then(|mut life| life.link.exchange(Some(&Request::Probe(probe)), PATIENCE_NS, &doing, None));
+    let answer = Life::hear(link, Beginning::Cold).and_then(|mut life| {
+        let reply = life.link.exchange(Some(&Request::Probe(probe)), PATIENCE_NS, &doing, None)?;
+        life.link.leave();
+        Ok(reply)
+    });
     match answer {
         Ok(Reply::Probed(probed)) => Ok(probed),
         Ok(other) => Err(out_of_turn(&other, &doing).into_failed()),

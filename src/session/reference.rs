@@ -36,6 +36,10 @@ const SET_UP_NS: u64 = 20_000 * MS;
 /// How long the far side may take to notice that an agent has ended.
 const RELEASE: Duration = Duration::from_millis(200);
 
+/// What to do about a task that does not end.
+const MAY_TAKE_LONG: &str =
+    ": if a task may take so long, raise `task_timeout`; else give what it waits for a time limit";
+
 /// What one reference may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Terms {
@@ -139,6 +143,7 @@ pub(super) fn make(nursery: &mut Nursery, mut first: Link, job: &Job, terms: &Te
         }
         referred.unchecked =
             Some(format!("a reference needs a `max_calls` of {needed} at least: raise it to have them compared"));
+        first.leave();
         return Ok(referred);
     }
     let begun_ns = now_ns();
@@ -146,7 +151,7 @@ pub(super) fn make(nursery: &mut Nursery, mut first: Link, job: &Job, terms: &Te
         Ok(reference) => reference,
         Err(fault) => return referred.fails(failure(fault)?, job, terms, begun_ns),
     };
-    drop(first);
+    first.leave();
     std::thread::sleep(terms.release);
     referred.ran(job, &one);
     let took_ns = now_ns().saturating_sub(begun_ns);
@@ -176,7 +181,7 @@ pub(super) fn make(nursery: &mut Nursery, mut first: Link, job: &Job, terms: &Te
         Err(fault) => return referred.fails(failure(fault)?, job, &again, begun_ns),
     };
     referred.ran(job, &other);
-    drop(second);
+    second.leave();
     referred.library_threads.clone_from(&one.library_threads);
     let limited = limit(nursery, job, &again, one.library_threads.as_ref())?;
     if let Some(reference) = &limited {
@@ -234,7 +239,10 @@ fn limit(
     job.candidate.library_threads = Some(ONE);
     let mut agent = nursery.agent(&job.candidate.runtime, Beginning::Warm)?.link;
     match ask(&mut agent, &job, terms).map_err(failure) {
-        Ok(reference) => Ok(Some(reference).filter(|found| heeds(own, found.library_threads.as_ref()))),
+        Ok(reference) => {
+            agent.leave();
+            Ok(Some(reference).filter(|found| heeds(own, found.library_threads.as_ref())))
+        }
         Err(Ok(_failed)) => Ok(None),
         Err(Err(fault)) => Err(fault),
     }
@@ -290,12 +298,13 @@ impl Referred {
     }
 
     /// A task that fails here fails in each candidate too, with its cause; the session need not end for it.
-    fn fails(mut self, failed: Failed, job: &Job, terms: &Terms, begun_ns: u64) -> Result<Referred, Fault> {
+    fn fails(mut self, mut failed: Failed, job: &Job, terms: &Terms, begun_ns: u64) -> Result<Referred, Fault> {
         if failed.kind == FailureKind::Protocol {
             return Err(Fault::Failed(failed));
         }
         if failed.kind == FailureKind::Hang {
             self.lost_ns = now_ns().saturating_sub(begun_ns);
+            failed.message.push_str(MAY_TAKE_LONG);
         }
         // How many tasks it ran is not known, and the user may pay for each.
         self.calls = self.calls.saturating_add(terms.most_calls.unwrap_or(VARIANTS));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::blocks::grace_ns;
 use super::hands::{Ask, Beginning, Born, Farewell, Hands, PARKED_SHARE, Taken};
 use super::hang::Patience;
-use super::link::{Fault, Link, Ticks, out_of_turn};
+use super::link::{EXIT_PATIENCE, Fault, Link, Ticks, out_of_turn};
 use super::parent::Parents;
 use super::watch::Moment;
 use super::{AgentProgram, meters};
@@ -33,6 +33,8 @@ const BYE_NS: u64 = 5 * SECOND_NS;
 const HASTY_BYE_NS: u64 = SECOND_NS / 4;
 /// A teardown that failed after so long did not end by itself: an agent gives it that long.
 const HUNG_TEARDOWN_NS: u64 = SECOND_NS / 2 * 5;
+/// An agent that takes so long to end after its last word does not end by itself: one for Python gives that 1 s.
+const LINGERING_NS: u64 = SECOND_NS / 10 * 9;
 /// How long processes may take to end after their agent did.
 const LEFTOVER_GRACE: Duration = Duration::from_millis(250);
 /// How long after its block an agent is left to settle before what it uses counts against it.
@@ -148,6 +150,8 @@ pub(super) struct Residents {
     agents: HashMap<usize, Resident>,
     /// Runtimes of which an agent did not come to its end: the user's own teardown waits there, each time.
     endless: HashSet<String>,
+    /// Runtimes of which an agent took long to end after its last word: what runs at exit does not end there.
+    lingering: HashSet<String>,
     next_block: u32,
     /// Whose block ended last, and when: its parked time is not counted yet.
     settling: Option<(usize, u64)>,
@@ -226,6 +230,7 @@ impl Residents {
             began_ns,
             agents: HashMap::new(),
             endless: HashSet::new(),
+            lingering: HashSet::new(),
             next_block: 0,
             settling: None,
             meters,
@@ -381,6 +386,12 @@ impl Hands for Residents {
         let hung = ended.failed_teardown.is_some() && ended.teardown_ns >= HUNG_TEARDOWN_NS;
         if hung {
             self.endless.insert(agent.runtime.clone());
+        }
+        let patience = if self.lingering.contains(&agent.runtime) { LEFTOVER_GRACE } else { EXIT_PATIENCE };
+        let said_ns = now_ns();
+        agent.link.ends(patience);
+        if now_ns().saturating_sub(said_ns) >= LINGERING_NS {
+            self.lingering.insert(agent.runtime.clone());
         }
         let leftover = agent.link.leftover(LEFTOVER_GRACE);
         Farewell {

@@ -95,9 +95,13 @@ class AgentProcess:
         frame: Dict[str, Any] = json.loads(line) if line else {}
         return frame
 
+    def begin(self, name: str, body: Any) -> None:
+        """Sends a request, and awaits no reply."""
+        os.write(self._requests, json.dumps({name: body}).encode() + b"\n")
+
     def send(self, name: str, body: Any) -> Dict[str, Any]:
         """The reply to a request; empty at the end of the replies."""
-        os.write(self._requests, json.dumps({name: body}).encode() + b"\n")
+        self.begin(name, body)
         return self.receive()
 
     def ask(self, name: str, body: Any) -> Any:

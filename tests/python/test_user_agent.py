@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import select
+import signal
 import unittest
-from typing import Any, Dict, List, Tuple
+from typing import IO, Any, Dict, List, Tuple, cast
 
 from conbench_agent.user.values import digest
 from support import AgentProcess, job
@@ -78,6 +81,18 @@ class Course(unittest.TestCase):
             one.ask("job", {**sorts, "copies_items": True})
             block = one.ask("go", {**GO, "kind": "verify", "most_tasks": 12})
         self.assertEqual(block["results"], [0] * 12)
+    def test_a_reference_that_hangs_says_at_which_item(self) -> None:
+        stuck = python(function="once:stuck", items={"named": "once:items"})
+        with AgentProcess() as one:
+            one.receive()
+            one.begin("reference", {"job": stuck, "budget_ns": 10_000_000_000})
+            told, stderr = b"", cast(IO[bytes], one.process.stderr)
+            while b"conbench: at item 2\n" not in told:
+                if select.select([stderr], [], [], 0.1)[0]:
+                    told += os.read(stderr.fileno(), 1 << 16)
+                else:
+                    one.process.send_signal(signal.SIGURG)
+        self.assertIn(b"in stuck", told)
 
     def test_listed_items_and_several_steps(self) -> None:
         echo = {"kind": "python", "path": str(FIXTURES), "check": "results", "function": "unpicklable:task"}

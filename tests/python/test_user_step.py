@@ -74,6 +74,23 @@ class SetUp(FixtureCase):
             self.assertIn("_refuse", "".join(failure.traceback or []))
 
 
+class Repeated(FixtureCase):
+    def test_a_task_that_cannot_be_repeated_is_told_so(self) -> None:
+        step = user_step(function="once:insert", items="once:items")
+        failure = self.failure(lambda: step.verify(16, SECOND_NS), "task")
+        self.assertTrue(failure.message.startswith("ValueError: key 0 is there; the first call on this item worked: "))
+        again = user_step(function="once:insert", items="once:items")
+        failure = self.failure(lambda: again.verify(16, SECOND_NS), "task")
+        self.assertEqual(failure.message, "ValueError: key 0 is there", "a first call is no second one")
+
+    def test_what_another_loop_has_is_told_with_what_to_do(self) -> None:
+        step = user_step(async_function="once:fetch", items="once:items")
+        failure = self.failure(lambda: run(step.asynchronous(0, 0)), "task")
+        says = "RuntimeError: a task got a future that is attached to a different loop: what belongs to a loop "
+        self.assertTrue(failure.message.startswith(says), failure.message)
+        self.assertIn("`async_setup`", failure.message)
+
+
 class Fails(FixtureCase):
     def task_failure(self, name: str, kind: str = "task", **fields: Any) -> Failure:
         step = user_step(function=name, **fields)

@@ -32,6 +32,12 @@ class Described(unittest.TestCase):
             self.assertEqual(describe(error), says)
         self.assertLessEqual(len(describe(ValueError("x" * 1000))), 320)
 
+    def test_a_long_message_keeps_its_end_and_what_is_ours_goes(self) -> None:
+        self.assertRegex(describe(ValueError("first " + "x" * 1000 + " last")), r"^ValueError: first x+ \.\. x+ last$")
+        loops = "Task <Task coro=<ours() at /a.py:1> cb=[<b>]> got Future <Future x> attached to a different loop"
+        says = "RuntimeError: a task got a future that is attached to a different loop"
+        self.assertEqual(describe(RuntimeError(loops)), says)
+
     @unittest.skipUnless(hasattr(builtins, "ExceptionGroup"), "exception groups came with 3.11")
     def test_a_group_by_its_first(self) -> None:
         group: Any = vars(builtins)["ExceptionGroup"]

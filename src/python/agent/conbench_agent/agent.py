@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Dict, List, Optional
 
-from . import engines, library_threads, standing
+from . import engines, exits, library_threads, standing
 from .protocol import PROTOCOL, Bye, Calibrate, Channel, Cluster, Failure, Go, Job, Probe, Reference, parse
 
 if TYPE_CHECKING:
@@ -42,13 +42,16 @@ def main(arguments: List[str]) -> None:
         sys.stderr.write(f"this is conbench's agent for Python, which conbench starts: {error}\n")
         sys.exit(2)
     agent = Agent()
-    status = 1
+    status, is_over = 1, False
     try:
         status = agent.serve(channel, greeting or hello())
+        is_over = True
     except OSError as error:
         sys.stderr.write(f"the agent lost its controller: {error}\n")
     finally:
         agent.abandon()
+        if is_over:
+            exits.run(status)
         # Threads that a task left behind must not keep the process alive.
         os._exit(status)
 

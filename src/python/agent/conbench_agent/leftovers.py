@@ -33,7 +33,13 @@ def threads_beyond(known: Set[threading.Thread]) -> List[Dict[str, object]]:
     deadline = monotonic() + _GRACE_S
     for thread in threads() - known:
         thread.join(max(deadline - monotonic(), 0))
-    return _entries("thread", [thread.name for thread in threads() - known])
+    # "Thread-7 (watch)" and "Thread-8 (watch)" are two of one kind.
+    return _entries("thread", [re.sub(r"\d+", "N", thread.name) for thread in threads() - known])
+
+
+def children() -> Set[int]:
+    """The child processes of now."""
+    return {child.pid for child in _children()}
 
 
 def children_beyond(known: Iterable[int]) -> List[Dict[str, object]]:
@@ -76,9 +82,7 @@ def _multiprocessings_config() -> Optional[Dict[str, object]]:
 
 
 def _entries(kind: str, names: Iterable[str]) -> List[Dict[str, object]]:
-    # "Thread-7 (watch)" and "Thread-8 (watch)" are two of one kind.
-    counts = Counter(re.sub(r"\d+", "N", name) for name in names)
-    return [{"kind": kind, "name": name, "count": count} for name, count in sorted(counts.items())]
+    return [{"kind": kind, "name": name, "count": count} for name, count in sorted(Counter(names).items())]
 
 
 def helpers() -> Set[int]:

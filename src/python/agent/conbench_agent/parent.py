@@ -21,6 +21,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, Callable, Dict, Iterable, List, NoReturn, Optional, Tuple
 
+from . import exits
 from .protocol import REPLIES_FD, REQUESTS_FD
 
 _PACKET_BYTES = 1 << 16
@@ -58,6 +59,7 @@ def serve(hello: Callable[[], Dict[str, object]]) -> Dict[str, object]:
     while True:
         request, descriptors = _receive(control)
         if request is None:
+            exits.run(0)
             os._exit(0)
         _reap()
         if _is_forked(request, descriptors, bind):
@@ -145,6 +147,7 @@ def _become_agent(guards_socket: int, pipes: Iterable[int]) -> None:
         os.dup2(descriptor, number)
     for descriptor in (guards_socket, requests, replies, output):
         os.close(descriptor)
+    exits.forget()
     gc.enable()
     if threading.main_thread().native_id != os.getpid():
         # CPython 3.9 does not see to it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from time import monotonic_ns
-from typing import Dict, Optional, Union, cast
+from typing import Dict, Optional, Set, Union, cast
 
 from . import engines, leftovers, library_threads, meter, steps
 from .agent import gil
@@ -33,6 +33,8 @@ class Running:
         #: How long the block before waited for its first tokens, before its time began.
         self._waited_ns = 0
         self._threads = leftovers.threads()
+        #: Child processes that were there before the first task.
+        self._children: Set[int] = set()
         #: Whether no task ran yet when it was ready.
         self._is_new = job.runs_nothing_first
         #: Whether a task may start programs.
@@ -48,7 +50,7 @@ class Running:
         self._prepare(0)
         self._engine.get_ready()
         # What no user's program does is no start-up.
-        received_ns += self._task.checks_ns
+        received_ns += self._task.checks_ns + self._note_children()
         ready_ns = monotonic_ns() - received_ns
         if self._job.turns:
             self._prepare(None)
@@ -110,7 +112,7 @@ class Running:
         leftovers.remove_files(self._job.directory)
         body: Dict[str, object] = {"teardown_ns": monotonic_ns() - received_ns}
         left += leftovers.threads_beyond(self._threads)
-        left += leftovers.children_beyond(ours)
+        left += leftovers.children_beyond({*ours, *self._children})
         body["left_behind"] = left
         if failed is not None:
             body["failed_teardown"] = failed.to_frame()["failed"]
@@ -119,6 +121,13 @@ class Running:
     def abandon(self) -> None:
         """Ends the workers: nobody asks them any more."""
         self._engine.abandon()
+
+    def _note_children(self) -> int:
+        """Notes the child processes of now, which are left behind by no task; how long that took."""
+        begun_ns = monotonic_ns()
+        if self._starts_programs:
+            self._children = leftovers.children()
+        return monotonic_ns() - begun_ns
 
     def _prepare(self, index: Optional[int]) -> None:
         # Workers elsewhere prepare themselves what they run; the agent would only hold it for nothing.

@@ -11,6 +11,7 @@ import sys
 from types import CoroutineType, TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Type, cast
 
+from .. import standing
 from ..protocol import Failure, Job, StepJob
 from ..task import Done, Step, Verified
 from ..user.items import Items, Reading
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 PACKED = 64
 
 NO_BLOCKING_FORM = "it has only an `async_function`, which needs an event loop: give a blocking `function` as well"
+
+#: What to do about what was made on another event loop.
+ELSEWHERE = (
+    ": what belongs to a loop (the loop itself, a lock, a session) is made where tasks run: take or make it in"
+    " `async_setup`, or in the task"
+)
 
 
 class UserStep(Step):
@@ -240,6 +247,8 @@ class UserStep(Step):
 
         if self._version is not None:
             self._version.check()
+        at = standing.Item()
+        standing.tell_when_asked_at(at)
         with _Caller(self) as call:
             self.prepare(None)
             found = observe(
@@ -251,6 +260,7 @@ class UserStep(Step):
                 most_calls=most_calls,
                 tolerates_errors=self._tolerates_errors,
                 pace=pace,
+                begins=lambda index: setattr(at, "place", self.place(index)),
             )
         if self._version is not None:
             # Tasks import, too.
@@ -327,7 +337,9 @@ class UserStep(Step):
         if self._is_carried:
             _, item = item
         failure = self._failure("task", describe(error), error)
-        if isinstance(error, TypeError) and not failure.traceback:
+        if _is_of_another_loop(error):
+            failure.message += ELSEWHERE
+        elif isinstance(error, TypeError) and not failure.traceback:
             called = f"one item, {brief(item)}" if self._has_items else "no argument, as there are no `items`"
             if self._has_items and self._spreads:
                 called = f"the parts of {brief(item)}"
@@ -410,6 +422,11 @@ def _refusal(error: Exception, note: Dict[str, Any]) -> str:
         f"the first `{name}` ends (ProcessPoolExecutor) or hangs (multiprocessing.Pool) a real pool: pickle cannot "
         "make it again; define `__reduce__`, or pass all arguments to `super().__init__`"
     )
+
+
+def _is_of_another_loop(error: BaseException) -> bool:
+    """Whether asyncio says so; which words it has depends on what it is."""
+    return isinstance(error, RuntimeError) and str(error).endswith(("a different loop", "a different event loop"))
 
 
 def _is_cancellation(error: BaseException) -> bool:

@@ -28,6 +28,11 @@ UNEVEN = 20
 LONG_NS = 250_000_000
 #: A first call that takes no longer than so many budgets is followed by a second one.
 LONG_CALL = 5
+#: What is told of a call that failed after another one on the same item.
+REPEATED = (
+    "; the first call on this item worked: a measurement calls every item again and again, so a task that cannot be"
+    " repeated must undo what it did, or take something of its own (a new key, a temporary table) in each call"
+)
 #: Results that are kept, for whoever asks what it takes to hand them back.
 RESULTS_KEPT = 4
 
@@ -49,15 +54,17 @@ def observe(
     most_calls: Optional[int] = None,
     tolerates_errors: bool = False,
     pace: Optional[Callable[[], None]] = None,
+    begins: Optional[Callable[[int], None]] = None,
 ) -> Verified:
     """Calls a function on each item, and on each once more; at least once, and no more once the budget is spent.
 
     The first pass has half of the budget, and as many of the `most_calls` as it needs. An item whose first call takes
     up all of it is called once more, unless that would take very long. `judge` sees each result of it.
     Digests are 0 for what is not, or cannot be, compared, and for a call that failed where that is tolerated; of each
-    kind of note the first is told. `pace` is called before each call, and returns when it may be made.
+    kind of note the first is told. `pace` is called before each call, and returns when it may be made; `begins` is told
+    then which of the items it is.
     """
-    wait = pace or _no_wait
+    wait, begin = pace or _no_wait, begins or _no_word
     most = math.inf if most_calls is None else most_calls
     begin_ns = time.monotonic_ns()
     first: List[_Call] = []
@@ -67,6 +74,7 @@ def observe(
             break
         before = _digest_of_item(item)
         wait()
+        begin(index)
         try:
             result, took_ns = _timed(call, item)
         except Failure as failure:
@@ -82,7 +90,7 @@ def observe(
             results.append(result)
     calls = len(first)
     second: List[Optional[_Call]] = []
-    for item, earlier in zip(items, first):
+    for index, (item, earlier) in enumerate(zip(items, first)):
         spent_ns = time.monotonic_ns() - begin_ns
         # Whether a long first call is what a task takes, or what loads something for all, only a second one tells.
         is_over = spent_ns >= budget_ns and (calls > 1 or spent_ns > LONG_CALL * budget_ns)
@@ -94,10 +102,13 @@ def observe(
             continue
         calls += 1
         wait()
+        begin(index)
         try:
             second.append(_call(*_timed(call, item), compares))
         except Failure as failure:
             if not tolerates_errors or failure.kind != "task":
+                if failure.kind == "task":
+                    failure.message += REPEATED
                 raise
             second.append(None)
     times = [call.took_ns for call in (*first, *second) if call is not None and not call.failed]
@@ -107,6 +118,10 @@ def observe(
 
 
 def _no_wait() -> None:
+    pass
+
+
+def _no_word(_index: int) -> None:
     pass
 
 

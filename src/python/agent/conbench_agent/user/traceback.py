@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import List
 
 from .structure import type_name
 
 #: More lines than this are cut in the middle: a person reads where it began and where it ended.
 MOST_LINES = 20
+#: The same of characters of a message: libraries say first what failed, or last.
+MOST_CHARACTERS = 300
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _OURS = (_PACKAGE + os.sep, os.path.join(os.path.dirname(_PACKAGE), "main.py"))
@@ -46,8 +49,11 @@ def describe(error: BaseException) -> str:
         text = " ".join(str(error).split())
     except Exception:  # a broken __str__ is the user's, and not what failed
         text = "(it cannot say what)"
-    if len(text) > 300:
-        text = f"{text[:298]}.."
+    # Of this one the middle is all about us: the coroutine that calls the user's.
+    text = re.sub(r"^Task <.*> got Future <.*> attached to", "a task got a future that is attached to", text)
+    if len(text) > MOST_CHARACTERS:
+        half = MOST_CHARACTERS // 2 - 2
+        text = f"{text[:half]} .. {text[-half:]}"
     leaf = _leaf(error)
     inner = "" if leaf is error else f": {describe(leaf)}"
     return (f"{name}: {text}" if text else name) + inner
