@@ -112,6 +112,42 @@ fn workers_of_no_start_method_leave_a_file() {
     assert!(left.is_empty(), "{left:?}");
 }
 
+/// The scratch directory of a module, which Python removes when a program exits.
+#[test]
+fn what_a_module_removes_at_exit_is_removed_after_every_life() {
+    let Some(python) = pythons::newest_of_all() else { return };
+    let (room, code) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    let program = "import os, tempfile\nscratch = tempfile.TemporaryDirectory()\nitems = list(range(8))\n\
+                   def task(item):\n    os.stat(scratch.name)\n    return sum(range(20_000))\n";
+    std::fs::write(code.path().join("scratch.py"), program).expect("writes");
+    let mut session = Command::new(self::program());
+    session.current_dir(code.path()).args(["recommend", "scratch.py:task", "--items", "scratch:items"]);
+    session.args(["--engines", "sequential,ThreadPoolExecutor,ProcessPoolExecutor", "--budget", "2s", "--quiet"]);
+    session.args(["--start-methods", "fork", "--python"]).arg(&python.executable);
+    session.env("TMPDIR", room.path()).env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+    let ran = session.output().expect("runs");
+    assert!(matches!(ran.status.code(), Some(0 | 4)), "{}", String::from_utf8_lossy(&ran.stderr));
+    let left: Vec<_> = std::fs::read_dir(room.path()).expect("reads").flatten().map(|entry| entry.path()).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn what_cleans_up_after_others_is_not_counted_among_the_killed() {
+    let room = tempfile::tempdir().expect("a directory");
+    let mut guard = Guard::start(program(), room.path()).expect("a guard");
+    let null = File::open("/dev/null").expect("the null device");
+    let descriptors = [null.as_fd(), null.as_fd(), null.as_fd()];
+    let mut start = |name| {
+        let argv = ["/bin/sh", "-c", "kill -STOP $$; exit 0", name].map(OsStr::new);
+        guard.spawn(&argv, &[], Wiring::Standard, &descriptors).expect("starts").pid
+    };
+    let pids = [start("other"), start("resource_tracker")];
+    let state = |pid: u32| procfs::process::Process::new(pid as i32).and_then(|p| p.stat()).map(|stat| stat.state).ok();
+    until("both stand", || pids.iter().all(|pid| state(*pid) == Some('T')).then_some(()));
+    assert_eq!(guard.kill(Duration::ZERO).expect("answers"), 1);
+    guard.close().expect("ends");
+}
+
 #[test]
 fn each_nested_guard_ends_its_own_and_counts_them() {
     let room = tempfile::tempdir().expect("a directory");

@@ -515,6 +515,11 @@ pub enum Condition {
         /// How many.
         count: u32,
     },
+    /// Sizes failed of engines that ran with another one.
+    FailedSizes {
+        /// Their indices in the record's candidates.
+        candidates: Vec<u32>,
+    },
     /// Pools of processes fail, for something that pickle cannot move, though the task computes under an interpreter lock.
     Unpicklable {
         /// What they might reach at most once that is mended, beside a plain loop.
@@ -727,15 +732,20 @@ impl Row {
 
 /// The rows of what failed and was not compared: without those whose engine was, its processes begun in another way.
 pub fn not_compared(rows: &[Row]) -> impl Iterator<Item = &Row> {
-    let has_other = move |row: &Row| {
-        let is_other = |other: &Row| {
-            other.candidate.engine == row.candidate.engine
-                && other.candidate.start_method != row.candidate.start_method
-                && other.blocks > 0
-        };
-        rows.iter().any(|other| is_other(other) && !other.has_failed())
-    };
-    rows.iter().filter(move |row| row.has_failed() && !has_other(row))
+    rows.iter().filter(move |row| row.has_failed() && !rows.iter().any(|other| runs_instead(row, other)))
+}
+
+/// The sizes that failed of engines of which another size ran. (Where another start method ran in place of one, that is
+/// told of the method.)
+pub fn failed_sizes(rows: &[Row]) -> impl Iterator<Item = &Row> {
+    let is_size = |row: &Row, other: &Row| other.candidate.start_method == row.candidate.start_method;
+    let has_other = move |row: &Row| rows.iter().any(|other| runs_instead(row, other) && is_size(row, other));
+    rows.iter().filter(move |row| row.has_failed() && has_other(row))
+}
+
+/// Whether `other` is of the engine of `row`, and ran soundly.
+fn runs_instead(row: &Row, other: &Row) -> bool {
+    other.candidate.engine == row.candidate.engine && other.blocks > 0 && !other.has_failed()
 }
 
 /// What the analysis made of a candidate.

@@ -5,6 +5,8 @@ use super::limit::Task;
 use super::{
     Answer, Condition, Estimate, HostLimit, LimitKind, Overlap, Reason, Row, Status, answer, disturbance, figures,
     flip, library_threads, not_compared, start_up,
+    Answer, Condition, HostLimit, LimitKind, Reason, Row, Status, answer, failed_sizes, figures, flip, library_threads,
+    not_compared, start_up,
 };
 use crate::candidate::{Candidate, Engine, Model, StartMethod};
 use crate::decide::Finding;
@@ -307,6 +309,10 @@ pub(super) fn conditions(
     let failed = not_compared(rows).count();
     if failed > 0 {
         conditions.push(Condition::FailedCandidates { count: failed as u32 });
+    }
+    let sizes: Vec<u32> = failed_sizes(rows).map(|row| row.index).collect();
+    if !sizes.is_empty() {
+        conditions.push(Condition::FailedSizes { candidates: sizes });
     }
     conditions.extend(unpicklable(record, rows, answer));
     if record.leaves_children_uncounted() {

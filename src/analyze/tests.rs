@@ -412,6 +412,19 @@ fn who_runs_under_another_start_method_is_not_told_as_failed() {
 }
 
 #[test]
+fn an_engine_of_which_another_size_ran_is_told_by_the_size_that_failed() {
+    let mut record = computation().finished();
+    let failure = Failed::new(FailureKind::Task, "HTTPError: HTTP Error 429: Too Many Requests", "step 1 (python)");
+    record.candidates[1].failure = Some(failure.clone());
+    let conditions = answer(&analyze(&record)).conditions.clone();
+    assert!(conditions.contains(&Condition::FailedSizes { candidates: vec![1] }), "{conditions:?}");
+    assert!(!conditions.iter().any(|it| matches!(it, Condition::FailedCandidates { .. })), "{conditions:?}");
+    record.candidates[3].failure = Some(failure);
+    let conditions = answer(&analyze(&record)).conditions.clone();
+    assert!(conditions.contains(&Condition::FailedCandidates { count: 1 }), "{conditions:?}");
+}
+
+#[test]
 fn where_all_others_failed_what_is_left_is_the_answer() {
     let mut session = Synthetic::new();
     let shape = Shape { service_ns: 1_000_000, cpu_ns: 1_000_000 };

@@ -86,7 +86,7 @@ pub(super) fn reap(told: &mut dyn FnMut(u32, Status)) -> io::Result<bool> {
 
 /// Gives everything below `grace` to end, then kills it, and returns when nothing is left: since orphans come
 /// to this process, no child left means no descendant left. Returns how many had to be killed. Those that remove what
-/// the others leave are killed last, if they do not end by themselves.
+/// the others leave are not counted, and killed last, if they do not end by themselves.
 pub(super) fn kill_all(grace: Duration, told: &mut dyn FnMut(u32, Status)) -> io::Result<u32> {
     let patience = Instant::now() + grace;
     while reap(told)? {
@@ -100,12 +100,17 @@ pub(super) fn kill_all(grace: Duration, told: &mut dyn FnMut(u32, Status)) -> io
 
 /// Whether a process removes what others leave behind.
 fn is_cleaner(member: Member) -> bool {
-    let words = procfs::process::Process::new(member.pid).and_then(|process| process.cmdline()).unwrap_or_default();
-    words.iter().any(|word| word.contains(CLEANER))
+    words(member).iter().any(|word| word.contains(CLEANER))
+}
+
+/// What a process was called with; nothing once it is ending.
+fn words(member: Member) -> Vec<String> {
+    procfs::process::Process::new(member.pid).and_then(|process| process.cmdline()).unwrap_or_default()
 }
 
 fn kill_now(told: &mut dyn FnMut(u32, Status)) -> io::Result<u32> {
     let mut seen = BTreeSet::new();
+    let mut killed: u32 = 0;
     let mut pause = Duration::from_millis(1);
     let mut alone: Option<Instant> = None;
     loop {
@@ -115,7 +120,11 @@ fn kill_now(told: &mut dyn FnMut(u32, Status)) -> io::Result<u32> {
             if fresh.is_empty() {
                 break;
             }
-            fresh.into_iter().filter(|member| !is_cleaner(*member)).for_each(|member| send(member, Signal::STOP));
+            for member in fresh.into_iter().filter(|member| !is_cleaner(*member)) {
+                // What is ending by itself is not killed, and may have been a cleaner.
+                killed = killed.saturating_add(u32::from(!words(member).is_empty()));
+                send(member, Signal::STOP);
+            }
         }
         let (cleaners, others): (Vec<Member>, Vec<Member>) = below().into_iter().partition(|one| is_cleaner(*one));
         others.iter().for_each(|member| send(*member, Signal::KILL));
@@ -125,7 +134,7 @@ fn kill_now(told: &mut dyn FnMut(u32, Status)) -> io::Result<u32> {
             cleaners.into_iter().for_each(|member| send(member, Signal::KILL));
         }
         if !reap(told)? {
-            return Ok(u32::try_from(seen.len()).unwrap_or(u32::MAX));
+            return Ok(killed);
         }
         alone = alone.or_else(|| others.is_empty().then(Instant::now));
         // What hangs in the kernel takes its time; there is nothing to do but to look again.

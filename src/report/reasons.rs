@@ -1,6 +1,7 @@
 //! Reasons and conditions of an answer, in words.
 
 use super::Judged;
+use super::choice::sizes as sizes_in_words;
 use super::units::{bytes, count, duration, factor, percent, rate};
 use super::words::{self, listed, plain};
 use crate::analyze::{
@@ -8,6 +9,8 @@ use crate::analyze::{
 };
 use crate::candidate::Model;
 use crate::candidate::StartMethod;
+use crate::analyze::{Answer, Condition, FarLimit, Group, LimitKind, Reason, Row, Status, TimeOfAll, not_compared};
+use crate::candidate::{Candidate, Engine, Model, StartMethod};
 use crate::decide::RULES_VERSION;
 use crate::record::FewLong;
 
@@ -407,6 +410,7 @@ pub(super) fn condition(judged: &Judged, answer: &Answer, condition: &Condition)
                 _ => format!("{engines} failed ({count} sizes) and were not compared"),
             }
         }
+        Condition::FailedSizes { candidates } => format!("{} failed", listed(&failed_sizes(judged, candidates), "and")),
         Condition::Unpicklable { most } => format!(
             "pools of processes fail for what pickle cannot move: once that is mended, they may do up to {} the work of a plain loop",
             factor(*most)
@@ -483,6 +487,20 @@ fn failed_engines(judged: &Judged, answer: &Answer) -> Vec<String> {
         }
     }
     engines
+}
+
+/// Engines with their sizes that failed: "`Thread` with 32 in flight".
+fn failed_sizes(judged: &Judged, candidates: &[u32]) -> Vec<String> {
+    let mut engines: Vec<(Engine, Vec<String>)> = Vec::new();
+    for candidate in candidates.iter().filter_map(|index| judged.record.candidates.get(*index as usize)) {
+        let Candidate { engine, sizes, .. } = candidate.candidate;
+        let said = sizes_in_words(sizes);
+        match engines.iter_mut().find(|(known, _)| *known == engine) {
+            Some((_, all)) => all.push(said),
+            None => engines.push((engine, vec![said])),
+        }
+    }
+    engines.iter().map(|(engine, sizes)| format!("`{engine}` with {}", listed(sizes, "or"))).collect()
 }
 
 /// What allows sizes up to this one alone.

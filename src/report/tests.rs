@@ -153,6 +153,7 @@ fn every_reason_and_condition_has_its_words() {
         Condition::LibraryThreadsSet { variables: [("OMP_NUM_THREADS".to_owned(), "4".to_owned())].into() },
         Condition::SetBeforeImport { variables: vec!["OPENBLAS_NUM_THREADS".to_owned()], threads: 1 },
         Condition::FailedCandidates { count: 2 },
+        Condition::FailedSizes { candidates: vec![0, 1] },
         Condition::Unpicklable { most: 1.98 },
         Condition::FewLong(few_long()),
         Condition::ChildrenUncounted {},
