@@ -3,10 +3,8 @@
 use super::figures::{pooled, timed};
 use super::limit::Task;
 use super::{
-    Answer, Condition, Estimate, HostLimit, LimitKind, Overlap, Reason, Row, Status, answer, disturbance, figures,
-    flip, library_threads, not_compared, start_up,
-    Answer, Condition, HostLimit, LimitKind, Reason, Row, Status, answer, failed_sizes, figures, flip, library_threads,
-    not_compared, start_up,
+    Answer, Condition, Estimate, HostLimit, LimitKind, Overlap, Reason, Row, Status, answer, disturbance, failed_sizes,
+    figures, flip, library_threads, not_compared, start_up,
 };
 use crate::candidate::{Candidate, Engine, Model, StartMethod};
 use crate::decide::Finding;

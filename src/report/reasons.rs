@@ -7,9 +7,6 @@ use super::words::{self, listed, plain};
 use crate::analyze::{
     Answer, Condition, FarLimit, Group, LimitKind, Overlap, Reason, Row, Status, TimeOfAll, not_compared,
 };
-use crate::candidate::Model;
-use crate::candidate::StartMethod;
-use crate::analyze::{Answer, Condition, FarLimit, Group, LimitKind, Reason, Row, Status, TimeOfAll, not_compared};
 use crate::candidate::{Candidate, Engine, Model, StartMethod};
 use crate::decide::RULES_VERSION;
 use crate::record::FewLong;
