@@ -265,7 +265,7 @@ fn generated() -> String {
             _ if name.contains("process") => {
                 ("pub fn run(items: Vec<String>, shown: &mut Vec<String>)", "line_task", "shown.extend(results);")
             }
-            Engine::TokioCurrentThread | Engine::TokioMultiThread | Engine::TokioSharded => {
+            Engine::TokioCurrentThread | Engine::TokioMultiThread | Engine::Smol | Engine::TokioSharded => {
                 ("pub fn run(items: Vec<u64>) -> Vec<u64>", "async_task", "results")
             }
             _ => ("pub fn run(items: Vec<u64>) -> Vec<u64>", "task", "results"),
@@ -298,13 +298,14 @@ fn code_of_every_native_engine_compiles_and_gives_what_a_plain_loop_gives() {
     let items: Vec<u64> = (0..40).collect();
     let expected: Vec<u64> = items.iter().map(|item| item * item).collect();
     type Run = fn(Vec<u64>) -> Vec<u64>;
-    let all: [(&str, Run); 8] = [
+    let all: [(&str, Run); 9] = [
         ("sequential", native::sequential::run),
         ("thread-pool", native::thread_pool::run),
         ("thread-per-task", native::thread_per_task::run),
         ("rayon", native::rayon::run),
         ("tokio-current-thread", native::tokio_current_thread::run),
         ("tokio-multi-thread", native::tokio_multi_thread::run),
+        ("smol", native::smol::run),
         ("tokio-sharded", native::tokio_sharded::run),
         ("tokio-blocking-pool", native::tokio_blocking_pool::run),
     ];

@@ -332,6 +332,67 @@ fn a_peer_that_does_not_answer_is_a_timeout_and_one_that_is_not_there_is_named()
     assert!(message(on_a_loop(step.asynchronous(0))).contains("nothing listens there"));
 }
 
+/// The step of this job for a loop of smol.
+fn http_on_smol(url: Option<String>, connection: Connection, timeout_ns: u64) -> HttpStep {
+    let delay = Distribution::Fixed { time_ns: 0 };
+    let described = job(Step::Http { url, delay, body_bytes: 0, connection }, None, timeout_ns);
+    let job = Job { candidate: Candidate::new("rust", Engine::Smol, Sizes::default()), ..described };
+    HttpStep::new(1, &job, &job.steps[0]).expect("a step")
+}
+
+#[test]
+fn on_a_loop_of_smol_answers_are_those_of_the_reference() {
+    let server = Server::start();
+    let delay = Distribution::Fixed { time_ns: 200_000 };
+    let candidate = Candidate::new("rust", Engine::Smol, Sizes::default());
+    for connection in [Connection::KeepAlive, Connection::New] {
+        let http = Step::Http { url: None, delay, body_bytes: 3000, connection };
+        let tcp = Step::Tcp { address: None, delay, request_bytes: 5000, response_bytes: 3001, connection };
+        let [http, tcp] = [http, tcp].map(|step| {
+            let described = job(step, Some(server.address), 30_000_000_000);
+            Job { candidate: candidate.clone(), ..described }
+        });
+        let http = Arc::new(HttpStep::new(1, &http, &http.steps[0]).expect("a step"));
+        let tcp = TcpStep::new(2, &tcp, &tcp.steps[0]).expect("a step");
+        let executor = smol::LocalExecutor::new();
+        smol::block_on(executor.run(async {
+            for index in 0..2 * VARIANTS {
+                assert_eq!(tcp.asynchronous(index).await, tcp.reference(index));
+            }
+            let ask = |index| {
+                let http = Arc::clone(&http);
+                executor.spawn(async move { http.asynchronous(index).await })
+            };
+            for (index, asked) in (0..100).map(ask).collect::<Vec<_>>().into_iter().enumerate() {
+                assert_eq!(asked.await, http.reference(index as u64));
+            }
+        }));
+    }
+}
+
+#[test]
+fn on_a_loop_of_smol_connections_are_kept_and_faults_are_told_as_elsewhere() {
+    let cases = [(Connection::KeepAlive, false, 1), (Connection::KeepAlive, true, 3), (Connection::New, false, 3)];
+    for (connection, is_closed, expected) in cases {
+        // Every second request finds its connection closed under it, where that is so.
+        let (port, connections) = peer(move |request| match request % 2 {
+            1 if is_closed => Vec::new(),
+            _ => b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec(),
+        });
+        let step = http_on_smol(Some(format!("http://127.0.0.1:{port}/")), connection, 30_000_000_000);
+        for index in 0..3 {
+            assert_eq!(smol::block_on(step.asynchronous(index)), step.reference(0));
+        }
+        assert_eq!(connections.load(Ordering::SeqCst), expected, "{connection:?}");
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/", listener.local_addr().expect("an address"));
+    let step = http_on_smol(Some(url), Connection::New, 20_000_000);
+    assert!(message(smol::block_on(step.asynchronous(0))).contains("timeout of 20ms"));
+    drop(listener);
+    assert!(message(smol::block_on(step.asynchronous(0))).contains("nothing listens there"));
+}
+
 #[test]
 fn a_step_that_cannot_be_set_up_says_why() {
     let delay = Distribution::Fixed { time_ns: 0 };

@@ -26,13 +26,14 @@ type Run = fn(Vec<u64>) -> Vec<u64>;
 
 /// Engines whose code can be called, and whose tasks may be computation alone. (That of processes is a program of its own, and
 /// sharded loops want tasks that wait.)
-pub(crate) const CASES: [(Engine, Run); 7] = [
+pub(crate) const CASES: [(Engine, Run); 8] = [
     (Engine::Sequential, shown::sequential::run),
     (Engine::ThreadPool, shown::thread_pool::run),
     (Engine::ThreadPerTask, shown::thread_per_task::run),
     (Engine::Rayon, shown::rayon::run),
     (Engine::TokioCurrentThread, shown::tokio_current_thread::run),
     (Engine::TokioMultiThread, shown::tokio_multi_thread::run),
+    (Engine::Smol, shown::smol::run),
     (Engine::TokioBlockingPool, shown::tokio_blocking_pool::run),
 ];
 

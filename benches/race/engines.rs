@@ -15,14 +15,14 @@ const LONGEST_CHUNK: f64 = 32_000.0;
 pub(crate) fn entries(runtime: &str, task: &Task) -> Vec<Entry> {
     let engines: &[Engine] = if runtime == RUST { &Engine::RUST } else { &Engine::PYTHON };
     // No cluster is named, and the simulated interpreter is CPython 3.11 with nothing installed.
-    let absent = [Engine::TaskGroup, Engine::Uvloop, Engine::InterpreterPoolExecutor, Engine::Dask];
+    let absent = [Engine::Uvloop, Engine::InterpreterPoolExecutor, Engine::Dask];
     let is_mix = |engine: Engine| matches!(engine.model(), Model::AsyncThreads | Model::AsyncProcesses);
     let has_nothing_to_block = task.is_async && task.cpu_share() < 0.01;
     let is_idle = |engine: Engine| engine.model() == Model::ShardedAsync && !task.is_async;
     engines
         .iter()
         .copied()
-        .filter(|engine| !engine.is_if_imported())
+        .filter(|engine| !engine.is_if_imported() && !engine.is_on_request())
         .filter(|engine| !(absent.contains(engine) || is_idle(*engine) || is_mix(*engine) && has_nothing_to_block))
         .map(|engine| entry(runtime, engine, task))
         .collect()

@@ -87,7 +87,8 @@ fn costs(engine: Engine) -> Costs {
         Engine::AsyncioThreads => (80.0, 0.0, 8.0, 0.0),
         Engine::AsyncioProcesses => (260.0, 330.0, 25.0, 0.001),
         // They are raced where the user's code imports or builds them, or the user names them: not in this simulation.
-        Engine::PoolOfThreads
+        Engine::Smol
+        | Engine::PoolOfThreads
         | Engine::JoblibThreading
         | Engine::Trio
         | Engine::Gevent

@@ -8,6 +8,7 @@ pub mod calibrate;
 pub mod companion;
 pub mod descriptors;
 pub mod engines;
+mod loops;
 mod meter;
 pub mod registry;
 mod robust;

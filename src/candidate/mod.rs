@@ -103,6 +103,8 @@ pub enum Engine {
     TokioCurrentThread,
     /// Tokio's work-stealing runtime.
     TokioMultiThread,
+    /// One event loop on one thread, by smol.
+    Smol,
     /// Threads with a current-thread tokio runtime each.
     TokioSharded,
     /// Worker processes over Unix sockets.
@@ -242,13 +244,14 @@ impl Axes {
 
 impl Engine {
     /// The engines of the native runtime, simplest model first.
-    pub const RUST: [Engine; 11] = [
+    pub const RUST: [Engine; 12] = [
         Engine::Sequential,
         Engine::ThreadPool,
         Engine::ThreadPerTask,
         Engine::Rayon,
         Engine::TokioCurrentThread,
         Engine::TokioMultiThread,
+        Engine::Smol,
         Engine::TokioSharded,
         Engine::ProcessPool,
         Engine::ProcessPerTask,
@@ -299,6 +302,7 @@ impl Engine {
             Engine::Rayon => "rayon",
             Engine::TokioCurrentThread => "tokio-current-thread",
             Engine::TokioMultiThread => "tokio-multi-thread",
+            Engine::Smol => "smol",
             Engine::TokioSharded => "tokio-sharded",
             Engine::ProcessPool => "process-pool",
             Engine::ProcessPerTask => "process-per-task",
@@ -342,6 +346,7 @@ impl Engine {
             | Engine::JoblibThreading => Model::Threads,
             Engine::TokioCurrentThread
             | Engine::TokioMultiThread
+            | Engine::Smol
             | Engine::Asyncio
             | Engine::TaskGroup
             | Engine::Uvloop
@@ -383,6 +388,7 @@ impl Engine {
             Engine::ThreadPerTask
             | Engine::ProcessPerTask
             | Engine::TokioCurrentThread
+            | Engine::Smol
             | Engine::Thread
             | Engine::Process
             | Engine::Asyncio
@@ -451,10 +457,10 @@ impl Engine {
         self.has_worker_processes() || matches!(self.model(), Model::Interpreters | Model::Cluster)
     }
 
-    /// Whether it is measured only when the user names it: another spelling of an engine that is.
+    /// Whether it is measured only when the user names it: another spelling of an engine that is, or another library for it.
     #[must_use]
     pub const fn is_on_request(self) -> bool {
-        matches!(self, Engine::TaskGroup)
+        matches!(self, Engine::Smol | Engine::TaskGroup)
     }
 
     /// Whether it is measured only where the user's own code imports what it needs, or the user names it.

@@ -1,4 +1,4 @@
-//! Precise waits on an event loop: one timerfd and a heap of deadlines for the whole loop.
+//! Precise waits on an event loop: one timerfd and a heap of deadlines for the whole loop. smol has such timers itself.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
 use tokio::io::unix::AsyncFd;
@@ -18,10 +19,12 @@ use super::now_ns;
 /// A timer of one event loop, started at its first wait. A million waits cost a million heap entries and
 /// one descriptor.
 ///
-/// tokio's own timer is good to a millisecond, which would let the timer decide between engines.
+/// tokio's own timer is good to a millisecond, which would let the timer decide between engines. smol's is such a timerfd,
+/// and is what its users wait with.
 #[derive(Default)]
 pub struct Timer {
     driver: OnceLock<Driver>,
+    is_smol: bool,
 }
 
 /// What a timer drives its loop's waits with; dropped, the task behind it ends and the timerfd is closed.
@@ -80,11 +83,21 @@ impl Timer {
         Timer::default()
     }
 
-    /// Completes when the clock shows `deadline_ns`. Must be polled inside a tokio runtime with I/O enabled.
+    /// A timer for loops of smol.
+    #[must_use]
+    pub fn of_smol() -> Timer {
+        Timer { is_smol: true, ..Timer::default() }
+    }
+
+    /// Completes when the clock shows `deadline_ns`. Must be polled inside a tokio runtime with I/O enabled, or
+    /// on a loop of smol, whichever it was made for.
     ///
     /// # Errors
     /// When the timerfd cannot be made or armed.
     pub async fn wait_until(&self, deadline_ns: u64) -> io::Result<()> {
+        if self.is_smol {
+            return wait_on_smol(deadline_ns).await;
+        }
         let driver = match self.driver.get() {
             Some(driver) => driver,
             None => {
@@ -94,6 +107,16 @@ impl Timer {
         };
         Wait { shared: &driver.shared, deadline_ns, registered: false }.await
     }
+}
+
+/// Never early: smol's deadline is so much time after a later reading of the same clock.
+async fn wait_on_smol(deadline_ns: u64) -> io::Result<()> {
+    let left_ns = deadline_ns.saturating_sub(now_ns());
+    if left_ns > 0 {
+        // Boxed, it makes no wait of tokio's larger.
+        Box::new(smol::Timer::after(Duration::from_nanos(left_ns))).await;
+    }
+    Ok(())
 }
 
 struct Wait<'a> {

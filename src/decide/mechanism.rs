@@ -176,7 +176,9 @@ impl Station {
 fn own_ns(engine: Engine) -> (f64, f64) {
     match engine {
         Engine::Sequential => (0.0, 0.0),
-        Engine::ThreadPool | Engine::Rayon | Engine::TokioCurrentThread | Engine::TokioMultiThread => (2e3, 1e3),
+        Engine::ThreadPool | Engine::Rayon | Engine::TokioCurrentThread | Engine::TokioMultiThread | Engine::Smol => {
+            (2e3, 1e3)
+        }
         Engine::TokioSharded => (3e3, 0.0),
         Engine::TokioBlockingPool => (5e3, 5e3),
         Engine::ThreadPerTask => (10e3, 15e3),

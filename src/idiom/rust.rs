@@ -12,6 +12,7 @@ pub(super) fn code(idiom: &Idiom<'_>) -> String {
         Engine::ThreadPerTask => THREAD_PER_TASK,
         Engine::Rayon => RAYON,
         Engine::TokioCurrentThread | Engine::TokioMultiThread | Engine::TokioBlockingPool => TOKIO,
+        Engine::Smol => SMOL,
         Engine::TokioSharded => TOKIO_SHARDED,
         Engine::ProcessPool => PROCESS_POOL,
         Engine::ProcessPerTask => PROCESS_PER_TASK,
@@ -54,6 +55,8 @@ const THREAD_PER_TASK: &str = include_str!("native/thread_per_task.txt");
 const RAYON: &str = include_str!("native/rayon.txt");
 
 const TOKIO: &str = include_str!("native/tokio.txt");
+
+const SMOL: &str = include_str!("native/smol.txt");
 
 const TOKIO_SHARDED: &str = include_str!("native/tokio_sharded.txt");
 

@@ -152,9 +152,12 @@ pub(super) fn agent_processes(engine: Engine, workload: &Workload) -> u64 {
 }
 
 /// Processes and threads of a resident agent that are there at any size: its processes, a consumer for
-/// each queue, and the thread that watches a companion.
+/// each queue, the thread that watches a companion, and those that smol starts beside its loop (`async-io`, and
+/// `async-process` for programs).
 pub(super) fn agent_kernel_tasks(engine: Engine, workload: &Workload) -> u64 {
-    agent_processes(engine, workload) + queues(engine, workload) + u64::from(lines(engine, workload) > 0)
+    let has_command = workload.steps.iter().any(|step| matches!(step, Step::Command { .. }));
+    let of_smol = if engine == Engine::Smol { 1 + u64::from(has_command) } else { 0 };
+    agent_processes(engine, workload) + queues(engine, workload) + u64::from(lines(engine, workload) > 0) + of_smol
 }
 
 /// Connections to the embedded server that one task in flight holds.

@@ -1,4 +1,5 @@
 //! What the user's own code decides: engines that are raced where it imports what they need, and how processes begin.
+//! Engines that are raced where the user's own code imports what they need, or where the user names them.
 
 use super::{Entry, Plan};
 use crate::candidate::{self, Cluster, Engine, Model, StartMethod};
@@ -69,6 +70,12 @@ pub(super) fn reason_against(engine: Engine, workload: &Workload, cluster: Optio
             })
         }),
         Engine::Dask => reason_against_cluster(workload, cluster),
+        Engine::Smol => numbered.find_map(|(step, number)| match step {
+            Step::Registered(closures) if closures.has_async_task => {
+                Some(format!("step {number} ({}) has an `async_task`, which runs on tokio", step.kind()))
+            }
+            _ => None,
+        }),
         Engine::Trio => numbered.find_map(|(step, number)| {
             let kind = step.kind();
             match step {

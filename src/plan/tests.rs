@@ -78,6 +78,11 @@ fn planned(workload: &Workload, settings: &Settings, facts: &Facts) -> Plan {
     plan(workload, settings, facts, &[Runtime::rust()])
 }
 
+/// The engines of the native runtime that are raced when nothing is said.
+fn unasked() -> Vec<Engine> {
+    Engine::RUST.into_iter().filter(|engine| !engine.is_on_request()).collect()
+}
+
 fn entry(plan: &Plan, engine: Engine) -> &Entry {
     plan.entries.iter().find(|entry| entry.engine == engine).expect("the engine is planned")
 }
@@ -85,7 +90,7 @@ fn entry(plan: &Plan, engine: Engine) -> &Entry {
 #[test]
 fn every_engine_runs_a_task_that_blocks() {
     let plan = planned(&workload(vec![wait(), Step::Cpu(CPU)]), &settings(), &facts());
-    assert_eq!(plan.entries.iter().map(|entry| entry.engine).collect::<Vec<_>>(), Engine::RUST);
+    assert_eq!(plan.entries.iter().map(|entry| entry.engine).collect::<Vec<_>>(), unasked());
     assert_eq!(plan.left_out, []);
     assert_eq!(plan.notes, Vec::<String>::new());
     assert!(plan.entries.is_sorted_by_key(|entry| entry.engine.model()));
@@ -184,14 +189,14 @@ fn tails_are_compared_at_one_number_in_flight() {
     };
     let (at, plan) = n(&settings());
     assert_eq!(at, [vec![64]]);
-    assert_eq!(plan.entries.len(), Engine::RUST.len() - 1);
+    assert_eq!(plan.entries.len(), unasked().len() - 1);
     let reason = "p99 is compared at 64 in flight".to_owned();
     assert_eq!(plan.left_out, [LeftOut { what: "rust/sequential".to_owned(), reason }]);
     // Where workers are not what is in flight, they are searched.
     assert_eq!(entry(&plan, Engine::TokioMultiThread).workers, [1, 2, 3, 4, 6]);
     assert_eq!(n(&Settings { in_flight: vec![16], ..settings() }).0, [vec![16]]);
     let (at, plan) = n(&Settings { in_flight: vec![1], ..settings() });
-    assert_eq!((at, plan.entries.len()), (vec![vec![1]], Engine::RUST.len()));
+    assert_eq!((at, plan.entries.len()), (vec![vec![1]], unasked().len()));
 }
 
 #[test]
@@ -300,7 +305,7 @@ fn what_meets_in_the_final_has_room_in_memory() {
         assert!((1..=before).contains(&most) && most < 8, "{available} {most}");
         before = most;
         assert!(plan.left_out.iter().any(|one| one.reason.contains("that meet in the final need about")));
-        assert_eq!(plan.entries.len(), Engine::RUST.len(), "no engine is left out for it");
+        assert_eq!(plan.entries.len(), unasked().len(), "no engine is left out for it");
         for entry in &plan.entries {
             let is_on = |ladder: &[u32], size: Option<u32>| size.is_none_or(|size| ladder.contains(&size));
             assert!(is_on(&entry.workers, entry.default_sizes.workers), "{entry:?}");
@@ -444,7 +449,7 @@ fn a_cpython_is_planned_by_what_it_says_of_itself() {
         workload(vec![Step::Wait { time: fixed(100_000) }, Step::Cpu(Cpu { time_ns: Some(500_000), ..CPU })]);
     let plan = plan(&workload, &settings(), &facts(), &[Runtime::rust(), cpython()]);
     let python: Vec<&Entry> = plan.entries.iter().filter(|entry| entry.runtime == "python3.11").collect();
-    assert_eq!(plan.entries.len(), Engine::RUST.len() + python.len());
+    assert_eq!(plan.entries.len(), unasked().len() + python.len());
     let engines: Vec<Engine> = python.iter().map(|entry| entry.engine).collect();
     assert!(engines.is_sorted_by_key(|engine| engine.model()));
     // `TaskGroup` is measured on request, others where they are imported, and that of clusters where one is named.
@@ -514,7 +519,7 @@ fn closures_run_under_the_native_runtime_in_the_forms_that_they_have() {
         plan(&workload(vec![Step::Registered(step)]), &brief, &facts(), &[Runtime::rust(), cpython()])
     };
     let blocking = closures(true, false);
-    assert_eq!(blocking.entries.len(), Engine::RUST.len() - 1, "{:?}", blocking.left_out);
+    assert_eq!(blocking.entries.len(), unasked().len() - 1, "{:?}", blocking.left_out);
     assert_eq!(reason(&blocking, "rust/tokio-sharded"), Some("no step leaves a loop free: the same as thread-pool"));
     assert_eq!(reason(&blocking, "python3.11"), Some("a step is a closure of your own Rust program"));
     assert!(blocking.unknowns[0].contains("how long `parse` takes is not known"), "{:?}", blocking.unknowns);
@@ -524,6 +529,15 @@ fn closures_run_under_the_native_runtime_in_the_forms_that_they_have() {
         reason(&both, "rust/tokio-blocking-pool"),
         Some("no step blocks the loop: the same as tokio-current-thread")
     );
+    // They may need tokio's own loop.
+    let on_smol = |has_async_task| {
+        let step = Registered { name: "parse".to_owned(), has_task: true, has_async_task, is_checked: false };
+        let named = Settings { engines: vec![Engine::Smol], ..settings() };
+        planned(&workload(vec![Step::Registered(step)]), &named, &facts())
+    };
+    assert_eq!(on_smol(false).entries.len(), 1);
+    let needs_tokio = "step 1 (registered) has an `async_task`, which runs on tokio";
+    assert_eq!(reason(&on_smol(true), "rust/smol"), Some(needs_tokio));
     let awaited = closures(false, true);
     assert!(
         awaited.entries.iter().all(|entry| matches!(entry.engine.model(), Model::Async | Model::ShardedAsync)),

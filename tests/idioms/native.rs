@@ -127,6 +127,33 @@ results
 }
 }
 
+pub mod smol {
+use crate::async_task as task;
+
+pub fn run(items: Vec<u64>) -> Vec<u64> {
+use smol::{LocalExecutor, lock::Semaphore};
+
+let executor = LocalExecutor::new();
+let free = std::sync::Arc::new(Semaphore::new(3));
+let results: Vec<_> = smol::block_on(executor.run(async {
+    let mut tasks = Vec::new();
+    for item in items {
+        let permit = free.acquire_arc().await;
+        tasks.push(executor.spawn(async move {
+            let _permit = permit;
+            task(item).await
+        }));
+    }
+    let mut results = Vec::new();
+    for running in tasks {
+        results.push(running.await);
+    }
+    results
+}));
+results
+}
+}
+
 pub mod tokio_sharded {
 use crate::async_task as task;
 

@@ -157,6 +157,33 @@ impl Loop for Tokio {
     }
 }
 
+/// An executor of one thread, and a semaphore that bounds what is in flight.
+pub(super) struct Smol {
+    pub(super) task: Arc<Task>,
+    pub(super) in_flight: usize,
+}
+
+impl Loop for Smol {
+    fn run(&mut self, tasks: u64) {
+        let executor = smol::LocalExecutor::new();
+        let places = Arc::new(smol::lock::Semaphore::new(self.in_flight));
+        smol::block_on(executor.run(async {
+            for index in 0..tasks {
+                let place = places.acquire_arc().await;
+                let task = Arc::clone(&self.task);
+                let run = async move {
+                    task.asynchronous(index).await.expect("no failure");
+                    drop(place);
+                };
+                executor.spawn(run).detach();
+            }
+            for _ in 0..self.in_flight {
+                std::mem::forget(places.acquire().await);
+            }
+        }));
+    }
+}
+
 /// Threads that live as long as the program, each with a runtime and its share of the tasks.
 pub(super) struct Sharded {
     shards: Vec<(Sender<u64>, std::thread::JoinHandle<()>)>,

@@ -4,6 +4,7 @@ mod process_per_task;
 mod process_pool;
 mod rayon;
 mod sequential;
+mod smol;
 mod thread_per_task;
 mod thread_pool;
 mod tokio_loop;
@@ -67,6 +68,7 @@ pub fn build(job: &Job, task: Arc<Task>) -> Result<Box<dyn Engine>, Failed> {
         Kind::Rayon => Box::new(rayon::Rayon::new(task, workers)?),
         Kind::TokioCurrentThread => Box::new(tokio_loop::TokioLoop::current_thread(task, in_flight)?),
         Kind::TokioMultiThread => Box::new(tokio_loop::TokioLoop::multi_thread(task, workers, in_flight)?),
+        Kind::Smol => Box::new(smol::Smol::new(task, in_flight)),
         Kind::TokioSharded => Box::new(tokio_sharded::TokioSharded::new(&task, workers, in_flight)?),
         Kind::ProcessPool => Box::new(process_pool::ProcessPool::new(job, task, workers)?),
         Kind::ProcessPerTask => Box::new(process_per_task::ProcessPerTask::new(job, task, in_flight)?),

@@ -57,19 +57,24 @@ impl Step for Shared {
     fn asynchronous(&self, index: u64) -> BoxFuture<'_, Outcome> {
         Box::pin(async move {
             self.0.enter();
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            let time = std::time::Duration::from_millis(1);
+            match tokio::runtime::Handle::try_current() {
+                Ok(_) => tokio::time::sleep(time).await,
+                Err(_) => drop(::smol::Timer::after(time).await),
+            }
             self.0.leave(index)
         })
     }
 }
 
-const IN_PROCESS: [Kind; 8] = [
+const IN_PROCESS: [Kind; 9] = [
     Kind::Sequential,
     Kind::ThreadPool,
     Kind::ThreadPerTask,
     Kind::Rayon,
     Kind::TokioCurrentThread,
     Kind::TokioMultiThread,
+    Kind::Smol,
     Kind::TokioSharded,
     Kind::TokioBlockingPool,
 ];

@@ -137,7 +137,7 @@ struct Block<R> {
 
 /// Spawns a task for each index while slots are free; ends when all have ended.
 pub(super) async fn dispatch(sampler: Arc<Sampler>, slots: Slots, run: impl OnLoop) {
-    let heart = sampler.wants_heartbeat().then(|| tokio::spawn(beat(Arc::clone(&sampler))));
+    let heart = sampler.wants_heartbeat().then(|| tokio::spawn(beat(Arc::clone(&sampler), Timer::new())));
     let timer = sampler.is_paced().then(Timer::new);
     let (sender, mut free) = mpsc::unbounded_channel::<u32>();
     (0..slots.count).for_each(|slot| sender.send(slot).unwrap_or_default());
@@ -168,8 +168,7 @@ pub(super) async fn dispatch(sampler: Arc<Sampler>, slots: Slots, run: impl OnLo
 }
 
 /// Watches how late the loop is: a beat every millisecond, by a precise timer.
-async fn beat(sampler: Arc<Sampler>) {
-    let timer = Timer::new();
+pub(super) async fn beat(sampler: Arc<Sampler>, timer: Timer) {
     let mut deadline_ns = now_ns() + HEARTBEAT_NS;
     while timer.wait_until(deadline_ns).await.is_ok() {
         let now = now_ns();

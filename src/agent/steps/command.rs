@@ -5,6 +5,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, ExitStatus, Stdio};
 
 use super::Label;
+use crate::agent::loops::Loop;
 use crate::agent::task::{BoxFuture, Outcome, Step};
 use crate::protocol::Failed;
 
@@ -15,12 +16,13 @@ pub(super) struct CommandStep {
     program: String,
     arguments: Vec<String>,
     expect_status: i32,
+    on: Loop,
 }
 
 impl CommandStep {
-    pub(super) fn new(label: Label, argv: &[String], expect_status: i32) -> Result<CommandStep, Failed> {
+    pub(super) fn new(label: Label, argv: &[String], expect_status: i32, on: Loop) -> Result<CommandStep, Failed> {
         let (program, arguments) = argv.split_first().ok_or_else(|| label.setup("`argv` is empty"))?;
-        Ok(CommandStep { label, program: program.clone(), arguments: arguments.to_vec(), expect_status })
+        Ok(CommandStep { label, program: program.clone(), arguments: arguments.to_vec(), expect_status, on })
     }
 
     fn command(&self) -> Command {
@@ -59,8 +61,15 @@ impl Step for CommandStep {
 
     fn asynchronous(&self, _index: u64) -> BoxFuture<'_, Outcome> {
         Box::pin(async move {
-            let mut command = tokio::process::Command::from(self.command());
-            self.judge(command.kill_on_drop(true).status().await)
+            let ended = match self.on {
+                Loop::Tokio => tokio::process::Command::from(self.command()).kill_on_drop(true).status().await,
+                Loop::Smol => {
+                    // It takes what it is not told itself for inherited.
+                    let mut command = smol::process::Command::from(self.command());
+                    command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true).status().await
+                }
+            };
+            self.judge(ended)
         })
     }
 
@@ -71,7 +80,8 @@ impl Step for CommandStep {
 
 #[cfg(test)]
 mod tests {
-    use crate::agent::steps::testing::{check_forms, in_agent, runtime, step_job};
+    use crate::agent::loops::run_on;
+    use crate::agent::steps::testing::{check_forms, in_agent, on_smol, runtime, step_job};
     use crate::protocol::{FailureKind, StepJob};
     use crate::workload::Step;
 
@@ -79,11 +89,13 @@ mod tests {
         step_job(Step::Command { argv: argv.iter().map(|word| (*word).to_owned()).collect(), expect_status })
     }
 
-    /// The messages of both forms, which must agree.
+    /// The messages of all forms, which must agree.
     fn message(job: &StepJob) -> String {
         let task = in_agent(job);
         let failed = task.blocking(0).expect_err("fails");
         assert_eq!(runtime().block_on(task.asynchronous(0)), Err(failed.clone()));
+        let executor = std::rc::Rc::new(smol::LocalExecutor::new());
+        assert_eq!(run_on(&executor, on_smol(job).asynchronous(0)), Err(failed.clone()));
         assert_eq!((failed.kind, failed.place.as_str()), (FailureKind::Task, "step 1 (command)"));
         failed.message
     }

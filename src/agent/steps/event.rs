@@ -5,11 +5,13 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use smol::channel::{Receiver, Sender, bounded};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use super::Label;
 use crate::agent::companion::EventLine;
+use crate::agent::loops::{Loop, spawn_local};
 use crate::agent::shared::Handed;
 use crate::agent::task::{BoxFuture, Outcome, Step};
 use crate::clock::Timer;
@@ -23,16 +25,21 @@ pub(super) struct EventStep {
 }
 
 enum Partners {
-    /// Idle partners: threads for the blocking form, tokio tasks for the async form.
-    Agent { threads: Mutex<Vec<PartnerThread>>, tasks: Mutex<Vec<PartnerTask>> },
+    /// Idle partners: threads for the blocking form, tasks of the event loop for the async form.
+    Agent { threads: Mutex<Vec<PartnerThread>>, tasks: Mutex<Vec<PartnerTask>>, on: Loop },
     /// The companion process, behind a pair of eventfds.
     Companion(EventLine),
 }
 
 impl EventStep {
-    pub(super) fn new(label: Label, round_trips: u32, handed: Option<&mut Handed>) -> Result<EventStep, Failed> {
+    pub(super) fn new(
+        label: Label,
+        round_trips: u32,
+        on: Loop,
+        handed: Option<&mut Handed>,
+    ) -> Result<EventStep, Failed> {
         let partners = match handed {
-            None => Partners::Agent { threads: Mutex::default(), tasks: Mutex::default() },
+            None => Partners::Agent { threads: Mutex::default(), tasks: Mutex::default(), on },
             Some(handed) => Partners::Companion(handed.event(label)?),
         };
         Ok(EventStep { label, round_trips, partners })
@@ -45,12 +52,11 @@ impl EventStep {
         Ok(())
     }
 
-    async fn with_task(&self, idle: &Mutex<Vec<PartnerTask>>) -> Result<(), Failed> {
+    async fn with_task(&self, idle: &Mutex<Vec<PartnerTask>>, on: Loop) -> Result<(), Failed> {
         let idle_partner = lock(idle).pop();
-        let partner = idle_partner.map_or_else(|| PartnerTask::start(self.label), Ok)?;
+        let partner = idle_partner.map_or_else(|| PartnerTask::start(self.label, on), Ok)?;
         for _ in 0..self.round_trips {
-            partner.pair.signal.notify_one();
-            partner.pair.answer.notified().await;
+            partner.round_trip(self.label).await?;
         }
         // A task that is dropped before this takes its partner with it, in whatever state that is.
         lock(idle).push(partner);
@@ -130,8 +136,48 @@ impl Drop for PartnerThread {
     }
 }
 
-/// A tokio task that answers signals until it is dropped.
-struct PartnerTask {
+/// A task of the event loop that answers signals until it is dropped.
+enum PartnerTask {
+    Tokio(NotifiedTask),
+    /// smol has no `Notify` of its own: its users signal by channels of one.
+    Smol {
+        signal: Sender<()>,
+        answer: Receiver<()>,
+    },
+}
+
+impl PartnerTask {
+    fn start(label: Label, on: Loop) -> Result<PartnerTask, Failed> {
+        match on {
+            Loop::Tokio => NotifiedTask::start(label).map(PartnerTask::Tokio),
+            Loop::Smol => {
+                let ((signal, signals), (answers, answer)) = (bounded(1), bounded(1));
+                let answering = async move { while signals.recv().await.is_ok() && answers.send(()).await.is_ok() {} };
+                let started = spawn_local(answering);
+                started.ok_or_else(|| label.task("cannot start a partner task: no executor runs here"))?;
+                Ok(PartnerTask::Smol { signal, answer })
+            }
+        }
+    }
+
+    async fn round_trip(&self, label: Label) -> Result<(), Failed> {
+        match self {
+            PartnerTask::Tokio(NotifiedTask { pair, .. }) => {
+                pair.signal.notify_one();
+                pair.answer.notified().await;
+                Ok(())
+            }
+            PartnerTask::Smol { signal, answer } => {
+                let gone = || label.failed(FailureKind::Worker, "the partner task ended before its answer");
+                signal.send(()).await.map_err(|_gone| gone())?;
+                answer.recv().await.map_err(|_gone| gone())
+            }
+        }
+    }
+}
+
+/// A task of tokio, ended when this is dropped.
+struct NotifiedTask {
     pair: Arc<Pair>,
     task: AbortHandle,
 }
@@ -142,8 +188,8 @@ struct Pair {
     answer: Notify,
 }
 
-impl PartnerTask {
-    fn start(label: Label) -> Result<PartnerTask, Failed> {
+impl NotifiedTask {
+    fn start(label: Label) -> Result<NotifiedTask, Failed> {
         let runtime = tokio::runtime::Handle::try_current()
             .map_err(|error| label.task(format!("cannot start a partner task: {error}")))?;
         let pair = Arc::new(Pair::default());
@@ -154,11 +200,11 @@ impl PartnerTask {
                 theirs.answer.notify_one();
             }
         });
-        Ok(PartnerTask { pair, task: task.abort_handle() })
+        Ok(NotifiedTask { pair, task: task.abort_handle() })
     }
 }
 
-impl Drop for PartnerTask {
+impl Drop for NotifiedTask {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -178,7 +224,7 @@ impl Step for EventStep {
     fn asynchronous(&self, index: u64) -> BoxFuture<'_, Outcome> {
         Box::pin(async move {
             match &self.partners {
-                Partners::Agent { tasks, .. } => self.with_task(tasks).await?,
+                Partners::Agent { tasks, on, .. } => self.with_task(tasks, *on).await?,
                 Partners::Companion(_) => return self.blocking(index),
             }
             Ok(self.label.checksum())
@@ -191,8 +237,8 @@ impl Step for EventStep {
 
     /// A partner answers on the loop of its task.
     fn on_another_loop(&self, _timer: &Arc<Timer>) -> Option<Box<dyn Step>> {
-        let Partners::Agent { .. } = self.partners else { return None };
-        let partners = Partners::Agent { threads: Mutex::default(), tasks: Mutex::default() };
+        let Partners::Agent { on, .. } = self.partners else { return None };
+        let partners = Partners::Agent { threads: Mutex::default(), tasks: Mutex::default(), on };
         Some(Box::new(EventStep { label: self.label, round_trips: self.round_trips, partners }))
     }
 }

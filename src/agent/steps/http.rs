@@ -9,6 +9,7 @@ use super::codec::{Answer as _, HttpAnswer};
 use super::fault::Fault;
 use super::label::{Draws, Label};
 use super::net::{Client, resolve};
+use crate::agent::loops::Loop;
 use crate::agent::task::{BoxFuture, Outcome, Step, Task};
 use crate::clock::Timer;
 use crate::protocol::{Failed, Job, MAX_BODY_BYTES, MAX_DELAY_NS, StepJob, VARIANTS, body};
@@ -65,8 +66,9 @@ impl HttpStep {
                 (vec![([127, 0, 0, 1], server.http_port).into()], source, *body_bytes as usize)
             }
         };
+        let on = Loop::of(job.candidate.engine);
         let client =
-            Client::new(addresses, *connection, job.task_timeout_ns, Vec::new(), move || HttpAnswer::new(expected));
+            Client::new(addresses, *connection, job.task_timeout_ns, Vec::new(), on, move || HttpAnswer::new(expected));
         Ok(HttpStep { label, client, source })
     }
 

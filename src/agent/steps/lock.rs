@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Label, Stage};
+use crate::agent::loops::Loop;
 use crate::agent::robust::SharedMutexes;
 use crate::agent::shared::Handed;
 use crate::agent::task::{BoxFuture, Outcome, Step};
@@ -18,15 +19,31 @@ pub(super) struct LockStep {
 
 enum Lock {
     /// One lock for threads, one for tasks of an event loop: an engine uses one form throughout.
-    Agent { threads: Mutex<()>, tasks: Arc<tokio::sync::Mutex<()>> },
+    Agent { threads: Mutex<()>, tasks: Tasks },
     /// The lock at this position of memory shared by the worker processes.
     Workers { mutexes: Arc<SharedMutexes>, position: usize },
 }
 
+/// The lock of an event loop's library.
+#[derive(Clone)]
+enum Tasks {
+    Tokio(Arc<tokio::sync::Mutex<()>>),
+    Smol(Arc<smol::lock::Mutex<()>>),
+}
+
+impl Tasks {
+    fn new(on: Loop) -> Tasks {
+        match on {
+            Loop::Tokio => Tasks::Tokio(Arc::default()),
+            Loop::Smol => Tasks::Smol(Arc::default()),
+        }
+    }
+}
+
 impl LockStep {
-    pub(super) fn new(label: Label, hold: Stage, handed: Option<&mut Handed>) -> Result<LockStep, Failed> {
+    pub(super) fn new(label: Label, hold: Stage, on: Loop, handed: Option<&mut Handed>) -> Result<LockStep, Failed> {
         let lock = match handed {
-            None => Lock::Agent { threads: Mutex::new(()), tasks: Arc::default() },
+            None => Lock::Agent { threads: Mutex::new(()), tasks: Tasks::new(on) },
             Some(handed) => {
                 let (mutexes, position) = handed.lock(label)?;
                 Lock::Workers { mutexes, position }
@@ -55,7 +72,11 @@ impl Step for LockStep {
     fn asynchronous(&self, index: u64) -> BoxFuture<'_, Outcome> {
         Box::pin(async move {
             match &self.lock {
-                Lock::Agent { tasks, .. } => {
+                Lock::Agent { tasks: Tasks::Tokio(tasks), .. } => {
+                    let _held = tasks.lock().await;
+                    self.hold.asynchronous(index).await
+                }
+                Lock::Agent { tasks: Tasks::Smol(tasks), .. } => {
                     let _held = tasks.lock().await;
                     self.hold.asynchronous(index).await
                 }
@@ -76,7 +97,7 @@ impl Step for LockStep {
     fn on_another_loop(&self, timer: &Arc<Timer>) -> Option<Box<dyn Step>> {
         let Lock::Agent { tasks, .. } = &self.lock else { return None };
         let hold = self.hold.on_another_loop(timer)?;
-        let lock = Lock::Agent { threads: Mutex::new(()), tasks: Arc::clone(tasks) };
+        let lock = Lock::Agent { threads: Mutex::new(()), tasks: tasks.clone() };
         Some(Box::new(LockStep { label: self.label, hold, lock }))
     }
 }

@@ -1,7 +1,7 @@
 //! Steps: what a task does. Each is one small file with a blocking and an async form, and knows no engine.
 //!
-//! Async forms need a tokio runtime with I/O enabled; `sleep` needs its time enabled too, `command`
-//! everything (`enable_all`).
+//! Async forms need the event loop that the task was made for ([`Loop`]): a tokio runtime with I/O enabled (`sleep` needs its
+//! time enabled too, `command` everything, `enable_all`), or smol's.
 
 mod command;
 mod cpu;
@@ -30,6 +30,7 @@ use std::sync::Arc;
 pub(super) use label::Label;
 pub(super) use stage::Stage;
 
+use super::loops::Loop;
 use super::shared::{self, Handed};
 use super::task::{Placed, Step, Task};
 use crate::clock::Timer;
@@ -61,7 +62,7 @@ pub fn build(job: &Job, place: Place) -> Result<Task, Failed> {
         Place::Agent => (None, Some(job.seed)),
         Place::Worker { slot, shared } => (Some(Handed::new(job, slot, shared)?), None),
     };
-    let timer = Arc::new(Timer::new());
+    let timer = Arc::new(Loop::of(job.candidate.engine).timer());
     let steps = job
         .steps
         .iter()
@@ -84,27 +85,28 @@ fn step(
     handed: Option<&mut Handed>,
 ) -> Result<Box<dyn Step>, Failed> {
     let label = Label::new(number, &step_job.step);
+    let on = Loop::of(job.candidate.engine);
     let stage = |work| Stage::new(label, work, step_job, job.seed, Arc::clone(timer));
     Ok(match &step_job.step {
         Description::Cpu(cpu) => Box::new(cpu::CpuStep::new(label, *cpu, step_job.iterations, job.seed)),
         Description::Wait { time } => {
             Box::new(wait::WaitStep::new(stage(&crate::workload::Work::Wait { time: *time })?))
         }
-        Description::Sleep { .. } => Box::new(sleep::SleepStep::new(label, step_job)?),
+        Description::Sleep { .. } => Box::new(sleep::SleepStep::new(label, step_job, on)?),
         Description::Http { .. } => Box::new(http::HttpStep::new(number, job, step_job)?),
         Description::Tcp { .. } => Box::new(tcp::TcpStep::new(number, job, step_job)?),
         Description::File { operation, size_bytes, fsync } => {
             Box::new(file::FileStep::new(label, job, *operation, *size_bytes, *fsync)?)
         }
-        Description::Lock { hold } => Box::new(lock::LockStep::new(label, stage(hold)?, handed)?),
+        Description::Lock { hold } => Box::new(lock::LockStep::new(label, stage(hold)?, on, handed)?),
         Description::Queue { capacity, stage: work } => {
             // Its consumer may be on another loop than the task: it has a timer of its own.
-            let stage = Stage::new(label, work, step_job, job.seed, Arc::new(Timer::new()))?;
-            Box::new(queue::QueueStep::new(label, *capacity, stage, handed)?)
+            let stage = Stage::new(label, work, step_job, job.seed, Arc::new(on.timer()))?;
+            Box::new(queue::QueueStep::new(label, *capacity, stage, on, handed)?)
         }
-        Description::Event { round_trips } => Box::new(event::EventStep::new(label, *round_trips, handed)?),
+        Description::Event { round_trips } => Box::new(event::EventStep::new(label, *round_trips, on, handed)?),
         Description::Command { argv, expect_status } => {
-            Box::new(command::CommandStep::new(label, argv, *expect_status)?)
+            Box::new(command::CommandStep::new(label, argv, *expect_status, on)?)
         }
         Description::Registered(closures) => Box::new(registered::RegisteredStep::new(label, closures)?),
         Description::Python(_) => return Err(label.setup("the native runtime does not run Python")),

@@ -1,16 +1,18 @@
 //! Requests over TCP in both forms: connections, their pools, and what can go wrong.
 
+mod streams;
+
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
 use super::codec::Answer;
 use super::fault::Fault;
+use crate::agent::loops::Loop;
 use crate::clock;
 use crate::workload::Connection;
+use streams::Stream;
 
 /// Resolves a host name, once.
 pub(super) fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
@@ -33,7 +35,30 @@ pub(super) struct Client<A> {
     /// Bytes that follow every request.
     tail: Arc<[u8]>,
     blocking: Pool<Link<std::net::TcpStream, A>>,
-    asynchronous: Pool<Link<tokio::net::TcpStream, A>>,
+    asynchronous: Asynchronous<A>,
+}
+
+/// Connections of an event loop.
+enum Asynchronous<A> {
+    Tokio(Pool<Link<tokio::net::TcpStream, A>>),
+    Smol(Pool<Link<smol::net::TcpStream, A>>),
+}
+
+impl<A> Asynchronous<A> {
+    fn new(on: Loop) -> Asynchronous<A> {
+        match on {
+            Loop::Tokio => Asynchronous::Tokio(Pool::default()),
+            Loop::Smol => Asynchronous::Smol(Pool::default()),
+        }
+    }
+
+    /// Whose event loop it is.
+    fn on(&self) -> Loop {
+        match self {
+            Asynchronous::Tokio(_) => Loop::Tokio,
+            Asynchronous::Smol(_) => Loop::Smol,
+        }
+    }
 }
 
 /// An open connection with its buffers.
@@ -53,6 +78,12 @@ impl<S, A: Answer> Link<S, A> {
 /// Idle connections; the one used last is used next.
 struct Pool<L>(Mutex<Vec<L>>);
 
+impl<L> Default for Pool<L> {
+    fn default() -> Pool<L> {
+        Pool(Mutex::new(Vec::new()))
+    }
+}
+
 impl<L> Pool<L> {
     fn take(&self) -> Option<L> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
@@ -71,6 +102,7 @@ impl<A: Answer> Client<A> {
         connection: Connection,
         timeout_ns: u64,
         tail: Vec<u8>,
+        on: Loop,
         answer: impl Fn() -> A + Send + Sync + 'static,
     ) -> Client<A> {
         Client {
@@ -80,8 +112,8 @@ impl<A: Answer> Client<A> {
             timeout: Duration::from_nanos(timeout_ns).max(Duration::from_millis(1)),
             answer: Arc::new(answer),
             tail: tail.into(),
-            blocking: Pool(Mutex::new(Vec::new())),
-            asynchronous: Pool(Mutex::new(Vec::new())),
+            blocking: Pool::default(),
+            asynchronous: Asynchronous::new(on),
         }
     }
 
@@ -93,8 +125,8 @@ impl<A: Answer> Client<A> {
             timeout: self.timeout,
             answer: Arc::clone(&self.answer),
             tail: Arc::clone(&self.tail),
-            blocking: Pool(Mutex::new(Vec::new())),
-            asynchronous: Pool(Mutex::new(Vec::new())),
+            blocking: Pool::default(),
+            asynchronous: Asynchronous::new(self.asynchronous.on()),
         }
     }
 
@@ -120,24 +152,35 @@ impl<A: Answer> Client<A> {
         result
     }
 
-    /// [`Client::blocking`] on an event loop; the runtime must have I/O and time enabled.
+    /// [`Client::blocking`] on an event loop; a runtime of tokio must have I/O and time enabled.
     pub(super) async fn asynchronous<T>(
         &self,
         request: impl Fn(&mut Vec<u8>) + Send + Sync,
         read: impl FnOnce(&A) -> Result<T, Fault> + Send,
     ) -> Result<T, Fault> {
-        match tokio::time::timeout(self.timeout, self.exchange_async(request, read)).await {
-            Ok(result) => result,
-            Err(_elapsed) => Err(Fault::Timeout(self.timeout)),
+        let late = || Err(Fault::Timeout(self.timeout));
+        match &self.asynchronous {
+            Asynchronous::Tokio(pool) => {
+                let exchange = self.exchange_async(pool, request, read);
+                tokio::time::timeout(self.timeout, exchange).await.unwrap_or_else(|_elapsed| late())
+            }
+            Asynchronous::Smol(pool) => {
+                let timeout = async {
+                    smol::Timer::after(self.timeout).await;
+                    late()
+                };
+                smol::future::or(self.exchange_async(pool, request, read), timeout).await
+            }
         }
     }
 
-    async fn exchange_async<T>(
+    async fn exchange_async<S: Stream, T>(
         &self,
+        pool: &Pool<Link<S, A>>,
         request: impl Fn(&mut Vec<u8>) + Send + Sync,
         read: impl FnOnce(&A) -> Result<T, Fault> + Send,
     ) -> Result<T, Fault> {
-        let pooled = self.asynchronous.take();
+        let pooled = pool.take();
         let is_pooled = pooled.is_some();
         let mut link = match pooled {
             Some(link) => link,
@@ -151,7 +194,7 @@ impl<A: Answer> Client<A> {
         done?;
         let result = read(&link.answer);
         if self.connection == Connection::KeepAlive && link.answer.reusable() {
-            self.asynchronous.give(link);
+            pool.give(link);
         }
         result
     }
@@ -176,8 +219,8 @@ impl<A: Answer> Client<A> {
         Err(self.fault(last, Fault::Connect))
     }
 
-    async fn open_async(&self) -> Result<Link<tokio::net::TcpStream, A>, Fault> {
-        let stream = tokio::net::TcpStream::connect(self.addresses.as_slice()).await.map_err(Fault::Connect)?;
+    async fn open_async<S: Stream>(&self) -> Result<Link<S, A>, Fault> {
+        let stream = S::connect(&self.addresses).await.map_err(Fault::Connect)?;
         stream.set_nodelay(true).map_err(Fault::Io)?;
         Ok(self.link(stream))
     }
@@ -204,9 +247,9 @@ impl<A: Answer> Client<A> {
         }
     }
 
-    async fn talk_async(
+    async fn talk_async<S: Stream>(
         &self,
-        link: &mut Link<tokio::net::TcpStream, A>,
+        link: &mut Link<S, A>,
         request: &(impl Fn(&mut Vec<u8>) + Sync),
     ) -> Result<(), Fault> {
         link.begin(request);

@@ -4,10 +4,12 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use smol::channel as smol_channel;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Label, Stage};
 use crate::agent::companion::QueueLine;
+use crate::agent::loops::{Loop, spawn_local};
 use crate::agent::shared::Handed;
 use crate::agent::task::{BoxFuture, Outcome, Step};
 use crate::protocol::{Failed, FailureKind};
@@ -20,11 +22,12 @@ pub(super) struct QueueStep {
 }
 
 enum Consumer {
-    /// Made by the first task of either form: a thread behind a channel, a tokio task behind another.
+    /// Made by the first task of either form: a thread behind a channel, a task of an event loop behind another.
     Agent {
         capacity: usize,
         thread: OnceLock<Result<ConsumerThread, Failed>>,
-        task: OnceLock<Result<mpsc::Sender<TaskItem>, Failed>>,
+        task: OnceLock<Result<ConsumerTask, Failed>>,
+        on: Loop,
     },
     /// The companion process, behind pipes.
     Companion(QueueLine),
@@ -32,6 +35,7 @@ enum Consumer {
 
 type ThreadItem = (u64, Sender<Outcome>);
 type TaskItem = (u64, oneshot::Sender<Outcome>);
+type SmolItem = (u64, smol_channel::Sender<Outcome>);
 
 /// A consumer thread; dropped, it ends after the items it was given.
 struct ConsumerThread {
@@ -39,16 +43,24 @@ struct ConsumerThread {
     thread: Option<JoinHandle<()>>,
 }
 
+/// A consumer task of an event loop, behind its library's channel; it ends when the step or the loop does.
+enum ConsumerTask {
+    Tokio(mpsc::Sender<TaskItem>),
+    Smol(smol_channel::Sender<SmolItem>),
+}
+
 impl QueueStep {
     pub(super) fn new(
         label: Label,
         capacity: u32,
         stage: Stage,
+        on: Loop,
         handed: Option<&mut Handed>,
     ) -> Result<QueueStep, Failed> {
         let consumer = match handed {
             None => {
-                Consumer::Agent { capacity: capacity.max(1) as usize, thread: OnceLock::new(), task: OnceLock::new() }
+                let capacity = capacity.max(1) as usize;
+                Consumer::Agent { capacity, thread: OnceLock::new(), task: OnceLock::new(), on }
             }
             Some(handed) => Consumer::Companion(handed.queue(label)?),
         };
@@ -75,14 +87,23 @@ impl QueueStep {
     async fn through_task(
         &self,
         capacity: usize,
-        task: &OnceLock<Result<mpsc::Sender<TaskItem>, Failed>>,
+        task: &OnceLock<Result<ConsumerTask, Failed>>,
+        on: Loop,
         index: u64,
     ) -> Outcome {
-        let started = task.get_or_init(|| start_task(self.label, capacity, Arc::clone(&self.stage)));
-        let items = started.as_ref().map_err(Failed::clone)?;
-        let (reply, result) = oneshot::channel();
-        items.send((index, reply)).await.map_err(|_gone| self.gone())?;
-        result.await.map_err(|_gone| self.gone())?
+        let started = task.get_or_init(|| ConsumerTask::start(self.label, on, capacity, Arc::clone(&self.stage)));
+        match started.as_ref().map_err(Failed::clone)? {
+            ConsumerTask::Tokio(items) => {
+                let (reply, result) = oneshot::channel();
+                items.send((index, reply)).await.map_err(|_gone| self.gone())?;
+                result.await.map_err(|_gone| self.gone())?
+            }
+            ConsumerTask::Smol(items) => {
+                let (reply, result) = smol_channel::bounded(1);
+                items.send((index, reply)).await.map_err(|_gone| self.gone())?;
+                result.recv().await.map_err(|_gone| self.gone())?
+            }
+        }
     }
 }
 
@@ -113,18 +134,34 @@ impl Drop for ConsumerThread {
     }
 }
 
-/// Starts the consumer on the current runtime; it ends when the step or the runtime does.
-fn start_task(label: Label, capacity: usize, stage: Arc<Stage>) -> Result<mpsc::Sender<TaskItem>, Failed> {
-    let runtime = tokio::runtime::Handle::try_current()
-        .map_err(|error| label.setup(format!("cannot start the queue's consumer task: {error}")))?;
-    let (sender, mut items) = mpsc::channel::<TaskItem>(capacity);
-    runtime.spawn(async move {
-        while let Some((index, reply)) = items.recv().await {
-            // A task that no longer waits needs no result.
-            let _ = reply.send(stage.asynchronous(index).await);
+impl ConsumerTask {
+    /// Starts the consumer on the current loop.
+    fn start(label: Label, on: Loop, capacity: usize, stage: Arc<Stage>) -> Result<ConsumerTask, Failed> {
+        let cannot = |why: &str| label.setup(format!("cannot start the queue's consumer task: {why}"));
+        match on {
+            Loop::Tokio => {
+                let runtime = tokio::runtime::Handle::try_current().map_err(|error| cannot(&error.to_string()))?;
+                let (sender, mut items) = mpsc::channel::<TaskItem>(capacity);
+                runtime.spawn(async move {
+                    while let Some((index, reply)) = items.recv().await {
+                        // A task that no longer waits needs no result.
+                        let _ = reply.send(stage.asynchronous(index).await);
+                    }
+                });
+                Ok(ConsumerTask::Tokio(sender))
+            }
+            Loop::Smol => {
+                let (sender, items) = smol_channel::bounded::<SmolItem>(capacity);
+                let consume = async move {
+                    while let Ok((index, reply)) = items.recv().await {
+                        let _ = reply.try_send(stage.asynchronous(index).await);
+                    }
+                };
+                spawn_local(consume).ok_or_else(|| cannot("no executor runs here"))?;
+                Ok(ConsumerTask::Smol(sender))
+            }
         }
-    });
-    Ok(sender)
+    }
 }
 
 impl Step for QueueStep {
@@ -140,7 +177,7 @@ impl Step for QueueStep {
     fn asynchronous(&self, index: u64) -> BoxFuture<'_, Outcome> {
         Box::pin(async move {
             match &self.consumer {
-                Consumer::Agent { capacity, task, .. } => self.through_task(*capacity, task, index).await,
+                Consumer::Agent { capacity, task, on, .. } => self.through_task(*capacity, task, *on, index).await,
                 Consumer::Companion(_) => self.blocking(index),
             }
         })

@@ -4,20 +4,22 @@ use std::time::Duration;
 
 use super::Label;
 use super::label::Draws;
+use crate::agent::loops::Loop;
 use crate::agent::task::{BoxFuture, Outcome, Step};
 use crate::clock;
 use crate::protocol::{Failed, StepJob};
 
 /// `std::thread::sleep` with a thread's default slack; `tokio::time::sleep` on an event loop, whose
-/// runtime must have its time enabled.
+/// runtime must have its time enabled, or `smol::Timer`.
 pub(super) struct SleepStep {
     label: Label,
     draws: Draws,
+    on: Loop,
 }
 
 impl SleepStep {
-    pub(super) fn new(label: Label, step_job: &StepJob) -> Result<SleepStep, Failed> {
-        Ok(SleepStep { label, draws: Draws::new(label, step_job)? })
+    pub(super) fn new(label: Label, step_job: &StepJob, on: Loop) -> Result<SleepStep, Failed> {
+        Ok(SleepStep { label, draws: Draws::new(label, step_job)?, on })
     }
 
     fn time(&self, index: u64) -> Duration {
@@ -33,7 +35,10 @@ impl Step for SleepStep {
 
     fn asynchronous(&self, index: u64) -> BoxFuture<'_, Outcome> {
         Box::pin(async move {
-            tokio::time::sleep(self.time(index)).await;
+            match self.on {
+                Loop::Tokio => tokio::time::sleep(self.time(index)).await,
+                Loop::Smol => drop(smol::Timer::after(self.time(index)).await),
+            }
             Ok(self.label.checksum())
         })
     }

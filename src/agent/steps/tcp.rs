@@ -7,6 +7,7 @@ use super::fault::Fault;
 use super::http::{check_size, checksum, delays};
 use super::label::{Draws, Label};
 use super::net::{Client, resolve};
+use crate::agent::loops::Loop;
 use crate::agent::task::{BoxFuture, Outcome, Step};
 use crate::clock::Timer;
 use crate::protocol::{Failed, Job, StepJob, VARIANTS, body, pattern, tcp_header};
@@ -71,7 +72,9 @@ impl TcpStep {
         let mut first = pattern(*request_bytes, job.seed);
         let tail = first.split_off(first.len().min(FIRST_BYTES));
         let length = *response_bytes as usize;
-        let client = Client::new(addresses, *connection, job.task_timeout_ns, tail, move || SizedAnswer::new(length));
+        let on = Loop::of(job.candidate.engine);
+        let client =
+            Client::new(addresses, *connection, job.task_timeout_ns, tail, on, move || SizedAnswer::new(length));
         Ok(TcpStep { label, client, first, embedded })
     }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Place, build};
+use crate::agent::loops::run_on;
 use crate::agent::task::Task;
 use crate::candidate::{Candidate, Engine, RUST, Sizes};
 use crate::protocol::{DRAWS, Job, StepJob, VARIANTS};
@@ -55,9 +56,37 @@ pub(in crate::agent) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
 }
 
-/// Checks both forms of a task of one step in the agent against its reference.
+/// Checks both forms of a task of one step in the agent against its reference, the async one on each library's loop.
 pub(in crate::agent) fn check_forms(step: &StepJob) {
     check_task(in_agent(step));
+    check_on_smol(on_smol(step));
+}
+
+/// The task of one step for a loop of smol.
+pub(in crate::agent) fn on_smol(step: &StepJob) -> Task {
+    let candidate = Candidate::new(RUST, Engine::Smol, Sizes::default());
+    build(&Job { candidate, ..job(std::slice::from_ref(step)) }, Place::Agent).expect("a task")
+}
+
+/// Checks the async form of `task`, many at once on a loop of smol, against its reference.
+fn check_on_smol(task: Task) {
+    let task = std::sync::Arc::new(task);
+    let executor = std::rc::Rc::new(smol::LocalExecutor::new());
+    // Twice: what the first run leaves behind must serve the next.
+    for _ in 0..2 {
+        run_on(&executor, async {
+            let run = |index| {
+                let task = std::sync::Arc::clone(&task);
+                executor.spawn(async move { task.asynchronous(index).await })
+            };
+            let running: Vec<_> = (0..40).map(run).collect();
+            for (index, done) in running.into_iter().enumerate() {
+                let expected = task.reference(index as u64 % VARIANTS).expect("a reference");
+                let expected = expected.into_iter().fold(0, u64::wrapping_add);
+                assert_eq!(done.await, Ok(expected), "smol {index}");
+            }
+        });
+    }
 }
 
 /// Checks both forms of `task`, alone and many at once, against its reference for every variant.

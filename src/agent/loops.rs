@@ -1,0 +1,55 @@
+//! Whose event loop the async forms of steps run on. A step uses what users of that library use, and still knows no engine.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::rc::Rc;
+
+use smol::LocalExecutor;
+
+use crate::candidate::Engine;
+use crate::clock::Timer;
+
+/// A library with an event loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Loop {
+    /// A tokio runtime with I/O and time enabled.
+    Tokio,
+    /// smol: `block_on` with an executor of the same thread.
+    Smol,
+}
+
+impl Loop {
+    /// The one that this engine runs async forms on.
+    pub(super) fn of(engine: Engine) -> Loop {
+        if engine == Engine::Smol { Loop::Smol } else { Loop::Tokio }
+    }
+
+    /// A timer for it.
+    pub(super) fn timer(self) -> Timer {
+        match self {
+            Loop::Tokio => Timer::new(),
+            Loop::Smol => Timer::of_smol(),
+        }
+    }
+}
+
+/// An executor of one thread.
+pub(super) type Local = Rc<LocalExecutor<'static>>;
+
+thread_local! {
+    /// The executor that runs on this thread: unlike tokio's runtime, it cannot be asked for.
+    static RUNNING: RefCell<Option<Local>> = const { RefCell::new(None) };
+}
+
+/// Runs a future on this executor, which steps spawn on meanwhile.
+pub(super) fn run_on<T>(executor: &Local, future: impl Future<Output = T>) -> T {
+    let before = RUNNING.replace(Some(Rc::clone(executor)));
+    let done = smol::block_on(executor.run(future));
+    RUNNING.set(before);
+    done
+}
+
+/// Spawns a future on the executor that runs on this thread; it ends by itself. `None` where none runs.
+pub(super) fn spawn_local(future: impl Future<Output = ()> + 'static) -> Option<()> {
+    RUNNING.with_borrow(|running| running.as_ref().map(|executor| executor.spawn(future).detach()))
+}
