@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::rc::Rc;
 
-use smol::LocalExecutor;
+use async_executor::LocalExecutor;
 
 use crate::candidate::Engine;
 use crate::clock::Timer;
@@ -14,7 +14,8 @@ use crate::clock::Timer;
 pub(super) enum Loop {
     /// A tokio runtime with I/O and time enabled.
     Tokio,
-    /// smol: `block_on` with an executor of the same thread.
+    /// smol: `block_on` with an executor of the same thread. It re-exports the crates that stand here for it; those of it that no
+    /// step needs are not built.
     Smol,
 }
 
@@ -44,7 +45,7 @@ thread_local! {
 /// Runs a future on this executor, which steps spawn on meanwhile.
 pub(super) fn run_on<T>(executor: &Local, future: impl Future<Output = T>) -> T {
     let before = RUNNING.replace(Some(Rc::clone(executor)));
-    let done = smol::block_on(executor.run(future));
+    let done = async_io::block_on(executor.run(future));
     RUNNING.set(before);
     done
 }

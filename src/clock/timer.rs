@@ -114,7 +114,7 @@ async fn wait_on_smol(deadline_ns: u64) -> io::Result<()> {
     let left_ns = deadline_ns.saturating_sub(now_ns());
     if left_ns > 0 {
         // Boxed, it makes no wait of tokio's larger.
-        Box::new(smol::Timer::after(Duration::from_nanos(left_ns))).await;
+        Box::new(async_io::Timer::after(Duration::from_nanos(left_ns))).await;
     }
     Ok(())
 }

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use smol::LocalExecutor;
-use smol::channel::{Receiver, Sender, unbounded};
+use async_channel::{Receiver, Sender, unbounded};
+use async_executor::LocalExecutor;
 
 use super::Engine;
 use super::tokio_loop::beat;

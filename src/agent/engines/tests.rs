@@ -60,7 +60,7 @@ impl Step for Shared {
             let time = std::time::Duration::from_millis(1);
             match tokio::runtime::Handle::try_current() {
                 Ok(_) => tokio::time::sleep(time).await,
-                Err(_) => drop(::smol::Timer::after(time).await),
+                Err(_) => drop(async_io::Timer::after(time).await),
             }
             self.0.leave(index)
         })

@@ -65,7 +65,7 @@ impl Step for CommandStep {
                 Loop::Tokio => tokio::process::Command::from(self.command()).kill_on_drop(true).status().await,
                 Loop::Smol => {
                     // It takes what it is not told itself for inherited.
-                    let mut command = smol::process::Command::from(self.command());
+                    let mut command = async_process::Command::from(self.command());
                     command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true).status().await
                 }
             };
@@ -94,7 +94,7 @@ mod tests {
         let task = in_agent(job);
         let failed = task.blocking(0).expect_err("fails");
         assert_eq!(runtime().block_on(task.asynchronous(0)), Err(failed.clone()));
-        let executor = std::rc::Rc::new(smol::LocalExecutor::new());
+        let executor = std::rc::Rc::new(async_executor::LocalExecutor::new());
         assert_eq!(run_on(&executor, on_smol(job).asynchronous(0)), Err(failed.clone()));
         assert_eq!((failed.kind, failed.place.as_str()), (FailureKind::Task, "step 1 (command)"));
         failed.message

@@ -5,7 +5,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use smol::channel::{Receiver, Sender, bounded};
+use async_channel::{Receiver, Sender, bounded};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 

@@ -28,7 +28,7 @@ enum Lock {
 #[derive(Clone)]
 enum Tasks {
     Tokio(Arc<tokio::sync::Mutex<()>>),
-    Smol(Arc<smol::lock::Mutex<()>>),
+    Smol(Arc<async_lock::Mutex<()>>),
 }
 
 impl Tasks {

@@ -41,7 +41,7 @@ pub(super) struct Client<A> {
 /// Connections of an event loop.
 enum Asynchronous<A> {
     Tokio(Pool<Link<tokio::net::TcpStream, A>>),
-    Smol(Pool<Link<smol::net::TcpStream, A>>),
+    Smol(Pool<Link<async_io::Async<std::net::TcpStream>, A>>),
 }
 
 impl<A> Asynchronous<A> {
@@ -166,10 +166,10 @@ impl<A: Answer> Client<A> {
             }
             Asynchronous::Smol(pool) => {
                 let timeout = async {
-                    smol::Timer::after(self.timeout).await;
+                    async_io::Timer::after(self.timeout).await;
                     late()
                 };
-                smol::future::or(self.exchange_async(pool, request, read), timeout).await
+                futures_lite::future::or(self.exchange_async(pool, request, read), timeout).await
             }
         }
     }

@@ -4,7 +4,6 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use smol::channel as smol_channel;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Label, Stage};
@@ -35,7 +34,7 @@ enum Consumer {
 
 type ThreadItem = (u64, Sender<Outcome>);
 type TaskItem = (u64, oneshot::Sender<Outcome>);
-type SmolItem = (u64, smol_channel::Sender<Outcome>);
+type SmolItem = (u64, async_channel::Sender<Outcome>);
 
 /// A consumer thread; dropped, it ends after the items it was given.
 struct ConsumerThread {
@@ -46,7 +45,7 @@ struct ConsumerThread {
 /// A consumer task of an event loop, behind its library's channel; it ends when the step or the loop does.
 enum ConsumerTask {
     Tokio(mpsc::Sender<TaskItem>),
-    Smol(smol_channel::Sender<SmolItem>),
+    Smol(async_channel::Sender<SmolItem>),
 }
 
 impl QueueStep {
@@ -99,7 +98,7 @@ impl QueueStep {
                 result.await.map_err(|_gone| self.gone())?
             }
             ConsumerTask::Smol(items) => {
-                let (reply, result) = smol_channel::bounded(1);
+                let (reply, result) = async_channel::bounded(1);
                 items.send((index, reply)).await.map_err(|_gone| self.gone())?;
                 result.recv().await.map_err(|_gone| self.gone())?
             }
@@ -151,7 +150,7 @@ impl ConsumerTask {
                 Ok(ConsumerTask::Tokio(sender))
             }
             Loop::Smol => {
-                let (sender, items) = smol_channel::bounded::<SmolItem>(capacity);
+                let (sender, items) = async_channel::bounded::<SmolItem>(capacity);
                 let consume = async move {
                     while let Ok((index, reply)) = items.recv().await {
                         let _ = reply.try_send(stage.asynchronous(index).await);

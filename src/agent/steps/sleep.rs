@@ -37,7 +37,7 @@ impl Step for SleepStep {
         Box::pin(async move {
             match self.on {
                 Loop::Tokio => tokio::time::sleep(self.time(index)).await,
-                Loop::Smol => drop(smol::Timer::after(self.time(index)).await),
+                Loop::Smol => drop(async_io::Timer::after(self.time(index)).await),
             }
             Ok(self.label.checksum())
         })

@@ -71,7 +71,7 @@ pub(in crate::agent) fn on_smol(step: &StepJob) -> Task {
 /// Checks the async form of `task`, many at once on a loop of smol, against its reference.
 fn check_on_smol(task: Task) {
     let task = std::sync::Arc::new(task);
-    let executor = std::rc::Rc::new(smol::LocalExecutor::new());
+    let executor = std::rc::Rc::new(async_executor::LocalExecutor::new());
     // Twice: what the first run leaves behind must serve the next.
     for _ in 0..2 {
         run_on(&executor, async {
