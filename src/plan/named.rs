@@ -1,5 +1,5 @@
-//! What the user's own code decides: engines that are raced where it imports what they need, and how processes begin.
-//! Engines that are raced where the user's own code imports what they need, or where the user names them.
+//! What the user decides: engines that are raced where the user's own code imports what they need, or where the user names
+//! them, and how processes begin.
 
 use super::{Entry, Plan};
 use crate::candidate::{self, Cluster, Engine, Model, StartMethod};
