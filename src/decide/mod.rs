@@ -236,6 +236,8 @@ pub struct Observation {
     pub score: f64,
     /// The mean service time of a task.
     pub latency_ns: f64,
+    /// The median service time; 0 where it is not known.
+    pub median_ns: f64,
     /// CPU time per task.
     pub cpu_ns: f64,
     /// What of it is used by programs that the task starts.
@@ -352,6 +354,8 @@ pub struct Decide {
     lives: BTreeMap<(usize, u32), usize>,
     /// Service and CPU times by arm.
     tasks: BTreeMap<usize, Vec<Task>>,
+    /// The median service time of each arm's first block: few long tasks do not move it.
+    medians: BTreeMap<usize, f64>,
     rounds: usize,
     noise: Deviations,
     normals: Normals,
@@ -385,6 +389,7 @@ impl Decide {
             scores: Vec::new(),
             lives: BTreeMap::new(),
             tasks: BTreeMap::new(),
+            medians: BTreeMap::new(),
             rounds: 0,
             noise: Deviations::default(),
             normals: Normals::new(rules.seed),
@@ -513,6 +518,8 @@ impl Decide {
             let (latency_ns, cpu_ns, ready_ns) = (seen.latency_ns, seen.cpu_ns.max(1.0), seen.ready_ns);
             let task = Task { latency_ns, cpu_ns, children_ns, ready_ns };
             self.tasks.entry(arm).or_default().push(task);
+            let median_ns = if seen.median_ns > 0.0 { seen.median_ns } else { latency_ns };
+            self.medians.entry(arm).or_insert(median_ns);
         }
     }
 

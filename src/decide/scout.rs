@@ -82,21 +82,22 @@ impl Decide {
         let task = self.task()?;
         let expected_per_s = mechanism::rate_per_s(&self.entries[*entry], candidate.sizes, &task, &setting);
         let expected_ns = f64::from(candidate.sizes.concurrency()) * 1e9 / expected_per_s;
-        let seen_ns = self.tasks.get(&arm)?.first()?.latency_ns;
-        (expected_ns < SHARED * seen_ns).then(|| self.overlap_of(arm, &task)).flatten()
+        let seen_ns = *self.medians.get(&arm)?;
+        (expected_ns < SHARED * seen_ns).then(|| self.overlap_of(arm)).flatten()
     }
 
     /// How many tasks of an arm wait at once, by its first block.
-    fn overlap_of(&self, arm: usize, task: &Task) -> Option<f64> {
-        let seen_ns = self.tasks.get(&arm)?.first()?.latency_ns;
-        Some((concurrency(&self.arms[arm]) * task.latency_ns / seen_ns).max(1.0))
+    fn overlap_of(&self, arm: usize) -> Option<f64> {
+        let one_in_flight = self.medians.iter().filter(|(arm, _)| concurrency(&self.arms[**arm]) == 1.0);
+        let alone_ns = one_in_flight.map(|(_, median_ns)| *median_ns).min_by(f64::total_cmp)?;
+        Some((concurrency(&self.arms[arm]) * alone_ns / self.medians.get(&arm)?).max(1.0))
     }
 
     /// Whether processes have each their own of what tasks wait for in one: several of them let far more wait at once.
     fn has_its_own(&self, entry: usize, at_once: f64) -> bool {
-        let Some(task) = self.task().filter(|_| self.entries[entry].engine.crosses()) else { return false };
         let processes = (0..self.arms.len()).filter(|arm| self.arms[*arm].candidate.engine.crosses());
-        processes.filter_map(|arm| self.overlap_of(arm, &task)).any(|overlap| overlap > OWN * at_once)
+        let mut overlaps = processes.filter_map(|arm| self.overlap_of(arm));
+        self.entries[entry].engine.crosses() && overlaps.any(|overlap| overlap > OWN * at_once)
     }
 
     /// The first of the arms with several in flight in one process that ran.

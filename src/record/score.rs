@@ -50,6 +50,7 @@ pub fn observation(
         score: of_all.map_or(score, |tasks| of_all_tasks(score, f64::from(tasks), ready_ns)),
         ready_ns,
         latency_ns: figures.busy_ns as f64 / figures.tasks_in_window,
+        median_ns: figures.service.decode().map_or(0.0, |service| service.value_at_quantile(0.5) as f64),
         cpu_ns: figures.usage.cpu_ns() as f64 / figures.tasks as f64,
         children_ns: figures.usage.children_ns as f64 / figures.tasks as f64,
     })

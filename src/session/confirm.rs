@@ -8,7 +8,7 @@ use super::trial::SMALL;
 use crate::candidate::{Candidate, Engine};
 use crate::protocol::{Block, BlockKind, FailureKind, Reference};
 use crate::record::{FewLong, Warning};
-use crate::stats::{Skew, merged};
+use crate::stats::Skew;
 
 /// How long what is about to be named runs once more, for its results alone.
 const CONFIRM_NS: f64 = 0.5e9;
@@ -16,9 +16,7 @@ const CONFIRM_NS: f64 = 0.5e9;
 const MOST_CONFIRMED: u64 = 8_192;
 /// How much longer it runs where another size of its model gave wrong results.
 const LONGER: f64 = 4.0;
-/// Blocks missed long tasks where a task takes so many times as long on average as in them.
-const MISSED: f64 = 1.25;
-/// And all of them take so many times as long as its rate lets expect.
+/// Blocks missed long tasks where all of them take so many times as long as its rate lets expect.
 const LATER: f64 = 1.5;
 /// How long a plain loop runs for the results of items that the reference does not know.
 const PLAIN_NS: f64 = 0.2e9;
@@ -56,9 +54,9 @@ impl Course<'_> {
         let learned = self.learned(slot)?;
         let longer = if self.has_wrong_sibling(candidate) { LONGER } else { 1.0 };
         let within = |ns: f64| (learned.throughput_per_s * ns / 1e9) as u64;
-        // Where it is known how many tasks there are, all of them run if they can.
+        // Where it is known how many tasks there are, these run, if they can: what all of them take is told.
         let all = self.record.workload.all_tasks().map(u64::from).filter(|all| *all <= within(LONGER * CONFIRM_NS));
-        let wished = within(longer * CONFIRM_NS).max(all.unwrap_or(0));
+        let wished = all.unwrap_or_else(|| within(longer * CONFIRM_NS));
         let tasks = wished.clamp(known.max(1), MOST_CONFIRMED.max(known)).min(self.calls_left() / 4);
         (known > 0 && tasks > 0).then_some(tasks)
     }
@@ -93,16 +91,14 @@ impl Course<'_> {
 
     /// The few tasks of this block that hold most of the time, where timed blocks of the candidate saw too few of them.
     fn few_long(&self, slot: usize, whole: &Block) -> Option<FewLong> {
-        let usual = Usual { mean_ns: self.mean_service_ns(slot)?, rate_per_s: self.learned(slot)?.throughput_per_s };
-        usual.missed(&whole.service.decode().ok()?, whole.tasks, whole.window_ns)
+        missed(&whole.service.decode().ok()?, whole.tasks, whole.window_ns, self.mean_rate_per_s(slot)?)
     }
 
-    /// The mean service time of a candidate's timed blocks.
-    fn mean_service_ns(&self, slot: usize) -> Option<f64> {
+    /// The mean rate of a candidate's timed blocks.
+    fn mean_rate_per_s(&self, slot: usize) -> Option<f64> {
         let timed = self.record.candidates[slot].blocks.iter().filter(|block| block.figures.kind == BlockKind::Timed);
-        let services: Vec<_> = timed.filter_map(|block| block.figures.service.decode().ok()).collect();
-        let all = merged(&services).ok()??;
-        (!all.is_empty()).then(|| all.mean())
+        let rates: Vec<f64> = timed.map(|block| block.figures.throughput_per_s()).collect();
+        (!rates.is_empty()).then(|| rates.iter().sum::<f64>() / rates.len() as f64)
     }
 
     fn results_hold(&mut self, slot: usize, candidate: &Candidate, tasks: u64) -> Result<Option<Block>, Fault> {
@@ -174,28 +170,18 @@ impl PlainResults {
     }
 }
 
-/// What timed blocks saw of a candidate's tasks.
-struct Usual {
-    /// Their mean service time.
-    mean_ns: f64,
-    rate_per_s: f64,
-}
-
-impl Usual {
-    /// The few long tasks among these, which took so long in all, where timed blocks saw too few of them.
-    fn missed(&self, service: &Histogram<u64>, tasks: u64, elapsed_ns: u64) -> Option<FewLong> {
-        let skew = Skew::of(service)?;
-        let expected_ns = tasks as f64 * 1e9 / self.rate_per_s;
-        // Threads that wait for each other's lock look skewed, too, and lose no time by it.
-        let is_missed = service.mean() >= MISSED * self.mean_ns && elapsed_ns as f64 >= LATER * expected_ns;
-        is_missed.then(|| FewLong {
-            tasks,
-            long: (skew.share_of_tasks * tasks as f64).round() as u64,
-            share: skew.share_of_time,
-            longest_ns: skew.longest_ns,
-            elapsed_ns,
-        })
-    }
+/// The few long tasks among these, which took so long in all, where timed blocks with this rate saw too little of them.
+/// (Threads that wait for each other's lock look skewed, too, and lose no time by it.)
+fn missed(service: &Histogram<u64>, tasks: u64, elapsed_ns: u64, rate_per_s: f64) -> Option<FewLong> {
+    let skew = Skew::of(service)?;
+    let expected_ns = tasks as f64 * 1e9 / rate_per_s;
+    (elapsed_ns as f64 >= LATER * expected_ns).then(|| FewLong {
+        tasks,
+        long: (skew.share_of_tasks * tasks as f64).round() as u64,
+        share: skew.share_of_time,
+        longest_ns: skew.longest_ns,
+        elapsed_ns,
+    })
 }
 
 #[cfg(test)]
@@ -219,12 +205,12 @@ mod tests {
         service.record_n(MS / 2, 1000).expect("resizes");
         service.record_n(400 * MS, 10).expect("resizes");
         // Of 64 in flight; tasks of 0.5 ms alone would reach 128,000 a second.
-        let usual = Usual { mean_ns: 0.6e6, rate_per_s: 30_000.0 };
-        let found = usual.missed(&service, 1010, 410 * MS).expect("they are few and long");
+        let found = missed(&service, 1010, 410 * MS, 30_000.0).expect("they are few and long");
         assert_eq!((found.tasks, found.long, found.elapsed_ns), (1010, 10, 410 * MS));
         assert!(found.share > 0.85 && found.longest_ns >= 400 * MS, "{found:?}");
-        // All of them take as long as the rate says, or blocks saw as many.
-        assert_eq!(usual.missed(&service, 1010, 40 * MS), None);
-        assert_eq!(Usual { mean_ns: 4.4e6, ..usual }.missed(&service, 1010, 410 * MS), None);
+        // All of them take as long as the rate says, or all are alike.
+        assert_eq!(missed(&service, 1010, 40 * MS, 30_000.0), None);
+        service.record_n(400 * MS, 1000).expect("resizes");
+        assert_eq!(missed(&service, 2010, 410 * MS, 30_000.0), None);
     }
 }
