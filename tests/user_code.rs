@@ -14,6 +14,10 @@ const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/pyth
 
 /// The record of a session with these engines; `None` where there is no interpreter.
 fn record(step: &str, objective: &str, engines: &str) -> Option<Value> {
+    record_of(step, objective, engines, &["--workers", "2", "--chunk", "1"])
+}
+
+fn record_of(step: &str, objective: &str, engines: &str, sizes: &[&str]) -> Option<Value> {
     let python = pythons::newest_of_all()?;
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("load.toml");
@@ -21,7 +25,7 @@ fn record(step: &str, objective: &str, engines: &str) -> Option<Value> {
     std::fs::write(&file, text).expect("written");
     let mut command = Command::new(env!("CARGO_BIN_EXE_conbench"));
     command.arg("run").arg(&file).args(["--budget", "8s", "--format", "json", "--runtimes", "python"]);
-    command.args(["--workers", "2", "--chunk", "1", "--engines", engines]).arg("--python").arg(&python.executable);
+    command.args(sizes).args(["--engines", engines]).arg("--python").arg(&python.executable);
     command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     let ran = command.stdin(Stdio::null()).output().expect("the binary starts");
     let mut all: Value = serde_json::from_slice(&ran.stdout)
@@ -95,6 +99,18 @@ fn what_children_compute_that_the_kernel_reaps_is_no_waiting_and_nobody_elses() 
     assert!(conditions.iter().all(|it| it["condition"] != "other_processes"), "{conditions:?}");
     assert!(record["disturbance"]["others_share"].is_null(), "{}", record["disturbance"]);
     assert!(list(&answer["reasons"]).iter().all(|it| it["reason"] != "waits"), "{}", answer["reasons"]);
+}
+
+#[test]
+fn engines_begin_with_few_in_flight_where_tasks_wait_for_one_lock() {
+    let step = "function = \"one_lock:keep\"\nitems = [1, 2, 3]";
+    let Some(record) = record_of(step, "", "sequential,ThreadPoolExecutor", &[]) else { return };
+    let sizes: Vec<u64> =
+        list(&record["candidates"]).iter().filter_map(|one| one["candidate"]["sizes"]["workers"].as_u64()).collect();
+    assert!(!sizes.is_empty() && sizes.iter().all(|workers| *workers <= 16), "{sizes:?}");
+    let waits = list(&answer(&record)["reasons"]).iter().find(|it| it["reason"] == "waits");
+    let waits = waits.unwrap_or_else(|| panic!("{}", answer(&record)));
+    assert!(waits["overlap"]["gain"].as_f64() < Some(2.0), "{waits}");
 }
 
 #[test]

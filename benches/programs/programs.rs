@@ -168,7 +168,8 @@ pub(crate) const PROGRAMS: [Program; 24] = [
     program(
         "async-wait",
         "[[step]]\nkind = \"python\"\npath = \"CODE\"\nasync_function = \"plain:fetch\"\nitems = \"plain:items\"\n",
-        |answer| is(answer, "async") && wide(answer) >= 32,
+        // A second loop gains 4 to 6 % with 64 in flight: where that is more than the tolerance, it is right.
+        |answer| (is(answer, "async") || is(answer, "sharded-async")) && wide(answer) >= 32,
         "",
     ),
     program(

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::candidate::{Cluster, Engine, RUST, Sizes};
+use crate::protocol::{Note, Reference};
 use crate::record::{Flag, Phase, RuntimeCalibration};
 use crate::session::fake::{self, BUDGET_NS, Fake, HANG_NS, Notes, Vice, record, reference};
 use crate::workload::{ErrorLimit, Goal};
@@ -85,8 +86,18 @@ fn run(hands: &mut Fake, race: &mut Script, record: &mut Record) -> (Ending, Vec
 }
 
 fn run_at(pace: Pace, hands: &mut Fake, race: &mut Script, record: &mut Record) -> (Ending, Vec<String>) {
+    run_beside(reference(), pace, hands, race, record)
+}
+
+fn run_beside(
+    reference: Reference,
+    pace: Pace,
+    hands: &mut Fake,
+    race: &mut Script,
+    record: &mut Record,
+) -> (Ending, Vec<String>) {
     let mut notes = Notes::default();
-    let references = HashMap::from([((RUST.to_owned(), None), reference())]);
+    let references = HashMap::from([((RUST.to_owned(), None), reference)]);
     let rules = Rules {
         pace,
         references,
@@ -224,6 +235,24 @@ fn one_that_fails_is_out_and_the_others_go_on() {
     assert!(hands.log.contains(&"kill 0".to_owned()) && hands.alive.is_empty());
     assert_eq!(record.rounds[0].order, [2]);
     assert!(notes.contains(&"rust/thread-pool@w2 failed: Checksum".to_owned()), "{notes:?}");
+}
+
+#[test]
+fn a_cache_of_the_users_is_filled_in_each_life_before_anything_counts() {
+    let filled = |items: u64, first_ns: u64| {
+        let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(0, true)]]));
+        let mut record = record(None, Goal::Throughput);
+        let notes = vec![Note::SecondPassFaster { first_ns, second_ns: 300 }];
+        record.calibration.runtimes.push(RuntimeCalibration { notes, ..RuntimeCalibration::of_native() });
+        let reference = Reference { distinct: items, ..reference() };
+        let pace = fake::pace(&record);
+        run_beside(reference, pace, &mut hands, &mut race, &mut record);
+        hands.log.iter().filter(|line| line.starts_with("start") || line.starts_with("verify")).cloned().collect()
+    };
+    let both: Vec<String> = filled(50, 5 * MS);
+    assert_eq!(both, ["start 0", "verify 0 from 0", "start 0", "verify 0 from 0"]);
+    let too_long: Vec<String> = filled(500, 5 * MS);
+    assert_eq!(too_long, ["start 0", "start 0"]);
 }
 
 #[test]

@@ -81,6 +81,7 @@ class Course(unittest.TestCase):
             one.ask("job", {**sorts, "copies_items": True})
             block = one.ask("go", {**GO, "kind": "verify", "most_tasks": 12})
         self.assertEqual(block["results"], [0] * 12)
+
     def test_a_reference_that_hangs_says_at_which_item(self) -> None:
         stuck = python(function="once:stuck", items={"named": "once:items"})
         with AgentProcess() as one:
