@@ -1,6 +1,6 @@
 //! Steps: what a task does. Each is one small file with a blocking and an async form, and knows no engine.
 //!
-//! Async forms need the event loop that the task was made for ([`Loop`]): a tokio runtime with I/O enabled (`sleep` needs its
+//! Async forms need the event loop that the task was made for (`Loop`): a tokio runtime with I/O enabled (`sleep` needs its
 //! time enabled too, `command` everything, `enable_all`), or smol's.
 
 mod command;
