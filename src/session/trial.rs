@@ -345,12 +345,17 @@ impl Course<'_> {
 }
 
 /// Whether a failure says what an earlier one, under another way to begin processes, did not. A hang is told by where it
-/// stands.
+/// stands, however long it was waited for.
 fn is_new(earlier: &Failed, failed: &Failed) -> bool {
     match failed.kind {
-        FailureKind::Hang => earlier.message != failed.message,
+        FailureKind::Hang => stands(&earlier.message) != stands(&failed.message),
         _ => !earlier.says_the_same(failed),
     }
+}
+
+/// What the message of a hang says after the wait; all of it where it does not say where it stands.
+fn stands(message: &str) -> &str {
+    message.split_once("; ").map_or(message, |(_, place)| place)
 }
 
 /// How the processes of this entry begin; `None` where it has none, or who chose the ways gets no other.
@@ -389,4 +394,20 @@ fn differs(reference: &Reference, block: &Block, tolerant: bool) -> Option<u64> 
     };
     let wrong = block.results.iter().enumerate().find(|(task, result)| is_wrong(*task, **result));
     wrong.map(|(task, _)| task as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hang_at_the_same_place_is_the_same_however_long_it_was_waited_for() {
+        let hang = |message: &str| Failed::new(FailureKind::Hang, message, "");
+        let first = hang("no answer, and no CPU used within 11s 700ms; a worker stands in `teardown` (shop.py:4)");
+        let same = hang("no answer, and no CPU used within 8s 500ms; a worker stands in `teardown` (shop.py:4)");
+        let other = hang("no answer, and no CPU used within 8s 500ms; a worker stands in `fetch` (shop.py:9)");
+        assert!(!is_new(&first, &same) && is_new(&first, &other));
+        // Where nothing says where it stands, it may be another.
+        assert!(is_new(&hang("no answer within 2s"), &hang("no answer within 3s")));
+    }
 }
