@@ -95,16 +95,9 @@ fn a_killed_controller_leaves_nothing() {
     until("the directory's end", || (directories() == 0).then_some(()));
 }
 
-/// What `multiprocessing` itself removes only when an interpreter exits as a program's does.
-#[test]
-fn workers_of_no_start_method_leave_a_file() {
-    let Some(python) = pythons::newest_of_all() else { return };
+/// Runs a session that has a folder for temporary files to itself, in which nothing may be left.
+fn leaves_no_file(mut session: Command) {
     let room = tempfile::tempdir().expect("a directory");
-    let mut session = Command::new(program());
-    session.args(["run", "parallel-computation", "--engines", "ProcessPoolExecutor,multiprocessing.Pool"]);
-    session
-        .args(["--start-methods", "forkserver,spawn", "--budget", "2s", "--quiet", "--python"])
-        .arg(&python.executable);
     session.env("TMPDIR", room.path()).env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     let ran = session.output().expect("runs");
     assert!(matches!(ran.status.code(), Some(0 | 4)), "{}", String::from_utf8_lossy(&ran.stderr));
@@ -112,11 +105,23 @@ fn workers_of_no_start_method_leave_a_file() {
     assert!(left.is_empty(), "{left:?}");
 }
 
+/// What `multiprocessing` itself removes only when an interpreter exits as a program's does.
+#[test]
+fn workers_of_no_start_method_leave_a_file() {
+    let Some(python) = pythons::newest_of_all() else { return };
+    let mut session = Command::new(program());
+    session.args(["run", "parallel-computation", "--engines", "ProcessPoolExecutor,multiprocessing.Pool"]);
+    session
+        .args(["--start-methods", "forkserver,spawn", "--budget", "2s", "--quiet", "--python"])
+        .arg(&python.executable);
+    leaves_no_file(session);
+}
+
 /// The scratch directory of a module, which Python removes when a program exits.
 #[test]
 fn what_a_module_removes_at_exit_is_removed_after_every_life() {
     let Some(python) = pythons::newest_of_all() else { return };
-    let (room, code) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    let code = tempfile::tempdir().expect("a directory");
     let program = "import os, tempfile\nscratch = tempfile.TemporaryDirectory()\nitems = list(range(8))\n\
                    def task(item):\n    os.stat(scratch.name)\n    return sum(range(20_000))\n";
     std::fs::write(code.path().join("scratch.py"), program).expect("writes");
@@ -124,11 +129,7 @@ fn what_a_module_removes_at_exit_is_removed_after_every_life() {
     session.current_dir(code.path()).args(["recommend", "scratch.py:task", "--items", "scratch:items"]);
     session.args(["--engines", "sequential,ThreadPoolExecutor,ProcessPoolExecutor", "--budget", "2s", "--quiet"]);
     session.args(["--start-methods", "fork", "--python"]).arg(&python.executable);
-    session.env("TMPDIR", room.path()).env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
-    let ran = session.output().expect("runs");
-    assert!(matches!(ran.status.code(), Some(0 | 4)), "{}", String::from_utf8_lossy(&ran.stderr));
-    let left: Vec<_> = std::fs::read_dir(room.path()).expect("reads").flatten().map(|entry| entry.path()).collect();
-    assert!(left.is_empty(), "{left:?}");
+    leaves_no_file(session);
 }
 
 #[test]
