@@ -8,7 +8,7 @@ use super::{
     reasons, scaling,
 };
 use crate::candidate::{Candidate, Model, Simplicity};
-use crate::decide::{CONFIDENCE, Decide, Finding, LIKELY, Outcome, RULES_VERSION, Standing};
+use crate::decide::{CONFIDENCE, Decide, Finding, Outcome, RULES_VERSION, Standing, rough_loss};
 use crate::plan::Entry;
 use crate::protocol::BlockKind;
 use crate::record::{BlockRecord, CandidateRecord, Ending, ExitReason, FailedTasks, RaceRecord, Record, observation};
@@ -174,10 +174,9 @@ fn answer(record: &Record, rows: &[Row], found: &Finding) -> Answer {
 
 /// What an answer may cost. It is rough where blocks missed tasks, or were of calls that a cache answers.
 fn may_cost(record: &Record, runtime: &str, found: &Finding) -> f64 {
-    let rough = LIKELY * record.workload.objective.tolerance() + 1e-4;
-    let stated = ratio(found.loss) - 1.0;
-    let is_other = reasons::few_long(record, runtime).is_some() || reasons::cached(record, runtime).is_some();
-    if is_other { stated.max(rough) } else { stated }
+    let is_of_others = record.few_long(runtime).is_some() || reasons::cached(record, runtime).is_some();
+    let least = if is_of_others { rough_loss(record.workload.objective.tolerance()) } else { 0.0 };
+    ratio(found.loss.max(least)) - 1.0
 }
 
 /// What is as good and less simple, one size an engine, simplest first.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::figures::timed;
 use crate::record::{BlockRecord, CandidateRecord, Phase, Record, score};
 use crate::stats::{Interval, yuen};
 use crate::workload::Goal;
@@ -20,7 +19,7 @@ pub(super) fn is_of(record: &Record, block: &BlockRecord, phase: Phase) -> bool 
 pub(super) fn throughput_between(record: &Record, left: usize, right: usize, phase: Phase) -> Option<Interval> {
     let (one, other) = (record.candidates.get(left)?, record.candidates.get(right)?);
     if left == right {
-        let ran = timed(one).any(|block| is_of(record, block, phase));
+        let ran = one.timed().any(|block| is_of(record, block, phase));
         return ran.then_some(Interval { value: 0.0, low: 0.0, high: 0.0 });
     }
     yuen(&paired(record, one, other, phase)).map(|trimmed| trimmed.interval(0.95))
@@ -31,8 +30,8 @@ fn paired(record: &Record, left: &CandidateRecord, right: &CandidateRecord, phas
     let of_phase = |block: &&BlockRecord| is_of(record, block, phase);
     let logarithm = |block: &BlockRecord| score(Goal::Throughput, &block.figures, None);
     let rights: BTreeMap<u32, f64> =
-        timed(right).filter(of_phase).filter_map(|block| Some((block.round?, logarithm(block)?))).collect();
+        right.timed().filter(of_phase).filter_map(|block| Some((block.round?, logarithm(block)?))).collect();
     let difference = |block: &BlockRecord| Some(logarithm(block)? - rights.get(&block.round?)?);
-    let differences = timed(left).filter(of_phase).filter_map(difference).filter(|difference| !difference.is_nan());
+    let differences = left.timed().filter(of_phase).filter_map(difference).filter(|difference| !difference.is_nan());
     differences.map(|difference| difference.clamp(-LARGEST, LARGEST)).collect()
 }

@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 
 use super::{Estimate, Percentiles, Row, Status};
 use crate::candidate::{Candidate, Engine, StartMethod};
-use crate::protocol::{BlockKind, FailureKind, HistogramData, Serialisation, Usage};
+use crate::protocol::{FailureKind, HistogramData, Serialisation, Usage};
 use crate::record::{BlockRecord, CandidateRecord, Record};
 use crate::stats::{Interval, interval_across_lives, median, merged, percentile};
 use crate::workload::Load;
@@ -20,18 +20,6 @@ pub(super) struct Figures {
     pub(super) mean_service_ns: Option<f64>,
     /// Histograms that do not decode.
     pub(super) unreadable: usize,
-}
-
-impl Figures {
-    /// CPU time per task.
-    pub(super) fn cpu_ns_per_task(&self) -> Option<f64> {
-        Some(self.row.cpu_user_ns_per_task? + self.row.cpu_system_ns_per_task?)
-    }
-}
-
-/// The timed blocks of a candidate.
-pub(super) fn timed(candidate: &CandidateRecord) -> impl Iterator<Item = &BlockRecord> {
-    candidate.blocks.iter().filter(|block| block.figures.kind == BlockKind::Timed)
 }
 
 /// Memory that a candidate's tree took in each memory block, without the baseline.
@@ -55,7 +43,7 @@ pub(super) fn pooled<'a>(texts: impl Iterator<Item = &'a HistogramData>) -> (Opt
 /// The figures of candidate `index` of a record.
 pub(super) fn of(record: &Record, index: usize) -> Figures {
     let candidate = &record.candidates[index];
-    let blocks: Vec<&BlockRecord> = timed(candidate).collect();
+    let blocks: Vec<&BlockRecord> = candidate.timed().collect();
     let (service, unreadable) = pooled(blocks.iter().map(|block| &block.figures.service));
     let (queueing, unreadable_too) = pooled(blocks.iter().map(|block| &block.figures.queueing));
     let tasks: u64 = blocks.iter().fold(0, |sum, block| sum.saturating_add(block.figures.tasks));

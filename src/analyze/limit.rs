@@ -45,14 +45,14 @@ pub(super) fn task(record: &Record, figures: &[Figures]) -> Task {
     let libraries = |one: &Figures| one.row.candidate.library_threads;
     let like_it = || figures.iter().filter(|one| unloaded.is_none_or(|alone| libraries(one) == libraries(alone)));
     let is_counted = !record.leaves_children_uncounted();
-    let cpu_ns = least(&mut like_it().filter(|_| is_counted).filter_map(Figures::cpu_ns_per_task));
-    let frugal = like_it().find(|one| cpu_ns.is_some() && one.cpu_ns_per_task() == cpu_ns);
-    let with_server = |one: &Figures| Some(one.cpu_ns_per_task()? + one.row.server_cpu_ns_per_task.unwrap_or(0.0));
+    let cpu_ns = least(&mut like_it().filter(|_| is_counted).filter_map(|one| one.row.cpu_ns_per_task()));
+    let frugal = like_it().find(|one| cpu_ns.is_some() && one.row.cpu_ns_per_task() == cpu_ns);
+    let with_server = |one: &Figures| Some(one.row.cpu_ns_per_task()? + one.row.server_cpu_ns_per_task.unwrap_or(0.0));
     Task {
         unloaded_ns: unloaded.and_then(|one| one.mean_service_ns),
         cpu_ns,
         children_ns: frugal.and_then(|one| one.row.cpu_children_ns_per_task).unwrap_or(0.0),
-        cpu_with_server_ns: least(&mut figures.iter().filter(|_| is_counted).filter_map(with_server)),
+        cpu_with_server_ns: least(&mut figures.iter().filter_map(with_server)),
         serial: serial(record, figures),
         cores: record
             .calibration

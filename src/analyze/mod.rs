@@ -728,6 +728,12 @@ impl Row {
     pub fn has_failed(&self) -> bool {
         matches!(self.status, Status::Failed { .. })
     }
+
+    /// CPU time per task, in user mode and in the kernel.
+    #[must_use]
+    pub fn cpu_ns_per_task(&self) -> Option<f64> {
+        Some(self.cpu_user_ns_per_task? + self.cpu_system_ns_per_task?)
+    }
 }
 
 /// The rows of what failed and was not compared: without those whose engine was, its processes begun in another way.

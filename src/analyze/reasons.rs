@@ -1,6 +1,6 @@
 //! Why an answer is what it is, and what it depends on: as data, from what was measured.
 
-use super::figures::{pooled, timed};
+use super::figures::pooled;
 use super::limit::Task;
 use super::{
     Answer, Condition, Estimate, HostLimit, LimitKind, Overlap, Reason, Row, Status, answer, disturbance, failed_sizes,
@@ -59,7 +59,7 @@ pub(super) fn reasons(
     reasons.extend(programs(record, rows, task));
     reasons.extend(split(record, rows, limit, task));
     reasons.extend(library_threads::reason(record, rows, answer));
-    if few_long(record, runtime).is_none() {
+    if record.few_long(runtime).is_none() {
         reasons.extend(start_up::of_all_tasks(record, rows, answer));
     }
     reasons.extend(skew(record, rows));
@@ -114,9 +114,9 @@ fn split(record: &Record, rows: &[Row], limit: Option<&HostLimit>, task: &Task) 
         let waits_anyway = cpu_ns < COMPUTES * latency_ns * (1.0 - task.taken);
         // Of a cached call the time alone is that of a first call, and the CPU time that of later ones.
         let is_cached = rows.first().is_some_and(|row| cached(record, &row.candidate.runtime).is_some());
-        let share = 1.0 - cpu_ns / latency_ns;
-        let overlap = overlap(record, rows);
-        return (waits_anyway && !is_cached).then_some(Reason::Waits { share, cpu_ns, latency_ns, overlap });
+        let waits =
+            || Reason::Waits { share: 1.0 - cpu_ns / latency_ns, cpu_ns, latency_ns, overlap: overlap(record, rows) };
+        return (waits_anyway && !is_cached).then(waits);
     }
     if task.children_ns > 0.5 * cpu_ns && programs(record, rows, task).is_some() {
         return None;
@@ -150,8 +150,8 @@ fn overlap(record: &Record, rows: &[Row]) -> Option<Overlap> {
     let widest = in_process().max_by_key(|row| row.candidate.sizes.concurrency())?;
     let gain = best(&mut in_process())? / one;
     let is_busy = in_process().any(|row| {
-        let cpu_ns = row.cpu_user_ns_per_task.unwrap_or(0.0) + row.cpu_system_ns_per_task.unwrap_or(0.0);
-        reached(row).is_some_and(|per_s| per_s * cpu_ns / 1e9 > BUSY)
+        let cores = reached(row).zip(row.cpu_ns_per_task()).map(|(per_s, cpu_ns)| per_s * cpu_ns / 1e9);
+        cores.is_some_and(|cores| cores > BUSY)
     });
     let in_flight = widest.candidate.sizes.concurrency();
     if is_busy || gain >= OVERLAPS * f64::from(in_flight) {
@@ -193,19 +193,10 @@ fn skew(record: &Record, rows: &[Row]) -> Option<Reason> {
     let ran = rows.iter().filter(|row| row.blocks > 0);
     let row = ran.min_by_key(|row| (row.candidate.sizes.concurrency(), row.candidate.simplicity()))?;
     let place = &record.candidates[row.index as usize];
-    let (service, _) = pooled(timed(place).map(|block| &block.figures.service));
+    let (service, _) = pooled(place.timed().map(|block| &block.figures.service));
     let Skew { share_of_tasks, share_of_time: share, .. } = Skew::of(&service?)?;
     let long = (share_of_tasks * f64::from(tasks)).round() as u64;
     (long > 0).then_some(Reason::Skewed { tasks: u64::from(tasks), long, share })
-}
-
-/// The few long tasks that blocks missed, of what is named or of another size of the same runtime.
-pub(super) fn few_long(record: &Record, runtime: &str) -> Option<Condition> {
-    let told = record.warnings.iter().rev().filter_map(|warning| match warning {
-        Warning::FewLong { candidate, found } if candidate.runtime == runtime => Some(found),
-        _ => None,
-    });
-    told.map(|found| Condition::FewLong(*found)).next()
 }
 
 /// The stated rate, what the answer runs at, and whether that is the rate, within the tolerance.
@@ -316,7 +307,7 @@ pub(super) fn conditions(
     if record.leaves_children_uncounted() {
         conditions.push(Condition::ChildrenUncounted {});
     }
-    conditions.extend(few_long(record, &race.runtime));
+    conditions.extend(record.few_long(&race.runtime).map(Condition::FewLong));
     conditions.extend(cached(record, &race.runtime));
     if !found.is_settled {
         conditions.push(Condition::NeighboursNotMeasured {});
@@ -366,11 +357,8 @@ fn unpicklable(record: &Record, rows: &[Row], answer: &Answer) -> Option<Conditi
 
 /// What the task keeps of a call, so that a later one on the same item is quick.
 pub(super) fn cached(record: &Record, runtime: &str) -> Option<Condition> {
-    let notes = &record.calibration.runtime(runtime)?.notes;
-    notes.iter().find_map(|note| match *note {
-        Note::SecondPassFaster { first_ns, second_ns } => Some(Condition::Cached { first_ns, second_ns }),
-        _ => None,
-    })
+    let (first_ns, second_ns) = record.calibration.runtime(runtime)?.cached_ns()?;
+    Some(Condition::Cached { first_ns, second_ns })
 }
 
 /// What the answer's workers hold open: shared, or each its own.

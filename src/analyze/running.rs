@@ -1,7 +1,7 @@
 //! How a candidate's throughput became known: its estimate after each of its blocks.
 
 use super::Estimate;
-use super::figures::{throughput, timed};
+use super::figures::throughput;
 use crate::record::{BlockRecord, CandidateRecord, Record};
 
 /// What was known of a candidate after one of its timed blocks.
@@ -26,7 +26,7 @@ pub fn running(record: &Record, candidate: &CandidateRecord) -> Vec<Running> {
     let mut counted: Vec<&BlockRecord> = Vec::new();
     let mut known = None;
     let mut found = Vec::new();
-    for block in timed(candidate) {
+    for block in candidate.timed() {
         let voided = is_voided(block);
         if !voided {
             counted.push(block);

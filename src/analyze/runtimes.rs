@@ -1,7 +1,7 @@
 //! How the runtimes of a session stand to each other, where they did the same work.
 
 use super::compare::{is_of, throughput_between};
-use super::figures::{estimate, timed};
+use super::figures::estimate;
 use super::{Group, RuntimeStanding};
 use crate::record::{Phase, Record};
 use crate::workload::Step;
@@ -39,7 +39,7 @@ fn fastest<'a>(runners: &'a [Runner<'a>]) -> Option<&'a Runner<'a>> {
 
 impl<'a> Runner<'a> {
     fn of(record: &'a Record, group: &'a Group) -> Runner<'a> {
-        let ran = |index: &usize| timed(&record.candidates[*index]).any(|block| is_of(record, block, Phase::Runtimes));
+        let ran = |index: &usize| record.candidates[*index].timed().any(|block| is_of(record, block, Phase::Runtimes));
         let in_phase = group.rows.iter().map(|row| row.index as usize).find(ran);
         let calibration = record.calibration.runtime(&group.runtime);
         let is_calibrated = record.workload.steps.iter().filter_map(Step::cpu).any(|cpu| cpu.time_ns.is_some());

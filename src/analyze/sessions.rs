@@ -305,7 +305,7 @@ fn absolute(row: &Row) -> Absolute {
         throughput_per_s: row.throughput_per_s,
         service_p50_ns: row.service.p50_ns,
         service_p99_ns: row.service.p99_ns,
-        cpu_ns_per_task: row.cpu_user_ns_per_task.zip(row.cpu_system_ns_per_task).map(|(user, system)| user + system),
+        cpu_ns_per_task: row.cpu_ns_per_task(),
         memory_bytes: row.memory_bytes,
     }
 }

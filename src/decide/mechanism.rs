@@ -41,6 +41,8 @@ const NUGGET: f64 = 0.004;
 pub(super) struct Task {
     /// Service time of a task alone.
     pub latency_ns: f64,
+    /// The median of service times: few long tasks do not move it.
+    pub median_ns: f64,
     /// CPU time of a task alone.
     pub cpu_ns: f64,
     /// What of it is used by programs that the task starts: they hold no lock of the interpreter.

@@ -92,7 +92,7 @@ const PATIENCE_FOR_MODEL: (f64, f64) = (3.0, 3e9);
 /// the engine's first size: beyond, it only queues, and its blocks are expensive.
 const DEFAULT_LATENCY: f64 = 3.0;
 /// A bound of at most so many tolerances is `likely`, beyond it is `rough`.
-pub const LIKELY: f64 = 3.0;
+const LIKELY: f64 = 3.0;
 
 /// What a race needs to know beside its entries.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -189,6 +189,12 @@ impl Turns {
 pub fn of_all_tasks(score: f64, tasks: f64, ready_ns: f64) -> f64 {
     let ready_s = ready_ns.max(0.0) / 1e9;
     -(ready_s / tasks.max(1.0) + (-score).exp()).ln()
+}
+
+/// The least loss (logarithm) that makes an answer `rough`, with this tolerance (a ratio).
+#[must_use]
+pub fn rough_loss(tolerance: f64) -> f64 {
+    (LIKELY * tolerance).ln_1p() + 1e-4
 }
 
 /// What comes next.
@@ -354,8 +360,8 @@ pub struct Decide {
     lives: BTreeMap<(usize, u32), usize>,
     /// Service and CPU times by arm.
     tasks: BTreeMap<usize, Vec<Task>>,
-    /// The median service time of each arm's first block: few long tasks do not move it.
-    medians: BTreeMap<usize, f64>,
+    /// How many tasks wait at once in one process, where that is less than were in flight there, as of the last look.
+    at_once: Option<f64>,
     rounds: usize,
     noise: Deviations,
     normals: Normals,
@@ -389,7 +395,7 @@ impl Decide {
             scores: Vec::new(),
             lives: BTreeMap::new(),
             tasks: BTreeMap::new(),
-            medians: BTreeMap::new(),
+            at_once: None,
             rounds: 0,
             noise: Deviations::default(),
             normals: Normals::new(rules.seed),
@@ -516,10 +522,9 @@ impl Decide {
         if seen.latency_ns.is_finite() && seen.cpu_ns.is_finite() && seen.latency_ns > 0.0 {
             let children_ns = if seen.children_ns.is_finite() { seen.children_ns.clamp(0.0, seen.cpu_ns) } else { 0.0 };
             let (latency_ns, cpu_ns, ready_ns) = (seen.latency_ns, seen.cpu_ns.max(1.0), seen.ready_ns);
-            let task = Task { latency_ns, cpu_ns, children_ns, ready_ns };
-            self.tasks.entry(arm).or_default().push(task);
             let median_ns = if seen.median_ns > 0.0 { seen.median_ns } else { latency_ns };
-            self.medians.entry(arm).or_insert(median_ns);
+            let task = Task { latency_ns, median_ns, cpu_ns, children_ns, ready_ns };
+            self.tasks.entry(arm).or_default().push(task);
         }
     }
 
@@ -544,6 +549,7 @@ impl Decide {
         self.rounds += 1;
         let before = self.view.take();
         self.before = before.map(|view| (view.arms[view.named], view.losses.stated(view.named), view.is_qualified));
+        self.at_once = self.waits_at_once();
         self.view = self.see();
         if self.view.as_ref().is_some_and(|view| view.is_qualified) && self.qualified_ns.is_none() {
             self.qualified_ns = Some(elapsed_ns);
@@ -559,7 +565,7 @@ impl Decide {
         // One unlucky look does not make a bound small.
         let before = self.before.filter(|(arm, ..)| *arm == named).map_or(0.0, |(_, bound, _)| bound);
         let bound = view.losses.stated(view.named).max(before).max(LEAST_LOSS);
-        let rough = (LIKELY * self.rules.tolerance).ln_1p() + 1e-4;
+        let rough = rough_loss(self.rules.tolerance);
         let measured = (0..view.arms.len()).filter(|place| self.arms[view.arms[*place]].blocks > 0);
         let standings = measured.filter_map(|place| {
             let (low, high) = view.losses.between(place, view.named);
@@ -779,6 +785,7 @@ impl Decide {
         };
         Some(Task {
             latency_ns: of(|task| task.latency_ns)?,
+            median_ns: of(|task| task.median_ns)?,
             cpu_ns: of(|task| task.cpu_ns)?,
             children_ns: of(|task| task.children_ns)?,
             ready_ns: of(|task| task.ready_ns)?,

@@ -22,12 +22,8 @@ const OWN: f64 = 1.5;
 impl Decide {
     /// The arm that shows whether waits overlap, where that is not known, and some engine would begin with many in flight.
     pub(super) fn scout(&mut self, task: &Task) -> Option<usize> {
-        let is_alone = self
-            .arms
-            .iter()
-            .filter(|arm| arm.took.1 > 0 || arm.is_out)
-            .all(|arm| arm.candidate.sizes.concurrency() == 1);
-        if !self.rules.may_share || !is_alone || !self.is_of_windows() {
+        let mut tried = self.arms.iter().filter(|arm| arm.took.1 > 0 || arm.is_out);
+        if !self.looks_at_waits() || tried.any(|arm| concurrency(arm) > 1.0) {
             return None;
         }
         let begins_with_many = (0..self.entries.len()).any(|entry| {
@@ -39,10 +35,11 @@ impl Decide {
         simplest.filter(|_| begins_with_many)
     }
 
-    /// Whether blocks are windows of tasks whose rate is compared.
-    fn is_of_windows(&self) -> bool {
+    /// Whether it is not known that waits overlap, and blocks show it: windows of tasks whose rate is compared.
+    fn looks_at_waits(&self) -> bool {
         let rules = &self.rules;
-        rules.is_throughput && !rules.is_batch && rules.turns.is_none() && rules.rate_per_s.is_none()
+        let has_windows = rules.is_throughput && !rules.is_batch && rules.turns.is_none() && rules.rate_per_s.is_none();
+        rules.may_share && has_windows
     }
 
     /// The size with few in flight of an engine whose tasks share one process, and wait in threads or on a loop.
@@ -60,20 +57,24 @@ impl Decide {
     /// With how many in flight an engine begins at most, since waits do not overlap beyond; `None` where they do, or nothing
     /// is known of it.
     pub(super) fn begins_with_at_most(&self, entry: usize) -> Option<u32> {
-        let at_once = self.at_once().filter(|at_once| !self.has_its_own(entry, *at_once))?;
-        Some((BEYOND * at_once).ceil().max(1.0) as u32)
+        self.served_at_once(entry).map(|at_once| (BEYOND * at_once).ceil().max(1.0) as u32)
     }
 
     /// For how long a task keeps the others of an entry waiting, where waits do not overlap; else 0.
     pub(super) fn serial_ns_of(&self, entry: usize) -> f64 {
         let serial_ns = |at_once: f64| self.task().map_or(0.0, |task| task.latency_ns / at_once);
-        self.at_once().filter(|at_once| !self.has_its_own(entry, *at_once)).map_or(0.0, serial_ns)
+        self.served_at_once(entry).map_or(0.0, serial_ns)
+    }
+
+    /// How many of its tasks an entry has served at once at most, where waits do not overlap.
+    fn served_at_once(&self, entry: usize) -> Option<f64> {
+        self.at_once.filter(|at_once| !self.has_its_own(entry, *at_once))
     }
 
     /// How many tasks wait at once in one process, where that is less than were in flight there; `None` where it is not, or
     /// nothing is known of it.
-    fn at_once(&self) -> Option<f64> {
-        if !self.rules.may_share || !self.is_of_windows() {
+    pub(super) fn waits_at_once(&self) -> Option<f64> {
+        if !self.looks_at_waits() {
             return None;
         }
         let arm = self.first_of_several()?;
@@ -81,16 +82,20 @@ impl Decide {
         let setting = Setting { tasks: None, ..self.setting_with(*entry, self.rules.serial_ns) };
         let task = self.task()?;
         let expected_per_s = mechanism::rate_per_s(&self.entries[*entry], candidate.sizes, &task, &setting);
-        let expected_ns = f64::from(candidate.sizes.concurrency()) * 1e9 / expected_per_s;
-        let seen_ns = *self.medians.get(&arm)?;
-        (expected_ns < SHARED * seen_ns).then(|| self.overlap_of(arm)).flatten()
+        let expected_ns = concurrency(&self.arms[arm]) * 1e9 / expected_per_s;
+        (expected_ns < SHARED * self.first_median_ns(arm)?).then(|| self.overlap_of(arm)).flatten()
     }
 
     /// How many tasks of an arm wait at once, by its first block.
     fn overlap_of(&self, arm: usize) -> Option<f64> {
-        let one_in_flight = self.medians.iter().filter(|(arm, _)| concurrency(&self.arms[**arm]) == 1.0);
-        let alone_ns = one_in_flight.map(|(_, median_ns)| *median_ns).min_by(f64::total_cmp)?;
-        Some((concurrency(&self.arms[arm]) * alone_ns / self.medians.get(&arm)?).max(1.0))
+        let one_in_flight = self.tasks.keys().filter(|arm| concurrency(&self.arms[**arm]) == 1.0);
+        let alone_ns = one_in_flight.filter_map(|arm| self.first_median_ns(*arm)).min_by(f64::total_cmp)?;
+        Some((concurrency(&self.arms[arm]) * alone_ns / self.first_median_ns(arm)?).max(1.0))
+    }
+
+    /// The median service time of an arm's first block.
+    fn first_median_ns(&self, arm: usize) -> Option<f64> {
+        self.tasks.get(&arm)?.first().map(|task| task.median_ns)
     }
 
     /// Whether processes have each their own of what tasks wait for in one: several of them let far more wait at once.

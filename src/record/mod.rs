@@ -163,6 +163,15 @@ pub struct RuntimeCalibration {
 }
 
 impl RuntimeCalibration {
+    /// What a first call takes and a second one on the same item, where the user's own code keeps what it found.
+    #[must_use]
+    pub fn cached_ns(&self) -> Option<(u64, u64)> {
+        self.notes.iter().find_map(|note| match *note {
+            Note::SecondPassFaster { first_ns, second_ns } => Some((first_ns, second_ns)),
+            _ => None,
+        })
+    }
+
     /// The start method that the user's own code sets when it is imported.
     #[must_use]
     pub fn own_start_method(&self) -> Option<StartMethod> {
@@ -619,6 +628,15 @@ impl Record {
             });
         }
         Cow::Owned(counted)
+    }
+
+    /// The few long tasks that blocks of this runtime missed.
+    #[must_use]
+    pub fn few_long(&self, runtime: &str) -> Option<FewLong> {
+        self.warnings.iter().find_map(|warning| match warning {
+            Warning::FewLong { candidate, found } if candidate.runtime == runtime => Some(*found),
+            _ => None,
+        })
     }
 
     /// Whether the user's code has the kernel reap its children, so that the CPU time of those that ended is not known.

@@ -4,7 +4,7 @@ use super::{BlockRecord, CandidateRecord, ExitReason};
 use crate::candidate::Engine;
 use crate::decide::duel::Figures;
 use crate::decide::{Observation, Outcome, of_all_tasks};
-use crate::protocol::{Block, Failed, FailureKind};
+use crate::protocol::{Block, BlockKind, Failed, FailureKind};
 use crate::workload::Goal;
 
 /// Memory below this is compared as this: the sampling knows no less.
@@ -97,6 +97,11 @@ pub struct FailedTasks<'a> {
 }
 
 impl CandidateRecord {
+    /// Its timed blocks.
+    pub fn timed(&self) -> impl Iterator<Item = &BlockRecord> {
+        self.blocks.iter().filter(|block| block.figures.kind == BlockKind::Timed)
+    }
+
     /// What its failure is to a race, which it left for this reason. An executor of the user's that loses tasks or runs
     /// them twice, or hangs, does so at every size sooner or later.
     #[must_use]

@@ -98,7 +98,7 @@ fn why_in_short(answer: &Answer) -> String {
             Reason::LibraryThreads { .. } => said(3, "library threads"),
             Reason::StartsPrograms { .. } => said(4, "starts programs"),
             Reason::Computes { two_threads: Some(ratio), two_threads_between, lock: Some(true), cores, .. }
-                if *ratio < HELD && reasons::is_clear(Some(*ratio), *two_threads_between, *cores) =>
+                if *ratio < HELD && reasons::is_clear(*ratio, *two_threads_between, *cores) =>
             {
                 said(5, "holds the GIL")
             }

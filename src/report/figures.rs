@@ -36,9 +36,7 @@ pub(super) const MAIN: Sheet = Sheet {
         left(SCALING, 4, scaling::sparkline_of),
         right("p50", 5, |_, row| time(row.service.p50_ns)),
         right("p99", 3, |_, row| time(row.service.p99_ns)),
-        right("CPU/task", 8, |_, row| {
-            row.cpu_user_ns_per_task.zip(row.cpu_system_ns_per_task).map_or(none(), |(a, b)| duration(a + b))
-        }),
+        right("CPU/task", 8, |_, row| row.cpu_ns_per_task().map_or(none(), duration)),
         right("Memory", 7, |_, row| size(row.memory_bytes)),
         right("Startup", 9, |_, row| time(row.startup_ns)),
         left("Status", 0, |_, row| status(&row.status).to_owned()),

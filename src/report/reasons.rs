@@ -135,7 +135,8 @@ fn reason(judged: &Judged, answer: &Answer, reason: &Reason) -> String {
             overlap.as_ref().map_or_else(|| "so engines differ by how many they keep in flight".to_owned(), waits_for)
         ),
         Reason::Computes { share, cores, two_threads, two_threads_between, lock } => {
-            let told = lock.filter(|_| is_clear(*two_threads, *two_threads_between, *cores));
+            let is_clear = two_threads.is_some_and(|ratio| is_clear(ratio, *two_threads_between, *cores));
+            let told = lock.filter(|_| is_clear);
             let threads = two_threads.map(|ratio| format!("; {}", threads(ratio, told))).unwrap_or_default();
             let is_told = answer.reasons.iter().any(|other| matches!(other, Reason::StartsPrograms { .. }));
             let cores = if is_told { String::new() } else { format!("; this host gives {} cores", count(*cores)) };
@@ -247,10 +248,9 @@ fn waits_for(overlap: &Overlap) -> String {
 
 /// Whether what two threads do beside one says what the interpreter's lock does: not where there was but one core for
 /// both, nor where it may as well be on the other side.
-pub(super) fn is_clear(two_threads: Option<f64>, between: Option<(f64, f64)>, cores: f64) -> bool {
+pub(super) fn is_clear(ratio: f64, between: Option<(f64, f64)>, cores: f64) -> bool {
     /// Cores that two threads need to show what they can do.
     const FOR_TWO: f64 = 1.5;
-    let Some(ratio) = two_threads else { return false };
     let (low, high) = between.unwrap_or((ratio, ratio));
     let is_far = if ratio < HELD { high < RELEASED } else { ratio < RELEASED || low > HELD };
     is_far && (cores >= FOR_TWO || ratio >= RELEASED)

@@ -6,7 +6,7 @@ use super::course::{Course, Stop};
 use super::link::Fault;
 use super::trial::SMALL;
 use crate::candidate::{Candidate, Engine};
-use crate::protocol::{Block, BlockKind, FailureKind, Reference};
+use crate::protocol::{Block, FailureKind, Reference};
 use crate::record::{FewLong, Warning};
 use crate::stats::Skew;
 
@@ -73,14 +73,9 @@ impl Course<'_> {
     /// Says that few tasks hold most of the time, where the candidate's blocks saw too few of these: a task that takes
     /// longer than a block is in few of them. A host that stood still for a while looks alike, so that it is seen twice.
     fn watch_few_long(&mut self, slot: usize, candidate: &Candidate, whole: Option<&Block>) -> Result<(), Fault> {
-        let is_told = |warning: &Warning| matches!(warning, Warning::FewLong { candidate: told, .. } if told.runtime == candidate.runtime);
-        let is_known = self.record.warnings.iter().any(is_told);
-        let Some((whole, _)) = whole.and_then(|whole| Some((whole, self.few_long(slot, whole)?))) else {
-            return Ok(());
-        };
-        if is_known || whole.tasks > self.calls_left() / 2 {
-            return Ok(());
-        }
+        let is_new = self.record.few_long(&candidate.runtime).is_none();
+        let suspect = whole.filter(|whole| is_new && self.few_long(slot, whole).is_some());
+        let Some(whole) = suspect.filter(|whole| whole.tasks <= self.calls_left() / 2) else { return Ok(()) };
         let again = self.verify_block(slot, candidate, 0..whole.tasks, whole.elapsed_ns)?;
         if let Some(found) = self.few_long(slot, &again) {
             // The answer's condition says it.
@@ -96,7 +91,7 @@ impl Course<'_> {
 
     /// The mean rate of a candidate's timed blocks.
     fn mean_rate_per_s(&self, slot: usize) -> Option<f64> {
-        let timed = self.record.candidates[slot].blocks.iter().filter(|block| block.figures.kind == BlockKind::Timed);
+        let timed = self.record.candidates[slot].timed();
         let rates: Vec<f64> = timed.map(|block| block.figures.throughput_per_s()).collect();
         (!rates.is_empty()).then(|| rates.iter().sum::<f64>() / rates.len() as f64)
     }

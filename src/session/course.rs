@@ -15,8 +15,8 @@ use crate::candidate::{Candidate, Engine, Model, StartMethod};
 use crate::decide::{self, Decide, Finding, Meeting, Next, Outcome, RoundPlan, Turn, duel};
 use crate::protocol::{Block, BlockKind, Failed, FailureKind, Note, Reference, VARIANTS};
 use crate::record::{
-    BlockRecord, CandidateRecord, Ending, Exit, ExitReason, Flag, Incarnation, Look, Phase, Record, Round, Warning,
-    figures, observation,
+    BlockRecord, CandidateRecord, Ending, Exit, ExitReason, Flag, Incarnation, Look, Phase, Record, Round,
+    RuntimeCalibration, Warning, figures, observation,
 };
 use crate::stats::{merged, percentile};
 use crate::workload::{Goal, Load};
@@ -1066,12 +1066,8 @@ impl<'a> Course<'a> {
     /// Runs each item once, untimed, where the user's code keeps what it found and that takes little time: whoever runs
     /// more tasks would find more of them kept.
     fn fill_cache(&mut self, slot: usize, candidate: &Candidate) -> Result<(), Fault> {
-        let notes = self.record.calibration.runtime(&candidate.runtime).map_or(&[][..], |known| &known.notes);
-        let first_ns = notes.iter().find_map(|note| match note {
-            Note::SecondPassFaster { first_ns, .. } => Some(*first_ns),
-            _ => None,
-        });
-        let (Some(first_ns), Some(reference)) = (first_ns, self.reference(candidate)) else { return Ok(()) };
+        let cached = self.record.calibration.runtime(&candidate.runtime).and_then(RuntimeCalibration::cached_ns);
+        let (Some((first_ns, _)), Some(reference)) = (cached, self.reference(candidate)) else { return Ok(()) };
         let (items, all_ns) = (reference.distinct, reference.distinct.saturating_mul(first_ns));
         if items == 0 || all_ns > MOST_TO_FILL_NS || items > self.calls_left() / 4 {
             return Ok(());

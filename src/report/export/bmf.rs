@@ -41,7 +41,7 @@ pub(super) fn text(all: &[Judged]) -> Result<String, ExportError> {
 }
 
 fn measures(row: &Row) -> BTreeMap<&'static str, Metric> {
-    let cpu = row.cpu_user_ns_per_task.zip(row.cpu_system_ns_per_task).map(|(user, system)| user + system);
+    let cpu = row.cpu_ns_per_task();
     let found = [
         ("throughput", row.throughput_per_s.map(Metric::between)),
         ("latency", row.service.p50_ns.map(|ns| Metric::of(ns as f64))),

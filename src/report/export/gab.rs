@@ -49,7 +49,7 @@ fn throughput(point: &Point<'_>) -> Option<Entry> {
 
 fn costs(point: &Point<'_>) -> impl Iterator<Item = Entry> {
     let row = point.row;
-    let cpu = row.cpu_user_ns_per_task.zip(row.cpu_system_ns_per_task).map(|(user, system)| user + system);
+    let cpu = row.cpu_ns_per_task();
     let found = [
         ("p50", "ns", row.service.p50_ns.map(|ns| ns as f64)),
         ("p99", "ns", row.service.p99_ns.map(|ns| ns as f64)),

@@ -6,7 +6,6 @@ use super::frame::{ChartRow, Figure, Table, rows};
 use super::svg::{Scale, axis, bar};
 use super::{champions, named, row_class, who};
 use crate::analyze::{Group, Row};
-use crate::protocol::BlockKind;
 use crate::record::{BlockRecord, CandidateRecord};
 use crate::report::Judged;
 use crate::report::units::{NONE, duration, percent};
@@ -65,11 +64,11 @@ pub(super) fn figure(judged: &Judged, group: &Group, id: String) -> Option<Marku
 
 /// The split of a candidate's task; `None` where nothing was timed.
 fn split(place: &CandidateRecord, row: &Row) -> Option<Split> {
-    let blocks: Vec<&BlockRecord> = place.blocks.iter().filter(|it| it.figures.kind == BlockKind::Timed).collect();
+    let blocks: Vec<&BlockRecord> = place.timed().collect();
     let busy_ns: f64 = blocks.iter().map(|block| block.figures.busy_ns as f64).sum();
     let tasks: f64 = blocks.iter().map(|block| block.figures.tasks_in_window).sum();
     let service_ns = Some(busy_ns / tasks).filter(|time| time.is_finite())?;
-    let all_cpu_ns = row.cpu_user_ns_per_task? + row.cpu_system_ns_per_task?;
+    let all_cpu_ns = row.cpu_ns_per_task()?;
     let pickling_ns = row.serialisation_ns_per_task;
     // Pickling is computed, too.
     let cpu_ns = (all_cpu_ns - pickling_ns.unwrap_or(0.0)).max(0.0);

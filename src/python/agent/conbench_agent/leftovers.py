@@ -59,7 +59,7 @@ def kill_children(pids: Iterable[int]) -> None:
 def keep_files_in(directory: Optional[str]) -> None:
     """Has `multiprocessing` make its sockets in the session's own directory, where nothing of them can stay behind.
 
-    It removes its own directory when the interpreter exits, which agents do not wait for, and killed ones cannot. Does
+    It removes its own directory when the interpreter exits, which killed agents do not come to. Does
     nothing where it is not imported, or made a directory already.
     """
     config = _multiprocessings_config()
