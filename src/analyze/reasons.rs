@@ -157,8 +157,7 @@ fn overlap(record: &Record, rows: &[Row]) -> Option<Overlap> {
     if is_busy || gain >= OVERLAPS * f64::from(in_flight) {
         return None;
     }
-    let of_processes =
-        best(&mut sound().filter(|row| row.candidate.engine.crosses() || row.candidate.model() == Model::ShardedAsync));
+    let of_processes = best(&mut sound().filter(|row| row.candidate.engine.crosses()));
     let of_processes = of_processes.map(|per_s| per_s / one).filter(|other| *other > FAR_MORE * gain);
     Some(Overlap { in_flight, gain, of_processes })
 }

@@ -234,13 +234,13 @@ fn a_turn_that_others_take_is_no_waiting() {
 
 #[test]
 fn waits_that_do_not_overlap_are_told_with_what_was_measured() {
-    let told = |threads: f64, processes: f64| {
+    let told_of = |engine, threads: f64, processes: f64| {
         let mut session = Synthetic::new();
         let shape = Shape { service_ns: 10_000_000, cpu_ns: 20_000 };
         let places = [
             (session.add(Engine::Sequential, NONE, shape), 100.0),
             (session.add(Engine::ThreadPool, workers(64), shape), threads),
-            (session.add(Engine::ProcessPool, workers(64), shape), processes),
+            (session.add(engine, workers(64), shape), processes),
         ];
         for life in 0..4 {
             session.round(Phase::Race, life, &places);
@@ -253,11 +253,15 @@ fn waits_that_do_not_overlap_are_told_with_what_was_measured() {
         let reaches = reasons.iter().any(|reason| matches!(reason, Reason::Reaches { .. }));
         (overlap.expect("it waits"), reaches)
     };
+    let told = |threads, processes| told_of(Engine::ProcessPool, threads, processes);
     assert_eq!(told(6000.0, 6000.0), (None, true));
     let (Some(few), false) = told(500.0, 480.0) else { panic!("few are served at a time") };
     assert!((few.gain - 5.0).abs() < 0.2 && few.in_flight == 64 && few.of_processes.is_none(), "{few:?}");
     let (Some(each), false) = told(500.0, 2000.0) else { panic!("each process has its own") };
     assert!(each.of_processes.is_some_and(|gain| (gain - 20.0).abs() < 0.5), "{each:?}");
+    // Loops of several threads are no processes.
+    let (Some(loops), false) = told_of(Engine::TokioSharded, 500.0, 2000.0) else { panic!("it is told") };
+    assert!(loops.of_processes.is_none(), "{loops:?}");
 }
 
 #[test]
