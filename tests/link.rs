@@ -85,6 +85,7 @@ fn a_request_longer_than_a_pipe_holds_is_written_while_it_is_read() {
         turns: 0,
         warms_up: false,
         copies_items: false,
+        skips_teardown: false,
         cluster: None,
         rate: None,
     }));

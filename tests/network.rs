@@ -51,6 +51,7 @@ fn job(step: Step, server: Option<ServerAddress>, timeout_ns: u64) -> Job {
         turns: 0,
         warms_up: false,
         copies_items: false,
+        skips_teardown: false,
         cluster: None,
         rate: None,
     }

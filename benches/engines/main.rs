@@ -124,6 +124,7 @@ pub(crate) fn job(engine: Kind, size: u32, step: &Step, iterations: u64) -> Job 
         turns: 0,
         warms_up: false,
         copies_items: false,
+        skips_teardown: false,
         cluster: None,
         rate: None,
     }

@@ -82,6 +82,7 @@ impl<'a> Bench<'a> {
             turns: 0,
             warms_up: false,
             copies_items: false,
+            skips_teardown: false,
             cluster: self.cluster.as_ref().map(|(_, cluster)| JobCluster {
                 address: cluster.address.clone(),
                 threads: cluster.threads(),

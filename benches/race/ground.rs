@@ -75,6 +75,7 @@ impl Ground {
             turns: 0,
             warms_up: false,
             copies_items: false,
+            skips_teardown: false,
             cluster: None,
             rate: None,
             candidate: busy(entry),

@@ -528,6 +528,8 @@ pub enum Condition {
     /// Your code ignores the signal SIGCHLD: what programs compute that tasks start is not counted, so that it is not known
     /// whether a task computes or waits.
     ChildrenUncounted {},
+    /// A teardown of yours does not end, and is not run: a program would wait for it at its end.
+    EndlessTeardown {},
     /// A few tasks take so long that blocks missed them: the figures are those of the others.
     FewLong(FewLong),
     /// The task keeps what a call found: one on an item that it had before is quicker, and items are repeated.

@@ -306,6 +306,9 @@ pub(super) fn conditions(
     if record.leaves_children_uncounted() {
         conditions.push(Condition::ChildrenUncounted {});
     }
+    if record.tears_down_endlessly() {
+        conditions.push(Condition::EndlessTeardown {});
+    }
     conditions.extend(record.few_long(&race.runtime).map(Condition::FewLong));
     conditions.extend(cached(record, &race.runtime));
     if !found.is_settled {

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use build::{plan, with_short_chunks};
 pub use foresee::{nominal_cpu_ns, nominal_task_ns};
 pub use library_threads::{with_one_for_each_model, with_one_thread};
-pub use named::{admit, begin_by};
+pub use named::{admit, begin_by, reach};
 pub use runtime::Runtime;
 
 use crate::candidate::{Candidate, Engine, Sizes, StartMethod};

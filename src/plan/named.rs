@@ -3,7 +3,7 @@
 
 use super::{Entry, Plan};
 use crate::candidate::{self, Cluster, Engine, Model, StartMethod};
-use crate::workload::{OwnEngine, Step, Workload};
+use crate::workload::{OwnEngine, Rate, Step, Workload};
 
 /// Adds to the entries of a plan those whose engines the user's own code imports under this runtime: simplest model first,
 /// and after those that are there already.
@@ -23,6 +23,24 @@ pub fn begin_by(plan: &mut Plan, runtime: &str, method: StartMethod) {
     let of_runtime = plan.entries.iter_mut().filter(|entry| entry.runtime == runtime);
     for entry in of_runtime.filter(|entry| entry.engine.has_start_method()) {
         entry.start_method = Some(method);
+    }
+}
+
+/// Puts the fewest tasks in flight that reach a rate on the ladders of this runtime, where a call takes `call_ns`: as many
+/// as the whole rate needs, and as what is within the tolerance of it (Little's law).
+pub fn reach(plan: &mut Plan, runtime: &str, rate: Rate, call_ns: u64, tolerance: f64) {
+    let in_flight = call_ns as f64 / rate.interval_ns() as f64;
+    let sizes = [in_flight * (1.0 - tolerance), in_flight].map(|tasks| tasks.ceil() as u32);
+    // (Of several loops each has a part of them.)
+    let is_it = |entry: &&mut Entry| entry.runtime == runtime && entry.engine.model() != Model::ShardedAsync;
+    for entry in plan.entries.iter_mut().filter(is_it) {
+        for ladder in [&mut entry.in_flight, &mut entry.workers] {
+            // Of one size there is no choice.
+            let Some(largest) = ladder.last().copied().filter(|_| ladder.len() > 1) else { continue };
+            ladder.extend(sizes.into_iter().filter(|size| (1..largest).contains(size)));
+            ladder.sort_unstable();
+            ladder.dedup();
+        }
     }
 }
 

@@ -385,6 +385,31 @@ fn what_the_users_code_imports_is_raced_and_nothing_else_of_it_is_said() {
 }
 
 #[test]
+fn the_fewest_tasks_in_flight_that_reach_a_rate_are_tried() {
+    let mut plan = plan(&workload(vec![own_code(true, true)]), &settings(), &facts(), &[cpython()]);
+    let before = plan.clone();
+    let rate = Rate { tasks: 50, period_ns: 1_000_000_000, burst: 1 };
+    // 5.2 calls at once at the whole rate, and 4.94 within 5 % of it.
+    crate::plan::reach(&mut plan, "python3.11", rate, 104_000_000, 0.05);
+    for (entry, before) in plan.entries.iter().zip(&before.entries) {
+        for (ladder, before) in [(&entry.in_flight, &before.in_flight), (&entry.workers, &before.workers)] {
+            let more: Vec<u32> = ladder.iter().copied().filter(|size| !before.contains(size)).collect();
+            let is_free = |size: &u32| before.len() > 1 && before.last() > Some(size) && !before.contains(size);
+            let is_one_loop = entry.engine.model() != Model::ShardedAsync;
+            let expected: Vec<u32> = [5, 6].into_iter().filter(|size| is_one_loop && is_free(size)).collect();
+            assert_eq!(more, expected, "{entry:?}");
+            assert!(ladder.is_sorted_by(|a, b| a < b), "{entry:?}");
+        }
+    }
+    assert_ne!(plan.entries, before.entries);
+    let reached = plan.clone();
+    crate::plan::reach(&mut plan, "python3.11", rate, 0, 0.05);
+    crate::plan::reach(&mut plan, "python3.11", rate, u64::MAX, 0.05);
+    crate::plan::reach(&mut plan, "python3.13", rate, 104_000_000, 0.05);
+    assert_eq!(plan, reached);
+}
+
+#[test]
 fn processes_begin_by_the_method_that_the_users_code_sets() {
     let mut plan = plan(&workload(vec![own_code(true, true)]), &settings(), &facts(), &[cpython()]);
     let methods = |plan: &Plan| -> Vec<Option<StartMethod>> {

@@ -299,6 +299,9 @@ pub struct Job {
     /// Whether each call of the user's own code gets a copy of its item, since it changes it: see [`Note::Mutates`].
     #[serde(skip_serializing_if = "is_false", default)]
     pub copies_items: bool,
+    /// Whether the user's own teardowns are left out, since one does not end: see [`Note::EndlessTeardown`].
+    #[serde(skip_serializing_if = "is_false", default)]
+    pub skips_teardown: bool,
 }
 
 /// Whether a flag has its default.
@@ -489,6 +492,11 @@ pub enum Note {
     /// The signal SIGCHLD is ignored: the kernel then reaps children, and the CPU time of those that ended is in nobody's
     /// account.
     ChildrenUncounted {},
+    /// A teardown of the user's own does not end.
+    EndlessTeardown {
+        /// How it failed when it was ended.
+        message: String,
+    },
     /// The user's own code sets a start method when it is imported, which is not the runtime's default.
     SetsStartMethod {
         /// The method.

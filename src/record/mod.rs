@@ -646,6 +646,13 @@ impl Record {
         self.warnings.iter().any(is_it)
     }
 
+    /// Whether a teardown of the user's does not end, so that none is run.
+    #[must_use]
+    pub fn tears_down_endlessly(&self) -> bool {
+        let is_it = |warning: &Warning| matches!(warning, Warning::Found { note: Note::EndlessTeardown { .. }, .. });
+        self.warnings.iter().any(is_it)
+    }
+
     /// The combinations left out of the plan.
     #[must_use]
     pub fn left_out(&self) -> &[LeftOut] {

@@ -413,6 +413,7 @@ pub(super) fn condition(judged: &Judged, answer: &Answer, condition: &Condition)
             factor(*most)
         ),
         Condition::ChildrenUncounted {} => format!("{CHILDREN_UNCOUNTED}, and it is not known whether a task computes or waits, nor what else used the CPUs"),
+        Condition::EndlessTeardown {} => "your teardown does not end and is not run here: a program that calls it waits for it for ever; give what it waits for a time limit".to_owned(),
         Condition::FewLong(found) => few_long(found),
         Condition::Cached { first_ns, second_ns } => format!(
             "your code keeps what it found: a second call on the same item takes {} instead of {}, and a measurement repeats items, so that it is of quicker calls than yours and favours what shares memory; name more items, or measure the code below the cache",

@@ -157,6 +157,7 @@ fn every_reason_and_condition_has_its_words() {
         Condition::Unpicklable { most: 1.98 },
         Condition::FewLong(few_long()),
         Condition::ChildrenUncounted {},
+        Condition::EndlessTeardown {},
         Condition::Cached { first_ns: 50_000_000, second_ns: 95_000 },
         Condition::NeighboursNotMeasured {},
         Condition::BudgetSpent {},
@@ -425,6 +426,9 @@ fn every_warning_says_what_to_know() {
             found: few_long(),
         },
         found(Note::ChildrenUncounted {}),
+        found(Note::EndlessTeardown {
+            message: "`teardown` raised TimeoutError: it did not end within 2.5 s".to_owned(),
+        }),
         found(Note::SetsStartMethod { method: crate::candidate::StartMethod::Spawn }),
         found(Note::ErrorCannotCross {
             type_name: "shop.Refused".to_owned(),

@@ -124,6 +124,9 @@ fn found(note: &Note) -> String {
         Note::ChildrenUncounted {} => {
             format!("{}; leave the signal as it is to have it counted", reasons::CHILDREN_UNCOUNTED)
         }
+        Note::EndlessTeardown { message } => {
+            format!("{}: no teardown is run from here on; give what it waits for a time limit", plain(message))
+        }
         Note::SetsStartMethod { method } => format!(
             "your code sets the start method `{method}` when it is imported: processes begin so here, too, unless `--start-methods` names others"
         ),

@@ -114,6 +114,7 @@ impl Bench {
             turns: 0,
             warms_up: false,
             copies_items: false,
+            skips_teardown: false,
             cluster: None,
             rate: None,
         };

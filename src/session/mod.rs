@@ -42,7 +42,7 @@ use crate::decide::duel::{Duel, DuelRules};
 use crate::decide::{ModelStanding, Rules, Turns};
 use crate::guard::Guard;
 use crate::host::Facts;
-use crate::plan::{Entry, Plan, Settings, admit, begin_by, nominal_task_ns};
+use crate::plan::{Entry, Plan, Settings, admit, begin_by, nominal_task_ns, reach};
 use crate::protocol::{Failed, Job, Reference};
 use crate::record::{Calibration, Disturbance, Ending, Phase, Record, RuntimeCalibration, Warning};
 use crate::workload::{Goal, Load, Step, Work, Workload};
@@ -345,6 +345,9 @@ impl Stage<'_> {
             if let Some(method) = own_start_method(session, &runtime) {
                 begin_by(&mut record.plan, &runtime.name, method);
             }
+            if let Some(rate) = session.workload.rate.filter(|_| names_no_sizes(session)) {
+                reach(&mut record.plan, &runtime.name, rate, runtime.call_ns, session.workload.objective.tolerance());
+            }
             runners.push(runner(session, &record.plan, &runtime));
             record.calibration.runtimes.extend(runtime.calibration);
             jobs.insert(
@@ -512,6 +515,12 @@ fn runtimes(plan: &Plan) -> Vec<&str> {
 fn own_start_method(session: &Session, prepared: &PreparedRuntime) -> Option<StartMethod> {
     let calibration = prepared.calibration.as_ref().filter(|_| session.settings.start_methods.is_empty());
     calibration.and_then(RuntimeCalibration::own_start_method)
+}
+
+/// Whether the user leaves it to the session which sizes are tried.
+fn names_no_sizes(session: &Session) -> bool {
+    let Settings { workers, in_flight, .. } = &session.settings;
+    workers.is_empty() && in_flight.is_empty() && session.workload.engines.iter().all(|own| own.workers.is_empty())
 }
 
 /// A runtime's part of the session.

@@ -95,6 +95,7 @@ pub(super) fn job(session: &Session, steps: Vec<StepJob>, runtime: &str) -> Job 
         turns: 0,
         warms_up: false,
         copies_items: false,
+        skips_teardown: false,
     }
 }
 
@@ -225,6 +226,7 @@ impl Preparation<'_> {
         self.slowest.saw(referred.slowest.task_ns, referred.slowest.start_ns);
         prepared.job = reference::with_items(prepared.job.clone(), &referred.items);
         prepared.job.copies_items = referred.changes_items();
+        prepared.job.skips_teardown = referred.tears_down_endlessly();
         self.take(prepared, referred);
         Ok(())
     }

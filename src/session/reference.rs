@@ -167,7 +167,7 @@ pub(super) fn make(nursery: &mut Nursery, mut first: Link, job: &Job, terms: &Te
     referred.imported.clone_from(&one.imported);
     referred.call_ns = one.call_ns;
     referred.loads = one.first_call_ns as f64 > LOADS * one.call_ns as f64;
-    let job = &with_items(job.clone(), &one.items);
+    let job = &Job { skips_teardown: referred.tears_down_endlessly(), ..with_items(job.clone(), &one.items) };
     let turns = terms.of_turns_ns.and_then(|budget_ns| Turns::of(one.call_ns, budget_ns));
     if turns.is_some_and(|turns| turns.is_one()) {
         return without_second(nursery, referred, one, job, terms);
@@ -266,6 +266,11 @@ impl Referred {
     /// Whether calls change their items. In the user's own run each item comes once; here they come again.
     pub(super) fn changes_items(&self) -> bool {
         self.notes.iter().any(|note| matches!(note, Note::Mutates { .. }))
+    }
+
+    /// Whether a teardown does not end. Then no candidate runs any: each would lose the same time.
+    pub(super) fn tears_down_endlessly(&self) -> bool {
+        self.notes.iter().any(|note| matches!(note, Note::EndlessTeardown { .. }))
     }
 
     /// Counts what a reference ran, and keeps what it found.
@@ -431,6 +436,7 @@ mod tests {
             turns: 0,
             warms_up: false,
             copies_items: false,
+            skips_teardown: false,
             cluster: None,
             rate: None,
         }

@@ -386,6 +386,10 @@ impl Hands for Residents {
         let hung = ended.failed_teardown.is_some() && ended.teardown_ns >= HUNG_TEARDOWN_NS;
         if hung {
             self.endless.insert(agent.runtime.clone());
+            // Each further candidate would lose the same time.
+            if let Some(job) = self.jobs.get_mut(&agent.runtime) {
+                job.skips_teardown = true;
+            }
         }
         let patience = if self.lingering.contains(&agent.runtime) { LEFTOVER_GRACE } else { EXIT_PATIENCE };
         let said_ns = now_ns();

@@ -229,6 +229,7 @@ pub fn job(engine: Engine, size: u32, steps: Vec<Step>) -> Job {
         turns: 0,
         warms_up: false,
         copies_items: false,
+        skips_teardown: false,
         cluster: None,
         rate: None,
     }

@@ -72,3 +72,13 @@ class Leaving(unittest.TestCase):
             one.receive()
             answer = one.ask("reference", {"job": made, "budget_ns": 1_000_000})
         self.assertEqual(len(answer["results"]), answer["distinct"])
+        message = "step 1 (python): `teardown` raised TimeoutError: it did not end within 2.5 s"
+        self.assertIn({"endless_teardown": {"message": message}}, answer["notes"])
+
+    def test_it_is_left_out_where_the_job_says_so(self) -> None:
+        step = {"kind": "python", "path": str(FIXTURES), "check": "results", "function": "badbye:work"}
+        made = job([{**step, "items": {"listed": [1, 2]}, "setup": "badbye:setup", "teardown": "badbye:teardown"}])
+        with AgentProcess() as one:
+            one.receive()
+            self.assertNotIn("failed", one.ask("job", {**made, "skips_teardown": True}))
+            self.assertNotIn("failed_teardown", one.ask("bye", {}))

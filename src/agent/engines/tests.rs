@@ -96,6 +96,7 @@ fn job(engine: Kind, size: u32) -> Job {
         turns: 0,
         warms_up: false,
         copies_items: false,
+        skips_teardown: false,
         cluster: None,
         rate: None,
     }

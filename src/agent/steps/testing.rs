@@ -36,6 +36,7 @@ pub(in crate::agent) fn job(steps: &[StepJob]) -> Job {
         turns: 0,
         warms_up: false,
         copies_items: false,
+        skips_teardown: false,
         cluster: None,
         rate: None,
     }

@@ -186,7 +186,9 @@ fn address(text: &mut String) {
 
 fn note(note: &mut Note) {
     match note {
-        Note::Incomparable { reason, .. } | Note::ErrorCannotCross { reason, .. } => *reason = kind_of(reason),
+        Note::Incomparable { reason, .. }
+        | Note::ErrorCannotCross { reason, .. }
+        | Note::EndlessTeardown { message: reason } => *reason = kind_of(reason),
         _ => {}
     }
 }

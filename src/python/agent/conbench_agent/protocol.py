@@ -188,6 +188,8 @@ class Job(NamedTuple):
     warms_up: bool = False
     #: Whether a call gets a copy of its item, which the user's code changes.
     copies_items: bool = False
+    #: Whether the user's own teardowns are left out: one does not end.
+    skips_teardown: bool = False
 
     @property
     def runs_nothing_first(self) -> bool:

@@ -85,7 +85,7 @@ class UserStep(Step):
         check = description["check"]
         self._compares = check == "results"
         self._check = loader.function(check["function"], "check") if isinstance(check, dict) else None
-        self._setups = SetUps(description, loader, self.where)
+        self._setups = SetUps(description, loader, self.where, job.skips_teardown)
         self._version = None
         if description.get("version"):
             from ..user.version import Version

@@ -20,12 +20,12 @@ _NOTHING = object()
 class SetUps:
     """The set-ups and teardowns of one step."""
 
-    def __init__(self, description: Dict[str, Any], loader: Loader, where: str) -> None:
-        """Imports what the step names."""
+    def __init__(self, description: Dict[str, Any], loader: Loader, where: str, skips_teardown: bool = False) -> None:
+        """Imports what the step names, without the teardowns if these are left out."""
 
         def load(field: str) -> Optional[Callable[..., Any]]:
             name = description.get(field)
-            if name is None:
+            if name is None or (skips_teardown and "teardown" in field):
                 return None
             return loader.async_function(name, field) if field.startswith("async_") else loader.function(name, field)
 
