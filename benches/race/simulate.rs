@@ -5,7 +5,7 @@ use conbench::analyze::{Status, Sureness, analyze};
 use conbench::candidate::{Candidate, RUST};
 use conbench::plan::{Entry, Settings};
 use conbench::record::Record;
-use conbench::session::simulated::{self, Engines, Ran, Simulation, Started};
+use conbench::session::simulated::{self, Engines, Ran, Simulation, StartCost};
 use conbench::workload::{
     Cpu, Distribution, FileOperation, Goal, Kernel, Limits, Load, Objective, Payload, Step, Work, Workload,
 };
@@ -75,11 +75,11 @@ struct Computed<'a> {
 }
 
 impl Engines for Computed<'_> {
-    fn start(&mut self, slot: usize, candidate: &Candidate, _now_ns: u64) -> Started {
+    fn start(&mut self, slot: usize, candidate: &Candidate, _now_ns: u64) -> StartCost {
         self.noise.life(slot);
         let latency_ns = 1e3 * (self.says)(candidate).latency;
         let first_ns = 1e3 * self.task.alone();
-        Started { ready_ns: self.costs.start_ns(candidate, first_ns + latency_ns), first_task_ns: first_ns as u64 }
+        StartCost { ready_ns: self.costs.start_ns(candidate, first_ns + latency_ns), first_task_ns: first_ns as u64 }
     }
 
     fn block(&mut self, slot: usize, candidate: &Candidate, window_ns: u64, now_ns: u64) -> Ran {

@@ -2,8 +2,8 @@
 
 use hdrhistogram::Histogram;
 
-use super::course::{Course, Stop};
 use super::link::Fault;
+use super::runner::{Runner, Stop};
 use super::trial::SMALL;
 use crate::candidate::{Candidate, Engine};
 use crate::protocol::{Block, FailureKind, Reference};
@@ -21,7 +21,7 @@ const LATER: f64 = 1.5;
 /// How long a plain loop runs for the results of items that the reference does not know.
 const PLAIN_NS: f64 = 0.2e9;
 
-impl Course<'_> {
+impl Runner<'_> {
     /// Has what is named run once more with as many in flight as it has, and compares the results: what goes wrong seldom,
     /// or only then (a directory or an environment that tasks change), its engine's trial did not see. Returns whether it
     /// may be named.

@@ -1,11 +1,11 @@
-//! Hands without processes and clocks, for the tests of what leads them.
+//! AgentPool without processes and clocks, for the tests of what leads them.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::blocks::Pace;
-use super::hands::{Ask, Beginning, Born, Farewell, Hands, Taken};
 use super::hang::Patience;
 use super::link::Fault;
+use super::pool::{AgentPool, Ask, Beginning, Measurement, Shutdown, Started};
 use super::watch::Moment;
 use super::{Event, Observer};
 use crate::candidate::Candidate;
@@ -19,7 +19,7 @@ use crate::record::{Calibration, Disturbance, Ending, Record};
 use crate::workload::{Cpu, Goal, Kernel, Limits, Load, Objective, Payload, Step, Workload};
 
 const MS: u64 = 1_000_000;
-/// The budget of a session with fake hands.
+/// The budget of a session with fake agents.
 pub(super) const BUDGET_NS: u64 = 20_000 * MS;
 
 /// How long an agent that hangs is waited for.
@@ -106,7 +106,7 @@ impl Fake {
 }
 
 /// Every task takes a millisecond; one candidate's workers run side by side.
-impl Hands for Fake {
+impl AgentPool for Fake {
     fn elapsed_ns(&self) -> u64 {
         self.now_ns
     }
@@ -139,7 +139,7 @@ impl Hands for Fake {
         iterations: Option<&[u64]>,
         beginning: Beginning,
         _patience: Patience,
-    ) -> Result<Born, Fault> {
+    ) -> Result<Started, Fault> {
         assert!(!self.alive.contains(&slot), "one agent a slot");
         if let Some((_, failed)) = self.fails.iter().find(|(name, _)| candidate.to_string().starts_with(name)) {
             return Err(Fault::Failed(failed.clone()));
@@ -154,7 +154,7 @@ impl Hands for Fake {
         self.warm.extend((beginning == Beginning::Warm).then_some(slot));
         let startup_ns = 2 * MS + self.start_ns;
         let ready = Ready { ready_ns: MS, startup_ns, first_task_ns, pids: vec![1], gil: self.gil, library_threads: 0 };
-        Ok(Born { boot_ns: MS, beginning, ready })
+        Ok(Started { boot_ns: MS, beginning, ready })
     }
 
     fn leave_turns(&mut self) {
@@ -162,7 +162,7 @@ impl Hands for Fake {
         self.log.push("leave turns".to_owned());
     }
 
-    fn block(&mut self, slot: usize, ask: Ask) -> Result<Taken, Fault> {
+    fn block(&mut self, slot: usize, ask: Ask) -> Result<Measurement, Fault> {
         assert!(self.alive.contains(&slot), "a block of a living agent");
         if self.interrupted() {
             return Err(Fault::Interrupted);
@@ -219,16 +219,16 @@ impl Hands for Fake {
                 .unwrap_or_default(),
         };
         let parked_cpu_share = if self.has(slot, Vice::Burns) { 0.5 } else { 0.001 };
-        Ok(Taken { at_ns, figures, memory: None, server_cpu_ns: None, run_delay_share: None, parked_cpu_share })
+        Ok(Measurement { at_ns, figures, memory: None, server_cpu_ns: None, run_delay_share: None, parked_cpu_share })
     }
 
-    fn end(&mut self, slot: usize) -> Farewell {
+    fn end(&mut self, slot: usize) -> Shutdown {
         self.alive.retain(|alive| *alive != slot);
         self.log.push(format!("end {slot}"));
         let left = LeftBehind { kind: "thread".to_owned(), name: "poller".to_owned(), count: 2 };
         let leaves = self.has(slot, Vice::Leaves);
         let left_behind = if leaves { vec![left] } else { Vec::new() };
-        Farewell { teardown_ns: Some(5), leftover: u32::from(leaves), left_behind, ..Farewell::default() }
+        Shutdown { teardown_ns: Some(5), leftover: u32::from(leaves), left_behind, ..Shutdown::default() }
     }
 
     fn kill(&mut self, slot: usize) {
@@ -237,7 +237,7 @@ impl Hands for Fake {
     }
 }
 
-/// The rules of a race of the fake hands, whose tasks compute on two cores.
+/// The rules of a race of the fake agents, whose tasks compute on two cores.
 pub(super) fn rules() -> Rules {
     Rules {
         tolerance: 0.05,
@@ -276,13 +276,13 @@ pub(super) fn pace(record: &Record) -> Pace {
     }
 }
 
-/// What tasks of the fake hands come to.
+/// What tasks of the fake agents come to.
 pub(super) fn reference() -> Reference {
     let tables = vec![(0..VARIANTS).map(|variant| variant * 31 + 7).collect()];
     Reference { tables, ..Reference::default() }
 }
 
-/// An empty record of a session with fake hands.
+/// An empty record of a session with fake agents.
 pub(super) fn record(max_calls: Option<u64>, goal: Goal) -> Record {
     let load = Load::Closed { max_in_flight: 64 };
     Record {

@@ -1,27 +1,27 @@
 //! A session: starts agents, feeds the race, tells observers, saves as it goes.
 //!
-//! [`run`] sets the stage (guard, server, calibration, reference) and clears it; in between, `relay` has one
-//! runtime race after the other, and `course` is a race's loop, which knows agents only as `hands`; `resident` is
-//! those hands over live agents, each behind a [`link`].
+//! [`run`] sets the stage (guard, server, calibration, reference) and clears it; in between, `runtimes` has one
+//! runtime race after the other, and `runner` is a race's loop, which knows agents only as `pool`; `live_agents` is
+//! that pool over live agents, each behind a [`link`].
 
 mod blocks;
 mod cluster;
 mod confirm;
-mod course;
 mod embedded;
 #[cfg(test)]
 mod fake;
-mod hands;
 pub mod hang;
 pub mod link;
+mod live_agents;
 mod metered;
 mod meters;
 pub mod parent;
+mod pool;
 mod prepare;
 mod probe;
 mod reference;
-mod relay;
-mod resident;
+mod runner;
+mod runtimes;
 mod saving;
 #[doc(hidden)]
 pub mod simulated;
@@ -48,16 +48,16 @@ use crate::record::{Calibration, Disturbance, Ending, Phase, Record, RuntimeCali
 use crate::workload::{Goal, Load, Step, Work, Workload};
 use blocks::Pace;
 pub use cluster::{FoundCluster, find_cluster};
-use course::Course;
 use embedded::Embedded;
 use link::Fault;
+use live_agents::{Launcher, LiveAgents};
 use metered::Metered;
 use parent::Parents;
 use prepare::PreparedRuntime;
 pub use probe::probe;
 use reference::Limited;
-use relay::Runner;
-use resident::{Nursery, Residents};
+use runner::Runner;
+use runtimes::RuntimePlan;
 use saving::Saver;
 
 /// The program that is the agent of one runtime.
@@ -260,7 +260,7 @@ pub fn run_with(program: &Path, session: Session, observer: &mut dyn Observer) -
         .map_err(|source| SessionError::Start { what: "the guard", source })?;
     let mut record = blank(&session);
     let mut saver = Saver::new(session.output.clone());
-    let nursery = Nursery {
+    let launcher = Launcher {
         guard,
         program: program.to_owned(),
         agents: session.agents.clone(),
@@ -271,7 +271,7 @@ pub fn run_with(program: &Path, session: Session, observer: &mut dyn Observer) -
         interrupted: Arc::clone(&session.interrupted),
     };
     let stage = Stage { session: &session, observer: &mut observer, record: &mut record, saver: &mut saver, began_ns };
-    let (ending, guard) = stage.play(nursery)?;
+    let (ending, guard) = stage.play(launcher)?;
     if let Err(error) = guard.close() {
         let warning = Warning::Other { message: format!("at the session's end: {error}") };
         observer.observe(&Event::Warning(&warning));
@@ -301,9 +301,9 @@ struct Stage<'a> {
 
 impl Stage<'_> {
     /// Prepares and races. Returns the guard, below which every agent has ended.
-    fn play(self, mut nursery: Nursery) -> Result<(Ending, Guard), SessionError> {
+    fn play(self, mut launcher: Launcher) -> Result<(Ending, Guard), SessionError> {
         let Stage { session, observer, record, saver, began_ns } = self;
-        let directory = nursery.guard.directory().map(Path::to_owned);
+        let directory = launcher.guard.directory().map(Path::to_owned);
         if let (Some(directory), true) = (&directory, has_files(session)) {
             warn_of_memory(directory, observer, &mut record.warnings);
         }
@@ -312,7 +312,7 @@ impl Stage<'_> {
         }
         let server = match &directory {
             Some(directory) if session.all_steps().any(embedded::needed) => Some(
-                Embedded::start(&mut nursery.guard, &nursery.program, directory)
+                Embedded::start(&mut launcher.guard, &launcher.program, directory)
                     .map_err(|source| SessionError::Start { what: "the embedded server", source })?,
             ),
             _ => None,
@@ -323,10 +323,10 @@ impl Stage<'_> {
             server: server_address,
             ..prepare::job(session, prepare::draw(session, session.steps(runtime)), runtime)
         };
-        let jobs = runtimes(&session.plan).into_iter().map(job).collect();
-        let prepared = match prepare::prepare(&mut nursery, session, jobs, observer, &mut record.warnings) {
+        let jobs = runtime_names(&session.plan).into_iter().map(job).collect();
+        let prepared = match prepare::prepare(&mut launcher, session, jobs, observer, &mut record.warnings) {
             Ok(prepared) => prepared,
-            Err(Fault::Interrupted) => return Ok((Ending::Interrupted, nursery.guard)),
+            Err(Fault::Interrupted) => return Ok((Ending::Interrupted, launcher.guard)),
             Err(Fault::Failed(failed)) => return Err(SessionError::Prepare(failed)),
         };
         let turns = turns(session, &prepared.runtimes);
@@ -335,7 +335,7 @@ impl Stage<'_> {
             session.workload.steps.iter().all(|step| step.cpu().is_none_or(|cpu| cpu.time_ns.is_none()));
         record.calibration.usable_cores = Some(prepared.usable_cores);
         let (calls, lost_ns, slowest) = (prepared.calls, prepared.lost_ns, prepared.slowest);
-        let (mut runners, mut jobs, mut references) = (Vec::new(), HashMap::new(), HashMap::new());
+        let (mut runtime_plans, mut jobs, mut references) = (Vec::new(), HashMap::new(), HashMap::new());
         let mut library_threads = HashMap::new();
         for runtime in prepared.runtimes {
             let computing = runtime.calibration.as_ref().and_then(|it| it.library_threads.as_ref());
@@ -348,7 +348,7 @@ impl Stage<'_> {
             if let Some(rate) = session.workload.rate.filter(|_| names_no_sizes(session)) {
                 reach(&mut record.plan, &runtime.name, rate, runtime.call_ns, session.workload.objective.tolerance());
             }
-            runners.push(runner(session, &record.plan, &runtime));
+            runtime_plans.push(runtime_plan(session, &record.plan, &runtime));
             record.calibration.runtimes.extend(runtime.calibration);
             jobs.insert(
                 runtime.name.clone(),
@@ -366,8 +366,8 @@ impl Stage<'_> {
         }
         let meters = meters::Meters::start(&session.pids_of_clusters());
         let meters = if record.leaves_children_uncounted() { meters.without_own() } else { meters };
-        let mut residents = Residents::new(nursery, jobs, library_threads, began_ns, meters);
-        let rules_of_course = course::Rules {
+        let mut live_agents = LiveAgents::new(launcher, jobs, library_threads, began_ns, meters);
+        let rules_of_runner = runner::Rules {
             pace: Pace { turns, ..pace(session) },
             references,
             calls,
@@ -376,16 +376,16 @@ impl Stage<'_> {
             is_exclusive: session.workload.resources.exclusive,
             cold_lives: session.duel.as_ref().map_or(0, |versions| versions.rules.cold_lives as usize),
         };
-        if let Some(message) = differing_results(session, &rules_of_course.references) {
+        if let Some(message) = differing_results(session, &rules_of_runner.references) {
             warn(Warning::Other { message }, observer, &mut record.warnings);
         }
-        let mut course = Course::new(&mut residents, observer, record, saver, rules_of_course);
+        let mut runner = Runner::new(&mut live_agents, observer, record, saver, rules_of_runner);
         let ending = match &session.duel {
-            Some(versions) => duel(&mut course, &runners, versions),
-            None => relay::run(&mut course, &runners, &relay::Terms { rules, is_equal_work }),
+            Some(versions) => duel(&mut runner, &runtime_plans, versions),
+            None => runtimes::run(&mut runner, &runtime_plans, &runtimes::Terms { rules, is_equal_work }),
         };
-        course.tell_of_hangs();
-        Ok((ending, residents.into_guard()))
+        runner.tell_of_hangs();
+        Ok((ending, live_agents.into_guard()))
     }
 }
 
@@ -409,19 +409,19 @@ fn uneven_clusters(session: &Session) -> BTreeSet<String> {
 }
 
 /// Compares two versions. Where one cannot run, neither does.
-fn duel(course: &mut Course<'_>, runners: &[Runner], versions: &Versions) -> Ending {
-    if runners.iter().all(|runner| runner.broken.is_none()) {
-        return course.run(&mut Duel::new(versions.rules.clone())).0;
+fn duel(runner: &mut Runner<'_>, runtime_plans: &[RuntimePlan], versions: &Versions) -> Ending {
+    if runtime_plans.iter().all(|runtime_plan| runtime_plan.broken.is_none()) {
+        return runner.run(&mut Duel::new(versions.rules.clone())).0;
     }
-    let broken = |name: &str| runners.iter().find(|runner| runner.name == name)?.broken.clone();
+    let broken = |name: &str| runtime_plans.iter().find(|runtime_plan| runtime_plan.name == name)?.broken.clone();
     for candidate in &versions.rules.candidates {
-        course.stand_by(candidate.clone(), broken(&candidate.runtime));
+        runner.stand_by(candidate.clone(), broken(&candidate.runtime));
     }
     Ending::NoCandidate
 }
 
 /// What to say where the versions give different results for the same items.
-fn differing_results(session: &Session, references: &course::References) -> Option<String> {
+fn differing_results(session: &Session, references: &runner::References) -> Option<String> {
     let [base, head] = &session.duel.as_ref()?.sides;
     let of = |side: &Side| references.get(&(side.name.clone(), None));
     let (one, other): (&Reference, &Reference) = of(base).zip(of(head))?;
@@ -501,7 +501,7 @@ fn serial_ns(step: &Step) -> f64 {
 }
 
 /// The runtimes of a plan, each once, in its order.
-fn runtimes(plan: &Plan) -> Vec<&str> {
+fn runtime_names(plan: &Plan) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
     for entry in &plan.entries {
         if !names.contains(&entry.runtime.as_str()) {
@@ -524,7 +524,7 @@ fn names_no_sizes(session: &Session) -> bool {
 }
 
 /// A runtime's part of the session.
-fn runner(session: &Session, plan: &Plan, prepared: &PreparedRuntime) -> Runner {
+fn runtime_plan(session: &Session, plan: &Plan, prepared: &PreparedRuntime) -> RuntimePlan {
     let calibration = prepared.calibration.as_ref();
     let hello = calibration.map(|calibration| &calibration.hello);
     let is_its_own = |entry: &&Entry| entry.runtime == prepared.name;
@@ -534,7 +534,7 @@ fn runner(session: &Session, plan: &Plan, prepared: &PreparedRuntime) -> Runner 
     // A batch is handed over in chunks that suit its number of tasks, too.
     let is_closed = matches!(session.workload.load, Load::Closed { .. });
     let chunks_are_ours = is_closed && session.settings.chunk.is_empty();
-    Runner {
+    RuntimePlan {
         name: prepared.name.clone(),
         language: hello.map(|hello| hello.language.clone()),
         entries: plan.entries.iter().filter(is_its_own).cloned().collect(),

@@ -4,11 +4,11 @@
 use std::collections::HashMap;
 use std::mem::discriminant;
 
-use super::hands::Beginning;
 use super::hang::Slowest;
 use super::link::{Fault, Link, out_of_turn};
+use super::live_agents::{Launcher, Life};
+use super::pool::Beginning;
 use super::reference::{self, Limited, Referred, Terms};
-use super::resident::{Life, Nursery};
 use super::{Event, Observer, Session, meters};
 use crate::candidate::{Candidate, Engine, Sizes};
 use crate::protocol::{
@@ -105,7 +105,7 @@ pub(super) fn job(session: &Session, steps: Vec<StepJob>, runtime: &str) -> Job 
 /// When the native agent could not measure the machine, or on an interrupt. What is wrong with a runtime is said in
 /// its place.
 pub(super) fn prepare(
-    nursery: &mut Nursery,
+    launcher: &mut Launcher,
     session: &Session,
     jobs: Vec<Job>,
     observer: &mut dyn Observer,
@@ -115,7 +115,7 @@ pub(super) fn prepare(
         budget_ns: calibration_budget_ns(session, jobs.len()),
         terms: Terms::new(session, jobs.len() as u64),
         is_alone: jobs.len() == 1,
-        nursery,
+        launcher,
         session,
         observer,
         warnings,
@@ -141,7 +141,7 @@ fn calibration_budget_ns(session: &Session, runtimes: usize) -> u64 {
 type Iterations = Vec<(u64, Option<f64>)>;
 
 struct Preparation<'a> {
-    nursery: &'a mut Nursery,
+    launcher: &'a mut Launcher,
     session: &'a Session,
     observer: &'a mut dyn Observer,
     warnings: &'a mut Vec<Warning>,
@@ -160,7 +160,7 @@ struct Preparation<'a> {
 impl Preparation<'_> {
     /// What the native agent measures, whatever runtimes there are: it is of the machine.
     fn cores(&mut self) -> Result<f64, Fault> {
-        let mut agent = self.nursery.native()?.link;
+        let mut agent = self.launcher.native()?.link;
         self.observer.observe(&Event::Calibrating("the cores that can be had"));
         let target = Target::Cores { loops: self.session.host.usable_cpus() };
         match measure(&mut agent, target, self.budget_ns)? {
@@ -192,7 +192,7 @@ impl Preparation<'_> {
     }
 
     fn learn(&mut self, prepared: &mut PreparedRuntime) -> Result<(), Fault> {
-        let Life { link: mut agent, hello, .. } = self.nursery.agent(&prepared.name, Beginning::Cold)?;
+        let Life { link: mut agent, hello, .. } = self.launcher.agent(&prepared.name, Beginning::Cold)?;
         let baseline = meters::memory_below(agent.guard().pid());
         let language = hello.language.clone();
         let calibration = prepared.calibration.insert(RuntimeCalibration {
@@ -219,8 +219,8 @@ impl Preparation<'_> {
         (calibration.iterations, calibration.iteration_ns) = iterations.into_iter().unzip();
         self.observer.observe(&Event::Calibrating(&format!("the reference of {}", prepared.name)));
         // The first reference runs on one core.
-        self.nursery.foresee_warm(&prepared.name);
-        let referred = reference::make(self.nursery, agent, &prepared.job, &self.terms)?;
+        self.launcher.foresee_warm(&prepared.name);
+        let referred = reference::make(self.launcher, agent, &prepared.job, &self.terms)?;
         self.calls = self.calls.saturating_add(referred.calls);
         self.lost_ns += referred.lost_ns;
         self.slowest.saw(referred.slowest.task_ns, referred.slowest.start_ns);

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::hands::Beginning;
 use super::link::{Link, out_of_turn};
-use super::resident::Life;
+use super::live_agents::Life;
+use super::pool::Beginning;
 use super::{AgentProgram, SessionError};
 use crate::guard::Guard;
 use crate::protocol::{Failed, Probe, Probed, Reply, Request};

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::Session;
 use super::blocks::grace_ns;
-use super::hands::Beginning;
 use super::hang::{Patience, Slowest};
 use super::link::{Fault, Link, out_of_turn};
-use super::resident::Nursery;
+use super::live_agents::Launcher;
+use super::pool::Beginning;
 use crate::candidate::Engine;
 use crate::clock::now_ns;
 use crate::decide::Turns;
@@ -126,7 +126,7 @@ pub(super) struct Limited {
 ///
 /// # Errors
 /// When an agent does not speak the protocol or does not start, or on an interrupt. That a task fails is no error here.
-pub(super) fn make(nursery: &mut Nursery, mut first: Link, job: &Job, terms: &Terms) -> Result<Referred, Fault> {
+pub(super) fn make(launcher: &mut Launcher, mut first: Link, job: &Job, terms: &Terms) -> Result<Referred, Fault> {
     let mut referred = Referred::default();
     let least = if runs_variants(job) { VARIANTS } else { 1 };
     if terms.most_calls.is_some_and(|most| most < least) {
@@ -170,9 +170,9 @@ pub(super) fn make(nursery: &mut Nursery, mut first: Link, job: &Job, terms: &Te
     let job = &Job { skips_teardown: referred.tears_down_endlessly(), ..with_items(job.clone(), &one.items) };
     let turns = terms.of_turns_ns.and_then(|budget_ns| Turns::of(one.call_ns, budget_ns));
     if turns.is_some_and(|turns| turns.is_one()) {
-        return without_second(nursery, referred, one, job, terms);
+        return without_second(launcher, referred, one, job, terms);
     }
-    let mut second = nursery.agent(&job.candidate.runtime, Beginning::Warm)?.link;
+    let mut second = launcher.agent(&job.candidate.runtime, Beginning::Warm)?.link;
     // The second need not call more than the first had time for.
     let again = Terms { most_calls: if one.calls > 0 { Some(one.calls) } else { terms.most_calls }, ..*terms };
     let begun_ns = now_ns();
@@ -183,7 +183,7 @@ pub(super) fn make(nursery: &mut Nursery, mut first: Link, job: &Job, terms: &Te
     referred.ran(job, &other);
     second.leave();
     referred.library_threads.clone_from(&one.library_threads);
-    let limited = limit(nursery, job, &again, one.library_threads.as_ref())?;
+    let limited = limit(launcher, job, &again, one.library_threads.as_ref())?;
     if let Some(reference) = &limited {
         referred.ran(job, reference);
     }
@@ -203,7 +203,7 @@ pub(super) fn make(nursery: &mut Nursery, mut first: Link, job: &Job, terms: &Te
 
 /// What is known of tasks so long that nothing but what is compared is run of them: their results are not.
 fn without_second(
-    nursery: &mut Nursery,
+    launcher: &mut Launcher,
     mut referred: Referred,
     one: Reference,
     job: &Job,
@@ -211,7 +211,7 @@ fn without_second(
 ) -> Result<Referred, Fault> {
     let once = Terms { most_calls: Some(1), ..*terms };
     referred.library_threads.clone_from(&one.library_threads);
-    let limited = limit(nursery, job, &once, one.library_threads.as_ref())?;
+    let limited = limit(launcher, job, &once, one.library_threads.as_ref())?;
     if let Some(reference) = &limited {
         referred.ran(job, reference);
     }
@@ -229,7 +229,7 @@ fn without_second(
 /// What the tasks of this job come to when libraries may compute with one thread; `None` where they have but one, where
 /// they heed no variable that is known, or where tasks fail then.
 fn limit(
-    nursery: &mut Nursery,
+    launcher: &mut Launcher,
     job: &Job,
     terms: &Terms,
     own: Option<&LibraryThreads>,
@@ -237,7 +237,7 @@ fn limit(
     let Some(own) = own.filter(|own| own.compute()) else { return Ok(None) };
     let mut job = job.clone();
     job.candidate.library_threads = Some(ONE);
-    let mut agent = nursery.agent(&job.candidate.runtime, Beginning::Warm)?.link;
+    let mut agent = launcher.agent(&job.candidate.runtime, Beginning::Warm)?.link;
     match ask(&mut agent, &job, terms).map_err(failure) {
         Ok(reference) => {
             agent.leave();

@@ -1,18 +1,18 @@
-//! Sessions whose engines are computed: the loop of a real session over hands that start nothing, on a clock that only
+//! Sessions whose engines are computed: the loop of a real session over an agent pool that starts nothing, on a clock that only
 //! starts, blocks and pauses move. For benchmarks of what a session finds, and how soon.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::course::{self, Course};
-use super::hands::{Ask, Beginning, Born, Farewell, Hands, Taken};
 use super::hang::Patience;
 use super::link::Fault;
-use super::relay::{self, Runner};
+use super::pool::{AgentPool, Ask, Beginning, Measurement, Shutdown, Started};
+use super::runner::{self, Runner};
+use super::runtimes::{self, RuntimePlan};
 use super::saving::Saver;
 use super::watch::Moment;
-use super::{Event, Observer, Session, blank, pace, rules, runtimes};
+use super::{Event, Observer, Session, blank, pace, rules, runtime_names};
 use crate::candidate::Candidate;
 use crate::host::{Facts, FileSystem, ResourceLimits};
 use crate::plan::{Entry, Plan, Settings};
@@ -39,14 +39,14 @@ pub struct Simulation {
 /// The engines of a simulation. A slot holds one agent at a time.
 pub trait Engines {
     /// A new agent of this candidate.
-    fn start(&mut self, slot: usize, candidate: &Candidate, now_ns: u64) -> Started;
+    fn start(&mut self, slot: usize, candidate: &Candidate, now_ns: u64) -> StartCost;
     /// A block of the agent in this slot.
     fn block(&mut self, slot: usize, candidate: &Candidate, window_ns: u64, now_ns: u64) -> Ran;
 }
 
 /// What a start is like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Started {
+pub struct StartCost {
     /// From the process's start until its first tasks are done.
     pub ready_ns: u64,
     /// The service time of its first task.
@@ -86,16 +86,16 @@ pub fn run(simulation: &Simulation, engines: &mut dyn Engines) -> Record {
     };
     let mut record = blank(&session);
     record.calibration.usable_cores = Some(simulation.usable_cores);
-    let runner = |name: &str| Runner {
+    let runtime_plan = |name: &str| RuntimePlan {
         name: name.to_owned(),
         entries: session.plan.entries.iter().filter(|entry| entry.runtime == name).cloned().collect(),
         has_lock: simulation.has_lock,
-        ..Runner::default()
+        ..RuntimePlan::default()
     };
-    let runners: Vec<Runner> = runtimes(&session.plan).into_iter().map(runner).collect();
-    let mut hands =
+    let runtime_plans: Vec<RuntimePlan> = runtime_names(&session.plan).into_iter().map(runtime_plan).collect();
+    let mut pool =
         Computed { engines, now_ns: simulation.prepared_ns, agents: BTreeMap::new(), has_lock: simulation.has_lock };
-    let rules_of_course = course::Rules {
+    let rules_of_runner = runner::Rules {
         pace: pace(&session),
         references: Default::default(),
         calls: 0,
@@ -105,11 +105,11 @@ pub fn run(simulation: &Simulation, engines: &mut dyn Engines) -> Record {
         cold_lives: 0,
     };
     let (mut saver, mut nobody) = (Saver::new(None), Nobody);
-    let mut course = Course::new(&mut hands, &mut nobody, &mut record, &mut saver, rules_of_course);
-    let terms = relay::Terms { rules: rules(&session), is_equal_work: false };
-    let ending = relay::run(&mut course, &runners, &terms);
+    let mut runner = Runner::new(&mut pool, &mut nobody, &mut record, &mut saver, rules_of_runner);
+    let terms = runtimes::Terms { rules: rules(&session), is_equal_work: false };
+    let ending = runtimes::run(&mut runner, &runtime_plans, &terms);
     record.ending = ending;
-    record.elapsed_ns = hands.now_ns;
+    record.elapsed_ns = pool.now_ns;
     record
 }
 
@@ -126,7 +126,7 @@ struct Computed<'a> {
     has_lock: bool,
 }
 
-impl Hands for Computed<'_> {
+impl AgentPool for Computed<'_> {
     fn elapsed_ns(&self) -> u64 {
         self.now_ns
     }
@@ -150,12 +150,12 @@ impl Hands for Computed<'_> {
         _iterations: Option<&[u64]>,
         _beginning: Beginning,
         _patience: Patience,
-    ) -> Result<Born, Fault> {
-        let Started { ready_ns, first_task_ns } = self.engines.start(slot, candidate, self.now_ns);
+    ) -> Result<Started, Fault> {
+        let StartCost { ready_ns, first_task_ns } = self.engines.start(slot, candidate, self.now_ns);
         self.now_ns += ready_ns;
         self.agents.insert(slot, candidate.clone());
         let gil = self.has_lock.then_some(true);
-        Ok(Born {
+        Ok(Started {
             boot_ns: 0,
             beginning: Beginning::Cold,
             ready: Ready { ready_ns, startup_ns: ready_ns, first_task_ns, pids: Vec::new(), gil, library_threads: 0 },
@@ -164,7 +164,7 @@ impl Hands for Computed<'_> {
 
     fn leave_turns(&mut self) {}
 
-    fn block(&mut self, slot: usize, ask: Ask) -> Result<Taken, Fault> {
+    fn block(&mut self, slot: usize, ask: Ask) -> Result<Measurement, Fault> {
         let Some(candidate) = self.agents.get(&slot) else { return Err(Fault::Interrupted) };
         let ran = self.engines.block(slot, candidate, ask.window_ns, self.now_ns);
         let at_ns = self.now_ns + ran.gap_ns;
@@ -196,12 +196,12 @@ impl Hands for Computed<'_> {
             results: Vec::new(),
         };
         let memory = (ask.kind == BlockKind::Memory).then(MemorySample::default);
-        Ok(Taken { at_ns, figures, memory, server_cpu_ns: None, run_delay_share: None, parked_cpu_share: 0.0 })
+        Ok(Measurement { at_ns, figures, memory, server_cpu_ns: None, run_delay_share: None, parked_cpu_share: 0.0 })
     }
 
-    fn end(&mut self, slot: usize) -> Farewell {
+    fn end(&mut self, slot: usize) -> Shutdown {
         self.agents.remove(&slot);
-        Farewell { teardown_ns: Some(0), ..Farewell::default() }
+        Shutdown { teardown_ns: Some(0), ..Shutdown::default() }
     }
 
     fn kill(&mut self, slot: usize) {

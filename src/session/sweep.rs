@@ -14,9 +14,9 @@ use rand_chacha::rand_core::SeedableRng as _;
 
 use super::Event;
 use super::blocks::Learned;
-use super::course::{Course, Stop, turns_of};
-use super::hands::Beginning;
 use super::link::Fault;
+use super::pool::Beginning;
+use super::runner::{Runner, Stop, turns_of};
 use crate::candidate::{Candidate, Model};
 use crate::decide::Finding;
 use crate::protocol::{Block, BlockKind, FailureKind, VARIANTS};
@@ -96,7 +96,7 @@ struct Bounds {
     most_calls: u64,
 }
 
-impl Course<'_> {
+impl Runner<'_> {
     /// Sweeps the computation of a task until `deadline_ns`, and keeps what was measured. Where nothing can be scaled
     /// or there is no time, nothing happens; what fails ends it and says nothing of the candidates.
     ///
@@ -149,7 +149,7 @@ impl Course<'_> {
 
     /// Measures one point, if it can be. No agent outlives it.
     fn point(&mut self, pair: Pair, factor: f64, work: &Work, bounds: Bounds) -> Result<Option<SweepPoint>, Fault> {
-        if self.hands.interrupted() {
+        if self.pool.interrupted() {
             return Err(Fault::Interrupted);
         }
         let Some(scaled) = scaled(&self.record.workload.steps, &work.iterations, factor) else { return Ok(None) };
@@ -158,10 +158,10 @@ impl Course<'_> {
             return Ok(None);
         }
         self.observer.observe(&Event::Sweeping { factor });
-        let begun_ns = self.hands.elapsed_ns();
+        let begun_ns = self.pool.elapsed_ns();
         let measured = self.compare_scaled(pair, factor, &scaled, bounds);
         for slot in SLOTS {
-            if measured.is_ok() { drop(self.goodbye(slot)) } else { self.hands.kill(slot) }
+            if measured.is_ok() { drop(self.shut_down(slot)) } else { self.pool.kill(slot) }
         }
         if matches!(&measured, Err(Fault::Failed(failed)) if failed.kind == FailureKind::Hang) {
             self.lose(begun_ns);
@@ -230,11 +230,11 @@ impl Course<'_> {
             for at in order {
                 let side = &sides[at];
                 if idle_ns > 0 {
-                    self.hands.idle(idle_ns);
+                    self.pool.idle(idle_ns);
                 }
-                let taken =
+                let measurement =
                     self.unchecked_block_of(side.slot, &side.candidate, BlockKind::Timed, window_ns, &side.learned)?;
-                blocks[at].push(taken.figures);
+                blocks[at].push(measurement.figures);
             }
             let longest = blocks.iter().filter_map(|blocks| blocks.last()).map(|block| block.tasks).max();
             self.first_index += longest.unwrap_or(0).next_multiple_of(VARIANTS);
@@ -245,16 +245,16 @@ impl Course<'_> {
 
     /// An agent of this candidate with so many iterations, warm; `None` when the tasks that are left do not allow it.
     fn scaled_side(&mut self, slot: usize, candidate: Candidate, iterations: &[u64]) -> Result<Option<Side>, Fault> {
-        let Ok(born) = self.bear(slot, &candidate, Some(iterations), Beginning::Warm)? else { return Ok(None) };
+        let Ok(started) = self.launch(slot, &candidate, Some(iterations), Beginning::Warm)? else { return Ok(None) };
         let workers = candidate.sizes.concurrency();
-        let learned = Learned::from_first_task(born.ready.first_task_ns, workers, self.record.workload.load);
+        let learned = Learned::from_first_task(started.ready.first_task_ns, workers, self.record.workload.load);
         let window_ns = self.pace.untimed(WARM_UP_NS, learned.latency_ns.min(WARM_UP_NS));
         let Some(window_ns) = self.pace.within_calls(window_ns, &learned, workers, self.calls_left()) else {
             return Ok(None);
         };
-        let taken = self.unchecked_block_of(slot, &candidate, BlockKind::Timed, window_ns, &learned)?;
+        let measurement = self.unchecked_block_of(slot, &candidate, BlockKind::Timed, window_ns, &learned)?;
         // The plain loop ran tasks of another computation.
-        let learned = Learned::from_block(&taken.figures, turns_of(&candidate, &born, None));
+        let learned = Learned::from_block(&measurement.figures, turns_of(&candidate, &started, None));
         Ok(Some(Side { slot, candidate, learned }))
     }
 

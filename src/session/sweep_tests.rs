@@ -8,9 +8,9 @@ use crate::plan::Entry;
 use crate::protocol::Failed;
 use crate::record::{Ending, RuntimeCalibration};
 use crate::session::blocks::Pace;
-use crate::session::course::Rules as CourseRules;
 use crate::session::fake::{self, BUDGET_NS, Fake, Notes, Vice, record};
-use crate::session::relay::{Runner, Terms, run};
+use crate::session::runner::Rules as RunnerRules;
+use crate::session::runtimes::{RuntimePlan, Terms, run};
 use crate::session::saving::Saver;
 use crate::workload::{Check, Kernel, Python};
 
@@ -32,7 +32,7 @@ fn two_cores(candidate: &Candidate) -> f64 {
     f64::from(candidate.sizes.concurrency().min(2))
 }
 
-fn hands() -> Fake {
+fn pool() -> Fake {
     Fake { rate: Some(two_cores), ..Fake::default() }
 }
 
@@ -45,17 +45,18 @@ fn of_iterations(iterations: u64, max_calls: Option<u64>) -> Record {
 }
 
 /// A race of a loop, threads and processes, and what comes after it.
-fn play(hands: &mut Fake, record: &mut Record) -> (Ending, Vec<String>) {
+fn play(pool: &mut Fake, record: &mut Record) -> (Ending, Vec<String>) {
     let entries = vec![
         entry(Engine::Sequential, &[]),
         entry(Engine::ThreadPool, &[1, 2]),
         entry(Engine::ProcessPool, &[1]),
         entry(Engine::TokioProcessPool, &[2]),
     ];
-    let runner = Runner { name: RUST.to_owned(), language: Some(RUST.to_owned()), entries, ..Runner::default() };
+    let runtime_plan =
+        RuntimePlan { name: RUST.to_owned(), language: Some(RUST.to_owned()), entries, ..RuntimePlan::default() };
     let pace = Pace { task_timeout_ns: record.workload.task_timeout_ns, ..fake::pace(record) };
     let (mut notes, mut saver) = (Notes::default(), Saver::new(None));
-    let rules = CourseRules {
+    let rules = RunnerRules {
         pace,
         references: HashMap::new(),
         calls: 0,
@@ -64,9 +65,9 @@ fn play(hands: &mut Fake, record: &mut Record) -> (Ending, Vec<String>) {
         is_exclusive: false,
         cold_lives: 0,
     };
-    let mut course = Course::new(hands, &mut notes, record, &mut saver, rules);
-    let ending = run(&mut course, &[runner], &Terms { rules: fake::rules(), is_equal_work: false });
-    assert!(hands.alive.is_empty(), "no agent is left: {:?}", hands.alive);
+    let mut runner = Runner::new(pool, &mut notes, record, &mut saver, rules);
+    let ending = run(&mut runner, &[runtime_plan], &Terms { rules: fake::rules(), is_equal_work: false });
+    assert!(pool.alive.is_empty(), "no agent is left: {:?}", pool.alive);
     (ending, notes.0)
 }
 
@@ -76,8 +77,8 @@ fn factors(record: &Record) -> Vec<f64> {
 
 #[test]
 fn after_a_decided_race_the_best_runs_beside_its_rival_at_other_computations() {
-    let (mut hands, mut record) = (hands(), of_iterations(64, None));
-    let (ending, notes) = play(&mut hands, &mut record);
+    let (mut pool, mut record) = (pool(), of_iterations(64, None));
+    let (ending, notes) = play(&mut pool, &mut record);
     assert_eq!(ending, Ending::Decided);
     assert_eq!(factors(&record), [1.0 / 16.0, 0.25, 1.0, 4.0, 16.0]);
     let sweep = &record.sweeps[0];
@@ -87,7 +88,7 @@ fn after_a_decided_race_the_best_runs_beside_its_rival_at_other_computations() {
     assert!(["rust/sequential", "rust/process-pool@w1"].contains(&name(sweep.right).as_str()), "{}", name(sweep.right));
     assert!(sweep.points.iter().all(|point| (point.ratio - 2.0).abs() < 0.1 && point.task_cpu_ns == 1e6), "{sweep:?}");
     assert!(sweep.points.iter().all(|point| point.low <= point.ratio && point.ratio <= point.high));
-    let iterations: Vec<u64> = hands.scaled.iter().map(|(_, iterations)| iterations[0]).collect();
+    let iterations: Vec<u64> = pool.scaled.iter().map(|(_, iterations)| iterations[0]).collect();
     // Who was far behind left the final after three rounds: the workload's own computation is measured, too.
     assert_eq!(iterations, [4, 4, 16, 16, 64, 64, 256, 256, 1024, 1024]);
     assert_eq!(notes.iter().filter(|note| note.contains("Sweeping")).count(), 5);
@@ -100,10 +101,10 @@ fn after_a_decided_race_the_best_runs_beside_its_rival_at_other_computations() {
 #[test]
 fn what_cannot_be_scaled_is_not_swept() {
     let swept = |change: &dyn Fn(&mut Record)| {
-        let (mut hands, mut record) = (hands(), of_iterations(64, None));
+        let (mut pool, mut record) = (pool(), of_iterations(64, None));
         change(&mut record);
-        play(&mut hands, &mut record);
-        (factors(&record), hands.scaled.len())
+        play(&mut pool, &mut record);
+        (factors(&record), pool.scaled.len())
     };
     let nothing = (Vec::new(), 0);
     assert_eq!(swept(&|record| record.workload.objective.goal = Goal::Memory), nothing);
@@ -133,16 +134,16 @@ fn fixed() -> crate::workload::Distribution {
 #[test]
 fn it_takes_its_part_of_the_budget_at_most_and_nothing_beyond_it() {
     for spent_ms in [0, 10_000, 14_000, 16_000, 17_000, 18_000, 19_000] {
-        let (mut hands, mut record) = (hands(), of_iterations(64, None));
-        hands.now_ns = spent_ms * MS;
-        let (ending, _) = play(&mut hands, &mut record);
+        let (mut pool, mut record) = (pool(), of_iterations(64, None));
+        pool.now_ns = spent_ms * MS;
+        let (ending, _) = play(&mut pool, &mut record);
         let last = record.candidates.iter().flat_map(|place| &place.blocks).map(|block| block.at_ns).max().unwrap_or(0);
         if ending != Ending::Decided {
             assert!(record.sweeps.is_empty(), "{spent_ms}");
         } else {
             // A block of the race that had begun may have ended after it.
-            assert!(hands.now_ns <= last + BUDGET_NS / PART + 200 * MS, "{spent_ms}");
-            assert!(record.sweeps.is_empty() || hands.now_ns <= BUDGET_NS, "{spent_ms}: {}", hands.now_ns);
+            assert!(pool.now_ns <= last + BUDGET_NS / PART + 200 * MS, "{spent_ms}");
+            assert!(record.sweeps.is_empty() || pool.now_ns <= BUDGET_NS, "{spent_ms}: {}", pool.now_ns);
         }
     }
 }
@@ -151,9 +152,9 @@ fn it_takes_its_part_of_the_budget_at_most_and_nothing_beyond_it() {
 fn the_tasks_that_are_allowed_suffice_or_it_is_left_out() {
     let mut swept = 0;
     for most in [500, 2000, 5000, 20_000, 100_000] {
-        let (mut hands, mut record) = (hands(), of_iterations(64, Some(most)));
-        let (ending, _) = play(&mut hands, &mut record);
-        assert!(hands.tasks <= most, "{} of {most}", hands.tasks);
+        let (mut pool, mut record) = (pool(), of_iterations(64, Some(most)));
+        let (ending, _) = play(&mut pool, &mut record);
+        assert!(pool.tasks <= most, "{} of {most}", pool.tasks);
         assert!(ending == Ending::Decided || record.sweeps.is_empty());
         swept += record.sweeps.len();
     }
@@ -162,22 +163,22 @@ fn the_tasks_that_are_allowed_suffice_or_it_is_left_out() {
 
 #[test]
 fn an_interrupt_ends_it_and_what_was_measured_stays() {
-    let (mut calm, mut record) = (hands(), of_iterations(64, None));
+    let (mut calm, mut record) = (pool(), of_iterations(64, None));
     play(&mut calm, &mut record);
     let all = calm.timed;
     // The last point has six blocks of either agent, its warm-up among them.
-    let (mut hands, mut record) = (Fake { interrupt_after: Some(all - 3), ..hands() }, of_iterations(64, None));
-    assert_eq!(play(&mut hands, &mut record).0, Ending::Interrupted);
+    let (mut pool, mut record) = (Fake { interrupt_after: Some(all - 3), ..pool() }, of_iterations(64, None));
+    assert_eq!(play(&mut pool, &mut record).0, Ending::Interrupted);
     assert_eq!(factors(&record), [1.0 / 16.0, 0.25, 1.0, 4.0]);
-    assert!(hands.log.iter().any(|line| line == &format!("kill {}", SLOTS[0])), "{:?}", hands.log.last());
+    assert!(pool.log.iter().any(|line| line == &format!("kill {}", SLOTS[0])), "{:?}", pool.log.last());
 }
 
 #[test]
 fn who_fails_at_other_work_is_no_failed_candidate() {
     for vice in [Vice::Dies, Vice::Hangs] {
-        let (mut hands, mut record) = (hands(), of_iterations(64, None));
-        hands.vices = vec![(SLOTS[1], vice)];
-        let (ending, notes) = play(&mut hands, &mut record);
+        let (mut pool, mut record) = (pool(), of_iterations(64, None));
+        pool.vices = vec![(SLOTS[1], vice)];
+        let (ending, notes) = play(&mut pool, &mut record);
         assert_eq!((ending, record.sweeps.len()), (Ending::Decided, 0));
         let failed: Vec<&Failed> = record.candidates.iter().filter_map(|place| place.failure.as_ref()).collect();
         assert!(failed.is_empty() && !notes.iter().any(|note| note.contains("failed")), "{notes:?}");
@@ -186,9 +187,9 @@ fn who_fails_at_other_work_is_no_failed_candidate() {
 
 #[test]
 fn results_of_other_work_are_not_compared() {
-    let (mut hands, mut record) = (hands(), of_iterations(64, None));
-    hands.vices = vec![(SLOTS[0], Vice::Lies), (SLOTS[1], Vice::Lies)];
-    play(&mut hands, &mut record);
+    let (mut pool, mut record) = (pool(), of_iterations(64, None));
+    pool.vices = vec![(SLOTS[0], Vice::Lies), (SLOTS[1], Vice::Lies)];
+    play(&mut pool, &mut record);
     assert_eq!(factors(&record).len(), 5);
 }
 

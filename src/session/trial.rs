@@ -6,10 +6,10 @@
 use std::ops::Range;
 
 use super::blocks::grace_ns;
-use super::course::{Course, Stop};
-use super::hands::{Ask, Beginning};
 use super::hang::Patience;
 use super::link::Fault;
+use super::pool::{Ask, Beginning};
+use super::runner::{Runner, Stop};
 use crate::candidate::{Candidate, Engine, Model, Sizes, StartMethod};
 use crate::plan::Entry;
 use crate::protocol::{Block, BlockKind, Failed, FailureKind, Reference};
@@ -39,7 +39,7 @@ pub(super) fn small(entry: &Entry) -> Candidate {
     })
 }
 
-impl Course<'_> {
+impl Runner<'_> {
     /// Tries each of these entries that is not tried in the race, and returns those that may run there. What cannot has
     /// its place in the record, with the reason; where `methods` (the runtime's, its default first) has another way to
     /// begin processes, that is tried in its place, by every engine of the runtime.
@@ -85,7 +85,7 @@ impl Course<'_> {
 
     /// Until when trials may begin: whoever is left then is raced untried.
     fn end_of_trials_ns(&self) -> u64 {
-        let (leg_ns, all_ns) = (self.leg.budget_ns, self.record.settings.budget_ns);
+        let (leg_ns, all_ns) = (self.allotment.budget_ns, self.record.settings.budget_ns);
         self.spent_ns().saturating_add((leg_ns / TRIALS_PART).max(all_ns / LEAST_TRIALS_PART))
     }
 
@@ -227,20 +227,20 @@ impl Course<'_> {
 
     /// Starts a candidate and has it run one block that is not timed.
     fn try_once(&mut self, candidate: &Candidate) -> Result<Result<(), Failed>, Stop> {
-        if self.hands.interrupted() {
+        if self.pool.interrupted() {
             return Err(Stop::Interrupted);
         }
-        let begun_ns = self.hands.elapsed_ns();
+        let begun_ns = self.pool.elapsed_ns();
         match self.verify(candidate) {
             Ok(()) => {
                 self.proven.insert(candidate.kind());
-                let farewell = self.goodbye(SLOT);
-                self.watch_leavings(candidate.clone(), farewell);
+                let shutdown = self.shut_down(SLOT);
+                self.watch_leavings(candidate.clone(), shutdown);
                 Ok(Ok(()))
             }
             Err(Fault::Interrupted) => Err(Stop::Interrupted),
             Err(Fault::Failed(failed)) => {
-                self.hands.kill(SLOT);
+                self.pool.kill(SLOT);
                 if failed.kind == FailureKind::Hang {
                     self.lose(begun_ns);
                 }
@@ -251,11 +251,11 @@ impl Course<'_> {
 
     /// Where the tasks that are left do not allow it, nothing is found: the race says so.
     fn verify(&mut self, candidate: &Candidate) -> Result<(), Fault> {
-        let Ok(born) = self.bear(SLOT, candidate, None, Beginning::Warm)? else { return Ok(()) };
+        let Ok(started) = self.launch(SLOT, candidate, None, Beginning::Warm)? else { return Ok(()) };
         // Items may be uneven, and the first one short.
         let mean_ns = self.slowest.task_ns;
-        let each_ns = born.ready.startup_ns.saturating_sub(born.ready.ready_ns).max(mean_ns);
-        self.compare_some(SLOT, candidate, born.ready.first_task_ns, each_ns)
+        let each_ns = started.ready.startup_ns.saturating_sub(started.ready.ready_ns).max(mean_ns);
+        self.compare_some(SLOT, candidate, started.ready.first_task_ns, each_ns)
     }
 
     /// Has an agent that has just begun run some tasks, and compares their results. `each_ns` is what its first task took

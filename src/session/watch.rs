@@ -21,7 +21,7 @@ use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
-use super::hands::Hands;
+use super::pool::AgentPool;
 use crate::decide::Turn;
 use crate::host::meter::{FamilyTime, MachineTime};
 use crate::record::{Conditions, Flag};
@@ -46,7 +46,7 @@ const COST_PART: u64 = 100;
 const STALE_NS: u64 = 50_000_000;
 /// How often a round is repeated at most.
 const REPEATS: u32 = 2;
-/// Voided rounds take at most this part of what a leg may take.
+/// Voided rounds take at most this part of what a allotment may take.
 const VOIDED_PART: u64 = 10;
 
 /// What the meters show at a moment at which no candidate runs; `None` is what the host does not tell.
@@ -146,22 +146,22 @@ pub(super) struct Watch {
     /// `|ln(ratio)|` of the windows before.
     drifts: VecDeque<f64>,
     voided: Spent,
-    /// What this leg may take in all.
-    leg: Spent,
+    /// What this allotment may take in all.
+    allotment: Spent,
 }
 
 impl Watch {
-    /// A leg of the session begins that may take so much.
-    pub(super) fn begin_leg(&mut self, leg: Spent) {
-        (self.leg, self.voided) = (leg, Spent::default());
+    /// A allotment of the session begins that may take so much.
+    pub(super) fn begin_allotment(&mut self, allotment: Spent) {
+        (self.allotment, self.voided) = (allotment, Spent::default());
     }
 
     /// A round begins.
-    pub(super) fn begin_round(&mut self, hands: &mut dyn Hands) {
+    pub(super) fn begin_round(&mut self, pool: &mut dyn AgentPool) {
         self.run_delay_share = None;
-        let is_stale = hands.elapsed_ns().saturating_sub(self.ended_ns) > STALE_NS;
+        let is_stale = pool.elapsed_ns().saturating_sub(self.ended_ns) > STALE_NS;
         if self.since.is_none() || is_stale {
-            self.since = Some(hands.moment());
+            self.since = Some(pool.moment());
         }
     }
 
@@ -172,13 +172,13 @@ impl Watch {
     }
 
     /// A round ended: what was seen while it ran, and what of that disturbed it.
-    pub(super) fn end_round(&mut self, hands: &mut dyn Hands) -> (Conditions, Vec<Flag>) {
-        let now_ns = hands.elapsed_ns();
+    pub(super) fn end_round(&mut self, pool: &mut dyn AgentPool) -> (Conditions, Vec<Flag>) {
+        let now_ns = pool.elapsed_ns();
         let from = self.since.unwrap_or_default();
         let largest_drift = largest_drift(&self.drifts);
         let mut window = Window::default();
         if now_ns.saturating_sub(from.at_ns) >= from.cost_ns.saturating_mul(COST_PART) {
-            let to = hands.moment();
+            let to = pool.moment();
             window = Window::between(&from, &to);
             if window.is_long_enough() || !window.flags(largest_drift).is_empty() {
                 self.since = Some(to);
@@ -186,7 +186,7 @@ impl Watch {
             }
         }
         window.conditions.run_delay_share = self.run_delay_share;
-        self.ended_ns = hands.elapsed_ns();
+        self.ended_ns = pool.elapsed_ns();
         (window.conditions, window.flags(largest_drift))
     }
 
@@ -197,10 +197,11 @@ impl Watch {
     }
 
     /// Whether a disturbed round that took so much is voided and repeated, `repeats` times so far; if so, it is
-    /// noted. `left_ns` is what is left of the leg's time.
+    /// noted. `left_ns` is what is left of the allotment's time.
     pub(super) fn voids(&mut self, round: Spent, repeats: u32, left_ns: u64) -> bool {
         let voided = Spent { ns: self.voided.ns + round.ns, calls: self.voided.calls + round.calls };
-        let is_within = voided.ns <= self.leg.ns / VOIDED_PART && voided.calls <= self.leg.calls / VOIDED_PART;
+        let is_within =
+            voided.ns <= self.allotment.ns / VOIDED_PART && voided.calls <= self.allotment.calls / VOIDED_PART;
         // A repetition that would be cut short is worth less than what there is.
         let may = repeats < REPEATS && is_within && round.ns <= left_ns;
         if may {

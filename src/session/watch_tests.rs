@@ -1,4 +1,4 @@
-//! The rules by themselves; rounds that are voided and repeated are in the tests of the course.
+//! The rules by themselves; rounds that are voided and repeated are in the tests of the runner.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
@@ -91,13 +91,13 @@ fn what_is_not_known_is_not_flagged() {
 
 #[test]
 fn short_rounds_are_judged_together() {
-    let (mut watch, mut hands) = (Watch::default(), Fake::default());
+    let (mut watch, mut pool) = (Watch::default(), Fake::default());
     // A twentieth of a round's time is 5 ms: six of them are as much as ticks may be wrong.
     let mut seen = Vec::new();
     for _ in 0..12 {
-        watch.begin_round(&mut hands);
-        hands.now_ns += MS;
-        let (conditions, flags) = watch.end_round(&mut hands);
+        watch.begin_round(&mut pool);
+        pool.now_ns += MS;
+        let (conditions, flags) = watch.end_round(&mut pool);
         assert!(flags.is_empty() && conditions.steal_share == Some(0.0));
         seen.push(watch.since.map(|since| since.at_ns / MS));
     }
@@ -107,25 +107,25 @@ fn short_rounds_are_judged_together() {
 
 #[test]
 fn what_is_long_past_is_not_held_against_a_round() {
-    let (mut watch, mut hands) = (Watch::default(), Fake::default());
-    hands.stolen = VecDeque::from([false, false, true, false]);
-    watch.begin_round(&mut hands);
-    hands.now_ns += 100 * MS;
-    assert!(watch.end_round(&mut hands).1.is_empty());
-    hands.now_ns += 1000 * MS;
-    watch.begin_round(&mut hands);
-    hands.now_ns += 100 * MS;
-    assert!(watch.end_round(&mut hands).1.is_empty(), "what was stolen came before it");
+    let (mut watch, mut pool) = (Watch::default(), Fake::default());
+    pool.stolen = VecDeque::from([false, false, true, false]);
+    watch.begin_round(&mut pool);
+    pool.now_ns += 100 * MS;
+    assert!(watch.end_round(&mut pool).1.is_empty());
+    pool.now_ns += 1000 * MS;
+    watch.begin_round(&mut pool);
+    pool.now_ns += 100 * MS;
+    assert!(watch.end_round(&mut pool).1.is_empty(), "what was stolen came before it");
 }
 
 #[test]
 fn meters_that_take_long_are_read_seldom() {
     let mut watch = Watch { since: Some(Moment { cost_ns: MS, ..Moment::default() }), ..Watch::default() };
-    let mut hands = Fake { stolen: VecDeque::from([true]), now_ns: 99 * MS, ..Fake::default() };
-    assert!(watch.end_round(&mut hands).1.is_empty() && !hands.stolen.is_empty());
-    hands.now_ns += MS;
+    let mut pool = Fake { stolen: VecDeque::from([true]), now_ns: 99 * MS, ..Fake::default() };
+    assert!(watch.end_round(&mut pool).1.is_empty() && !pool.stolen.is_empty());
+    pool.now_ns += MS;
     watch.since = Some(Moment { machine: Some(MachineTime::default()), ..watch.since.unwrap_or_default() });
-    assert_eq!(names(&watch.end_round(&mut hands).1), ["steal"]);
+    assert_eq!(names(&watch.end_round(&mut pool).1), ["steal"]);
 }
 
 #[test]
@@ -173,7 +173,7 @@ proptest! {
     #[test]
     fn voided_rounds_stay_within_their_part(rounds in proptest::collection::vec((0_u64..500, 0_u64..50, 0_u32..4), 0..60)) {
         let mut watch = Watch::default();
-        watch.begin_leg(Spent { ns: 1000, calls: 100 });
+        watch.begin_allotment(Spent { ns: 1000, calls: 100 });
         let mut sum = Spent::default();
         for (ns, calls, repeats) in rounds {
             if watch.voids(Spent { ns, calls }, repeats, 400) {

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::blocks::grace_ns;
-use super::hands::{Ask, Beginning, Born, Farewell, Hands, PARKED_SHARE, Taken};
 use super::hang::Patience;
 use super::link::{EXIT_PATIENCE, Fault, Link, Ticks, out_of_turn};
 use super::parent::Parents;
+use super::pool::{AgentPool, Ask, Beginning, Measurement, PARKED_SHARE, Shutdown, Started};
 use super::watch::Moment;
 use super::{AgentProgram, meters};
 use crate::candidate::{Candidate, Model, RUST};
@@ -45,7 +45,7 @@ const JUDGED_NS: u64 = 50_000_000;
 const MEMORY_SAMPLES: u64 = 5;
 
 /// What starts agents: the guard above them and their programs.
-pub(super) struct Nursery {
+pub(super) struct Launcher {
     /// The session's guard.
     pub guard: Guard,
     /// This program: it is the native agent and the embedded server, too.
@@ -70,7 +70,7 @@ pub(super) struct Life {
     pub beginning: Beginning,
 }
 
-impl Nursery {
+impl Launcher {
     /// Starts the native agent and hears its hello, whatever runtimes are measured.
     pub(super) fn native(&mut self) -> Result<Life, Fault> {
         let native = AgentProgram::native(&self.program);
@@ -138,16 +138,16 @@ impl Life {
 }
 
 /// Every agent of the session, by slot.
-pub(super) struct Residents {
+pub(super) struct LiveAgents {
     /// What starts them.
-    pub nursery: Nursery,
+    pub launcher: Launcher,
     /// The jobs, by runtime; their candidates are replaced.
     pub jobs: HashMap<String, Job>,
     /// How many threads libraries compute with in a task by themselves, by runtime, where they are more than one.
     library_threads: HashMap<String, u32>,
     /// When the session began.
     pub began_ns: u64,
-    agents: HashMap<usize, Resident>,
+    agents: HashMap<usize, LiveAgent>,
     /// Runtimes of which an agent did not come to its end: the user's own teardown waits there, each time.
     endless: HashSet<String>,
     /// Runtimes of which an agent took long to end after its last word: what runs at exit does not end there.
@@ -161,7 +161,7 @@ pub(super) struct Residents {
     cpus: u32,
 }
 
-struct Resident {
+struct LiveAgent {
     link: Link,
     runtime: String,
     pids: Vec<u32>,
@@ -214,17 +214,17 @@ impl Parked {
     }
 }
 
-impl Residents {
+impl LiveAgents {
     pub(super) fn new(
-        nursery: Nursery,
+        launcher: Launcher,
         jobs: HashMap<String, Job>,
         library_threads: HashMap<String, u32>,
         began_ns: u64,
         meters: meters::Meters,
-    ) -> Residents {
+    ) -> LiveAgents {
         let cpus = std::thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX));
-        Residents {
-            nursery,
+        LiveAgents {
+            launcher,
             jobs,
             library_threads,
             began_ns,
@@ -266,17 +266,17 @@ impl Residents {
     /// Kills what is left of the agents and gives the guard back.
     pub(super) fn into_guard(self) -> Guard {
         drop(self.agents);
-        self.nursery.guard
+        self.launcher.guard
     }
 }
 
-impl Hands for Residents {
+impl AgentPool for LiveAgents {
     fn elapsed_ns(&self) -> u64 {
         now_ns() - self.began_ns
     }
 
     fn interrupted(&self) -> bool {
-        self.nursery.interrupted.load(Ordering::Relaxed)
+        self.launcher.interrupted.load(Ordering::Relaxed)
     }
 
     fn moment(&mut self) -> Moment {
@@ -295,7 +295,7 @@ impl Hands for Residents {
         iterations: Option<&[u64]>,
         beginning: Beginning,
         patience: Patience,
-    ) -> Result<Born, Fault> {
+    ) -> Result<Started, Fault> {
         self.settle();
         let has_cpus = self.has_cpus(candidate);
         let Some(job) = self.jobs.get(&candidate.runtime) else {
@@ -305,7 +305,7 @@ impl Hands for Residents {
         for (step, iterations) in job.steps.iter_mut().zip(iterations.unwrap_or_default()) {
             step.iterations = *iterations;
         }
-        let Life { mut link, boot_ns, beginning, .. } = self.nursery.agent(&candidate.runtime, beginning)?;
+        let Life { mut link, boot_ns, beginning, .. } = self.launcher.agent(&candidate.runtime, beginning)?;
         let first_tasks = u64::from(candidate.sizes.concurrency()) + 1;
         let waits_ns = job.rate.map_or(0, |rate| rate.longest_ns(first_tasks));
         let whole_ns = set_up_ns(candidate).saturating_add(grace_ns(job.task_timeout_ns)).saturating_add(waits_ns);
@@ -316,9 +316,9 @@ impl Hands for Residents {
                 // Threads of libraries look out for the next task for tens of milliseconds: who runs next would pay for it.
                 let parked = Parked { stops: self.own_threads(candidate).is_some(), ..Parked::default() };
                 let (runtime, pids) = (candidate.runtime.clone(), ready.pids.clone());
-                self.agents.insert(slot, Resident { link, runtime, pids, parked, has_cpus });
+                self.agents.insert(slot, LiveAgent { link, runtime, pids, parked, has_cpus });
                 self.settling = Some((slot, now_ns()));
-                Ok(Born { boot_ns, beginning, ready })
+                Ok(Started { boot_ns, beginning, ready })
             }
             other => Err(out_of_turn(&other, doing)),
         }
@@ -328,7 +328,7 @@ impl Hands for Residents {
         self.jobs.values_mut().for_each(|job| job.turns = 0);
     }
 
-    fn block(&mut self, slot: usize, ask: Ask) -> Result<Taken, Fault> {
+    fn block(&mut self, slot: usize, ask: Ask) -> Result<Measurement, Fault> {
         let number = self.next_block;
         self.next_block += 1;
         // Who runs twice in a row was never parked.
@@ -352,7 +352,7 @@ impl Hands for Residents {
         let elapsed_ns = now_ns() - self.began_ns - at_ns;
         agent.park()?;
         match reply {
-            Reply::Block(figures) if figures.block == number && figures.kind == ask.kind => Ok(Taken {
+            Reply::Block(figures) if figures.block == number && figures.kind == ask.kind => Ok(Measurement {
                 at_ns,
                 figures: *figures,
                 memory,
@@ -364,9 +364,9 @@ impl Hands for Residents {
         }
     }
 
-    fn end(&mut self, slot: usize) -> Farewell {
+    fn end(&mut self, slot: usize) -> Shutdown {
         self.settle();
-        let Some(mut agent) = self.agents.remove(&slot) else { return Farewell::default() };
+        let Some(mut agent) = self.agents.remove(&slot) else { return Shutdown::default() };
         let patience_ns = if self.endless.contains(&agent.runtime) { HASTY_BYE_NS } else { BYE_NS };
         let bye = Request::Bye {};
         let reply = agent.wake().and_then(|()| agent.link.exchange(Some(&bye), patience_ns, "at its end", None));
@@ -374,14 +374,14 @@ impl Hands for Residents {
             Ok(Reply::Bye(ended)) => ended,
             Err(Fault::Failed(failed)) if failed.kind == FailureKind::Hang => {
                 let is_new = self.endless.insert(agent.runtime);
-                return Farewell {
+                return Shutdown {
                     failed_teardown: Some(failed).filter(|_| is_new),
                     hung: true,
-                    ..Farewell::default()
+                    ..Shutdown::default()
                 };
             }
             // Whatever else went wrong at an agent's end shows as a missing teardown time: its figures are taken.
-            _ => return Farewell::default(),
+            _ => return Shutdown::default(),
         };
         let hung = ended.failed_teardown.is_some() && ended.teardown_ns >= HUNG_TEARDOWN_NS;
         if hung {
@@ -398,7 +398,7 @@ impl Hands for Residents {
             self.lingering.insert(agent.runtime.clone());
         }
         let leftover = agent.link.leftover(LEFTOVER_GRACE);
-        Farewell {
+        Shutdown {
             teardown_ns: Some(ended.teardown_ns).filter(|_| !hung),
             leftover,
             left_behind: ended.left_behind,
@@ -413,7 +413,7 @@ impl Hands for Residents {
     }
 }
 
-impl Resident {
+impl LiveAgent {
     /// How long its threads have waited for a CPU, if they need not.
     fn delay(&self) -> Option<RunDelay> {
         if self.has_cpus { RunDelay::of(&self.pids) } else { None }

@@ -1,4 +1,4 @@
-//! The loop without processes and clocks: scripted races, fake hands.
+//! The loop without processes and clocks: scripted races, fake agents.
 
 use std::collections::VecDeque;
 
@@ -80,19 +80,19 @@ impl Racing for Script {
     fn took(&mut self, _candidate: usize, _block_ns: u64, _start_ns: Option<u64>) {}
 }
 
-fn run(hands: &mut Fake, race: &mut Script, record: &mut Record) -> (Ending, Vec<String>) {
+fn run(pool: &mut Fake, race: &mut Script, record: &mut Record) -> (Ending, Vec<String>) {
     let pace = fake::pace(record);
-    run_at(pace, hands, race, record)
+    run_at(pace, pool, race, record)
 }
 
-fn run_at(pace: Pace, hands: &mut Fake, race: &mut Script, record: &mut Record) -> (Ending, Vec<String>) {
-    run_beside(reference(), pace, hands, race, record)
+fn run_at(pace: Pace, pool: &mut Fake, race: &mut Script, record: &mut Record) -> (Ending, Vec<String>) {
+    run_beside(reference(), pace, pool, race, record)
 }
 
 fn run_beside(
     reference: Reference,
     pace: Pace,
-    hands: &mut Fake,
+    pool: &mut Fake,
     race: &mut Script,
     record: &mut Record,
 ) -> (Ending, Vec<String>) {
@@ -107,16 +107,16 @@ fn run_beside(
         is_exclusive: false,
         cold_lives: 0,
     };
-    let (ending, base) = Course::new(hands, &mut notes, record, &mut Saver::new(None), rules).run(race);
+    let (ending, base) = Runner::new(pool, &mut notes, record, &mut Saver::new(None), rules).run(race);
     assert_eq!(base, 0);
     (ending, notes.0)
 }
 
 #[test]
 fn a_life_is_warmed_and_timed_in_this_order() {
-    let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(0, false)], &[(0, true)]]));
+    let (mut pool, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(0, false)], &[(0, true)]]));
     let mut record = record(None, Goal::Throughput);
-    assert_eq!(run(&mut hands, &mut race, &mut record).0, Ending::Decided);
+    assert_eq!(run(&mut pool, &mut race, &mut record).0, Ending::Decided);
     // Tasks of a millisecond: each round's first index follows the round before.
     let expected = [
         "start 0",
@@ -129,7 +129,7 @@ fn a_life_is_warmed_and_timed_in_this_order() {
         "timed 0 from 64",
         "end 0",
     ];
-    assert_eq!(hands.log, expected);
+    assert_eq!(pool.log, expected);
     let place = &record.candidates[0];
     assert_eq!(place.incarnations.len(), 2);
     assert!(place.incarnations.iter().all(|life| life.teardown_ns == Some(5)));
@@ -142,14 +142,14 @@ fn a_life_is_warmed_and_timed_in_this_order() {
 #[test]
 fn a_cluster_that_was_started_is_a_part_of_its_candidates_start() {
     let starts = |start_ns: Option<u64>| {
-        let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false), (1, false)]]));
+        let (mut pool, mut race) = (Fake::default(), Script::new(&[&[(0, false), (1, false)]]));
         let sizes = Sizes { in_flight: Some(2), chunk: Some(1), ..Sizes::default() };
         race.candidates[1] = Candidate::new(RUST, Engine::Dask, sizes);
         let mut record = record(None, Goal::Throughput);
         let mut runtime = RuntimeCalibration::of_native();
         runtime.cluster = Some(Cluster { start_ns, ..Cluster::of_tests(Vec::new()) });
         record.calibration.runtimes = vec![runtime];
-        run(&mut hands, &mut race, &mut record);
+        run(&mut pool, &mut race, &mut record);
         let of = |slot: usize| record.candidates[slot].incarnations[0];
         assert_eq!(of(1).startup_ns - of(1).ready_ns, of(0).startup_ns - of(0).ready_ns);
         of(1).ready_ns - of(0).ready_ns
@@ -159,39 +159,39 @@ fn a_cluster_that_was_started_is_a_part_of_its_candidates_start() {
 
 #[test]
 fn long_tasks_run_in_turns_without_a_warm_up() {
-    let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(0, true)]]));
+    let (mut pool, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(0, true)]]));
     let mut record = record(None, Goal::Throughput);
     let pace = Pace { turns: decide::Turns::of(1_000 * MS, BUDGET_NS), ..fake::pace(&record) };
-    run_at(pace, &mut hands, &mut race, &mut record);
+    run_at(pace, &mut pool, &mut race, &mut record);
     let expected = ["start 0", "timed 0 from 0", "end 0", "start 0", "timed 0 from 1009", "end 0"];
-    assert_eq!(hands.log, expected);
-    assert_eq!(hands.windows, [1_000 * MS; 2]);
+    assert_eq!(pool.log, expected);
+    assert_eq!(pool.windows, [1_000 * MS; 2]);
     let is_long = |warning: &Warning| matches!(warning, Warning::LongTasks { .. });
     assert_eq!(record.warnings.iter().filter(|warning| is_long(warning)).count(), 1);
 }
 
 #[test]
 fn turns_are_left_where_tasks_are_not_long() {
-    let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false), (1, false)]]));
-    hands.turn_ns = Some(100 * MS);
+    let (mut pool, mut race) = (Fake::default(), Script::new(&[&[(0, false), (1, false)]]));
+    pool.turn_ns = Some(100 * MS);
     let mut record = record(None, Goal::Throughput);
     let pace = Pace { turns: decide::Turns::of(1_000 * MS, BUDGET_NS), ..fake::pace(&record) };
-    run_at(pace, &mut hands, &mut race, &mut record);
-    let [first, second, third] = [0, 1, 2].map(|line| hands.log[line].as_str());
+    run_at(pace, &mut pool, &mut race, &mut record);
+    let [first, second, third] = [0, 1, 2].map(|line| pool.log[line].as_str());
     assert_eq!([first, second, third], ["start 0", "timed 0 from 0", "leave turns"]);
     // The turn counts for nothing, and what is measured from then on has windows.
-    assert!(record.candidates.iter().all(|place| place.blocks.len() == 1), "{:?}", hands.log);
-    assert!(hands.windows[1..].iter().all(|window| *window <= 100 * MS), "{:?}", hands.windows);
+    assert!(record.candidates.iter().all(|place| place.blocks.len() == 1), "{:?}", pool.log);
+    assert!(pool.windows[1..].iter().all(|window| *window <= 100 * MS), "{:?}", pool.windows);
 }
 
 #[test]
 fn an_engine_begins_cold_once_and_who_is_weighed_does_too() {
     let rounds: &[&[(usize, bool)]] = &[&[(0, false), (1, false)], &[(0, true), (1, true)], &[(1, true)]];
     let warm = |goal| {
-        let (mut hands, mut race) = (Fake { forks: true, ..Fake::default() }, Script::new(rounds));
+        let (mut pool, mut race) = (Fake { forks: true, ..Fake::default() }, Script::new(rounds));
         let mut record = record(None, goal);
-        run(&mut hands, &mut race, &mut record);
-        assert!(hands.alive.is_empty());
+        run(&mut pool, &mut race, &mut record);
+        assert!(pool.alive.is_empty());
         let lives =
             |place: usize| record.candidates[place].incarnations.iter().map(|life| life.warm).collect::<Vec<bool>>();
         [lives(0), lives(1)]
@@ -205,9 +205,9 @@ fn an_engine_begins_cold_once_and_who_is_weighed_does_too() {
 #[test]
 fn candidates_of_a_round_draw_the_same_tasks() {
     let rounds: &[&[(usize, bool)]] = &[&[(1, false), (0, false)], &[(0, false), (1, false)], &[(1, false)]];
-    let (mut hands, mut race) = (Fake::default(), Script::new(rounds));
+    let (mut pool, mut race) = (Fake::default(), Script::new(rounds));
     let mut record = record(None, Goal::Throughput);
-    run(&mut hands, &mut race, &mut record);
+    run(&mut pool, &mut race, &mut record);
     let mut firsts = vec![Vec::new(); 3];
     for block in record.candidates.iter().flat_map(|place| &place.blocks) {
         if let Some(round) = block.round {
@@ -223,16 +223,16 @@ fn candidates_of_a_round_draw_the_same_tasks() {
 #[test]
 fn one_that_fails_is_out_and_the_others_go_on() {
     let rounds: &[&[(usize, bool)]] = &[&[(0, false), (1, false), (2, false)], &[(2, false)]];
-    let (mut hands, mut race) = (Fake::default(), Script::new(rounds));
-    hands.vices = vec![(0, Vice::Dies), (1, Vice::Lies)];
+    let (mut pool, mut race) = (Fake::default(), Script::new(rounds));
+    pool.vices = vec![(0, Vice::Dies), (1, Vice::Lies)];
     let mut record = record(None, Goal::Throughput);
-    let (ending, notes) = run(&mut hands, &mut race, &mut record);
+    let (ending, notes) = run(&mut pool, &mut race, &mut record);
     assert_eq!(ending, Ending::Decided);
     let kinds: Vec<Option<FailureKind>> =
         record.candidates.iter().map(|place| place.failure.as_ref().map(|failure| failure.kind)).collect();
     assert_eq!(kinds, [Some(FailureKind::Agent), Some(FailureKind::Checksum), None]);
     assert_eq!(race.fed[..2], [(0, Outcome::Failed), (1, Outcome::Failed)]);
-    assert!(hands.log.contains(&"kill 0".to_owned()) && hands.alive.is_empty());
+    assert!(pool.log.contains(&"kill 0".to_owned()) && pool.alive.is_empty());
     assert_eq!(record.rounds[0].order, [2]);
     assert!(notes.contains(&"rust/thread-pool@w2 failed: Checksum".to_owned()), "{notes:?}");
 }
@@ -240,14 +240,14 @@ fn one_that_fails_is_out_and_the_others_go_on() {
 #[test]
 fn a_cache_of_the_users_is_filled_in_each_life_before_anything_counts() {
     let filled = |items: u64, first_ns: u64| {
-        let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(0, true)]]));
+        let (mut pool, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(0, true)]]));
         let mut record = record(None, Goal::Throughput);
         let notes = vec![Note::SecondPassFaster { first_ns, second_ns: 300 }];
         record.calibration.runtimes.push(RuntimeCalibration { notes, ..RuntimeCalibration::of_native() });
         let reference = Reference { distinct: items, ..reference() };
         let pace = fake::pace(&record);
-        run_beside(reference, pace, &mut hands, &mut race, &mut record);
-        hands.log.iter().filter(|line| line.starts_with("start") || line.starts_with("verify")).cloned().collect()
+        run_beside(reference, pace, &mut pool, &mut race, &mut record);
+        pool.log.iter().filter(|line| line.starts_with("start") || line.starts_with("verify")).cloned().collect()
     };
     let both: Vec<String> = filled(50, 5 * MS);
     assert_eq!(both, ["start 0", "verify 0 from 0", "start 0", "verify 0 from 0"]);
@@ -258,13 +258,13 @@ fn a_cache_of_the_users_is_filled_in_each_life_before_anything_counts() {
 #[test]
 fn tasks_that_fail_are_counted_and_put_out_who_has_too_many() {
     let errs = |limit| {
-        let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(0, false)]]));
+        let (mut pool, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(0, false)]]));
         // What is left of a block with such tasks has some other checksum.
-        hands.vices = vec![(0, Vice::Errs), (0, Vice::Lies)];
-        hands.rate = Some(|_| 100.0);
+        pool.vices = vec![(0, Vice::Errs), (0, Vice::Lies)];
+        pool.rate = Some(|_| 100.0);
         let mut record = record(None, Goal::Throughput);
         record.workload.objective.limits.errors = limit;
-        run(&mut hands, &mut race, &mut record);
+        run(&mut pool, &mut race, &mut record);
         assert_eq!(record.candidates[0].failure, None);
         let failed = record.candidates[0].failed_tasks();
         assert!(failed.tasks > 1000 && failed.errors == failed.tasks / 10, "{failed:?}");
@@ -279,10 +279,10 @@ fn tasks_that_fail_are_counted_and_put_out_who_has_too_many() {
 #[test]
 fn a_hang_costs_the_others_nothing() {
     let rounds: &[&[(usize, bool)]] = &[&[(0, false), (1, false)], &[(1, false)]];
-    let (mut hands, mut race) = (Fake::default(), Script::new(rounds));
-    hands.vices = vec![(0, Vice::Hangs)];
+    let (mut pool, mut race) = (Fake::default(), Script::new(rounds));
+    pool.vices = vec![(0, Vice::Hangs)];
     let mut record = record(None, Goal::Throughput);
-    assert_eq!(run(&mut hands, &mut race, &mut record).0, Ending::Decided);
+    assert_eq!(run(&mut pool, &mut race, &mut record).0, Ending::Decided);
     assert_eq!(record.candidates[0].failure.as_ref().map(|failure| failure.kind), Some(FailureKind::Hang));
     assert_eq!(
         (record.rounds[0].order.as_slice(), record.rounds[1].order.as_slice()),
@@ -294,12 +294,12 @@ fn a_hang_costs_the_others_nothing() {
 
 #[test]
 fn what_hangs_cost_beyond_a_bound_the_budget_pays_for() {
-    let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false), (3, false)], &[(0, false), (2, false)]]));
+    let (mut pool, mut race) = (Fake::default(), Script::new(&[&[(0, false), (3, false)], &[(0, false), (2, false)]]));
     race.candidates.iter_mut().for_each(|candidate| candidate.start_method = Some(StartMethod::Fork));
-    hands.vices = vec![(2, Vice::Hangs), (3, Vice::Hangs)];
+    pool.vices = vec![(2, Vice::Hangs), (3, Vice::Hangs)];
     let mut record = record(None, Goal::Throughput);
-    run(&mut hands, &mut race, &mut record);
-    let starts = |slot| hands.log.iter().filter(|line| **line == format!("start {slot}")).count();
+    run(&mut pool, &mut race, &mut record);
+    let starts = |slot| pool.log.iter().filter(|line| **line == format!("start {slot}")).count();
     assert_eq!((starts(3), starts(2)), (2, 2), "beside another and alone");
     let told_ns = race.told_ns.last().expect("it is told");
     assert!(*told_ns >= 3 * HANG_NS - MOST_LOST_NS, "{told_ns}");
@@ -307,10 +307,10 @@ fn what_hangs_cost_beyond_a_bound_the_budget_pays_for() {
 
 #[test]
 fn a_window_without_a_task_is_kept_and_nobody_fails() {
-    let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(0, false)]]));
-    hands.vices = vec![(0, Vice::Pauses)];
+    let (mut pool, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(0, false)]]));
+    pool.vices = vec![(0, Vice::Pauses)];
     let mut record = record(None, Goal::Throughput);
-    let (ending, notes) = run(&mut hands, &mut race, &mut record);
+    let (ending, notes) = run(&mut pool, &mut race, &mut record);
     assert_eq!(ending, Ending::Decided);
     assert!(matches!(race.fed[0], (0, Outcome::Observed(seen)) if seen.score == f64::NEG_INFINITY));
     assert!(matches!(race.fed[1], (0, Outcome::Observed(seen)) if seen.score.is_finite()));
@@ -322,13 +322,13 @@ fn a_window_without_a_task_is_kept_and_nobody_fails() {
 
 #[test]
 fn an_interrupt_keeps_what_was_measured_and_waits_for_nobody() {
-    let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false), (1, false)], &[(0, false)]]));
+    let (mut pool, mut race) = (Fake::default(), Script::new(&[&[(0, false), (1, false)], &[(0, false)]]));
     // Two warm-ups' worth of timed blocks: candidate 0 is done, candidate 1 is not.
-    hands.interrupt_after = Some(2);
+    pool.interrupt_after = Some(2);
     let mut record = record(None, Goal::Throughput);
-    assert_eq!(run(&mut hands, &mut race, &mut record).0, Ending::Interrupted);
+    assert_eq!(run(&mut pool, &mut race, &mut record).0, Ending::Interrupted);
     assert_eq!(record.rounds[0].order, [0]);
-    assert!(hands.alive.is_empty() && !hands.log.iter().any(|line| line.starts_with("end")));
+    assert!(pool.alive.is_empty() && !pool.log.iter().any(|line| line.starts_with("end")));
     assert!(record.candidates.iter().all(|place| place.failure.is_none()));
 }
 
@@ -338,10 +338,10 @@ fn calls_are_never_exceeded() {
         [0, 10, 40, 100, 300, 1000].into_iter().flat_map(|most| [(most, vec![]), (most, vec![(0, Vice::Speeds)])])
     {
         let rounds: Vec<&[(usize, bool)]> = vec![&[(0, false), (1, false)]; 100];
-        let (mut hands, mut race) = (Fake::default(), Script::new(&rounds));
-        hands.vices = vices;
+        let (mut pool, mut race) = (Fake::default(), Script::new(&rounds));
+        pool.vices = vices;
         let mut record = record(Some(max_calls), Goal::Throughput);
-        assert_eq!(run(&mut hands, &mut race, &mut record).0, Ending::CallsSpent);
+        assert_eq!(run(&mut pool, &mut race, &mut record).0, Ending::CallsSpent);
         let run: u64 = record.candidates.iter().flat_map(|place| &place.blocks).map(|block| block.figures.tasks).sum();
         assert!(run <= max_calls, "{run} of {max_calls}");
     }
@@ -351,13 +351,13 @@ fn calls_are_never_exceeded() {
 /// round was disturbed.
 fn disturbed(rounds: usize, stolen: &[bool], vices: Vec<(usize, Vice)>) -> (Record, Script, Fake) {
     let plan: Vec<&[(usize, bool)]> = vec![&[(0, false), (1, false)]; rounds];
-    let (mut hands, mut race) = (Fake::default(), Script::new(&plan));
-    hands.vices = vices;
+    let (mut pool, mut race) = (Fake::default(), Script::new(&plan));
+    pool.vices = vices;
     // The first reading comes before the first round.
-    hands.stolen = std::iter::once(false).chain(stolen.iter().copied()).collect();
+    pool.stolen = std::iter::once(false).chain(stolen.iter().copied()).collect();
     let mut record = record(None, Goal::Throughput);
-    assert_eq!(run(&mut hands, &mut race, &mut record).0, Ending::Decided);
-    (record, race, hands)
+    assert_eq!(run(&mut pool, &mut race, &mut record).0, Ending::Decided);
+    (record, race, pool)
 }
 
 fn voided(record: &Record) -> Vec<bool> {
@@ -366,7 +366,7 @@ fn voided(record: &Record) -> Vec<bool> {
 
 #[test]
 fn a_disturbed_round_is_voided_and_repeated_whole() {
-    let (record, race, hands) = disturbed(2, &[true, false, false], Vec::new());
+    let (record, race, pool) = disturbed(2, &[true, false, false], Vec::new());
     assert_eq!(voided(&record), [true, false, false]);
     let flags: Vec<usize> = record.rounds.iter().map(|round| round.flags.len()).collect();
     assert_eq!(flags, [1, 0, 0]);
@@ -378,7 +378,7 @@ fn a_disturbed_round_is_voided_and_repeated_whole() {
     // Each was told of once a round; nobody was started anew.
     assert_eq!(race.fed.iter().map(|fed| fed.0).collect::<BTreeSet<usize>>(), BTreeSet::from([0, 1]));
     assert_eq!(race.fed.len(), 4);
-    assert_eq!(hands.log.iter().filter(|line| line.starts_with("start")).count(), 2);
+    assert_eq!(pool.log.iter().filter(|line| line.starts_with("start")).count(), 2);
     let timed = |record: &Record| {
         let blocks = record.candidates.iter().flat_map(|place| &place.blocks);
         blocks.filter(|block| block.round.is_some()).count()
@@ -397,22 +397,22 @@ fn the_third_attempt_counts_and_keeps_its_flags() {
 
 #[test]
 fn who_fails_in_a_disturbed_round_has_failed() {
-    let (record, race, hands) = disturbed(1, &[true, false], vec![(0, Vice::Dies)]);
+    let (record, race, pool) = disturbed(1, &[true, false], vec![(0, Vice::Dies)]);
     assert_eq!(voided(&record), [true, false]);
     assert_eq!(race.fed[0], (0, Outcome::Failed));
     assert!(matches!(race.fed[1..], [(1, Outcome::Observed(_))]), "{:?}", race.fed);
-    assert_eq!(hands.log.iter().filter(|line| *line == "start 0").count(), 1);
+    assert_eq!(pool.log.iter().filter(|line| *line == "start 0").count(), 1);
     assert_eq!(record.rounds[1].order, [1]);
 }
 
 #[test]
 fn an_interrupted_repetition_tells_what_it_has() {
-    let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false), (1, false)]]));
-    hands.stolen = VecDeque::from([false, true]);
+    let (mut pool, mut race) = (Fake::default(), Script::new(&[&[(0, false), (1, false)]]));
+    pool.stolen = VecDeque::from([false, true]);
     // Two warm-ups, two blocks, and one of the repetition.
-    hands.interrupt_after = Some(5);
+    pool.interrupt_after = Some(5);
     let mut record = record(None, Goal::Throughput);
-    assert_eq!(run(&mut hands, &mut race, &mut record).0, Ending::Interrupted);
+    assert_eq!(run(&mut pool, &mut race, &mut record).0, Ending::Interrupted);
     assert_eq!((voided(&record), race.fed.len()), (vec![true, false], 1));
 }
 
@@ -421,13 +421,13 @@ proptest! {
     fn every_round_is_told_once_and_voided_ones_have_their_share_of_the_time_at_most(
         stolen in proptest::collection::vec(any::<bool>(), 0..80), rounds in 1_usize..40,
     ) {
-        let (record, race, hands) = disturbed(rounds, &stolen, Vec::new());
+        let (record, race, pool) = disturbed(rounds, &stolen, Vec::new());
         prop_assert_eq!(race.fed.len(), 2 * rounds);
         let voided = voided(&record);
         prop_assert!(voided.windows(3).all(|three| three.contains(&false)), "{:?}", voided);
         prop_assert_eq!(voided.iter().filter(|voided| !**voided).count(), rounds);
         prop_assert!(record.rounds.iter().all(|round| !round.voided || !round.flags.is_empty()));
-        prop_assert!(hands.now_ns < BUDGET_NS);
+        prop_assert!(pool.now_ns < BUDGET_NS);
     }
 }
 
@@ -435,10 +435,10 @@ proptest! {
 fn voided_rounds_take_no_more_than_a_tenth_of_the_time_or_of_the_tasks() {
     let rounds: Vec<&[(usize, bool)]> = vec![&[(0, false), (1, false)]; 400];
     for max_calls in [None, Some(4000)] {
-        let (mut hands, mut race) = (Fake::default(), Script::new(&rounds));
-        hands.stolen = std::iter::once(false).chain(std::iter::repeat_n(true, 4000)).collect();
+        let (mut pool, mut race) = (Fake::default(), Script::new(&rounds));
+        pool.stolen = std::iter::once(false).chain(std::iter::repeat_n(true, 4000)).collect();
         let mut record = record(max_calls, Goal::Throughput);
-        run(&mut hands, &mut race, &mut record);
+        run(&mut pool, &mut race, &mut record);
         let blocks = || record.candidates.iter().flat_map(|place| &place.blocks);
         let is_voided = |block: &&BlockRecord| block.round.is_some_and(|round| record.rounds[round as usize].voided);
         let voided_ns: u64 = blocks().filter(is_voided).map(|block| block.figures.elapsed_ns).sum();
@@ -453,53 +453,53 @@ fn the_tasks_of_a_block_that_failed_are_counted() {
     // 1 + 1 in its set-up; in its warm-up those of one millisecond, and twice one that straddles an edge.
     let failing = 2 + WARM_UP_NS / MS + 2;
     for (max_calls, begun) in [(failing + 1, false), (failing + 100, true)] {
-        let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false), (1, false)]]));
-        hands.vices = vec![(0, Vice::Dies)];
+        let (mut pool, mut race) = (Fake::default(), Script::new(&[&[(0, false), (1, false)]]));
+        pool.vices = vec![(0, Vice::Dies)];
         let mut record = record(Some(max_calls), Goal::Throughput);
-        run(&mut hands, &mut race, &mut record);
+        run(&mut pool, &mut race, &mut record);
         assert!(record.candidates[0].failure.is_some());
-        assert_eq!(hands.log.contains(&"start 1".to_owned()), begun, "{max_calls}: {:?}", hands.log);
+        assert_eq!(pool.log.contains(&"start 1".to_owned()), begun, "{max_calls}: {:?}", pool.log);
     }
 }
 
 #[test]
 fn the_queue_of_a_life_is_filled_before_its_first_block_counts() {
-    let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(1, false)], &[(1, true)]]));
-    hands.vices = vec![(1, Vice::Queues)];
+    let (mut pool, mut race) = (Fake::default(), Script::new(&[&[(1, false)], &[(1, true)]]));
+    pool.vices = vec![(1, Vice::Queues)];
     let mut record = record(None, Goal::Throughput);
-    run(&mut hands, &mut race, &mut record);
+    run(&mut pool, &mut race, &mut record);
     // Two, four and eight milliseconds a task, and eight again: it is full. The next life knows it before.
-    let lives: Vec<usize> = hands.log.split(|line| line == "start 1").map(<[String]>::len).collect();
-    assert_eq!(lives, [0, 4 + 1 + 1, 1 + 1 + 1], "{:?}", hands.log);
-    let turns = hands.windows[hands.windows.len() - 2];
+    let lives: Vec<usize> = pool.log.split(|line| line == "start 1").map(<[String]>::len).collect();
+    assert_eq!(lives, [0, 4 + 1 + 1, 1 + 1 + 1], "{:?}", pool.log);
+    let turns = pool.windows[pool.windows.len() - 2];
     assert_eq!(turns, TURNS_TO_FILL * 8 * MS);
 }
 
 #[test]
 fn a_queue_that_the_plain_loop_lets_foresee_is_filled_at_once() {
-    let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(1, false)]]));
+    let (mut pool, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(1, false)]]));
     race.candidates[0] = Candidate::new(RUST, Engine::Sequential, Sizes::default());
     race.candidates[1].sizes.workers = Some(16);
     let mut record = record(None, Goal::Throughput);
     record.calibration.usable_cores = Some(2.0);
-    run(&mut hands, &mut race, &mut record);
+    run(&mut pool, &mut race, &mut record);
     // A task computes for a millisecond, and sixteen share two cores.
-    assert_eq!(hands.windows[2], TURNS_TO_FILL * 8 * MS, "{:?} {:?}", hands.log, hands.windows);
-    let lives: Vec<usize> = hands.log.split(|line| line == "start 1").map(<[String]>::len).collect();
-    assert_eq!(lives[1], 1 + 1 + 2, "filled, timed, and the ends of both: {:?}", hands.log);
+    assert_eq!(pool.windows[2], TURNS_TO_FILL * 8 * MS, "{:?} {:?}", pool.log, pool.windows);
+    let lives: Vec<usize> = pool.log.split(|line| line == "start 1").map(<[String]>::len).collect();
+    assert_eq!(lives[1], 1 + 1 + 2, "filled, timed, and the ends of both: {:?}", pool.log);
 }
 
 #[test]
 fn a_later_life_that_is_handed_long_chunks_is_not_warmed_up_again() {
-    let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(1, false)], &[(1, true)]]));
+    let (mut pool, mut race) = (Fake::default(), Script::new(&[&[(1, false)], &[(1, true)]]));
     race.candidates[1].sizes.chunk = Some(16);
-    hands.vices = vec![(1, Vice::Queues)];
+    pool.vices = vec![(1, Vice::Queues)];
     let mut record = record(None, Goal::Throughput);
-    run(&mut hands, &mut race, &mut record);
+    run(&mut pool, &mut race, &mut record);
     // Tasks of a millisecond. Its queue is filled in the first life, and known from then on.
-    let lives: Vec<usize> = hands.log.split(|line| line == "start 1").map(<[String]>::len).collect();
-    assert_eq!(lives, [0, 4 + 1 + 1, 1 + 1], "{:?}", hands.log);
-    assert_eq!(hands.windows.last(), hands.windows.get(hands.windows.len() - 2), "the window of a full queue");
+    let lives: Vec<usize> = pool.log.split(|line| line == "start 1").map(<[String]>::len).collect();
+    assert_eq!(lives, [0, 4 + 1 + 1, 1 + 1], "{:?}", pool.log);
+    assert_eq!(pool.windows.last(), pool.windows.get(pool.windows.len() - 2), "the window of a full queue");
 }
 
 /// The most agents that lived at once in a part of the log.
@@ -519,25 +519,25 @@ fn most_alive(log: &[String]) -> usize {
 #[test]
 fn who_fails_beside_others_alone_is_not_charged_with_it() {
     let round: &[(usize, bool)] = &[(0, false), (1, false)];
-    let (mut hands, mut race) = (Fake::default(), Script::new(&[round, round, round]));
-    hands.vices = vec![(0, Vice::Crowded), (1, Vice::Crowded)];
+    let (mut pool, mut race) = (Fake::default(), Script::new(&[round, round, round]));
+    pool.vices = vec![(0, Vice::Crowded), (1, Vice::Crowded)];
     let mut record = record(None, Goal::Throughput);
-    run(&mut hands, &mut race, &mut record);
+    run(&mut pool, &mut race, &mut record);
     assert!(record.candidates.iter().all(|place| place.failure.is_none()));
     assert_eq!(race.fed.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Observed(_))).count(), 6);
     let told: Vec<_> = record.warnings.iter().filter(|it| matches!(it, Warning::Exclusive { .. })).collect();
     assert_eq!(told.len(), 1, "{:?}", record.warnings);
-    let found = hands.log.iter().position(|line| line.starts_with("kill")).expect("one failed");
-    assert_eq!(most_alive(&hands.log[found + 2..]), 1, "{:?}", hands.log);
+    let found = pool.log.iter().position(|line| line.starts_with("kill")).expect("one failed");
+    assert_eq!(most_alive(&pool.log[found + 2..]), 1, "{:?}", pool.log);
 }
 
 #[test]
 fn who_hangs_for_what_others_hold_is_not_charged_with_it_once_hangs_have_cost_enough_either() {
-    let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false), (3, false)], &[(0, false), (2, false)]]));
+    let (mut pool, mut race) = (Fake::default(), Script::new(&[&[(0, false), (3, false)], &[(0, false), (2, false)]]));
     race.candidates.iter_mut().for_each(|candidate| candidate.start_method = Some(StartMethod::Fork));
-    hands.vices = vec![(3, Vice::Hangs), (2, Vice::Starves)];
+    pool.vices = vec![(3, Vice::Hangs), (2, Vice::Starves)];
     let mut record = record(None, Goal::Throughput);
-    run(&mut hands, &mut race, &mut record);
+    run(&mut pool, &mut race, &mut record);
     assert!(record.elapsed_ns > MOST_LOST_NS, "hangs cost enough: {}", record.elapsed_ns);
     assert!(record.candidates[2].failure.is_none(), "{:?}", record.candidates[2].failure);
     assert!(record.warnings.iter().any(|it| matches!(it, Warning::Exclusive { .. })), "{:?}", record.warnings);
@@ -546,12 +546,12 @@ fn who_hangs_for_what_others_hold_is_not_charged_with_it_once_hangs_have_cost_en
 #[test]
 fn who_fails_alone_too_has_failed_and_larger_ones_are_not_asked_twice() {
     let round: &[(usize, bool)] = &[(0, false), (1, false), (2, false)];
-    let (mut hands, mut race) = (Fake::default(), Script::new(&[round]));
-    hands.vices = vec![(1, Vice::Dies), (2, Vice::Dies)];
+    let (mut pool, mut race) = (Fake::default(), Script::new(&[round]));
+    pool.vices = vec![(1, Vice::Dies), (2, Vice::Dies)];
     let mut record = record(None, Goal::Throughput);
-    run(&mut hands, &mut race, &mut record);
-    let starts = |slot| hands.log.iter().filter(|line| **line == format!("start {slot}")).count();
-    assert_eq!((starts(1), starts(2)), (2, 1), "{:?}", hands.log);
+    run(&mut pool, &mut race, &mut record);
+    let starts = |slot| pool.log.iter().filter(|line| **line == format!("start {slot}")).count();
+    assert_eq!((starts(1), starts(2)), (2, 1), "{:?}", pool.log);
     assert!(record.candidates[1].failure.is_some() && record.candidates[2].failure.is_some());
     assert!(!record.warnings.iter().any(|it| matches!(it, Warning::Exclusive { .. })));
 }
@@ -559,14 +559,14 @@ fn who_fails_alone_too_has_failed_and_larger_ones_are_not_asked_twice() {
 /// Whether the hang of the largest of some sizes of an engine is laid to something that tasks share.
 fn is_laid_to_scarcity(sizes: usize, start_method: Option<StartMethod>) -> bool {
     let all: Vec<(usize, bool)> = (0..sizes).map(|slot| (slot, false)).collect();
-    let (mut hands, mut race) = (Fake::default(), Script::new(&[&all]));
+    let (mut pool, mut race) = (Fake::default(), Script::new(&[&all]));
     let first = Candidate::new(RUST, Engine::Sequential, Sizes::default());
     race.candidates.insert(0, first);
     race.candidates.truncate(sizes);
     race.candidates.iter_mut().for_each(|candidate| candidate.start_method = start_method);
-    hands.vices = vec![(sizes - 1, Vice::Hangs)];
+    pool.vices = vec![(sizes - 1, Vice::Hangs)];
     let mut record = record(None, Goal::Throughput);
-    run(&mut hands, &mut race, &mut record);
+    run(&mut pool, &mut race, &mut record);
     assert_eq!(record.candidates[sizes - 1].failure.as_ref().map(|failure| failure.kind), Some(FailureKind::Hang));
     record.warnings.iter().any(|warning| matches!(warning, Warning::Scarce { .. }))
 }
@@ -580,10 +580,10 @@ fn who_hangs_alone_waits_for_something_shared_only_if_fewer_in_flight_ran() {
 
 #[test]
 fn restless_and_leaving_agents_are_named_once() {
-    let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(0, false)], &[(0, true)]]));
-    hands.vices = vec![(0, Vice::Burns), (0, Vice::Leaves)];
+    let (mut pool, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(0, false)], &[(0, true)]]));
+    pool.vices = vec![(0, Vice::Burns), (0, Vice::Leaves)];
     let mut record = record(None, Goal::CpuPerTask);
-    run(&mut hands, &mut race, &mut record);
+    run(&mut pool, &mut race, &mut record);
     let parked = record.warnings.iter().filter(|warning| matches!(warning, Warning::NotParked { .. })).count();
     let left = record.warnings.iter().filter(|warning| matches!(warning, Warning::Leftover { .. })).count();
     let behind = record.warnings.iter().filter(|warning| matches!(warning, Warning::LeftBehind { .. })).count();
@@ -609,18 +609,18 @@ fn what_cannot_be_saved_is_told_once_and_measuring_goes_on() {
 #[test]
 fn no_life_begins_that_ends_far_beyond_the_budget() {
     let round: &[(usize, bool)] = &[(0, true), (1, true)];
-    let (mut hands, mut race) = (Fake::default(), Script::new(&[round, round, round, round]));
-    hands.start_ns = BUDGET_NS / 4;
+    let (mut pool, mut race) = (Fake::default(), Script::new(&[round, round, round, round]));
+    pool.start_ns = BUDGET_NS / 4;
     let mut record = record(None, Goal::Throughput);
-    assert_eq!(run(&mut hands, &mut race, &mut record).0, Ending::BudgetSpent);
-    assert!(hands.now_ns <= BUDGET_NS / 4 * 5, "{}", hands.now_ns);
+    assert_eq!(run(&mut pool, &mut race, &mut record).0, Ending::BudgetSpent);
+    assert!(pool.now_ns <= BUDGET_NS / 4 * 5, "{}", pool.now_ns);
 }
 
 #[test]
 fn a_round_far_beyond_the_budget_is_given_up() {
-    let (mut hands, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(0, false), (1, false)]]));
-    hands.now_ns = 2 * BUDGET_NS;
+    let (mut pool, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(0, false), (1, false)]]));
+    pool.now_ns = 2 * BUDGET_NS;
     let mut record = record(None, Goal::Throughput);
-    assert_eq!(run(&mut hands, &mut race, &mut record).0, Ending::BudgetSpent);
-    assert!(hands.log.is_empty());
+    assert_eq!(run(&mut pool, &mut race, &mut record).0, Ending::BudgetSpent);
+    assert!(pool.log.is_empty());
 }

@@ -1,13 +1,13 @@
-//! The session's loop: a race says which block is next, hands take it, the record keeps it.
+//! The session's loop: a race says which block is next, the agent pool takes it, the record keeps it.
 //!
 //! Several races may follow each other: candidates and rounds go on counting.
 
 use std::collections::{BTreeSet, HashMap};
 
 use super::blocks::{Learned, Pace, turn_ns, turns_ns};
-use super::hands::{Ask, Beginning, Born, Farewell, Hands, PARKED_SHARE, Taken};
 use super::hang::{Patience, Slowest};
 use super::link::Fault;
+use super::pool::{AgentPool, Ask, Beginning, Measurement, PARKED_SHARE, Shutdown, Started};
 use super::saving::Saver;
 use super::watch::{Spent, Watch, again};
 use super::{Event, Observer};
@@ -208,7 +208,7 @@ struct Slot {
 
 /// What part of a session the next race is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Leg {
+pub(super) struct Allotment {
     /// When it is to end, on the clock of what is spent.
     pub deadline_ns: u64,
     /// How long it may take.
@@ -221,8 +221,8 @@ pub(super) struct Leg {
 pub(super) type References = HashMap<(String, Option<u32>), Reference>;
 
 /// One session's races.
-pub(super) struct Course<'a> {
-    pub(super) hands: &'a mut dyn Hands,
+pub(super) struct Runner<'a> {
+    pub(super) pool: &'a mut dyn AgentPool,
     pub(super) observer: &'a mut dyn Observer,
     pub(super) record: &'a mut Record,
     saver: &'a mut Saver,
@@ -231,7 +231,7 @@ pub(super) struct Course<'a> {
     pub(super) references: References,
     /// Tasks run so far.
     pub(super) calls: u64,
-    pub(super) leg: Leg,
+    pub(super) allotment: Allotment,
     /// The place in the record of the first candidate of the race that runs.
     base: usize,
     /// Engines, each with the way in which its processes begin, of which it was told what tasks leave behind.
@@ -264,7 +264,7 @@ pub(super) struct Course<'a> {
     watch: Watch,
 }
 
-/// What a course needs beside the hands and the record.
+/// What a runner needs beside the agent pool and the record.
 pub(super) struct Rules {
     pub pace: Pace,
     pub references: References,
@@ -280,29 +280,29 @@ pub(super) struct Rules {
     pub cold_lives: usize,
 }
 
-impl<'a> Course<'a> {
+impl<'a> Runner<'a> {
     pub(super) fn new(
-        hands: &'a mut dyn Hands,
+        pool: &'a mut dyn AgentPool,
         observer: &'a mut dyn Observer,
         record: &'a mut Record,
         saver: &'a mut Saver,
         rules: Rules,
-    ) -> Course<'a> {
+    ) -> Runner<'a> {
         let Rules { pace, references, calls, lost_ns, slowest, is_exclusive, cold_lives } = rules;
         // All of the session, unless it is told otherwise.
         let most_calls = record.workload.max_calls.unwrap_or(u64::MAX);
-        let leg = Leg { deadline_ns: pace.budget_ns, budget_ns: pace.budget_ns, most_calls };
+        let allotment = Allotment { deadline_ns: pace.budget_ns, budget_ns: pace.budget_ns, most_calls };
         let mut watch = Watch::default();
-        watch.begin_leg(Spent { ns: leg.budget_ns, calls: most_calls });
-        Course {
-            hands,
+        watch.begin_allotment(Spent { ns: allotment.budget_ns, calls: most_calls });
+        Runner {
+            pool,
             observer,
             record,
             saver,
             pace,
             references,
             calls,
-            leg,
+            allotment,
             base: 0,
             told: BTreeSet::new(),
             lost_ns,
@@ -323,13 +323,14 @@ impl<'a> Course<'a> {
     }
 
     /// What is done from now on is this part of the session.
-    pub(super) fn begin(&mut self, leg: Leg) {
-        self.leg = leg;
-        self.pace.budget_ns = leg.budget_ns;
-        self.watch.begin_leg(Spent { ns: leg.budget_ns, calls: leg.most_calls.saturating_sub(self.calls) });
+    pub(super) fn begin(&mut self, allotment: Allotment) {
+        self.allotment = allotment;
+        self.pace.budget_ns = allotment.budget_ns;
+        self.watch
+            .begin_allotment(Spent { ns: allotment.budget_ns, calls: allotment.most_calls.saturating_sub(self.calls) });
     }
 
-    /// Runs a race of new candidates to its end, or until the leg's budget, its calls or the user's patience are
+    /// Runs a race of new candidates to its end, or until the allotment's budget, its calls or the user's patience are
     /// spent. Returns how it ended, and the place in the record of its first candidate.
     pub(super) fn run(&mut self, race: &mut dyn Racing) -> (Ending, usize) {
         self.base = self.slots.len();
@@ -346,18 +347,18 @@ impl<'a> Course<'a> {
         let ending = self.rounds(race);
         self.look(race);
         if ending != Ending::Interrupted {
-            self.weigh_leaders(race.finding());
+            self.measure_memory_of_leaders(race.finding());
         }
         for slot in 0..self.slots.len() {
             // Who interrupts does not wait for goodbyes.
-            if ending == Ending::Interrupted { self.hands.kill(slot) } else { self.end(slot) }
+            if ending == Ending::Interrupted { self.pool.kill(slot) } else { self.end(slot) }
         }
         ending
     }
 
     fn rounds(&mut self, race: &mut dyn Racing) -> Ending {
         loop {
-            if self.hands.interrupted() {
+            if self.pool.interrupted() {
                 return Ending::Interrupted;
             }
             let round = match race.next(self.spent_ns()) {
@@ -491,14 +492,14 @@ impl<'a> Course<'a> {
 
     /// Samples the memory of what is named and of the best of each other model, as far as their agents live: where no
     /// limit looks at it, it is told all the same, and costs the race nothing.
-    fn weigh_leaders(&mut self, found: Option<Finding>) {
+    fn measure_memory_of_leaders(&mut self, found: Option<Finding>) {
         let Some(found) = found.filter(|_| !self.has_one_turn()) else { return };
         let mut order: Vec<(f64, usize)> =
             found.standings.iter().map(|it| (it.ratio, self.base + it.candidate)).collect();
         order.sort_by(|one, other| other.0.total_cmp(&one.0));
         order.insert(0, (0.0, self.base + found.named));
         let mut models: Vec<Model> = Vec::new();
-        let until_ns = self.spent_ns().saturating_add(self.leg.budget_ns / WEIGHING_PART);
+        let until_ns = self.spent_ns().saturating_add(self.allotment.budget_ns / WEIGHING_PART);
         for (_, slot) in order {
             if self.spent_ns() > until_ns {
                 break;
@@ -513,7 +514,7 @@ impl<'a> Course<'a> {
                 if is_warm && slot == self.base + found.named { self.restarted_cold(slot) } else { Some(learned) };
             let Some(learned) = learned else { continue };
             // What goes wrong here says nothing of the answer.
-            if self.weigh(slot, &learned).is_err() {
+            if self.measure_memory(slot, &learned).is_err() {
                 self.kill(slot);
             }
         }
@@ -579,8 +580,8 @@ impl<'a> Course<'a> {
 
     /// Whether the round that ended was disturbed and is repeated; notes what was seen.
     fn is_voided(&mut self, spent: Spent, repeats: u32) -> bool {
-        let (conditions, flags) = self.watch.end_round(self.hands);
-        let left_ns = self.leg.deadline_ns.saturating_sub(self.spent_ns());
+        let (conditions, flags) = self.watch.end_round(self.pool);
+        let left_ns = self.allotment.deadline_ns.saturating_sub(self.spent_ns());
         // What makes all blocks slower alike cancels in the round, and what does not widens the answer's bound.
         let is_biased = flags.iter().any(|flag| matches!(flag, Flag::Steal { .. } | Flag::Others { .. }));
         let voided = is_biased && self.watch.voids(spent, repeats, left_ns);
@@ -605,7 +606,7 @@ impl<'a> Course<'a> {
         self.record.rounds.push(Round::of(race.phase()));
         self.longest = 0;
         self.common_ns = self.common_window(round);
-        self.watch.begin_round(self.hands);
+        self.watch.begin_round(self.pool);
         for turn in &round.turns {
             if self.overspent(turn) {
                 return (outcomes, Some(Stop::BudgetSpent));
@@ -626,7 +627,7 @@ impl<'a> Course<'a> {
                 Turned::Stopped(stop) => return (outcomes, Some(stop)),
             }
             // Between blocks, not only between rounds: the first round may take seconds.
-            self.record.elapsed_ns = self.hands.elapsed_ns();
+            self.record.elapsed_ns = self.pool.elapsed_ns();
             self.saver.save_at_times(self.record, self.observer);
             self.observer.observe(&Event::BetweenBlocks { elapsed_ns: self.spent_ns() });
         }
@@ -672,7 +673,7 @@ impl<'a> Course<'a> {
         let lacks_rival = self.pace.turns.is_some() && measured < 2;
         // Two of them are: no life begins then that ends beyond it.
         let start_ns = if measured < 2 { 0 } else { self.foreseen_start_ns(self.base + turn.candidate, turn.anew) };
-        let most_ns = self.leg.deadline_ns.saturating_add(self.leg.budget_ns / 4);
+        let most_ns = self.allotment.deadline_ns.saturating_add(self.allotment.budget_ns / 4);
         !lacks_rival && self.spent_ns().saturating_add(turn_ns).saturating_add(start_ns) > most_ns
     }
 
@@ -690,7 +691,7 @@ impl<'a> Course<'a> {
 
     /// Waits until whoever an agent that ended was connected to has surely noticed.
     pub(super) fn wait_for_release(&mut self) {
-        self.hands.idle(if self.is_exclusive { LATE_RELEASE_NS } else { SURE_RELEASE_NS });
+        self.pool.idle(if self.is_exclusive { LATE_RELEASE_NS } else { SURE_RELEASE_NS });
     }
 
     /// What is known of a candidate of the record from its latest block.
@@ -700,7 +701,7 @@ impl<'a> Course<'a> {
 
     /// What of the budget is spent.
     pub(super) fn spent_ns(&self) -> u64 {
-        self.hands.elapsed_ns().saturating_sub(self.lost_ns)
+        self.pool.elapsed_ns().saturating_sub(self.lost_ns)
     }
 
     fn turn(&mut self, number: u32, turn: Turn) -> Turned {
@@ -728,9 +729,9 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// As [`Course::measure`]; what a hang takes is lost.
+    /// As [`Runner::measure`]; what a hang takes is lost.
     fn measure_or_lose(&mut self, number: u32, turn: Turn) -> Result<Result<Outcome, Stop>, Fault> {
-        let begun_ns = self.hands.elapsed_ns();
+        let begun_ns = self.pool.elapsed_ns();
         let measured = self.measure(number, turn);
         if matches!(&measured, Err(Fault::Failed(failure)) if failure.kind == FailureKind::Hang) {
             self.lose(begun_ns);
@@ -741,7 +742,7 @@ impl<'a> Course<'a> {
     /// Counts the time since then as lost to an agent that did not answer, which the budget does not pay for: up to a
     /// bound, or a session whose agents all hang would not end.
     pub(super) fn lose(&mut self, begun_ns: u64) {
-        let took_ns = self.hands.elapsed_ns().saturating_sub(begun_ns);
+        let took_ns = self.pool.elapsed_ns().saturating_sub(begun_ns);
         self.lost_ns = self.lost_ns.max(MOST_LOST_NS.min(self.lost_ns.saturating_add(took_ns)));
     }
 
@@ -783,11 +784,11 @@ impl<'a> Course<'a> {
         for slot in 0..self.slots.len() {
             self.end(slot);
         }
-        self.hands.idle(SURE_RELEASE_NS);
+        self.pool.idle(SURE_RELEASE_NS);
         let mut measured = self.measure_or_lose(number, Turn { anew: true, ..turn });
         if self.is_exclusive && matches!(&measured, Err(Fault::Failed(again)) if again.kind == FailureKind::Task) {
             self.kill(turn.candidate);
-            self.hands.idle(LATE_RELEASE_NS);
+            self.pool.idle(LATE_RELEASE_NS);
             measured = self.measure_or_lose(number, Turn { anew: true, ..turn });
         }
         if let Err(Fault::Failed(failure)) = &measured {
@@ -835,12 +836,12 @@ impl<'a> Course<'a> {
             (0..self.slots.len()).filter(|other| self.slots[*other].alive && is_in_the_way(*other)).collect();
         ending.iter().for_each(|other| self.end(*other));
         if self.is_exclusive && !ending.is_empty() {
-            self.hands.idle(RELEASE_NS);
+            self.pool.idle(RELEASE_NS);
         }
     }
 
     pub(super) fn kill(&mut self, slot: usize) {
-        self.hands.kill(slot);
+        self.pool.kill(slot);
         self.slots[slot].alive = false;
     }
 
@@ -849,12 +850,12 @@ impl<'a> Course<'a> {
         let slot = turn.candidate;
         self.make_room(slot, turn.anew);
         if !self.slots[slot].alive {
-            let begun_ns = self.hands.elapsed_ns();
+            let begun_ns = self.pool.elapsed_ns();
             let beginning = self.beginning(slot);
             if let Err(stop) = self.start(slot, beginning)? {
                 return Ok(Err(stop));
             }
-            self.slots[slot].start_ns = Some(self.hands.elapsed_ns().saturating_sub(begun_ns));
+            self.slots[slot].start_ns = Some(self.pool.elapsed_ns().saturating_sub(begun_ns));
             self.prove(slot)?;
         }
         let Some(learned) = self.slots[slot].learned else {
@@ -862,7 +863,7 @@ impl<'a> Course<'a> {
         };
         if !self.has_one_turn()
             && self.watches_memory()
-            && let Err(stop) = self.weigh(slot, &learned)?
+            && let Err(stop) = self.measure_memory(slot, &learned)?
         {
             return Ok(Err(stop));
         }
@@ -876,13 +877,13 @@ impl<'a> Course<'a> {
             self.warn_of_length(slot, learned.latency_ns);
         }
         if window.idle_before_ns > 0 {
-            self.hands.idle(window.idle_before_ns);
+            self.pool.idle(window.idle_before_ns);
         }
-        let mut taken = self.block(slot, BlockKind::Timed, window_ns, &learned)?;
-        if self.are_not_long(slot, &taken.figures) {
+        let mut measurement = self.block(slot, BlockKind::Timed, window_ns, &learned)?;
+        if self.are_not_long(slot, &measurement.figures) {
             return self.leave_turns(number, turn);
         }
-        let mut seen = Learned::from_block(&taken.figures, self.slots[slot].turns_ns);
+        let mut seen = Learned::from_block(&measurement.figures, self.slots[slot].turns_ns);
         // Tasks that queue for something take long under load. A window that turns out to be short beside them shows how
         // the queue fills, not what the candidate does: it was one more warm-up.
         let needed_ns = self.pace.window(&seen).ns;
@@ -891,8 +892,8 @@ impl<'a> Course<'a> {
             && needed_ns > SHORT * window_ns
             && let Some(longer_ns) = self.affordable_in(slot, needed_ns, &seen)
         {
-            taken = self.block(slot, BlockKind::Timed, longer_ns, &seen)?;
-            seen = Learned::from_block(&taken.figures, self.slots[slot].turns_ns);
+            measurement = self.block(slot, BlockKind::Timed, longer_ns, &seen)?;
+            seen = Learned::from_block(&measurement.figures, self.slots[slot].turns_ns);
         }
         // In one turn there is no time for more than that it ran.
         if self.has_one_turn() {
@@ -900,9 +901,9 @@ impl<'a> Course<'a> {
             self.untried.remove(&kind);
         }
         self.slots[slot].learned = Some(seen);
-        self.longest = self.longest.max(taken.figures.tasks);
-        self.watch.saw_delay(taken.run_delay_share);
-        self.keep(slot, Some(number), taken);
+        self.longest = self.longest.max(measurement.figures.tasks);
+        self.watch.saw_delay(measurement.run_delay_share);
+        self.keep(slot, Some(number), measurement);
         if let Some(round) = self.record.rounds.last_mut() {
             round.order.push(u32::try_from(slot).unwrap_or(u32::MAX));
         }
@@ -926,7 +927,7 @@ impl<'a> Course<'a> {
     /// Tasks are not as long as the calls before the race were, which loaded something: from now on blocks have windows.
     fn leave_turns(&mut self, number: u32, turn: Turn) -> Result<Result<Outcome, Stop>, Fault> {
         (self.pace.turns, self.common_ns) = (None, 0);
-        self.hands.leave_turns();
+        self.pool.leave_turns();
         for slot in 0..self.slots.len() {
             self.end(slot);
             self.slots[slot].learned = None;
@@ -1010,31 +1011,31 @@ impl<'a> Course<'a> {
     fn start(&mut self, slot: usize, beginning: Beginning) -> Result<Result<(), Stop>, Fault> {
         let candidate = self.record.candidates[slot].candidate.clone();
         let concurrency = candidate.sizes.concurrency();
-        let born = match self.bear(slot, &candidate, None, beginning)? {
-            Ok(born) => born,
+        let started = match self.launch(slot, &candidate, None, beginning)? {
+            Ok(started) => started,
             Err(stop) => return Ok(Err(stop)),
         };
         (self.slots[slot].alive, self.slots[slot].short_turns) = (true, 0);
         let cluster_ns = self.cluster_start_ns(&candidate);
         self.record.candidates[slot].incarnations.push(Incarnation {
-            boot_ns: born.boot_ns,
-            ready_ns: born.ready.ready_ns.saturating_add(cluster_ns),
-            startup_ns: born.ready.startup_ns.saturating_add(cluster_ns),
-            first_task_ns: born.ready.first_task_ns,
+            boot_ns: started.boot_ns,
+            ready_ns: started.ready.ready_ns.saturating_add(cluster_ns),
+            startup_ns: started.ready.startup_ns.saturating_add(cluster_ns),
+            first_task_ns: started.ready.first_task_ns,
             teardown_ns: None,
             parked_cpu_share: 0.0,
-            gil: born.ready.gil,
-            warm: born.beginning == Beginning::Warm,
-            library_threads: born.ready.library_threads,
+            gil: started.ready.gil,
+            warm: started.beginning == Beginning::Warm,
+            library_threads: started.ready.library_threads,
         });
         if self.watches_memory() && self.is_looked_at(slot) {
             self.slots[slot].has_memory = false;
         }
-        let turns_ns = turns_of(&candidate, &born, self.plain(&candidate));
+        let turns_ns = turns_of(&candidate, &started, self.plain(&candidate));
         let before = std::mem::replace(&mut self.slots[slot].turns_ns, turns_ns);
         // Whether its threads wait for each other is known from its life before, or from a first block.
         let is_known = before == turns_ns;
-        let first_task_ns = self.pace.turns.map_or(born.ready.first_task_ns, |turns| turns.task_ns);
+        let first_task_ns = self.pace.turns.map_or(started.ready.first_task_ns, |turns| turns.task_ns);
         let learned = Learned::from_first_task(first_task_ns, concurrency, self.record.workload.load);
         // A user's batch meets a pool that has just started, and queues that are empty; so does a turn of long tasks.
         if matches!(self.record.workload.load, Load::Batch { .. }) || self.pace.turns.is_some() {
@@ -1134,19 +1135,19 @@ impl<'a> Course<'a> {
     ) -> Result<Result<Learned, Stop>, Fault> {
         let wished = self.pace.untimed(learned.latency_ns.saturating_mul(TURNS_TO_FILL), learned.latency_ns);
         let Some(window_ns) = self.affordable(candidate, wished, learned) else { return Ok(Err(Stop::CallsSpent)) };
-        let taken = self.block_of(slot, candidate, BlockKind::Timed, window_ns, learned)?;
-        Ok(Ok(Learned::from_block(&taken.figures, turns_ns)))
+        let measurement = self.block_of(slot, candidate, BlockKind::Timed, window_ns, learned)?;
+        Ok(Ok(Learned::from_block(&measurement.figures, turns_ns)))
     }
 
     /// Starts an agent, and counts the tasks that it runs by itself.
-    /// `iterations` as for [`Hands::start`].
-    pub(super) fn bear(
+    /// `iterations` as for [`AgentPool::start`].
+    pub(super) fn launch(
         &mut self,
         slot: usize,
         candidate: &Candidate,
         iterations: Option<&[u64]>,
         beginning: Beginning,
-    ) -> Result<Result<Born, Stop>, Fault> {
+    ) -> Result<Result<Started, Stop>, Fault> {
         // An agent's first task, and one for each in flight.
         let all_first = u64::from(candidate.sizes.concurrency()) + 1;
         let first_tasks = if self.pace.turns.is_some() { 0 } else { all_first };
@@ -1160,10 +1161,10 @@ impl<'a> Course<'a> {
             .slowest
             .patience_in_start(candidate.sizes.concurrency(), processes, self.hangs_may_cost_ns())
             .and(self.pace.waits_ns(first_tasks));
-        let born = self.hands.start(slot, candidate, iterations, beginning, patience)?;
-        self.slowest.saw(born.ready.first_task_ns, born.boot_ns.saturating_add(born.ready.startup_ns));
-        self.watch_lock(candidate, &born);
-        Ok(Ok(born))
+        let started = self.pool.start(slot, candidate, iterations, beginning, patience)?;
+        self.slowest.saw(started.ready.first_task_ns, started.boot_ns.saturating_add(started.ready.startup_ns));
+        self.watch_lock(candidate, &started);
+        Ok(Ok(started))
     }
 
     /// Runs a first block, which counts for nothing but what it teaches.
@@ -1176,14 +1177,14 @@ impl<'a> Course<'a> {
     ) -> Result<Result<Learned, Stop>, Fault> {
         let wished = self.pace.untimed(WARM_UP_NS, learned.latency_ns.min(WARM_UP_NS));
         let Some(window_ns) = self.affordable(candidate, wished, learned) else { return Ok(Err(Stop::CallsSpent)) };
-        let taken = self.block_of(slot, candidate, BlockKind::Timed, window_ns, learned)?;
-        self.watch_parking(slot, taken.parked_cpu_share);
-        Ok(Ok(Learned::from_block(&taken.figures, turns_ns)))
+        let measurement = self.block_of(slot, candidate, BlockKind::Timed, window_ns, learned)?;
+        self.watch_parking(slot, measurement.parked_cpu_share);
+        Ok(Ok(Learned::from_block(&measurement.figures, turns_ns)))
     }
 
     /// Takes a memory block of a candidate: once, or once a life where the objective looks at memory. A life that began
     /// warm is not weighed, since it shares its parent's pages.
-    fn weigh(&mut self, slot: usize, learned: &Learned) -> Result<Result<(), Stop>, Fault> {
+    fn measure_memory(&mut self, slot: usize, learned: &Learned) -> Result<Result<(), Stop>, Fault> {
         if self.record.candidates[slot].incarnations.last().is_some_and(|life| life.warm) {
             return Ok(Ok(()));
         }
@@ -1192,17 +1193,17 @@ impl<'a> Course<'a> {
         }
         let wished = self.pace.untimed(MEMORY_NS, learned.latency_ns);
         let Some(window_ns) = self.affordable_in(slot, wished, learned) else { return Ok(Err(Stop::CallsSpent)) };
-        let taken = self.block(slot, BlockKind::Memory, window_ns, learned)?;
-        self.keep(slot, None, taken);
+        let measurement = self.block(slot, BlockKind::Memory, window_ns, learned)?;
+        self.keep(slot, None, measurement);
         Ok(Ok(()))
     }
 
     /// Runs a block of a candidate of the race.
-    fn block(&mut self, slot: usize, kind: BlockKind, window_ns: u64, learned: &Learned) -> Result<Taken, Fault> {
+    fn block(&mut self, slot: usize, kind: BlockKind, window_ns: u64, learned: &Learned) -> Result<Measurement, Fault> {
         let candidate = self.record.candidates[slot].candidate.clone();
-        let taken = self.block_of(slot, &candidate, kind, window_ns, learned)?;
-        self.watch_parking(slot, taken.parked_cpu_share);
-        Ok(taken)
+        let measurement = self.block_of(slot, &candidate, kind, window_ns, learned)?;
+        self.watch_parking(slot, measurement.parked_cpu_share);
+        Ok(measurement)
     }
 
     /// Runs a block of whoever holds this slot.
@@ -1213,12 +1214,12 @@ impl<'a> Course<'a> {
         kind: BlockKind,
         window_ns: u64,
         learned: &Learned,
-    ) -> Result<Taken, Fault> {
+    ) -> Result<Measurement, Fault> {
         let (ask, expected) = self.ask(candidate, kind, window_ns, learned);
         self.checked(slot, candidate, ask, expected)
     }
 
-    /// As [`Course::block_of`], of work that the reference does not know.
+    /// As [`Runner::block_of`], of work that the reference does not know.
     pub(super) fn unchecked_block_of(
         &mut self,
         slot: usize,
@@ -1226,7 +1227,7 @@ impl<'a> Course<'a> {
         kind: BlockKind,
         window_ns: u64,
         learned: &Learned,
-    ) -> Result<Taken, Fault> {
+    ) -> Result<Measurement, Fault> {
         let (ask, expected) = self.ask(candidate, kind, window_ns, learned);
         self.counted(slot, candidate, ask, expected)
     }
@@ -1262,9 +1263,9 @@ impl<'a> Course<'a> {
         candidate: &Candidate,
         ask: Ask,
         expected: u64,
-    ) -> Result<Taken, Fault> {
-        let taken = self.counted(slot, candidate, ask, expected)?;
-        let figures = &taken.figures;
+    ) -> Result<Measurement, Fault> {
+        let measurement = self.counted(slot, candidate, ask, expected)?;
+        let figures = &measurement.figures;
         // Which of its tasks failed is not known, so that of others nothing can be expected.
         let reference = self.reference(candidate).filter(|_| figures.errors == 0);
         if let Some(reference) = reference {
@@ -1277,7 +1278,7 @@ impl<'a> Course<'a> {
                 return Err(Fault::new(FailureKind::Checksum, message));
             }
         }
-        Ok(taken)
+        Ok(measurement)
     }
 
     /// What the blocks of a candidate are held against, if anything.
@@ -1286,19 +1287,19 @@ impl<'a> Course<'a> {
     }
 
     /// Runs what is asked and counts its tasks (about `expected`).
-    fn counted(&mut self, slot: usize, candidate: &Candidate, ask: Ask, expected: u64) -> Result<Taken, Fault> {
-        match self.hands.block(slot, ask) {
-            Ok(mut taken) => {
-                self.calls += taken.figures.tasks;
+    fn counted(&mut self, slot: usize, candidate: &Candidate, ask: Ask, expected: u64) -> Result<Measurement, Fault> {
+        match self.pool.block(slot, ask) {
+            Ok(mut measurement) => {
+                self.calls += measurement.figures.tasks;
                 // Tasks that compute take long beside each other, and do not look as if they hung.
-                if taken.figures.usage.own_cpu_ns() < taken.figures.elapsed_ns / 2 {
-                    self.slowest.saw(slowest_ns(&taken.figures), 0);
+                if measurement.figures.usage.own_cpu_ns() < measurement.figures.elapsed_ns / 2 {
+                    self.slowest.saw(slowest_ns(&measurement.figures), 0);
                 }
-                self.found(&candidate.runtime, &taken.figures.notes);
+                self.found(&candidate.runtime, &measurement.figures.notes);
                 if let Some(cores) = self.record.calibration.usable_cores {
-                    taken.figures = taken.figures.counted_by_cpu(cores, candidate.sizes.at_once());
+                    measurement.figures = measurement.figures.counted_by_cpu(cores, candidate.sizes.at_once());
                 }
-                Ok(taken)
+                Ok(measurement)
             }
             Err(fault) => {
                 // How many it ran before it failed is not known, and the user may pay for each.
@@ -1308,15 +1309,15 @@ impl<'a> Course<'a> {
         }
     }
 
-    fn keep(&mut self, slot: usize, round: Option<u32>, taken: Taken) {
+    fn keep(&mut self, slot: usize, round: Option<u32>, measurement: Measurement) {
         let place = &mut self.record.candidates[slot];
         place.blocks.push(BlockRecord {
             round,
             incarnation: u32::try_from(place.incarnations.len().saturating_sub(1)).unwrap_or(u32::MAX),
-            at_ns: taken.at_ns,
-            server_cpu_ns: taken.server_cpu_ns,
-            memory: taken.memory,
-            figures: taken.figures,
+            at_ns: measurement.at_ns,
+            server_cpu_ns: measurement.server_cpu_ns,
+            memory: measurement.memory,
+            figures: measurement.figures,
         });
     }
 
@@ -1334,12 +1335,12 @@ impl<'a> Course<'a> {
     }
 
     /// Says, once a runtime, that an import turned the lock on again that it was built and started without.
-    fn watch_lock(&mut self, candidate: &Candidate, born: &Born) {
+    fn watch_lock(&mut self, candidate: &Candidate, started: &Started) {
         let runtime = &candidate.runtime;
         let hello = self.record.calibration.runtime(runtime).map(|runtime| &runtime.hello);
         let was_free = hello.is_some_and(|hello| hello.free_threaded == Some(true) && hello.gil == Some(false));
         let is_told = |warning: &Warning| matches!(warning, Warning::GilEnabled { runtime: told } if told == runtime);
-        if was_free && born.ready.gil == Some(true) && !self.record.warnings.iter().any(is_told) {
+        if was_free && started.ready.gil == Some(true) && !self.record.warnings.iter().any(is_told) {
             self.warn(Warning::GilEnabled { runtime: runtime.clone() });
         }
     }
@@ -1348,28 +1349,28 @@ impl<'a> Course<'a> {
         if !std::mem::replace(&mut self.slots[slot].alive, false) {
             return;
         }
-        let farewell = self.goodbye(slot);
+        let shutdown = self.shut_down(slot);
         let place = &mut self.record.candidates[slot];
         if let Some(incarnation) = place.incarnations.last_mut() {
-            incarnation.teardown_ns = farewell.teardown_ns;
+            incarnation.teardown_ns = shutdown.teardown_ns;
         }
         let candidate = place.candidate.clone();
-        self.watch_leavings(candidate, farewell);
+        self.watch_leavings(candidate, shutdown);
     }
 
     /// Ends an agent in peace; what a teardown takes that does not end is lost.
-    pub(super) fn goodbye(&mut self, slot: usize) -> Farewell {
-        let begun_ns = self.hands.elapsed_ns();
-        let farewell = self.hands.end(slot);
-        if farewell.hung {
+    pub(super) fn shut_down(&mut self, slot: usize) -> Shutdown {
+        let begun_ns = self.pool.elapsed_ns();
+        let shutdown = self.pool.end(slot);
+        if shutdown.hung {
             self.lose(begun_ns);
         }
-        farewell
+        shutdown
     }
 
     /// Says what a candidate's tasks left behind: of each engine once, since each of its sizes and lives does so.
-    pub(super) fn watch_leavings(&mut self, candidate: Candidate, farewell: Farewell) {
-        let Farewell { leftover: processes, left_behind, failed_teardown, .. } = farewell;
+    pub(super) fn watch_leavings(&mut self, candidate: Candidate, shutdown: Shutdown) {
+        let Shutdown { leftover: processes, left_behind, failed_teardown, .. } = shutdown;
         if let Some(failure) = failed_teardown {
             self.watch_teardown(&candidate, failure);
         }
@@ -1417,7 +1418,7 @@ impl<'a> Course<'a> {
 
     pub(super) fn calls_left(&self) -> u64 {
         let all = self.record.workload.max_calls.unwrap_or(u64::MAX);
-        all.min(self.leg.most_calls).saturating_sub(self.calls)
+        all.min(self.allotment.most_calls).saturating_sub(self.calls)
     }
 
     fn affordable_in(&self, slot: usize, window_ns: u64, learned: &Learned) -> Option<u64> {
@@ -1441,8 +1442,8 @@ fn slowest_ns(block: &Block) -> u64 {
 
 /// What two turns of each of a candidate's threads take, where they share an interpreter lock; else 0. `plain` is a block
 /// of the same tasks in a plain loop.
-pub(super) fn turns_of(candidate: &Candidate, born: &Born, plain: Option<&Block>) -> u64 {
-    let shares = born.ready.gil == Some(true) && candidate.model() == Model::Threads;
+pub(super) fn turns_of(candidate: &Candidate, started: &Started, plain: Option<&Block>) -> u64 {
+    let shares = started.ready.gil == Some(true) && candidate.model() == Model::Threads;
     if shares { turns_ns(candidate.sizes.concurrency(), turn_ns(plain)) } else { 0 }
 }
 
@@ -1458,5 +1459,5 @@ fn p99_ns(record: &Record, place: &CandidateRecord) -> Option<u64> {
 }
 
 #[cfg(test)]
-#[path = "course_tests.rs"]
+#[path = "runner_tests.rs"]
 mod tests;

@@ -1,6 +1,6 @@
 //! One runtime after the other, each with a fair share of what is left; then those who lead, side by side.
 
-use super::course::{Course, Leg, Stop};
+use super::runner::{Allotment, Runner, Stop};
 use super::sweep;
 use super::trial::{alternates, small};
 use crate::candidate::{ClusterLimits, StartMethod};
@@ -18,7 +18,7 @@ const LEAST_PART: u64 = 2;
 
 /// One runtime's part of a session.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Runner {
+pub(super) struct RuntimePlan {
     /// Its name.
     pub name: String,
     /// The language of its tasks, if its agent said.
@@ -50,42 +50,42 @@ pub(super) struct Terms {
 
 /// Who led in a runtime's race: indices into the record's candidates.
 struct Leaders<'a> {
-    runner: &'a Runner,
+    runtime_plan: &'a RuntimePlan,
     candidates: Vec<usize>,
 }
 
 /// Races each runtime, then compares those that lead. Returns the worst end of them.
-pub(super) fn run(course: &mut Course<'_>, runners: &[Runner], terms: &Terms) -> Ending {
+pub(super) fn run(runner: &mut Runner<'_>, runtime_plans: &[RuntimePlan], terms: &Terms) -> Ending {
     let mut ending = Ending::NoCandidate;
-    for runner in runners {
-        if let Some(failed) = &runner.broken {
-            course.refuse_all(&runner.entries, failed);
+    for runtime_plan in runtime_plans {
+        if let Some(failed) = &runtime_plan.broken {
+            runner.refuse_all(&runtime_plan.entries, failed);
         }
     }
-    let sound: Vec<&Runner> = runners.iter().filter(|runner| runner.broken.is_none()).collect();
-    let meets = may_meet(course, &sound, terms);
+    let sound: Vec<&RuntimePlan> = runtime_plans.iter().filter(|runtime_plan| runtime_plan.broken.is_none()).collect();
+    let meets = may_meet(runner, &sound, terms);
     let kept = if meets { MEETING_PART } else { 0.0 };
     let least_ns = terms.rules.budget_ns / LEAST_PART / sound.len().max(1) as u64;
     let mut leaders = Vec::new();
-    for (done, runner) in sound.iter().enumerate() {
-        let leg = share(course, terms.rules.budget_ns, kept, (sound.len() - done) as u64);
-        course.begin(leg);
+    for (done, runtime_plan) in sound.iter().enumerate() {
+        let allotment = share(runner, terms.rules.budget_ns, kept, (sound.len() - done) as u64);
+        runner.begin(allotment);
         let sweep_ns = terms.rules.budget_ns / sweep::PART / sound.len() as u64;
-        let (end, candidates) = race(course, runner, terms, leg, least_ns, sweep_ns);
+        let (end, candidates) = race(runner, runtime_plan, terms, allotment, least_ns, sweep_ns);
         ending = worse(ending, end);
         if end == Ending::Interrupted {
             return ending;
         }
-        leaders.push(Leaders { runner, candidates });
+        leaders.push(Leaders { runtime_plan, candidates });
     }
     let present = present(&leaders, terms);
     if !meets || present.is_empty() {
         return ending;
     }
-    let leg = last(course, terms.rules.budget_ns, kept);
-    course.begin(leg);
+    let allotment = last(runner, terms.rules.budget_ns, kept);
+    runner.begin(allotment);
     // Where it is cut short, the races were decided all the same.
-    match course.meet(&mut Meeting::new(present, leg.deadline_ns, terms.rules.seed)) {
+    match runner.meet(&mut Meeting::new(present, allotment.deadline_ns, terms.rules.seed)) {
         Ending::Interrupted => Ending::Interrupted,
         _ => ending,
     }
@@ -94,10 +94,10 @@ pub(super) fn run(course: &mut Course<'_>, runners: &[Runner], terms: &Terms) ->
 /// Tries and races the entries of one runtime, for `least_ns` however long it took to try them; where that was decided,
 /// sees for `sweep_ns` at most how the answer changes with the task. Returns how it ended, and who leads.
 fn race(
-    course: &mut Course<'_>,
-    runner: &Runner,
+    runner: &mut Runner<'_>,
+    runtime_plan: &RuntimePlan,
     terms: &Terms,
-    leg: Leg,
+    allotment: Allotment,
     least_ns: u64,
     sweep_ns: u64,
 ) -> (Ending, Vec<usize>) {
@@ -106,35 +106,36 @@ fn race(
         Stop::BudgetSpent => (Ending::BudgetSpent, Vec::new()),
         Stop::CallsSpent => (Ending::CallsSpent, Vec::new()),
     };
-    let has_code = course.record.workload.steps.iter().any(|step| step.python().is_some());
-    let is_doubled = runner.library_threads.is_some();
-    let entries = if is_doubled { course.with_one_for_each_model(&runner.entries) } else { runner.entries.clone() };
-    let tried = if has_code { course.try_out(&entries, &runner.methods) } else { Ok(entries) };
+    let has_code = runner.record.workload.steps.iter().any(|step| step.python().is_some());
+    let is_doubled = runtime_plan.library_threads.is_some();
+    let entries =
+        if is_doubled { runner.with_one_for_each_model(&runtime_plan.entries) } else { runtime_plan.entries.clone() };
+    let tried = if has_code { runner.try_out(&entries, &runtime_plan.methods) } else { Ok(entries) };
     let entries = match tried {
         Ok(entries) => entries,
         Err(stop) => return stopped(stop),
     };
-    let entries = match runner.call_ns {
+    let entries = match runtime_plan.call_ns {
         Some(call_ns) => with_short_chunks(entries, call_ns),
         None => entries,
     };
     // What runs with many threads runs with one.
     let entries = if is_doubled { with_one_thread(&entries) } else { entries };
-    let alternates = if has_code { alternates(&entries, &runner.methods) } else { Vec::new() };
-    let raced = leg.with_time(least_ns, course);
-    course.begin(raced);
+    let alternates = if has_code { alternates(&entries, &runtime_plan.methods) } else { Vec::new() };
+    let raced = allotment.with_time(least_ns, runner);
+    runner.begin(raced);
     let rules = Rules {
         deadline_ns: raced.deadline_ns,
-        budget_ns: raced.deadline_ns.saturating_sub(course.spent_ns()),
-        has_lock: runner.has_lock,
-        library_threads: runner.library_threads,
-        cluster: runner.cluster,
-        turns: course.pace.turns,
+        budget_ns: raced.deadline_ns.saturating_sub(runner.spent_ns()),
+        has_lock: runtime_plan.has_lock,
+        library_threads: runtime_plan.library_threads,
+        cluster: runtime_plan.cluster,
+        turns: runner.pace.turns,
         ..terms.rules
     };
-    let first_candidate = u32::try_from(course.record.candidates.len()).unwrap_or(u32::MAX);
-    course.record.races.push(RaceRecord {
-        runtime: runner.name.clone(),
+    let first_candidate = u32::try_from(runner.record.candidates.len()).unwrap_or(u32::MAX);
+    runner.record.races.push(RaceRecord {
+        runtime: runtime_plan.name.clone(),
         rules_version: RULES_VERSION,
         rules,
         entries: entries.clone(),
@@ -144,65 +145,66 @@ fn race(
         ending: Ending::Running,
     });
     let mut race = Decide::new(&entries, &alternates, rules);
-    let (ending, base) = course.run(&mut race);
-    if let Some(race) = course.record.races.last_mut() {
+    let (ending, base) = runner.run(&mut race);
+    if let Some(race) = runner.record.races.last_mut() {
         race.ending = ending;
     }
     let Some(found) = race.finding() else { return (ending, Vec::new()) };
     let leaders = vec![base + found.named];
-    let pair = sweep::pair(&found, &race.candidates(), base).filter(|_| course.record.settings.sweeps);
+    let pair = sweep::pair(&found, &race.candidates(), base).filter(|_| runner.record.settings.sweeps);
     if let (Ending::Decided, Some(pair)) = (ending, pair) {
-        let deadline_ns = leg.deadline_ns.min(course.spent_ns().saturating_add(sweep_ns));
-        if course.sweep(pair, deadline_ns).is_err() {
+        let deadline_ns = allotment.deadline_ns.min(runner.spent_ns().saturating_add(sweep_ns));
+        if runner.sweep(pair, deadline_ns).is_err() {
             return (Ending::Interrupted, leaders);
         }
     }
     (ending, leaders)
 }
 
-impl Leg {
+impl Allotment {
     /// With so much time from now on at least.
-    fn with_time(self, least_ns: u64, course: &Course<'_>) -> Leg {
-        let deadline_ns = self.deadline_ns.max(course.spent_ns() + least_ns);
-        Leg { deadline_ns, budget_ns: self.budget_ns.max(least_ns), ..self }
+    fn with_time(self, least_ns: u64, runner: &Runner<'_>) -> Allotment {
+        let deadline_ns = self.deadline_ns.max(runner.spent_ns() + least_ns);
+        Allotment { deadline_ns, budget_ns: self.budget_ns.max(least_ns), ..self }
     }
 }
 
 /// A fair share of what is left for the next of so many races.
-fn share(course: &Course<'_>, budget_ns: u64, kept: f64, races: u64) -> Leg {
-    let spent_ns = course.spent_ns();
+fn share(runner: &Runner<'_>, budget_ns: u64, kept: f64, races: u64) -> Allotment {
+    let spent_ns = runner.spent_ns();
     let races = races.max(1);
     let for_races = budget_ns - (budget_ns as f64 * kept) as u64;
     let share_ns = for_races.saturating_sub(spent_ns) / races;
-    let most_calls = match course.record.workload.max_calls {
+    let most_calls = match runner.record.workload.max_calls {
         None => u64::MAX,
         Some(most) => {
-            let left = (most - (most as f64 * kept) as u64).saturating_sub(course.calls);
-            course.calls + left / races
+            let left = (most - (most as f64 * kept) as u64).saturating_sub(runner.calls);
+            runner.calls + left / races
         }
     };
-    Leg { deadline_ns: spent_ns + share_ns, budget_ns: share_ns, most_calls }
+    Allotment { deadline_ns: spent_ns + share_ns, budget_ns: share_ns, most_calls }
 }
 
 /// What is left for the comparison of the runtimes: all of it, since it ends by itself, and what was kept for it even
 /// where races took longer.
-fn last(course: &Course<'_>, budget_ns: u64, kept: f64) -> Leg {
-    let spent_ns = course.spent_ns();
+fn last(runner: &Runner<'_>, budget_ns: u64, kept: f64) -> Allotment {
+    let spent_ns = runner.spent_ns();
     let deadline_ns = budget_ns.max(spent_ns + (budget_ns as f64 * kept) as u64);
-    let most_calls = course.record.workload.max_calls.unwrap_or(u64::MAX);
-    Leg { deadline_ns, budget_ns: deadline_ns - spent_ns, most_calls }
+    let most_calls = runner.record.workload.max_calls.unwrap_or(u64::MAX);
+    Allotment { deadline_ns, budget_ns: deadline_ns - spent_ns, most_calls }
 }
 
 /// Whether two of these runtimes may be compared by their blocks.
-fn may_meet(course: &Course<'_>, runners: &[&Runner], terms: &Terms) -> bool {
+fn may_meet(runner: &Runner<'_>, runtime_plans: &[&RuntimePlan], terms: &Terms) -> bool {
     // Memory and the tail of times are taken over all blocks, not in pairs.
-    let is_paired = matches!(course.record.workload.objective.goal, Goal::Throughput | Goal::CpuPerTask);
-    let has_partner = |one: &Runner, rest: &[&Runner]| rest.iter().any(|other| is_comparable(one, other, terms));
-    is_paired && (0..runners.len()).any(|one| has_partner(runners[one], &runners[one + 1..]))
+    let is_paired = matches!(runner.record.workload.objective.goal, Goal::Throughput | Goal::CpuPerTask);
+    let has_partner =
+        |one: &RuntimePlan, rest: &[&RuntimePlan]| rest.iter().any(|other| is_comparable(one, other, terms));
+    is_paired && (0..runtime_plans.len()).any(|one| has_partner(runtime_plans[one], &runtime_plans[one + 1..]))
 }
 
 /// Whether two runtimes do equal work.
-fn is_comparable(one: &Runner, other: &Runner, terms: &Terms) -> bool {
+fn is_comparable(one: &RuntimePlan, other: &RuntimePlan, terms: &Terms) -> bool {
     terms.is_equal_work || (one.language.is_some() && one.language == other.language)
 }
 
@@ -210,9 +212,9 @@ fn is_comparable(one: &Runner, other: &Runner, terms: &Terms) -> bool {
 fn present(leaders: &[Leaders<'_>], terms: &Terms) -> Vec<usize> {
     let has_partner = |one: &&Leaders<'_>| {
         leaders.iter().any(|other| {
-            other.runner.name != one.runner.name
+            other.runtime_plan.name != one.runtime_plan.name
                 && !other.candidates.is_empty()
-                && is_comparable(one.runner, other.runner, terms)
+                && is_comparable(one.runtime_plan, other.runtime_plan, terms)
         })
     };
     leaders.iter().filter(has_partner).flat_map(|one| one.candidates.iter().copied()).collect()
@@ -230,7 +232,7 @@ fn worse(one: Ending, other: Ending) -> Ending {
     if rank(other) > rank(one) { other } else { one }
 }
 
-impl Course<'_> {
+impl Runner<'_> {
     /// These entries, of which one engine of each model races with the threads that libraries take by themselves; says what
     /// is left out so.
     fn with_one_for_each_model(&mut self, entries: &[Entry]) -> Vec<Entry> {
@@ -251,5 +253,5 @@ impl Course<'_> {
 }
 
 #[cfg(test)]
-#[path = "relay_tests.rs"]
+#[path = "runtimes_tests.rs"]
 mod tests;

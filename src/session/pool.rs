@@ -25,7 +25,7 @@ pub(super) struct Ask {
 
 /// What a block gave.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Taken {
+pub(super) struct Measurement {
     /// From the session's start to `go`.
     pub at_ns: u64,
     /// The agent's figures.
@@ -52,7 +52,7 @@ pub(super) enum Beginning {
 
 /// A new incarnation.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Born {
+pub(super) struct Started {
     /// From the process's start, or the fork's, to `hello`.
     pub boot_ns: u64,
     /// How it really began.
@@ -63,7 +63,7 @@ pub(super) struct Born {
 
 /// How an incarnation ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Farewell {
+pub(super) struct Shutdown {
     /// How long it took to take the pool down; `None` if it did not end in peace.
     pub teardown_ns: Option<u64>,
     /// Processes that outlived it.
@@ -78,7 +78,7 @@ pub(super) struct Farewell {
 
 /// Starts, runs and ends agents. A slot is a candidate's index in the record, or a spare number of a candidate that
 /// has no place there; it holds one agent at most.
-pub(super) trait Hands {
+pub(super) trait AgentPool {
     /// Time since the session's start.
     fn elapsed_ns(&self) -> u64;
     /// Whether the user interrupted the session.
@@ -96,13 +96,13 @@ pub(super) trait Hands {
         iterations: Option<&[u64]>,
         beginning: Beginning,
         patience: Patience,
-    ) -> Result<Born, Fault>;
+    ) -> Result<Started, Fault>;
     /// Agents that are started from now on have windows, although their jobs said that a block is one turn.
     fn leave_turns(&mut self);
     /// Runs one block of the agent in `slot`.
-    fn block(&mut self, slot: usize, ask: Ask) -> Result<Taken, Fault>;
+    fn block(&mut self, slot: usize, ask: Ask) -> Result<Measurement, Fault>;
     /// Ends the agent in `slot` in peace, if it can be.
-    fn end(&mut self, slot: usize) -> Farewell;
+    fn end(&mut self, slot: usize) -> Shutdown;
     /// Kills the agent in `slot` and all that it started.
     fn kill(&mut self, slot: usize);
 }
