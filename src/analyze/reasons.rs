@@ -15,7 +15,7 @@ use crate::workload::{Limits, Load, Step};
 
 /// An event loop that was late by this stalls.
 const STALL_NS: u64 = 5_000_000;
-/// And on a host whose CPUs others use, by this.
+/// And on a host whose CPUs others use, by this over the part that they leave: so waits for a turn of a core grow.
 const STALL_OF_BUSY_NS: u64 = 50_000_000;
 /// So many in flight in one process are many.
 const MANY: u32 = 4;
@@ -151,7 +151,8 @@ fn overlap(record: &Record, rows: &[Row]) -> Option<Overlap> {
     let gain = best(&mut in_process())? / one;
     let is_busy = in_process().any(|row| {
         let cores = reached(row).zip(row.cpu_ns_per_task()).map(|(per_s, cpu_ns)| per_s * cpu_ns / 1e9);
-        cores.is_some_and(|cores| cores > BUSY)
+        // Of what others leave.
+        cores.is_some_and(|cores| cores > BUSY * (1.0 - disturbance::taken(record)))
     });
     let in_flight = widest.candidate.sizes.concurrency();
     if is_busy || gain >= OVERLAPS * f64::from(in_flight) {
@@ -263,7 +264,8 @@ fn stall(record: &Record, rows: &[Row], answer: &Answer) -> Option<Reason> {
     };
     let stalled = rows.iter().filter(is_bare_loop).filter_map(|row| Some((row, row.longest_stall_ns?)));
     // On a busy host a loop that nothing blocks waits for its turn of a core.
-    let least_ns = if disturbance::taken(record) > 0.0 { STALL_OF_BUSY_NS } else { STALL_NS };
+    let taken = disturbance::taken(record);
+    let least_ns = if taken > 0.0 { (STALL_OF_BUSY_NS as f64 / (1.0 - taken)) as u64 } else { STALL_NS };
     let (row, stall_ns) = stalled.max_by_key(|(_, stall)| *stall).filter(|(_, stall)| *stall >= least_ns)?;
     let steps = &record.workload.steps;
     // Where each has an async form, one of those blocks.

@@ -233,6 +233,41 @@ fn a_turn_that_others_take_is_no_waiting() {
 }
 
 #[test]
+fn a_long_stall_on_a_busy_host_may_be_a_wait_for_a_core() {
+    let stalls = |stall_ns: u64, others: Option<f64>| {
+        let mut session = computation();
+        session.memory_block(3, 1 << 20, Some(stall_ns));
+        session.record.disturbance.others_share = others;
+        let reasons = answer(&analyze(&session.finished())).reasons.clone();
+        reasons.iter().any(|reason| matches!(reason, Reason::Stalls { .. }))
+    };
+    assert!(stalls(41_000_000, None) && !stalls(41_000_000, Some(0.3)));
+    assert!(stalls(98_000_000, Some(0.3)) && !stalls(98_000_000, Some(0.9)));
+    assert!(stalls(600_000_000, Some(0.9)));
+}
+
+#[test]
+fn few_that_overlap_on_a_busy_host_may_wait_for_a_core() {
+    let told = |others: Option<f64>| {
+        let mut session = Synthetic::new();
+        // At 1000/s one process uses a fifth of a core.
+        let shape = Shape { service_ns: 10_000_000, cpu_ns: 200_000 };
+        let places = [
+            (session.add(Engine::Sequential, NONE, shape), 100.0),
+            (session.add(Engine::TokioCurrentThread, in_flight(64), shape), 1_000.0),
+        ];
+        for life in 0..4 {
+            session.round(Phase::Race, life, &places);
+        }
+        session.record.disturbance.others_share = others;
+        let reasons = answer(&analyze(&session.finished())).reasons.clone();
+        reasons.iter().any(|reason| matches!(reason, Reason::Waits { overlap: Some(_), .. }))
+    };
+    assert!(told(None) && told(Some(0.3)));
+    assert!(!told(Some(0.9)));
+}
+
+#[test]
 fn waits_that_do_not_overlap_are_told_with_what_was_measured() {
     let told_of = |engine, threads: f64, processes: f64| {
         let mut session = Synthetic::new();

@@ -133,6 +133,10 @@ class Fails(FixtureCase):
         self.assertTrue(message.endswith("(it is called with no argument, as there are no `items`)"), message)
         message = self.task_failure("work:sha256", items=["a"]).message
         self.assertTrue(message.endswith("(it is called with one item, 'a')"), message)
+        message = self.task_failure("work:sha256", items=["a"], setup="badbye:setup").message
+        self.assertTrue(message.endswith("(it is called with one item, 'a')"), message)
+        message = self.task_failure("unpicklable:task", setup="badbye:setup").message
+        self.assertIn("; `pass_state` (`--pass-state`) puts what `setup` returned before that)", message)
 
     def test_a_coroutine_that_nobody_awaits(self) -> None:
         self.assertEqual(

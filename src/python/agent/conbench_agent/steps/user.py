@@ -345,6 +345,8 @@ class UserStep(Step):
                 called = f"the parts of {brief(item)}"
             if self._passes_state:
                 called = f"the state, and {called}"
+            elif self._setups.given and "missing" in str(error):
+                called += f"; `pass_state` (`--pass-state`) puts what `{self._setups.given}` returned before that"
             failure = Failure("task", f"{failure.message} (it is called with {called})", self.where)
         elif isinstance(error, SystemExit):
             failure = self._failure("task", f"{failure.message} (it would end the program)", error)

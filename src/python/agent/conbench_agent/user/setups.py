@@ -39,6 +39,8 @@ class SetUps:
         self.has_thread = bool(self._setup_thread or self._teardown_thread)
         self.has_loop = bool(self._async_setup or self._async_teardown)
         self.has_teardown = bool(self._teardown or self._teardown_thread or self._async_teardown)
+        #: The set-up whose state a blocking task would get, if there is one.
+        self.given = next((field for field in ("setup_thread", "setup") if description.get(field)), None)
         self._lock = threading.Lock()
         self._process: object = _NOTHING
         self._loop: object = _NOTHING
