@@ -494,17 +494,17 @@ const POOLS: [Engine; 3] = [Engine::ProcessPoolExecutor, Engine::Multiprocessing
 #[test]
 fn modules_that_cannot_be_imported_are_named() {
     let Some(python) = pythons::newest_of_all() else { return };
-    for (engine, function, reason) in [
-        (Engine::Sequential, "raises_on_import:task", "raises_on_import"),
-        (Engine::Asyncio, "raises_on_import:task", "raises_on_import"),
-        (Engine::ProcessPoolExecutor, "raises_on_import:task", "raises_on_import"),
-        (Engine::Sequential, "imports_missing:task", "imports_missing"),
-        (Engine::Sequential, "exits_on_import:task", "exits_on_import"),
-        (Engine::Sequential, "no_such_module:task", "no_such_module"),
-        (Engine::Sequential, "work:no_such_function", "no_such_function"),
+    for (engine, function, kind, reason) in [
+        (Engine::Sequential, "raises_on_import:task", FailureKind::Setup, "raises_on_import"),
+        (Engine::Asyncio, "raises_on_import:task", FailureKind::Setup, "raises_on_import"),
+        (Engine::ProcessPoolExecutor, "raises_on_import:task", FailureKind::Setup, "raises_on_import"),
+        (Engine::Sequential, "imports_missing:task", FailureKind::Setup, "imports_missing"),
+        (Engine::Sequential, "exits_on_import:task", FailureKind::Setup, "exits_on_import"),
+        (Engine::Sequential, "no_such_module:task", FailureKind::Name, "no_such_module"),
+        (Engine::Sequential, "work:no_such_function", FailureKind::Name, "no_such_function"),
     ] {
         let failure = fault(python, engine, user_code(function));
-        assert_eq!((failure.kind, failure.place.as_str()), (FailureKind::Setup, "step 1 (python)"), "{failure}");
+        assert_eq!((failure.kind, failure.place.as_str()), (kind, "step 1 (python)"), "{failure}");
         assert!(failure.message.contains(reason), "{engine} {function}: {failure}");
     }
 }

@@ -82,6 +82,23 @@ fn an_expression_that_raises_is_told() {
 }
 
 #[test]
+fn a_misspelt_function_is_bad_input_and_told_with_the_nearest() {
+    let Some(python) = pythons::newest_of_all().map(|python| python.executable.clone()) else { return };
+    let place = shop();
+    std::fs::write(place.path().join("earlier.json"), "measured before").expect("written");
+    let options = ["--items", "range(9)", "--budget", "3s", "--output", "earlier.json"];
+    for verb in ["recommend", "run"] {
+        let ran = conbench(place.path(), &python, &[&[verb, "shop/scrape.py:prase"][..], &options].concat());
+        let errors = String::from_utf8_lossy(&ran.stderr);
+        let told = "error: `function` names `prase`, which the module scrape does not have: did you mean `parse`?\n";
+        assert!(errors.ends_with(told), "{verb}: {errors}");
+        assert_eq!((ran.status.code(), String::from_utf8_lossy(&ran.stdout).as_ref()), (Some(2), ""), "{verb}");
+    }
+    let kept = std::fs::read_to_string(place.path().join("earlier.json")).expect("still there");
+    assert_eq!(kept, "measured before", "nothing was measured that is worth more");
+}
+
+#[test]
 fn the_code_of_the_answer_is_all_that_is_printed_and_progress_is_json() {
     let Some(python) = pythons::newest_of_all().map(|python| python.executable.clone()) else { return };
     let place = shop();

@@ -434,6 +434,15 @@ pub(super) fn candidates(shown: Shown) -> View {
     View::Candidates(Candidates { all: shown.all, details: shown.details })
 }
 
+/// What was measured; where a name of the workload is wrong, so that nothing was, that is an error of usage.
+pub(super) fn unless_misnamed(judged: Judged) -> Result<Judged, Failure> {
+    let Some(failed) = judged.record.misnamed() else { return Ok(judged) };
+    let one_step = judged.record.workload.steps.len() == 1;
+    let text = if one_step { failed.message.clone() } else { failed.to_string() };
+    let end = if text.contains(": did you mean ") { "?" } else { "" };
+    Err(Failure::Usage(format!("{text}{end}")))
+}
+
 /// The code that a record ends with. Where failures are errors (`strict`), they are told by it.
 pub(super) fn exit(judged: &Judged, strict: bool) -> Exit {
     let has_failed = || judged.record.candidates.iter().any(|candidate| candidate.failure.is_some());

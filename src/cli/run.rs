@@ -81,7 +81,7 @@ pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Exit, Failure> 
     let (view, format) = (measure::candidates(args.shown), args.shown.format);
     let measuring = Measuring { sweeps: true, told: measure::told(view, format, args.shown.code), ..prepared };
     let budget = measuring.planning.budget(&workload);
-    let judged = measuring.measure(workload, budget, &[])?;
+    let judged = measure::unless_misnamed(measuring.measure(workload, budget, &[])?)?;
     let all = [judged];
     let text = match measure::exporter(view, format, args.shown.code, terminal) {
         Some(exporter) => Ok(exporter.document(&all)),

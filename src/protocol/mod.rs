@@ -929,6 +929,8 @@ pub enum FailureKind {
     Task,
     /// The candidate could not be set up.
     Setup,
+    /// A module or what it is to hold is not there: the name is wrong.
+    Name,
     /// A worker process or thread died.
     Worker,
     /// The agent process died.

@@ -13,6 +13,8 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::protocol::FailureKind;
+
 #[doc(hidden)]
 pub use contents::contents;
 #[doc(hidden)]
@@ -651,6 +653,15 @@ impl Record {
     pub fn tears_down_endlessly(&self) -> bool {
         let is_it = |warning: &Warning| matches!(warning, Warning::Found { note: Note::EndlessTeardown { .. }, .. });
         self.warnings.iter().any(is_it)
+    }
+
+    /// What is not there of what the workload names, if that is why every candidate failed.
+    #[must_use]
+    pub fn misnamed(&self) -> Option<&Failed> {
+        let mut failures = self.candidates.iter().map(|candidate| candidate.failure.as_ref());
+        let first = failures.next()??;
+        let is_name = |failure: Option<&Failed>| failure.is_some_and(|failure| failure.kind == FailureKind::Name);
+        (is_name(Some(first)) && failures.all(is_name)).then_some(first)
     }
 
     /// The combinations left out of the plan.

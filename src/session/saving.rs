@@ -41,9 +41,10 @@ impl Saver {
         }
     }
 
-    /// Saves, if there is a file to save to.
+    /// Saves, if there is a file to save to, and something ran: an earlier record in its place is worth more than a
+    /// wrong name.
     pub(super) fn save(&mut self, record: &Record, observer: &mut dyn Observer) {
-        let Some(path) = &self.path else { return };
+        let Some(path) = self.path.as_ref().filter(|_| record.misnamed().is_none()) else { return };
         let begun = Instant::now();
         let recording = Recording { format_version: FORMAT_VERSION, records: [record] };
         let saved = serde_json::to_vec(&recording)

@@ -73,31 +73,31 @@ class Found(FixtureCase):
 
 
 class NotFound(FixtureCase):
-    def message(self, name: str, path: str = str(FIXTURES), field: str = "function") -> str:
-        return self.failure(lambda: Loader(path, WHERE).function(name, field), "setup").message
+    def message(self, name: str, kind: str, field: str = "function") -> str:
+        return self.failure(lambda: Loader(str(FIXTURES), WHERE).function(name, field), kind).message
 
     def test_no_name(self) -> None:
         for name in ("work", "work.sha256", "work:", ":sha256", "work.py:sha256()", "work:a b", "./work:x"):
             self.assertEqual(
-                self.message(name),
+                self.message(name, "name"),
                 f"`function` is {name!r}, which names nothing: write it as `package.module:function`",
             )
 
     def test_main_is_the_agent(self) -> None:
-        self.assertIn("name your file's module", self.message("__main__:f"))
+        self.assertIn("name your file's module", self.message("__main__:f", "name"))
 
     def test_no_such_module(self) -> None:
         self.assertEqual(
-            self.message("wrok:sha256"),
+            self.message("wrok:sha256", "name"),
             f"`function` names the module wrok, but there is no module `wrok` in {FIXTURES} (the step's `path`) or "
             "anywhere else on sys.path: did you mean `work`",
         )
-        self.assertIn("set `path` to the folder that holds it", self.message("quite_another:sha256"))
+        self.assertIn("set `path` to the folder that holds it", self.message("quite_another:sha256", "name"))
         self.assertEqual(
-            self.message("shop.scrap:parse"),
+            self.message("shop.scrap:parse", "name"),
             "`function` names the module shop.scrap, but the package shop has no module `scrap`: did you mean `scrape`",
         )
-        self.assertIn("but work is a module and no package", self.message("work.sha256:x"))
+        self.assertIn("but work is a module and no package", self.message("work.sha256:x", "name"))
 
     def test_a_module_that_imports_what_is_not_there(self) -> None:
         failure = self.failure(lambda: load("imports_missing:task"), "setup")
@@ -137,18 +137,18 @@ class NotFound(FixtureCase):
 
     def test_no_such_attribute(self) -> None:
         self.assertEqual(
-            self.message("work:sha265"),
+            self.message("work:sha265", "name"),
             "`function` names `sha265`, which the module work does not have: did you mean `sha256`",
         )
         self.assertEqual(
-            self.message("unpicklable:Session.fetsch"),
+            self.message("unpicklable:Session.fetsch", "name"),
             "`function` names `fetsch`, which unpicklable:Session does not have: did you mean `fetch`",
         )
-        self.assertIn("does not have: mend the name", self.message("work:zzz"))
+        self.assertIn("does not have: mend the name", self.message("work:zzz", "name"))
 
     def test_not_a_function(self) -> None:
         self.assertEqual(
-            self.message("work:items"),
+            self.message("work:items", "setup"),
             "`function` work:items is of type list, which cannot be called: name a function",
         )
 
@@ -160,10 +160,10 @@ class NotFound(FixtureCase):
             ("a_generator", "is a generator function, so that a call runs nothing of it: return a list"),
             ("an_async_generator", "is an async generator, so that a call runs nothing of it"),
         ]:
-            message = self.message(f"wrong_async:{name}")
+            message = self.message(f"wrong_async:{name}", "setup")
             self.assertTrue(message.startswith(f"`function` wrong_async:{name} {hint}"), message)
-        self.assertIn("name it in `async_setup`", self.message("wrong_async:afetch", field="setup"))
-        self.assertIn("write it as `def`", self.message("wrong_async:afetch", field="setup_thread"))
+        self.assertIn("name it in `async_setup`", self.message("wrong_async:afetch", "setup", field="setup"))
+        self.assertIn("write it as `def`", self.message("wrong_async:afetch", "setup", field="setup_thread"))
 
     def test_an_async_function_that_is_not(self) -> None:
         loader = Loader(str(FIXTURES), WHERE)

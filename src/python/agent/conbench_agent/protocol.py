@@ -19,9 +19,9 @@ REPLIES_FD = 4
 class Failure(Exception):
     """Why a candidate cannot go on. Crosses process boundaries by pickling.
 
-    `kind` is one of task, setup, worker, agent, hang, checksum, protocol. `message` begins with a lower-case letter
-    (unless with the name of a type), ends without a full stop, and says what failed and what to do. `where` is a
-    step ("step 2 (http)"), a worker, or empty. `traceback` holds the lines of the user's own frames. `note` is what was
+    `kind` is one of task, setup, name, worker, agent, hang, checksum, protocol. `message` begins with a lower-case
+    letter (unless with the name of a type), ends without a full stop, and says what failed and what to do. `where` is
+    a step ("step 2 (http)"), a worker, or empty. `traceback` holds the lines of the user's own frames. `note` is what was
     found of the error behind it, as the frame `block` tells it.
     """
 

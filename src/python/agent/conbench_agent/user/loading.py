@@ -43,9 +43,11 @@ class Loader:
         """What `name` ("package.module:attribute.path") names; `field` is the field of the step that says so."""
         module_name, colon, attributes = name.partition(":")
         if not colon or not all(part.isidentifier() for part in [*module_name.split("."), *attributes.split(".")]):
-            self._fail(f"`{field}` is {name!r}, which names nothing: write it as `package.module:function`")
+            self._fail_name(f"`{field}` is {name!r}, which names nothing: write it as `package.module:function`")
         if module_name == "__main__" and not has_crossed():
-            self._fail(f"`{field}` is {name!r}, which is conbench's agent here: name your file's module, without `.py`")
+            self._fail_name(
+                f"`{field}` is {name!r}, which is conbench's agent here: name your file's module, without `.py`"
+            )
         found: object = self._import(module_name, field)
         reached = module_name
         for attribute in attributes.split("."):
@@ -195,7 +197,9 @@ class Loader:
             package = sys.modules.get(parent)
             folders = list(getattr(package, "__path__", []))
             if not folders:
-                self._fail(f"`{field}` names the module {name}, but {parent} is a module and no package: mend the name")
+                self._fail_name(
+                    f"`{field}` names the module {name}, but {parent} is a module and no package: mend the name"
+                )
             inside = f"the package {parent} has no module `{last}`"
         else:
             folders = [self._path]
@@ -203,7 +207,7 @@ class Loader:
         nearest = _nearest(last, _modules_in(folders))
         elsewhere = "set `path` to the folder that holds it" if self._beside else "name its file"
         hint = f"did you mean `{nearest}`" if nearest else elsewhere
-        self._fail(f"`{field}` names the module {name}, but {inside}: {hint}")
+        self._fail_name(f"`{field}` names the module {name}, but {inside}: {hint}")
 
     def _fail_attribute(self, owner: object, reached: str, attribute: str, field: str, error: Exception) -> NoReturn:
         if not isinstance(error, AttributeError):
@@ -212,7 +216,7 @@ class Loader:
         nearest = _nearest(attribute, public)
         hint = f"did you mean `{nearest}`" if nearest else "mend the name"
         whole = "the module " if isinstance(owner, ModuleType) else ""
-        self._fail(f"`{field}` names `{attribute}`, which {whole}{reached} does not have: {hint}")
+        self._fail_name(f"`{field}` names `{attribute}`, which {whole}{reached} does not have: {hint}")
 
     def _fail_starts(self, name: str, error: Optional[BaseException] = None) -> NoReturn:
         lines = frames(error) if error else None
@@ -220,6 +224,9 @@ class Loader:
 
     def _fail_raised(self, message: str, error: BaseException) -> NoReturn:
         raise Failure("setup", message, self._where, frames(error) or None) from None
+
+    def _fail_name(self, message: str) -> NoReturn:
+        raise Failure("name", message, self._where) from None
 
     def _fail(self, message: str) -> NoReturn:
         raise Failure("setup", message, self._where) from None
