@@ -212,6 +212,31 @@ fn an_interpreter_that_was_named_and_cannot_be_used_is_told() {
 }
 
 #[test]
+fn a_refused_interpreter_is_told_once() {
+    let place = Place::new();
+    let broken = place.script("broken", "exit 7");
+    let python = ["--python", &broken, "--python", &broken];
+    let short = ["file-io", "--runtimes", "rust,python", "--engines", "sequential", "--budget", "1s"];
+    let code = ["--python-function", "shop.scrape:fetch", "--items", "[1, null]"];
+    let one = ["file-io", "--budget", "1s", "--models", "sequential"];
+    for args in [
+        [&["plan", "file-io"][..], &python].concat(),
+        [&["plan", "file-io", "--format", "json"][..], &python].concat(),
+        [&["run"][..], &one, &python].concat(),
+        [&["recommend"][..], &one, &python].concat(),
+        [&["recommend"][..], &code, &python].concat(),
+        [&["recommend"][..], &short, &python].concat(),
+        [&["host"][..], &python].concat(),
+    ] {
+        let ran = place.run(&args);
+        let told = ran.err.matches("it ended with status 7").count();
+        // JSON is for programs, and not what a person reads beside it.
+        let printed = if args.contains(&"json") { 0 } else { ran.out.matches("it ended with status 7").count() };
+        assert_eq!(told + printed, 1, "{args:?}\n{}\n{}", ran.err, ran.out);
+    }
+}
+
+#[test]
 fn interpreters_are_not_asked_where_nothing_needs_them() {
     let place = Place::new();
     let told = place.path("told");

@@ -183,7 +183,8 @@ impl Asked {
         }
         let selection = self.selection(wish);
         let workload = selection.of_load(workload);
-        let planning = Planning::prepare(&self.terminal, &selection)?;
+        let planning = Planning::prepare(&selection)?;
+        planning.warn_beside(&workload, &self.terminal);
         let interrupted = match &self.interrupted {
             Some(interrupted) => Arc::clone(interrupted),
             None => Arc::clone(self.interrupted.insert(signals::watch().map_err(Failure::Signals)?)),

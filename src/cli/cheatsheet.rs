@@ -101,7 +101,8 @@ pub(super) fn run(args: &CheatsheetArgs, terminal: &Terminal) -> Result<Exit, Fa
     measure::check_output(args.saved.html.as_deref())?;
     let selection = Selection::of(args.interpreters.clone(), args.runtimes.clone(), args.seed);
     // Before signals are watched: until then, one ends this program, and with it the interpreter that it asks.
-    let planning = Planning::prepare(terminal, &selection)?;
+    let planning = Planning::prepare(&selection)?;
+    measure::warn_of_left_out(planning.runtimes().left_out(), terminal);
     let interrupted = signals::watch().map_err(Failure::Signals)?;
     let sections = args.sections();
     let has_choosing = sections.contains(&Section::Choosing);

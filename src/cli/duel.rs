@@ -271,6 +271,8 @@ impl Duelling<'_> {
         let [base, head] = plannings;
         let ready = |version, planning| self.ready(version, planning, &paged, Arc::clone(&interrupted));
         let (base, head) = (ready(&self.versions.base, base)?, ready(&self.versions.head, head)?);
+        let left_out = [&base, &head].map(|ready| ready.measuring.planning.runtimes().left_out());
+        measure::warn_of_left_out(left_out.concat(), self.terminal);
         let mut record = DuelRecord {
             rules_version: RULES_VERSION,
             workload: base.version.workload.name.clone(),
@@ -299,7 +301,7 @@ impl Duelling<'_> {
     }
 
     fn planning<'a>(&self, version: &'a Version) -> Result<Planning<'a>, Failure> {
-        let mut planning = Planning::prepare(self.terminal, &version.selection)?;
+        let mut planning = Planning::prepare(&version.selection)?;
         planning.find_executors(std::slice::from_ref(&version.workload), &self.side(version))?;
         Ok(planning)
     }

@@ -18,7 +18,7 @@ use crate::agent::registry::WORKLOAD_VARIABLE;
 use crate::analyze;
 use crate::candidate::Model;
 use crate::host::Facts;
-use crate::plan::{Plan, Settings};
+use crate::plan::{LeftOut, Plan, Settings};
 use crate::protocol::Probe;
 use crate::record::{self, Document, Ending, Record};
 use crate::report::{self, Candidates, Exporter, Judged, PageOptions, View};
@@ -107,7 +107,7 @@ impl<'a> Measuring<'a> {
         paged: &'a Paged,
     ) -> Result<Measuring<'a>, Failure> {
         // Before signals are watched: until then, one ends this program, and with it the interpreter that it asks.
-        let mut planning = Planning::prepare(terminal, selection)?;
+        let mut planning = Planning::prepare(selection)?;
         planning.find_executors(workloads, &Side::default())?;
         planning.find_cluster(&Side::default())?;
         let interrupted = signals::watch().map_err(Failure::Signals)?;
@@ -253,18 +253,21 @@ pub(super) struct Planning<'a> {
 }
 
 impl Planning<'_> {
-    /// Looks at the host and its runtimes, and warns of interpreters that cannot be used.
+    /// Looks at the host and its runtimes.
     ///
     /// # Errors
     /// When the selection names a runtime that is not there.
-    pub(super) fn prepare<'a>(terminal: &Terminal, selection: &'a Selection) -> Result<Planning<'a>, Failure> {
+    pub(super) fn prepare(selection: &Selection) -> Result<Planning<'_>, Failure> {
         let runtimes = Runtimes::find(selection)?;
         let (executors, clusters) = (Executors::default(), Clusters::default());
-        let planning = Planning { selection, facts: seams::facts(), runtimes, executors, clusters };
-        for left_out in planning.runtimes.left_out() {
-            terminal.warn(&format!("`{}` is left out: {}", left_out.what, left_out.reason));
+        Ok(Planning { selection, facts: seams::facts(), runtimes, executors, clusters })
+    }
+
+    /// Warns of interpreters that cannot be used. Not where nothing of this workload can run: that error names them.
+    pub(super) fn warn_beside(&self, workload: &Workload, terminal: &Terminal) {
+        if self.plan(workload, args::usual_budget(1)).is_ok() {
+            warn_of_left_out(self.runtimes.left_out(), terminal);
         }
-        Ok(planning)
     }
 
     /// Has the interpreters build the executors of the user's own, as agents of this side. Without it none is planned.
@@ -371,6 +374,17 @@ impl Planning<'_> {
     fn planned(&self, workload: &Workload, budget: Duration) -> Plan {
         let settings = self.settings_of(workload, budget);
         seams::plan(workload, &settings, &self.facts, &self.runtimes, &self.executors, &self.clusters)
+    }
+}
+
+/// Warns of interpreters that cannot be used, of each once.
+pub(super) fn warn_of_left_out(left_out: Vec<LeftOut>, terminal: &Terminal) {
+    let mut told = HashSet::new();
+    for LeftOut { what, reason } in left_out {
+        let text = format!("`{what}` is left out: {reason}");
+        if told.insert(text.clone()) {
+            terminal.warn(&text);
+        }
     }
 }
 

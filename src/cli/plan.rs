@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ArgGroup;
 
 use super::args::{FUNCTIONS, Format, PythonCode, Selection};
-use super::measure::Planning;
+use super::measure::{self, Planning};
 use super::{Exit, Failure, Terminal, target, terminal};
 use crate::report;
 use crate::workload::Workload;
@@ -35,7 +35,7 @@ impl PlanArgs {
 /// Prints the plan, and says so if measuring it needs a permission.
 pub(super) fn run(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let workload = args.selection.of_load(args.workload(terminal.colour_of_errors())?);
-    let planning = Planning::prepare(terminal, &args.selection)?;
+    let planning = Planning::prepare(&args.selection)?;
     let budget = planning.budget(&workload);
     let settings = planning.settings_of(&workload, budget);
     let mut plan = planning.outline(&workload, budget)?;
@@ -53,6 +53,10 @@ pub(super) fn run(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure>
         plan.unknowns.push(format!(
             "how many threads {cluster} has is found out before it is measured, and its sizes follow from that"
         ));
+    }
+    if args.format == Format::Json {
+        // Who reads the others reads it there.
+        measure::warn_of_left_out(planning.runtimes().left_out(), terminal);
     }
     let text = match args.format {
         Format::Table => report::plan_table(&workload, &plan, terminal::stdout_style(terminal.colour)),

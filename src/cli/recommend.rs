@@ -61,6 +61,10 @@ pub(super) fn run(args: &RecommendArgs, terminal: &Terminal) -> Result<Exit, Fai
     let view = if workloads.len() == 1 { View::Answer } else { View::Choice };
     measuring.told = measure::told(view, args.format, args.as_code);
     let (workloads, mut exit) = runnable(&measuring, workloads, budget)?;
+    if exit == Exit::Fine {
+        // Why something cannot run names them.
+        measure::warn_of_left_out(measuring.planning.runtimes().left_out(), terminal);
+    }
     measuring.of = workloads.len();
     let exporter = measure::exporter(view, args.format, args.as_code, terminal);
     let (all, ended) = measure_all(&measuring, workloads, budget, exporter.as_deref());

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ArgGroup;
 
 use super::args::{FUNCTIONS, Paged, PythonCode, Saved, Selection, Shown};
-use super::measure::{self, Measuring};
+use super::measure::{self, Measuring, Told};
 use super::seams::{self, Preset};
 use super::{Exit, Failure, Terminal, target};
 use crate::workload::Workload;
@@ -81,6 +81,9 @@ pub(super) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Exit, Failure> 
     let (view, format) = (measure::candidates(args.shown), args.shown.format);
     let measuring = Measuring { sweeps: true, told: measure::told(view, format, args.shown.code), ..prepared };
     let budget = measuring.planning.budget(&workload);
+    if measuring.told != Told::Always {
+        measuring.planning.warn_beside(&workload, terminal);
+    }
     let judged = measure::unless_misnamed(measuring.measure(workload, budget, &[])?)?;
     let all = [judged];
     let text = match measure::exporter(view, format, args.shown.code, terminal) {

@@ -110,7 +110,12 @@ fn find_within(paths: &[PathBuf], patience: Duration, unpack: impl FnOnce() -> i
             // Two launchers may lead to one program.
             Ok(interpreter) if found.interpreters.iter().any(|other| other.path == interpreter.path) => {}
             Ok(interpreter) => found.interpreters.push(found.with_name(interpreter)),
-            Err(reason) => found.refused.push(Refused { named: named.display().to_string(), reason }),
+            Err(reason) => {
+                let refused = Refused { named: named.display().to_string(), reason };
+                if !found.refused.contains(&refused) {
+                    found.refused.push(refused);
+                }
+            }
         }
     }
     found

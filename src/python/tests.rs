@@ -193,7 +193,8 @@ fn what_cannot_be_started_is_told() {
 #[test]
 fn one_that_is_refused_does_not_keep_others_out() {
     let zoo = Zoo::new();
-    let paths = [zoo.script("bad", "exit 1"), zoo.says("good", &hello("3.11.7")), PathBuf::from("/no/such/python")];
+    let nowhere = PathBuf::from("/no/such/python");
+    let paths = [zoo.script("bad", "exit 1"), zoo.says("good", &hello("3.11.7")), nowhere.clone(), nowhere];
     let found = asked(&paths, LONG);
     assert_eq!((found.interpreters.len(), found.refused.len()), (1, 2));
     let interpreter = &found.interpreters[0];
