@@ -71,7 +71,7 @@ parser = Parser()
 "#;
 
 /// Workloads of every form that the user's code may have; each gives the squares.
-const FORMS: [(&str, &str); 7] = [
+const FORMS: [(&str, &str); 8] = [
     ("plain", "function = \"shop:parse\"\nasync_function = \"shop:fetch\"\nitems = \"shop:pages\""),
     ("star", "function = \"shop:add\"\nstar = true\nitems = \"shop:pairs\""),
     ("mappings", "function = \"shop:add\"\nstar = true\nitems = \"shop:named_pairs\""),
@@ -80,6 +80,10 @@ const FORMS: [(&str, &str); 7] = [
         "function = \"shop:ask\"\nasync_function = \"shop:ask_async\"\nsetup = \"shop:connect\"\nasync_setup = \"shop:connect_async\"\npass_state = true\nitems = \"shop:pages\"",
     ),
     ("thread", "function = \"shop:ask\"\nsetup_thread = \"shop:connect\"\npass_state = true\nitems = \"shop:pages\""),
+    (
+        "both",
+        "function = \"shop:ask\"\nsetup = \"shop:ready\"\nsetup_thread = \"shop:connect\"\npass_state = true\nitems = \"shop:pages\"",
+    ),
     ("ready", "function = \"shop:checked\"\nsetup_thread = \"shop:ready\"\nitems = \"shop:pages\""),
     ("method", "function = \"shop:parser.parse\"\nitems = [0, 1, 2, 3]"),
 ];
@@ -181,6 +185,24 @@ fn code_names_sizes_and_the_start_method_only_where_they_matter() {
     let spawned = code(&candidate);
     assert!(spawned.contains("context = multiprocessing.get_context(\"spawn\")"), "{spawned}");
     assert!(spawned.contains("if __name__ == \"__main__\":"), "{spawned}");
+}
+
+#[test]
+fn code_that_an_answer_shows_is_short() {
+    // The longest form of the user's code.
+    let workload = workload(FORMS.iter().find(|(form, _)| *form == "both").expect("a form").1);
+    let sizes = Sizes { workers: Some(2), chunk: Some(4), ..Sizes::default() };
+    let mut candidate = Candidate::new("python3.11", Engine::ProcessPoolExecutor, sizes);
+    candidate.start_method = Some(StartMethod::Spawn);
+    let code = |workload: &Workload, candidate: &Candidate| {
+        let (items, cluster) = (ItemsFound::default(), None);
+        Idiom { workload, candidate, default_method: Some(StartMethod::Fork), items, variables: &[], cluster }.code()
+    };
+    let of_pool = code(&workload, &candidate);
+    assert!(of_pool.lines().count() <= 20, "{of_pool}");
+    let of_threads =
+        code(&workload, &Candidate::new(RUST, Engine::ThreadPool, Engine::ThreadPool.axes().sizes(2, 3, 1)));
+    assert!(of_threads.lines().count() <= 13, "{of_threads}");
 }
 
 #[test]

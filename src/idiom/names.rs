@@ -41,12 +41,29 @@ pub(super) struct Names {
     pub(super) keeper: Option<String>,
 }
 
-/// Whether workers of this engine get a program's own functions by value, or may.
-fn crosses_by_value(engine: Engine) -> bool {
-    match engine {
-        Engine::Own(own) => own.model == Model::Processes,
-        Engine::Dask | Engine::Loky | Engine::JoblibLoky => true,
-        _ => false,
+/// What code must know of who runs its tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Workers {
+    /// They get a program's own functions by value, or may.
+    ByValue,
+    /// Each is a process, or an interpreter, with one thread for tasks: a global variable is that thread's own.
+    OneThreadEach,
+    /// Others.
+    Any,
+}
+
+impl Workers {
+    fn of(engine: Engine) -> Workers {
+        match engine {
+            Engine::Own(own) if own.model == Model::Processes => Workers::ByValue,
+            Engine::Dask | Engine::Loky | Engine::JoblibLoky => Workers::ByValue,
+            Engine::ProcessPoolExecutor
+            | Engine::MultiprocessingPool
+            | Engine::Process
+            | Engine::AsyncioProcesses
+            | Engine::InterpreterPoolExecutor => Workers::OneThreadEach,
+            _ => Workers::Any,
+        }
     }
 }
 
@@ -60,8 +77,8 @@ impl Names {
         match idiom.workload.steps.as_slice() {
             [Step::Python(python)] => {
                 let tasks = idiom.workload.all_tasks().unwrap_or(100);
-                let by_value = crosses_by_value(idiom.candidate.engine);
-                let mut names = Names { factory, ..own(python, tasks, idiom.items, imports, by_value) };
+                let workers = Workers::of(idiom.candidate.engine);
+                let mut names = Names { factory, ..own(python, tasks, idiom.items, imports, workers) };
                 let is_name = |sign: char| sign.is_alphanumeric() || "_.".contains(sign);
                 if idiom.items.are_called && names.items.chars().all(is_name) {
                     names.items += "()";
@@ -117,8 +134,9 @@ impl Imports {
     }
 }
 
-fn own(python: &Python, tasks: u32, found: ItemsFound<'_>, mut imports: Imports, by_value: bool) -> Names {
-    let set_up = python.setup.as_ref().or(python.setup_thread.as_ref()).filter(|_| by_value);
+fn own(python: &Python, tasks: u32, found: ItemsFound<'_>, mut imports: Imports, workers: Workers) -> Names {
+    let by_value = |_: &&String| workers == Workers::ByValue;
+    let set_up = python.setup.as_ref().or(python.setup_thread.as_ref()).filter(by_value);
     let keeper = set_up.and_then(|name| name.split_once(':')).map(|(module, _)| module.to_owned());
     imports.module.clone_from(&keeper);
     let mut names = Names { keeper, ..Names::default() };
@@ -153,7 +171,12 @@ fn own(python: &Python, tasks: u32, found: ItemsFound<'_>, mut imports: Imports,
     };
     let takes_item = python.items.is_some();
     names.imports = imports;
-    names.stateful(python, setup, setup_thread, async_setup);
+    let has_own_state = setup_thread.is_some() && workers != Workers::OneThreadEach;
+    if python.pass_state && workers == Workers::OneThreadEach {
+        names.one_state(setup, setup_thread);
+    } else {
+        names.stateful(python, setup, setup_thread, async_setup);
+    }
     names.start_worker = match (&names.start, &names.start_thread) {
         (Some(start), Some(thread)) => {
             names.definitions.push(format!("def start_worker():\n    {start}()\n    {thread}()\n"));
@@ -163,7 +186,7 @@ fn own(python: &Python, tasks: u32, found: ItemsFound<'_>, mut imports: Imports,
     };
     names.end = teardown.map(|end| if python.pass_state { format!("{end}(state)") } else { format!("{end}()") });
     let kept = names.kept_state();
-    let state = kept.as_deref().unwrap_or(if python.setup_thread.is_some() { "own.state" } else { "state" });
+    let state = kept.as_deref().unwrap_or(if has_own_state { "own.state" } else { "state" });
     let loop_state = if python.async_setup.is_some() { "state" } else { state };
     let item = match (takes_item, python.star) {
         (false, _) => "",
@@ -203,6 +226,15 @@ impl Names {
     /// What a worker calls the state of its set-up, where it keeps that in a module. (A module may have a `state`.)
     fn kept_state(&self) -> Option<String> {
         self.keeper.as_ref().map(|module| format!("{module}.worker_state"))
+    }
+
+    /// The set-ups of a worker with one thread, whose tasks get the state of the last.
+    fn one_state(&mut self, setup: Option<String>, setup_thread: Option<String>) {
+        let (first, last) = if setup_thread.is_some() { (setup, setup_thread) } else { (None, setup) };
+        let Some(last) = last else { return };
+        let first = first.map(|setup| format!("    {setup}()\n")).unwrap_or_default();
+        self.definitions.push(format!("def start():\n    global state\n{first}    state = {last}()\n"));
+        self.start = Some("start".to_owned());
     }
 
     /// How set-ups are called, and where they put what they give if tasks are to get it.

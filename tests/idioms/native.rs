@@ -14,22 +14,16 @@ use crate::task as task;
 
 pub fn run(items: Vec<u64>) -> Vec<u64> {
 let (sender, tasks) = crossbeam_channel::bounded(4);
-let (done, results) = crossbeam_channel::unbounded();
-std::thread::scope(|scope| {
-    for _ in 0..2 {
-        let (tasks, done) = (tasks.clone(), done.clone());
-        scope.spawn(move || {
-            for (index, item) in tasks {
-                done.send((index, task(item))).unwrap();
-            }
-        });
-    }
+let run = |(index, item)| (index, task(item));
+let work = || tasks.iter().map(run).collect::<Vec<_>>();
+let mut results: Vec<_> = std::thread::scope(|scope| {
+    let threads: Vec<_> = (0..2).map(|_| scope.spawn(work)).collect();
     for numbered in items.into_iter().enumerate() {
         sender.send(numbered).unwrap();
     }
-    drop((sender, done));
+    drop(sender);
+    threads.into_iter().flat_map(|it| it.join().unwrap()).collect()
 });
-let mut results: Vec<_> = results.into_iter().collect();
 results.sort_by_key(|(index, _)| *index);
 let results: Vec<_> = results.into_iter().map(|it| it.1).collect();
 results
