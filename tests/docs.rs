@@ -1,7 +1,8 @@
 //! What the README and the pages under `docs/` show: commands run as they stand, and outputs are those of their records.
 //!
 //! A block of output that has a record stands below a comment, `<!-- printed by: conbench report RECORD .. -->`.
-//! `CONBENCH_BLESS=1 cargo test --test docs` writes such blocks anew.
+//! `CONBENCH_BLESS=1 cargo test --test docs` writes such blocks anew. Commands that would take too long as they stand, or need
+//! what is not here, have a comment above them: `<!-- run with: OPTIONS -->`, or `<!-- not run: REASON -->`.
 
 mod common;
 
@@ -13,6 +14,25 @@ use common::pythons;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// Where a block of output says what prints it.
 const PRINTED_BY: &str = "<!-- printed by: ";
+/// What a test adds to each `conbench` of the block below.
+const RUN_WITH: &str = "<!-- run with: ";
+/// Why no test runs the block below.
+const NOT_RUN: &str = "<!-- not run: ";
+/// The reasons that there may be.
+const REASONS: [&str; 3] =
+    ["it takes some minutes", "it needs two more interpreters", "the file is downloaded from a page"];
+/// Pages whose commands tests of this file run.
+const RUN_HERE: [&str; 7] = [
+    "README.md",
+    "docs/records.md",
+    "docs/ci.md",
+    "docs/python-functions.md",
+    "docs/cheatsheet.md",
+    "docs/page.md",
+    "docs/clusters.md",
+];
+/// Pages whose commands other tests run: `tests/executors.rs`, and `tests/python_package.rs`, which installs.
+const RUN_ELSEWHERE: [&str; 2] = ["docs/executors.md", "docs/python-package.md"];
 
 /// The README and the pages.
 fn pages() -> Vec<PathBuf> {
@@ -30,12 +50,45 @@ fn blocks(page: &Path, language: &str) -> Vec<String> {
     text.split(&fence).skip(1).map(|rest| rest.split("```").next().expect("a part").to_owned()).collect()
 }
 
+/// A block of commands, and what a comment above it says of how it is run.
+struct Commands {
+    text: String,
+    /// Why no test runs it.
+    not_run: Option<String>,
+}
+
+/// The commands of a page. What a test adds to them is in them.
+fn commands(page: &Path) -> Vec<Commands> {
+    let text = std::fs::read_to_string(page).expect("a page");
+    let parts: Vec<&str> = text.split("```sh\n").collect();
+    let command = |pair: &[&str]| {
+        let above = pair[0].trim_end().lines().next_back().unwrap_or_default();
+        let said = |mark| above.strip_prefix(mark).map(|rest| rest.trim_end_matches(" -->").to_owned());
+        let mut text = pair[1].split("```").next().expect("a part").to_owned();
+        if let Some(options) = said(RUN_WITH) {
+            let longer = |line: &str| {
+                // What follows is a comment of the shell.
+                let (command, comment) = line.split_once(" #").unwrap_or((line, ""));
+                format!("{} {options} #{comment}\n", command.trim_end())
+            };
+            text = text.lines().map(longer).collect();
+        }
+        Commands { text, not_run: said(NOT_RUN) }
+    };
+    parts.windows(2).map(command).collect()
+}
+
 /// Runs a script as a reader would type it, with `conbench` and `python3` on the path.
 fn shell(directory: &Path, script: &str) -> Output {
+    let python = pythons::newest_of_all().map(|python| python.executable.clone());
+    shell_with(python.as_deref(), directory, script)
+}
+
+/// The same with this `python3`.
+fn shell_with(python: Option<&Path>, directory: &Path, script: &str) -> Output {
     let program = Path::new(env!("CARGO_BIN_EXE_conbench")).parent().expect("a directory");
-    let python = pythons::newest_of_all().map(|python| python.executable.parent().expect("a directory").to_owned());
     let mut path = vec![program.to_owned()];
-    path.extend(python);
+    path.extend(python.map(|python| python.parent().expect("a directory").to_owned()));
     path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
     let mut command = Command::new("bash");
     command.args(["-c", script]).current_dir(directory).stdin(Stdio::null());
@@ -63,14 +116,19 @@ fn place() -> tempfile::TempDir {
 
 /// Runs the blocks of a page one after the other. A busy host is no fault of theirs (code 4, or 11 of a gate).
 fn run_as_they_stand(page: &str) {
-    if pythons::newest_of_all().is_none() {
-        return;
+    if let Some(python) = pythons::newest_of_all() {
+        run_with(&python.executable, page);
     }
+}
+
+fn run_with(python: &Path, page: &str) {
+    assert!(RUN_HERE.contains(&page), "{page}");
     let place = place();
-    for block in blocks(&Path::new(ROOT).join(page), "sh") {
+    let blocks = commands(&Path::new(ROOT).join(page)).into_iter().filter(|block| block.not_run.is_none());
+    for Commands { text: block, .. } in blocks {
         // Installing is what the test's own build did.
         let script: Vec<&str> = block.lines().filter(|line| !line.starts_with("cargo ")).collect();
-        let ran = shell(place.path(), &script.join("\n"));
+        let ran = shell_with(Some(python), place.path(), &script.join("\n"));
         let (out, errors) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
         let is_fine = matches!(ran.status.code(), Some(0 | 4 | 11));
         assert!(is_fine && !errors.contains("command not found"), "{page}: {block}\n{:?}\n{out}\n{errors}", ran.status);
@@ -94,6 +152,32 @@ fn the_commands_about_records_and_ci_run_as_they_stand() {
 #[test]
 fn the_commands_about_functions_run_as_they_stand() {
     run_as_they_stand("docs/python-functions.md");
+}
+
+#[test]
+fn the_commands_about_the_cheat_sheet_and_the_page_run_as_they_stand() {
+    run_as_they_stand("docs/cheatsheet.md");
+    run_as_they_stand("docs/page.md");
+}
+
+#[test]
+fn the_commands_about_clusters_run_as_they_stand() {
+    if let Some(python) = pythons::with_packages() {
+        run_with(&python, "docs/clusters.md");
+    }
+}
+
+#[test]
+fn commands_that_no_test_runs_say_why() {
+    for page in pages() {
+        let name = page.strip_prefix(ROOT).expect("a page of this project").to_str().expect("UTF-8");
+        let is_run = RUN_HERE.contains(&name);
+        for block in commands(&page) {
+            let is_told = block.not_run.as_deref().is_some_and(|reason| REASONS.contains(&reason));
+            let is_fine = if is_run { block.not_run.is_none() || is_told } else { RUN_ELSEWHERE.contains(&name) };
+            assert!(is_fine, "{name}: no test runs this, and it does not say why:\n{}", block.text);
+        }
+    }
 }
 
 #[test]
