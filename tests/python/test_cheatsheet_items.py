@@ -116,3 +116,42 @@ class Quota(unittest.TestCase):
     def test_there_may_be_none(self) -> None:
         unlimited = {"mounted/cpu/cpu.cfs_quota_us": "-1\n", "mounted/cpu/cpu.cfs_period_us": "100000\n"}
         self.assertIsNone(self.found("3:cpu:/\n0::/\n", unlimited))
+
+    def test_a_group_with_one_core_is_made_where_its_files_are(self) -> None:
+        self.made("0::/a/b\n", "mounted/a", {"cpu.max": "10000 10000"})
+        texts = {"cpu.cfs_period_us": "10000", "cpu.cfs_quota_us": "10000"}
+        self.made("3:cpu:/a\n0::/\n", "mounted/cpu/a", texts)
+
+    def made(self, groups: str, parent: str, texts: Dict[str, str]) -> None:
+        """Expects a group with these files below that one, of all that are there."""
+        with tempfile.TemporaryDirectory() as directory:
+            root, make = Path(directory), Path.mkdir
+            for folder in ("mounted/a/b", "mounted/cpu/a"):
+                (root / folder).mkdir(parents=True)
+            (root / "groups").write_text(groups)
+            # Of a process that is no more.
+            (root / parent / "conbench-cheatsheet-0").mkdir()
+
+            def as_the_kernel_does(path: Path) -> None:
+                make(path)
+                # Other levels leave it no controller, and so none of its files.
+                if path.parent == root / parent:
+                    for file in texts:
+                        (path / file).touch()
+
+            making = unittest.mock.patch.object(Path, "mkdir", as_the_kernel_does)
+            leaving = unittest.mock.patch.object(host, "_LEAVE_S", 0.0)
+            with making, leaving, host.one_core_group(root / "groups", root / "mounted") as group:
+                assert group is not None
+                self.assertEqual(list((root / parent).glob("conbench-*")), [group])
+                self.assertEqual({file.name: file.read_text() for file in group.iterdir()}, texts)
+            self.assertEqual(list((root / "mounted/a/b").iterdir()), [])
+
+    def test_what_is_no_control_group_is_left_as_it_is(self) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            root = Path(directory)
+            (root / "groups").write_text("0::/\n")
+            (root / "mounted").mkdir()
+            with host.one_core_group(root / "groups", root / "mounted") as group:
+                self.assertIsNone(group)
+            self.assertEqual(list((root / "mounted").iterdir()), [])

@@ -9,7 +9,7 @@ import unittest.mock
 from multiprocessing.reduction import ForkingPickler
 from typing import List
 
-from conbench_cheatsheet import children
+from conbench_cheatsheet import children, host
 from conbench_cheatsheet.pitfalls import blas, event_loop, exits, processes, threads
 from conbench_cheatsheet.registry import Unavailable
 
@@ -122,10 +122,20 @@ class Processes(unittest.TestCase):
 
     def test_a_pool_on_one_core_leaves_this_process_its_cores(self) -> None:
         before = os.sched_getaffinity(0)
-        two, one = processes.pools_on_one_core([2, 1])
+        (two, one), _ = processes.pools_on_one_core([2, 1])
         self.assertEqual((two.workers, one.workers), (2, 1))
         self.assertGreater(two.memory_mib, one.memory_mib)
         self.assertEqual(os.sched_getaffinity(0), before)
+
+    def test_one_core_is_a_quota_where_a_control_group_can_be_made(self) -> None:
+        with host.one_core_group() as group:
+            can_be_made = group is not None
+            if group is not None:
+                self.assertEqual(host._quota_v2(group) or host._quota_v1(group), 1.0)
+        self.assertFalse(group is not None and group.exists())
+        is_quota = processes.pools_on_one_core([2]).is_quota
+        self.assertFalse(is_quota and not can_be_made)
+        self.assertFalse(group is not None and group.exists(), "it is removed with its processes")
 
 
 class Blas(unittest.TestCase):

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import List, Optional
+from typing import Dict, Iterator, List, Optional, Tuple
+
+#: A quota of one core, for each so many microseconds: a short time, so that what takes a few milliseconds feels it.
+_PERIOD_US = 10_000
+#: What a quota of one core is written to, in both versions of control groups.
+_V2 = {"cpu.max": f"{_PERIOD_US} {_PERIOD_US}"}
+_V1 = {"cpu.cfs_period_us": str(_PERIOD_US), "cpu.cfs_quota_us": str(_PERIOD_US)}
+#: The names of own groups begin so; the number of the process that made them follows.
+_OWN = "conbench-cheatsheet-"
+#: How long the processes of an own group may take to be gone.
+_LEAVE_S = 1.0
 
 
 def cores() -> int:
@@ -25,14 +36,70 @@ def quota_cores(groups: Path = Path("/proc/self/cgroup"), mounted: Path = Path("
 
     `groups` lists the control groups of this process, `mounted` is where they are found, in both versions of them.
     """
-    found = []
+    found = [(_quota_v2 if is_v2 else _quota_v1)(group) for group, is_v2 in _groups(groups, mounted)]
+    return min((quota for quota in found if quota is not None), default=None)
+
+
+def _groups(groups: Path, mounted: Path) -> Iterator[Tuple[Path, bool]]:
+    """The control groups that may bound the CPU time of this process, and whether each is of version 2."""
     for line in groups.read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers == "":
-            found += [_quota_v2(group) for group in _upwards(mounted, path)]
+            yield from ((group, True) for group in _upwards(mounted, path))
         elif "cpu" in controllers.split(","):
-            found += [_quota_v1(group) for group in _upwards(mounted / "cpu", path)]
-    return min((quota for quota in found if quota is not None), default=None)
+            yield from ((group, False) for group in _upwards(mounted / "cpu", path))
+
+
+@contextmanager
+def one_core_group(
+    groups: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/sys/fs/cgroup")
+) -> Iterator[Optional[Path]]:
+    """A control group that is allowed one core, as a container may be; None where the kernel lets none be made."""
+    made = (_make(parent, is_v2) for parent, is_v2 in _groups(groups, mounted))
+    group = next((group for group in made if group is not None), None)
+    try:
+        yield group
+    finally:
+        if group is not None:
+            _remove(group)
+
+
+def _make(parent: Path, is_v2: bool) -> Optional[Path]:
+    for left in parent.glob(_OWN + "*"):
+        # Of one that was killed.
+        if not Path("/proc", left.name[len(_OWN) :]).exists():
+            with suppress(OSError):
+                left.rmdir()
+    group = parent / f"{_OWN}{os.getpid()}"
+    with suppress(OSError):
+        group.mkdir()
+        try:
+            _set(group, _V2 if is_v2 else _V1)
+        except OSError:
+            group.rmdir()
+        else:
+            return group
+    return None
+
+
+def _set(group: Path, texts: Dict[str, str]) -> None:
+    for name, text in texts.items():
+        # Never makes a file: what is no control group has none of this name.
+        file = os.open(group / name, os.O_WRONLY)
+        try:
+            os.write(file, text.encode())
+        finally:
+            os.close(file)
+
+
+def _remove(group: Path) -> None:
+    """Removes an own group, as soon as the last of its processes is gone."""
+    deadline = time.monotonic() + _LEAVE_S
+    while time.monotonic() < deadline:
+        with suppress(OSError):
+            group.rmdir()
+            return
+        time.sleep(0.01)
 
 
 def _upwards(root: Path, path: str) -> List[Path]:

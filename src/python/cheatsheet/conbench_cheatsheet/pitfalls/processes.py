@@ -10,6 +10,7 @@ import warnings
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Callable, Iterator, List, NamedTuple, Optional
 
 from .. import host
@@ -168,18 +169,36 @@ class Sized(NamedTuple):
     memory_mib: float
 
 
-def pools_on_one_core(sizes: List[int]) -> List[Sized]:
-    """Pools of these sizes, in a child that may use one core."""
+class OnOneCore(NamedTuple):
+    """Pools where one core is allowed."""
+
+    pools: List[Sized]
+    #: Whether a quota of a control group allows no more, or the affinity.
+    is_quota: bool
+
+
+def pools_on_one_core(sizes: List[int]) -> OnOneCore:
+    """Pools of these sizes, in a child that is allowed one core: by a quota where one can be had, as in a container."""
     here, there = FORK.Pipe()
-    with here, child(_on_one_core, there, sizes):
+    with here, host.one_core_group() as group, child(_on_one_core, there, sizes, group):
         there.close()
-        result: List[Sized] = here.recv()
+        result: OnOneCore = here.recv()
         return result
 
 
-def _on_one_core(result: Connection[Any, Any], sizes: List[int]) -> None:
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    result.send([_pool(workers) for workers in sizes])
+def _on_one_core(result: Connection[Any, Any], sizes: List[int], group: Optional[Path]) -> None:
+    is_quota = group is not None and _enter(group)
+    if not is_quota:
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    result.send(OnOneCore([_pool(workers) for workers in sizes], is_quota))
+
+
+def _enter(group: Path) -> bool:
+    try:
+        (group / "cgroup.procs").write_text(str(os.getpid()))
+    except OSError:
+        return False
+    return True
 
 
 def _pool(workers: int) -> Sized:
@@ -201,9 +220,11 @@ def cpu_count() -> Both:
     count = os.cpu_count() or 1
     if count == 1:
         raise Unavailable("this machine has one core: os.cpu_count() is right")
-    wrong, mended = pools_on_one_core([count, 1])
+    (wrong, mended), is_quota = pools_on_one_core([count, 1])
     quota = host.quota_cores()
+    how = "a quota of a control group" if is_quota else "affinity: no control group with a quota can be made here"
     shown = (
+        f"one core is allowed by {how}\n"
         f"memory of the workers: {wrong.memory_mib:.1f} MiB, mended {mended.memory_mib:.1f} MiB\n"
         f"here: os.cpu_count() {count}, affinity {host.cores()}, "
         f"quota of the control group {'none' if quota is None else f'{quota:g} cores'}"
