@@ -87,8 +87,16 @@ fn every_item_of_rust_has_its_figure() {
 
 #[test]
 fn the_pitfalls_of_rust_are_shown_and_mended() {
-    let sheet = sheet(&["pitfalls", "--runtimes", "rust", "--repetitions", "1", "--quick"]);
+    let sheet = sheet(&["pitfalls", "--runtimes", "rust", "--repetitions", "2"]);
     assert_whole(&sheet, "rust", Language::Rust, &[Section::Pitfalls]);
+    for shown in sheet["pitfalls"].as_array().expect("an array") {
+        let figures = &shown["figures"];
+        assert_eq!(figures["repetitions"], 2, "{shown}");
+        for side in ["wrong", "mended"] {
+            let (value, range) = (figures[side].as_f64(), &figures[format!("{side}_interval")]);
+            assert!(range["low"].as_f64() <= value && value <= range["high"].as_f64(), "{shown}");
+        }
+    }
     // What must come out, however fast or slow the machine is.
     assert_eq!(both(&sheet, "mutex-across-await").0, 0.0);
     assert_eq!(both(&sheet, "future-not-awaited"), (0.0, 1.0));

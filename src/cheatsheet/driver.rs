@@ -34,19 +34,38 @@ pub struct Effort {
     pub fewest: u32,
     /// No further repetition begins after this time.
     pub enough: Duration,
-    /// Repetitions of every pitfall.
+    /// Repetitions of every pitfall, at most.
     pub pitfalls: u32,
+    /// Repetitions of every pitfall that are made in any case. The further ones are of those that are timed: what is
+    /// counted comes out as before.
+    pub fewest_pitfalls: u32,
+    /// No further repetition of pitfalls begins that would not end within this time, counted from the sheet's begin.
+    pub within: Duration,
 }
 
 impl Effort {
     /// All of the quick sheet in less than half a minute on two cores. Six values are the fewest of which a median has an
     /// interval of 95 %.
-    pub const QUICK: Effort =
-        Effort { is_quick: true, repetitions: 6, fewest: 5, enough: Duration::from_secs(15), pitfalls: 1 };
+    pub const QUICK: Effort = Effort {
+        is_quick: true,
+        repetitions: 6,
+        fewest: 5,
+        enough: Duration::from_secs(15),
+        pitfalls: 6,
+        fewest_pitfalls: 1,
+        within: Duration::from_secs(28),
+    };
 
     /// What a sheet takes that is to be pinned to the wall.
-    pub const FULL: Effort =
-        Effort { is_quick: false, repetitions: 21, fewest: 9, enough: Duration::from_secs(90), pitfalls: 3 };
+    pub const FULL: Effort = Effort {
+        is_quick: false,
+        repetitions: 21,
+        fewest: 9,
+        enough: Duration::from_secs(90),
+        pitfalls: 6,
+        fewest_pitfalls: 6,
+        within: Duration::MAX,
+    };
 }
 
 /// What is to be measured.
@@ -114,7 +133,7 @@ pub fn run(task: &Task, observe: &mut dyn FnMut(&Event<'_>)) -> io::Result<Sheet
     let mut session = Session { task, guard: &mut guard, package: &package, observe, warnings: Vec::new() };
     let mut random = ChaCha8Rng::seed_from_u64(task.seed);
     session.repeat_items(&mut runners, &mut random, began)?;
-    session.repeat_pitfalls(&mut runners, &mut random)?;
+    session.repeat_pitfalls(&mut runners, &mut random, began)?;
     let mut warnings = session.warnings;
     if let Err(error) = guard.close() {
         warnings.push(format!("at the end: {error}"));
@@ -165,14 +184,27 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// All pitfalls; what they do to a process is done to one that measures nothing else.
-    fn repeat_pitfalls(&mut self, runners: &mut [Runner<'_>], random: &mut ChaCha8Rng) -> io::Result<()> {
-        for _ in 0..self.task.effort.pitfalls {
+    /// The pitfalls; what they do to a process is done to one that measures nothing else.
+    fn repeat_pitfalls(
+        &mut self,
+        runners: &mut [Runner<'_>],
+        random: &mut ChaCha8Rng,
+        began: Instant,
+    ) -> io::Result<()> {
+        let Effort { pitfalls, fewest_pitfalls, within, .. } = self.task.effort;
+        let mut longest = Duration::ZERO;
+        for number in 0..pitfalls {
+            let is_further = number >= fewest_pitfalls;
+            if is_further && began.elapsed() + longest > within {
+                break;
+            }
+            let begins = Instant::now();
             for at in order(runners.len(), random) {
                 let Some(runner) = runners.get_mut(at) else { continue };
-                let ids = runner.pitfalls();
+                let ids = runner.pitfalls(is_further);
                 self.measure(runner, &ids, "pitfalls", random.random())?;
             }
+            longest = longest.max(begins.elapsed());
         }
         Ok(())
     }
@@ -220,9 +252,12 @@ impl<'a> Runner<'a> {
         self.catalogue.items.iter().map(|item| item.id.clone()).filter(|id| is_open(id)).collect()
     }
 
-    fn pitfalls(&self) -> Vec<String> {
+    /// The pitfalls of the next repetition: all that can be shown here, or those of them that are timed.
+    fn pitfalls(&self, are_timed: bool) -> Vec<String> {
         let is_open = |id: &str| self.told.get(id).is_none_or(|told| told.unavailable.is_none());
-        self.catalogue.pitfalls.iter().map(|pitfall| pitfall.id.clone()).filter(|id| is_open(id)).collect()
+        let all = self.catalogue.pitfalls.iter();
+        let meant = all.filter(|pitfall| !(are_timed && pitfall.is_counted()) && is_open(&pitfall.id));
+        meant.map(|pitfall| pitfall.id.clone()).collect()
     }
 
     fn take(&mut self, line: Line) {
@@ -259,10 +294,5 @@ impl<'a> Runner<'a> {
 /// The figures of a pitfall; `None` if there are none.
 fn both(told: &Told) -> Option<Both> {
     let (wrong, mended): (Vec<f64>, Vec<f64>) = told.pairs.iter().copied().unzip();
-    Some(Both {
-        wrong: crate::stats::median(&wrong)?,
-        mended: crate::stats::median(&mended)?,
-        repetitions: u32::try_from(told.pairs.len()).unwrap_or(u32::MAX),
-        shown: told.shown.clone(),
-    })
+    Both::of(&wrong, &mended, told.shown.clone())
 }

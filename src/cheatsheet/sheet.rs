@@ -130,9 +130,64 @@ pub struct Both {
     pub wrong: f64,
     /// What it comes to when mended.
     pub mended: f64,
-    /// How often both were measured.
+    /// How often both were measured, each time in a fresh process.
     pub repetitions: u32,
+    /// The interval of the first median; none of one repetition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wrong_interval: Option<Range>,
+    /// The same of the second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mended_interval: Option<Range>,
     /// What a user sees of it: a message, or what is left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown: Option<String>,
+}
+
+/// The interval of a median.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Range {
+    /// Its lower end.
+    pub low: f64,
+    /// Its upper end.
+    pub high: f64,
+    /// The confidence that it reaches, a ratio.
+    pub confidence: f64,
+}
+
+impl Both {
+    /// The figures of these repetitions; `None` if there are none.
+    #[must_use]
+    pub fn of(wrong: &[f64], mended: &[f64], shown: Option<String>) -> Option<Both> {
+        let [of_wrong, of_mended] = [wrong, mended].map(|values| stats::median_interval(values, CONFIDENCE));
+        let (of_wrong, of_mended) = (of_wrong?, of_mended?);
+        let range = |of: MedianInterval| {
+            let (low, high) = (of.interval.low, of.interval.high);
+            (wrong.len() > 1).then_some(Range { low, high, confidence: of.confidence })
+        };
+        Some(Both {
+            wrong: of_wrong.interval.value,
+            mended: of_mended.interval.value,
+            repetitions: u32::try_from(wrong.len()).unwrap_or(u32::MAX),
+            wrong_interval: range(of_wrong),
+            mended_interval: range(of_mended),
+            shown,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pitfall_has_medians_with_intervals_where_it_was_repeated() {
+        let both = Both::of(&[5.0, 7.0, 6.0, 9.0, 8.0, 4.0], &[1.0; 6], None).expect("figures");
+        assert_eq!((both.wrong, both.mended, both.repetitions), (6.5, 1.0, 6));
+        let range = both.wrong_interval.expect("an interval");
+        assert!(range.low == 4.0 && range.high == 9.0 && range.confidence > 0.95, "{range:?}");
+        let once = Both::of(&[5.0], &[1.0], None).expect("figures");
+        assert_eq!((once.repetitions, once.wrong_interval, once.mended_interval), (1, None, None));
+        assert_eq!(Both::of(&[], &[], None), None);
+    }
 }

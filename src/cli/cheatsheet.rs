@@ -91,7 +91,8 @@ impl CheatsheetArgs {
         let effort = if self.quick { Effort::QUICK } else { Effort::FULL };
         let Some(repetitions) = self.repetitions else { return effort };
         // Who says how many gets as many.
-        Effort { repetitions, fewest: repetitions, pitfalls: effort.pitfalls.min(repetitions), ..effort }
+        let [pitfalls, fewest_pitfalls] = [effort.pitfalls, effort.fewest_pitfalls].map(|usual| usual.min(repetitions));
+        Effort { repetitions, fewest: repetitions, pitfalls, fewest_pitfalls, ..effort }
     }
 }
 

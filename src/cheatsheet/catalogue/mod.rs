@@ -141,6 +141,14 @@ pub struct Pitfall {
     pub lesson: String,
 }
 
+impl Pitfall {
+    /// Whether its figures are counts, which come out the same each time, and no times.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        self.unit == "count"
+    }
+}
+
 /// Everything that one language measures.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::rows::{self, Row, amount, interval, time};
+use super::rows::{self, Row, amount, interval, range, repeated, time};
 use super::table::circumstances;
 use crate::cheatsheet::catalogue::Section;
 use crate::cheatsheet::sheet::{Sheet, Shown};
@@ -67,7 +67,7 @@ fn lines(row: &Row<'_>) -> String {
 }
 
 fn pitfalls(sheet: &Sheet) -> String {
-    let mut text = String::new();
+    let mut text = repeated(sheet).map(|said| said + "\n\n").unwrap_or_default();
     for runtime in &sheet.runtimes {
         for shown in sheet.pitfalls.iter().filter(|shown| shown.runtime == runtime.name) {
             text.push_str(&pitfall(shown));
@@ -83,8 +83,13 @@ fn pitfall(shown: &Shown) -> String {
         let why = shown.unavailable.as_deref().unwrap_or_default();
         return text + &format!("Not shown: {}\n\n", escaped(why));
     };
-    for (label, value, what) in [("wrong", both.wrong, &pitfall.wrong), ("mended", both.mended, &pitfall.mended)] {
-        let _ = writeln!(text, "- {label}: **{}**, {}", amount(value, &pitfall.unit), escaped(what));
+    for (label, value, interval, what) in [
+        ("wrong", both.wrong, both.wrong_interval, &pitfall.wrong),
+        ("mended", both.mended, both.mended_interval, &pitfall.mended),
+    ] {
+        let range = range(value, interval, &pitfall.unit);
+        let gap = if range.is_empty() { "" } else { " " };
+        let _ = writeln!(text, "- {label}: **{}**{gap}{range}, {}", amount(value, &pitfall.unit), escaped(what));
     }
     for line in both.shown.iter().flat_map(|seen| seen.lines()) {
         let _ = writeln!(text, "- seen: {}", code(&plain(line)));

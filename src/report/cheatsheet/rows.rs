@@ -1,7 +1,7 @@
 //! The lines of a section: what Python and Rust do alike stands on one.
 
 use crate::cheatsheet::catalogue::{Language, Section};
-use crate::cheatsheet::sheet::{Figure, Runtime, Sheet, Timed};
+use crate::cheatsheet::sheet::{Figure, Range, Runtime, Sheet, Timed};
 use crate::report::units;
 
 /// One line of a section.
@@ -97,13 +97,14 @@ pub(in crate::report) fn interval(figure: &Figure) -> String {
 /// The same as short as it can be said, rounded outwards, in the median's unit: `(46–51)`. Of one repetition there is
 /// none.
 pub(in crate::report) fn compact(figure: &Figure) -> String {
-    if figure.repetitions_ns.len() < 2 {
-        return String::new();
-    }
-    let median = time(figure.median_ns);
+    if figure.repetitions_ns.len() < 2 { String::new() } else { ends(figure.median_ns, figure.low_ns, figure.high_ns) }
+}
+
+fn ends(median_ns: f64, low_ns: f64, high_ns: f64) -> String {
+    let median = time(median_ns);
     let (digits, unit) = median.rsplit_once(' ').unwrap_or((&median, "ns"));
     let size = UNITS.iter().find(|(name, _)| *name == unit).map_or(1.0, |(_, size)| *size);
-    let is_narrow = figure.high_ns - figure.low_ns < 0.1 * figure.median_ns;
+    let is_narrow = high_ns - low_ns < 0.1 * median_ns;
     // Two digits would make a point of a narrow one, so it has as many as the median.
     let decimals = digits.split_once('.').map_or(0, |(_, behind)| i32::try_from(behind.len()).unwrap_or(0));
     let end = |ns: f64, round: fn(f64) -> f64| {
@@ -117,19 +118,49 @@ pub(in crate::report) fn compact(figure: &Figure) -> String {
         format!("{:.shown$}", round(value * scale) / scale)
     };
     // What a computer's fractions add is no reason to round to the next digit.
-    format!("({}–{})", end(figure.low_ns, |it| (it + 1e-6).floor()), end(figure.high_ns, |it| (it - 1e-6).ceil()))
+    format!("({}–{})", end(low_ns, |it| (it + 1e-6).floor()), end(high_ns, |it| (it - 1e-6).ceil()))
 }
 
 /// Units of time, in nanoseconds.
 const UNITS: [(&str, f64); 6] = [("ns", 1.0), ("µs", 1e3), ("ms", 1e6), ("s", 1e9), ("min", 60e9), ("h", 3600e9)];
 
+/// The nanoseconds of a unit of time.
+fn nanoseconds(unit: &str) -> Option<f64> {
+    match unit {
+        "ns" => Some(1.0),
+        "us" => Some(1e3),
+        "ms" => Some(1e6),
+        "s" => Some(1e9),
+        _ => None,
+    }
+}
+
+/// The interval of a pitfall's figure: `(201–214)`. None where it was not repeated, or came out the same each time.
+pub(in crate::report) fn range(value: f64, range: Option<Range>, unit: &str) -> String {
+    let Some(Range { low, high, .. }) = range.filter(|range| range.low < range.high) else { return String::new() };
+    match nanoseconds(unit) {
+        Some(each) => ends(value * each, low * each, high * each),
+        None => format!("({}–{})", amount(low, unit), amount(high, unit)),
+    }
+}
+
+/// How often pitfalls were shown: one sentence.
+pub(in crate::report) fn repeated(sheet: &Sheet) -> Option<String> {
+    let times = sheet.pitfalls.iter().filter_map(|shown| shown.figures.as_ref()).map(|both| both.repetitions);
+    let (least, most) = (times.clone().min()?, times.max()?);
+    Some(match (least, most) {
+        (_, 1) => "each of one fresh process".to_owned(),
+        (1, _) => format!("times are medians of up to {most} fresh processes, with their intervals; counts are of one"),
+        _ => format!("medians of {most} fresh processes, with their intervals where they differ"),
+    })
+}
+
 /// A pitfall's figure with its unit.
 pub(in crate::report) fn amount(value: f64, unit: &str) -> String {
+    if let Some(each) = nanoseconds(unit) {
+        return time(value * each);
+    }
     match unit {
-        "ns" => time(value),
-        "us" => time(value * 1e3),
-        "ms" => time(value * 1e6),
-        "s" => time(value * 1e9),
         "/s" => units::rate(value),
         "count" if value.fract() == 0.0 => units::grouped(value),
         "count" => units::count(value),

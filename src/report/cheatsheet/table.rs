@@ -79,7 +79,7 @@ fn unavailable(timed: &Timed, why: &str) -> String {
 }
 
 fn pitfalls(sheet: &Sheet, style: Style) -> String {
-    let mut text = String::new();
+    let mut text: String = rows::repeated(sheet).map(|said| grid::paragraph(&said, style.width)).unwrap_or_default();
     for runtime in &sheet.runtimes {
         let own: Vec<&Shown> = sheet.pitfalls.iter().filter(|shown| shown.runtime == runtime.name).collect();
         if own.is_empty() {
@@ -99,10 +99,14 @@ fn pitfall(shown: &Shown, style: Style) -> String {
         let why = shown.unavailable.as_deref().unwrap_or_default();
         return text + &grid::labelled(4, "not shown:", &plain(why), style.width);
     };
-    let [wrong, mended] = [both.wrong, both.mended].map(|value| amount(value, &pitfall.unit));
-    let width = wrong.chars().count().max(mended.chars().count());
-    for (figure, what) in [(wrong, &pitfall.wrong), (mended, &pitfall.mended)] {
-        text.push_str(&grid::labelled(4, &format!("{figure:>width$} "), what, style.width));
+    let sides = [(both.wrong, both.wrong_interval), (both.mended, both.mended_interval)];
+    let figures = sides.map(|(value, _)| amount(value, &pitfall.unit));
+    let ranges = sides.map(|(value, range)| rows::range(value, range, &pitfall.unit));
+    let widest = |texts: &[String; 2]| texts.iter().map(|text| text.chars().count()).max().unwrap_or(0);
+    let (width, room) = (widest(&figures), widest(&ranges));
+    for ((figure, range), what) in figures.iter().zip(&ranges).zip([&pitfall.wrong, &pitfall.mended]) {
+        let gap = if room > 0 { " " } else { "" };
+        text.push_str(&grid::labelled(4, &format!("{figure:>width$}{gap}{range:<room$} "), what, style.width));
     }
     for line in both.shown.iter().flat_map(|seen| seen.lines()) {
         text.push_str(&grid::labelled(4, ">", &plain(line), style.width));

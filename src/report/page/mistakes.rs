@@ -6,7 +6,7 @@ use super::frame::{ChartRow, Figure, Table, rows};
 use super::svg::{Scale, bar};
 use super::text::prose;
 use crate::cheatsheet::sheet::{Both, Sheet, Shown};
-use crate::report::cheatsheet::rows::amount;
+use crate::report::cheatsheet::rows::{amount, range};
 use crate::report::plain;
 
 /// The pitfalls, by runtime.
@@ -42,21 +42,26 @@ fn pitfall(shown: &Shown, runtime: usize) -> Markup {
 fn pair(shown: &Shown, both: &Both, id: String) -> Markup {
     let pitfall = &shown.pitfall;
     let scale = Scale::linear(both.wrong.max(both.mended), (0.0, 100.0));
-    let sides = [("wrong", both.wrong, &pitfall.wrong), ("mended", both.mended, &pitfall.mended)];
-    let drawn = sides.map(|(class, value, what)| ChartRow {
+    let sides = [
+        ("wrong", both.wrong, both.wrong_interval, &pitfall.wrong),
+        ("mended", both.mended, both.mended_interval, &pitfall.mended),
+    ];
+    let drawn = sides.map(|(class, value, interval, what)| ChartRow {
         class: "",
         who: html! { span class="name" { (class) } span class="soft" { (prose(what)) } },
         drawn: html! { svg height="18" { (bar(0.0, scale.at(value), (3.0, 12.0), &format!("mark {class}"))) } },
-        figure: html! { b { (amount(value, &pitfall.unit)) } },
+        figure: html! { b { (amount(value, &pitfall.unit)) } " " (range(value, interval, &pitfall.unit)) },
     });
-    let cells = sides.map(|(side, value, what)| vec![side.to_owned(), amount(value, &pitfall.unit), what.clone()]);
+    let cells = sides.map(|(side, value, interval, what)| {
+        vec![side.to_owned(), amount(value, &pitfall.unit), range(value, interval, &pitfall.unit), what.clone()]
+    });
     let figure = Figure {
         id,
         title: pitfall.title.clone(),
         description: pitfall.lesson.clone(),
         legend: None,
         chart: rows(&drawn, &html! {}),
-        table: Table::new(&["", ">Figure", "Of what"], cells.to_vec()),
+        table: Table::new(&["", ">Figure", "Interval", "Of what"], cells.to_vec()),
     };
     html! {
         (figure.markup())
