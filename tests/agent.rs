@@ -21,6 +21,7 @@ fn steps() -> Vec<Step> {
         Step::Cpu(kernel(Kernel::Sha256)),
         Step::Wait { time: fixed(300_000) },
         Step::File { operation: FileOperation::Read, size_bytes: 1024, fsync: false },
+        Step::File { operation: FileOperation::Write, size_bytes: 1024, fsync: false },
         Step::Lock { hold: Work::Cpu(kernel(Kernel::Loop)) },
         Step::Queue { capacity: 4, stage: Work::Cpu(kernel(Kernel::Sort)) },
         Step::Event { round_trips: 2 },
@@ -28,6 +29,11 @@ fn steps() -> Vec<Step> {
         Step::Queue { capacity: 4, stage: Work::Wait { time: fixed(10_000) } },
         Step::Cpu(kernel(Kernel::Json)),
     ]
+}
+
+/// The engines of this build, on this host.
+fn engines() -> impl Iterator<Item = Engine> {
+    conbench::agent::engines::offers().0.into_iter().map(|offer| offer.engine)
 }
 
 fn with_directory(mut job: Job, directory: &tempfile::TempDir) -> Job {
@@ -42,7 +48,7 @@ fn every_engine_does_the_work_of_the_reference() {
     let mut reference_job = with_directory(job(Engine::Sequential, 1, steps()), &directory);
     reference_job.payload = payload;
     let reference = Agent::start().reference(&reference_job);
-    for engine in Engine::RUST {
+    for engine in engines() {
         let mut job = with_directory(job(engine, 3, steps()), &directory);
         job.payload = payload;
         let mut agent = Agent::start();
@@ -64,7 +70,7 @@ fn every_engine_does_the_work_of_the_reference() {
 
 #[test]
 fn a_batch_is_done_whole() {
-    for engine in Engine::RUST {
+    for engine in engines() {
         let mut job = job(engine, 2, vec![Step::Wait { time: fixed(100_000) }]);
         job.load = Load::Batch { tasks: 33, max_in_flight: 2 };
         let mut agent = Agent::start();
@@ -77,7 +83,7 @@ fn a_batch_is_done_whole() {
 
 #[test]
 fn no_engine_runs_more_tasks_than_it_may() {
-    for engine in Engine::RUST {
+    for engine in engines() {
         let mut job = job(engine, 2, vec![Step::Wait { time: fixed(100_000) }]);
         for load in [Load::Closed { max_in_flight: 2 }, Load::Batch { tasks: 33, max_in_flight: 2 }] {
             job.load = load;
@@ -125,7 +131,7 @@ fn a_dead_worker_is_named_with_how_it_died() {
 
 #[test]
 fn a_step_that_fails_is_named_in_every_engine() {
-    for engine in Engine::RUST {
+    for engine in engines().filter(|engine| *engine != Engine::Compio) {
         let absent = Step::Command { argv: vec!["/no/such/program".to_owned()], expect_status: 0 };
         let mut agent = Agent::start();
         let failure = agent.become_candidate(&job(engine, 2, vec![absent])).expect_err("there is no such program");
@@ -135,6 +141,16 @@ fn a_step_that_fails_is_named_in_every_engine() {
             "{engine}: {failure}"
         );
     }
+}
+
+#[test]
+fn an_engine_or_a_step_that_is_not_there_fails_at_once() {
+    let command = Step::Command { argv: vec!["true".to_owned()], expect_status: 0 };
+    let failure = Agent::start().become_candidate(&job(Engine::Compio, 2, vec![command])).expect_err("it has none");
+    assert_eq!(failure.kind, FailureKind::Setup);
+    let is_offered = engines().any(|engine| engine == Engine::Compio);
+    let said = if is_offered { "it has no form for compio" } else { "the native runtime has no engine `compio`" };
+    assert!(failure.to_string().contains(said), "{failure}");
 }
 
 #[test]

@@ -57,6 +57,18 @@ fn an_unknown_word_is_told_the_nearest() {
 }
 
 #[test]
+fn an_engine_that_this_build_or_host_lacks_is_told_with_the_way_to_it() {
+    let (offered, absent) = conbench::agent::engines::offers();
+    if offered.iter().any(|offer| offer.engine.name() == "compio") {
+        return;
+    }
+    refused(
+        &["run", "--wait", "1ms", "--engines", "compio"],
+        &format!("error: nothing of `wait` can run here:\n  rust/compio: {}\n", absent[0].reason),
+    );
+}
+
+#[test]
 fn a_workload_is_asked_for_once() {
     const FUNCTIONS: &str = "--python-function <MODULE:NAME>|--python-async-function <MODULE:NAME>";
     let what = format!("<TARGET|--cpu|--io|--mixed|{FUNCTIONS}>");

@@ -287,12 +287,18 @@ fn generated() -> String {
             _ if name.contains("process") => {
                 ("pub fn run(items: Vec<String>, shown: &mut Vec<String>)", "line_task", "shown.extend(results);")
             }
-            Engine::TokioCurrentThread | Engine::TokioMultiThread | Engine::Smol | Engine::TokioSharded => {
-                ("pub fn run(items: Vec<u64>) -> Vec<u64>", "async_task", "results")
-            }
+            Engine::TokioCurrentThread
+            | Engine::TokioMultiThread
+            | Engine::Smol
+            | Engine::Compio
+            | Engine::TokioSharded => ("pub fn run(items: Vec<u64>) -> Vec<u64>", "async_task", "results"),
             _ => ("pub fn run(items: Vec<u64>) -> Vec<u64>", "task", "results"),
         };
-        text += &format!("\npub mod {name} {{\nuse crate::{task} as task;\n\n{signature} {{\n{code}{end}\n}}\n}}\n");
+        // Its crate is there on request alone.
+        let condition = if engine == Engine::Compio { "#[cfg(feature = \"compio\")]\n" } else { "" };
+        text += &format!(
+            "\n{condition}pub mod {name} {{\nuse crate::{task} as task;\n\n{signature} {{\n{code}{end}\n}}\n}}\n"
+        );
     }
     text
 }
@@ -331,7 +337,13 @@ fn code_of_every_native_engine_compiles_and_gives_what_a_plain_loop_gives() {
         ("tokio-sharded", native::tokio_sharded::run),
         ("tokio-blocking-pool", native::tokio_blocking_pool::run),
     ];
-    for (name, run) in all {
+    // What this build has, and this host.
+    #[cfg(feature = "compio")]
+    let compio: &[(&str, Run)] =
+        if compio::runtime::Runtime::new().is_ok() { &[("compio", native::compio::run)] } else { &[] };
+    #[cfg(not(feature = "compio"))]
+    let compio: &[(&str, Run)] = &[];
+    for (name, run) in all.iter().chain(compio) {
         assert_eq!(run(items.clone()), expected, "{name}");
     }
     // `tests/process_idioms.rs` runs those of processes, which start their own program again.

@@ -84,7 +84,7 @@ fn iteration_ns(cpu: Cpu) -> f64 {
 fn ratios(filter: &str) -> Vec<Line> {
     let mut lines = Vec::new();
     for (name, step, iterations) in tasks() {
-        for engine in Kind::RUST {
+        for engine in engines::offers().0.into_iter().map(|offer| offer.engine) {
             let size = if matches!(step, Step::Cpu(_)) { 2 } else { 8 };
             let what = format!("{name}, {engine}");
             if !what.contains(filter) {

@@ -88,6 +88,7 @@ fn costs(engine: Engine) -> Costs {
         Engine::AsyncioProcesses => (260.0, 330.0, 25.0, 0.001),
         // They are raced where the user's code imports or builds them, or the user names them: not in this simulation.
         Engine::Smol
+        | Engine::Compio
         | Engine::PoolOfThreads
         | Engine::JoblibThreading
         | Engine::Trio

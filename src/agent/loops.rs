@@ -8,6 +8,8 @@ use async_executor::LocalExecutor;
 
 use crate::candidate::Engine;
 use crate::clock::Timer;
+#[cfg(feature = "compio")]
+use crate::workload::Step;
 
 /// A library with an event loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,12 +19,20 @@ pub(super) enum Loop {
     /// smol: `block_on` with an executor of the same thread. It re-exports the crates that stand here for it; those of it that no
     /// step needs are not built.
     Smol,
+    /// A runtime of compio, which has files, timers and tasks here, and no sockets or programs.
+    #[cfg(feature = "compio")]
+    Compio,
 }
 
 impl Loop {
     /// The one that this engine runs async forms on.
     pub(super) fn of(engine: Engine) -> Loop {
-        if engine == Engine::Smol { Loop::Smol } else { Loop::Tokio }
+        match engine {
+            Engine::Smol => Loop::Smol,
+            #[cfg(feature = "compio")]
+            Engine::Compio => Loop::Compio,
+            _ => Loop::Tokio,
+        }
     }
 
     /// A timer for it.
@@ -30,7 +40,15 @@ impl Loop {
         match self {
             Loop::Tokio => Timer::new(),
             Loop::Smol => Timer::of_smol(),
+            #[cfg(feature = "compio")]
+            Loop::Compio => Timer::of_compio(),
         }
+    }
+
+    /// Whether this step has a form for it; what has none is left out of plans.
+    #[cfg(feature = "compio")]
+    pub(super) fn runs(self, step: &Step) -> bool {
+        self != Loop::Compio || !matches!(step, Step::Http { .. } | Step::Tcp { .. } | Step::Command { .. })
     }
 }
 
@@ -50,7 +68,13 @@ pub(super) fn run_on<T>(executor: &Local, future: impl Future<Output = T>) -> T 
     done
 }
 
-/// Spawns a future on the executor that runs on this thread; it ends by itself. `None` where none runs.
+/// Spawns a future on the executor of smol, or the runtime of compio, that runs on this thread; it ends by itself. `None`
+/// where none runs.
 pub(super) fn spawn_local(future: impl Future<Output = ()> + 'static) -> Option<()> {
+    #[cfg(feature = "compio")]
+    if let Some(runtime) = compio::runtime::Runtime::try_current() {
+        runtime.spawn(future).detach();
+        return Some(());
+    }
     RUNNING.with_borrow(|running| running.as_ref().map(|executor| executor.spawn(future).detach()))
 }

@@ -33,8 +33,8 @@ use task::Task;
 use crate::candidate::Model;
 use crate::clock::{self, now_ns};
 use crate::protocol::{
-    Block, BlockKind, Ended, Failed, FailureKind, Go, Hello, Job, Offer, PROTOCOL, REPLIES_FD, REQUESTS_FD, Ready,
-    Reply, Request, Usage, VARIANTS,
+    Block, BlockKind, Ended, Failed, FailureKind, Go, Hello, Job, PROTOCOL, REPLIES_FD, REQUESTS_FD, Ready, Reply,
+    Request, Usage, VARIANTS,
 };
 use crate::workload::{Load, Step};
 
@@ -117,6 +117,7 @@ fn send(replies: &mut File, reply: &Reply) -> io::Result<()> {
 }
 
 fn hello() -> Hello {
+    let (offered, absent) = engines::offers();
     Hello {
         protocol: PROTOCOL,
         language: crate::candidate::RUST.to_owned(),
@@ -125,8 +126,8 @@ fn hello() -> Hello {
         executable: None,
         gil: None,
         free_threaded: None,
-        engines: Offer::native(),
-        absent: Vec::new(),
+        engines: offered,
+        absent,
         start_methods: Vec::new(),
         event_loops: Vec::new(),
         clock_resolution_ns: clock::resolution_ns(),

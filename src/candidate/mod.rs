@@ -105,6 +105,8 @@ pub enum Engine {
     TokioMultiThread,
     /// One event loop on one thread, by smol.
     Smol,
+    /// One event loop on one thread over io_uring, by compio.
+    Compio,
     /// Threads with a current-thread tokio runtime each.
     TokioSharded,
     /// Worker processes over Unix sockets.
@@ -244,7 +246,7 @@ impl Axes {
 
 impl Engine {
     /// The engines of the native runtime, simplest model first.
-    pub const RUST: [Engine; 12] = [
+    pub const RUST: [Engine; 13] = [
         Engine::Sequential,
         Engine::ThreadPool,
         Engine::ThreadPerTask,
@@ -252,6 +254,7 @@ impl Engine {
         Engine::TokioCurrentThread,
         Engine::TokioMultiThread,
         Engine::Smol,
+        Engine::Compio,
         Engine::TokioSharded,
         Engine::ProcessPool,
         Engine::ProcessPerTask,
@@ -303,6 +306,7 @@ impl Engine {
             Engine::TokioCurrentThread => "tokio-current-thread",
             Engine::TokioMultiThread => "tokio-multi-thread",
             Engine::Smol => "smol",
+            Engine::Compio => "compio",
             Engine::TokioSharded => "tokio-sharded",
             Engine::ProcessPool => "process-pool",
             Engine::ProcessPerTask => "process-per-task",
@@ -347,6 +351,7 @@ impl Engine {
             Engine::TokioCurrentThread
             | Engine::TokioMultiThread
             | Engine::Smol
+            | Engine::Compio
             | Engine::Asyncio
             | Engine::TaskGroup
             | Engine::Uvloop
@@ -389,6 +394,7 @@ impl Engine {
             | Engine::ProcessPerTask
             | Engine::TokioCurrentThread
             | Engine::Smol
+            | Engine::Compio
             | Engine::Thread
             | Engine::Process
             | Engine::Asyncio
@@ -460,7 +466,7 @@ impl Engine {
     /// Whether it is measured only when the user names it: another spelling of an engine that is, or another library for it.
     #[must_use]
     pub const fn is_on_request(self) -> bool {
-        matches!(self, Engine::Smol | Engine::TaskGroup)
+        matches!(self, Engine::Smol | Engine::Compio | Engine::TaskGroup)
     }
 
     /// Whether it is measured only where the user's own code imports what it needs, or the user names it.

@@ -109,6 +109,7 @@ const fn idiom(engine: Engine) -> &'static str {
         Engine::TokioCurrentThread => "one event loop on one thread",
         Engine::TokioMultiThread => "tokio's work-stealing runtime",
         Engine::Smol => "one event loop on one thread, by smol; on request only",
+        Engine::Compio => "one event loop on io_uring, by compio; on request only",
         Engine::TokioSharded => "threads with a current-thread tokio runtime each",
         Engine::ProcessPool => "worker processes over Unix sockets",
         Engine::ProcessPerTask => "a process spawned and reaped for each task",

@@ -90,7 +90,9 @@ impl Runtimes {
     pub(super) fn planned(&self) -> Vec<Runtime> {
         let interpreters = self.found.iter().flat_map(|found| &found.interpreters);
         let further = interpreters.map(|interpreter| Runtime::of(&interpreter.name, &interpreter.hello));
-        std::iter::once(Runtime::rust()).chain(further).collect()
+        let (engines, absent) = crate::agent::engines::offers();
+        let native = Runtime { engines, absent, ..Runtime::rust() };
+        std::iter::once(native).chain(further).collect()
     }
 
     /// The names of those that take part; empty is all.

@@ -1,4 +1,5 @@
-//! Precise waits on an event loop: one timerfd and a heap of deadlines for the whole loop. smol has such timers itself.
+//! Precise waits on an event loop: one timerfd and a heap of deadlines for the whole loop. smol and compio have such timers
+//! themselves.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -20,11 +21,21 @@ use super::now_ns;
 /// one descriptor.
 ///
 /// tokio's own timer is good to a millisecond, which would let the timer decide between engines. smol's is such a timerfd,
-/// and is what its users wait with.
+/// compio's is how long it waits for io_uring, and they are what their users wait with.
 #[derive(Default)]
 pub struct Timer {
     driver: OnceLock<Driver>,
-    is_smol: bool,
+    of: Of,
+}
+
+/// Whose loop a timer is for.
+#[derive(Clone, Copy, Default)]
+enum Of {
+    #[default]
+    Tokio,
+    Smol,
+    #[cfg(feature = "compio")]
+    Compio,
 }
 
 /// What a timer drives its loop's waits with; dropped, the task behind it ends and the timerfd is closed.
@@ -86,17 +97,27 @@ impl Timer {
     /// A timer for loops of smol.
     #[must_use]
     pub fn of_smol() -> Timer {
-        Timer { is_smol: true, ..Timer::default() }
+        Timer { of: Of::Smol, ..Timer::default() }
+    }
+
+    /// A timer for loops of compio.
+    #[cfg(feature = "compio")]
+    #[must_use]
+    pub fn of_compio() -> Timer {
+        Timer { of: Of::Compio, ..Timer::default() }
     }
 
     /// Completes when the clock shows `deadline_ns`. Must be polled inside a tokio runtime with I/O enabled, or
-    /// on a loop of smol, whichever it was made for.
+    /// on a loop of smol or compio, whichever it was made for.
     ///
     /// # Errors
     /// When the timerfd cannot be made or armed.
     pub async fn wait_until(&self, deadline_ns: u64) -> io::Result<()> {
-        if self.is_smol {
-            return wait_on_smol(deadline_ns).await;
+        match self.of {
+            Of::Tokio => {}
+            Of::Smol => return wait_on_smol(deadline_ns).await,
+            #[cfg(feature = "compio")]
+            Of::Compio => return wait_on_compio(deadline_ns).await,
         }
         let driver = match self.driver.get() {
             Some(driver) => driver,
@@ -115,6 +136,18 @@ async fn wait_on_smol(deadline_ns: u64) -> io::Result<()> {
     if left_ns > 0 {
         // Boxed, it makes no wait of tokio's larger.
         Box::new(async_io::Timer::after(Duration::from_nanos(left_ns))).await;
+    }
+    Ok(())
+}
+
+/// Never early, as on smol.
+#[cfg(feature = "compio")]
+async fn wait_on_compio(deadline_ns: u64) -> io::Result<()> {
+    let left_ns = deadline_ns.saturating_sub(now_ns());
+    if left_ns > 0 {
+        // A loop of compio stays on its thread.
+        let wait = compio_send_wrapper::SendWrapper::new(compio::time::sleep(Duration::from_nanos(left_ns)));
+        Box::pin(wait).await;
     }
     Ok(())
 }

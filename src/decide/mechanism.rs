@@ -178,9 +178,12 @@ impl Station {
 fn own_ns(engine: Engine) -> (f64, f64) {
     match engine {
         Engine::Sequential => (0.0, 0.0),
-        Engine::ThreadPool | Engine::Rayon | Engine::TokioCurrentThread | Engine::TokioMultiThread | Engine::Smol => {
-            (2e3, 1e3)
-        }
+        Engine::ThreadPool
+        | Engine::Rayon
+        | Engine::TokioCurrentThread
+        | Engine::TokioMultiThread
+        | Engine::Smol
+        | Engine::Compio => (2e3, 1e3),
         Engine::TokioSharded => (3e3, 0.0),
         Engine::TokioBlockingPool => (5e3, 5e3),
         Engine::ThreadPerTask => (10e3, 15e3),
@@ -244,7 +247,8 @@ fn expected(engine: Engine, sizes: Sizes, task: &Task, setting: &Setting) -> Exp
     let in_flight = sizes.in_flight.map_or(f64::INFINITY, f64::from);
     let (wide, threads) = match engine.model() {
         Model::Sequential => (1.0, 1.0),
-        Model::Async if !setting.is_async => (workers.min(in_flight), workers),
+        // Files, too, leave the loop of compio free.
+        Model::Async if !setting.is_async && engine != Engine::Compio => (workers.min(in_flight), workers),
         Model::ShardedAsync if !setting.is_async => (workers.min(in_flight), workers.min(in_flight)),
         Model::Async => (in_flight, workers),
         Model::ShardedAsync => (in_flight, workers.min(in_flight)),

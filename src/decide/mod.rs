@@ -977,8 +977,9 @@ impl Decide {
     fn is_idle_wrapping(&self, place: usize, measured: &[usize], arms: &[usize], posterior: &Posterior) -> bool {
         let candidate = |place: usize| &self.arms[arms[place]].candidate;
         let one = candidate(place);
-        // gevent patches what blocks, and a loop of several threads runs as many tasks.
-        let is_one_thread = one.engine != Engine::Gevent && one.sizes.workers.unwrap_or(1) == 1;
+        // gevent patches what blocks, files leave the loop of compio free, and a loop of several threads runs as many tasks.
+        let is_never_blocked = matches!(one.engine, Engine::Gevent | Engine::Compio);
+        let is_one_thread = !is_never_blocked && one.sizes.workers.unwrap_or(1) == 1;
         let blocks_its_loop = one.model() == Model::Async && is_one_thread && self.rules.blocks_loops;
         if one.engine == Engine::Sequential || (one.sizes.concurrency() > 1 && !blocks_its_loop) {
             return false;

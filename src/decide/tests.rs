@@ -190,7 +190,8 @@ fn a_plain_loop_is_named_where_nothing_helps() {
 
 #[test]
 fn an_event_loop_that_tasks_block_is_never_named_beside_a_plain_loop() {
-    let engines = [Engine::Sequential, Engine::TokioCurrentThread, Engine::TokioMultiThread, Engine::Gevent];
+    let engines =
+        [Engine::Sequential, Engine::TokioCurrentThread, Engine::TokioMultiThread, Engine::Compio, Engine::Gevent];
     let of = |lucky: Engine, blocks_loops: bool| {
         let rules = Rules { is_async: false, blocks_loops, ..rules(1) };
         let entries: Vec<Entry> = engines.iter().map(|engine| entry(*engine)).collect();
@@ -204,7 +205,7 @@ fn an_event_loop_that_tasks_block_is_never_named_beside_a_plain_loop() {
     // The memory of a loop may suit it better; more in flight it is not.
     assert_eq!(of(Engine::TokioCurrentThread, true), "sequential");
     assert!(of(Engine::TokioCurrentThread, false).starts_with("tokio-current-thread"));
-    for other in [Engine::TokioMultiThread, Engine::Gevent] {
+    for other in [Engine::TokioMultiThread, Engine::Compio, Engine::Gevent] {
         assert_ne!(of(other, true), "sequential", "{other}");
     }
 }

@@ -13,6 +13,7 @@ pub(super) fn code(idiom: &Idiom<'_>) -> String {
         Engine::Rayon => RAYON,
         Engine::TokioCurrentThread | Engine::TokioMultiThread | Engine::TokioBlockingPool => TOKIO,
         Engine::Smol => SMOL,
+        Engine::Compio => COMPIO,
         Engine::TokioSharded => TOKIO_SHARDED,
         Engine::ProcessPool => PROCESS_POOL,
         Engine::ProcessPerTask => PROCESS_PER_TASK,
@@ -57,6 +58,8 @@ const RAYON: &str = include_str!("native/rayon.txt");
 const TOKIO: &str = include_str!("native/tokio.txt");
 
 const SMOL: &str = include_str!("native/smol.txt");
+
+const COMPIO: &str = include_str!("native/compio.txt");
 
 const TOKIO_SHARDED: &str = include_str!("native/tokio_sharded.txt");
 

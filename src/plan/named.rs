@@ -94,6 +94,7 @@ pub(super) fn reason_against(engine: Engine, workload: &Workload, cluster: Optio
             }
             _ => None,
         }),
+        Engine::Compio => reason_against_compio(workload),
         Engine::Trio => numbered.find_map(|(step, number)| {
             let kind = step.kind();
             match step {
@@ -122,6 +123,29 @@ pub(super) fn reason_against(engine: Engine, workload: &Workload, cluster: Optio
         }),
         _ => None,
     }
+}
+
+/// Why compio cannot run this workload, if it cannot.
+fn reason_against_compio(workload: &Workload) -> Option<String> {
+    let mut numbered = workload.steps.iter().zip(1..);
+    let missing = numbered.find_map(|(step, number)| {
+        let kind = step.kind();
+        match step {
+            Step::Registered(closures) if closures.has_async_task => {
+                Some(format!("step {number} ({kind}) has an `async_task`, which runs on tokio"))
+            }
+            Step::Http { .. } | Step::Tcp { .. } | Step::Command { .. } => {
+                Some(format!("step {number} ({kind}) has no form for compio"))
+            }
+            _ => None,
+        }
+    });
+    let leaves_free = |step: &Step| step.has_async_form() || matches!(step, Step::File { .. });
+    let plain = Engine::TokioCurrentThread;
+    missing.or_else(|| {
+        let blocks = !workload.steps.iter().any(leaves_free);
+        blocks.then(|| format!("no step leaves the loop free: the same as {plain}"))
+    })
 }
 
 /// Why a cluster cannot run this workload, if it cannot.

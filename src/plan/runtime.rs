@@ -22,7 +22,7 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// The native runtime.
+    /// The native runtime, with every engine that there is.
     #[must_use]
     pub fn rust() -> Runtime {
         Runtime {

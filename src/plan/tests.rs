@@ -563,6 +563,12 @@ fn closures_run_under_the_native_runtime_in_the_forms_that_they_have() {
     assert_eq!(on_smol(false).entries.len(), 1);
     let needs_tokio = "step 1 (registered) has an `async_task`, which runs on tokio";
     assert_eq!(reason(&on_smol(true), "rust/smol"), Some(needs_tokio));
+    let on_compio = |has_async_task| {
+        let step = Registered { name: "parse".to_owned(), has_task: true, has_async_task, is_checked: false };
+        let named = Settings { engines: vec![Engine::Compio], ..settings() };
+        planned(&workload(vec![Step::Registered(step)]), &named, &facts())
+    };
+    assert_eq!(reason(&on_compio(true), "rust/compio"), Some(needs_tokio));
     let awaited = closures(false, true);
     assert!(
         awaited.entries.iter().all(|entry| matches!(entry.engine.model(), Model::Async | Model::ShardedAsync)),
@@ -570,6 +576,28 @@ fn closures_run_under_the_native_runtime_in_the_forms_that_they_have() {
     );
     let missing = reason(&awaited, "rust/thread-pool");
     assert_eq!(missing, Some("step 1 (registered) has an `async_task` alone: give it a `task` too"));
+}
+
+#[test]
+fn compio_runs_files_and_waits_on_request_alone() {
+    let named = Settings { engines: vec![Engine::Compio], ..settings() };
+    let file = || Step::File { operation: FileOperation::Read, size_bytes: 4096, fsync: false };
+    let command = Step::Command { argv: vec!["true".to_owned()], expect_status: 0 };
+    let of = |steps: Vec<Step>| planned(&workload(steps), &named, &facts());
+    for steps in [vec![file()], vec![Step::Wait { time: fixed(1_000_000) }], vec![Step::Cpu(CPU), file()]] {
+        let plan = of(steps);
+        assert_eq!(plan.entries.len(), 1, "{:?}", plan.left_out);
+        assert!(plan.entries[0].in_flight.len() > 3, "{:?}", plan.entries);
+    }
+    assert_eq!(reason(&of(vec![file(), command]), "rust/compio"), Some("step 2 (command) has no form for compio"));
+    let computes = of(vec![Step::Cpu(CPU)]);
+    assert_eq!(
+        reason(&computes, "rust/compio"),
+        Some("no step leaves the loop free: the same as tokio-current-thread")
+    );
+    let unasked = planned(&workload(vec![file()]), &settings(), &facts());
+    assert!(unasked.entries.iter().all(|entry| entry.engine != Engine::Compio));
+    assert_eq!(reason(&unasked, "rust/compio"), None);
 }
 
 #[test]

@@ -148,6 +148,34 @@ results
 }
 }
 
+#[cfg(feature = "compio")]
+pub mod compio {
+use crate::async_task as task;
+
+pub fn run(items: Vec<u64>) -> Vec<u64> {
+use async_lock::Semaphore;
+use compio::runtime::Runtime;
+
+let free = std::sync::Arc::new(Semaphore::new(3));
+let results: Vec<_> = Runtime::new().unwrap().block_on(async {
+    let mut tasks = Vec::new();
+    for item in items {
+        let permit = free.acquire_arc().await;
+        tasks.push(compio::runtime::spawn(async move {
+            let _permit = permit;
+            task(item).await
+        }));
+    }
+    let mut results = Vec::new();
+    for running in tasks {
+        results.push(running.await.unwrap());
+    }
+    results
+});
+results
+}
+}
+
 pub mod tokio_sharded {
 use crate::async_task as task;
 

@@ -184,6 +184,43 @@ impl Loop for Smol {
     }
 }
 
+/// A runtime of compio, and a semaphore that bounds what is in flight.
+#[cfg(feature = "compio")]
+pub(super) struct Compio {
+    task: Arc<Task>,
+    runtime: compio::runtime::Runtime,
+    in_flight: usize,
+}
+
+#[cfg(feature = "compio")]
+impl Compio {
+    pub(super) fn new(task: Arc<Task>, in_flight: usize) -> Compio {
+        Compio { task, runtime: compio::runtime::Runtime::new().expect("io_uring"), in_flight }
+    }
+}
+
+#[cfg(feature = "compio")]
+impl Loop for Compio {
+    fn run(&mut self, tasks: u64) {
+        let (task, in_flight) = (&self.task, self.in_flight);
+        self.runtime.block_on(async {
+            let places = Arc::new(smol::lock::Semaphore::new(in_flight));
+            for index in 0..tasks {
+                let place = places.acquire_arc().await;
+                let task = Arc::clone(task);
+                let run = async move {
+                    task.asynchronous(index).await.expect("no failure");
+                    drop(place);
+                };
+                compio::runtime::spawn(run).detach();
+            }
+            for _ in 0..in_flight {
+                std::mem::forget(places.acquire().await);
+            }
+        });
+    }
+}
+
 /// Threads that live as long as the program, each with a runtime and its share of the tasks.
 pub(super) struct Sharded {
     shards: Vec<(Sender<u64>, std::thread::JoinHandle<()>)>,

@@ -29,6 +29,8 @@ pub(crate) fn build(job: &Job, task: &Arc<Task>) -> Box<dyn Loop> {
         Engine::TokioCurrentThread => Box::new(in_process::Tokio::current_thread(task, in_flight)),
         Engine::TokioMultiThread => Box::new(in_process::Tokio::multi_thread(task, workers, in_flight)),
         Engine::Smol => Box::new(in_process::Smol { task, in_flight }),
+        #[cfg(feature = "compio")]
+        Engine::Compio => Box::new(in_process::Compio::new(task, in_flight)),
         Engine::TokioSharded => Box::new(in_process::Sharded::new(&task, workers, in_flight)),
         Engine::TokioBlockingPool => Box::new(in_process::Tokio::blocking_pool(task, workers, in_flight)),
         Engine::ProcessPool => Box::new(processes::Pool::new(job, workers)),

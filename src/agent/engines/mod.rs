@@ -1,5 +1,7 @@
 //! Engines: how tasks are run. Each is one small file with the idiom that its users write, and knows no step.
 
+#[cfg(feature = "compio")]
+mod compio;
 mod process_per_task;
 mod process_pool;
 mod rayon;
@@ -16,7 +18,7 @@ use std::sync::Arc;
 use super::sampler::Sampler;
 use super::task::Task;
 use crate::candidate::Engine as Kind;
-use crate::protocol::{Failed, FailureKind, Job, Usage};
+use crate::protocol::{Absent, Failed, FailureKind, Job, Offer, Usage};
 
 /// Runs blocks of tasks under one concurrency model. Between blocks its threads and processes are alive and
 /// parked.
@@ -53,6 +55,22 @@ pub trait Engine {
     }
 }
 
+/// Why this build has no compio.
+#[cfg(not(feature = "compio"))]
+const NOT_BUILT: &str = "this build is without compio: `cargo install --path . --features compio` builds it in";
+
+/// What the native runtime offers in this build and on this host, and what it does not, with the reason.
+#[must_use]
+pub fn offers() -> (Vec<Offer>, Vec<Absent>) {
+    #[cfg(feature = "compio")]
+    let refusal = compio::refusal();
+    #[cfg(not(feature = "compio"))]
+    let refusal = Some(NOT_BUILT.to_owned());
+    let absent: Vec<Absent> = refusal.map(|reason| Absent { engine: Kind::Compio, reason }).into_iter().collect();
+    let is_here = |offer: &Offer| absent.iter().all(|absent| absent.engine != offer.engine);
+    (Offer::native().into_iter().filter(is_here).collect(), absent)
+}
+
 /// Makes the engine of a job's candidate, its workers started.
 ///
 /// # Errors
@@ -69,6 +87,8 @@ pub fn build(job: &Job, task: Arc<Task>) -> Result<Box<dyn Engine>, Failed> {
         Kind::TokioCurrentThread => Box::new(tokio_loop::TokioLoop::current_thread(task, in_flight)?),
         Kind::TokioMultiThread => Box::new(tokio_loop::TokioLoop::multi_thread(task, workers, in_flight)?),
         Kind::Smol => Box::new(smol::Smol::new(task, in_flight)),
+        #[cfg(feature = "compio")]
+        Kind::Compio => Box::new(compio::Compio::new(task, in_flight)?),
         Kind::TokioSharded => Box::new(tokio_sharded::TokioSharded::new(&task, workers, in_flight)?),
         Kind::ProcessPool => Box::new(process_pool::ProcessPool::new(job, task, workers)?),
         Kind::ProcessPerTask => Box::new(process_per_task::ProcessPerTask::new(job, task, in_flight)?),

@@ -79,6 +79,24 @@ const IN_PROCESS: [Kind; 9] = [
     Kind::TokioBlockingPool,
 ];
 
+/// Those, and compio where it is.
+fn in_process() -> Vec<Kind> {
+    let here = offers().0.into_iter().map(|offer| offer.engine);
+    IN_PROCESS.into_iter().chain(here.filter(|engine| *engine == Kind::Compio)).collect()
+}
+
+#[test]
+fn compio_is_offered_or_it_is_said_why_not() {
+    let (offered, absent) = offers();
+    let is_offered = offered.iter().any(|offer| offer.engine == Kind::Compio);
+    assert_eq!(offered.len() + absent.len(), Kind::RUST.len());
+    assert_eq!(absent.iter().any(|absent| absent.engine == Kind::Compio), !is_offered);
+    let built = build(&job(Kind::Compio, 2), Arc::new(Task::new(Vec::new(), Payload::default(), Some(0))));
+    assert_eq!(built.is_ok(), is_offered);
+    #[cfg(not(feature = "compio"))]
+    assert!(absent[0].reason.contains("--features compio"), "{}", absent[0].reason);
+}
+
 fn job(engine: Kind, size: u32) -> Job {
     let axes = engine.axes();
     let sizes = Sizes { workers: axes.workers.then_some(size), in_flight: axes.in_flight.then_some(size), chunk: None };
@@ -139,7 +157,7 @@ fn run_at(
 
 #[test]
 fn a_batch_runs_each_index_once() {
-    for engine in IN_PROCESS {
+    for engine in in_process() {
         let counting = Arc::new(Counting::default());
         let block = run(engine, 3, Arrival::Batch { tasks: 50 }, &counting).expect("no failure");
         assert_eq!((block.tasks, block.checksum), (50, (10..60).sum()), "{engine}");
@@ -149,7 +167,7 @@ fn a_batch_runs_each_index_once() {
 #[test]
 fn a_window_is_kept_full_and_never_over_full() {
     for is_async in [false, true] {
-        for engine in IN_PROCESS {
+        for engine in in_process() {
             let size = if engine == Kind::Sequential { 1 } else { 4 };
             let counting = Arc::new(Counting { is_async, ..Counting::default() });
             let window = Arrival::Window { window_ns: 20_000_000, ramp_ns: 500_000 };
@@ -163,7 +181,7 @@ fn a_window_is_kept_full_and_never_over_full() {
 
 #[test]
 fn a_failing_task_is_the_answer_of_its_block() {
-    for engine in IN_PROCESS {
+    for engine in in_process() {
         let counting = Arc::new(Counting { fail_at: Some(17), ..Counting::default() });
         let failure = run(engine, 2, Arrival::Batch { tasks: 50 }, &counting).expect_err("task 17 fails");
         assert_eq!(failure.to_string(), "step 1 (test): task 17 fails", "{engine}");
@@ -172,7 +190,7 @@ fn a_failing_task_is_the_answer_of_its_block() {
 
 #[test]
 fn a_tolerated_failure_is_counted_and_its_block_goes_on() {
-    for engine in IN_PROCESS {
+    for engine in in_process() {
         let window = Arrival::Window { window_ns: 5_000_000, ramp_ns: 0 };
         for (arrival, least) in [(Arrival::Batch { tasks: 50 }, 50), (window, 1)] {
             let counting = Arc::new(Counting { fail_at: Some(10), is_tolerated: true, ..Counting::default() });
@@ -187,7 +205,7 @@ fn a_tolerated_failure_is_counted_and_its_block_goes_on() {
 
 #[test]
 fn no_block_of_many_hangs() {
-    for engine in IN_PROCESS {
+    for engine in in_process() {
         for size in [1, 2, 7] {
             let counting = Arc::new(Counting { is_async: true, ..Counting::default() });
             run(engine, size, Arrival::Batch { tasks: 1 }, &counting).expect("no failure");
@@ -270,7 +288,7 @@ fn excess(begins_ns: &mut [u64], rate: Rate) -> f64 {
 fn every_engine_is_held_to_a_rate() {
     let rate = Rate { tasks: 400, period_ns: 1_000_000_000, burst: 2 };
     for is_async in [false, true] {
-        for engine in IN_PROCESS {
+        for engine in in_process() {
             let size = if engine == Kind::Sequential { 1 } else { 6 };
             for arrival in [Arrival::Window { window_ns: 50_000_000, ramp_ns: 0 }, Arrival::Batch { tasks: 20 }] {
                 let counting = Arc::new(Counting { is_async, ..Counting::default() });

@@ -62,12 +62,13 @@ impl Step for CommandStep {
     fn asynchronous(&self, _index: u64) -> BoxFuture<'_, Outcome> {
         Box::pin(async move {
             let ended = match self.on {
-                Loop::Tokio => tokio::process::Command::from(self.command()).kill_on_drop(true).status().await,
                 Loop::Smol => {
                     // It takes what it is not told itself for inherited.
                     let mut command = async_process::Command::from(self.command());
                     command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true).status().await
                 }
+                // It has no form for compio, and is not made for it.
+                _ => tokio::process::Command::from(self.command()).kill_on_drop(true).status().await,
             };
             self.judge(ended)
         })

@@ -139,7 +139,7 @@ impl Drop for PartnerThread {
 /// A task of the event loop that answers signals until it is dropped.
 enum PartnerTask {
     Tokio(NotifiedTask),
-    /// smol has no `Notify` of its own: its users signal by channels of one.
+    /// smol and compio have no `Notify` of their own: their users signal by channels of one.
     Smol {
         signal: Sender<()>,
         answer: Receiver<()>,
@@ -150,7 +150,7 @@ impl PartnerTask {
     fn start(label: Label, on: Loop) -> Result<PartnerTask, Failed> {
         match on {
             Loop::Tokio => NotifiedTask::start(label).map(PartnerTask::Tokio),
-            Loop::Smol => {
+            _ => {
                 let ((signal, signals), (answers, answer)) = (bounded(1), bounded(1));
                 let answering = async move { while signals.recv().await.is_ok() && answers.send(()).await.is_ok() {} };
                 let started = spawn_local(answering);

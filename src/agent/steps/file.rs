@@ -1,16 +1,20 @@
 //! `file`: one file operation in the session's own directory.
 //!
 //! The async form is the blocking form on the loop: there is no asynchronous file I/O behind tokio's
-//! `fs`, only its blocking pool, which is an engine of its own here.
+//! `fs`, only its blocking pool, which is an engine of its own here. compio has it, by io_uring.
+
+#[cfg(feature = "compio")]
+mod uring;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::Label;
 use super::kernels::input_seed;
+use crate::agent::loops::Loop;
 use crate::agent::task::{BoxFuture, Outcome, Step, Task, pattern};
 use crate::protocol::{Failed, Job, VARIANTS};
 use crate::workload::FileOperation;
@@ -33,8 +37,11 @@ pub(super) struct FileStep {
     seed: u64,
     /// How many files are written in turn: as many as are in flight at least, so that none is shared.
     files: u64,
-    contents: [OnceLock<Vec<u8>>; VARIANTS as usize],
+    contents: [OnceLock<Arc<[u8]>>; VARIANTS as usize],
     log: OnceLock<Result<File, Failed>>,
+    #[cfg(feature = "compio")]
+    log_of_compio: OnceLock<compio_send_wrapper::SendWrapper<compio::fs::File>>,
+    on: Loop,
 }
 
 impl FileStep {
@@ -44,6 +51,7 @@ impl FileStep {
         operation: FileOperation,
         size_bytes: u64,
         fsync: bool,
+        on: Loop,
     ) -> Result<FileStep, Failed> {
         let session = job.directory.as_ref().ok_or_else(|| label.setup("the job names no directory for files"))?;
         let directory = session.join(format!("step-{}", label.number));
@@ -60,6 +68,9 @@ impl FileStep {
             files: bounded.max(u64::from(job.load.max_in_flight())),
             contents: Default::default(),
             log: OnceLock::new(),
+            #[cfg(feature = "compio")]
+            log_of_compio: OnceLock::new(),
+            on,
         })
     }
 
@@ -68,8 +79,8 @@ impl FileStep {
     }
 
     /// What task `index` writes.
-    fn content(&self, index: u64) -> &[u8] {
-        self.contents[(index % VARIANTS) as usize].get_or_init(|| pattern(self.size_bytes, self.seed_of(index)))
+    fn content(&self, index: u64) -> &Arc<[u8]> {
+        self.contents[(index % VARIANTS) as usize].get_or_init(|| pattern(self.size_bytes, self.seed_of(index)).into())
     }
 
     fn failed(&self, what: &str, path: &Path, error: &io::Error) -> Failed {
@@ -102,8 +113,13 @@ impl FileStep {
         fs::rename(&whole, path)
     }
 
+    /// The file that task `index` writes.
+    fn write_path(&self, index: u64) -> PathBuf {
+        self.directory.join(format!("w-{}", index % self.files))
+    }
+
     fn write(&self, index: u64) -> Outcome {
-        let path = self.directory.join(format!("w-{}", index % self.files));
+        let path = self.write_path(index);
         let content = self.content(index);
         self.write_file(&path, content).map_err(|error| self.failed("write", &path, &error))?;
         Ok(self.reference_sum(index))
@@ -163,7 +179,11 @@ impl Step for FileStep {
     }
 
     fn asynchronous(&self, index: u64) -> BoxFuture<'_, Outcome> {
-        Box::pin(async move { self.blocking(index) })
+        match self.on {
+            Loop::Tokio | Loop::Smol => Box::pin(async move { self.blocking(index) }),
+            #[cfg(feature = "compio")]
+            Loop::Compio => Box::pin(compio_send_wrapper::SendWrapper::new(self.on_compio(index))),
+        }
     }
 
     fn prepare(&self, index: Option<u64>) {
@@ -198,6 +218,8 @@ impl Step for FileStep {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(feature = "compio")]
+    use crate::agent::steps::testing::check_on_compio;
     use crate::agent::steps::testing::{check_task, in_directory, job, step_job};
     use crate::agent::steps::{Place, build};
     use crate::protocol::{FailureKind, StepJob};
@@ -213,6 +235,8 @@ mod tests {
             for fsync in [false, true] {
                 let directory = tempfile::tempdir().expect("a directory");
                 check_task(in_directory(&file(operation, fsync), directory.path().to_owned()));
+                #[cfg(feature = "compio")]
+                check_on_compio(uring::tests::on_compio_in(&file(operation, fsync), directory.path()));
             }
         }
     }

@@ -24,7 +24,7 @@ enum Lock {
     Workers { mutexes: Arc<SharedMutexes>, position: usize },
 }
 
-/// The lock of an event loop's library.
+/// The lock of an event loop's library. compio has none: its users take one that runs on any loop, as smol's does.
 #[derive(Clone)]
 enum Tasks {
     Tokio(Arc<tokio::sync::Mutex<()>>),
@@ -35,7 +35,7 @@ impl Tasks {
     fn new(on: Loop) -> Tasks {
         match on {
             Loop::Tokio => Tasks::Tokio(Arc::default()),
-            Loop::Smol => Tasks::Smol(Arc::default()),
+            _ => Tasks::Smol(Arc::default()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Steps: what a task does. Each is one small file with a blocking and an async form, and knows no engine.
 //!
 //! Async forms need the event loop that the task was made for (`Loop`): a tokio runtime with I/O enabled (`sleep` needs its
-//! time enabled too, `command` everything, `enable_all`), or smol's.
+//! time enabled too, `command` everything, `enable_all`), smol's, or compio's.
 
 mod command;
 mod cpu;
@@ -86,6 +86,10 @@ fn step(
 ) -> Result<Box<dyn Step>, Failed> {
     let label = Label::new(number, &step_job.step);
     let on = Loop::of(job.candidate.engine);
+    #[cfg(feature = "compio")]
+    if !on.runs(&step_job.step) {
+        return Err(label.setup(format!("it has no form for {}", job.candidate.engine)));
+    }
     let stage = |work| Stage::new(label, work, step_job, job.seed, Arc::clone(timer));
     Ok(match &step_job.step {
         Description::Cpu(cpu) => Box::new(cpu::CpuStep::new(label, *cpu, step_job.iterations, job.seed)),
@@ -96,7 +100,7 @@ fn step(
         Description::Http { .. } => Box::new(http::HttpStep::new(number, job, step_job)?),
         Description::Tcp { .. } => Box::new(tcp::TcpStep::new(number, job, step_job)?),
         Description::File { operation, size_bytes, fsync } => {
-            Box::new(file::FileStep::new(label, job, *operation, *size_bytes, *fsync)?)
+            Box::new(file::FileStep::new(label, job, *operation, *size_bytes, *fsync, on)?)
         }
         Description::Lock { hold } => Box::new(lock::LockStep::new(label, stage(hold)?, on, handed)?),
         Description::Queue { capacity, stage: work } => {

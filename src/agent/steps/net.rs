@@ -47,8 +47,9 @@ enum Asynchronous<A> {
 impl<A> Asynchronous<A> {
     fn new(on: Loop) -> Asynchronous<A> {
         match on {
-            Loop::Tokio => Asynchronous::Tokio(Pool::default()),
             Loop::Smol => Asynchronous::Smol(Pool::default()),
+            // It has no form for compio, and is not made for it.
+            _ => Asynchronous::Tokio(Pool::default()),
         }
     }
 

@@ -149,7 +149,8 @@ impl ConsumerTask {
                 });
                 Ok(ConsumerTask::Tokio(sender))
             }
-            Loop::Smol => {
+            // A channel that runs on any loop: compio has none of its own.
+            _ => {
                 let (sender, items) = async_channel::bounded::<SmolItem>(capacity);
                 let consume = async move {
                     while let Ok((index, reply)) = items.recv().await {

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "compio")]
+use compio_send_wrapper::SendWrapper;
+
 use super::Label;
 use super::label::Draws;
 use crate::agent::loops::Loop;
@@ -10,7 +13,7 @@ use crate::clock;
 use crate::protocol::{Failed, StepJob};
 
 /// `std::thread::sleep` with a thread's default slack; `tokio::time::sleep` on an event loop, whose
-/// runtime must have its time enabled, or `smol::Timer`.
+/// runtime must have its time enabled, or `smol::Timer`, or `compio::time::sleep`.
 pub(super) struct SleepStep {
     label: Label,
     draws: Draws,
@@ -38,6 +41,8 @@ impl Step for SleepStep {
             match self.on {
                 Loop::Tokio => tokio::time::sleep(self.time(index)).await,
                 Loop::Smol => drop(async_io::Timer::after(self.time(index)).await),
+                #[cfg(feature = "compio")]
+                Loop::Compio => SendWrapper::new(compio::time::sleep(self.time(index))).await,
             }
             Ok(self.label.checksum())
         })

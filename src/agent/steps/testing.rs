@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use super::{Place, build};
+#[cfg(feature = "compio")]
+use crate::agent::loops::Loop;
 use crate::agent::loops::run_on;
 use crate::agent::task::Task;
 use crate::candidate::{Candidate, Engine, RUST, Sizes};
@@ -61,6 +63,42 @@ pub(in crate::agent) fn runtime() -> tokio::runtime::Runtime {
 pub(in crate::agent) fn check_forms(step: &StepJob) {
     check_task(in_agent(step));
     check_on_smol(on_smol(step));
+    #[cfg(feature = "compio")]
+    if Loop::Compio.runs(&step.step) {
+        check_on_compio(build(&on_compio(step), Place::Agent).expect("a task"));
+    }
+}
+
+/// The job of one step for a loop of compio.
+#[cfg(feature = "compio")]
+pub(in crate::agent) fn on_compio(step: &StepJob) -> Job {
+    let candidate = Candidate::new(RUST, Engine::Compio, Sizes::default());
+    Job { candidate, ..job(std::slice::from_ref(step)) }
+}
+
+/// Checks the async form of `task`, many at once on a loop of compio, against its reference.
+#[cfg(feature = "compio")]
+pub(in crate::agent) fn check_on_compio(task: Task) {
+    let task = std::sync::Arc::new(task);
+    let runtime = match compio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return eprintln!("skipped on compio: {error}"),
+    };
+    // Twice: what the first run leaves behind must serve the next.
+    for _ in 0..2 {
+        runtime.block_on(async {
+            let run = |index| {
+                let task = std::sync::Arc::clone(&task);
+                compio::runtime::spawn(async move { task.asynchronous(index).await })
+            };
+            let running: Vec<_> = (0..40).map(run).collect();
+            for (index, done) in running.into_iter().enumerate() {
+                let expected = task.reference(index as u64 % VARIANTS).expect("a reference");
+                let expected = expected.into_iter().fold(0, u64::wrapping_add);
+                assert_eq!(done.await.expect("no panic"), Ok(expected), "compio {index}");
+            }
+        });
+    }
 }
 
 /// The task of one step for a loop of smol.
