@@ -56,16 +56,45 @@ fn an_unknown_word_is_told_the_nearest() {
     );
 }
 
+#[cfg(not(feature = "compio"))]
 #[test]
-fn an_engine_that_this_build_or_host_lacks_is_told_with_the_way_to_it() {
-    let (offered, absent) = conbench::agent::engines::offers();
-    if offered.iter().any(|offer| offer.engine.name() == "compio") {
-        return;
-    }
+fn an_engine_that_this_build_lacks_is_told_with_the_way_to_it() {
     refused(
-        &["run", "--wait", "1ms", "--engines", "compio"],
-        &format!("error: nothing of `wait` can run here:\n  rust/compio: {}\n", absent[0].reason),
+        &["recommend", "file-io", "--engines", "compio"],
+        "error: nothing of `file-io` can run here:\n  rust/compio: this build is without compio: `cargo install --path . --features compio` builds it in\n",
     );
+}
+
+/// Has the kernel refuse this process an io_uring, as the seccomp profiles of containers do.
+#[cfg(feature = "compio")]
+fn refuse_io_uring() -> std::io::Result<()> {
+    let filter = |code: u32, jf, k| libc::sock_filter { code: code as u16, jt: 0, jf, k };
+    // The number of the system call; if it is this one, EPERM; else it is allowed.
+    let mut filters = [
+        filter(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+        filter(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, libc::SYS_io_uring_setup as u32),
+        filter(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
+        filter(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: filters.len() as u16, filter: filters.as_mut_ptr() };
+    // SAFETY: the filters live until the kernel has copied them.
+    let is_set = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+            && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) == 0
+    };
+    if is_set { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
+
+#[cfg(feature = "compio")]
+#[test]
+fn where_io_uring_is_refused_compio_is_left_out_with_that_reason() {
+    use std::os::unix::process::CommandExt as _;
+    let mut command = conbench(&["recommend", "file-io", "--engines", "compio"]);
+    // SAFETY: between fork and exec it makes two system calls and takes no lock.
+    let ran = ran(unsafe { command.pre_exec(refuse_io_uring) }.output().expect("the binary starts"));
+    let said = "error: nothing of `file-io` can run here:\n  rust/compio: there is no io_uring here: Operation not permitted (os error 1);";
+    assert!(ran.err.starts_with(said) && ran.err.contains("seccomp"), "{}", ran.err);
+    assert_eq!(ran.code, Some(2));
 }
 
 #[test]

@@ -76,14 +76,19 @@ pub(in crate::agent) fn on_compio(step: &StepJob) -> Job {
     Job { candidate, ..job(std::slice::from_ref(step)) }
 }
 
+/// A runtime of compio; where there is none, what asks is skipped, and that is said.
+#[cfg(feature = "compio")]
+pub(in crate::agent) fn compio_runtime() -> Option<compio::runtime::Runtime> {
+    use std::io::Write as _;
+    let skipped = |error| drop(writeln!(std::io::stderr(), "skipped on compio: {error}"));
+    compio::runtime::Runtime::new().map_err(skipped).ok()
+}
+
 /// Checks the async form of `task`, many at once on a loop of compio, against its reference.
 #[cfg(feature = "compio")]
 pub(in crate::agent) fn check_on_compio(task: Task) {
     let task = std::sync::Arc::new(task);
-    let runtime = match compio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => return eprintln!("skipped on compio: {error}"),
-    };
+    let Some(runtime) = compio_runtime() else { return };
     // Twice: what the first run leaves behind must serve the next.
     for _ in 0..2 {
         runtime.block_on(async {

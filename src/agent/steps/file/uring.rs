@@ -77,7 +77,7 @@ pub(super) mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::agent::steps::testing::{on_compio, step_job};
+    use crate::agent::steps::testing::{compio_runtime, on_compio, step_job};
     use crate::agent::steps::{Place, build};
     use crate::protocol::{FailureKind, Job, StepJob};
     use crate::workload::Step;
@@ -93,13 +93,7 @@ pub(super) mod tests {
 
     /// Runs this on a runtime of compio, where there is one.
     fn run<T>(future: impl Future<Output = T>) -> Option<T> {
-        match compio::runtime::Runtime::new() {
-            Ok(runtime) => Some(runtime.block_on(future)),
-            Err(error) => {
-                eprintln!("skipped: {error}");
-                None
-            }
-        }
+        compio_runtime().map(|runtime| runtime.block_on(future))
     }
 
     #[test]
