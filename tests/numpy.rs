@@ -98,7 +98,7 @@ fn threads_and_a_plain_loop_race_with_the_librarys_own_threads_and_with_one() {
         }
         for place in list(&record["candidates"]) {
             let is_limited = place["candidate"]["library_threads"] == 1;
-            for life in list(&place["incarnations"]) {
+            for life in list(&place["lives"]) {
                 // Where it is 0 the record has it not.
                 assert_eq!(life["library_threads"].is_null(), is_limited, "{}: {life}", place["candidate"]);
             }

@@ -362,15 +362,15 @@ fn session(python: &Python, file: &str) -> Vec<(String, Vec<bool>, Vec<usize>)> 
         .expect("the binary starts");
     let all: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
     let candidates = all["records"][0]["candidates"].as_array().expect("candidates");
-    let life = |place: &Value| place["incarnation"].as_u64().expect("a number") as usize;
+    let life = |place: &Value| place["life"].as_u64().expect("a number") as usize;
     candidates
         .iter()
         .map(|one| {
             assert!(one["failure"].is_null(), "{one}");
-            let [incarnations, blocks] = ["incarnations", "blocks"].map(|list| one[list].as_array().expect("a list"));
+            let [lives, blocks] = ["lives", "blocks"].map(|list| one[list].as_array().expect("a list"));
             (
                 one["candidate"]["engine"].as_str().expect("a name").to_owned(),
-                incarnations.iter().map(|life| life["warm"] == true).collect(),
+                lives.iter().map(|life| life["warm"] == true).collect(),
                 blocks.iter().filter(|block| block["kind"] == "memory").map(life).collect(),
             )
         })

@@ -126,7 +126,7 @@ fn long_tasks_are_measured_in_turns_and_more_at_once_is_named() {
         for block in list(&candidate["blocks"]) {
             assert_eq!(block["tasks"].as_u64(), Some(at_once), "{block}");
         }
-        for life in list(&candidate["incarnations"]) {
+        for life in list(&candidate["lives"]) {
             assert_eq!(life["first_task_ns"], 0, "{life}");
         }
     }

@@ -45,7 +45,7 @@ fn a_number_of_tasks_is_measured_whole_with_the_start_up() {
     assert_eq!(record["workload"]["load"]["mode"], "batch", "{record}");
     assert_eq!(record["workload"]["load"]["tasks"], 60);
     for candidate in list(&record["candidates"]) {
-        let lives = list(&candidate["incarnations"]);
+        let lives = list(&candidate["lives"]);
         assert!(lives.iter().all(|life| life["warm"].is_null()), "a start-up that counts is a true one");
         assert!(lives.iter().all(|life| life["ready_ns"].as_f64() >= Some(SETUP_NS)), "{lives:?}");
         for block in list(&candidate["blocks"]).iter().filter(|block| block["kind"] == "timed") {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use conbench::agent::engines::{self, Engine};
-use conbench::agent::sampler::{Arrival, Sampler, Settings};
+use conbench::agent::sampler::{Arrival, Sampler, SamplerSettings};
 use conbench::agent::steps::{self, Place};
 use conbench::agent::task::Task;
 use conbench::candidate::{Candidate, Engine as Kind, RUST, Sizes};
@@ -168,7 +168,7 @@ fn by_hand_ns(by_hand: &mut dyn Loop, tasks: u64) -> f64 {
 }
 
 fn timed(engine: &mut dyn Engine, tasks: u64) -> f64 {
-    let settings = Settings {
+    let settings = SamplerSettings {
         arrival: Arrival::Batch { tasks },
         first_index: 0,
         slots: engine.slots(),

@@ -82,7 +82,7 @@ fn tell(case: &Case, kind: &Kind, seed: u64, found: &Found) {
         () if loss > 0.05 => "wrong ",
         () => "",
     };
-    let starts: usize = found.record.candidates.iter().map(|one| one.incarnations.len()).sum();
+    let starts: usize = found.record.candidates.iter().map(|one| one.lives.len()).sum();
     say(&format!(
         "{seed} {}, {}: {verdict}{named}, loses {}, may cost {}, {:.1} s, {:?}, {} rounds, {starts} starts",
         case.name,

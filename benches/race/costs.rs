@@ -111,7 +111,7 @@ pub(crate) fn costs(files: &[String]) -> Result<(), String> {
         for one in &record.candidates {
             let seen = engines.entry(name(&one.candidate)).or_default();
             let more = f64::from(one.candidate.sizes.workers.unwrap_or(1).saturating_sub(1));
-            for life in &one.incarnations {
+            for life in &one.lives {
                 let start_ns = (life.boot_ns + life.startup_ns).saturating_sub(life.first_task_ns);
                 seen.starts.push((more, start_ns as f64 / 1e6));
             }
@@ -153,7 +153,7 @@ fn gaps_of(record: &Record) -> Vec<f64> {
     for one in &record.candidates {
         let mut before = None;
         for block in timed(&one.blocks) {
-            let is_first = before.replace(block.incarnation) != Some(block.incarnation);
+            let is_first = before.replace(block.life) != Some(block.life);
             spans.push((block.at_ns, block.at_ns + block.figures.elapsed_ns, is_first));
         }
     }
@@ -164,7 +164,7 @@ fn gaps_of(record: &Record) -> Vec<f64> {
 
 fn prepared_of(record: &Record) -> Option<(&'static str, f64)> {
     let first = record.candidates.first()?;
-    let (life, block) = (first.incarnations.first()?, first.blocks.first()?);
+    let (life, block) = (first.lives.first()?, first.blocks.first()?);
     let until_ns = block.at_ns.saturating_sub(life.boot_ns + life.startup_ns);
     Some((language(&first.candidate.runtime), until_ns as f64 / 1e6))
 }

@@ -11,9 +11,9 @@ pub mod engines;
 mod loops;
 mod meter;
 pub mod registry;
-mod robust;
 pub mod sampler;
 pub mod shared;
+mod shared_mutex;
 pub mod steps;
 pub mod task;
 pub mod worker;
@@ -27,7 +27,7 @@ use std::sync::Arc;
 use bucket::Bucket;
 use calibrate::Time;
 use engines::Engine;
-use sampler::{Arrival, CpuClock, Pace, Sampler, Settings};
+use sampler::{Arrival, CpuClock, Pace, Sampler, SamplerSettings};
 use task::Task;
 
 use crate::candidate::Model;
@@ -315,7 +315,7 @@ impl Running {
     }
 
     fn sample(&mut self, arrival: Arrival, go: Go) -> Result<Block, Failed> {
-        let settings = Settings {
+        let settings = SamplerSettings {
             arrival,
             first_index: go.first_index,
             slots: self.engine.slots(),

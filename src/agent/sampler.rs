@@ -66,7 +66,7 @@ pub enum Arrival {
 
 /// What a block runs under.
 #[derive(Clone, Copy, Debug)]
-pub struct Settings {
+pub struct SamplerSettings {
     /// How tasks arrive.
     pub arrival: Arrival,
     /// The index of the first task.
@@ -113,9 +113,9 @@ const LOOK_NS: u64 = 50_000_000;
 /// Where a task runs: its slot among those in flight, and the log it is recorded in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lane {
-    /// Below [`Settings::slots`]; holds one task at a time.
+    /// Below [`SamplerSettings::slots`]; holds one task at a time.
     pub slot: u32,
-    /// Below [`Settings::shards`].
+    /// Below [`SamplerSettings::shards`].
     pub shard: u32,
 }
 
@@ -139,7 +139,7 @@ struct Full {
 
 /// Samples one block.
 pub struct Sampler {
-    settings: Settings,
+    settings: SamplerSettings,
     go_ns: u64,
     /// Indices are handed out below this offset.
     limit: u64,
@@ -212,7 +212,7 @@ struct Log {
 impl Sampler {
     /// A sampler for a block whose `go` came at `go_ns`.
     #[must_use]
-    pub fn new(settings: Settings, go_ns: u64) -> Sampler {
+    pub fn new(settings: SamplerSettings, go_ns: u64) -> Sampler {
         let slots = settings.slots.max(1);
         let batch = match settings.arrival {
             Arrival::Batch { tasks } | Arrival::Turns { tasks } => tasks,

@@ -11,7 +11,7 @@ use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
 use self::process::Companion;
 use super::companion::{EventLine, QueueLine};
-use super::robust::SharedMutexes;
+use super::shared_mutex::SharedMutexes;
 use super::steps::Label;
 use crate::candidate::Engine;
 use crate::protocol::{Failed, FailureKind, Job};

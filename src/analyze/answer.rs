@@ -136,8 +136,7 @@ fn outcome(record: &Record, race: &RaceRecord, index: usize, round: u32) -> Outc
     let Some(place) = record.candidates.get(index) else { return Outcome::Unknown };
     let is_it = |block: &&BlockRecord| block.round == Some(round) && block.figures.kind == BlockKind::Timed;
     let Some(block) = place.blocks.iter().find(is_it) else { return Outcome::Unknown };
-    let memory_bytes =
-        place.memory_bytes(block.incarnation, record.calibration.baseline_bytes(&place.candidate.runtime));
+    let memory_bytes = place.memory_bytes(block.life, record.calibration.baseline_bytes(&place.candidate.runtime));
     let goal = record.workload.objective.goal;
     observation(goal, place, block, memory_bytes, race.rules.tasks).map_or(Outcome::Unknown, Outcome::Observed)
 }

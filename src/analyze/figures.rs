@@ -52,7 +52,7 @@ pub(super) fn of(record: &Record, index: usize) -> Figures {
         (tasks > 0).then(|| total as f64 / tasks as f64)
     };
     let server: Option<u64> = blocks.iter().filter_map(|block| block.server_cpu_ns).reduce(u64::saturating_add);
-    let lives = &candidate.incarnations;
+    let lives = &candidate.lives;
     let cold_lives = || lives.iter().filter(|life| !life.warm);
     let middle = |times: Vec<f64>| median(&times).map(|time| time.round() as u64);
     let row = Row {
@@ -60,7 +60,7 @@ pub(super) fn of(record: &Record, index: usize) -> Figures {
         candidate: candidate.candidate.clone(),
         status: Status::Superseded,
         blocks: blocks.len() as u32,
-        incarnations: lives.len() as u32,
+        lives: lives.len() as u32,
         throughput_per_s: throughput(&blocks),
         relative: None,
         service: percentiles(service.as_ref()),
@@ -132,7 +132,7 @@ fn checked(record: &Record, candidate: &CandidateRecord) -> Option<bool> {
 pub(super) fn throughput(blocks: &[&BlockRecord]) -> Option<Estimate> {
     let mut lives: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
     for block in blocks {
-        lives.entry(block.incarnation).or_default().push(block.figures.throughput_per_s());
+        lives.entry(block.life).or_default().push(block.figures.throughput_per_s());
     }
     let lives: Vec<Vec<f64>> = lives.into_values().collect();
     let interval = interval_across_lives(&lives, 0.95).or_else(|| {

@@ -669,7 +669,8 @@ pub struct Row {
     /// Timed blocks behind the figures.
     pub blocks: u32,
     /// Lives of its agent.
-    pub incarnations: u32,
+    #[serde(alias = "incarnations")]
+    pub lives: u32,
     /// Tasks per second.
     pub throughput_per_s: Option<Estimate>,
     /// Its objective over that of the answer, more is better (0.8 is 20 % worse).

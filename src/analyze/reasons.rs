@@ -167,7 +167,7 @@ fn overlap(record: &Record, rows: &[Row]) -> Option<Overlap> {
 pub(super) fn lock(record: &Record, rows: &[Row]) -> Option<bool> {
     let name = &rows.first()?.candidate.runtime;
     let lives = record.candidates.iter().filter(|one| one.candidate.runtime == *name);
-    let seen = lives.flat_map(|one| &one.incarnations).find_map(|life| life.gil);
+    let seen = lives.flat_map(|one| &one.lives).find_map(|life| life.gil);
     seen.or_else(|| record.calibration.runtime(name)?.hello.gil)
 }
 

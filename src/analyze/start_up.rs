@@ -24,7 +24,7 @@ struct Start {
 fn start(record: &Record, candidate: &Candidate) -> Option<Start> {
     let lives = |is_kin: &dyn Fn(&Candidate) -> bool| -> Vec<f64> {
         let kin = record.candidates.iter().filter(|place| is_kin(&place.candidate));
-        let cold = kin.flat_map(|place| &place.incarnations).filter(|life| !life.warm && life.ready_ns > 0);
+        let cold = kin.flat_map(|place| &place.lives).filter(|life| !life.warm && life.ready_ns > 0);
         cold.map(|life| life.ready_ns as f64).collect()
     };
     let is_engine = |one: &Candidate| one.kind() == candidate.kind();

@@ -15,7 +15,7 @@ use super::*;
 use crate::candidate::{Engine, Sizes, StartMethod};
 use crate::plan::Entry;
 use crate::protocol::{Descriptors, Failed, FailureKind, HistogramData, Note, Opened, Pickled, Serialisation};
-use crate::record::{CandidateRecord, Incarnation, Phase, Warning};
+use crate::record::{CandidateRecord, Life, Phase, Warning};
 use crate::workload::{Cpu, Distribution, ErrorLimit, Goal, Kernel, Limits, Load, Python, Rate, Step, Work};
 
 const fn workers(size: u32) -> Sizes {
@@ -429,8 +429,8 @@ fn replaced(failure: &Failed) -> Record {
     entries.push(of_fork);
     let (candidate, by, failure) = (forked.clone(), StartMethod::Spawn, failure.clone());
     record.warnings.push(Warning::Replaced { candidate, by, failure: failure.clone() });
-    let (incarnations, blocks) = (Vec::new(), Vec::new());
-    record.candidates.push(CandidateRecord { candidate: forked, incarnations, blocks, failure: Some(failure) });
+    let (lives, blocks) = (Vec::new(), Vec::new());
+    record.candidates.push(CandidateRecord { candidate: forked, lives, blocks, failure: Some(failure) });
     record
 }
 
@@ -624,11 +624,11 @@ fn starting(pool_ms: u64) -> Synthetic {
     let mut session = beside_python(0.97, true);
     for place in session.record.candidates.iter_mut().filter(|place| place.candidate.runtime == "python3.11") {
         let is_pool = place.candidate.model() == Model::Processes;
-        place.incarnations.iter_mut().for_each(|life| life.ready_ns = 10_000_000);
+        place.lives.iter_mut().for_each(|life| life.ready_ns = 10_000_000);
         if is_pool {
-            place.incarnations.iter_mut().for_each(|life| life.ready_ns += pool_ms * 1_000_000);
+            place.lives.iter_mut().for_each(|life| life.ready_ns += pool_ms * 1_000_000);
             // What a fork of a warm parent takes is no start-up of a program.
-            place.incarnations[1] = Incarnation { warm: true, ready_ns: 1, ..place.incarnations[1] };
+            place.lives[1] = Life { warm: true, ready_ns: 1, ..place.lives[1] };
         }
     }
     session

@@ -31,7 +31,7 @@ pub(super) enum Failure {
     Session(SessionError),
     /// The self-test could not go on.
     #[error("the self-test cannot go on: {0}")]
-    Selftest(crate::selftest::Fault),
+    Selftest(crate::selftest::LawError),
     /// The cheat sheet could not be measured.
     #[error("cannot measure the cheat sheet: {0}")]
     Cheatsheet(io::Error),

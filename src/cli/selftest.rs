@@ -8,7 +8,7 @@ use super::args::Interpreters;
 use super::{Exit, Failure, Terminal, runtimes, seams, signals};
 use crate::python::{Found, Refusal};
 use crate::report;
-use crate::selftest::{self, Fault, Finding};
+use crate::selftest::{self, Finding, LawError};
 use crate::session::AgentProgram;
 
 /// What `selftest` is told.
@@ -52,7 +52,7 @@ pub(super) fn run(args: &SelftestArgs, terminal: &Terminal) -> Result<Exit, Fail
     written?;
     let findings = match measured {
         Ok(findings) => findings,
-        Err(Fault::Interrupted) => return Ok(Exit::Interrupted),
+        Err(LawError::Interrupted) => return Ok(Exit::Interrupted),
         Err(fault) => return Err(Failure::Selftest(fault)),
     };
     let judged: Vec<bool> = findings.iter().filter_map(Finding::holds).collect();

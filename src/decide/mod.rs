@@ -992,8 +992,8 @@ impl Decide {
             return true;
         }
         let lead = posterior.mean[place] - posterior.mean[plain];
-        let doubt = posterior.deviation[place].hypot(posterior.deviation[plain]);
-        lead - SURELY * doubt <= self.tolerance()
+        let deviation = posterior.deviation[place].hypot(posterior.deviation[plain]);
+        lead - SURELY * deviation <= self.tolerance()
     }
 
     /// Whether every neighbouring size of an arm was measured, is out, or lies before a measured one that `lost`.

@@ -12,7 +12,7 @@ mod survey;
 
 pub use cgroup::{CgroupLevel, Cgroups};
 pub use facts::facts;
-pub use noise::{Noise, Yardstick, probe};
+pub use noise::{Noise, SpeedProbe, probe};
 pub use survey::{Clock, Survey, survey};
 
 use schemars::JsonSchema;

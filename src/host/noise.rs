@@ -40,20 +40,20 @@ pub fn probe() -> Noise {
     summarise(times)
 }
 
-/// How many loops a [`Yardstick`] is read by: so many that one at least is not interrupted.
+/// How many loops a [`SpeedProbe`] is read by: so many that one at least is not interrupted.
 const READINGS: usize = 50;
 
 /// A fixed computation, whose time tells how fast this host computes now.
 #[derive(Clone, Copy, Debug)]
-pub struct Yardstick {
+pub struct SpeedProbe {
     rounds: u64,
 }
 
-impl Yardstick {
+impl SpeedProbe {
     /// One of about 20 us on this host.
     #[must_use]
-    pub fn new() -> Yardstick {
-        Yardstick { rounds: rounds() }
+    pub fn new() -> SpeedProbe {
+        SpeedProbe { rounds: rounds() }
     }
 
     /// Its time on this thread, the lower quartile of fifty: about a millisecond in all. What interrupts it does
@@ -66,9 +66,9 @@ impl Yardstick {
     }
 }
 
-impl Default for Yardstick {
+impl Default for SpeedProbe {
     fn default() -> Self {
-        Yardstick::new()
+        SpeedProbe::new()
     }
 }
 

@@ -236,8 +236,9 @@ pub struct CandidateRecord {
     /// The candidate.
     pub candidate: Candidate,
     /// Its lives, in their order.
-    pub incarnations: Vec<Incarnation>,
-    /// Its blocks, of all incarnations, in their order.
+    #[serde(alias = "incarnations")]
+    pub lives: Vec<Life>,
+    /// Its blocks, of all lives, in their order.
     pub blocks: Vec<BlockRecord>,
     /// Why it went out of the race, if it failed.
     pub failure: Option<Failed>,
@@ -245,7 +246,7 @@ pub struct CandidateRecord {
 
 /// One life of an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Incarnation {
+pub struct Life {
     /// From the process's start to `hello`; of a warm life, from the fork.
     pub boot_ns: u64,
     /// From `job` until all workers are ready for tasks: started, everything imported, all set up. It is honest of lives
@@ -281,8 +282,9 @@ fn is_zero(number: &u32) -> bool {
 pub struct BlockRecord {
     /// The round; an index into `rounds`. `None` for memory and verify blocks.
     pub round: Option<u32>,
-    /// The incarnation; an index into the candidate's.
-    pub incarnation: u32,
+    /// The life; an index into the candidate's.
+    #[serde(alias = "incarnation")]
+    pub life: u32,
     /// From the session's start to `go`.
     pub at_ns: u64,
     /// CPU time of the embedded server during the block.

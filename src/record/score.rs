@@ -41,12 +41,12 @@ pub fn observation(
     tasks: Option<u32>,
 ) -> Option<Observation> {
     let figures = &block.figures;
-    let life = candidate.incarnations.get(block.incarnation as usize);
+    let life = candidate.lives.get(block.life as usize);
     let ready_ns = life.map_or(0.0, |life| life.ready_ns as f64);
     let score = score(goal, figures, memory_bytes)?;
     let of_all = tasks.filter(|_| goal == Goal::Throughput);
     Some(Observation {
-        life: block.incarnation,
+        life: block.life,
         score: of_all.map_or(score, |tasks| of_all_tasks(score, f64::from(tasks), ready_ns)),
         ready_ns,
         latency_ns: figures.busy_ns as f64 / figures.tasks_in_window,
@@ -65,7 +65,7 @@ const LEAST_OF_P50: u64 = 8;
 /// the user has, throughput is that of all of them, as in [`observation`].
 #[must_use]
 pub fn figures(candidate: &CandidateRecord, block: &BlockRecord, tasks: Option<u32>) -> Figures {
-    let ready_ns = candidate.incarnations.get(block.incarnation as usize).map_or(0.0, |life| life.ready_ns as f64);
+    let ready_ns = candidate.lives.get(block.life as usize).map_or(0.0, |life| life.ready_ns as f64);
     let whole = |score: f64| tasks.map_or(score, |tasks| of_all_tasks(score, f64::from(tasks), ready_ns));
     let of = |goal| score(goal, &block.figures, None).filter(|score: &f64| score.is_finite());
     let service = block.figures.service.decode().ok();
@@ -73,8 +73,8 @@ pub fn figures(candidate: &CandidateRecord, block: &BlockRecord, tasks: Option<u
         let service = service.as_ref().filter(|service| service.len() >= least)?;
         Some((service.value_at_quantile(quantile).max(1) as f64).ln())
     };
-    let life = candidate.incarnations.get(block.incarnation as usize).filter(|life| !life.warm);
-    let memory = candidate.memory_bytes(block.incarnation, 0);
+    let life = candidate.lives.get(block.life as usize).filter(|life| !life.warm);
+    let memory = candidate.memory_bytes(block.life, 0);
     [
         of(Goal::Throughput).map(whole),
         at(0.5, LEAST_OF_P50),
@@ -128,8 +128,8 @@ impl CandidateRecord {
 
     /// What the agent took in the life of this block, as sampled in it, without `baseline_bytes`.
     #[must_use]
-    pub fn memory_bytes(&self, incarnation: u32, baseline_bytes: u64) -> Option<u64> {
-        let of_life = |block: &&BlockRecord| block.incarnation == incarnation;
+    pub fn memory_bytes(&self, life: u32, baseline_bytes: u64) -> Option<u64> {
+        let of_life = |block: &&BlockRecord| block.life == life;
         let samples = self.blocks.iter().filter(of_life).filter_map(|block| block.memory);
         samples.map(|sample| sample.memory_bytes.saturating_sub(baseline_bytes)).max()
     }

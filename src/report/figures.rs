@@ -114,7 +114,7 @@ pub(super) const DETAILS: [Sheet; 3] = [
             right("Errors", 2, |_, row| row.errors.to_string()),
             left("Results", 0, |_, row| checked(row)),
             right("Blocks", 4, |_, row| row.blocks.to_string()),
-            right("Lives", 3, |_, row| row.incarnations.to_string()),
+            right("Lives", 3, |_, row| row.lives.to_string()),
         ],
     },
 ];

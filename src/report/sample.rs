@@ -15,8 +15,8 @@ use crate::host::{Facts, FileSystem, ResourceLimits};
 use crate::plan::{Entry, Foreseen, LeftOut, Plan, Settings};
 use crate::protocol::{Block, BlockKind, Failed, FailureKind, Hello, HistogramData, Usage};
 use crate::record::{
-    BlockRecord, Calibration, CandidateRecord, Disturbance, Ending, Exit, ExitReason, Incarnation, MemorySample,
-    Record, RuntimeCalibration, Warning,
+    BlockRecord, Calibration, CandidateRecord, Disturbance, Ending, Exit, ExitReason, Life, MemorySample, Record,
+    RuntimeCalibration, Warning,
 };
 use crate::workload::{
     Connection, Distribution, Goal, Items, Limits, Load, Objective, Payload, Python, Step, Workload,
@@ -172,7 +172,7 @@ fn rows() -> Vec<Row> {
         candidate,
         status,
         blocks: 27,
-        incarnations: 3,
+        lives: 3,
         throughput_per_s: estimate(throughput, throughput * 0.012),
         relative: estimate(relative, 0.01),
         service: Percentiles {
@@ -342,7 +342,7 @@ fn record(rows: &[Row]) -> Record {
 fn candidate_record(row: &Row) -> CandidateRecord {
     let block = |kind, round, memory| BlockRecord {
         round,
-        incarnation: 0,
+        life: 0,
         at_ns: 1_000_000_000,
         server_cpu_ns: Some(3_000_000),
         memory,
@@ -387,7 +387,7 @@ fn candidate_record(row: &Row) -> CandidateRecord {
     });
     CandidateRecord {
         candidate: row.candidate.clone(),
-        incarnations: vec![Incarnation {
+        lives: vec![Life {
             boot_ns: 1_900_000,
             ready_ns: 2_100_000,
             startup_ns: 23_100_000,

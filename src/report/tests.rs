@@ -365,6 +365,11 @@ fn json_obeys_the_schema_and_is_read_back_whole() {
     crate::record::write(&path, text.as_bytes()).expect("written");
     let recording = crate::record::read(&path).expect("read back");
     assert_eq!(recording.records, [judged().record, unanswered().record]);
+    // Lives had another name in records of before.
+    let before = text.replace("\"lives\":", "\"incarnations\":").replace("\"life\":", "\"incarnation\":");
+    assert_ne!(before, text);
+    crate::record::write(&path, before.as_bytes()).expect("written");
+    assert_eq!(crate::record::read(&path).expect("read back"), recording);
 }
 
 #[test]

@@ -386,8 +386,8 @@ pub(super) fn is_of_a_task(judged: &Judged, group: &Group) -> bool {
 }
 
 /// Candidates that failed or broke a limit, and why: those of one reason in one line, named `a` and `b`.
-pub(super) fn faults(judged: &Judged) -> Vec<Fault> {
-    let mut found: Vec<(Vec<String>, Fault)> = Vec::new();
+pub(super) fn faults(judged: &Judged) -> Vec<Excluded> {
+    let mut found: Vec<(Vec<String>, Excluded)> = Vec::new();
     let told: Vec<String> = judged.verdict.groups.iter().filter_map(common_failure).map(plain).collect();
     for row in judged.verdict.groups.iter().flat_map(|group| &group.rows) {
         let (what, reason) = match &row.status {
@@ -403,15 +403,15 @@ pub(super) fn faults(judged: &Judged) -> Vec<Fault> {
                 let lines = failure.map_or(&[][..], |failure| &failure.traceback);
                 let traceback = lines.iter().map(|line| indented(line)).collect();
                 let is_told = told.contains(&reason);
-                found.push((vec![name], Fault { candidates: String::new(), what, reason, traceback, is_told }));
+                found.push((vec![name], Excluded { candidates: String::new(), what, reason, traceback, is_told }));
             }
         }
     }
-    found.into_iter().map(|(names, fault)| Fault { candidates: listed(&names, "and"), ..fault }).collect()
+    found.into_iter().map(|(names, fault)| Excluded { candidates: listed(&names, "and"), ..fault }).collect()
 }
 
 /// Candidates that are out for one reason.
-pub(super) struct Fault {
+pub(super) struct Excluded {
     /// Their names, as in a sentence.
     pub(super) candidates: String,
     /// `failed` or `over limit`.

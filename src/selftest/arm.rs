@@ -18,7 +18,7 @@ const PATIENCE_NS: u64 = 60_000_000_000;
 
 /// Why the self-test could not go on.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub enum LawError {
     /// A process could not be started.
     #[error("cannot start an agent: {0}")]
     Start(#[from] std::io::Error),
@@ -50,19 +50,19 @@ pub(super) struct Bench {
 }
 
 impl Bench {
-    pub(super) fn start(usable_cpus: u32, interrupted: &Arc<AtomicBool>) -> Result<Bench, Fault> {
+    pub(super) fn start(usable_cpus: u32, interrupted: &Arc<AtomicBool>) -> Result<Bench, LawError> {
         let program: PathBuf = std::env::current_exe()?;
         let guard = Guard::start(&program, &std::env::temp_dir())?;
         Ok(Bench { native: AgentProgram::native(&program), guard, interrupted: Arc::clone(interrupted), usable_cpus })
     }
 
     /// The native runtime.
-    pub(super) fn native(&mut self) -> Result<Runtime, Fault> {
+    pub(super) fn native(&mut self) -> Result<Runtime, LawError> {
         self.runtime(&self.native.clone())
     }
 
     /// The runtime whose agent `program` is.
-    pub(super) fn runtime(&mut self, program: &AgentProgram) -> Result<Runtime, Fault> {
+    pub(super) fn runtime(&mut self, program: &AgentProgram) -> Result<Runtime, LawError> {
         let (mut link, hello) = self.connect(program)?;
         let mut runtime = Runtime { program: program.clone(), hello, loop_ns: f64::NAN, sha256_ns: f64::NAN };
         for (cpu, iteration_ns) in [(LOOP, &mut runtime.loop_ns), (SHA256, &mut runtime.sha256_ns)] {
@@ -74,13 +74,13 @@ impl Bench {
     }
 
     /// What measures the cores that as many independent processes as usable CPUs get when each runs `steps`.
-    pub(super) fn cores(&mut self, runtime: &Runtime, steps: &[StepJob]) -> Result<Cores, Fault> {
+    pub(super) fn cores(&mut self, runtime: &Runtime, steps: &[StepJob]) -> Result<Cores, LawError> {
         if runtime.is_native() {
             let (link, _) = self.connect(&runtime.program)?;
             return Ok(Cores::Told { link: Box::new(link), loops: self.usable_cpus });
         }
         let arms = (0..self.usable_cpus).map(|_| self.arm(runtime, Engine::Sequential, 1, steps.to_vec()));
-        Ok(Cores::Measured(arms.collect::<Result<_, Fault>>()?))
+        Ok(Cores::Measured(arms.collect::<Result<_, LawError>>()?))
     }
 
     /// An agent that holds `engine` with `size` workers or tasks in flight, and `steps` as its task.
@@ -90,7 +90,7 @@ impl Bench {
         engine: Engine,
         size: u32,
         steps: Vec<StepJob>,
-    ) -> Result<Arm, Fault> {
+    ) -> Result<Arm, LawError> {
         let axes = engine.axes();
         let workers = if axes.in_flight { self.usable_cpus } else { size };
         let sizes = Sizes {
@@ -127,7 +127,7 @@ impl Bench {
         Ok(arm)
     }
 
-    fn connect(&mut self, program: &AgentProgram) -> Result<(Link, Hello), Fault> {
+    fn connect(&mut self, program: &AgentProgram) -> Result<(Link, Hello), LawError> {
         let fault = |fault| fault_of(&program.runtime, fault);
         let mut link = Link::start(&mut self.guard, program, Arc::clone(&self.interrupted))?;
         match link.exchange(None, PATIENCE_NS, "starting", None).map_err(fault)? {
@@ -184,7 +184,7 @@ pub(super) enum Cores {
 }
 
 impl Cores {
-    pub(super) fn usable(&mut self) -> Result<f64, Fault> {
+    pub(super) fn usable(&mut self) -> Result<f64, LawError> {
         const WINDOW_NS: u64 = 60_000_000;
         match self {
             Cores::Told { link, loops } => match calibrate(link, Target::Cores { loops: *loops }, 100_000_000)? {
@@ -201,7 +201,7 @@ impl Cores {
 }
 
 /// One window of each of `arms`, all at the same time.
-pub(super) fn at_once(arms: &mut [Arm], window_ns: u64) -> Result<Vec<Block>, Fault> {
+pub(super) fn at_once(arms: &mut [Arm], window_ns: u64) -> Result<Vec<Block>, LawError> {
     std::thread::scope(|scope| {
         let running: Vec<_> = arms.iter_mut().map(|arm| scope.spawn(move || arm.window(window_ns))).collect();
         // A thread that panicked leaves its block out: the figure of it is too low, and no law holds by that.
@@ -229,7 +229,7 @@ fn drawn(step: Step) -> StepJob {
     StepJob { step, iterations: 1, draws, items: None }
 }
 
-fn calibrate(link: &mut Link, target: Target, budget_ns: u64) -> Result<Calibrated, Fault> {
+fn calibrate(link: &mut Link, target: Target, budget_ns: u64) -> Result<Calibrated, LawError> {
     let request = Request::Calibrate(Calibrate { target, budget_ns });
     match link.exchange(Some(&request), PATIENCE_NS, "calibrating", None) {
         Ok(Reply::Calibrated(calibrated)) => Ok(calibrated),
@@ -238,10 +238,10 @@ fn calibrate(link: &mut Link, target: Target, budget_ns: u64) -> Result<Calibrat
     }
 }
 
-fn fault_of(candidate: &str, fault: link::Fault) -> Fault {
+fn fault_of(candidate: &str, fault: link::Fault) -> LawError {
     match fault {
-        link::Fault::Failed(failure) => Fault::Failed { candidate: candidate.to_owned(), failure },
-        link::Fault::Interrupted => Fault::Interrupted,
+        link::Fault::Failed(failure) => LawError::Failed { candidate: candidate.to_owned(), failure },
+        link::Fault::Interrupted => LawError::Interrupted,
     }
 }
 
@@ -259,7 +259,7 @@ pub(super) struct Arm {
 
 impl Arm {
     /// Runs one window under full load.
-    pub(super) fn window(&mut self, window_ns: u64) -> Result<Block, Fault> {
+    pub(super) fn window(&mut self, window_ns: u64) -> Result<Block, LawError> {
         self.blocks += 1;
         let go = Go { block: self.blocks, kind: BlockKind::Timed, window_ns, first_index: 0, most_tasks: None };
         match self.ask(&Request::Go(go))? {
@@ -271,7 +271,7 @@ impl Arm {
     }
 
     /// The rate of one window, per second.
-    pub(super) fn rate(&mut self, window_ns: u64) -> Result<f64, Fault> {
+    pub(super) fn rate(&mut self, window_ns: u64) -> Result<f64, LawError> {
         Ok(self.window(window_ns)?.throughput_per_s())
     }
 
@@ -287,7 +287,7 @@ impl Arm {
     }
 
     /// Runs a batch of `tasks` tasks, and returns its makespan in nanoseconds.
-    pub(super) fn makespan_ns(&mut self, tasks: u32) -> Result<f64, Fault> {
+    pub(super) fn makespan_ns(&mut self, tasks: u32) -> Result<f64, LawError> {
         let load = Load::Batch { tasks, max_in_flight: self.job.load.max_in_flight() };
         if self.job.load != load {
             self.job.load = load;
@@ -296,7 +296,7 @@ impl Arm {
         Ok(self.window(0)?.window_ns as f64)
     }
 
-    fn ask(&mut self, request: &Request) -> Result<Reply, Fault> {
+    fn ask(&mut self, request: &Request) -> Result<Reply, LawError> {
         self.link
             .exchange(Some(request), PATIENCE_NS, "in the self-test", None)
             .map_err(|fault| fault_of(&self.candidate, fault))

@@ -1,6 +1,6 @@
 //! The laws of one resource at a time: waits, cores, a lock.
 
-use super::arm::{Arm, Bench, Fault, LOOP, Runtime, SHA256, lock, wait};
+use super::arm::{Arm, Bench, LOOP, LawError, Runtime, SHA256, lock, wait};
 use super::rounds::{ROUNDS, rates};
 use super::{Finding, theory};
 use crate::candidate::{Engine, Model};
@@ -17,7 +17,7 @@ const MOST_INTERPRETED: u32 = 16;
 const UNDER_A_LOCK: (f64, f64) = (0.8, 1.1);
 
 /// `wait 10ms` under every engine that overlaps waits.
-pub(super) fn waits(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), Fault> {
+pub(super) fn waits(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), LawError> {
     const WORKERS: &[u32] = &[1, 4, 16, 64];
     const LOOPS: &[u32] = &[1, 16, 64, 1000];
     let cases = [
@@ -39,7 +39,7 @@ pub(super) fn waits(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(F
         let mut arms = sizes
             .iter()
             .map(|size| bench.arm(runtime, engine, *size, vec![wait(WAIT_NS)]))
-            .collect::<Result<Vec<Arm>, Fault>>()?;
+            .collect::<Result<Vec<Arm>, LawError>>()?;
         let rates = rates(&mut arms, 5 * WAIT_NS)?;
         let extra_ns = 1e9 / rates[0] - WAIT_NS as f64;
         for ((arm, size), rate) in arms.iter().zip(sizes).zip(&rates) {
@@ -71,7 +71,7 @@ pub(super) fn waits(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(F
 
 /// Computing 2 ms: workers scale up to the usable cores; one event loop does not, and threads do under a global
 /// interpreter lock only with a computation that lets go of it.
-pub(super) fn cpu(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), Fault> {
+pub(super) fn cpu(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), LawError> {
     let plain = [
         Engine::ThreadPool,
         Engine::Rayon,
@@ -112,7 +112,7 @@ fn scaling(
     task: &[StepJob],
     holds: Holds,
     show: &mut dyn FnMut(Finding),
-) -> Result<(), Fault> {
+) -> Result<(), LawError> {
     const WINDOW_NS: u64 = 40_000_000;
     let mut one = bench.arm(runtime, engine, 1, task.to_vec())?;
     let alone = one.computes_one_at_a_time() && holds == Holds::Interpreter;
@@ -150,13 +150,13 @@ fn scaling(
 
 /// A lock held for 2 ms of a 10 ms task. Near the knee (4 to 6 in flight) tasks wait for each other by
 /// chance, which the bound leaves out.
-pub(super) fn locks(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), Fault> {
+pub(super) fn locks(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), LawError> {
     for engine in SHARING.into_iter().filter(|engine| runtime.offers(*engine)) {
         let sizes = [1, 2, 3, 8, 16];
         let mut arms = sizes
             .iter()
             .map(|size| bench.arm(runtime, engine, *size, vec![wait(8_000_000), lock(2_000_000)]))
-            .collect::<Result<Vec<Arm>, Fault>>()?;
+            .collect::<Result<Vec<Arm>, LawError>>()?;
         let rates = rates(&mut arms, 10 * WAIT_NS)?;
         for ((arm, size), rate) in arms.iter().zip(sizes).zip(&rates) {
             show(Finding {
@@ -185,7 +185,7 @@ pub(super) const SHARING: [Engine; 7] = [
 ];
 
 /// Little's law: tasks in flight are throughput times latency, pooled over 1,000 tasks and more.
-pub(super) fn little(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), Fault> {
+pub(super) fn little(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), LawError> {
     for engine in SHARING.into_iter().filter(|engine| runtime.offers(*engine)) {
         let mut arm = bench.arm(runtime, engine, 8, vec![wait(8_000_000), lock(2_000_000)])?;
         let mut blocks: Vec<Block> = Vec::new();
@@ -210,7 +210,7 @@ pub(super) fn little(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(
 }
 
 /// A program of which a share runs on one thread, and the rest under a pool that scales.
-pub(super) fn amdahl(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), Fault> {
+pub(super) fn amdahl(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), LawError> {
     // What a process pool of an interpreter spends on a task, some 100 us, must be little beside the task.
     let (tasks, task_ns) = if runtime.is_interpreted() { (80, 2e6) } else { (160, 5e5) };
     let steps = vec![runtime.cpu(LOOP, task_ns)];

@@ -1,6 +1,6 @@
 //! `cpu-wait`: tasks that compute and wait, in a ladder of sizes up to and beyond the knee.
 
-use super::arm::{Arm, Bench, Fault, LOOP, Runtime, SHA256, at_once, wait};
+use super::arm::{Arm, Bench, LOOP, LawError, Runtime, SHA256, at_once, wait};
 use super::rounds::median;
 use super::{Finding, theory};
 use crate::candidate::Engine;
@@ -26,7 +26,7 @@ const NEAR: (f64, f64) = (0.85, 1.03);
 const ONE_STEP: (f64, f64) = (0.5, 2.0);
 
 /// A computation that lets go of a global interpreter lock where there is one, after a wait.
-pub(super) fn cpu_wait(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), Fault> {
+pub(super) fn cpu_wait(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), LawError> {
     let engines = [Engine::ThreadPool, Engine::TokioMultiThread, Engine::ThreadPoolExecutor];
     // What an interpreter spends on a task holds its lock, and must be little beside the task.
     let (kernel, cpu_ns) = if runtime.is_interpreted() { (SHA256, 2e6) } else { (LOOP, 1e6) };
@@ -37,12 +37,12 @@ pub(super) fn cpu_wait(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMu
     for engine in engines.into_iter().filter(|engine| runtime.offers(*engine)) {
         let steps = vec![wait(wait_ns as u64), compute.clone()];
         let arms = sizes.iter().map(|size| bench.arm(runtime, engine, *size, steps.clone()));
-        let mut arms = arms.collect::<Result<Vec<Arm>, Fault>>()?;
+        let mut arms = arms.collect::<Result<Vec<Arm>, LawError>>()?;
         let host = (0..bench.usable_cpus).map(|_| bench.arm(runtime, Engine::Sequential, 1, vec![compute.clone()]));
-        let mut host = Host(host.collect::<Result<Vec<Arm>, Fault>>()?);
+        let mut host = Host(host.collect::<Result<Vec<Arm>, LawError>>()?);
         let window_ns = (TASKS_IN_A_WINDOW * (cpu_ns + wait_ns)) as u64;
         let rounds = (0..ROUNDS).map(|_| round(&mut arms, &mut host, window_ns));
-        let rounds = rounds.collect::<Result<Vec<Round>, Fault>>()?;
+        let rounds = rounds.collect::<Result<Vec<Round>, LawError>>()?;
         let names: Vec<String> = arms.iter().map(|arm| arm.candidate.clone()).collect();
         Ladder::of(&sizes, &rounds).findings(&names, engine).into_iter().for_each(&mut *show);
     }
@@ -57,12 +57,12 @@ impl Host {
     const WINDOW_NS: u64 = 100_000_000;
 
     /// The CPU time of a computation that runs alone.
-    fn alone_ns(&mut self) -> Result<f64, Fault> {
+    fn alone_ns(&mut self) -> Result<f64, LawError> {
         self.0.first_mut().map_or(Ok(f64::NAN), |arm| Ok(cpu_of_a_task(&arm.window(Self::WINDOW_NS)?)))
     }
 
     /// How many computations the cores end in a second, now.
-    fn capacity_per_s(&mut self) -> Result<f64, Fault> {
+    fn capacity_per_s(&mut self) -> Result<f64, LawError> {
         Ok(at_once(&mut self.0, Self::WINDOW_NS)?.iter().map(Block::throughput_per_s).sum())
     }
 }
@@ -81,7 +81,7 @@ struct Round {
 }
 
 /// Each window lies between two looks at the host: what other programs take of it changes within a round.
-fn round(arms: &mut [Arm], host: &mut Host, window_ns: u64) -> Result<Round, Fault> {
+fn round(arms: &mut [Arm], host: &mut Host, window_ns: u64) -> Result<Round, LawError> {
     let alone_ns = host.alone_ns()?;
     let (mut blocks, mut usable_cores) = (Vec::new(), Vec::new());
     let mut before = host.capacity_per_s()?;

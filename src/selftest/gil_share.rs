@@ -1,6 +1,6 @@
 //! `gil-share`: threads of which each holds the global interpreter lock for a share of its time.
 
-use super::arm::{Bench, Fault, LOOP, Runtime};
+use super::arm::{Bench, LOOP, LawError, Runtime};
 use super::rounds::{ROUNDS, median};
 use super::{Finding, theory};
 use crate::candidate::Engine;
@@ -12,7 +12,7 @@ const CPU_NS: f64 = 4e6;
 const WINDOW_NS: u64 = 150_000_000;
 
 /// A computation that holds the lock, and then one that lets go of it, for two shares of the lock.
-pub(super) fn gil_share(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), Fault> {
+pub(super) fn gil_share(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), LawError> {
     let engine = Engine::ThreadPoolExecutor;
     if !runtime.offers(engine) {
         return Ok(());

@@ -1,6 +1,6 @@
 //! `makespan`: a batch of equal tasks takes whole turns of its workers.
 
-use super::arm::{Bench, Fault, Runtime, wait};
+use super::arm::{Bench, LawError, Runtime, wait};
 use super::rounds::{ROUNDS, median};
 use super::{Finding, theory};
 use crate::candidate::Engine;
@@ -22,11 +22,11 @@ const ENGINES: [Engine; 6] = [
 ];
 
 /// Batches of `wait 50ms`, a number of which no number of workers is a divisor.
-pub(super) fn makespan(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), Fault> {
+pub(super) fn makespan(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), LawError> {
     for engine in ENGINES.into_iter().filter(|engine| runtime.offers(*engine)) {
         for (workers, tasks) in BATCHES {
             let mut arm = bench.arm(runtime, engine, workers, vec![wait(SERVICE_NS)])?;
-            let makespans_ns = (0..ROUNDS).map(|_| arm.makespan_ns(tasks)).collect::<Result<Vec<f64>, Fault>>()?;
+            let makespans_ns = (0..ROUNDS).map(|_| arm.makespan_ns(tasks)).collect::<Result<Vec<f64>, LawError>>()?;
             show(Finding {
                 law: "makespan",
                 what: format!("{tasks} tasks, {}", arm.candidate),

@@ -34,13 +34,13 @@ use std::sync::atomic::AtomicBool;
 
 use serde::Serialize;
 
-pub use arm::Fault;
+pub use arm::LawError;
 
 use crate::session::AgentProgram;
 
 /// A law: measures the engines of a runtime that it offers, in rounds in which everything that is compared runs
 /// once, and shows its findings.
-type Law = fn(&mut arm::Bench, &arm::Runtime, &mut dyn FnMut(Finding)) -> Result<(), Fault>;
+type Law = fn(&mut arm::Bench, &arm::Runtime, &mut dyn FnMut(Finding)) -> Result<(), LawError>;
 
 /// The laws, by name.
 const LAWS: [(&str, Law); 10] = [
@@ -102,7 +102,7 @@ pub fn run(
     further: &[AgentProgram],
     interrupted: &Arc<AtomicBool>,
     show: &mut dyn FnMut(&Finding),
-) -> Result<Vec<Finding>, Fault> {
+) -> Result<Vec<Finding>, LawError> {
     let mut bench = arm::Bench::start(usable_cpus, interrupted)?;
     let mut runtimes = vec![bench.native()?];
     for program in further {

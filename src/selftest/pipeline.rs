@@ -1,6 +1,6 @@
 //! `pipeline`: stages behind queues are as fast as the slowest of them.
 
-use super::arm::{Bench, Fault, Runtime, queue, wait};
+use super::arm::{Bench, LawError, Runtime, queue, wait};
 use super::cases::SHARING;
 use super::rounds::rates;
 use super::{Finding, theory};
@@ -17,7 +17,7 @@ const WINDOW_NS: u64 = 300_000_000;
 const SLOWEST_NS: u64 = 4_000_000;
 
 /// A wait and then one or two consumers behind queues.
-pub(super) fn pipeline(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), Fault> {
+pub(super) fn pipeline(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), LawError> {
     for engine in SHARING.into_iter().filter(|engine| runtime.offers(*engine)) {
         // The slowest stage as a task of its own, one after another: what the engine adds to its time. (With a hand-over
         // to the consumer in it, one in flight would pay for two wake-ups that a stage with a backlog does without.)

@@ -1,6 +1,6 @@
 //! `utilisation`: the cores are used as much as the tasks that end need them, and a window shows as many as are used.
 
-use super::arm::{Arm, Bench, Fault, LOOP, Runtime, at_once, wait};
+use super::arm::{Arm, Bench, LOOP, LawError, Runtime, at_once, wait};
 use super::rounds::{ROUNDS, median};
 use super::{Finding, theory};
 use crate::candidate::Engine;
@@ -27,7 +27,7 @@ const ENGINES: [Engine; 6] = [
 ];
 
 /// Tasks that compute, and tasks that wait four times as long as they compute, under one worker and two.
-pub(super) fn utilisation(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), Fault> {
+pub(super) fn utilisation(bench: &mut Bench, runtime: &Runtime, show: &mut dyn FnMut(Finding)) -> Result<(), LawError> {
     // What an interpreter spends on a task, up to some 200 us, must be little beside the task.
     let cpu_ns = if runtime.is_interpreted() { 1e7 } else { 2e6 };
     let busy = vec![runtime.cpu(LOOP, cpu_ns)];
@@ -42,7 +42,7 @@ pub(super) fn utilisation(bench: &mut Bench, runtime: &Runtime, show: &mut dyn F
                 // core's other hardware thread: as many run beside each other in the reference.
                 let at_a_time = if arm.computes_one_at_a_time() { 1 } else { size.min(*most) };
                 let references = (0..at_a_time).map(|_| bench.arm(runtime, Engine::Sequential, 1, steps.clone()));
-                let references = references.collect::<Result<Vec<Arm>, Fault>>()?;
+                let references = references.collect::<Result<Vec<Arm>, LawError>>()?;
                 show(finding(arm, references, named, *window_ns)?);
             }
         }
@@ -57,7 +57,7 @@ pub(super) fn utilisation(bench: &mut Bench, runtime: &Runtime, show: &mut dyn F
 /// Holds the cores that windows of two turns of tasks show, as those of a session are (throughput x CPU per task),
 /// against the CPU time that is used in blocks so long that their edges do not matter. If the tasks that straddle the
 /// edges of a window ran under less than full load, it would show too many, and the more so the more are in flight.
-fn cores_shown(mut arm: Arm) -> Result<Finding, Fault> {
+fn cores_shown(mut arm: Arm) -> Result<Finding, LawError> {
     let mut turn_ns = 0.0;
     for _ in 0..2 {
         let block = arm.window(WINDOW_NS)?;
@@ -88,12 +88,12 @@ fn cores_shown(mut arm: Arm) -> Result<Finding, Fault> {
     })
 }
 
-fn short_rates(arm: &mut Arm, window_ns: f64) -> Result<Vec<f64>, Fault> {
+fn short_rates(arm: &mut Arm, window_ns: f64) -> Result<Vec<f64>, LawError> {
     (0..SHORT_WINDOWS).map(|_| arm.rate(window_ns as u64)).collect()
 }
 
 /// Holds the usage of `arm` against the demand of the tasks of `references`, in the same rounds.
-fn finding(mut arm: Arm, mut references: Vec<Arm>, named: &str, window_ns: u64) -> Result<Finding, Fault> {
+fn finding(mut arm: Arm, mut references: Vec<Arm>, named: &str, window_ns: u64) -> Result<Finding, LawError> {
     let (mut theories, mut ratios, mut demands_ns) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let alone = at_once(&mut references, window_ns)?;

@@ -113,7 +113,7 @@ impl Learned {
 
 /// What sets the pace of a session.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
+pub(super) struct BlockPace {
     /// The budget of the part of the session that runs.
     pub budget_ns: u64,
     /// The period of a CPU quota smaller than the cores.
@@ -143,7 +143,7 @@ pub(super) struct Window {
     pub long_tasks: bool,
 }
 
-impl Pace {
+impl BlockPace {
     /// The window of a timed block.
     pub(super) fn window(&self, learned: &Learned) -> Window {
         if let Some(Turns { task_ns, count }) = self.turns {
@@ -258,9 +258,9 @@ mod tests {
     use super::*;
     use crate::protocol::{BlockKind, HistogramData, Usage};
 
-    fn pace(budget_ns: u64) -> Pace {
+    fn pace(budget_ns: u64) -> BlockPace {
         let load = Load::Closed { max_in_flight: 64 };
-        Pace {
+        BlockPace {
             budget_ns,
             quota_period_ns: None,
             task_timeout_ns: 30_000 * MS,
@@ -296,9 +296,9 @@ mod tests {
         let varied = |latency_ns, per_s| Learned { varies: true, ..learned(latency_ns, per_s) };
         let windows = [varied(10 * MS, 100.0), varied(10 * MS, 6_400.0), varied(50 * MS, 20.0)];
         assert_eq!(windows.map(|one| pace.window(&one).ns), [160 * MS, 25 * MS, 400 * MS]);
-        let of_new_processes = Pace { shortest_ns: SHORTEST_OF_NEW_PROCESSES_NS, ..pace };
+        let of_new_processes = BlockPace { shortest_ns: SHORTEST_OF_NEW_PROCESSES_NS, ..pace };
         assert_eq!(of_new_processes.window(&learned(2 * MS, 1_000.0)).ns, 75 * MS);
-        let tail = Pace { goal: Goal::P99, ..pace };
+        let tail = BlockPace { goal: Goal::P99, ..pace };
         assert_eq!(tail.window(&learned(50_000, 20_000.0)).ns, 25 * MS);
         assert_eq!(tail.window(&learned(10 * MS, 100.0)).ns, 100 * MS);
         assert_eq!(tail.window(&varied(10 * MS, 100.0)).ns, 100 * MS, "a tail of varied tasks, too");
@@ -310,7 +310,7 @@ mod tests {
         assert_eq!(pace.window(&longer).ns, 100 * MS);
         let in_turns = Learned { turns_ns: turns_ns(16, TURN_NS), ..learned(MS, 900.0) };
         assert_eq!(pace.window(&in_turns).ns, 160 * MS);
-        let quota = Pace { quota_period_ns: Some(100 * MS), ..pace };
+        let quota = BlockPace { quota_period_ns: Some(100 * MS), ..pace };
         let window = quota.window(&learned(50_000, 20_000.0));
         assert_eq!((window.ns, window.idle_before_ns), (500 * MS, 100 * MS));
     }
@@ -318,15 +318,15 @@ mod tests {
     #[test]
     fn a_window_under_a_rate_has_whole_intervals() {
         let rate = Rate { tasks: 50, period_ns: 1_000 * MS, burst: 1 };
-        let paced = Pace { rate: Some(rate), ..pace(20_000 * MS) };
+        let paced = BlockPace { rate: Some(rate), ..pace(20_000 * MS) };
         assert_eq!(paced.window(&learned(MS, 50.0)).ns, 200 * MS);
         assert_eq!(paced.window(&learned(100 * MS, 50.0)).ns, 200 * MS);
         assert_eq!(paced.window(&learned(130 * MS, 50.0)).ns, 260 * MS);
         assert_eq!((paced.untimed(5 * MS, MS), paced.untimed(60 * MS, MS)), (40 * MS, 60 * MS));
         // Where the budget has no room for ten intervals, there are as many as fit, and two at least.
-        let slow = Pace { rate: Some(Rate { tasks: 4, ..rate }), ..paced };
+        let slow = BlockPace { rate: Some(Rate { tasks: 4, ..rate }), ..paced };
         assert_eq!(slow.window(&learned(MS, 4.0)).ns, 750 * MS);
-        let slowest = Pace { rate: Some(Rate { tasks: 1, ..rate }), ..paced };
+        let slowest = BlockPace { rate: Some(Rate { tasks: 1, ..rate }), ..paced };
         assert_eq!(slowest.window(&learned(MS, 1.0)).ns, 2_000 * MS);
         // Sixty-four slots are not filled by tasks that come one by one.
         assert!(paced.calls(200 * MS, 50.0, 8) <= 10 + 80 + 2 && paced.calls(200 * MS, 64_000.0, 64) <= 13);
@@ -374,7 +374,7 @@ mod tests {
 
     #[test]
     fn a_block_of_long_tasks_is_turns_of_them() {
-        let pace = Pace { turns: Turns::of(300 * MS, 20_000 * MS), ..pace(20_000 * MS) };
+        let pace = BlockPace { turns: Turns::of(300 * MS, 20_000 * MS), ..pace(20_000 * MS) };
         let window = pace.window(&learned(310 * MS, 3.0));
         assert_eq!((window.ns, window.long_tasks), (600 * MS, true));
         assert_eq!(pace.calls(window.ns, 200.0, 64), 128);
@@ -386,9 +386,9 @@ mod tests {
     fn a_hang_is_noticed_one_timeout_after_the_expected_end() {
         let known = Learned { outside_ns: 30 * MS, ..learned(10 * MS, 100.0) };
         assert_eq!(pace(20_000 * MS).patience_ns(40 * MS, &known), (40 + 30 + 30 + 30_000) * MS);
-        let hasty = Pace { task_timeout_ns: MS, ..pace(20_000 * MS) };
+        let hasty = BlockPace { task_timeout_ns: MS, ..pace(20_000 * MS) };
         assert_eq!(hasty.patience_ns(40 * MS, &known), (40 + 30 + 30 + 5_000) * MS);
-        let batch = Pace { load: Load::Batch { tasks: 500, max_in_flight: 8 }, ..hasty };
+        let batch = BlockPace { load: Load::Batch { tasks: 500, max_in_flight: 8 }, ..hasty };
         assert_eq!(batch.patience_ns(0, &Learned { elapsed_ns: 700 * MS, ..known }), (1_400 + 5_000) * MS);
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::link::{Link, out_of_turn};
-use super::live_agents::Life;
+use super::live_agents::Connected;
 use super::pool::Beginning;
 use super::{AgentProgram, SessionError};
 use crate::candidate::Cluster;
@@ -58,7 +58,7 @@ fn ask(link: Link, request: FindCluster) -> Result<(Cluster, Link), Failed> {
         None => "while a cluster was started".to_owned(),
     };
     let patience_ns = PATIENCE_NS + 4 * request.budget_ns;
-    let answer = Life::hear(link, Beginning::Cold).and_then(|mut life| {
+    let answer = Connected::hear(link, Beginning::Cold).and_then(|mut life| {
         let reply = life.link.exchange(Some(&Request::Cluster(request)), patience_ns, &doing, None)?;
         Ok((reply, life.link))
     });

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::blocks::Pace;
+use super::blocks::BlockPace;
 use super::hang::Patience;
 use super::link::Fault;
 use super::pool::{AgentPool, Ask, Beginning, Measurement, Shutdown, Started};
@@ -263,8 +263,8 @@ pub(super) fn rules() -> Rules {
 }
 
 /// The pace of a session of this record, whose tasks may take long.
-pub(super) fn pace(record: &Record) -> Pace {
-    Pace {
+pub(super) fn pace(record: &Record) -> BlockPace {
+    BlockPace {
         budget_ns: BUDGET_NS,
         quota_period_ns: None,
         task_timeout_ns: 30_000 * MS,

@@ -61,7 +61,7 @@ pub(super) struct Launcher {
 }
 
 /// An agent that has said hello.
-pub(super) struct Life {
+pub(super) struct Connected {
     pub link: Link,
     pub hello: Hello,
     /// From its beginning to its hello.
@@ -72,13 +72,13 @@ pub(super) struct Life {
 
 impl Launcher {
     /// Starts the native agent and hears its hello, whatever runtimes are measured.
-    pub(super) fn native(&mut self) -> Result<Life, Fault> {
+    pub(super) fn native(&mut self) -> Result<Connected, Fault> {
         let native = AgentProgram::native(&self.program);
         self.start_cold(&native)
     }
 
     /// Starts an agent of this runtime and hears its hello.
-    pub(super) fn agent(&mut self, runtime: &str, beginning: Beginning) -> Result<Life, Fault> {
+    pub(super) fn agent(&mut self, runtime: &str, beginning: Beginning) -> Result<Connected, Fault> {
         match self.agents.iter().find(|agent| agent.runtime == runtime) {
             Some(agent) => self.start(&agent.clone(), beginning),
             None if runtime == RUST => self.native(),
@@ -94,27 +94,27 @@ impl Launcher {
         }
     }
 
-    fn start(&mut self, agent: &AgentProgram, beginning: Beginning) -> Result<Life, Fault> {
+    fn start(&mut self, agent: &AgentProgram, beginning: Beginning) -> Result<Connected, Fault> {
         if beginning == Beginning::Warm && !self.is_cold {
             let forked = self.parents.fork(&mut self.guard, agent, &self.interrupted);
             // What is wrong with the agent is what a cold one says.
-            if let Some(Ok(life)) = forked.map(|link| Life::hear(link, Beginning::Warm)) {
+            if let Some(Ok(life)) = forked.map(|link| Connected::hear(link, Beginning::Warm)) {
                 return Ok(life);
             }
         }
         self.start_cold(agent)
     }
 
-    fn start_cold(&mut self, agent: &AgentProgram) -> Result<Life, Fault> {
+    fn start_cold(&mut self, agent: &AgentProgram) -> Result<Connected, Fault> {
         let link = Link::start(&mut self.guard, agent, Arc::clone(&self.interrupted))
             .map_err(|error| Fault::new(FailureKind::Setup, format!("cannot start the agent: {error}")))?;
-        Life::hear(link, Beginning::Cold)
+        Connected::hear(link, Beginning::Cold)
     }
 }
 
-impl Life {
+impl Connected {
     /// Hears the hello of an agent that was started.
-    pub(super) fn hear(mut link: Link, beginning: Beginning) -> Result<Life, Fault> {
+    pub(super) fn hear(mut link: Link, beginning: Beginning) -> Result<Connected, Fault> {
         let doing = "at its start";
         match link.exchange(None, HELLO_NS, doing, None)? {
             Reply::Hello(hello) if hello.protocol == PROTOCOL => {
@@ -123,7 +123,7 @@ impl Life {
                 if hello.gil.is_some() {
                     link.asks_for_dumps();
                 }
-                Ok(Life { link, hello, boot_ns, beginning })
+                Ok(Connected { link, hello, boot_ns, beginning })
             }
             Reply::Hello(hello) => {
                 let message = format!(
@@ -305,7 +305,7 @@ impl AgentPool for LiveAgents {
         for (step, iterations) in job.steps.iter_mut().zip(iterations.unwrap_or_default()) {
             step.iterations = *iterations;
         }
-        let Life { mut link, boot_ns, beginning, .. } = self.launcher.agent(&candidate.runtime, beginning)?;
+        let Connected { mut link, boot_ns, beginning, .. } = self.launcher.agent(&candidate.runtime, beginning)?;
         let first_tasks = u64::from(candidate.sizes.concurrency()) + 1;
         let waits_ns = job.rate.map_or(0, |rate| rate.longest_ns(first_tasks));
         let whole_ns = set_up_ns(candidate).saturating_add(grace_ns(job.task_timeout_ns)).saturating_add(waits_ns);

@@ -4,7 +4,7 @@ use procfs::process::Process;
 
 use super::watch::Moment;
 use crate::clock::now_ns;
-use crate::host::{Yardstick, meter};
+use crate::host::{SpeedProbe, meter};
 use crate::record::{Disturbance, MemorySample};
 
 pub(super) use crate::host::meter::process_cpu_ns;
@@ -27,7 +27,7 @@ fn below(root: u32) -> Vec<u32> {
 pub(super) struct Meters {
     /// The session's own processes; `None` where what they use is not all counted.
     own: Option<meter::Family>,
-    yardstick: Yardstick,
+    speed_probe: SpeedProbe,
 }
 
 impl Meters {
@@ -38,7 +38,7 @@ impl Meters {
 
     /// The meters of a session whose processes are `root`, those of a cluster, and all that they started.
     pub(super) fn of(root: u32, cluster: &[u32]) -> Meters {
-        Meters { own: Some(meter::Family::of(root).with(cluster)), yardstick: Yardstick::new() }
+        Meters { own: Some(meter::Family::of(root).with(cluster)), speed_probe: SpeedProbe::new() }
     }
 
     /// The meters, of which those of the session's own processes tell nothing.
@@ -49,7 +49,7 @@ impl Meters {
     /// Reads all of them, in the time since `began_ns`.
     pub(super) fn read(&mut self, began_ns: u64) -> Moment {
         let begun_ns = now_ns();
-        let yardstick_ns = Some(self.yardstick.read_ns());
+        let yardstick_ns = Some(self.speed_probe.read_ns());
         // Both at once, so that they are of the same time.
         let own = self.own.as_mut().and_then(meter::Family::read);
         let machine = meter::MachineTime::now();

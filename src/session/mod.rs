@@ -46,7 +46,7 @@ use crate::plan::{Entry, Plan, Settings, admit, begin_by, nominal_task_ns, reach
 use crate::protocol::{Failed, Job, Reference};
 use crate::record::{Calibration, Disturbance, Ending, Phase, Record, RuntimeCalibration, Warning};
 use crate::workload::{Goal, Load, Step, Work, Workload};
-use blocks::Pace;
+use blocks::BlockPace;
 pub use cluster::{FoundCluster, find_cluster};
 use embedded::Embedded;
 use link::Fault;
@@ -367,8 +367,8 @@ impl Stage<'_> {
         let meters = meters::Meters::start(&session.pids_of_clusters());
         let meters = if record.leaves_children_uncounted() { meters.without_own() } else { meters };
         let mut live_agents = LiveAgents::new(launcher, jobs, library_threads, began_ns, meters);
-        let rules_of_runner = runner::Rules {
-            pace: Pace { turns, ..pace(session) },
+        let rules_of_runner = runner::RunnerRules {
+            pace: BlockPace { turns, ..pace(session) },
             references,
             calls,
             lost_ns,
@@ -573,10 +573,10 @@ fn blank(session: &Session) -> Record {
     }
 }
 
-fn pace(session: &Session) -> Pace {
+fn pace(session: &Session) -> BlockPace {
     let host = &session.host;
     let quota = host.cpu_quota.as_ref().filter(|quota| quota.cores < f64::from(host.cpus_affinity));
-    Pace {
+    BlockPace {
         budget_ns: session.settings.budget_ns,
         quota_period_ns: quota.map(|quota| quota.period_ns),
         task_timeout_ns: session.workload.task_timeout_ns,

@@ -36,7 +36,7 @@ pub(super) struct Measurement {
     pub server_cpu_ns: Option<u64>,
     /// How long its threads waited for a CPU, as a share of the block, where there was a CPU for each of them.
     pub run_delay_share: Option<f64>,
-    /// CPU that this incarnation has used between its blocks, as a share of that time.
+    /// CPU that this life has used between its blocks, as a share of that time.
     pub parked_cpu_share: f64,
 }
 
@@ -50,7 +50,7 @@ pub(super) enum Beginning {
     Warm,
 }
 
-/// A new incarnation.
+/// A new life.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Started {
     /// From the process's start, or the fork's, to `hello`.
@@ -61,7 +61,7 @@ pub(super) struct Started {
     pub ready: Ready,
 }
 
-/// How an incarnation ended.
+/// How an life ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Shutdown {
     /// How long it took to take the pool down; `None` if it did not end in peace.

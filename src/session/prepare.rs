@@ -6,7 +6,7 @@ use std::mem::discriminant;
 
 use super::hang::Slowest;
 use super::link::{Fault, Link, out_of_turn};
-use super::live_agents::{Launcher, Life};
+use super::live_agents::{Connected, Launcher};
 use super::pool::Beginning;
 use super::reference::{self, Limited, Referred, Terms};
 use super::{Event, Observer, Session, meters};
@@ -192,7 +192,7 @@ impl Preparation<'_> {
     }
 
     fn learn(&mut self, prepared: &mut PreparedRuntime) -> Result<(), Fault> {
-        let Life { link: mut agent, hello, .. } = self.launcher.agent(&prepared.name, Beginning::Cold)?;
+        let Connected { link: mut agent, hello, .. } = self.launcher.agent(&prepared.name, Beginning::Cold)?;
         let baseline = meters::memory_below(agent.guard().pid());
         let language = hello.language.clone();
         let calibration = prepared.calibration.insert(RuntimeCalibration {

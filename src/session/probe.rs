@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::link::{Link, out_of_turn};
-use super::live_agents::Life;
+use super::live_agents::Connected;
 use super::pool::Beginning;
 use super::{AgentProgram, SessionError};
 use crate::guard::Guard;
@@ -33,7 +33,7 @@ pub fn probe(agent: &AgentProgram, probe: Probe) -> Result<Result<Probed, Failed
 
 fn ask(link: Link, probe: Probe) -> Result<Probed, Failed> {
     let doing = format!("while `{}` was tried", probe.factory);
-    let answer = Life::hear(link, Beginning::Cold).and_then(|mut life| {
+    let answer = Connected::hear(link, Beginning::Cold).and_then(|mut life| {
         let reply = life.link.exchange(Some(&Request::Probe(probe)), PATIENCE_NS, &doing, None)?;
         life.link.leave();
         Ok(reply)

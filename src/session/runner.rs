@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::blocks::{Learned, Pace, turn_ns, turns_ns};
+use super::blocks::{BlockPace, Learned, turn_ns, turns_ns};
 use super::hang::{Patience, Slowest};
 use super::link::Fault;
 use super::pool::{AgentPool, Ask, Beginning, Measurement, PARKED_SHARE, Shutdown, Started};
@@ -15,14 +15,14 @@ use crate::candidate::{Candidate, Engine, Model, StartMethod};
 use crate::decide::{self, Decide, Finding, Meeting, Next, Outcome, RoundPlan, Turn, duel};
 use crate::protocol::{Block, BlockKind, Failed, FailureKind, Note, Reference, VARIANTS};
 use crate::record::{
-    BlockRecord, CandidateRecord, Ending, Exit, ExitReason, Flag, Incarnation, Look, Phase, Record, Round,
-    RuntimeCalibration, Warning, figures, observation,
+    BlockRecord, CandidateRecord, Ending, Exit, ExitReason, Flag, Life, Look, Phase, Record, Round, RuntimeCalibration,
+    Warning, figures, observation,
 };
 use crate::stats::{merged, percentile};
 use crate::workload::{Goal, Load};
 
 const MS: u64 = 1_000_000;
-/// The window of the block by which a new incarnation is warmed up.
+/// The window of the block by which a new life is warmed up.
 const WARM_UP_NS: u64 = 5 * MS;
 /// Tasks as long as this need no warm-up but the one that each slot has run: what is cold costs them little.
 const LONG_TASK_NS: u64 = 5 * MS;
@@ -226,7 +226,7 @@ pub(super) struct Runner<'a> {
     pub(super) observer: &'a mut dyn Observer,
     pub(super) record: &'a mut Record,
     saver: &'a mut Saver,
-    pub(super) pace: Pace,
+    pub(super) pace: BlockPace,
     /// What checksums are compared with; where there is none, nothing is compared.
     pub(super) references: References,
     /// Tasks run so far.
@@ -265,8 +265,8 @@ pub(super) struct Runner<'a> {
 }
 
 /// What a runner needs beside the agent pool and the record.
-pub(super) struct Rules {
-    pub pace: Pace,
+pub(super) struct RunnerRules {
+    pub pace: BlockPace,
     pub references: References,
     /// Tasks that were run before.
     pub calls: u64,
@@ -286,9 +286,9 @@ impl<'a> Runner<'a> {
         observer: &'a mut dyn Observer,
         record: &'a mut Record,
         saver: &'a mut Saver,
-        rules: Rules,
+        rules: RunnerRules,
     ) -> Runner<'a> {
-        let Rules { pace, references, calls, lost_ns, slowest, is_exclusive, cold_lives } = rules;
+        let RunnerRules { pace, references, calls, lost_ns, slowest, is_exclusive, cold_lives } = rules;
         // All of the session, unless it is told otherwise.
         let most_calls = record.workload.max_calls.unwrap_or(u64::MAX);
         let allotment = Allotment { deadline_ns: pace.budget_ns, budget_ns: pace.budget_ns, most_calls };
@@ -508,7 +508,7 @@ impl<'a> Runner<'a> {
             let model = self.record.candidates[slot].candidate.model();
             let Some(learned) = learned.filter(|_| alive && !models.contains(&model)) else { continue };
             models.push(model);
-            let is_warm = self.record.candidates[slot].incarnations.last().is_some_and(|life| life.warm);
+            let is_warm = self.record.candidates[slot].lives.last().is_some_and(|life| life.warm);
             // What is named is worth a life for it.
             let learned =
                 if is_warm && slot == self.base + found.named { self.restarted_cold(slot) } else { Some(learned) };
@@ -522,8 +522,8 @@ impl<'a> Runner<'a> {
 
     fn place(&mut self, candidate: Candidate, failure: Option<Failed>) {
         self.slots.push(Slot::default());
-        let (incarnations, blocks) = (Vec::new(), Vec::new());
-        self.record.candidates.push(CandidateRecord { candidate, incarnations, blocks, failure });
+        let (lives, blocks) = (Vec::new(), Vec::new());
+        self.record.candidates.push(CandidateRecord { candidate, lives, blocks, failure });
     }
 
     /// Gives a candidate its place in the record that will not run: it cannot, for this reason, or another one cannot.
@@ -684,8 +684,8 @@ impl<'a> Runner<'a> {
         }
         let own = &self.record.candidates[slot];
         let is_kin = |place: &&CandidateRecord| place.candidate.kind() == own.candidate.kind();
-        let mut kin = self.record.candidates.iter().filter(is_kin).filter_map(|place| place.incarnations.last());
-        let life = own.incarnations.last().or_else(|| kin.next_back());
+        let mut kin = self.record.candidates.iter().filter(is_kin).filter_map(|place| place.lives.last());
+        let life = own.lives.last().or_else(|| kin.next_back());
         life.map_or(0, |life| life.boot_ns.saturating_add(life.startup_ns))
     }
 
@@ -950,7 +950,7 @@ impl<'a> Runner<'a> {
         let Some(block) = place.blocks.last() else { return Outcome::Failed };
         let objective = self.record.workload.objective;
         let baseline_bytes = self.record.calibration.baseline_bytes(&place.candidate.runtime);
-        let memory_bytes = place.memory_bytes(block.incarnation, baseline_bytes);
+        let memory_bytes = place.memory_bytes(block.life, baseline_bytes);
         let breaks_memory = objective.limits.memory_bytes.zip(memory_bytes).is_some_and(|(most, found)| found > most);
         let failed = place.failed_tasks();
         let breaks_errors = objective.limits.errors.is_broken_beyond_doubt(failed.errors, failed.tasks);
@@ -978,7 +978,7 @@ impl<'a> Runner<'a> {
         let candidate = &self.record.candidates[slot].candidate;
         let is_kin = |other: &Candidate| other.kind() == candidate.kind();
         let kin = self.record.candidates.iter().filter(|place| is_kin(&place.candidate));
-        let is_known = kin.flat_map(|place| &place.incarnations).any(|life| !life.warm);
+        let is_known = kin.flat_map(|place| &place.lives).any(|life| !life.warm);
         let is_warm = is_known && !self.is_looked_at(slot) && !super::counts_start_up(&self.record.workload);
         if is_warm { Beginning::Warm } else { Beginning::Cold }
     }
@@ -991,8 +991,7 @@ impl<'a> Runner<'a> {
     /// The cold lives of a candidate with a block in a round that counts.
     fn cold_lives_that_count(&self, slot: usize) -> usize {
         let place = &self.record.candidates[slot];
-        let is_cold =
-            |block: &&BlockRecord| place.incarnations.get(block.incarnation as usize).is_some_and(|life| !life.warm);
+        let is_cold = |block: &&BlockRecord| place.lives.get(block.life as usize).is_some_and(|life| !life.warm);
         let counts = |block: &&BlockRecord| {
             let round = block.round.and_then(|round| self.record.rounds.get(round as usize));
             round.is_some_and(|round| !round.voided)
@@ -1007,7 +1006,7 @@ impl<'a> Runner<'a> {
         cluster.and_then(|cluster| cluster.start_ns).unwrap_or(0)
     }
 
-    /// A new incarnation: started and warmed up. Every block's checksum is compared, this one's too.
+    /// A new life: started and warmed up. Every block's checksum is compared, this one's too.
     fn start(&mut self, slot: usize, beginning: Beginning) -> Result<Result<(), Stop>, Fault> {
         let candidate = self.record.candidates[slot].candidate.clone();
         let concurrency = candidate.sizes.concurrency();
@@ -1017,7 +1016,7 @@ impl<'a> Runner<'a> {
         };
         (self.slots[slot].alive, self.slots[slot].short_turns) = (true, 0);
         let cluster_ns = self.cluster_start_ns(&candidate);
-        self.record.candidates[slot].incarnations.push(Incarnation {
+        self.record.candidates[slot].lives.push(Life {
             boot_ns: started.boot_ns,
             ready_ns: started.ready.ready_ns.saturating_add(cluster_ns),
             startup_ns: started.ready.startup_ns.saturating_add(cluster_ns),
@@ -1185,7 +1184,7 @@ impl<'a> Runner<'a> {
     /// Takes a memory block of a candidate: once, or once a life where the objective looks at memory. A life that began
     /// warm is not weighed, since it shares its parent's pages.
     fn measure_memory(&mut self, slot: usize, learned: &Learned) -> Result<Result<(), Stop>, Fault> {
-        if self.record.candidates[slot].incarnations.last().is_some_and(|life| life.warm) {
+        if self.record.candidates[slot].lives.last().is_some_and(|life| life.warm) {
             return Ok(Ok(()));
         }
         if std::mem::replace(&mut self.slots[slot].has_memory, true) {
@@ -1313,7 +1312,7 @@ impl<'a> Runner<'a> {
         let place = &mut self.record.candidates[slot];
         place.blocks.push(BlockRecord {
             round,
-            incarnation: u32::try_from(place.incarnations.len().saturating_sub(1)).unwrap_or(u32::MAX),
+            life: u32::try_from(place.lives.len().saturating_sub(1)).unwrap_or(u32::MAX),
             at_ns: measurement.at_ns,
             server_cpu_ns: measurement.server_cpu_ns,
             memory: measurement.memory,
@@ -1325,8 +1324,8 @@ impl<'a> Runner<'a> {
         let (Some(place), Some(slot)) = (self.record.candidates.get_mut(slot), self.slots.get_mut(slot)) else {
             return;
         };
-        if let Some(incarnation) = place.incarnations.last_mut() {
-            incarnation.parked_cpu_share = incarnation.parked_cpu_share.max(share);
+        if let Some(life) = place.lives.last_mut() {
+            life.parked_cpu_share = life.parked_cpu_share.max(share);
         }
         if share > PARKED_SHARE && !std::mem::replace(&mut slot.warned_of_parking, true) {
             let candidate = place.candidate.clone();
@@ -1351,8 +1350,8 @@ impl<'a> Runner<'a> {
         }
         let shutdown = self.shut_down(slot);
         let place = &mut self.record.candidates[slot];
-        if let Some(incarnation) = place.incarnations.last_mut() {
-            incarnation.teardown_ns = shutdown.teardown_ns;
+        if let Some(life) = place.lives.last_mut() {
+            life.teardown_ns = shutdown.teardown_ns;
         }
         let candidate = place.candidate.clone();
         self.watch_leavings(candidate, shutdown);

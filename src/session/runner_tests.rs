@@ -85,20 +85,20 @@ fn run(pool: &mut Fake, race: &mut Script, record: &mut Record) -> (Ending, Vec<
     run_at(pace, pool, race, record)
 }
 
-fn run_at(pace: Pace, pool: &mut Fake, race: &mut Script, record: &mut Record) -> (Ending, Vec<String>) {
+fn run_at(pace: BlockPace, pool: &mut Fake, race: &mut Script, record: &mut Record) -> (Ending, Vec<String>) {
     run_beside(reference(), pace, pool, race, record)
 }
 
 fn run_beside(
     reference: Reference,
-    pace: Pace,
+    pace: BlockPace,
     pool: &mut Fake,
     race: &mut Script,
     record: &mut Record,
 ) -> (Ending, Vec<String>) {
     let mut notes = Notes::default();
     let references = HashMap::from([((RUST.to_owned(), None), reference)]);
-    let rules = Rules {
+    let rules = RunnerRules {
         pace,
         references,
         calls: 0,
@@ -131,9 +131,9 @@ fn a_life_is_warmed_and_timed_in_this_order() {
     ];
     assert_eq!(pool.log, expected);
     let place = &record.candidates[0];
-    assert_eq!(place.incarnations.len(), 2);
-    assert!(place.incarnations.iter().all(|life| life.teardown_ns == Some(5)));
-    let kept: Vec<(Option<u32>, u32)> = place.blocks.iter().map(|block| (block.round, block.incarnation)).collect();
+    assert_eq!(place.lives.len(), 2);
+    assert!(place.lives.iter().all(|life| life.teardown_ns == Some(5)));
+    let kept: Vec<(Option<u32>, u32)> = place.blocks.iter().map(|block| (block.round, block.life)).collect();
     assert_eq!(kept, [(Some(0), 0), (Some(1), 0), (Some(2), 1)]);
     let Outcome::Observed(seen) = race.fed[0].1 else { panic!("a score") };
     assert!((seen.score - 1000_f64.ln()).abs() < 1e-9 && seen.life == 0, "{seen:?}");
@@ -150,7 +150,7 @@ fn a_cluster_that_was_started_is_a_part_of_its_candidates_start() {
         runtime.cluster = Some(Cluster { start_ns, ..Cluster::of_tests(Vec::new()) });
         record.calibration.runtimes = vec![runtime];
         run(&mut pool, &mut race, &mut record);
-        let of = |slot: usize| record.candidates[slot].incarnations[0];
+        let of = |slot: usize| record.candidates[slot].lives[0];
         assert_eq!(of(1).startup_ns - of(1).ready_ns, of(0).startup_ns - of(0).ready_ns);
         of(1).ready_ns - of(0).ready_ns
     };
@@ -161,7 +161,7 @@ fn a_cluster_that_was_started_is_a_part_of_its_candidates_start() {
 fn long_tasks_run_in_turns_without_a_warm_up() {
     let (mut pool, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(0, true)]]));
     let mut record = record(None, Goal::Throughput);
-    let pace = Pace { turns: decide::Turns::of(1_000 * MS, BUDGET_NS), ..fake::pace(&record) };
+    let pace = BlockPace { turns: decide::Turns::of(1_000 * MS, BUDGET_NS), ..fake::pace(&record) };
     run_at(pace, &mut pool, &mut race, &mut record);
     let expected = ["start 0", "timed 0 from 0", "end 0", "start 0", "timed 0 from 1009", "end 0"];
     assert_eq!(pool.log, expected);
@@ -175,7 +175,7 @@ fn turns_are_left_where_tasks_are_not_long() {
     let (mut pool, mut race) = (Fake::default(), Script::new(&[&[(0, false), (1, false)]]));
     pool.turn_ns = Some(100 * MS);
     let mut record = record(None, Goal::Throughput);
-    let pace = Pace { turns: decide::Turns::of(1_000 * MS, BUDGET_NS), ..fake::pace(&record) };
+    let pace = BlockPace { turns: decide::Turns::of(1_000 * MS, BUDGET_NS), ..fake::pace(&record) };
     run_at(pace, &mut pool, &mut race, &mut record);
     let [first, second, third] = [0, 1, 2].map(|line| pool.log[line].as_str());
     assert_eq!([first, second, third], ["start 0", "timed 0 from 0", "leave turns"]);
@@ -192,8 +192,7 @@ fn an_engine_begins_cold_once_and_who_is_weighed_does_too() {
         let mut record = record(None, goal);
         run(&mut pool, &mut race, &mut record);
         assert!(pool.alive.is_empty());
-        let lives =
-            |place: usize| record.candidates[place].incarnations.iter().map(|life| life.warm).collect::<Vec<bool>>();
+        let lives = |place: usize| record.candidates[place].lives.iter().map(|life| life.warm).collect::<Vec<bool>>();
         [lives(0), lives(1)]
     };
     // Both are of one engine.
@@ -588,7 +587,7 @@ fn restless_and_leaving_agents_are_named_once() {
     let left = record.warnings.iter().filter(|warning| matches!(warning, Warning::Leftover { .. })).count();
     let behind = record.warnings.iter().filter(|warning| matches!(warning, Warning::LeftBehind { .. })).count();
     assert_eq!((parked, left, behind), (1, 1, 1));
-    assert!((record.candidates[0].incarnations[0].parked_cpu_share - 0.5).abs() < 1e-12);
+    assert!((record.candidates[0].lives[0].parked_cpu_share - 0.5).abs() < 1e-12);
     assert!(matches!(race.fed[0].1, Outcome::Observed(seen) if seen.score == -(MS as f64).ln()));
 }
 

@@ -6,9 +6,9 @@ use super::*;
 use crate::candidate::{Candidate, Engine, RUST, Sizes, StartMethod};
 use crate::protocol::{BlockKind, FailureKind, Hello, LeftBehind, Note, PROTOCOL, Reference};
 use crate::record::{ExitReason, Phase, Record, RuntimeCalibration, Warning};
-use crate::session::blocks::Pace;
+use crate::session::blocks::BlockPace;
 use crate::session::fake::{self, BUDGET_NS, Fake, Notes, Vice, record, reference};
-use crate::session::runner::Rules as RunnerRules;
+use crate::session::runner::RunnerRules;
 use crate::session::saving::Saver;
 use crate::workload::{Check, Python, Step};
 
@@ -169,7 +169,7 @@ fn who_does_not_do_equal_work_does_not_meet() {
 fn each_has_a_fair_share_and_what_one_leaves_is_the_nexts() {
     let (mut pool, mut record) = (pool(two_cores), record(Some(1000), Goal::Throughput));
     pool.now_ns = 2000 * MS;
-    let pace = Pace { task_timeout_ns: MS, ..fake::pace(&record) };
+    let pace = BlockPace { task_timeout_ns: MS, ..fake::pace(&record) };
     let (mut notes, mut saver) = (Notes::default(), Saver::new(None));
     let rules = RunnerRules {
         pace,

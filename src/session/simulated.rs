@@ -95,7 +95,7 @@ pub fn run(simulation: &Simulation, engines: &mut dyn Engines) -> Record {
     let runtime_plans: Vec<RuntimePlan> = runtime_names(&session.plan).into_iter().map(runtime_plan).collect();
     let mut pool =
         Computed { engines, now_ns: simulation.prepared_ns, agents: BTreeMap::new(), has_lock: simulation.has_lock };
-    let rules_of_runner = runner::Rules {
+    let rules_of_runner = runner::RunnerRules {
         pace: pace(&session),
         references: Default::default(),
         calls: 0,

@@ -176,7 +176,7 @@ impl Runner<'_> {
         let (mut fixed_ns, mut foreseen) = (0_u64, Vec::new());
         for one in [pair.left, pair.right] {
             let (Some(place), Some(own)) = (self.record.candidates.get(one), self.learned(one)) else { return false };
-            let life = place.incarnations.last();
+            let life = place.lives.last();
             fixed_ns = fixed_ns.saturating_add(life.map_or(0, |life| life.boot_ns.saturating_add(life.startup_ns)));
             let concurrency = place.candidate.sizes.concurrency();
             foreseen.push((foresee(&own, own_ns * (f64::from(concurrency) / cores).max(1.0), factor), concurrency));

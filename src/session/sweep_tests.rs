@@ -7,9 +7,9 @@ use crate::candidate::{Engine, RUST, Sizes};
 use crate::plan::Entry;
 use crate::protocol::Failed;
 use crate::record::{Ending, RuntimeCalibration};
-use crate::session::blocks::Pace;
+use crate::session::blocks::BlockPace;
 use crate::session::fake::{self, BUDGET_NS, Fake, Notes, Vice, record};
-use crate::session::runner::Rules as RunnerRules;
+use crate::session::runner::RunnerRules;
 use crate::session::runtimes::{RuntimePlan, Terms, run};
 use crate::session::saving::Saver;
 use crate::workload::{Check, Kernel, Python};
@@ -54,7 +54,7 @@ fn play(pool: &mut Fake, record: &mut Record) -> (Ending, Vec<String>) {
     ];
     let runtime_plan =
         RuntimePlan { name: RUST.to_owned(), language: Some(RUST.to_owned()), entries, ..RuntimePlan::default() };
-    let pace = Pace { task_timeout_ns: record.workload.task_timeout_ns, ..fake::pace(record) };
+    let pace = BlockPace { task_timeout_ns: record.workload.task_timeout_ns, ..fake::pace(record) };
     let (mut notes, mut saver) = (Notes::default(), Saver::new(None));
     let rules = RunnerRules {
         pace,

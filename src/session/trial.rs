@@ -99,7 +99,7 @@ impl Runner<'_> {
         if self.has_one_turn() || self.meets_new_pools() {
             return Ok(());
         }
-        let life = self.record.candidates[slot].incarnations.last();
+        let life = self.record.candidates[slot].lives.last();
         let (first_task_ns, each_ns) =
             life.map_or((0, 0), |life| (life.first_task_ns, life.startup_ns.saturating_sub(life.ready_ns)));
         self.compare_some(slot, &candidate, first_task_ns, each_ns)?;

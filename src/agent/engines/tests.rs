@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 use crate::agent::bucket::Bucket;
-use crate::agent::sampler::{Arrival, Pace, Settings};
+use crate::agent::sampler::{Arrival, Pace, SamplerSettings};
 use crate::agent::task::{BoxFuture, Outcome, Placed, Step};
 use crate::candidate::{Candidate, Sizes};
 use crate::protocol::{Block, BlockKind};
@@ -137,7 +137,7 @@ fn run_at(
     let mut last = None;
     // Twice: an engine must be as good for its second block as for its first.
     for _ in 0..2 {
-        let settings = Settings {
+        let settings = SamplerSettings {
             arrival,
             first_index: 10,
             slots: engine.slots(),
@@ -221,7 +221,7 @@ fn loops_share_what_is_in_flight_and_one_without_a_share_takes_nothing() {
             let step = Placed { step: Box::new(Shared(Arc::clone(&counting))), is_async: true };
             let task = Arc::new(Task::new(vec![step], Payload::default(), Some(0)));
             let mut engine = tokio_sharded::TokioSharded::new(&task, workers, in_flight).expect("threads");
-            let settings = Settings { arrival, ..plain(&engine) };
+            let settings = SamplerSettings { arrival, ..plain(&engine) };
             let sampler = Arc::new(Sampler::new(settings, crate::clock::now_ns()));
             engine.run(&sampler).expect("it runs");
             let block = sampler.finish(0, BlockKind::Timed, Usage::default()).expect("no failure");
@@ -232,8 +232,8 @@ fn loops_share_what_is_in_flight_and_one_without_a_share_takes_nothing() {
 }
 
 /// What a block without a limit of any kind runs under.
-fn plain(engine: &dyn Engine) -> Settings {
-    Settings {
+fn plain(engine: &dyn Engine) -> SamplerSettings {
+    SamplerSettings {
         arrival: Arrival::Batch { tasks: 0 },
         first_index: 0,
         slots: engine.slots(),
@@ -264,7 +264,7 @@ fn what_loops_share_is_one_and_what_is_bound_to_a_loop_is_its_own() {
     let mut engine = tokio_sharded::TokioSharded::new(&task, 3, 9).expect("threads");
     // Between blocks no loop turns: what one block leaves behind must serve the next.
     for _ in 0..3 {
-        let settings = Settings { arrival: Arrival::Batch { tasks: 90 }, ..plain(&engine) };
+        let settings = SamplerSettings { arrival: Arrival::Batch { tasks: 90 }, ..plain(&engine) };
         let sampler = Arc::new(Sampler::new(settings, crate::clock::now_ns()));
         engine.run(&sampler).expect("it runs");
         let block = sampler.finish(0, BlockKind::Timed, Usage::default()).expect("no failure");
@@ -307,7 +307,7 @@ fn every_engine_is_held_to_a_rate() {
 #[test]
 fn a_failure_ends_the_wait_for_a_token() {
     let rate = Rate { tasks: 1, period_ns: 3_600_000_000_000, burst: 1 };
-    let settings = Settings {
+    let settings = SamplerSettings {
         arrival: Arrival::Batch { tasks: 2 },
         first_index: 0,
         slots: 1,

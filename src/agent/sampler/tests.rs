@@ -9,8 +9,8 @@ use super::*;
 
 const GO_NS: u64 = 1_000_000_000;
 
-fn settings(arrival: Arrival, slots: u32) -> Settings {
-    Settings {
+fn settings(arrival: Arrival, slots: u32) -> SamplerSettings {
+    SamplerSettings {
         arrival,
         first_index: 0,
         slots,
@@ -28,7 +28,7 @@ fn simulate(slots: u32, task_ns: u64, pause_ns: u64, window_ns: u64, ramp_ns: u6
     simulate_under(settings(Arrival::Window { window_ns, ramp_ns }, slots), task_ns, pause_ns)
 }
 
-fn simulate_under(settings: Settings, task_ns: u64, pause_ns: u64) -> Block {
+fn simulate_under(settings: SamplerSettings, task_ns: u64, pause_ns: u64) -> Block {
     let slots = settings.slots;
     let sampler = Sampler::new(settings, GO_NS);
     // (time of the next event, slot, begin of the task that ends then; None: a task begins)
@@ -60,7 +60,7 @@ fn simulate_queue(slots: u32, task_ns: u64, window_ns: u64, ramp_ns: u64) -> Blo
     simulate_queue_under(settings(Arrival::Window { window_ns, ramp_ns }, slots), task_ns)
 }
 
-fn simulate_queue_under(settings: Settings, task_ns: u64) -> Block {
+fn simulate_queue_under(settings: SamplerSettings, task_ns: u64) -> Block {
     let slots = settings.slots;
     let sampler = Sampler::new(settings, GO_NS);
     let mut waiting: std::collections::VecDeque<(u32, u64)> = std::collections::VecDeque::new();
@@ -177,7 +177,7 @@ fn simulate_sharing(slots: u32, seed: u64, end: End) -> Block {
     let ramp_ns = ((1.0 + (seed as f64 * 0.618_033_988_749_894_9).fract()) * turn_ns) as u64;
     let window = Arrival::Window { window_ns: 2 * turn_ns as u64, ramp_ns };
     let most_tasks = if let End::Turns(turns) = end { Some(turns * u64::from(slots)) } else { None };
-    let sampler = Sampler::new(Settings { most_tasks, ..settings(window, slots) }, GO_NS);
+    let sampler = Sampler::new(SamplerSettings { most_tasks, ..settings(window, slots) }, GO_NS);
     let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
     // What each task in flight has begun at, and still needs.
     let mut running: Vec<Option<(u64, f64)>> = vec![None; slots as usize];
@@ -278,7 +278,7 @@ proptest! {
     #[test]
     fn a_limit_holds_and_does_not_bias_a_window_that_it_cuts(slots in 1_u32..9, task_us in 50_u64..2000, window_us in 100_u64..9000, most in 0_u64..100) {
         let window = Arrival::Window { window_ns: window_us * 1000, ramp_ns: 0 };
-        let block = simulate_under(Settings { most_tasks: Some(most), ..settings(window, slots) }, task_us * 1000, 0);
+        let block = simulate_under(SamplerSettings { most_tasks: Some(most), ..settings(window, slots) }, task_us * 1000, 0);
         prop_assert!(block.tasks <= most);
         prop_assert!(block.tasks_in_window <= most as f64 + 1e-9);
         prop_assert!(block.window_ns <= (window_us * 1000).max(block.elapsed_ns));
@@ -295,12 +295,12 @@ proptest! {
 fn tasks_too_few_for_the_window_count_as_a_batch() {
     let window = Arrival::Window { window_ns: 1_000_000, ramp_ns: 0 };
     for slots in [3, 8] {
-        let block = simulate_under(Settings { most_tasks: Some(3), ..settings(window, slots) }, 1000, 0);
+        let block = simulate_under(SamplerSettings { most_tasks: Some(3), ..settings(window, slots) }, 1000, 0);
         assert_eq!((block.tasks, block.window_ns, block.elapsed_ns), (3, 1000, 1000), "{slots}");
         assert!((block.tasks_in_window - 3.0).abs() < 1e-9, "{slots}");
         assert_eq!(block.service.decode().expect("a histogram").len(), 3, "{slots}");
     }
-    let none = simulate_under(Settings { most_tasks: Some(0), ..settings(window, 2) }, 1000, 0);
+    let none = simulate_under(SamplerSettings { most_tasks: Some(0), ..settings(window, 2) }, 1000, 0);
     assert_eq!((none.tasks, none.window_ns, none.resume_ns), (0, 0, 0));
 }
 
@@ -308,10 +308,10 @@ fn tasks_too_few_for_the_window_count_as_a_batch() {
 fn a_limit_loses_no_task_of_a_full_log() {
     let window = Arrival::Window { window_ns: 100 * LOG_CAPACITY as u64, ramp_ns: 0 };
     let most = 2 * LOG_CAPACITY as u64 + 5;
-    let block = simulate_under(Settings { most_tasks: Some(most), ..settings(window, 1) }, 10, 0);
+    let block = simulate_under(SamplerSettings { most_tasks: Some(most), ..settings(window, 1) }, 10, 0);
     assert_eq!((block.tasks, block.window_ns), (most, (most - 1) * 10));
     assert!((block.tasks_in_window - (most - 1) as f64).abs() < 1e-3, "{}", block.tasks_in_window);
-    let never_begins = Settings { most_tasks: Some(most), shards: 1, ..settings(window, 2 * most as u32) };
+    let never_begins = SamplerSettings { most_tasks: Some(most), shards: 1, ..settings(window, 2 * most as u32) };
     let sampler = Sampler::new(never_begins, GO_NS);
     while let Some(index) = sampler.next() {
         let lane = Lane { slot: index as u32, shard: 0 };
@@ -418,7 +418,7 @@ fn the_first_failure_is_the_answer_and_stops_dispatch() {
 
 #[test]
 fn a_task_over_its_timeout_has_failed() {
-    let limits = Settings { task_timeout_ns: 1_000_000, ..settings(Arrival::Batch { tasks: 9 }, 1) };
+    let limits = SamplerSettings { task_timeout_ns: 1_000_000, ..settings(Arrival::Batch { tasks: 9 }, 1) };
     let sampler = Sampler::new(limits, GO_NS);
     sampler.ended_at(Lane::own(0), GO_NS, GO_NS, GO_NS + 2_000_000, Ok(0));
     let failure = sampler.finish(0, BlockKind::Timed, Usage::default()).expect_err("too late");
@@ -428,7 +428,7 @@ fn a_task_over_its_timeout_has_failed() {
 #[test]
 fn a_tolerated_failure_counts_as_a_task_and_for_nothing_else() {
     let arrival = Arrival::Window { window_ns: 1000, ramp_ns: 0 };
-    let limits = Settings { tolerates_errors: true, task_timeout_ns: 150, ..settings(arrival, 1) };
+    let limits = SamplerSettings { tolerates_errors: true, task_timeout_ns: 150, ..settings(arrival, 1) };
     let sampler = Sampler::new(limits, GO_NS);
     let failure = Failed::new(FailureKind::Task, "no", "");
     let mut now = GO_NS;
@@ -452,7 +452,7 @@ fn a_tolerated_failure_counts_as_a_task_and_for_nothing_else() {
 
 #[test]
 fn a_worker_that_dies_is_not_tolerated() {
-    let limits = Settings { tolerates_errors: true, ..settings(Arrival::Batch { tasks: 9 }, 1) };
+    let limits = SamplerSettings { tolerates_errors: true, ..settings(Arrival::Batch { tasks: 9 }, 1) };
     let sampler = Sampler::new(limits, GO_NS);
     let failure = Failed::new(FailureKind::Worker, "it died", "worker 0");
     sampler.ended_at(Lane::own(0), GO_NS, GO_NS, GO_NS + 1, Err(failure.clone()));

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use url::Url;
 
 use super::codec::{Answer as _, HttpAnswer};
-use super::fault::Fault;
 use super::label::{Draws, Label};
 use super::net::{Client, resolve};
+use super::peer_error::PeerError;
 use crate::agent::loops::Loop;
 use crate::agent::task::{BoxFuture, Outcome, Step, Task};
 use crate::clock::Timer;
@@ -84,20 +84,20 @@ impl HttpStep {
         }
     }
 
-    fn read(&self, answer: &HttpAnswer) -> Result<u64, Fault> {
+    fn read(&self, answer: &HttpAnswer) -> Result<u64, PeerError> {
         if !(200..300).contains(&answer.status()) {
-            return Err(Fault::Status(answer.status()));
+            return Err(PeerError::Status(answer.status()));
         }
         match &self.source {
             Source::Embedded { body_bytes, .. } if answer.body().len() as u64 != *body_bytes => {
-                Err(Fault::Length { got: answer.body().len(), expected: *body_bytes })
+                Err(PeerError::Length { got: answer.body().len(), expected: *body_bytes })
             }
             Source::Embedded { .. } => Ok(checksum(self.label, Some(answer.body()))),
             Source::Url { .. } => Ok(checksum(self.label, None)),
         }
     }
 
-    fn failed(&self, fault: &Fault) -> Failed {
+    fn failed(&self, fault: &PeerError) -> Failed {
         self.label.task(fault.to_string())
     }
 }

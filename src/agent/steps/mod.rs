@@ -19,9 +19,9 @@ pub(in crate::agent) mod testing;
 mod wait;
 
 mod codec;
-mod fault;
 pub mod http;
 mod net;
+mod peer_error;
 pub mod tcp;
 
 use std::os::fd::OwnedFd;

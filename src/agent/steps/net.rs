@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::codec::Answer;
-use super::fault::Fault;
+use super::peer_error::PeerError;
 use crate::agent::loops::Loop;
 use crate::clock;
 use crate::workload::Connection;
@@ -71,8 +71,8 @@ struct Link<S, A> {
 
 impl<S, A: Answer> Link<S, A> {
     /// Whether a failure only says that the peer had closed a pooled connection.
-    fn was_stale(&self, fault: &Fault) -> bool {
-        !self.answer.has_begun() && matches!(fault, Fault::Io(_) | Fault::Closed)
+    fn was_stale(&self, fault: &PeerError) -> bool {
+        !self.answer.has_begun() && matches!(fault, PeerError::Io(_) | PeerError::Closed)
     }
 }
 
@@ -135,8 +135,8 @@ impl<A: Answer> Client<A> {
     pub(super) fn blocking<T>(
         &self,
         request: impl Fn(&mut Vec<u8>),
-        read: impl FnOnce(&A) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+        read: impl FnOnce(&A) -> Result<T, PeerError>,
+    ) -> Result<T, PeerError> {
         let pooled = self.blocking.take();
         let is_pooled = pooled.is_some();
         let mut link = pooled.map_or_else(|| self.open(), Ok)?;
@@ -157,9 +157,9 @@ impl<A: Answer> Client<A> {
     pub(super) async fn asynchronous<T>(
         &self,
         request: impl Fn(&mut Vec<u8>) + Send + Sync,
-        read: impl FnOnce(&A) -> Result<T, Fault> + Send,
-    ) -> Result<T, Fault> {
-        let late = || Err(Fault::Timeout(self.timeout));
+        read: impl FnOnce(&A) -> Result<T, PeerError> + Send,
+    ) -> Result<T, PeerError> {
+        let late = || Err(PeerError::Timeout(self.timeout));
         match &self.asynchronous {
             Asynchronous::Tokio(pool) => {
                 let exchange = self.exchange_async(pool, request, read);
@@ -179,8 +179,8 @@ impl<A: Answer> Client<A> {
         &self,
         pool: &Pool<Link<S, A>>,
         request: impl Fn(&mut Vec<u8>) + Send + Sync,
-        read: impl FnOnce(&A) -> Result<T, Fault> + Send,
-    ) -> Result<T, Fault> {
+        read: impl FnOnce(&A) -> Result<T, PeerError> + Send,
+    ) -> Result<T, PeerError> {
         let pooled = pool.take();
         let is_pooled = pooled.is_some();
         let mut link = match pooled {
@@ -204,33 +204,33 @@ impl<A: Answer> Client<A> {
         Link { stream, answer: (self.answer)(), request: Vec::new() }
     }
 
-    fn open(&self) -> Result<Link<std::net::TcpStream, A>, Fault> {
+    fn open(&self) -> Result<Link<std::net::TcpStream, A>, PeerError> {
         let mut last = io::Error::from(ErrorKind::AddrNotAvailable);
         for address in &self.addresses {
             match std::net::TcpStream::connect_timeout(address, self.timeout) {
                 Ok(stream) => {
-                    stream.set_nodelay(true).map_err(Fault::Io)?;
-                    stream.set_read_timeout(Some(self.timeout)).map_err(Fault::Io)?;
-                    stream.set_write_timeout(Some(self.timeout)).map_err(Fault::Io)?;
+                    stream.set_nodelay(true).map_err(PeerError::Io)?;
+                    stream.set_read_timeout(Some(self.timeout)).map_err(PeerError::Io)?;
+                    stream.set_write_timeout(Some(self.timeout)).map_err(PeerError::Io)?;
                     return Ok(self.link(stream));
                 }
                 Err(error) => last = error,
             }
         }
-        Err(self.fault(last, Fault::Connect))
+        Err(self.fault(last, PeerError::Connect))
     }
 
-    async fn open_async<S: Stream>(&self) -> Result<Link<S, A>, Fault> {
-        let stream = S::connect(&self.addresses).await.map_err(Fault::Connect)?;
-        stream.set_nodelay(true).map_err(Fault::Io)?;
+    async fn open_async<S: Stream>(&self) -> Result<Link<S, A>, PeerError> {
+        let stream = S::connect(&self.addresses).await.map_err(PeerError::Connect)?;
+        stream.set_nodelay(true).map_err(PeerError::Io)?;
         Ok(self.link(stream))
     }
 
-    fn talk(&self, link: &mut Link<std::net::TcpStream, A>, request: &impl Fn(&mut Vec<u8>)) -> Result<(), Fault> {
+    fn talk(&self, link: &mut Link<std::net::TcpStream, A>, request: &impl Fn(&mut Vec<u8>)) -> Result<(), PeerError> {
         let deadline_ns = clock::now_ns().saturating_add(clock::nanos(self.timeout));
         link.begin(request);
-        link.stream.write_all(&link.request).map_err(|error| self.fault(error, Fault::Io))?;
-        link.stream.write_all(&self.tail).map_err(|error| self.fault(error, Fault::Io))?;
+        link.stream.write_all(&link.request).map_err(|error| self.fault(error, PeerError::Io))?;
+        link.stream.write_all(&self.tail).map_err(|error| self.fault(error, PeerError::Io))?;
         loop {
             match link.stream.read(link.answer.space()) {
                 Ok(length) => {
@@ -239,11 +239,11 @@ impl<A: Answer> Client<A> {
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.fault(error, Fault::Io)),
+                Err(error) => return Err(self.fault(error, PeerError::Io)),
             }
             // The socket's timeout is for one read; a peer that trickles would never reach it.
             if clock::now_ns() > deadline_ns {
-                return Err(Fault::Timeout(self.timeout));
+                return Err(PeerError::Timeout(self.timeout));
             }
         }
     }
@@ -252,14 +252,14 @@ impl<A: Answer> Client<A> {
         &self,
         link: &mut Link<S, A>,
         request: &(impl Fn(&mut Vec<u8>) + Sync),
-    ) -> Result<(), Fault> {
+    ) -> Result<(), PeerError> {
         link.begin(request);
-        link.stream.write_all(&link.request).await.map_err(Fault::Io)?;
+        link.stream.write_all(&link.request).await.map_err(PeerError::Io)?;
         if !self.tail.is_empty() {
-            link.stream.write_all(&self.tail).await.map_err(Fault::Io)?;
+            link.stream.write_all(&self.tail).await.map_err(PeerError::Io)?;
         }
         loop {
-            let length = link.stream.read(link.answer.space()).await.map_err(Fault::Io)?;
+            let length = link.stream.read(link.answer.space()).await.map_err(PeerError::Io)?;
             if link.answer.advance(length)? {
                 return Ok(());
             }
@@ -267,9 +267,9 @@ impl<A: Answer> Client<A> {
     }
 
     /// A socket's timeout is told apart from other errors.
-    fn fault(&self, error: io::Error, other: fn(io::Error) -> Fault) -> Fault {
+    fn fault(&self, error: io::Error, other: fn(io::Error) -> PeerError) -> PeerError {
         match error.kind() {
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => Fault::Timeout(self.timeout),
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => PeerError::Timeout(self.timeout),
             _ => other(error),
         }
     }

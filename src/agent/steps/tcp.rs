@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::codec::{Answer as _, SizedAnswer};
-use super::fault::Fault;
 use super::http::{check_size, checksum, delays};
 use super::label::{Draws, Label};
 use super::net::{Client, resolve};
+use super::peer_error::PeerError;
 use crate::agent::loops::Loop;
 use crate::agent::task::{BoxFuture, Outcome, Step};
 use crate::clock::Timer;
@@ -87,11 +87,11 @@ impl TcpStep {
         out.extend_from_slice(&self.first);
     }
 
-    fn read(&self, answer: &SizedAnswer) -> Result<u64, Fault> {
+    fn read(&self, answer: &SizedAnswer) -> Result<u64, PeerError> {
         Ok(checksum(self.label, self.embedded.as_ref().map(|_| answer.body())))
     }
 
-    fn failed(&self, fault: &Fault) -> Failed {
+    fn failed(&self, fault: &PeerError) -> Failed {
         self.label.task(fault.to_string())
     }
 }

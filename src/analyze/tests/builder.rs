@@ -8,7 +8,7 @@ use crate::host::{Facts, FileSystem, ResourceLimits};
 use crate::plan::{Entry, Plan, Settings};
 use crate::protocol::{Block, BlockKind, HistogramData, Serialisation, Usage};
 use crate::record::{
-    BlockRecord, Calibration, CandidateRecord, Disturbance, Ending, Incarnation, Look, MemorySample, Phase, RaceRecord,
+    BlockRecord, Calibration, CandidateRecord, Disturbance, Ending, Life, Look, MemorySample, Phase, RaceRecord,
     Record, Round, RuntimeCalibration,
 };
 use crate::workload::{Cpu, Distribution, Goal, Kernel, Limits, Load, Objective, Payload, Step, Workload};
@@ -96,7 +96,7 @@ impl Synthetic {
         });
         self.record.candidates.push(CandidateRecord {
             candidate: Candidate::new(runtime, engine, sizes),
-            incarnations: Vec::new(),
+            lives: Vec::new(),
             blocks: Vec::new(),
             failure: None,
         });
@@ -133,17 +133,10 @@ impl Synthetic {
         self.push(candidate, None, 0, Some(sample), figures);
     }
 
-    fn push(
-        &mut self,
-        candidate: usize,
-        round: Option<u32>,
-        incarnation: u32,
-        memory: Option<MemorySample>,
-        figures: Block,
-    ) {
+    fn push(&mut self, candidate: usize, round: Option<u32>, life: u32, memory: Option<MemorySample>, figures: Block) {
         let candidate = &mut self.record.candidates[candidate];
-        while candidate.incarnations.len() <= incarnation as usize {
-            candidate.incarnations.push(Incarnation {
+        while candidate.lives.len() <= life as usize {
+            candidate.lives.push(Life {
                 boot_ns: 1_000_000,
                 ready_ns: 1_500_000,
                 startup_ns: 2_000_000,
@@ -155,7 +148,7 @@ impl Synthetic {
                 library_threads: 0,
             });
         }
-        candidate.blocks.push(BlockRecord { round, incarnation, at_ns: 0, server_cpu_ns: None, memory, figures });
+        candidate.blocks.push(BlockRecord { round, life, at_ns: 0, server_cpu_ns: None, memory, figures });
     }
 
     fn block(&self, kind: BlockKind, shape: Shape, speed: f64) -> Block {

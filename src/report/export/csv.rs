@@ -47,7 +47,7 @@ pub(super) const COLUMNS: [&str; 46] = [
     "limit_share",
     "errors",
     "blocks",
-    "incarnations",
+    "lives",
     "checked",
     "goal",
     "tolerance",

@@ -92,7 +92,7 @@ pub(super) struct Line {
     /// Timed blocks behind the figures.
     pub(super) blocks: u32,
     /// Lives of its agent.
-    pub(super) incarnations: u32,
+    pub(super) lives: u32,
     /// Whether its results were those of the reference; null where nothing was compared.
     pub(super) checked: Option<bool>,
     /// What is better: `throughput`, `p99`, `memory` or `cpu_per_task`.
@@ -158,7 +158,7 @@ fn line(judged: &Judged, group: &Group, row: &Row) -> Line {
         limit_share: row.limit_share,
         errors: row.errors,
         blocks: row.blocks,
-        incarnations: row.incarnations,
+        lives: row.lives,
         checked: row.checked,
         goal: goal(judged.record.workload.objective.goal),
         tolerance: judged.verdict.tolerance,

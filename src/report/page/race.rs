@@ -220,7 +220,7 @@ fn table(strips: &[Strip<'_>], first: u64) -> Table {
         vec![
             strip.row.candidate.short(),
             strip.known.len().to_string(),
-            strip.row.incarnations.to_string(),
+            strip.row.lives.to_string(),
             since(strip.known.first().map(|it| it.at_ns)),
             since(strip.known.last().map(|it| it.at_ns)),
             early.map_or(NONE.to_owned(), plus_minus),

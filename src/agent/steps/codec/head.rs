@@ -1,6 +1,6 @@
 //! What the head of a response says of its body and its connection.
 
-use super::super::fault::Fault;
+use super::super::peer_error::PeerError;
 
 /// The largest response body.
 const MAX_BODY_BYTES: usize = 64 << 20;
@@ -13,7 +13,7 @@ pub(super) enum Framing {
 }
 
 /// How the body ends (RFC 9112, section 6.3).
-pub(super) fn framing(status: u16, headers: &[httparse::Header<'_>]) -> Result<Framing, Fault> {
+pub(super) fn framing(status: u16, headers: &[httparse::Header<'_>]) -> Result<Framing, PeerError> {
     if matches!(status, 101 | 204 | 304) {
         return Ok(Framing::Length(0));
     }
@@ -26,9 +26,9 @@ pub(super) fn framing(status: u16, headers: &[httparse::Header<'_>]) -> Result<F
             .ok()
             .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
             .and_then(|text| text.parse::<usize>().ok())
-            .ok_or_else(|| Fault::Malformed("the response's content-length is not a number".to_owned()))?;
+            .ok_or_else(|| PeerError::Malformed("the response's content-length is not a number".to_owned()))?;
         if length.is_some_and(|earlier| earlier != value) {
-            return Err(Fault::Malformed("the response has two content-lengths".to_owned()));
+            return Err(PeerError::Malformed("the response has two content-lengths".to_owned()));
         }
         check_body(value)?;
         length = Some(value);
@@ -52,9 +52,11 @@ fn tokens<'a>(headers: &'a [httparse::Header<'_>], name: &'a str) -> impl Iterat
 }
 
 /// Refuses a body that is longer than what is read.
-pub(super) fn check_body(length: usize) -> Result<(), Fault> {
+pub(super) fn check_body(length: usize) -> Result<(), PeerError> {
     if length <= MAX_BODY_BYTES {
         return Ok(());
     }
-    Err(Fault::Malformed(format!("the response's body is larger than {MAX_BODY_BYTES} bytes, the most that is read")))
+    Err(PeerError::Malformed(format!(
+        "the response's body is larger than {MAX_BODY_BYTES} bytes, the most that is read"
+    )))
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::super::fault::Fault;
+use super::super::peer_error::PeerError;
 use super::Answer;
 use super::head::{Framing, check_body, framing, keeps_alive};
 
@@ -87,7 +87,7 @@ impl HttpAnswer {
     }
 
     /// Decodes what has come. `true` when the response is whole.
-    fn decode(&mut self) -> Result<bool, Fault> {
+    fn decode(&mut self) -> Result<bool, PeerError> {
         loop {
             match self.state {
                 State::Head => {
@@ -122,16 +122,16 @@ impl HttpAnswer {
     }
 
     /// Decodes the head, if it is whole.
-    fn decode_head(&mut self) -> Result<bool, Fault> {
+    fn decode_head(&mut self) -> Result<bool, PeerError> {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut response = httparse::Response::new(&mut headers);
         let end = match response.parse(&self.buffer[..self.filled]) {
             Ok(httparse::Status::Complete(end)) => end,
             Ok(httparse::Status::Partial) if self.filled > MAX_HEAD_BYTES => {
-                return Err(Fault::Malformed(format!("the response's head is larger than {MAX_HEAD_BYTES} bytes")));
+                return Err(PeerError::Malformed(format!("the response's head is larger than {MAX_HEAD_BYTES} bytes")));
             }
             Ok(httparse::Status::Partial) => return Ok(false),
-            Err(error) => return Err(Fault::Malformed(format!("this is not an HTTP/1.x response: {error}"))),
+            Err(error) => return Err(PeerError::Malformed(format!("this is not an HTTP/1.x response: {error}"))),
         };
         let status = response.code.unwrap_or(0);
         if (100..200).contains(&status) && status != 101 {
@@ -155,7 +155,7 @@ impl HttpAnswer {
     }
 
     /// Decodes what has come of a chunked body, and closes the gap between what is decoded and what is not.
-    fn decode_chunks(&mut self, chunked: &mut Chunked) -> Result<(), Fault> {
+    fn decode_chunks(&mut self, chunked: &mut Chunked) -> Result<(), PeerError> {
         while self.decode_part(chunked)? {}
         self.buffer.copy_within(chunked.read..self.filled, chunked.decoded);
         self.filled -= chunked.read - chunked.decoded;
@@ -164,7 +164,7 @@ impl HttpAnswer {
     }
 
     /// Decodes one part of a chunked body; `false` when it needs more bytes, or is whole.
-    fn decode_part(&mut self, chunked: &mut Chunked) -> Result<bool, Fault> {
+    fn decode_part(&mut self, chunked: &mut Chunked) -> Result<bool, PeerError> {
         let waiting = &self.buffer[chunked.read..self.filled];
         match chunked.part {
             Part::Size => {
@@ -179,7 +179,7 @@ impl HttpAnswer {
                         Ok(true)
                     }
                     Some(Ok(httparse::Status::Partial)) => more(waiting),
-                    _ => Err(Fault::Malformed("the size of a chunk is not a number".to_owned())),
+                    _ => Err(PeerError::Malformed("the size of a chunk is not a number".to_owned())),
                 }
             }
             Part::Data(left) => {
@@ -197,7 +197,7 @@ impl HttpAnswer {
                     Ok(true)
                 }
                 [] | [b'\r'] => Ok(false),
-                _ => Err(Fault::Malformed("a chunk is longer than its size".to_owned())),
+                _ => Err(PeerError::Malformed("a chunk is longer than its size".to_owned())),
             },
             Part::Trailer => match waiting.iter().position(|byte| *byte == b'\n') {
                 Some(end) => {
@@ -246,7 +246,7 @@ impl Answer for HttpAnswer {
         &mut self.buffer[self.filled..]
     }
 
-    fn advance(&mut self, length: usize) -> Result<bool, Fault> {
+    fn advance(&mut self, length: usize) -> Result<bool, PeerError> {
         if length == 0 {
             return match self.state {
                 State::ToEnd(start) => {
@@ -254,7 +254,7 @@ impl Answer for HttpAnswer {
                     Ok(true)
                 }
                 State::Whole => Ok(true),
-                _ => Err(Fault::Closed),
+                _ => Err(PeerError::Closed),
             };
         }
         self.begun = true;
@@ -276,11 +276,11 @@ impl Answer for HttpAnswer {
 }
 
 /// Asks for more of a line, within reason.
-fn more(line: &[u8]) -> Result<bool, Fault> {
+fn more(line: &[u8]) -> Result<bool, PeerError> {
     if line.len() <= MAX_HEAD_BYTES {
         return Ok(false);
     }
-    Err(Fault::Malformed("a line of the chunked body does not end".to_owned()))
+    Err(PeerError::Malformed("a line of the chunked body does not end".to_owned()))
 }
 
 #[cfg(test)]

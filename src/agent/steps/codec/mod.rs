@@ -5,7 +5,7 @@
 mod head;
 mod http;
 
-use super::fault::Fault;
+use super::peer_error::PeerError;
 
 pub(super) use http::HttpAnswer;
 
@@ -22,7 +22,7 @@ pub(super) trait Answer: Send {
     ///
     /// # Errors
     /// When the bytes are not an answer, or the stream ended within it.
-    fn advance(&mut self, length: usize) -> Result<bool, Fault>;
+    fn advance(&mut self, length: usize) -> Result<bool, PeerError>;
 
     /// Whether any byte of the answer has come.
     fn has_begun(&self) -> bool;
@@ -56,9 +56,9 @@ impl Answer for SizedAnswer {
         &mut self.buffer[self.filled..]
     }
 
-    fn advance(&mut self, length: usize) -> Result<bool, Fault> {
+    fn advance(&mut self, length: usize) -> Result<bool, PeerError> {
         if length == 0 && self.filled < self.buffer.len() {
-            return Err(Fault::Closed);
+            return Err(PeerError::Closed);
         }
         self.filled = (self.filled + length).min(self.buffer.len());
         Ok(self.filled == self.buffer.len())

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Feeds `stream` in pieces of the given lengths (repeated), then its end.
-fn feed(answer: &mut HttpAnswer, stream: &[u8], pieces: &[usize]) -> Result<(u16, Vec<u8>, bool), Fault> {
+fn feed(answer: &mut HttpAnswer, stream: &[u8], pieces: &[usize]) -> Result<(u16, Vec<u8>, bool), PeerError> {
     answer.begin();
     let mut rest = stream;
     for piece in pieces.iter().cycle() {
@@ -22,7 +22,7 @@ fn feed(answer: &mut HttpAnswer, stream: &[u8], pieces: &[usize]) -> Result<(u16
     Ok((answer.status(), answer.body().to_vec(), answer.reusable()))
 }
 
-fn whole(stream: &str) -> Result<(u16, Vec<u8>, bool), Fault> {
+fn whole(stream: &str) -> Result<(u16, Vec<u8>, bool), PeerError> {
     feed(&mut HttpAnswer::new(0), stream.as_bytes(), &[usize::MAX])
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// Why a request had no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Fault {
+pub(super) enum PeerError {
     #[error("cannot connect: {0}{advice}", advice = advice(.0))]
     Connect(#[source] io::Error),
     #[error("the connection failed: {0}{advice}", advice = advice(.0))]
