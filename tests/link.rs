@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use conbench::guard::Guard;
 use conbench::protocol::{BlockKind, FailureKind, Go, Reply, Request};
 use conbench::session::AgentProgram;
-use conbench::session::link::{Fault, Link, Ticks};
+use conbench::session::link::{AgentError, Link, Ticks};
 
 const MINUTE_NS: u64 = 60_000_000_000;
 const BYE: &str = r#"echo '{"bye":{"teardown_ns":7}}' >&4"#;
@@ -41,13 +41,13 @@ fn go() -> Request {
 }
 
 impl Bench {
-    fn exchange(&mut self, patience_ns: u64) -> Result<Reply, Fault> {
+    fn exchange(&mut self, patience_ns: u64) -> Result<Reply, AgentError> {
         self.link.exchange(Some(&go()), patience_ns, "in a test", None)
     }
 
     fn failure(&mut self, patience_ns: u64) -> (FailureKind, String) {
         match self.exchange(patience_ns) {
-            Err(Fault::Failed(failed)) => (failed.kind, failed.message),
+            Err(AgentError::Failed(failed)) => (failed.kind, failed.message),
             other => panic!("not a failure: {other:?}"),
         }
     }
@@ -154,6 +154,6 @@ fn an_interrupt_ends_the_wait_and_ticks_come() {
     };
     let ticks = Ticks { every_ns: 1_000_000, call: &mut tick };
     let result = bench.link.exchange(Some(&go()), MINUTE_NS, "in a test", Some(ticks));
-    assert_eq!(result, Err(Fault::Interrupted));
+    assert_eq!(result, Err(AgentError::Interrupted));
     assert_eq!(count, 3);
 }

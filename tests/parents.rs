@@ -17,7 +17,7 @@ use conbench::clock::now_ns;
 use conbench::guard::Guard;
 use conbench::protocol::{BlockKind, Go, Hello, Job, Reply, Request};
 use conbench::session::AgentProgram;
-use conbench::session::link::{Fault, Link};
+use conbench::session::link::{AgentError, Link};
 use conbench::session::parent::Parent;
 use conbench::workload::{Check, Cpu, Items, Kernel, Python as UserCode, Step, Work};
 use rustix::process::{Pid, Signal, kill_process};
@@ -202,7 +202,7 @@ fn hanging(bench: &Bench) -> (Link, Vec<u32>) {
         noted = read_to_string(&pids).unwrap_or_default().lines().flat_map(str::parse).collect();
         std::thread::sleep(Duration::from_millis(5));
     }
-    assert!(matches!(fault, Err(Fault::Failed(_))), "{fault:?}");
+    assert!(matches!(fault, Err(AgentError::Failed(_))), "{fault:?}");
     (link, noted)
 }
 
@@ -264,7 +264,7 @@ fn a_life_that_dies_says_how_with_its_last_words() {
     hello(&mut other);
     kill(pids[1]);
     let fault = link.exchange(None, MINUTE_NS, "in a test", None);
-    let Err(Fault::Failed(failed)) = fault else { panic!("{fault:?}") };
+    let Err(AgentError::Failed(failed)) = fault else { panic!("{fault:?}") };
     assert_eq!(failed.message, "the agent ended with signal 9 (SIGKILL) in a test; its last output: the last words");
     assert_eq!(link.leftover(Duration::ZERO), 1, "what left its session is below its guard, and nothing else is");
     until_gone("what a life left", &pids);

@@ -9,7 +9,7 @@ use conbench::guard::Guard;
 use conbench::protocol::{BlockKind, Go, Job, Reply, Request};
 use conbench::python::{self, Found};
 use conbench::session::AgentProgram;
-use conbench::session::link::{Fault, Link};
+use conbench::session::link::{AgentError, Link};
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_conbench");
 const MINUTE_NS: u64 = 60_000_000_000;
@@ -94,10 +94,10 @@ impl Arm {
     }
 }
 
-fn unexpected(reply: Result<Reply, Fault>) -> String {
+fn unexpected(reply: Result<Reply, AgentError>) -> String {
     match reply {
-        Ok(Reply::Failed(failure)) | Err(Fault::Failed(failure)) => failure.to_string(),
-        Err(Fault::Interrupted) => "interrupted".to_owned(),
+        Ok(Reply::Failed(failure)) | Err(AgentError::Failed(failure)) => failure.to_string(),
+        Err(AgentError::Interrupted) => "interrupted".to_owned(),
         Ok(other) => format!("out of turn: {other:?}"),
     }
 }

@@ -2,7 +2,7 @@
 
 use conbench::candidate::{Candidate, Engine, RUST, Sizes};
 use conbench::clock::now_ns;
-use conbench::decide::{Decide, Next, Observation, Outcome, Rules};
+use conbench::decide::{Decide, Next, Observation, Rules, TurnOutcome};
 use conbench::plan::Entry;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -82,7 +82,7 @@ fn rounds(arms: u32, seed: u64) -> Vec<f64> {
                 cpu_ns: 2e6,
                 ..Observation::default()
             };
-            decide.feed(turn.candidate, Outcome::Observed(seen));
+            decide.feed(turn.candidate, TurnOutcome::Observed(seen));
         }
     }
     ms

@@ -8,7 +8,7 @@ use super::{
     reasons, scaling,
 };
 use crate::candidate::{Candidate, Model, Simplicity};
-use crate::decide::{CONFIDENCE, Decide, Finding, Outcome, RULES_VERSION, Standing, rough_loss};
+use crate::decide::{CONFIDENCE, Decide, Finding, RULES_VERSION, Standing, TurnOutcome, rough_loss};
 use crate::plan::Entry;
 use crate::protocol::BlockKind;
 use crate::record::{BlockRecord, CandidateRecord, Ending, ExitReason, FailedTasks, RaceRecord, Record, observation};
@@ -117,7 +117,7 @@ fn feed(record: &Record, race: &RaceRecord, round: u32, decide: &mut Decide) {
     for exit in exits().filter(|exit| exit.reason != ExitReason::Infeasible) {
         if let Some(one) = within(exit.candidate) {
             let place = record.candidates.get(exit.candidate as usize);
-            decide.feed(one, place.map_or(Outcome::Failed, |place| place.failed_outcome(exit.reason)));
+            decide.feed(one, place.map_or(TurnOutcome::Failed, |place| place.failed_outcome(exit.reason)));
         }
     }
     if is_voided {
@@ -127,18 +127,18 @@ fn feed(record: &Record, race: &RaceRecord, round: u32, decide: &mut Decide) {
     for index in order {
         let Some(one) = within(*index) else { continue };
         let is_out = exits().any(|exit| exit.candidate == *index && exit.reason == ExitReason::Infeasible);
-        let outcome = if is_out { Outcome::Infeasible } else { outcome(record, race, *index as usize, round) };
+        let outcome = if is_out { TurnOutcome::Infeasible } else { outcome(record, race, *index as usize, round) };
         decide.feed(one, outcome);
     }
 }
 
-fn outcome(record: &Record, race: &RaceRecord, index: usize, round: u32) -> Outcome {
-    let Some(place) = record.candidates.get(index) else { return Outcome::Unknown };
+fn outcome(record: &Record, race: &RaceRecord, index: usize, round: u32) -> TurnOutcome {
+    let Some(place) = record.candidates.get(index) else { return TurnOutcome::Unknown };
     let is_it = |block: &&BlockRecord| block.round == Some(round) && block.figures.kind == BlockKind::Timed;
-    let Some(block) = place.blocks.iter().find(is_it) else { return Outcome::Unknown };
+    let Some(block) = place.blocks.iter().find(is_it) else { return TurnOutcome::Unknown };
     let memory_bytes = place.memory_bytes(block.life, record.calibration.baseline_bytes(&place.candidate.runtime));
     let goal = record.workload.objective.goal;
-    observation(goal, place, block, memory_bytes, race.rules.tasks).map_or(Outcome::Unknown, Outcome::Observed)
+    observation(goal, place, block, memory_bytes, race.rules.tasks).map_or(TurnOutcome::Unknown, TurnOutcome::Observed)
 }
 
 /// The ratio of this logarithm. Beyond any ratio that is measured it is cut: a record that was made by hand may hold

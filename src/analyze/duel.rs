@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Answer, Estimate, Verdict, analyze};
 use crate::candidate::Candidate;
-use crate::decide::Outcome;
+use crate::decide::TurnOutcome;
 use crate::decide::duel::{BASE, Change, Duel, DuelRules, Figure, HEAD, Regression};
 use crate::record::duel::DuelRecord;
 pub use crate::record::duel::{EITHER, SideFailure};
@@ -172,15 +172,15 @@ fn fought(rules: &DuelRules, measured: &Record) -> Duel {
     for (candidate, place) in measured.candidates.iter().enumerate() {
         let has_exit = measured.exits.iter().any(|exit| exit.candidate as usize == candidate);
         if place.failure.is_some() && !has_exit {
-            duel.feed(candidate, &Outcome::Failed);
+            duel.feed(candidate, &TurnOutcome::Failed);
         }
     }
     for (number, round) in measured.rounds.iter().enumerate().filter(|(_, round)| round.phase == Phase::Duel) {
         let is_of = |at: u32| at as usize == number;
         for exit in measured.exits.iter().filter(|exit| is_of(exit.round)) {
             let outcome = match exit.reason {
-                ExitReason::Infeasible => Outcome::Infeasible,
-                ExitReason::Failed | ExitReason::Faulty => Outcome::Failed,
+                ExitReason::Infeasible => TurnOutcome::Infeasible,
+                ExitReason::Failed | ExitReason::Faulty => TurnOutcome::Failed,
             };
             duel.feed(exit.candidate as usize, &outcome);
         }

@@ -15,7 +15,7 @@ use rand_chacha::rand_core::SeedableRng as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Ending, Next, Outcome, RoundPlan, Turn};
+use super::{Ending, Next, RoundPlan, Turn, TurnOutcome};
 use crate::candidate::Candidate;
 use crate::stats::{Interval, below_zero, trimmed_mean, yuen};
 
@@ -279,8 +279,8 @@ impl Duel {
     }
 
     /// What the block of a turn said. Who failed is out.
-    pub fn feed(&mut self, candidate: usize, outcome: &Outcome) {
-        if !matches!(outcome, Outcome::Failed | Outcome::Hung | Outcome::Faulty | Outcome::Infeasible) {
+    pub fn feed(&mut self, candidate: usize, outcome: &TurnOutcome) {
+        if !matches!(outcome, TurnOutcome::Failed | TurnOutcome::Hung | TurnOutcome::Faulty | TurnOutcome::Infeasible) {
             return;
         }
         for pairing in &mut self.pairings {
@@ -420,7 +420,7 @@ mod tests {
             for turn in round.turns {
                 let log = if turn.candidate == 0 { 6.0 } else { 6.0 + f64::ln(ratio) + noise };
                 duel.measured(turn.candidate, throughput(log));
-                duel.feed(turn.candidate, &Outcome::Unknown);
+                duel.feed(turn.candidate, &TurnOutcome::Unknown);
             }
             elapsed_ns += 100 * MS;
         }
@@ -511,7 +511,7 @@ mod tests {
         let mut duel = Duel::new(rules);
         let Next::Round(round) = duel.next(0) else { panic!("a round") };
         assert_eq!(round.turns.len(), 4);
-        duel.feed(3, &Outcome::Failed);
+        duel.feed(3, &TurnOutcome::Failed);
         let mut rounds = 0;
         while let Next::Round(round) = duel.next(0) {
             assert!(round.turns.iter().all(|turn| turn.candidate < 2));

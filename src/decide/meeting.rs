@@ -4,7 +4,7 @@ use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
-use super::{Ending, Next, Outcome, RoundPlan, Turn};
+use super::{Ending, Next, RoundPlan, Turn, TurnOutcome};
 
 /// Rounds of a meeting, if there is time for them.
 const ROUNDS: u32 = 9;
@@ -59,8 +59,8 @@ impl Meeting {
     }
 
     /// What the block of a turn said. Who failed is out.
-    pub fn feed(&mut self, candidate: usize, outcome: Outcome) {
-        if matches!(outcome, Outcome::Failed | Outcome::Hung | Outcome::Faulty) {
+    pub fn feed(&mut self, candidate: usize, outcome: TurnOutcome) {
+        if matches!(outcome, TurnOutcome::Failed | TurnOutcome::Hung | TurnOutcome::Faulty) {
             self.present.retain(|one| *one != candidate);
         }
     }
@@ -84,7 +84,7 @@ mod tests {
             };
             for turn in &round.turns {
                 let failed = Some(turn.candidate) == fails;
-                meeting.feed(turn.candidate, if failed { Outcome::Failed } else { Outcome::Unknown });
+                meeting.feed(turn.candidate, if failed { TurnOutcome::Failed } else { TurnOutcome::Unknown });
             }
             elapsed_ns += round_ns;
             let mut present: Vec<usize> = round.turns.iter().map(|turn| turn.candidate).collect();

@@ -254,7 +254,7 @@ pub struct Observation {
 
 /// What a turn came to.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Outcome {
+pub enum TurnOutcome {
     /// The block ran.
     Observed(Observation),
     /// Too few tasks stand behind the block: it counts for nothing.
@@ -444,26 +444,26 @@ impl Decide {
     }
 
     /// What a turn of the round that runs came to.
-    pub fn feed(&mut self, candidate: usize, outcome: Outcome) {
+    pub fn feed(&mut self, candidate: usize, outcome: TurnOutcome) {
         let Some(arm) = self.entered.get(candidate).copied() else { return };
         let entry = self.arms[arm].entry;
         self.is_looked_at = false;
         match outcome {
-            Outcome::Observed(seen) if seen.score.is_finite() => self.observe(candidate, arm, seen),
+            TurnOutcome::Observed(seen) if seen.score.is_finite() => self.observe(candidate, arm, seen),
             // A block without a task: the slowest there is.
-            Outcome::Observed(_) | Outcome::Unknown => {}
-            Outcome::Infeasible => {
+            TurnOutcome::Observed(_) | TurnOutcome::Unknown => {}
+            TurnOutcome::Infeasible => {
                 self.arms[arm].is_out = true;
                 self.broken[entry].push(self.arms[arm].candidate.sizes);
             }
-            Outcome::Faulty => {
+            TurnOutcome::Faulty => {
                 self.arms.iter_mut().filter(|arm| arm.entry == entry).for_each(|arm| arm.is_out = true);
                 self.failures.saw_fault(entry);
             }
-            Outcome::Failed | Outcome::Hung => {
+            TurnOutcome::Failed | TurnOutcome::Hung => {
                 // Of long tasks no engine was tried before the race.
                 let is_untried = self.rules.turns.is_some_and(|turns| turns.is_one()) && self.best_of(entry).is_none();
-                let may_be_its_start = outcome == Outcome::Hung || is_untried;
+                let may_be_its_start = outcome == TurnOutcome::Hung || is_untried;
                 if may_be_its_start && self.failures.blames_start_method(&self.arms[arm].candidate) {
                     self.replace(self.entries[entry].start_method);
                 }

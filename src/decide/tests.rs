@@ -106,13 +106,13 @@ fn race(decide: Decide, noise: f64, seed: u64, cpu_ns: f64, outcome: impl Fn(&Ca
             elapsed_ns += 30 * MS;
             decide.took(turn.candidate, 30 * MS, turn.anew.then_some(40 * MS));
             let Some(rate) = outcome(&candidate) else {
-                decide.feed(turn.candidate, Outcome::Hung);
+                decide.feed(turn.candidate, TurnOutcome::Hung);
                 continue;
             };
             let score = rate.ln() + shift + life.1 + noise * normal();
             let latency_ns = f64::from(candidate.sizes.concurrency()) / rate * 1e9;
             let seen = Observation { life: life.0, score, latency_ns, cpu_ns, ..Observation::default() };
-            decide.feed(turn.candidate, Outcome::Observed(seen));
+            decide.feed(turn.candidate, TurnOutcome::Observed(seen));
         }
         rounds.push(round.turns);
         assert!(rounds.len() < 2000, "it ends");
@@ -352,7 +352,7 @@ fn the_same_feeds_and_looks_give_the_same_finding() {
             let position = of_arm.take_while(|one| !std::ptr::eq(*one, score)).count();
             let Task { latency_ns, cpu_ns, .. } = ended.decide.tasks[&score.arm][position];
             let seen = Observation { life: *life, score: score.score, latency_ns, cpu_ns, ..Observation::default() };
-            again.feed(candidate, Outcome::Observed(seen));
+            again.feed(candidate, TurnOutcome::Observed(seen));
         }
         assert!(again.look(0));
         round += 1;
@@ -375,7 +375,10 @@ fn a_broken_limit_rules_out_the_larger_sizes() {
             let rate = true_rate(&candidate, 20.0, 0.01);
             let latency_ns = f64::from(workers) / rate * 1e9;
             let observed = Observation { score: rate.ln(), latency_ns, cpu_ns: 1e4, ..Observation::default() };
-            decide.feed(turn.candidate, if workers > 8 { Outcome::Infeasible } else { Outcome::Observed(observed) });
+            decide.feed(
+                turn.candidate,
+                if workers > 8 { TurnOutcome::Infeasible } else { TurnOutcome::Observed(observed) },
+            );
         }
         elapsed_ns += 100 * MS;
     }
@@ -453,7 +456,7 @@ fn a_fault_puts_out_every_size_of_its_engine() {
             // The first sizes work for a while.
             let fails = is_own && (faults > 0 || elapsed_ns > 300 * MS);
             faults += u32::from(fails);
-            decide.feed(turn.candidate, if fails { Outcome::Faulty } else { Outcome::Observed(observed) });
+            decide.feed(turn.candidate, if fails { TurnOutcome::Faulty } else { TurnOutcome::Observed(observed) });
         }
         elapsed_ns += 100 * MS;
     }

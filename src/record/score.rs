@@ -3,7 +3,7 @@
 use super::{BlockRecord, CandidateRecord, ExitReason};
 use crate::candidate::Engine;
 use crate::decide::duel::Figures;
-use crate::decide::{Observation, Outcome, of_all_tasks};
+use crate::decide::{Observation, TurnOutcome, of_all_tasks};
 use crate::protocol::{Block, BlockKind, Failed, FailureKind};
 use crate::workload::Goal;
 
@@ -105,13 +105,13 @@ impl CandidateRecord {
     /// What its failure is to a race, which it left for this reason. An executor of the user's that loses tasks or runs
     /// them twice, or hangs, does so at every size sooner or later.
     #[must_use]
-    pub fn failed_outcome(&self, reason: ExitReason) -> Outcome {
+    pub fn failed_outcome(&self, reason: ExitReason) -> TurnOutcome {
         let kind = self.failure.as_ref().map(|failure| failure.kind);
         match (kind, self.candidate.engine) {
-            _ if reason == ExitReason::Faulty => Outcome::Faulty,
-            (Some(FailureKind::Hang | FailureKind::Checksum), Engine::Own(_)) => Outcome::Faulty,
-            (Some(FailureKind::Hang), _) => Outcome::Hung,
-            _ => Outcome::Failed,
+            _ if reason == ExitReason::Faulty => TurnOutcome::Faulty,
+            (Some(FailureKind::Hang | FailureKind::Checksum), Engine::Own(_)) => TurnOutcome::Faulty,
+            (Some(FailureKind::Hang), _) => TurnOutcome::Hung,
+            _ => TurnOutcome::Failed,
         }
     }
 

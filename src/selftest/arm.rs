@@ -238,10 +238,10 @@ fn calibrate(link: &mut Link, target: Target, budget_ns: u64) -> Result<Calibrat
     }
 }
 
-fn fault_of(candidate: &str, fault: link::Fault) -> LawError {
+fn fault_of(candidate: &str, fault: link::AgentError) -> LawError {
     match fault {
-        link::Fault::Failed(failure) => LawError::Failed { candidate: candidate.to_owned(), failure },
-        link::Fault::Interrupted => LawError::Interrupted,
+        link::AgentError::Failed(failure) => LawError::Failed { candidate: candidate.to_owned(), failure },
+        link::AgentError::Interrupted => LawError::Interrupted,
     }
 }
 

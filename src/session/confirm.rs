@@ -2,7 +2,7 @@
 
 use hdrhistogram::Histogram;
 
-use super::link::Fault;
+use super::link::AgentError;
 use super::runner::{Runner, Stop};
 use super::trial::SMALL;
 use crate::candidate::{Candidate, Engine};
@@ -29,7 +29,7 @@ impl Runner<'_> {
         let candidate = self.record.candidates[slot].candidate.clone();
         let Some(tasks) = self.tasks_to_confirm(slot, &candidate) else { return Ok(true) };
         let mut held = self.results_hold(slot, &candidate, tasks);
-        if matches!(&held, Err(Fault::Failed(failed)) if failed.kind == FailureKind::Task) {
+        if matches!(&held, Err(AgentError::Failed(failed)) if failed.kind == FailureKind::Task) {
             // As in a trial: whoever the agent before it was connected to may not have noticed yet that it is gone.
             self.kill(slot);
             self.wait_for_release();
@@ -37,8 +37,8 @@ impl Runner<'_> {
         }
         match held.and_then(|block| self.watch_few_long(slot, &candidate, block.as_ref())) {
             Ok(()) => Ok(true),
-            Err(Fault::Interrupted) => Err(Stop::Interrupted),
-            Err(Fault::Failed(failed)) => {
+            Err(AgentError::Interrupted) => Err(Stop::Interrupted),
+            Err(AgentError::Failed(failed)) => {
                 self.put_out(slot, failed);
                 Ok(false)
             }
@@ -72,7 +72,7 @@ impl Runner<'_> {
 
     /// Says that few tasks hold most of the time, where the candidate's blocks saw too few of these: a task that takes
     /// longer than a block is in few of them. A host that stood still for a while looks alike, so that it is seen twice.
-    fn watch_few_long(&mut self, slot: usize, candidate: &Candidate, whole: Option<&Block>) -> Result<(), Fault> {
+    fn watch_few_long(&mut self, slot: usize, candidate: &Candidate, whole: Option<&Block>) -> Result<(), AgentError> {
         let is_new = self.record.few_long(&candidate.runtime).is_none();
         let suspect = whole.filter(|whole| is_new && self.few_long(slot, whole).is_some());
         let Some(whole) = suspect.filter(|whole| whole.tasks <= self.calls_left() / 2) else { return Ok(()) };
@@ -96,7 +96,7 @@ impl Runner<'_> {
         (!rates.is_empty()).then(|| rates.iter().sum::<f64>() / rates.len() as f64)
     }
 
-    fn results_hold(&mut self, slot: usize, candidate: &Candidate, tasks: u64) -> Result<Option<Block>, Fault> {
+    fn results_hold(&mut self, slot: usize, candidate: &Candidate, tasks: u64) -> Result<Option<Block>, AgentError> {
         let plain = self.plain_results(candidate, tasks)?;
         let Some(learned) = self.alive(slot)? else { return Ok(None) };
         let batch_ns = (tasks as f64 / learned.throughput_per_s.max(1e-3) * 1e9) as u64;
@@ -107,7 +107,7 @@ impl Runner<'_> {
         // A task whose result varies by itself is no fault of who runs it.
         let again = self.plain_results(candidate, tasks)?;
         if again.results == plain.results {
-            Err(Fault::Failed(self.wrong_result(candidate, task)))
+            Err(AgentError::Failed(self.wrong_result(candidate, task)))
         } else {
             Ok(Some(block))
         }
@@ -115,7 +115,7 @@ impl Runner<'_> {
 
     /// The results of a plain loop for the items that come after those of the reference, as many as its time holds;
     /// none where it is not in the race, or is what is compared.
-    fn plain_results(&mut self, candidate: &Candidate, tasks: u64) -> Result<PlainResults, Fault> {
+    fn plain_results(&mut self, candidate: &Candidate, tasks: u64) -> Result<PlainResults, AgentError> {
         let mut plain = PlainResults::default();
         let Some(reference) = self.reference(candidate) else { return Ok(plain) };
         plain.first = reference.results.len() as u64;
@@ -130,9 +130,9 @@ impl Runner<'_> {
         let candidate = self.record.candidates[slot].candidate.clone();
         match self.verify_block(slot, &candidate, plain.first..end, (PLAIN_NS * 2.0) as u64) {
             Ok(block) => plain.results = block.results,
-            Err(Fault::Interrupted) => return Err(Fault::Interrupted),
+            Err(AgentError::Interrupted) => return Err(AgentError::Interrupted),
             // Its failure is not that of the candidate that is compared.
-            Err(Fault::Failed(_)) => self.kill(slot),
+            Err(AgentError::Failed(_)) => self.kill(slot),
         }
         Ok(plain)
     }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::blocks::BlockPace;
 use super::hang::Patience;
-use super::link::Fault;
+use super::link::AgentError;
 use super::pool::{AgentPool, Ask, Beginning, Measurement, Shutdown, Started};
 use super::watch::Moment;
 use super::{Event, Observer};
@@ -139,10 +139,10 @@ impl AgentPool for Fake {
         iterations: Option<&[u64]>,
         beginning: Beginning,
         _patience: Patience,
-    ) -> Result<Started, Fault> {
+    ) -> Result<Started, AgentError> {
         assert!(!self.alive.contains(&slot), "one agent a slot");
         if let Some((_, failed)) = self.fails.iter().find(|(name, _)| candidate.to_string().starts_with(name)) {
-            return Err(Fault::Failed(failed.clone()));
+            return Err(AgentError::Failed(failed.clone()));
         }
         self.now_ns += self.start_ns;
         self.candidates.insert(slot, candidate.clone());
@@ -162,24 +162,24 @@ impl AgentPool for Fake {
         self.log.push("leave turns".to_owned());
     }
 
-    fn block(&mut self, slot: usize, ask: Ask) -> Result<Measurement, Fault> {
+    fn block(&mut self, slot: usize, ask: Ask) -> Result<Measurement, AgentError> {
         assert!(self.alive.contains(&slot), "a block of a living agent");
         if self.interrupted() {
-            return Err(Fault::Interrupted);
+            return Err(AgentError::Interrupted);
         }
         self.log.push(format!("{:?} {slot} from {}", ask.kind, ask.first_index).to_lowercase());
         if ask.kind == BlockKind::Timed {
             self.timed += 1;
             if self.has(slot, Vice::Crowded) && self.alive.len() > 1 {
-                return Err(Fault::new(FailureKind::Task, "no connection is free".to_owned()));
+                return Err(AgentError::new(FailureKind::Task, "no connection is free".to_owned()));
             }
             if self.has(slot, Vice::Dies) {
-                return Err(Fault::new(FailureKind::Agent, "the agent ended with signal 9".to_owned()));
+                return Err(AgentError::new(FailureKind::Agent, "the agent ended with signal 9".to_owned()));
             }
         }
         if self.has(slot, Vice::Hangs) || (self.has(slot, Vice::Starves) && self.alive.len() > 1) {
             self.now_ns += HANG_NS;
-            return Err(Fault::new(FailureKind::Hang, "no answer".to_owned()));
+            return Err(AgentError::new(FailureKind::Hang, "no answer".to_owned()));
         }
         let at_ns = self.now_ns;
         let paused = self.has(slot, Vice::Pauses) && self.timed == 2;

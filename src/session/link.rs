@@ -39,23 +39,23 @@ pub(super) const EXIT_PATIENCE: Duration = Duration::from_millis(1250);
 
 /// Why an exchange with an agent did not succeed.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Fault {
+pub enum AgentError {
     /// The agent failed.
     Failed(Failed),
     /// The user interrupted the session.
     Interrupted,
 }
 
-impl Fault {
-    pub(super) fn new(kind: FailureKind, message: String) -> Fault {
-        Fault::Failed(Failed { kind, message, place: String::new(), traceback: Vec::new() })
+impl AgentError {
+    pub(super) fn new(kind: FailureKind, message: String) -> AgentError {
+        AgentError::Failed(Failed { kind, message, place: String::new(), traceback: Vec::new() })
     }
 
     /// What is told of it where there is no session that an interrupt would end.
     pub(super) fn into_failed(self) -> Failed {
         match self {
-            Fault::Failed(failed) => failed,
-            Fault::Interrupted => Failed::new(FailureKind::Setup, "interrupted", ""),
+            AgentError::Failed(failed) => failed,
+            AgentError::Interrupted => Failed::new(FailureKind::Setup, "interrupted", ""),
         }
     }
 }
@@ -199,11 +199,11 @@ impl Link {
         patience: impl Into<Patience>,
         doing: &str,
         mut ticks: Option<Ticks<'_>>,
-    ) -> Result<Reply, Fault> {
+    ) -> Result<Reply, AgentError> {
         let Patience { whole_ns, idle_ns } = patience.into();
         if let Some(request) = request {
             let line = serde_json::to_vec(request)
-                .map_err(|error| Fault::new(FailureKind::Protocol, format!("cannot write a request: {error}")))?;
+                .map_err(|error| AgentError::new(FailureKind::Protocol, format!("cannot write a request: {error}")))?;
             self.outgoing.extend(line);
             self.outgoing.push_back(b'\n');
         }
@@ -216,7 +216,7 @@ impl Link {
                 return self.frame(&line, doing);
             }
             if self.interrupted.load(Ordering::Relaxed) {
-                return Err(Fault::Interrupted);
+                return Err(AgentError::Interrupted);
             }
             let now = now_ns();
             if now >= deadline {
@@ -315,7 +315,7 @@ impl Link {
         Ok(())
     }
 
-    fn line(&mut self) -> Result<Option<Vec<u8>>, Fault> {
+    fn line(&mut self) -> Result<Option<Vec<u8>>, AgentError> {
         match self.incoming[self.scanned..].iter().position(|byte| *byte == b'\n') {
             Some(offset) => {
                 let mut line: Vec<u8> = self.incoming.drain(..=self.scanned + offset).collect();
@@ -325,7 +325,7 @@ impl Link {
             }
             None if self.incoming.len() > LONGEST_FRAME => {
                 let message = format!("the agent sent more than {LONGEST_FRAME} bytes without a line's end");
-                Err(Fault::new(FailureKind::Protocol, message))
+                Err(AgentError::new(FailureKind::Protocol, message))
             }
             None => {
                 self.scanned = self.incoming.len();
@@ -334,22 +334,22 @@ impl Link {
         }
     }
 
-    fn frame(&mut self, line: &[u8], doing: &str) -> Result<Reply, Fault> {
+    fn frame(&mut self, line: &[u8], doing: &str) -> Result<Reply, AgentError> {
         let reply = serde_json::from_slice(line);
         self.is_ending = matches!(reply, Ok(Reply::Failed(_) | Reply::Bye(_)));
         match reply {
-            Ok(Reply::Failed(failed)) => Err(Fault::Failed(failed)),
+            Ok(Reply::Failed(failed)) => Err(AgentError::Failed(failed)),
             Ok(reply) => Ok(reply),
             Err(error) => {
                 let start: String = escaped(&line[..line.len().min(120)]);
                 let message = format!("{doing}, the agent sent a line that is no frame ({error}): `{start}`");
-                Err(Fault::new(FailureKind::Protocol, message))
+                Err(AgentError::new(FailureKind::Protocol, message))
             }
         }
     }
 
     /// How the agent ended, in words.
-    fn end_of(&mut self, doing: &str) -> Fault {
+    fn end_of(&mut self, doing: &str) -> AgentError {
         // What it wrote before it died may still be in the pipe; that it cannot be read changes nothing.
         let _ = self.drain_output();
         let how = match self.guard.status(self.child.pid, END_PATIENCE) {
@@ -357,18 +357,18 @@ impl Link {
             None => "the agent closed its pipe and lives on".to_owned(),
         };
         let _ = self.drain_output();
-        Fault::new(FailureKind::Agent, format!("{how} {doing}{}", self.last_words()))
+        AgentError::new(FailureKind::Agent, format!("{how} {doing}{}", self.last_words()))
     }
 
     /// That it hangs: it took too long, or did nothing for too long.
-    fn hang(&mut self, waited_ns: u64, doing: &str, is_idle: bool) -> Fault {
+    fn hang(&mut self, waited_ns: u64, doing: &str, is_idle: bool) -> AgentError {
         let waited = humantime::format_duration(Duration::from_millis(waited_ns / 100_000_000 * 100));
         let what = if is_idle { "no answer, and no CPU used" } else { "no answer" };
         // Asking where it stands clears them.
         let words = self.last_words();
         let at = self.stands().unwrap_or_else(|| self.state());
         let message = format!("{what} within {waited} {doing}{at}{words}");
-        Fault::new(FailureKind::Hang, message)
+        AgentError::new(FailureKind::Hang, message)
     }
 
     /// What the agent's own process is at.
@@ -452,16 +452,16 @@ impl Drop for Link {
 }
 
 /// The failure of a reply that does not belong here.
-pub fn out_of_turn(reply: &Reply, doing: &str) -> Fault {
+pub fn out_of_turn(reply: &Reply, doing: &str) -> AgentError {
     let mut text = format!("{reply:?}");
     if let Some((end, _)) = text.char_indices().nth(120) {
         text.truncate(end);
     }
-    Fault::new(FailureKind::Protocol, format!("{doing}, the agent answered out of turn: `{text}`"))
+    AgentError::new(FailureKind::Protocol, format!("{doing}, the agent answered out of turn: `{text}`"))
 }
 
-fn broken(doing: &str, error: &io::Error) -> Fault {
-    Fault::new(FailureKind::Agent, format!("{doing}, the agent's pipes broke: {error}"))
+fn broken(doing: &str, error: &io::Error) -> AgentError {
+    AgentError::new(FailureKind::Agent, format!("{doing}, the agent's pipes broke: {error}"))
 }
 
 fn escaped(bytes: &[u8]) -> String {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::blocks::grace_ns;
 use super::hang::Patience;
-use super::link::{EXIT_PATIENCE, Fault, Link, Ticks, out_of_turn};
+use super::link::{AgentError, EXIT_PATIENCE, Link, Ticks, out_of_turn};
 use super::parent::Parents;
 use super::pool::{AgentPool, Ask, Beginning, Measurement, PARKED_SHARE, Shutdown, Started};
 use super::watch::Moment;
@@ -72,17 +72,17 @@ pub(super) struct Connected {
 
 impl Launcher {
     /// Starts the native agent and hears its hello, whatever runtimes are measured.
-    pub(super) fn native(&mut self) -> Result<Connected, Fault> {
+    pub(super) fn native(&mut self) -> Result<Connected, AgentError> {
         let native = AgentProgram::native(&self.program);
         self.start_cold(&native)
     }
 
     /// Starts an agent of this runtime and hears its hello.
-    pub(super) fn agent(&mut self, runtime: &str, beginning: Beginning) -> Result<Connected, Fault> {
+    pub(super) fn agent(&mut self, runtime: &str, beginning: Beginning) -> Result<Connected, AgentError> {
         match self.agents.iter().find(|agent| agent.runtime == runtime) {
             Some(agent) => self.start(&agent.clone(), beginning),
             None if runtime == RUST => self.native(),
-            None => Err(Fault::new(FailureKind::Setup, format!("no agent of the runtime `{runtime}` is known"))),
+            None => Err(AgentError::new(FailureKind::Setup, format!("no agent of the runtime `{runtime}` is known"))),
         }
     }
 
@@ -94,7 +94,7 @@ impl Launcher {
         }
     }
 
-    fn start(&mut self, agent: &AgentProgram, beginning: Beginning) -> Result<Connected, Fault> {
+    fn start(&mut self, agent: &AgentProgram, beginning: Beginning) -> Result<Connected, AgentError> {
         if beginning == Beginning::Warm && !self.is_cold {
             let forked = self.parents.fork(&mut self.guard, agent, &self.interrupted);
             // What is wrong with the agent is what a cold one says.
@@ -105,16 +105,16 @@ impl Launcher {
         self.start_cold(agent)
     }
 
-    fn start_cold(&mut self, agent: &AgentProgram) -> Result<Connected, Fault> {
+    fn start_cold(&mut self, agent: &AgentProgram) -> Result<Connected, AgentError> {
         let link = Link::start(&mut self.guard, agent, Arc::clone(&self.interrupted))
-            .map_err(|error| Fault::new(FailureKind::Setup, format!("cannot start the agent: {error}")))?;
+            .map_err(|error| AgentError::new(FailureKind::Setup, format!("cannot start the agent: {error}")))?;
         Connected::hear(link, Beginning::Cold)
     }
 }
 
 impl Connected {
     /// Hears the hello of an agent that was started.
-    pub(super) fn hear(mut link: Link, beginning: Beginning) -> Result<Connected, Fault> {
+    pub(super) fn hear(mut link: Link, beginning: Beginning) -> Result<Connected, AgentError> {
         let doing = "at its start";
         match link.exchange(None, HELLO_NS, doing, None)? {
             Reply::Hello(hello) if hello.protocol == PROTOCOL => {
@@ -130,7 +130,7 @@ impl Connected {
                     "the agent speaks protocol {}, this conbench speaks {PROTOCOL}: use an agent of the same version",
                     hello.protocol
                 );
-                Err(Fault::new(FailureKind::Protocol, message))
+                Err(AgentError::new(FailureKind::Protocol, message))
             }
             other => Err(out_of_turn(&other, doing)),
         }
@@ -295,11 +295,11 @@ impl AgentPool for LiveAgents {
         iterations: Option<&[u64]>,
         beginning: Beginning,
         patience: Patience,
-    ) -> Result<Started, Fault> {
+    ) -> Result<Started, AgentError> {
         self.settle();
         let has_cpus = self.has_cpus(candidate);
         let Some(job) = self.jobs.get(&candidate.runtime) else {
-            return Err(Fault::new(FailureKind::Setup, format!("there is no job for `{}`", candidate.runtime)));
+            return Err(AgentError::new(FailureKind::Setup, format!("there is no job for `{}`", candidate.runtime)));
         };
         let mut job = Job { candidate: candidate.clone(), ..job.clone() };
         for (step, iterations) in job.steps.iter_mut().zip(iterations.unwrap_or_default()) {
@@ -328,7 +328,7 @@ impl AgentPool for LiveAgents {
         self.jobs.values_mut().for_each(|job| job.turns = 0);
     }
 
-    fn block(&mut self, slot: usize, ask: Ask) -> Result<Measurement, Fault> {
+    fn block(&mut self, slot: usize, ask: Ask) -> Result<Measurement, AgentError> {
         let number = self.next_block;
         self.next_block += 1;
         // Who runs twice in a row was never parked.
@@ -339,7 +339,7 @@ impl AgentPool for LiveAgents {
         }
         let server = self.jobs.values().find_map(|job| job.server).map(|server| server.pid);
         let Some(agent) = self.agents.get_mut(&slot) else {
-            return Err(Fault::new(FailureKind::Agent, "the agent is gone".to_owned()));
+            return Err(AgentError::new(FailureKind::Agent, "the agent is gone".to_owned()));
         };
         agent.wake()?;
         let server_before = server.and_then(meters::process_cpu_ns);
@@ -372,7 +372,7 @@ impl AgentPool for LiveAgents {
         let reply = agent.wake().and_then(|()| agent.link.exchange(Some(&bye), patience_ns, "at its end", None));
         let ended = match reply {
             Ok(Reply::Bye(ended)) => ended,
-            Err(Fault::Failed(failed)) if failed.kind == FailureKind::Hang => {
+            Err(AgentError::Failed(failed)) if failed.kind == FailureKind::Hang => {
                 let is_new = self.endless.insert(agent.runtime);
                 return Shutdown {
                     failed_teardown: Some(failed).filter(|_| is_new),
@@ -419,7 +419,7 @@ impl LiveAgent {
         if self.has_cpus { RunDelay::of(&self.pids) } else { None }
     }
 
-    fn go(&mut self, number: u32, ask: Ask) -> Result<(Reply, Option<MemorySample>), Fault> {
+    fn go(&mut self, number: u32, ask: Ask) -> Result<(Reply, Option<MemorySample>), AgentError> {
         let go = Go {
             block: number,
             kind: ask.kind,
@@ -448,7 +448,7 @@ impl LiveAgent {
     }
 
     /// Ends the parked time: reads what was used, and lets a stopped agent go on.
-    fn wake(&mut self) -> Result<(), Fault> {
+    fn wake(&mut self) -> Result<(), AgentError> {
         self.parked.finish(&Reading::take(&self.pids));
         if self.parked.stops {
             return self.link.guard().resume().map_err(guard_failed);
@@ -458,7 +458,7 @@ impl LiveAgent {
     }
 
     /// Stops an agent that does not park by itself.
-    fn park(&mut self) -> Result<(), Fault> {
+    fn park(&mut self) -> Result<(), AgentError> {
         if self.parked.stops { self.link.guard().stop().map_err(guard_failed) } else { Ok(()) }
     }
 }
@@ -481,8 +481,8 @@ fn set_up_ns(candidate: &Candidate) -> u64 {
     SET_UP_NS + u64::from(processes).saturating_mul(WORKER_SET_UP_NS)
 }
 
-fn guard_failed(error: std::io::Error) -> Fault {
-    Fault::new(FailureKind::Agent, format!("the agent could not be stopped between its blocks: {error}"))
+fn guard_failed(error: std::io::Error) -> AgentError {
+    AgentError::new(FailureKind::Agent, format!("the agent could not be stopped between its blocks: {error}"))
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ use crate::workload::{Goal, Load, Step, Work, Workload};
 use blocks::BlockPace;
 pub use cluster::{FoundCluster, find_cluster};
 use embedded::Embedded;
-use link::Fault;
+use link::AgentError;
 use live_agents::{Launcher, LiveAgents};
 use metered::Metered;
 use parent::Parents;
@@ -326,8 +326,8 @@ impl Stage<'_> {
         let jobs = runtime_names(&session.plan).into_iter().map(job).collect();
         let prepared = match prepare::prepare(&mut launcher, session, jobs, observer, &mut record.warnings) {
             Ok(prepared) => prepared,
-            Err(Fault::Interrupted) => return Ok((Ending::Interrupted, launcher.guard)),
-            Err(Fault::Failed(failed)) => return Err(SessionError::Prepare(failed)),
+            Err(AgentError::Interrupted) => return Ok((Ending::Interrupted, launcher.guard)),
+            Err(AgentError::Failed(failed)) => return Err(SessionError::Prepare(failed)),
         };
         let turns = turns(session, &prepared.runtimes);
         let rules = rules(session);

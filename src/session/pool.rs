@@ -5,7 +5,7 @@ use crate::protocol::{Block, BlockKind, Failed, LeftBehind, Ready};
 use crate::record::MemorySample;
 
 use super::hang::Patience;
-use super::link::Fault;
+use super::link::AgentError;
 use super::watch::Moment;
 
 /// What a block is asked for.
@@ -96,11 +96,11 @@ pub(super) trait AgentPool {
         iterations: Option<&[u64]>,
         beginning: Beginning,
         patience: Patience,
-    ) -> Result<Started, Fault>;
+    ) -> Result<Started, AgentError>;
     /// Agents that are started from now on have windows, although their jobs said that a block is one turn.
     fn leave_turns(&mut self);
     /// Runs one block of the agent in `slot`.
-    fn block(&mut self, slot: usize, ask: Ask) -> Result<Measurement, Fault>;
+    fn block(&mut self, slot: usize, ask: Ask) -> Result<Measurement, AgentError>;
     /// Ends the agent in `slot` in peace, if it can be.
     fn end(&mut self, slot: usize) -> Shutdown;
     /// Kills the agent in `slot` and all that it started.

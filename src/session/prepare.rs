@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::mem::discriminant;
 
 use super::hang::Slowest;
-use super::link::{Fault, Link, out_of_turn};
+use super::link::{AgentError, Link, out_of_turn};
 use super::live_agents::{Connected, Launcher};
 use super::pool::Beginning;
 use super::reference::{self, Limited, Referred, Terms};
@@ -110,7 +110,7 @@ pub(super) fn prepare(
     jobs: Vec<Job>,
     observer: &mut dyn Observer,
     warnings: &mut Vec<Warning>,
-) -> Result<Prepared, Fault> {
+) -> Result<Prepared, AgentError> {
     let mut preparation = Preparation {
         budget_ns: calibration_budget_ns(session, jobs.len()),
         terms: Terms::new(session, jobs.len() as u64),
@@ -125,7 +125,7 @@ pub(super) fn prepare(
         slowest: Slowest::default(),
     };
     let usable_cores = preparation.cores()?;
-    let runtimes = jobs.into_iter().map(|job| preparation.runtime(job)).collect::<Result<_, Fault>>()?;
+    let runtimes = jobs.into_iter().map(|job| preparation.runtime(job)).collect::<Result<_, AgentError>>()?;
     let Preparation { calls, lost_ns, slowest, .. } = preparation;
     Ok(Prepared { usable_cores, runtimes, calls, lost_ns, slowest })
 }
@@ -159,7 +159,7 @@ struct Preparation<'a> {
 
 impl Preparation<'_> {
     /// What the native agent measures, whatever runtimes there are: it is of the machine.
-    fn cores(&mut self) -> Result<f64, Fault> {
+    fn cores(&mut self) -> Result<f64, AgentError> {
         let mut agent = self.launcher.native()?.link;
         self.observer.observe(&Event::Calibrating("the cores that can be had"));
         let target = Target::Cores { loops: self.session.host.usable_cpus() };
@@ -170,7 +170,7 @@ impl Preparation<'_> {
         }
     }
 
-    fn runtime(&mut self, job: Job) -> Result<PreparedRuntime, Fault> {
+    fn runtime(&mut self, job: Job) -> Result<PreparedRuntime, AgentError> {
         let name = job.candidate.runtime.clone();
         let mut prepared = PreparedRuntime {
             name,
@@ -185,13 +185,13 @@ impl Preparation<'_> {
         };
         match self.learn(&mut prepared) {
             Ok(()) => {}
-            Err(Fault::Failed(failed)) => prepared.broken = Some(failed),
-            Err(Fault::Interrupted) => return Err(Fault::Interrupted),
+            Err(AgentError::Failed(failed)) => prepared.broken = Some(failed),
+            Err(AgentError::Interrupted) => return Err(AgentError::Interrupted),
         }
         Ok(prepared)
     }
 
-    fn learn(&mut self, prepared: &mut PreparedRuntime) -> Result<(), Fault> {
+    fn learn(&mut self, prepared: &mut PreparedRuntime) -> Result<(), AgentError> {
         let Connected { link: mut agent, hello, .. } = self.launcher.agent(&prepared.name, Beginning::Cold)?;
         let baseline = meters::memory_below(agent.guard().pid());
         let language = hello.language.clone();
@@ -284,7 +284,7 @@ impl Preparation<'_> {
     }
 
     /// The iterations of each step: calibrated by the first runtime of a language, so that all of it do equal work.
-    fn iterations(&mut self, agent: &mut Link, job: &Job, language: &str) -> Result<Iterations, Fault> {
+    fn iterations(&mut self, agent: &mut Link, job: &Job, language: &str) -> Result<Iterations, AgentError> {
         let mut best = self.languages.remove(language).unwrap_or_default();
         let mut iterations = Iterations::new();
         for step in &job.steps {
@@ -310,14 +310,14 @@ impl Preparation<'_> {
     }
 }
 
-fn iteration(agent: &mut Link, cpu: Cpu, budget_ns: u64) -> Result<f64, Fault> {
+fn iteration(agent: &mut Link, cpu: Cpu, budget_ns: u64) -> Result<f64, AgentError> {
     match measure(agent, Target::Iteration(cpu), budget_ns)? {
         Calibrated::Iteration { best_ns } if best_ns.is_finite() && best_ns > 0.0 => Ok(best_ns),
         other => Err(out_of_turn(&Reply::Calibrated(other), "in calibration")),
     }
 }
 
-fn measure(agent: &mut Link, target: Target, budget_ns: u64) -> Result<Calibrated, Fault> {
+fn measure(agent: &mut Link, target: Target, budget_ns: u64) -> Result<Calibrated, AgentError> {
     let request = Request::Calibrate(Calibrate { target, budget_ns });
     // One iteration of a large input may take longer than the whole budget.
     match agent.exchange(Some(&request), budget_ns * 10 + 60_000 * MS, "in calibration", None)? {

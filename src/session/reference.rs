@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Session;
 use super::blocks::grace_ns;
 use super::hang::{Patience, Slowest};
-use super::link::{Fault, Link, out_of_turn};
+use super::link::{AgentError, Link, out_of_turn};
 use super::live_agents::Launcher;
 use super::pool::Beginning;
 use crate::candidate::Engine;
@@ -126,7 +126,7 @@ pub(super) struct Limited {
 ///
 /// # Errors
 /// When an agent does not speak the protocol or does not start, or on an interrupt. That a task fails is no error here.
-pub(super) fn make(launcher: &mut Launcher, mut first: Link, job: &Job, terms: &Terms) -> Result<Referred, Fault> {
+pub(super) fn make(launcher: &mut Launcher, mut first: Link, job: &Job, terms: &Terms) -> Result<Referred, AgentError> {
     let mut referred = Referred::default();
     let least = if runs_variants(job) { VARIANTS } else { 1 };
     if terms.most_calls.is_some_and(|most| most < least) {
@@ -208,7 +208,7 @@ fn without_second(
     one: Reference,
     job: &Job,
     terms: &Terms,
-) -> Result<Referred, Fault> {
+) -> Result<Referred, AgentError> {
     let once = Terms { most_calls: Some(1), ..*terms };
     referred.library_threads.clone_from(&one.library_threads);
     let limited = limit(launcher, job, &once, one.library_threads.as_ref())?;
@@ -233,7 +233,7 @@ fn limit(
     job: &Job,
     terms: &Terms,
     own: Option<&LibraryThreads>,
-) -> Result<Option<Reference>, Fault> {
+) -> Result<Option<Reference>, AgentError> {
     let Some(own) = own.filter(|own| own.compute()) else { return Ok(None) };
     let mut job = job.clone();
     job.candidate.library_threads = Some(ONE);
@@ -303,9 +303,9 @@ impl Referred {
     }
 
     /// A task that fails here fails in each candidate too, with its cause; the session need not end for it.
-    fn fails(mut self, mut failed: Failed, job: &Job, terms: &Terms, begun_ns: u64) -> Result<Referred, Fault> {
+    fn fails(mut self, mut failed: Failed, job: &Job, terms: &Terms, begun_ns: u64) -> Result<Referred, AgentError> {
         if failed.kind == FailureKind::Protocol {
-            return Err(Fault::Failed(failed));
+            return Err(AgentError::Failed(failed));
         }
         if failed.kind == FailureKind::Hang {
             self.lost_ns = now_ns().saturating_sub(begun_ns);
@@ -369,7 +369,7 @@ fn advice(job: &Job) -> &'static str {
     }
 }
 
-fn ask(agent: &mut Link, job: &Job, terms: &Terms) -> Result<Reference, Fault> {
+fn ask(agent: &mut Link, job: &Job, terms: &Terms) -> Result<Reference, AgentError> {
     // The user's own code is called until its time is over, and then to the end of a call, which may take as long as
     // any task; other steps run once a variant.
     let code = codes(job).next().map_or(0, |_| terms.budget_ns.saturating_add(grace_ns(job.task_timeout_ns)));
@@ -389,10 +389,10 @@ fn ask(agent: &mut Link, job: &Job, terms: &Terms) -> Result<Reference, Fault> {
     }
 }
 
-fn failure(fault: Fault) -> Result<Failed, Fault> {
+fn failure(fault: AgentError) -> Result<Failed, AgentError> {
     match fault {
-        Fault::Failed(failed) => Ok(failed),
-        Fault::Interrupted => Err(Fault::Interrupted),
+        AgentError::Failed(failed) => Ok(failed),
+        AgentError::Interrupted => Err(AgentError::Interrupted),
     }
 }
 

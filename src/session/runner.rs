@@ -6,13 +6,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::blocks::{BlockPace, Learned, turn_ns, turns_ns};
 use super::hang::{Patience, Slowest};
-use super::link::Fault;
+use super::link::AgentError;
 use super::pool::{AgentPool, Ask, Beginning, Measurement, PARKED_SHARE, Shutdown, Started};
 use super::saving::Saver;
 use super::watch::{Spent, Watch, again};
 use super::{Event, Observer};
 use crate::candidate::{Candidate, Engine, Model, StartMethod};
-use crate::decide::{self, Decide, Finding, Meeting, Next, Outcome, RoundPlan, Turn, duel};
+use crate::decide::{self, Decide, Finding, Meeting, Next, RoundPlan, Turn, TurnOutcome, duel};
 use crate::protocol::{Block, BlockKind, Failed, FailureKind, Note, Reference, VARIANTS};
 use crate::record::{
     BlockRecord, CandidateRecord, Ending, Exit, ExitReason, Flag, Life, Look, Phase, Record, Round, RuntimeCalibration,
@@ -59,7 +59,7 @@ pub(super) trait Racing {
     fn phase(&self) -> Phase;
     fn candidates(&self) -> Vec<Candidate>;
     fn next(&mut self, elapsed_ns: u64) -> Next;
-    fn feed(&mut self, candidate: usize, outcome: Outcome);
+    fn feed(&mut self, candidate: usize, outcome: TurnOutcome);
     /// Finds the answer of what was fed; whether there was anything new.
     fn look(&mut self, _elapsed_ns: u64) -> bool {
         false
@@ -98,7 +98,7 @@ impl Racing for Decide {
         Decide::next(self, elapsed_ns)
     }
 
-    fn feed(&mut self, candidate: usize, outcome: Outcome) {
+    fn feed(&mut self, candidate: usize, outcome: TurnOutcome) {
         Decide::feed(self, candidate, outcome);
     }
 
@@ -141,7 +141,7 @@ impl Racing for Meeting {
         Meeting::next(self, elapsed_ns)
     }
 
-    fn feed(&mut self, candidate: usize, outcome: Outcome) {
+    fn feed(&mut self, candidate: usize, outcome: TurnOutcome) {
         Meeting::feed(self, candidate, outcome);
     }
 }
@@ -160,7 +160,7 @@ impl Racing for duel::Duel {
         duel::Duel::next(self, elapsed_ns)
     }
 
-    fn feed(&mut self, candidate: usize, outcome: Outcome) {
+    fn feed(&mut self, candidate: usize, outcome: TurnOutcome) {
         duel::Duel::feed(self, candidate, &outcome);
     }
 
@@ -186,7 +186,7 @@ pub(super) enum Stop {
 
 /// What a turn came to.
 enum Turned {
-    Fed(Outcome),
+    Fed(TurnOutcome),
     Stopped(Stop),
 }
 
@@ -407,7 +407,7 @@ impl<'a> Runner<'a> {
     }
 
     /// The agent of a candidate that may have ended, alive; `None` where it cannot be.
-    pub(super) fn alive(&mut self, slot: usize) -> Result<Option<Learned>, Fault> {
+    pub(super) fn alive(&mut self, slot: usize) -> Result<Option<Learned>, AgentError> {
         self.make_room(slot, false);
         if !self.slots[slot].alive && self.start(slot, Beginning::Warm)?.is_err() {
             return Ok(None);
@@ -558,7 +558,7 @@ impl<'a> Runner<'a> {
                 continue;
             }
             for (candidate, outcome) in outcomes {
-                if outcome == Outcome::Infeasible {
+                if outcome == TurnOutcome::Infeasible {
                     self.exit(candidate, ExitReason::Infeasible);
                 }
                 if let Some(place) = self.record.candidates.get(self.base + candidate) {
@@ -592,7 +592,7 @@ impl<'a> Runner<'a> {
     }
 
     /// Runs a round once. The race is told of those who are out; returns what the others scored.
-    fn attempt(&mut self, race: &mut dyn Racing, round: &RoundPlan) -> (Vec<(usize, Outcome)>, Option<Stop>) {
+    fn attempt(&mut self, race: &mut dyn Racing, round: &RoundPlan) -> (Vec<(usize, TurnOutcome)>, Option<Stop>) {
         let mut outcomes = Vec::new();
         let number = u32::try_from(self.record.rounds.len()).unwrap_or(u32::MAX);
         self.observer.observe(&Event::Round {
@@ -621,7 +621,7 @@ impl<'a> Runner<'a> {
                 race.took(turn.candidate, block.figures.elapsed_ns, self.slots[placed.candidate].start_ns.take());
             }
             match turned {
-                Turned::Fed(Outcome::Failed) => self.feed_failure(race, turn.candidate),
+                Turned::Fed(TurnOutcome::Failed) => self.feed_failure(race, turn.candidate),
                 // A limit that is broken in a round that is voided does not count.
                 Turned::Fed(outcome) => outcomes.push((turn.candidate, outcome)),
                 Turned::Stopped(stop) => return (outcomes, Some(stop)),
@@ -647,7 +647,7 @@ impl<'a> Runner<'a> {
         let (failed, failure) = (place.candidate.clone(), place.failure.clone());
         let outcome = place.failed_outcome(reason);
         race.feed(candidate, outcome);
-        if outcome == Outcome::Faulty {
+        if outcome == TurnOutcome::Faulty {
             self.put_out_others(self.base + candidate);
         }
         if let (Some(by), Some(failure)) = (race.replaced_by(), failure) {
@@ -706,7 +706,7 @@ impl<'a> Runner<'a> {
 
     fn turn(&mut self, number: u32, turn: Turn) -> Turned {
         let mut measured = self.measure_or_lose(number, turn);
-        if let Err(Fault::Failed(failure)) = &measured
+        if let Err(AgentError::Failed(failure)) = &measured
             && self.may_be_ours(turn.candidate, failure)
         {
             let failure = failure.clone();
@@ -715,13 +715,13 @@ impl<'a> Runner<'a> {
         match measured {
             Ok(Ok(outcome)) => Turned::Fed(outcome),
             Ok(Err(stop)) => Turned::Stopped(stop),
-            Err(Fault::Interrupted) => Turned::Stopped(Stop::Interrupted),
-            Err(Fault::Failed(failure)) => {
+            Err(AgentError::Interrupted) => Turned::Stopped(Stop::Interrupted),
+            Err(AgentError::Failed(failure)) => {
                 self.put_out(turn.candidate, failure);
                 match self.blame_engine(turn.candidate) {
                     Ok(()) => {
                         self.watch_scarcity(turn.candidate);
-                        Turned::Fed(Outcome::Failed)
+                        Turned::Fed(TurnOutcome::Failed)
                     }
                     Err(stop) => Turned::Stopped(stop),
                 }
@@ -730,10 +730,10 @@ impl<'a> Runner<'a> {
     }
 
     /// As [`Runner::measure`]; what a hang takes is lost.
-    fn measure_or_lose(&mut self, number: u32, turn: Turn) -> Result<Result<Outcome, Stop>, Fault> {
+    fn measure_or_lose(&mut self, number: u32, turn: Turn) -> Result<Result<TurnOutcome, Stop>, AgentError> {
         let begun_ns = self.pool.elapsed_ns();
         let measured = self.measure(number, turn);
-        if matches!(&measured, Err(Fault::Failed(failure)) if failure.kind == FailureKind::Hang) {
+        if matches!(&measured, Err(AgentError::Failed(failure)) if failure.kind == FailureKind::Hang) {
             self.lose(begun_ns);
         }
         measured
@@ -779,19 +779,24 @@ impl<'a> Runner<'a> {
 
     /// Measures a candidate that failed once more, while no other agent lives. If it works then, none will live beside
     /// another from now on.
-    fn measure_alone(&mut self, number: u32, turn: Turn, failure: Failed) -> Result<Result<Outcome, Stop>, Fault> {
+    fn measure_alone(
+        &mut self,
+        number: u32,
+        turn: Turn,
+        failure: Failed,
+    ) -> Result<Result<TurnOutcome, Stop>, AgentError> {
         self.kill(turn.candidate);
         for slot in 0..self.slots.len() {
             self.end(slot);
         }
         self.pool.idle(SURE_RELEASE_NS);
         let mut measured = self.measure_or_lose(number, Turn { anew: true, ..turn });
-        if self.is_exclusive && matches!(&measured, Err(Fault::Failed(again)) if again.kind == FailureKind::Task) {
+        if self.is_exclusive && matches!(&measured, Err(AgentError::Failed(again)) if again.kind == FailureKind::Task) {
             self.kill(turn.candidate);
             self.pool.idle(LATE_RELEASE_NS);
             measured = self.measure_or_lose(number, Turn { anew: true, ..turn });
         }
-        if let Err(Fault::Failed(failure)) = &measured {
+        if let Err(AgentError::Failed(failure)) = &measured {
             let concurrency = self.record.candidates[turn.candidate].candidate.sizes.concurrency();
             self.failed_alone.push((said(failure), concurrency));
         }
@@ -846,7 +851,7 @@ impl<'a> Runner<'a> {
     }
 
     /// One timed block, with all that must come before it. The inner error is a stop, not a failure.
-    fn measure(&mut self, number: u32, turn: Turn) -> Result<Result<Outcome, Stop>, Fault> {
+    fn measure(&mut self, number: u32, turn: Turn) -> Result<Result<TurnOutcome, Stop>, AgentError> {
         let slot = turn.candidate;
         self.make_room(slot, turn.anew);
         if !self.slots[slot].alive {
@@ -859,7 +864,7 @@ impl<'a> Runner<'a> {
             self.prove(slot)?;
         }
         let Some(learned) = self.slots[slot].learned else {
-            return Err(Fault::new(FailureKind::Protocol, "nothing is known of the candidate's tasks".to_owned()));
+            return Err(AgentError::new(FailureKind::Protocol, "nothing is known of the candidate's tasks".to_owned()));
         };
         if !self.has_one_turn()
             && self.watches_memory()
@@ -925,7 +930,7 @@ impl<'a> Runner<'a> {
     }
 
     /// Tasks are not as long as the calls before the race were, which loaded something: from now on blocks have windows.
-    fn leave_turns(&mut self, number: u32, turn: Turn) -> Result<Result<Outcome, Stop>, Fault> {
+    fn leave_turns(&mut self, number: u32, turn: Turn) -> Result<Result<TurnOutcome, Stop>, AgentError> {
         (self.pace.turns, self.common_ns) = (None, 0);
         self.pool.leave_turns();
         for slot in 0..self.slots.len() {
@@ -945,9 +950,9 @@ impl<'a> Runner<'a> {
     }
 
     /// What the last block of a candidate says to the race.
-    fn outcome(&self, slot: usize) -> Outcome {
+    fn outcome(&self, slot: usize) -> TurnOutcome {
         let place = &self.record.candidates[slot];
-        let Some(block) = place.blocks.last() else { return Outcome::Failed };
+        let Some(block) = place.blocks.last() else { return TurnOutcome::Failed };
         let objective = self.record.workload.objective;
         let baseline_bytes = self.record.calibration.baseline_bytes(&place.candidate.runtime);
         let memory_bytes = place.memory_bytes(block.life, baseline_bytes);
@@ -959,13 +964,14 @@ impl<'a> Runner<'a> {
         let p99_ns = if looks_at_p99 { p99_ns(self.record, place) } else { None };
         let breaks_p99 = objective.limits.p99_ns.is_some_and(|most| p99_ns > Some(most));
         if breaks_memory || breaks_p99 || breaks_errors {
-            return Outcome::Infeasible;
+            return TurnOutcome::Infeasible;
         }
         if objective.goal == Goal::P99 && p99_ns.is_none() {
-            return Outcome::Unknown;
+            return TurnOutcome::Unknown;
         }
         let tasks = self.record.workload.all_tasks();
-        observation(objective.goal, place, block, memory_bytes, tasks).map_or(Outcome::Unknown, Outcome::Observed)
+        observation(objective.goal, place, block, memory_bytes, tasks)
+            .map_or(TurnOutcome::Unknown, TurnOutcome::Observed)
     }
 
     pub(super) fn watches_memory(&self) -> bool {
@@ -1007,7 +1013,7 @@ impl<'a> Runner<'a> {
     }
 
     /// A new life: started and warmed up. Every block's checksum is compared, this one's too.
-    fn start(&mut self, slot: usize, beginning: Beginning) -> Result<Result<(), Stop>, Fault> {
+    fn start(&mut self, slot: usize, beginning: Beginning) -> Result<Result<(), Stop>, AgentError> {
         let candidate = self.record.candidates[slot].candidate.clone();
         let concurrency = candidate.sizes.concurrency();
         let started = match self.launch(slot, &candidate, None, beginning)? {
@@ -1065,7 +1071,7 @@ impl<'a> Runner<'a> {
 
     /// Runs each item once, untimed, where the user's code keeps what it found and that takes little time: whoever runs
     /// more tasks would find more of them kept.
-    fn fill_cache(&mut self, slot: usize, candidate: &Candidate) -> Result<(), Fault> {
+    fn fill_cache(&mut self, slot: usize, candidate: &Candidate) -> Result<(), AgentError> {
         let cached = self.record.calibration.runtime(&candidate.runtime).and_then(RuntimeCalibration::cached_ns);
         let (Some((first_ns, _)), Some(reference)) = (cached, self.reference(candidate)) else { return Ok(()) };
         let (items, all_ns) = (reference.distinct, reference.distinct.saturating_mul(first_ns));
@@ -1082,7 +1088,7 @@ impl<'a> Runner<'a> {
         candidate: &Candidate,
         learned: &Learned,
         turns_ns: u64,
-    ) -> Result<Result<Learned, Stop>, Fault> {
+    ) -> Result<Result<Learned, Stop>, AgentError> {
         let grows = |latency_ns: u64, times: f64, from_ns: u64| latency_ns as f64 > times * from_ns as f64;
         let foreseen_ns = self.queueing_ns(candidate);
         let (mut warmed, mut expected_ns) = if grows(foreseen_ns, QUEUES, learned.latency_ns) {
@@ -1131,7 +1137,7 @@ impl<'a> Runner<'a> {
         candidate: &Candidate,
         learned: &Learned,
         turns_ns: u64,
-    ) -> Result<Result<Learned, Stop>, Fault> {
+    ) -> Result<Result<Learned, Stop>, AgentError> {
         let wished = self.pace.untimed(learned.latency_ns.saturating_mul(TURNS_TO_FILL), learned.latency_ns);
         let Some(window_ns) = self.affordable(candidate, wished, learned) else { return Ok(Err(Stop::CallsSpent)) };
         let measurement = self.block_of(slot, candidate, BlockKind::Timed, window_ns, learned)?;
@@ -1146,7 +1152,7 @@ impl<'a> Runner<'a> {
         candidate: &Candidate,
         iterations: Option<&[u64]>,
         beginning: Beginning,
-    ) -> Result<Result<Started, Stop>, Fault> {
+    ) -> Result<Result<Started, Stop>, AgentError> {
         // An agent's first task, and one for each in flight.
         let all_first = u64::from(candidate.sizes.concurrency()) + 1;
         let first_tasks = if self.pace.turns.is_some() { 0 } else { all_first };
@@ -1173,7 +1179,7 @@ impl<'a> Runner<'a> {
         candidate: &Candidate,
         learned: &Learned,
         turns_ns: u64,
-    ) -> Result<Result<Learned, Stop>, Fault> {
+    ) -> Result<Result<Learned, Stop>, AgentError> {
         let wished = self.pace.untimed(WARM_UP_NS, learned.latency_ns.min(WARM_UP_NS));
         let Some(window_ns) = self.affordable(candidate, wished, learned) else { return Ok(Err(Stop::CallsSpent)) };
         let measurement = self.block_of(slot, candidate, BlockKind::Timed, window_ns, learned)?;
@@ -1183,7 +1189,7 @@ impl<'a> Runner<'a> {
 
     /// Takes a memory block of a candidate: once, or once a life where the objective looks at memory. A life that began
     /// warm is not weighed, since it shares its parent's pages.
-    fn measure_memory(&mut self, slot: usize, learned: &Learned) -> Result<Result<(), Stop>, Fault> {
+    fn measure_memory(&mut self, slot: usize, learned: &Learned) -> Result<Result<(), Stop>, AgentError> {
         if self.record.candidates[slot].lives.last().is_some_and(|life| life.warm) {
             return Ok(Ok(()));
         }
@@ -1198,7 +1204,13 @@ impl<'a> Runner<'a> {
     }
 
     /// Runs a block of a candidate of the race.
-    fn block(&mut self, slot: usize, kind: BlockKind, window_ns: u64, learned: &Learned) -> Result<Measurement, Fault> {
+    fn block(
+        &mut self,
+        slot: usize,
+        kind: BlockKind,
+        window_ns: u64,
+        learned: &Learned,
+    ) -> Result<Measurement, AgentError> {
         let candidate = self.record.candidates[slot].candidate.clone();
         let measurement = self.block_of(slot, &candidate, kind, window_ns, learned)?;
         self.watch_parking(slot, measurement.parked_cpu_share);
@@ -1213,7 +1225,7 @@ impl<'a> Runner<'a> {
         kind: BlockKind,
         window_ns: u64,
         learned: &Learned,
-    ) -> Result<Measurement, Fault> {
+    ) -> Result<Measurement, AgentError> {
         let (ask, expected) = self.ask(candidate, kind, window_ns, learned);
         self.checked(slot, candidate, ask, expected)
     }
@@ -1226,7 +1238,7 @@ impl<'a> Runner<'a> {
         kind: BlockKind,
         window_ns: u64,
         learned: &Learned,
-    ) -> Result<Measurement, Fault> {
+    ) -> Result<Measurement, AgentError> {
         let (ask, expected) = self.ask(candidate, kind, window_ns, learned);
         self.counted(slot, candidate, ask, expected)
     }
@@ -1262,7 +1274,7 @@ impl<'a> Runner<'a> {
         candidate: &Candidate,
         ask: Ask,
         expected: u64,
-    ) -> Result<Measurement, Fault> {
+    ) -> Result<Measurement, AgentError> {
         let measurement = self.counted(slot, candidate, ask, expected)?;
         let figures = &measurement.figures;
         // Which of its tasks failed is not known, so that of others nothing can be expected.
@@ -1274,7 +1286,7 @@ impl<'a> Runner<'a> {
                     "the results of {} tasks from task {} on are not the reference's (checksum {:x}, expected {expected:x}): a task's result must depend on its index alone",
                     figures.tasks, figures.first_index, figures.checksum
                 );
-                return Err(Fault::new(FailureKind::Checksum, message));
+                return Err(AgentError::new(FailureKind::Checksum, message));
             }
         }
         Ok(measurement)
@@ -1286,7 +1298,13 @@ impl<'a> Runner<'a> {
     }
 
     /// Runs what is asked and counts its tasks (about `expected`).
-    fn counted(&mut self, slot: usize, candidate: &Candidate, ask: Ask, expected: u64) -> Result<Measurement, Fault> {
+    fn counted(
+        &mut self,
+        slot: usize,
+        candidate: &Candidate,
+        ask: Ask,
+        expected: u64,
+    ) -> Result<Measurement, AgentError> {
         match self.pool.block(slot, ask) {
             Ok(mut measurement) => {
                 self.calls += measurement.figures.tasks;

@@ -15,7 +15,7 @@ use crate::workload::{ErrorLimit, Goal};
 struct Script {
     candidates: Vec<Candidate>,
     rounds: VecDeque<Vec<Turn>>,
-    fed: Vec<(usize, Outcome)>,
+    fed: Vec<(usize, TurnOutcome)>,
     retired: Vec<usize>,
     told_ns: Vec<u64>,
 }
@@ -53,7 +53,7 @@ impl Racing for Script {
         }
     }
 
-    fn feed(&mut self, candidate: usize, outcome: Outcome) {
+    fn feed(&mut self, candidate: usize, outcome: TurnOutcome) {
         self.fed.push((candidate, outcome));
     }
 
@@ -135,7 +135,7 @@ fn a_life_is_warmed_and_timed_in_this_order() {
     assert!(place.lives.iter().all(|life| life.teardown_ns == Some(5)));
     let kept: Vec<(Option<u32>, u32)> = place.blocks.iter().map(|block| (block.round, block.life)).collect();
     assert_eq!(kept, [(Some(0), 0), (Some(1), 0), (Some(2), 1)]);
-    let Outcome::Observed(seen) = race.fed[0].1 else { panic!("a score") };
+    let TurnOutcome::Observed(seen) = race.fed[0].1 else { panic!("a score") };
     assert!((seen.score - 1000_f64.ln()).abs() < 1e-9 && seen.life == 0, "{seen:?}");
 }
 
@@ -230,7 +230,7 @@ fn one_that_fails_is_out_and_the_others_go_on() {
     let kinds: Vec<Option<FailureKind>> =
         record.candidates.iter().map(|place| place.failure.as_ref().map(|failure| failure.kind)).collect();
     assert_eq!(kinds, [Some(FailureKind::Agent), Some(FailureKind::Checksum), None]);
-    assert_eq!(race.fed[..2], [(0, Outcome::Failed), (1, Outcome::Failed)]);
+    assert_eq!(race.fed[..2], [(0, TurnOutcome::Failed), (1, TurnOutcome::Failed)]);
     assert!(pool.log.contains(&"kill 0".to_owned()) && pool.alive.is_empty());
     assert_eq!(record.rounds[0].order, [2]);
     assert!(notes.contains(&"rust/thread-pool@w2 failed: Checksum".to_owned()), "{notes:?}");
@@ -270,9 +270,9 @@ fn tasks_that_fail_are_counted_and_put_out_who_has_too_many() {
         assert_eq!(failed.first.map(|first| first.message.as_str()), Some("no such page"));
         race.fed[0].1
     };
-    assert!(matches!(errs(ErrorLimit::Share(0.2)), Outcome::Observed(_)));
-    assert_eq!(errs(ErrorLimit::Share(0.05)), Outcome::Infeasible);
-    assert_eq!(errs(ErrorLimit::Tasks(3)), Outcome::Infeasible);
+    assert!(matches!(errs(ErrorLimit::Share(0.2)), TurnOutcome::Observed(_)));
+    assert_eq!(errs(ErrorLimit::Share(0.05)), TurnOutcome::Infeasible);
+    assert_eq!(errs(ErrorLimit::Tasks(3)), TurnOutcome::Infeasible);
 }
 
 #[test]
@@ -311,8 +311,8 @@ fn a_window_without_a_task_is_kept_and_nobody_fails() {
     let mut record = record(None, Goal::Throughput);
     let (ending, notes) = run(&mut pool, &mut race, &mut record);
     assert_eq!(ending, Ending::Decided);
-    assert!(matches!(race.fed[0], (0, Outcome::Observed(seen)) if seen.score == f64::NEG_INFINITY));
-    assert!(matches!(race.fed[1], (0, Outcome::Observed(seen)) if seen.score.is_finite()));
+    assert!(matches!(race.fed[0], (0, TurnOutcome::Observed(seen)) if seen.score == f64::NEG_INFINITY));
+    assert!(matches!(race.fed[1], (0, TurnOutcome::Observed(seen)) if seen.score.is_finite()));
     let kept: Vec<u64> = record.candidates[0].blocks.iter().map(|block| block.figures.tasks).collect();
     assert!(kept.contains(&0) && record.candidates[0].failure.is_none(), "{kept:?} {notes:?}");
     let text = serde_json::to_string(&record).expect("JSON");
@@ -398,8 +398,8 @@ fn the_third_attempt_counts_and_keeps_its_flags() {
 fn who_fails_in_a_disturbed_round_has_failed() {
     let (record, race, pool) = disturbed(1, &[true, false], vec![(0, Vice::Dies)]);
     assert_eq!(voided(&record), [true, false]);
-    assert_eq!(race.fed[0], (0, Outcome::Failed));
-    assert!(matches!(race.fed[1..], [(1, Outcome::Observed(_))]), "{:?}", race.fed);
+    assert_eq!(race.fed[0], (0, TurnOutcome::Failed));
+    assert!(matches!(race.fed[1..], [(1, TurnOutcome::Observed(_))]), "{:?}", race.fed);
     assert_eq!(pool.log.iter().filter(|line| *line == "start 0").count(), 1);
     assert_eq!(record.rounds[1].order, [1]);
 }
@@ -523,7 +523,7 @@ fn who_fails_beside_others_alone_is_not_charged_with_it() {
     let mut record = record(None, Goal::Throughput);
     run(&mut pool, &mut race, &mut record);
     assert!(record.candidates.iter().all(|place| place.failure.is_none()));
-    assert_eq!(race.fed.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Observed(_))).count(), 6);
+    assert_eq!(race.fed.iter().filter(|(_, outcome)| matches!(outcome, TurnOutcome::Observed(_))).count(), 6);
     let told: Vec<_> = record.warnings.iter().filter(|it| matches!(it, Warning::Exclusive { .. })).collect();
     assert_eq!(told.len(), 1, "{:?}", record.warnings);
     let found = pool.log.iter().position(|line| line.starts_with("kill")).expect("one failed");
@@ -588,7 +588,7 @@ fn restless_and_leaving_agents_are_named_once() {
     let behind = record.warnings.iter().filter(|warning| matches!(warning, Warning::LeftBehind { .. })).count();
     assert_eq!((parked, left, behind), (1, 1, 1));
     assert!((record.candidates[0].lives[0].parked_cpu_share - 0.5).abs() < 1e-12);
-    assert!(matches!(race.fed[0].1, Outcome::Observed(seen) if seen.score == -(MS as f64).ln()));
+    assert!(matches!(race.fed[0].1, TurnOutcome::Observed(seen) if seen.score == -(MS as f64).ln()));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::hang::Patience;
-use super::link::Fault;
+use super::link::AgentError;
 use super::pool::{AgentPool, Ask, Beginning, Measurement, Shutdown, Started};
 use super::runner::{self, Runner};
 use super::runtimes::{self, RuntimePlan};
@@ -150,7 +150,7 @@ impl AgentPool for Computed<'_> {
         _iterations: Option<&[u64]>,
         _beginning: Beginning,
         _patience: Patience,
-    ) -> Result<Started, Fault> {
+    ) -> Result<Started, AgentError> {
         let StartCost { ready_ns, first_task_ns } = self.engines.start(slot, candidate, self.now_ns);
         self.now_ns += ready_ns;
         self.agents.insert(slot, candidate.clone());
@@ -164,8 +164,8 @@ impl AgentPool for Computed<'_> {
 
     fn leave_turns(&mut self) {}
 
-    fn block(&mut self, slot: usize, ask: Ask) -> Result<Measurement, Fault> {
-        let Some(candidate) = self.agents.get(&slot) else { return Err(Fault::Interrupted) };
+    fn block(&mut self, slot: usize, ask: Ask) -> Result<Measurement, AgentError> {
+        let Some(candidate) = self.agents.get(&slot) else { return Err(AgentError::Interrupted) };
         let ran = self.engines.block(slot, candidate, ask.window_ns, self.now_ns);
         let at_ns = self.now_ns + ran.gap_ns;
         let elapsed_ns = ask.window_ns + ran.outside_ns;

@@ -14,7 +14,7 @@ use rand_chacha::rand_core::SeedableRng as _;
 
 use super::Event;
 use super::blocks::Learned;
-use super::link::Fault;
+use super::link::AgentError;
 use super::pool::Beginning;
 use super::runner::{Runner, Stop, turns_of};
 use crate::candidate::{Candidate, Model};
@@ -119,12 +119,18 @@ impl Runner<'_> {
             let (left, right) = (place(pair.left), place(pair.right));
             self.record.sweeps.push(Sweep { axis: SweepAxis::TaskCpu, left, right, points });
         }
-        if matches!(ended, Err(Fault::Interrupted)) { Err(Stop::Interrupted) } else { Ok(()) }
+        if matches!(ended, Err(AgentError::Interrupted)) { Err(Stop::Interrupted) } else { Ok(()) }
     }
 
     /// Measures what can be of the points that are missing, until something fails; then one more where the better one
     /// changes.
-    fn points(&mut self, pair: Pair, work: &Work, bounds: Bounds, points: &mut Vec<SweepPoint>) -> Result<(), Fault> {
+    fn points(
+        &mut self,
+        pair: Pair,
+        work: &Work,
+        bounds: Bounds,
+        points: &mut Vec<SweepPoint>,
+    ) -> Result<(), AgentError> {
         let has_own = !points.is_empty();
         for factor in FACTORS.into_iter().filter(|factor| *factor != 1.0 || !has_own) {
             points.extend(self.point(pair, factor, work, bounds)?);
@@ -148,9 +154,15 @@ impl Runner<'_> {
     }
 
     /// Measures one point, if it can be. No agent outlives it.
-    fn point(&mut self, pair: Pair, factor: f64, work: &Work, bounds: Bounds) -> Result<Option<SweepPoint>, Fault> {
+    fn point(
+        &mut self,
+        pair: Pair,
+        factor: f64,
+        work: &Work,
+        bounds: Bounds,
+    ) -> Result<Option<SweepPoint>, AgentError> {
         if self.pool.interrupted() {
-            return Err(Fault::Interrupted);
+            return Err(AgentError::Interrupted);
         }
         let Some(scaled) = scaled(&self.record.workload.steps, &work.iterations, factor) else { return Ok(None) };
         let is_of_size = (TASK_NS.0..=TASK_NS.1).contains(&(work.own_ns * factor));
@@ -163,7 +175,7 @@ impl Runner<'_> {
         for slot in SLOTS {
             if measured.is_ok() { drop(self.shut_down(slot)) } else { self.pool.kill(slot) }
         }
-        if matches!(&measured, Err(Fault::Failed(failed)) if failed.kind == FailureKind::Hang) {
+        if matches!(&measured, Err(AgentError::Failed(failed)) if failed.kind == FailureKind::Hang) {
             self.lose(begun_ns);
         }
         measured
@@ -204,7 +216,7 @@ impl Runner<'_> {
         factor: f64,
         iterations: &[u64],
         bounds: Bounds,
-    ) -> Result<Option<SweepPoint>, Fault> {
+    ) -> Result<Option<SweepPoint>, AgentError> {
         let mut sides = Vec::new();
         for (slot, one) in SLOTS.into_iter().zip([pair.left, pair.right]) {
             let candidate = self.record.candidates[one].candidate.clone();
@@ -244,7 +256,12 @@ impl Runner<'_> {
     }
 
     /// An agent of this candidate with so many iterations, warm; `None` when the tasks that are left do not allow it.
-    fn scaled_side(&mut self, slot: usize, candidate: Candidate, iterations: &[u64]) -> Result<Option<Side>, Fault> {
+    fn scaled_side(
+        &mut self,
+        slot: usize,
+        candidate: Candidate,
+        iterations: &[u64],
+    ) -> Result<Option<Side>, AgentError> {
         let Ok(started) = self.launch(slot, &candidate, Some(iterations), Beginning::Warm)? else { return Ok(None) };
         let workers = candidate.sizes.concurrency();
         let learned = Learned::from_first_task(started.ready.first_task_ns, workers, self.record.workload.load);

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::blocks::grace_ns;
 use super::hang::Patience;
-use super::link::Fault;
+use super::link::AgentError;
 use super::pool::{Ask, Beginning};
 use super::runner::{Runner, Stop};
 use crate::candidate::{Candidate, Engine, Model, Sizes, StartMethod};
@@ -90,7 +90,7 @@ impl Runner<'_> {
     }
 
     /// Has an engine that was not tried run its first block, whose results are compared, in the life that has begun.
-    pub(super) fn prove(&mut self, slot: usize) -> Result<(), Fault> {
+    pub(super) fn prove(&mut self, slot: usize) -> Result<(), AgentError> {
         let candidate = self.record.candidates[slot].candidate.clone();
         if !self.untried.contains(&candidate.kind()) {
             return Ok(());
@@ -238,8 +238,8 @@ impl Runner<'_> {
                 self.watch_leavings(candidate.clone(), shutdown);
                 Ok(Ok(()))
             }
-            Err(Fault::Interrupted) => Err(Stop::Interrupted),
-            Err(Fault::Failed(failed)) => {
+            Err(AgentError::Interrupted) => Err(Stop::Interrupted),
+            Err(AgentError::Failed(failed)) => {
                 self.pool.kill(SLOT);
                 if failed.kind == FailureKind::Hang {
                     self.lose(begun_ns);
@@ -250,7 +250,7 @@ impl Runner<'_> {
     }
 
     /// Where the tasks that are left do not allow it, nothing is found: the race says so.
-    fn verify(&mut self, candidate: &Candidate) -> Result<(), Fault> {
+    fn verify(&mut self, candidate: &Candidate) -> Result<(), AgentError> {
         let Ok(started) = self.launch(SLOT, candidate, None, Beginning::Warm)? else { return Ok(()) };
         // Items may be uneven, and the first one short.
         let mean_ns = self.slowest.task_ns;
@@ -266,7 +266,7 @@ impl Runner<'_> {
         candidate: &Candidate,
         first_task_ns: u64,
         each_ns: u64,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), AgentError> {
         let results = self.reference(candidate).map_or(0, |reference| reference.results.len() as u64);
         // A small part of what may be called: there are other engines, and there is something to measure.
         let tasks = results.max(1).min((self.calls_left() / 16).max(1));
@@ -288,7 +288,7 @@ impl Runner<'_> {
         candidate: &Candidate,
         indices: Range<u64>,
         expected_ns: u64,
-    ) -> Result<Block, Fault> {
+    ) -> Result<Block, AgentError> {
         let tasks = indices.end - indices.start;
         let concurrency = candidate.sizes.concurrency().max(SMALL);
         // A process of each task is set up before it.
@@ -310,14 +310,14 @@ impl Runner<'_> {
     }
 
     /// Whether the results of a verify block are those of the reference, if there is one.
-    pub(super) fn compared(&self, candidate: &Candidate, block: &Block) -> Result<(), Fault> {
+    pub(super) fn compared(&self, candidate: &Candidate, block: &Block) -> Result<(), AgentError> {
         let Some(reference) = self.reference(candidate) else { return Ok(()) };
         if is_short(reference, block) {
             let message = format!("it gave {} results of {} tasks", block.results.len(), block.tasks);
-            return Err(Fault::Failed(Failed::new(FailureKind::Protocol, message, self.place_of_code())));
+            return Err(AgentError::Failed(Failed::new(FailureKind::Protocol, message, self.place_of_code())));
         }
         let wrong = differs(reference, block, self.tolerates_errors());
-        wrong.map_or(Ok(()), |task| Err(Fault::Failed(self.wrong_result(candidate, task))))
+        wrong.map_or(Ok(()), |task| Err(AgentError::Failed(self.wrong_result(candidate, task))))
     }
 
     /// The failure of a candidate whose result of a task is wrong.
