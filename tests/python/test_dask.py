@@ -16,8 +16,9 @@ import unittest
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
+from queue import SimpleQueue
 from tempfile import TemporaryDirectory
-from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional
+from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional, Tuple
 
 import support
 from conbench_agent.engines import dask_install, dask_ship, dask_survey
@@ -77,16 +78,61 @@ def free_port() -> int:
         return port
 
 
+@contextmanager
+def far_away(port: int, delay_s: float) -> Iterator[int]:
+    """A port of this host's that leads to another one by a long way: what goes through comes so much later."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    ends: List[socket.socket] = [listening]
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                near = listening.accept()[0]
+                far = socket.create_connection(("127.0.0.1", port))
+                ends.extend([near, far])
+                for source, sink in (near, far), (far, near):
+                    on_its_way: SimpleQueue[Tuple[float, bytes]] = SimpleQueue()
+                    threading.Thread(target=take, args=(source, on_its_way), daemon=True).start()
+                    threading.Thread(target=give, args=(sink, on_its_way), daemon=True).start()
+
+    def take(source: socket.socket, on_its_way: SimpleQueue[Tuple[float, bytes]]) -> None:
+        data = b"."
+        while data:
+            data = b""
+            with suppress(OSError):
+                data = source.recv(1 << 16)
+            on_its_way.put((time.monotonic() + delay_s, data))
+
+    def give(sink: socket.socket, on_its_way: SimpleQueue[Tuple[float, bytes]]) -> None:
+        data = b"."
+        with suppress(OSError):
+            while data:
+                due, data = on_its_way.get()
+                time.sleep(max(due - time.monotonic(), 0))
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        for end in ends:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
 class Running:
     """A scheduler that somebody started, and workers."""
 
     def __init__(self, place: str) -> None:
         self._place = place
-        self.address = f"tcp://127.0.0.1:{free_port()}"
-        port = self.address.rpartition(":")[2]
-        self.scheduler = self._start("dask_scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
+        self.port = free_port()
+        self.address = f"tcp://127.0.0.1:{self.port}"
+        options = ["--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard"]
+        self.scheduler = self._start("dask_scheduler", *options)
         self.workers: List[subprocess.Popen[bytes]] = []
-        self._wait(lambda: self._listens(int(port)))
+        self._wait(lambda: self._listens(self.port))
 
     def add_worker(self, threads: int) -> None:
         options = ["--no-nanny", "--nthreads", str(threads), "--no-dashboard", "--local-directory", self._place]
@@ -420,6 +466,23 @@ class Found(DaskCase):
             self.assertNotIn("failed", one.ask("go", GO))
             self.assertNotIn("failed_teardown", one.ask("bye", {}))
             self.assertFalse(is_gone(cluster.workers[0].pid))
+
+    def test_a_cluster_far_away_is_measured_and_runs_tasks(self) -> None:
+        """A round trip takes longer than any wait for a result."""
+        with running() as cluster, TemporaryDirectory() as place, far_away(cluster.port, 0.15) as port:
+            address = f"tcp://127.0.0.1:{port}"
+            with agent() as looking:
+                found = looking.ask("cluster", asked(place, address=address, budget_ns=2 * SECOND))
+            self.assertNotIn("failed", found)
+            # All that are in flight come back in a round trip, and not one alone.
+            self.assertGreater(found["dispatch"]["tasks_per_s"] * found["round_trip_ns"] / SECOND, 3)
+            # A payload of the least size alone would tell of the way's length.
+            self.assertGreater(found["bytes_per_s"] * found["round_trip_ns"] / SECOND, 4 * (64 << 10))
+            with agent() as one:
+                self.assertNotIn("failed", one.ask("job", on(address, CPU)))
+                block = one.ask("go", {**FOR_EVER, "most_tasks": 7})
+                self.assertEqual(block["tasks"], 7)
+                self.assertEqual(one.ask("bye", {})["left_behind"], [])
 
     def check_refuses(self, address: str) -> None:
         host, _, port = address.partition("://")[2].rpartition(":")

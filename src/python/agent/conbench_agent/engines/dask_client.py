@@ -45,10 +45,10 @@ def silence() -> None:
     warnings.filterwarnings("ignore", module=r"(distributed|dask)(\.|$)")
 
 
-def connect(address: str) -> Any:
-    """A client of the scheduler at this address; Failure says what is wrong there."""
+def connect(address: str, advice: str = "start one, or mend the address") -> Any:
+    """A client of the scheduler at this address; Failure says what is wrong there, with advice if nothing answers."""
     package = load()
-    _knock(address)
+    _knock(address, advice)
     try:
         return _within_patience(lambda: package.Client(address, timeout=PATIENCE_S))
     except ImportError as error:
@@ -78,7 +78,7 @@ def _within_patience(make: Callable[[], Any]) -> Any:
     return made
 
 
-def _knock(address: str) -> None:
+def _knock(address: str, advice: str) -> None:
     """Sees that something listens there."""
     parts = _ADDRESS.fullmatch(address)
     if parts is None or not 0 < int(parts["port"]) < 1 << 16:
@@ -89,9 +89,7 @@ def _knock(address: str) -> None:
         socket.create_connection((parts["host"].strip("[]"), int(parts["port"])), PATIENCE_S).close()
     except OSError as error:
         why = "nothing within 5 s" if isinstance(error, socket.timeout) else error.strerror or str(error)
-        raise Failure(
-            "setup", f"no Dask scheduler answers at {address} ({why}): start one, or mend the address"
-        ) from error
+        raise Failure("setup", f"no Dask scheduler answers at {address} ({why}): {advice}") from error
 
 
 def _fail_version(package: Any, address: str, error: BaseException) -> NoReturn:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import pickle
+from concurrent.futures import wait
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -59,7 +60,8 @@ class DaskCluster(Engine):
         self._job_text = job.text()
         self._candidate = f"{os.getpid()}-{os.urandom(8).hex()}"
         self.received = task.received
-        self.client = dask_client.connect(self._cluster.address)
+        # It was looked at before there was a job.
+        self.client = dask_client.connect(self._cluster.address, "it did before: it ended, or the network failed")
         #: The CPU time that each process of a worker told last.
         self._cpu_ns: Dict[Tuple[str, int], int] = {}
         try:
@@ -167,24 +169,22 @@ class DaskCluster(Engine):
 
     def _results(self, calls: List[Any], patience_s: float) -> List[Any]:
         """What these calls give; the first error is raised."""
-        end_ns = monotonic_ns() + round(patience_s * 1e9)
-        left, watch = list(calls), _Watch(self)
-        results = []
-        while left:
+        # All of it at once, and once: on a long way each fetching takes its time.
+        fetched = asyncio.run_coroutine_threadsafe(self._fetch(calls), self.client.loop.asyncio_loop)
+        end_ns, watch = monotonic_ns() + round(patience_s * 1e9), _Watch(self)
+        while wait([fetched], _WAIT_S).not_done:
             watch.look()
-            try:
-                results.append(left[0].result(_WAIT_S))
-                left.pop(0)
-            except Exception as error:
-                if left[0].done():
-                    raise
-                if monotonic_ns() > end_ns:
-                    raise Failure(
-                        "setup",
-                        f"the workers of the Dask cluster did not answer within {patience_s:g} s: they may be busy "
-                        "with the tasks of another program",
-                    ) from error
-        return results
+            if monotonic_ns() > end_ns:
+                raise Failure(
+                    "setup",
+                    f"the workers of the Dask cluster did not answer within {patience_s:g} s: they may be busy with "
+                    "the tasks of another program",
+                )
+        return fetched.result()
+
+    async def _fetch(self, calls: List[Any]) -> List[Any]:
+        found: List[Any] = await self.client.gather(calls, asynchronous=True)
+        return found
 
     def _check_threads(self) -> None:
         if self.threads != self._cluster.threads:

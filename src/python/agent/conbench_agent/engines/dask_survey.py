@@ -20,7 +20,8 @@ _WORKERS_S = 2.0
 #: No-ops under way while dispatch is measured: so many at least, and so many for each thread.
 _LEAST_IN_FLIGHT, _PER_THREAD = 16, 4
 _DISPATCH_NS, _DISPATCHES = 500_000_000, 2
-_PAYLOAD_BYTES = 4 << 20
+#: So many payloads are on their way at once: the least at first, then so many times as large, as far as a link is fast.
+_PAYLOADS, _LEAST_BYTES, _MOST_BYTES, _TIMES = 4, 16 << 10, 1 << 20, 4
 #: A worker's kernel, and this interpreter's beside it, run so often and so long.
 _KERNEL_NS, _TRIES = 20_000_000, 3
 _ROUND_TRIPS = 30
@@ -77,8 +78,8 @@ def _survey(client: Any, request: Cluster, address: str, connect_ns: int) -> Dic
     measured = _Measured(client, workers, monotonic_ns() + request.budget_ns, request.budget_ns)
     round_trip_ns = measured.round_trip_ns()
     in_flight = max(_LEAST_IN_FLIGHT, _PER_THREAD * sum(worker.threads for worker in workers))
-    tasks_per_s = measured.tasks_per_s(in_flight)
-    bytes_per_s = measured.bytes_per_s()
+    tasks_per_s = measured.tasks_per_s(in_flight, round_trip_ns)
+    bytes_per_s = measured.bytes_per_s(round_trip_ns)
     speeds = measured.speeds()
     return {
         "address": address,
@@ -198,9 +199,10 @@ class _Measured:
             took.append(monotonic_ns() - begun_ns)
         return round(median(took))
 
-    def tasks_per_s(self, in_flight: int) -> float:
+    def tasks_per_s(self, in_flight: int, round_trip_ns: int) -> float:
         """The rate of no-ops with so many under way, by the loop that users write."""
-        run_ns = min(_DISPATCH_NS, self._budget_ns // 6)
+        # (Where the way is long, the first of them come back late.)
+        run_ns = max(min(_DISPATCH_NS, self._budget_ns // 6), 2 * round_trip_ns)
         return max(self._dispatch(in_flight, run_ns) for _ in range(_DISPATCHES))
 
     def _dispatch(self, in_flight: int, run_ns: int) -> float:
@@ -220,18 +222,34 @@ class _Measured:
             done, last_ns = done + 1, now_ns
         return done / (last_ns - begun_ns) * 1e9
 
-    def bytes_per_s(self) -> float:
-        """The rate at which a payload goes to a worker and comes back, both ways counted; the best of a few."""
-        data, echo = bytes(_PAYLOAD_BYTES), Remote("echo")
-        end_ns = monotonic_ns() + self._budget_ns // 6
-        best_ns = float("inf")
-        for number in range(_ROUND_TRIPS):
-            if number > 1 and monotonic_ns() >= end_ns:
+    def bytes_per_s(self, round_trip_ns: int) -> float:
+        """The rate at which payloads go to workers and come back, both ways counted; the best of a few.
+
+        Several are under way at once, as in the loop that users write: one goes while another comes back.
+        """
+        most_ns = self._budget_ns // 4
+        end_ns = monotonic_ns() + most_ns
+        size = _LEAST_BYTES
+        best: Dict[int, float] = {}
+        for _ in range(_ROUND_TRIPS):
+            took_ns = self._carry(size)
+            best[size] = max(best.get(size, 0.0), 2 * _PAYLOADS * size / took_ns * 1e9)
+            if size < _MOST_BYTES and _TIMES * (took_ns - round_trip_ns) <= most_ns:
+                size *= _TIMES
+            elif monotonic_ns() + took_ns > end_ns:
                 break
-            begun_ns = monotonic_ns()
-            self._client.submit(echo, data, pure=False).result(60)
-            best_ns = min(best_ns, monotonic_ns() - begun_ns)
-        return 2 * _PAYLOAD_BYTES / best_ns * 1e9
+        # Of less a link may let through more than it keeps up.
+        return best[max(best)]
+
+    def _carry(self, size: int) -> int:
+        """How long payloads of so many bytes take that are handed over at once."""
+        # What is compressed on its way would tell of no link.
+        data, echo = os.urandom(size), Remote("echo")
+        begun_ns = monotonic_ns()
+        calls = [self._client.submit(echo, data, pure=False) for _ in range(_PAYLOADS)]
+        for future, _ in dask_client.load().as_completed(calls, loop=self._client.loop, with_results=True):
+            future.release()
+        return monotonic_ns() - begun_ns
 
     def speeds(self) -> List[float]:
         """Of each worker, how fast one thread computes beside this interpreter."""
