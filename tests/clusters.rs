@@ -4,12 +4,14 @@
 
 mod common;
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use common::namespaces::{FAR, MUTE, NOBODY, Namespaces};
 use common::pythons;
 use conbench::candidate::{Candidate, Cluster, Engine};
 use conbench::idiom::{Idiom, ItemsFound, OnCluster};
@@ -21,10 +23,19 @@ const SHOP: &str = "import time\n\npages = list(range(24))\n\n\ndef fetch(page):
                     def connect():\n    with open(\"set_ups\", \"a\") as file:\n        file.write(\"one\\n\")\n    \
                     time.sleep(0.1)\n    return 5\n\n\ndef ask(state, page):\n    return page + state - 5\n";
 
+/// What only the tests over a link run: a task whose items are large, and one that notes where it runs.
+const HAUL: &str = "import os\nimport time\n\nrolls = [os.urandom(30_000) for _ in range(8)]\npages = list(range(24))\n\n\n\
+                    def carry(roll):\n    time.sleep(0.005)\n    return roll\n\n\n\
+                    def note(page):\n    time.sleep(0.02)\n    \
+                    with open(os.readlink(\"/proc/self/ns/net\"), \"a\") as file:\n        file.write(\"one\\n\")\n    \
+                    return page\n";
+
 /// A folder with the user's module, which runs the program; sessions take turns.
 struct Shop {
     folder: tempfile::TempDir,
     python: PathBuf,
+    /// Where the program runs, where that is not this host's own network.
+    network: Option<Namespaces>,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -36,7 +47,18 @@ impl Shop {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().expect("a directory");
         std::fs::write(folder.path().join("shop.py"), SHOP).expect("written");
-        Some(Shop { folder, python, _turn: turn })
+        std::fs::write(folder.path().join("haul.py"), HAUL).expect("written");
+        Some(Shop { folder, python, network: None, _turn: turn })
+    }
+
+    /// One whose program runs in a network of its own, at the near end of a link.
+    fn behind_a_link(bits_per_s: u32) -> Option<Shop> {
+        let network = Namespaces::joined(bits_per_s)?;
+        Shop::open().map(|shop| Shop { network: Some(network), ..shop })
+    }
+
+    fn network(&self) -> &Namespaces {
+        self.network.as_ref().expect("it was made behind a link")
     }
 
     fn path(&self) -> &Path {
@@ -44,7 +66,10 @@ impl Shop {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_conbench"));
+        let mut command = match &self.network {
+            Some(network) => network.near(env!("CARGO_BIN_EXE_conbench")),
+            None => Command::new(env!("CARGO_BIN_EXE_conbench")),
+        };
         command.args(args).arg("--python").arg(&self.python).current_dir(self.path()).stdin(Stdio::null());
         command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
         command
@@ -58,19 +83,24 @@ impl Shop {
     fn raced(&self, function: &str, cluster: &str, args: &[&str]) -> Value {
         let target = format!("shop:{function}");
         let common = ["recommend", &target, "--items", "pages", "--budget", "6s", "--format", "json"];
-        let ran = self.run(&[&common[..], &["--cluster", cluster], args].concat());
-        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
-        let mut all: Value = serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
-        all["records"][0].take()
+        record_of(&self.run(&[&common[..], &["--cluster", cluster], args].concat()))
     }
 
     /// What is said where nothing can be measured.
-    fn refused(&self, cluster: &str) -> String {
-        let ran = self.run(&["recommend", "shop:fetch", "--items", "pages", "--cluster", cluster]);
+    fn refused(&self, cluster: &str, args: &[&str]) -> String {
+        let common = ["recommend", "shop:fetch", "--items", "pages", "--cluster", cluster];
+        let ran = self.run(&[&common[..], args].concat());
         let said = String::from_utf8_lossy(&ran.stderr).into_owned();
         assert_eq!((ran.status.code(), ran.stdout.len()), (Some(2), 0), "{said}");
         said
     }
+}
+
+/// The record that a session prints.
+fn record_of(ran: &Output) -> Value {
+    let said = String::from_utf8_lossy(&ran.stderr);
+    let mut all: Value = serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    all["records"][0].take()
 }
 
 /// The candidates of a record that ran on the cluster.
@@ -87,14 +117,22 @@ struct Dask {
 
 impl Dask {
     fn start(python: &Path, folder: &Path) -> Dask {
+        Dask::at("127.0.0.1", python, folder, |program| Command::new(program))
+    }
+
+    /// At the far end of the shop's link.
+    fn far_from(shop: &Shop) -> Dask {
+        Dask::at(FAR, &shop.python, shop.path(), |program| shop.network().far(program))
+    }
+
+    fn at(host: &str, python: &Path, folder: &Path, run: impl Fn(&OsStr) -> Command) -> Dask {
         let start = |arguments: &[&str]| {
-            let mut command = Command::new(python);
+            let mut command = run(python.as_os_str());
             command.env("DASK_TEMPORARY_DIRECTORY", folder);
             command.args(arguments).current_dir(folder).env("PYTHONPATH", folder);
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts")
         };
-        let scheduler =
-            ["-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"];
+        let scheduler = ["-m", "distributed.cli.dask_scheduler", "--host", host, "--port", "0", "--no-dashboard"];
         let mut scheduler = start(&scheduler);
         let mut lines = BufReader::new(scheduler.stderr.take().expect("a pipe")).lines();
         let is_its = |line: &String| line.contains("Scheduler at:");
@@ -104,9 +142,12 @@ impl Dask {
         std::thread::spawn(move || lines.for_each(drop));
         let worker =
             ["-m", "distributed.cli.dask_worker", &address, "--nworkers", "1", "--nthreads", "2", "--no-nanny"];
-        let mut worker = start(&[&worker[..], &["--no-dashboard", "--host", "127.0.0.1"]].concat());
-        let mut errors = worker.stderr.take().expect("a pipe");
-        std::thread::spawn(move || errors.read_to_end(&mut Vec::new()));
+        let mut worker = start(&[&worker[..], &["--no-dashboard", "--host", host]].concat());
+        let mut lines = BufReader::new(worker.stderr.take().expect("a pipe")).lines();
+        // Who asks too early is told that there is no worker.
+        let is_there = lines.by_ref().map(|line| line.expect("text")).any(|line| line.contains("Registered to:"));
+        assert!(is_there, "the worker ended");
+        std::thread::spawn(move || lines.for_each(drop));
         Dask { processes: [worker, scheduler], address }
     }
 
@@ -216,15 +257,103 @@ fn what_is_no_cluster_is_told_in_words() {
     let Some(shop) = Shop::open() else { return };
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = silent.local_addr().expect("an address").port();
-    let said = shop.refused(&format!("dask://127.0.0.1:{port}"));
+    let said = shop.refused(&format!("dask://127.0.0.1:{port}"), &[]);
     assert!(said.contains(&port.to_string()), "{said}");
     drop(silent);
-    let said = shop.refused(&format!("dask://127.0.0.1:{port}"));
+    let said = shop.refused(&format!("dask://127.0.0.1:{port}"), &[]);
     assert!(said.contains(&port.to_string()), "{said}");
-    let said = shop.refused("dask://10.255.255.1:8786");
+    let said = shop.refused("dask://10.255.255.1:8786", &[]);
     assert!(said.contains("--allow-remote"), "{said}");
-    let said = shop.refused("dask://nowhere");
+    let said = shop.refused("dask://nowhere", &[]);
     assert!(said.contains("HOST:PORT"), "{said}");
+}
+
+/// A link of so many bits a second, over which a payload of any size takes its time.
+const NARROW: u32 = 2_000_000;
+/// One that bounds nothing here.
+const WIDE: u32 = 100_000_000;
+
+#[test]
+fn a_cluster_on_another_network_is_sent_nothing_unless_that_is_allowed() {
+    let Some(shop) = Shop::behind_a_link(WIDE) else { return };
+    let dask = Dask::far_from(&shop);
+    let before = shop.network().sent_from_near();
+    let said = shop.refused(&dask.name(), &[]);
+    assert!(said.contains("--allow-remote") && said.contains(&dask.address), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert_eq!(shop.network().sent_from_near(), before, "not even a question who has the address");
+    // Nobody has the first of these, and who has the second says nothing.
+    for (host, words) in [(NOBODY, "No route to host"), (MUTE, "nothing within 5 s")] {
+        let said = shop.refused(&format!("dask://{host}:8786"), &["--allow-remote"]);
+        assert!(said.contains(&format!("no Dask scheduler answers at tcp://{host}:8786 ({words})")), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn a_narrow_link_is_measured_and_bounds_tasks_that_carry_much() {
+    let Some(shop) = Shop::behind_a_link(NARROW) else { return };
+    let dask = Dask::far_from(&shop);
+    let common = ["recommend", "haul:carry", "--items", "rolls", "--budget", "8s", "--format", "json"];
+    let sizes = ["--engines", "sequential", "--in-flight", "4", "--chunk", "1", "--allow-remote"];
+    let name = dask.name();
+    let saved = ["--output", "session.json", "--cluster", &name];
+    let record = record_of(&shop.run(&[&common[..], &sizes, &saved].concat()));
+    let candidates = of_cluster(&record);
+    assert!(!candidates.is_empty(), "{}", record["plan"]);
+    assert!(candidates.iter().all(|one| one["failure"].is_null()), "{candidates:?}");
+    let bytes_per_s = record["calibration"]["runtimes"][0]["cluster"]["bytes_per_s"].as_f64().expect("a figure");
+    // Both ways count, and they overlap in part.
+    let of_link = f64::from(NARROW) / 8.0;
+    assert!((of_link / 3.0..of_link * 3.0).contains(&bytes_per_s), "{bytes_per_s} of {of_link}");
+    let leaving = &record["verdict"]["groups"][0]["leaving"];
+    assert_eq!(leaving["is_set_by_bytes"], true, "{leaving}");
+    assert!(leaving["bytes_per_task"].as_f64().is_some_and(|bytes| bytes > 60_000.0), "there and back: {leaving}");
+    let shown = Command::new(env!("CARGO_BIN_EXE_conbench"))
+        .args(["report", "session.json"])
+        .current_dir(shop.path())
+        .output()
+        .expect("it runs");
+    let complaints = String::from_utf8_lossy(&shown.stderr);
+    assert!(shown.status.success(), "{complaints}");
+    let shown = String::from_utf8_lossy(&shown.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(shown.contains("a task stays here, since what tasks carry lets the cluster run"), "{shown}");
+}
+
+#[test]
+fn a_link_that_goes_down_fails_the_cluster_alone() {
+    let Some(shop) = Shop::behind_a_link(WIDE) else { return };
+    let dask = Dask::far_from(&shop);
+    let name = dask.name();
+    let common = ["recommend", "haul:note", "--items", "pages", "--budget", "10s", "--format", "json"];
+    let sizes = ["--engines", "sequential", "--in-flight", "2", "--chunk", "1", "--allow-remote", "--cluster", &name];
+    let mut command = shop.command(&[&common[..], &sizes].concat());
+    let session = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    // The candidate has begun.
+    let notes = shop.path().join(shop.network().far_name());
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
+    while std::fs::read_to_string(&notes).unwrap_or_default().lines().count() < 12 {
+        assert!(std::time::Instant::now() < deadline, "no task runs on the cluster");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    shop.network().take_down();
+    let ran = session.wait_with_output().expect("it ends");
+    let record = record_of(&ran);
+    let candidates = record["candidates"].as_array().expect("candidates");
+    let told = String::from_utf8_lossy(&ran.stderr);
+    for one in candidates {
+        let failure = &one["failure"];
+        if one["candidate"]["engine"] == "dask" {
+            let words = failure["message"].as_str().unwrap_or_default();
+            assert!(words.contains(&dask.address) || words.contains("Dask cluster"), "{failure}");
+            assert!(words.contains("the network failed"), "the address is right: {failure}");
+            assert!(told.contains(words), "{told}");
+        } else {
+            assert!(failure.is_null(), "{failure}");
+        }
+    }
+    assert!(!of_cluster(&record).is_empty() && candidates.len() > of_cluster(&record).len(), "{}", record["plan"]);
+    assert_ne!(record["verdict"]["groups"][0]["answer"]["engine"], "dask");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
+pub mod namespaces;
 pub mod pythons;
 pub mod server;
 

@@ -111,11 +111,16 @@ pub fn with_packages() -> Option<PathBuf> {
 
 fn noted<T>(reason: &str, found: Option<T>) -> Option<T> {
     if found.is_none() {
-        // Straight to the stream: what a test prints is only shown if it fails.
-        let thread = std::thread::current();
-        let _ = writeln!(std::io::stderr(), "SKIPPED {}: {reason}", thread.name().unwrap_or_default());
+        skipped(reason);
     }
     found
+}
+
+/// Says that the test is skipped, and why.
+pub fn skipped(reason: &str) {
+    // Straight to the stream: what a test prints is only shown if it fails.
+    let thread = std::thread::current();
+    let _ = writeln!(std::io::stderr(), "SKIPPED {}: {reason}", thread.name().unwrap_or_default());
 }
 
 /// Where interpreters are looked for: names on PATH, and paths.
