@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::candidate::Cluster;
 use crate::clock::now_ns;
 use crate::host::meter;
 
@@ -95,6 +96,17 @@ impl Slowest {
         let known_ns = once_ns.saturating_mul(BUSY).saturating_add(LEAST_IDLE_NS);
         Patience { whole_ns: left_ns.max(known_ns), idle_ns: Some(idle_ns) }
     }
+}
+
+/// So long an agent waits for a cluster that went away, a little more, before it says so: it is let say so.
+const AWAY_NS: u64 = 7_000_000_000;
+/// What a start, or a block, sends and brings back before anything is heard of it: code, items, results.
+const CARRIED_BYTES: f64 = 2_097_152.0;
+
+/// How much longer the agent of a candidate that runs on this cluster may do nothing: others work for it meanwhile.
+pub(super) fn waits_for_cluster_ns(cluster: &Cluster) -> u64 {
+    let carried_s = CARRIED_BYTES / cluster.bytes_per_s.max(1.0);
+    AWAY_NS.saturating_add((carried_s.min(60.0) * 1e9) as u64)
 }
 
 /// What the processes of an agent have used.
@@ -259,6 +271,14 @@ mod tests {
         assert_eq!(slowest.idle_in_start_ns(4, MS), Some(14_000 * MS));
         slowest.saw(u64::MAX, 0);
         assert_eq!(slowest.idle_in_start_ns(u32::MAX, left), Some(u64::MAX));
+    }
+
+    #[test]
+    fn who_waits_for_a_cluster_is_given_the_time_of_its_link() {
+        let behind = |bytes_per_s| waits_for_cluster_ns(&Cluster { bytes_per_s, ..Cluster::of_tests(Vec::new()) });
+        assert!((AWAY_NS..AWAY_NS + 100 * MS).contains(&behind(100e6)));
+        assert_eq!(behind(262_144.0), AWAY_NS + 8000 * MS);
+        assert_eq!(behind(0.0), AWAY_NS + 60_000 * MS);
     }
 
     #[test]

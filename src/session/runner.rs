@@ -5,13 +5,13 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::blocks::{BlockPace, Learned, turn_ns, turns_ns};
-use super::hang::{Patience, Slowest};
+use super::hang::{Patience, Slowest, waits_for_cluster_ns};
 use super::link::AgentError;
 use super::pool::{AgentPool, Ask, Beginning, Measurement, PARKED_SHARE, Shutdown, Started};
 use super::saving::Saver;
 use super::watch::{Spent, Watch, again};
 use super::{Event, Observer};
-use crate::candidate::{Candidate, Engine, Model, StartMethod};
+use crate::candidate::{Candidate, Cluster, Engine, Model, StartMethod};
 use crate::decide::{self, Decide, Finding, Meeting, Next, RoundPlan, Turn, TurnOutcome, duel};
 use crate::protocol::{Block, BlockKind, Failed, FailureKind, Note, Reference, VARIANTS};
 use crate::record::{
@@ -1007,9 +1007,18 @@ impl<'a> Runner<'a> {
 
     /// What starting a candidate's cluster took, where the session started it: the user's program does so, too.
     fn cluster_start_ns(&self, candidate: &Candidate) -> u64 {
+        self.cluster(candidate).and_then(|cluster| cluster.start_ns).unwrap_or(0)
+    }
+
+    /// How long a candidate's agent may wait for its cluster, and do nothing; 0 where it has none.
+    pub(super) fn waits_for_cluster_ns(&self, candidate: &Candidate) -> u64 {
+        self.cluster(candidate).map_or(0, waits_for_cluster_ns)
+    }
+
+    /// The cluster that this candidate runs on.
+    fn cluster(&self, candidate: &Candidate) -> Option<&Cluster> {
         let runtime = self.record.calibration.runtime(&candidate.runtime);
-        let cluster = runtime.and_then(|it| it.cluster.as_ref()).filter(|_| candidate.model() == Model::Cluster);
-        cluster.and_then(|cluster| cluster.start_ns).unwrap_or(0)
+        runtime.and_then(|it| it.cluster.as_ref()).filter(|_| candidate.model() == Model::Cluster)
     }
 
     /// A new life: started and warmed up. Every block's checksum is compared, this one's too.
@@ -1165,7 +1174,8 @@ impl<'a> Runner<'a> {
         let patience = self
             .slowest
             .patience_in_start(candidate.sizes.concurrency(), processes, self.hangs_may_cost_ns())
-            .and(self.pace.waits_ns(first_tasks));
+            .and(self.pace.waits_ns(first_tasks))
+            .and(self.waits_for_cluster_ns(candidate));
         let started = self.pool.start(slot, candidate, iterations, beginning, patience)?;
         self.slowest.saw(started.ready.first_task_ns, started.boot_ns.saturating_add(started.ready.startup_ns));
         self.watch_lock(candidate, &started);
@@ -1258,7 +1268,7 @@ impl<'a> Runner<'a> {
             Load::Closed { .. } => 0,
         };
         let waits_ns = self.pace.waits_ns(expected).saturating_add(window_ns).saturating_add(batch_ns);
-        let patience = Patience { whole_ns, idle_ns }.and(waits_ns);
+        let patience = Patience { whole_ns, idle_ns }.and(waits_ns).and(self.waits_for_cluster_ns(candidate));
         // What is expected is foresight; whoever sets `max_calls` may pay for each.
         let most_tasks = self.record.workload.max_calls.map(|_| self.calls_left());
         // A batch is all of the user's items, in their order.

@@ -304,7 +304,8 @@ impl Runner<'_> {
                 whole_ns: grace_ns(self.pace.task_timeout_ns).saturating_add(expected_ns),
                 idle_ns: idle_ns.map(|idle_ns| idle_ns.saturating_add(set_up_ns)),
             }
-            .and(self.pace.waits_ns(tasks)),
+            .and(self.pace.waits_ns(tasks))
+            .and(self.waits_for_cluster_ns(candidate)),
         };
         Ok(self.checked(slot, candidate, ask, tasks)?.figures)
     }

@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import islice
 from time import monotonic_ns, sleep
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple, cast
+from typing import Any, Callable, Coroutine, Dict, List, NamedTuple, Optional, Tuple, TypeVar, cast
 
 from .. import meter
 from ..meter import Usage
@@ -39,6 +39,7 @@ _REFUSED = "Error during deserialization of the task graph"
 
 
 _RUN = Remote("run")
+_T = TypeVar("_T")
 
 
 class DaskCluster(Engine):
@@ -94,7 +95,7 @@ class DaskCluster(Engine):
     def workers_usage(self) -> Usage:
         """What the processes of the workers used so far, and programs that tasks started in them."""
         try:
-            told: List[Tuple[RanThere, Usage]] = list(self.client.run(Remote("usage")).values())
+            told: List[Tuple[RanThere, Usage]] = self._awaited(self._used(), _READY_S)
         except Exception as error:
             raise self.failure([], error) from error
         for there, _ in told:
@@ -170,9 +171,20 @@ class DaskCluster(Engine):
     def _results(self, calls: List[Any], patience_s: float) -> List[Any]:
         """What these calls give; the first error is raised."""
         # All of it at once, and once: on a long way each fetching takes its time.
-        fetched = asyncio.run_coroutine_threadsafe(self._fetch(calls), self.client.loop.asyncio_loop)
+        return self._awaited(self._fetched(calls), patience_s)
+
+    async def _fetched(self, calls: List[Any]) -> List[Any]:
+        found: List[Any] = await self.client.gather(calls, asynchronous=True)
+        return found
+
+    async def _used(self) -> List[Tuple[RanThere, Usage]]:
+        return list((await self.client.run(Remote("usage"), asynchronous=True)).values())
+
+    def _awaited(self, coming: Coroutine[Any, Any, List[_T]], patience_s: float) -> List[_T]:
+        """What the client's own thread gets of the cluster; Failure if that goes meanwhile, or takes too long."""
+        future = asyncio.run_coroutine_threadsafe(coming, self.client.loop.asyncio_loop)
         end_ns, watch = monotonic_ns() + round(patience_s * 1e9), _Watch(self)
-        while wait([fetched], _WAIT_S).not_done:
+        while wait([future], _WAIT_S).not_done:
             watch.look()
             if monotonic_ns() > end_ns:
                 raise Failure(
@@ -180,11 +192,7 @@ class DaskCluster(Engine):
                     f"the workers of the Dask cluster did not answer within {patience_s:g} s: they may be busy with "
                     "the tasks of another program",
                 )
-        return fetched.result()
-
-    async def _fetch(self, calls: List[Any]) -> List[Any]:
-        found: List[Any] = await self.client.gather(calls, asynchronous=True)
-        return found
+        return future.result()
 
     def _check_threads(self) -> None:
         if self.threads != self._cluster.threads:
