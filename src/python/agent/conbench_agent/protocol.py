@@ -21,8 +21,8 @@ class Failure(Exception):
 
     `kind` is one of task, setup, name, worker, agent, hang, checksum, protocol. `message` begins with a lower-case
     letter (unless with the name of a type), ends without a full stop, and says what failed and what to do. `where` is
-    a step ("step 2 (http)"), a worker, or empty. `traceback` holds the lines of the user's own frames. `note` is what was
-    found of the error behind it, as the frame `block` tells it.
+    a step ("step 2 (http)"), a worker, or empty. `traceback` holds the lines of the user's own frames. `note` is what
+    was found of the error behind it, as the frame `block` tells it.
     """
 
     def __init__(
