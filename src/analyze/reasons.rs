@@ -263,6 +263,12 @@ fn stall(record: &Record, rows: &[Row], answer: &Answer) -> Option<Reason> {
         matches!(row.candidate.model(), Model::Async | Model::ShardedAsync) && is_told
     };
     let stalled = rows.iter().filter(is_bare_loop).filter_map(|row| Some((row, row.longest_stall_ns?)));
+    // A loop is late, too, where many short tasks are ready at once: then none blocks it.
+    let stalled = stalled.filter(|(row, stall_ns)| {
+        let cpu_ns = row.cpu_ns_per_task().unwrap_or(0.0);
+        let in_flight = f64::from(row.candidate.sizes.in_flight.unwrap_or(1));
+        cpu_ns >= STALL_NS as f64 || *stall_ns as f64 > cpu_ns * in_flight
+    });
     // On a busy host a loop that nothing blocks waits for its turn of a core.
     let taken = disturbance::taken(record);
     let least_ns = if taken > 0.0 { (STALL_OF_BUSY_NS as f64 / (1.0 - taken)) as u64 } else { STALL_NS };

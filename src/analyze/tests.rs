@@ -166,6 +166,29 @@ fn a_loop_that_stalls_is_named() {
     assert!(answer(&analyze(&session.finished())).reasons.contains(&stalls));
 }
 
+#[test]
+fn a_loop_that_is_late_for_many_short_tasks_is_blocked_by_none() {
+    let stalls = |cpu_ns: u64, stall_ns: u64| {
+        let mut session = Synthetic::new();
+        let shape = Shape { service_ns: 30_000_000, cpu_ns };
+        let places = [
+            (session.add(Engine::Sequential, NONE, shape), 30.0),
+            (session.add(Engine::ThreadPool, workers(64), shape), 1_600.0),
+            (session.add(Engine::TokioCurrentThread, in_flight(64), shape), 1_200.0),
+        ];
+        for life in 0..4 {
+            session.round(Phase::Race, life, &places);
+        }
+        session.memory_block(places[2].0, 1 << 20, Some(stall_ns));
+        let reasons = answer(&analyze(&session.finished())).reasons.clone();
+        reasons.iter().any(|reason| matches!(reason, Reason::Stalls { .. }))
+    };
+    // 64 of 0.36 ms may be ready at once.
+    assert!(!stalls(360_000, 13_000_000) && stalls(360_000, 50_000_000));
+    // One alone takes as long.
+    assert!(stalls(6_000_000, 13_000_000));
+}
+
 /// Two engines whose lives differ as said, each of four blocks.
 fn of_lives(ratios: &[f64]) -> Verdict {
     let mut session = Synthetic::new();
