@@ -106,18 +106,18 @@ impl Ground {
     ) -> Result<BTreeMap<String, f64>, String> {
         let mut order: Vec<&Candidate> = candidates.iter().collect();
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        let mut heights = BTreeMap::new();
+        let mut log_scores = BTreeMap::new();
         for one in order {
-            match self.height(one, care)? {
-                Ok(height) => drop(heights.insert(one.short(), (height * 1e4).round() / 1e4)),
+            match self.log_score(one, care)? {
+                Ok(log_score) => drop(log_scores.insert(one.short(), (log_score * 1e4).round() / 1e4)),
                 Err(error) => say(&format!("{one}: left out: {error}")),
             }
         }
-        Ok(heights)
+        Ok(log_scores)
     }
 
     /// One life of a candidate, after or between blocks of the reference; the outer error is the reference's.
-    fn height(&mut self, candidate: &Candidate, care: Care) -> Result<Result<f64, String>, String> {
+    fn log_score(&mut self, candidate: &Candidate, care: Care) -> Result<Result<f64, String>, String> {
         let job = Job { candidate: candidate.clone(), ..self.template.clone() };
         let mut arm = match self.stable.arm(&job) {
             Ok(arm) => arm,

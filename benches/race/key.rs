@@ -81,11 +81,11 @@ impl Measured {
             candidates.retain(|one| near.contains(&one.short()));
         }
         let care = if is_final { FINE } else { COARSE };
-        let heights = ground.round(&candidates, care, options.seed ^ self.rounds_left as u64)?;
+        let log_scores = ground.round(&candidates, care, options.seed ^ self.rounds_left as u64)?;
         let known = if is_final { &mut self.finalists } else { &mut self.all };
         for one in candidates.iter().map(Candidate::short) {
-            match heights.get(&one) {
-                Some(height) => known.entry(one).or_default().push(*height),
+            match log_scores.get(&one) {
+                Some(log_score) => known.entry(one).or_default().push(*log_score),
                 // Who failed once is out.
                 None => drop(known.remove(&one)),
             }
@@ -97,11 +97,11 @@ impl Measured {
 
     /// Those that come within this of the best by the rounds of all, the best first.
     fn within(&self, behind: f64) -> Vec<String> {
-        let height = |name: &String| self.all.get(name).and_then(|it| trimmed_mean(it)).unwrap_or(f64::NEG_INFINITY);
+        let log_score = |name: &String| self.all.get(name).and_then(|it| trimmed_mean(it)).unwrap_or(f64::NEG_INFINITY);
         let mut near: Vec<String> = self.all.keys().cloned().collect();
-        near.sort_by(|one, other| height(other).total_cmp(&height(one)));
-        let top = near.first().map_or(0.0, height);
-        near.retain(|one| height(one) >= top - behind);
+        near.sort_by(|one, other| log_score(other).total_cmp(&log_score(one)));
+        let top = near.first().map_or(0.0, log_score);
+        near.retain(|one| log_score(one) >= top - behind);
         near
     }
 
@@ -110,23 +110,24 @@ impl Measured {
         let (rounds, behind, errors) = IS_NOT_BEST;
         let known = self.finalists.values().map(|it| Some((trimmed_mean(it)?, variance_of_mean(it)?)));
         let best = known.flatten().max_by(|one, other| one.0.total_cmp(&other.0));
-        let is_out = |heights: &[f64]| {
-            let (Some(best), Some(mean), Some(variance)) = (best, trimmed_mean(heights), variance_of_mean(heights))
+        let is_out = |log_scores: &[f64]| {
+            let (Some(best), Some(mean), Some(variance)) =
+                (best, trimmed_mean(log_scores), variance_of_mean(log_scores))
             else {
                 return false;
             };
             let gap = best.0 - mean;
-            heights.len() >= rounds && gap > behind && gap > errors * (best.1 + variance).sqrt()
+            log_scores.len() >= rounds && gap > behind && gap > errors * (best.1 + variance).sqrt()
         };
-        self.finalists.iter().filter(|(_, heights)| !is_out(heights)).map(|(name, _)| name.clone()).collect()
+        self.finalists.iter().filter(|(_, log_scores)| !is_out(log_scores)).map(|(name, _)| name.clone()).collect()
     }
 
     /// The best by the one half of the rounds.
     pub(crate) fn best(&self) -> Option<&str> {
-        let of = |heights: &[f64]| half(heights, 0).unwrap_or(f64::NEG_INFINITY);
+        let of = |log_scores: &[f64]| half(log_scores, 0).unwrap_or(f64::NEG_INFINITY);
         // Who was dropped on the way has fewer rounds, and is not it.
         let rounds = self.finalists.values().map(Vec::len).max()?;
-        let stayed = self.finalists.iter().filter(|(_, heights)| heights.len() == rounds);
+        let stayed = self.finalists.iter().filter(|(_, log_scores)| log_scores.len() == rounds);
         let best = stayed.max_by(|one, other| of(one.1).total_cmp(&of(other.1)));
         best.map(|(name, _)| name.as_str())
     }
@@ -134,9 +135,9 @@ impl Measured {
     /// Whether it is known well enough what this one is worth.
     fn is_valued(&self, name: &str) -> bool {
         let (least, most) = ROUNDS_TO_VALUE;
-        let Some(heights) = self.valued.get(name) else { return false };
-        let is_sharp = variance_of_mean(heights).is_some_and(|variance| variance.sqrt() <= SMALL_ERROR);
-        heights.len() >= most || (heights.len() >= least && is_sharp)
+        let Some(log_scores) = self.valued.get(name) else { return false };
+        let is_sharp = variance_of_mean(log_scores).is_some_and(|variance| variance.sqrt() <= SMALL_ERROR);
+        log_scores.len() >= most || (log_scores.len() >= least && is_sharp)
     }
 
     /// By how much the best is better than this candidate, as a ratio: by the rounds that value what was named, or, where
@@ -175,11 +176,11 @@ pub(crate) fn value(options: &Options) -> Result<(), String> {
                 break;
             }
             let rounds = measured.valued.values().map(Vec::len).sum::<usize>() as u64;
-            let heights = ground.round(&candidates, FINE, options.seed ^ (rounds << 8))?;
+            let log_scores = ground.round(&candidates, FINE, options.seed ^ (rounds << 8))?;
             // Who failed once is out.
-            candidates.retain(|one| heights.contains_key(&one.short()));
-            for (name, height) in heights {
-                measured.valued.entry(name).or_default().push(height);
+            candidates.retain(|one| log_scores.contains_key(&one.short()));
+            for (name, log_score) in log_scores {
+                measured.valued.entry(name).or_default().push(log_score);
             }
             key.workloads.insert(live.name.to_owned(), measured.clone());
             key.write(&path)?;
@@ -190,16 +191,16 @@ pub(crate) fn value(options: &Options) -> Result<(), String> {
 }
 
 /// The variance of the mean; `None` of fewer than two.
-fn variance_of_mean(heights: &[f64]) -> Option<f64> {
-    let count = heights.len() as f64;
-    let mean = heights.iter().sum::<f64>() / count;
-    let squares = heights.iter().map(|height| (height - mean).powi(2)).sum::<f64>();
-    (heights.len() > 1).then(|| squares / (count - 1.0) / count)
+fn variance_of_mean(log_scores: &[f64]) -> Option<f64> {
+    let count = log_scores.len() as f64;
+    let mean = log_scores.iter().sum::<f64>() / count;
+    let squares = log_scores.iter().map(|log_score| (log_score - mean).powi(2)).sum::<f64>();
+    (log_scores.len() > 1).then(|| squares / (count - 1.0) / count)
 }
 
-/// The mean of every other height.
-fn half(heights: &[f64], from: usize) -> Option<f64> {
-    trimmed_mean(&heights.iter().skip(from).step_by(2).copied().collect::<Vec<_>>())
+/// The mean of every other log_score.
+fn half(log_scores: &[f64], from: usize) -> Option<f64> {
+    trimmed_mean(&log_scores.iter().skip(from).step_by(2).copied().collect::<Vec<_>>())
 }
 
 /// A key as it is stored.

@@ -1,7 +1,7 @@
 //! From a workload, the user's settings and the host's facts to a plan.
 
 use super::caps::{self, Axis, Cap};
-use super::{Entry, LeftOut, Plan, Runtime, Settings, foresee, ladder, memory, named};
+use super::{Entry, LeftOut, Plan, Runtime, Settings, estimate, ladder, memory, named};
 use crate::candidate::{Cluster, Engine, Model, RUST, Sizes, StartMethod};
 use crate::host::Facts;
 use crate::protocol::Offer;
@@ -47,9 +47,9 @@ pub fn plan(workload: &Workload, settings: &Settings, facts: &Facts, runtimes: &
         }
         entries.extend(own);
     }
-    let foreseen = foresee::foreseen(&entries, workload, settings, facts);
-    let notes = foresee::notes(&entries, workload, settings, facts);
-    let unknowns = foresee::unknowns(&entries, workload);
+    let foreseen = estimate::foreseen(&entries, workload, settings, facts);
+    let notes = estimate::notes(&entries, workload, settings, facts);
+    let unknowns = estimate::unknowns(&entries, workload);
     Plan { entries, if_imported, left_out, foreseen, notes, unknowns }
 }
 
@@ -302,7 +302,7 @@ impl Context<'_> {
         let allowed = caps::of_workload(self.workload.load).largest;
         // How long the user's own code takes is not known.
         let is_known = self.workload.steps.iter().all(|step| step.own_code().is_none());
-        let short = (LONGEST_CHUNK_NS / foresee::nominal_task_ns(self.workload)) as u32;
+        let short = (LONGEST_CHUNK_NS / estimate::nominal_task_ns(self.workload)) as u32;
         let mut chunks = ladder::coarse(MOST_IN_CHUNK.min(allowed).min(if is_known { short } else { MOST_IN_CHUNK }));
         chunks.push(own);
         chunks.sort_unstable();

@@ -4,7 +4,7 @@
 
 mod build;
 mod caps;
-mod foresee;
+mod estimate;
 mod ladder;
 mod library_threads;
 mod memory;
@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use build::{plan, with_short_chunks};
-pub use foresee::{nominal_cpu_ns, nominal_task_ns};
+pub use estimate::{nominal_cpu_ns, nominal_task_ns};
 pub use library_threads::{with_one_for_each_model, with_one_thread};
 pub use named::{admit, begin_by, reach};
 pub use runtime::Runtime;

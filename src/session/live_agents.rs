@@ -87,7 +87,7 @@ impl Launcher {
     }
 
     /// Has that of which warm agents of this runtime are forks boot beside whatever else runs.
-    pub(super) fn foresee_warm(&mut self, runtime: &str) {
+    pub(super) fn boot_ahead(&mut self, runtime: &str) {
         let agent = self.agents.iter().find(|agent| agent.runtime == runtime);
         if let Some(agent) = agent.filter(|_| !self.is_cold) {
             self.parents.begin(&mut self.guard, agent);

@@ -219,7 +219,7 @@ impl Preparation<'_> {
         (calibration.iterations, calibration.iteration_ns) = iterations.into_iter().unzip();
         self.observer.observe(&Event::Calibrating(&format!("the reference of {}", prepared.name)));
         // The first reference runs on one core.
-        self.launcher.foresee_warm(&prepared.name);
+        self.launcher.boot_ahead(&prepared.name);
         let referred = reference::make(self.launcher, agent, &prepared.job, &self.terms)?;
         self.calls = self.calls.saturating_add(referred.calls);
         self.lost_ns += referred.lost_ns;

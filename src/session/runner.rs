@@ -672,13 +672,13 @@ impl<'a> Runner<'a> {
         // One candidate alone is no answer.
         let lacks_rival = self.pace.turns.is_some() && measured < 2;
         // Two of them are: no life begins then that ends beyond it.
-        let start_ns = if measured < 2 { 0 } else { self.foreseen_start_ns(self.base + turn.candidate, turn.anew) };
+        let start_ns = if measured < 2 { 0 } else { self.expected_start_ns(self.base + turn.candidate, turn.anew) };
         let most_ns = self.allotment.deadline_ns.saturating_add(self.allotment.budget_ns / 4);
         !lacks_rival && self.spent_ns().saturating_add(turn_ns).saturating_add(start_ns) > most_ns
     }
 
     /// What the start of a candidate takes, by its latest one or that of its engine; 0 where it lives on.
-    fn foreseen_start_ns(&self, slot: usize, anew: bool) -> u64 {
+    fn expected_start_ns(&self, slot: usize, anew: bool) -> u64 {
         if self.slots[slot].alive && !anew {
             return 0;
         }

@@ -191,7 +191,7 @@ impl Runner<'_> {
             let life = place.lives.last();
             fixed_ns = fixed_ns.saturating_add(life.map_or(0, |life| life.boot_ns.saturating_add(life.startup_ns)));
             let concurrency = place.candidate.sizes.concurrency();
-            foreseen.push((foresee(&own, own_ns * (f64::from(concurrency) / cores).max(1.0), factor), concurrency));
+            foreseen.push((estimated(&own, own_ns * (f64::from(concurrency) / cores).max(1.0), factor), concurrency));
         }
         let window_ns = self.common_window_of(foreseen.iter().map(|(it, _)| it));
         let pair_ns = foreseen.iter().map(|(it, _)| self.block_ns(window_ns, it)).fold(0, u64::saturating_add);
@@ -293,7 +293,7 @@ impl Runner<'_> {
 
 /// What is expected of tasks with so many times the computation, of which `computing_ns` of their latency is made: their
 /// own, and that of those which share their core.
-fn foresee(own: &Learned, computing_ns: f64, factor: f64) -> Learned {
+fn estimated(own: &Learned, computing_ns: f64, factor: f64) -> Learned {
     let own_ns = (own.latency_ns as f64).max(1.0);
     let longer = ((own_ns - computing_ns).max(0.0) + computing_ns * factor) / own_ns;
     let times = |ns: u64| (ns as f64 * longer) as u64;

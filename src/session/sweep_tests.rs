@@ -229,8 +229,8 @@ fn what_computes_scales_and_what_waits_does_not() {
         turns_ns: 0,
         varies: false,
     };
-    let computes = foresee(&own, 12e6, 0.25);
+    let computes = estimated(&own, 12e6, 0.25);
     assert_eq!((computes.latency_ns, computes.elapsed_ns), (3 * MS, 6 * MS));
-    let waits = foresee(&own, 1e6, 16.0);
+    let waits = estimated(&own, 1e6, 16.0);
     assert_eq!((waits.latency_ns, waits.throughput_per_s), (25 * MS, 40.0));
 }
