@@ -9,7 +9,6 @@ use crate::protocol::Failed;
 use crate::record::{Ending, RuntimeCalibration};
 use crate::session::blocks::BlockPace;
 use crate::session::fake::{self, BUDGET_NS, Fake, Notes, Vice, record};
-use crate::session::runner::RunnerRules;
 use crate::session::runtimes::{RuntimePlan, Terms, run};
 use crate::session::saving::Saver;
 use crate::workload::{Check, Kernel, Python};
@@ -56,15 +55,7 @@ fn play(pool: &mut Fake, record: &mut Record) -> (Ending, Vec<String>) {
         RuntimePlan { name: RUST.to_owned(), language: Some(RUST.to_owned()), entries, ..RuntimePlan::default() };
     let pace = BlockPace { task_timeout_ns: record.workload.task_timeout_ns, ..fake::pace(record) };
     let (mut notes, mut saver) = (Notes::default(), Saver::new(None));
-    let rules = RunnerRules {
-        pace,
-        references: HashMap::new(),
-        calls: 0,
-        lost_ns: 0,
-        slowest: Default::default(),
-        is_exclusive: false,
-        cold_lives: 0,
-    };
+    let rules = fake::runner_rules(pace, HashMap::new());
     let mut runner = Runner::new(pool, &mut notes, record, &mut saver, rules);
     let ending = run(&mut runner, &[runtime_plan], &Terms { rules: fake::rules(), is_equal_work: false });
     assert!(pool.alive.is_empty(), "no agent is left: {:?}", pool.alive);
