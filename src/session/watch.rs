@@ -46,7 +46,7 @@ const COST_PART: u64 = 100;
 const STALE_NS: u64 = 50_000_000;
 /// How often a round is repeated at most.
 const REPEATS: u32 = 2;
-/// Voided rounds take at most this part of what a allotment may take.
+/// Voided rounds take at most this part of what an allotment may take.
 const VOIDED_PART: u64 = 10;
 
 /// What the meters show at a moment at which no candidate runs; `None` is what the host does not tell.
@@ -151,7 +151,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// A allotment of the session begins that may take so much.
+    /// An allotment of the session begins that may take so much.
     pub(super) fn begin_allotment(&mut self, allotment: Spent) {
         (self.allotment, self.voided) = (allotment, Spent::default());
     }
