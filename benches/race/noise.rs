@@ -117,6 +117,13 @@ impl Noise<'_> {
         self.lives.insert(slot, life);
     }
 
+    /// The error of a reading of cores in use (logarithm): the clocks of threads on other cores are up to a tick old.
+    pub(crate) fn reading(&mut self, window_ns: u64) -> f64 {
+        /// The deviation of two readings, of all cores.
+        const DEVIATION_NS: f64 = 0.75e6;
+        DEVIATION_NS / window_ns as f64 * normal(&mut self.random)
+    }
+
     /// The noise of a block of the agent in `slot` whose middle is at `now_ns`.
     pub(crate) fn block(&mut self, slot: usize, now_ns: u64) -> f64 {
         let passed_ns = now_ns.saturating_sub(std::mem::replace(&mut self.at_ns, now_ns)) as f64;

@@ -86,10 +86,15 @@ impl Engines for Computed<'_> {
         let Says { per_s, latency, cpu } = (self.says)(candidate);
         let noise = self.noise.block(slot, now_ns + window_ns / 2).exp();
         let latency_ns = 1e3 * latency / noise;
+        let per_s = per_s * noise;
+        // Half of a slow block is that of slow cores, half that of cores that others took; nobody has more than all of them.
+        let cpu_ns = (1e3 * cpu / noise.sqrt()).min(1e9 * f64::from(CORES) / per_s);
+        let read = self.noise.reading(window_ns).exp();
         Ran {
-            per_s: per_s * noise,
+            per_s,
             latency_ns,
-            cpu_ns: 1e3 * cpu,
+            cpu_ns,
+            cores: per_s * cpu_ns / 1e9 * read,
             outside_ns: self.costs.outside_ns(candidate, latency_ns),
             gap_ns: (1e6 * self.costs.gap_ms) as u64,
         }

@@ -223,6 +223,12 @@ impl<'a> Agenda<'a> {
         let least = worth.first().map_or(0.0, |(worth, _)| worth / 8.0);
         let mut chosen: Vec<usize> =
             worth.iter().filter(|(worth, _)| *worth >= least).take(MOST_TURNS).map(|(_, arm)| *arm).collect();
+        // Who may leave others nothing to gain is soon known to, or not to.
+        if let Some(arm) = self.decide.may_be_at_ceiling() {
+            chosen.retain(|one| *one != arm);
+            chosen.insert(0, arm);
+            chosen.truncate(MOST_TURNS);
+        }
         // What rounds share is known from several blocks: few of them would hang an engine's level on one another's.
         let others = worth.iter().map(|(_, arm)| *arm).filter(|arm| self.decide.arms[*arm].blocks > 0);
         for arm in others {

@@ -73,6 +73,9 @@ const SLAB: f64 = 0.05;
 /// and so many are others. Real engines lie so: those of one mechanism within 2 %, others 2 to 15 % behind.
 const SLAB_SHARE: f64 = 0.2;
 
+/// The part of the bound without pooling in what is stated.
+const OF_BOUND: f64 = 0.3;
+
 /// The losses of the arms of one posterior, in its order.
 #[derive(Clone, Debug)]
 pub(super) struct Losses {
@@ -87,7 +90,7 @@ pub(super) struct Losses {
     draws: Vec<Vec<f64>>,
     /// The best arm of each draw.
     best: Vec<usize>,
-    /// By how much each arm can be exceeded, whatever a draw says: infinite, or what a stated rate leaves above it.
+    /// By how much each arm can be exceeded, whatever a draw says; infinite where nothing bounds it.
     headroom: Vec<f64>,
 }
 
@@ -102,6 +105,13 @@ fn quantile(values: &mut [f64]) -> f64 {
     let rank = (CONFIDENCE * values.len() as f64).ceil() as usize;
     let (_, value, _) = values.select_nth_unstable_by(rank.min(DRAWS - 1), f64::total_cmp);
     *value
+}
+
+/// The mean of some values, and their variance.
+fn moments(values: &[f64]) -> (f64, f64) {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    (mean, values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count)
 }
 
 impl Losses {
@@ -137,10 +147,9 @@ impl Losses {
         losses
     }
 
-    /// What an arm may cost, as it is printed: between the two bounds. Nearer to the narrower one it holds in 98.7 % of
-    /// simulated sessions, too, but in five of eight real ones of pools of processes, whose lives vary more.
+    /// What an arm may cost, as it is printed: between the two bounds, nearer to the pooled one.
     pub(super) fn stated(&self, arm: usize) -> f64 {
-        0.4 * self.bound[arm] + 0.6 * self.pooled_bound[arm]
+        OF_BOUND * self.bound[arm] + (1.0 - OF_BOUND) * self.pooled_bound[arm]
     }
 
     /// The draws, with those arms drawn together that may be equals: an empirical Bayes shrinkage to their weighted mean
@@ -156,19 +165,26 @@ impl Losses {
         }
         let weight = |arm: usize| posterior.deviation[arm].max(1e-6).powi(-2);
         let total: f64 = near.iter().map(|arm| weight(*arm)).sum();
-        let middle = near.iter().map(|arm| weight(*arm) * posterior.mean[*arm]).sum::<f64>() / total;
+        // What all of them share, such as how quick the host is, is no difference between them: each draw has a middle of
+        // its own.
+        let middles: Vec<f64> = self
+            .draws
+            .iter()
+            .map(|draw| near.iter().map(|arm| weight(*arm) * draw[*arm]).sum::<f64>() / total)
+            .collect();
         for arm in near {
-            let (mean, variance) = (posterior.mean[arm], posterior.deviation[arm].powi(2));
+            let apart: Vec<f64> = self.draws.iter().zip(&middles).map(|(draw, middle)| draw[arm] - middle).collect();
+            let (mean, variance) = moments(&apart);
             let density = |deviation: f64| {
                 let spread = variance + deviation * deviation;
-                (-0.5 * (mean - middle).powi(2) / spread).exp() / spread.sqrt()
+                (-0.5 * mean.powi(2) / spread).exp() / spread.sqrt()
             };
             let (spike, slab) = ((1.0 - SLAB_SHARE) * density(SPIKE), SLAB_SHARE * density(SLAB));
             let is_spike = spike / (spike + slab);
             for (number, draw) in pooled.draws.iter_mut().enumerate() {
                 let deviation = if normals.uniform(arm, number) < is_spike { SPIKE } else { SLAB };
                 let kept = deviation * deviation / (deviation * deviation + variance);
-                draw[arm] = middle + kept * (mean - middle) + kept.sqrt() * (draw[arm] - mean);
+                draw[arm] = middles[number] + kept * mean + kept.sqrt() * (apart[number] - mean);
             }
         }
         for (draw, best) in pooled.draws.iter().zip(&mut pooled.best) {

@@ -9,7 +9,7 @@
 
 use super::grid::{self, Axis};
 use super::matrix::Matrix;
-use crate::candidate::{ClusterLimits, Engine, Model, Sizes};
+use crate::candidate::{Candidate, ClusterLimits, Engine, Model, Sizes};
 use crate::plan::Entry;
 
 /// Tasks under way beyond which chance evens out: the smaller limit is the throughput.
@@ -198,17 +198,23 @@ fn own_ns(engine: Engine) -> (f64, f64) {
         Engine::ShardedAsyncio => (40e3, 0.0),
         Engine::Thread | Engine::PoolOfThreads => (20e3, 60e3),
         Engine::JoblibThreading => (50e3, 150e3),
-        Engine::ProcessPoolExecutor | Engine::Loky => (100e3, 150e3),
+        Engine::ProcessPoolExecutor | Engine::Loky => (200e3, 350e3),
         Engine::JoblibLoky => (150e3, 250e3),
-        Engine::MultiprocessingPool => (80e3, 100e3),
+        Engine::MultiprocessingPool => (150e3, 250e3),
         Engine::InterpreterPoolExecutor => (50e3, 100e3),
         Engine::AsyncioThreads | Engine::Anyio => (30e3, 60e3),
-        Engine::AsyncioProcesses => (100e3, 200e3),
+        Engine::AsyncioProcesses => (200e3, 350e3),
         Engine::Process => (3e6, 2e6),
         Engine::Dask => (1e6, 500e3),
         Engine::Own(own) if own.model == Model::Processes => (100e3, 150e3),
         Engine::Own(_) => (20e3, 60e3),
     }
+}
+
+/// What a candidate's engine itself costs a task of CPU time, by order of magnitude.
+pub(super) fn own_cpu_ns(candidate: &Candidate) -> f64 {
+    let (worker_ns, feeder_ns) = own_ns(candidate.engine);
+    (worker_ns + feeder_ns) / candidate.sizes.chunk.map_or(1.0, f64::from)
 }
 
 /// What an engine takes to start beyond what any needs, by order of magnitude: processes, and modules to import.
@@ -563,7 +569,7 @@ mod tests {
         let task = Task { latency_ns: 4e6, cpu_ns: 4e6, ready_ns: 400e6, ..Task::default() };
         let gain = |tasks| {
             let setting = Setting { has_lock: true, tasks: Some(tasks), ..SETTING };
-            let two = Sizes { workers: Some(2), chunk: Some(1), ..Sizes::default() };
+            let two = Sizes { workers: Some(2), chunk: Some(16), ..Sizes::default() };
             let score = |engine, sizes| expected(engine, sizes, &task, &setting).score;
             score(Engine::MultiprocessingPool, two) - score(Engine::Sequential, Sizes::default())
         };
@@ -588,9 +594,10 @@ mod tests {
     fn libraries_that_use_all_cores_leave_none_to_a_second_worker() {
         // Two threads compute for 2 ms each.
         let task = Task { latency_ns: 2e6, cpu_ns: 4e6, ..Task::default() };
-        let score = |engine, workers, has_lock, task: Task, task_threads| {
+        let score = |engine, workers: Option<u32>, has_lock, task: Task, task_threads| {
             let setting = Setting { has_lock, task_threads, ..SETTING };
-            expected(engine, Sizes { workers, ..Sizes::default() }, &task, &setting).score
+            let chunk = workers.map(|_| 16);
+            expected(engine, Sizes { workers, chunk, ..Sizes::default() }, &task, &setting).score
         };
         let own = |engine, workers| score(engine, workers, true, task, 2.0);
         for engine in [Engine::ThreadPoolExecutor, Engine::ProcessPoolExecutor] {

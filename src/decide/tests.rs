@@ -81,8 +81,20 @@ struct Ended {
     rounds: Vec<Vec<Turn>>,
 }
 
+/// What a candidate does: tasks a second, the CPU time of each, and the cores in use; 0 where they are not known.
+struct Does {
+    rate: f64,
+    cpu_ns: f64,
+    cores: f64,
+}
+
 /// Runs a race in which blocks of one round vary by `noise`, lives by half of that, and rounds by 10 %.
 fn race(decide: Decide, noise: f64, seed: u64, cpu_ns: f64, outcome: impl Fn(&Candidate) -> Option<f64>) -> Ended {
+    race_of(decide, noise, seed, |one| outcome(one).map(|rate| Does { rate, cpu_ns, cores: 0.0 }))
+}
+
+/// The same of candidates of which more is known. A slow block is one of slow cores: they are as busy as ever.
+fn race_of(decide: Decide, noise: f64, seed: u64, outcome: impl Fn(&Candidate) -> Option<Does>) -> Ended {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut normal = move || (0..12).map(|_| random.random_range(-0.5..0.5)).sum::<f64>();
     let (mut decide, mut elapsed_ns, mut rounds) = (decide, 500 * MS, Vec::new());
@@ -105,13 +117,15 @@ fn race(decide: Decide, noise: f64, seed: u64, cpu_ns: f64, outcome: impl Fn(&Ca
             }
             elapsed_ns += 30 * MS;
             decide.took(turn.candidate, 30 * MS, turn.anew.then_some(40 * MS));
-            let Some(rate) = outcome(&candidate) else {
+            let Some(Does { rate, cpu_ns, cores }) = outcome(&candidate) else {
                 decide.feed(turn.candidate, TurnOutcome::Hung);
                 continue;
             };
             let score = rate.ln() + shift + life.1 + noise * normal();
             let latency_ns = f64::from(candidate.sizes.concurrency()) / rate * 1e9;
-            let seen = Observation { life: life.0, score, latency_ns, cpu_ns, ..Observation::default() };
+            let cpu_ns = if cores > 0.0 { cores / score.exp() * 1e9 } else { cpu_ns };
+            let cores = if cores > 0.0 { cores * (0.03 * normal()).exp() } else { 0.0 };
+            let seen = Observation { life: life.0, score, latency_ns, cpu_ns, cores, ..Observation::default() };
             decide.feed(turn.candidate, TurnOutcome::Observed(seen));
         }
         rounds.push(round.turns);
@@ -471,4 +485,57 @@ fn the_longer_tasks_are_the_fewer_turns_a_block_has() {
     assert_eq!([60, 70, 160, 600].map(|task_ms| turns(task_ms, 20_000)), [None, Some(3), Some(2), Some(1)]);
     assert_eq!([20, 30, 600].map(|task_ms| turns(task_ms, 1_000)), [None, Some(1), Some(1)]);
     assert_eq!(turns(600, 600_000), None);
+}
+
+/// Computation on two cores: what a candidate takes, where a task takes so many times the CPU time in processes.
+fn computes(candidate: &Candidate, in_processes: f64) -> Does {
+    let rate = true_rate(candidate, 0.0, 2.0);
+    let cores = f64::from(candidate.sizes.concurrency()).min(2.0);
+    let cores =
+        if candidate.model() == Model::Async && candidate.sizes.workers.unwrap_or(1) == 1 { 1.0 } else { cores };
+    let times = if candidate.model() == Model::Processes { in_processes } else { 1.0 };
+    Does { rate: rate / times, cpu_ns: 2e6, cores }
+}
+
+#[test]
+fn whoever_uses_all_cores_is_known_to_be_good_enough_in_less_time() {
+    let seconds = |ended: &Ended| ended.elapsed_ns as f64 / 1e9;
+    let (mut with, mut without) = (0.0, 0.0);
+    for seed in 0..10 {
+        let known = race_of(decide(&ENGINES, seed), 0.05, seed, |one| Some(computes(one, 1.0)));
+        let unknown = race(decide(&ENGINES, seed), 0.05, seed, 2e6, |one| Some(true_rate(one, 0.0, 2.0)));
+        let found = known.decide.finding().expect("an answer");
+        assert!(found.loss <= 0.05_f64.ln_1p(), "{} {found:?}", named(&known));
+        assert_eq!(known.ending, Ending::Decided);
+        (with, without) = (with + seconds(&known), without + seconds(&unknown));
+    }
+    assert!(with < 0.8 * without, "{with} {without}");
+}
+
+#[test]
+fn full_cores_are_no_claim_where_tasks_are_cheaper_elsewhere() {
+    let mut held = 0;
+    for seed in 0..40 {
+        let ended = race_of(decide(&ENGINES, seed), 0.03, seed, |one| Some(computes(one, 0.88)));
+        let found = ended.decide.finding().expect("an answer");
+        let candidate = ended.decide.candidates()[found.named].clone();
+        let of_all = ENGINES
+            .iter()
+            .flat_map(|engine| grid::all(&entry(*engine)).into_iter().map(|it| entry(*engine).candidate(it)));
+        let best = of_all.map(|one| computes(&one, 0.88).rate).fold(0.0, f64::max);
+        held += u32::from((best / computes(&candidate, 0.88).rate).ln() <= found.loss);
+    }
+    assert!(held >= 37, "{held} of 40");
+}
+
+#[test]
+fn whoever_has_all_that_is_allowed_under_way_leaves_nothing_to_gain() {
+    let waits = |one: &Candidate| Some(Does { rate: true_rate(one, 8.0, 0.001), cpu_ns: 1e3, cores: 0.0 });
+    for seed in 0..10 {
+        let ended = race_of(decide(&ENGINES, seed), 0.004, seed, waits);
+        let found = ended.decide.finding().expect("an answer");
+        let blocks: usize = ended.rounds.iter().map(Vec::len).sum();
+        assert_eq!(ended.decide.candidates()[found.named].sizes.concurrency(), 64, "{}", named(&ended));
+        assert!(found.loss <= 0.05_f64.ln_1p() && blocks < 40, "{found:?} {blocks}");
+    }
 }

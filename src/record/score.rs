@@ -53,6 +53,7 @@ pub fn observation(
         median_ns: figures.service.decode().map_or(0.0, |service| service.value_at_quantile(0.5) as f64),
         cpu_ns: figures.usage.cpu_ns() as f64 / figures.tasks as f64,
         children_ns: figures.usage.children_ns as f64 / figures.tasks as f64,
+        cores: figures.window_cores.unwrap_or(0.0),
     })
 }
 

@@ -62,6 +62,8 @@ pub struct Ran {
     pub latency_ns: f64,
     /// CPU time of a task.
     pub cpu_ns: f64,
+    /// Cores in use.
+    pub cores: f64,
     /// Ramp and drain.
     pub outside_ns: u64,
     /// What passes before the block begins.
@@ -186,7 +188,7 @@ impl AgentPool for Computed<'_> {
             elapsed_ns,
             resume_ns: 0,
             tasks_in_window,
-            window_cores: None,
+            window_cores: Some(ran.cores),
             service: HistogramData::default(),
             queueing: HistogramData::default(),
             busy_ns: (ran.latency_ns * tasks_in_window) as u64,
