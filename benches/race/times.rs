@@ -80,6 +80,7 @@ fn rounds(arms: u32, seed: u64) -> Vec<f64> {
                 score: 1000.0_f64.ln() + 0.03 * normal(&mut random),
                 latency_ns: 2e6,
                 cpu_ns: 2e6,
+                cores: 1.95,
                 ..Observation::default()
             };
             decide.feed(turn.candidate, TurnOutcome::Observed(seen));

@@ -79,7 +79,40 @@ fn mean_of(values: &[f64], (expected, worth): (f64, f64)) -> (f64, f64) {
     (mean, (variance / count).sqrt())
 }
 
+/// By how much (logarithm) anything can be better than an arm, by its own blocks: infinite where nothing bounds it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Headroom {
+    /// All that bounds it.
+    pub all: f64,
+    /// All but the cores: what larger chunks leave as it is.
+    but_cores: f64,
+}
+
+impl Headroom {
+    const UNBOUNDED: Headroom = Headroom { all: f64::INFINITY, but_cores: f64::INFINITY };
+}
+
 impl Decide {
+    /// Finds what is left above each arm, as of this look.
+    pub(super) fn find_headrooms(&mut self) {
+        let quickest_ns = |tasks: &Vec<Task>| tasks.iter().map(|task| task.latency_ns).fold(f64::INFINITY, f64::min);
+        let quickest_ns = self.tasks.values().map(quickest_ns).fold(f64::INFINITY, f64::min);
+        let shares = self.own_shares();
+        let of_arm = |arm: usize| {
+            let scores =
+                self.scores.iter().filter(|score| score.arm == arm).map(|score| score.score).collect::<Vec<f64>>();
+            let of_waiting = self.headroom_of_waiting(&scores, quickest_ns).unwrap_or(f64::INFINITY);
+            let but_cores = self.headroom_of_rate(arm, &scores).min(of_waiting);
+            let of_cores = self.headroom_of_cores(arm, &shares).unwrap_or(f64::INFINITY);
+            Headroom { all: but_cores.min(of_cores), but_cores }
+        };
+        self.headrooms = (0..self.arms.len()).map(of_arm).collect();
+    }
+
+    pub(super) fn headroom(&self, arm: usize) -> Headroom {
+        self.headrooms.get(arm).copied().unwrap_or(Headroom::UNBOUNDED)
+    }
+
     /// What no candidate can exceed (a score): what a stated rate allows, else infinite.
     fn ceiling(&self) -> f64 {
         let Rules { rate_per_s, tasks, is_throughput, .. } = self.rules;
@@ -87,37 +120,21 @@ impl Decide {
         tasks.map_or(rate_per_s.ln(), |tasks| of_all_tasks(rate_per_s.ln(), f64::from(tasks), 0.0))
     }
 
-    /// By how much (logarithm) anything can be better than an arm, by its own blocks: infinite where nothing bounds it.
-    pub(super) fn headroom(&self, arm: usize) -> f64 {
-        let of_cores = self.headroom_of_cores(arm).unwrap_or(f64::INFINITY);
-        self.headroom_of_rate(arm).min(of_cores).min(self.headroom_of_waiting(arm).unwrap_or(f64::INFINITY))
-    }
-
     /// What is left above an arm where as many tasks as are allowed are always under way, each as quick as the quickest
     /// that was seen; `None` where that is far more.
-    fn headroom_of_waiting(&self, arm: usize) -> Option<f64> {
-        if !self.is_bounded_by_host() {
+    fn headroom_of_waiting(&self, scores: &[f64], quickest_ns: f64) -> Option<f64> {
+        if !self.is_bounded_by_host() || scores.len() < ENOUGH_READINGS {
             return None;
         }
-        let scores: Vec<f64> = self.scores.iter().filter(|score| score.arm == arm).map(|score| score.score).collect();
-        if scores.len() < ENOUGH_READINGS {
-            return None;
-        }
-        let (rate, error) = mean_of(&scores, READING_OF_WAITS);
-        let quickest_ns = |tasks: &Vec<Task>| tasks.iter().map(|task| task.latency_ns).fold(f64::INFINITY, f64::min);
-        let quickest_ns = self.tasks.values().map(quickest_ns).fold(f64::INFINITY, f64::min);
+        let (rate, error) = mean_of(scores, READING_OF_WAITS);
         let left = (self.most_in_flight / quickest_ns * 1e9).ln() - rate + LUCKY * error;
         (left <= MUCH).then(|| left.max(0.0))
     }
 
     /// What all blocks of a round share does not matter: no round lets a rate be exceeded.
-    fn headroom_of_rate(&self, arm: usize) -> f64 {
+    fn headroom_of_rate(&self, arm: usize, scores: &[f64]) -> f64 {
         let ceiling = self.ceiling();
-        if ceiling.is_infinite() {
-            return f64::INFINITY;
-        }
-        let scores: Vec<f64> = self.scores.iter().filter(|score| score.arm == arm).map(|score| score.score).collect();
-        if scores.is_empty() {
+        if ceiling.is_infinite() || scores.is_empty() {
             return f64::INFINITY;
         }
         let (blocks, lives) = (scores.len() as f64, self.lives_of(arm).max(1) as f64);
@@ -127,14 +144,14 @@ impl Decide {
     }
 
     /// What the cores leave above an arm; `None` where they bound nothing, or it is not known.
-    fn headroom_of_cores(&self, arm: usize) -> Option<f64> {
+    fn headroom_of_cores(&self, arm: usize, shares: &[f64]) -> Option<f64> {
         let used = self.used.get(&arm).filter(|used| used.cores.len() >= ENOUGH_READINGS)?;
         let (mean, error) = mean_of(&used.cores, READING);
         let idle = (self.rules.cores.ln() - mean + MISREAD * error).max(0.0);
         if !self.is_bounded_by_host() || idle > MUCH {
             return None;
         }
-        Some(idle + self.saving(arm, used)?)
+        Some(idle + self.saving(arm, used, shares)?)
     }
 
     /// Whether this host's cores and what it has in flight are bounds of the score. Start-up has no such bounds, and other
@@ -146,30 +163,29 @@ impl Decide {
 
     /// By how much (logarithm) less CPU time a task may take elsewhere than under an arm that used this; `None` where nobody
     /// else ran beside it.
-    fn saving(&self, arm: usize, used: &Used) -> Option<f64> {
+    fn saving(&self, arm: usize, used: &Used, shares: &[f64]) -> Option<f64> {
         let others = self.used.iter().filter(|(other, _)| **other != arm && !self.arms[**other].is_out);
         let seen = others.filter_map(|(other, of_other)| {
             let (mean, rounds) = used.dearer_than(of_other);
-            (rounds > 0.0).then(|| self.likely_saving(arm, *other, mean, rounds))
+            (rounds > 0.0).then(|| self.likely_saving(arm, *other, mean, rounds, shares))
         });
         let most = seen.reduce(f64::max)?;
-        Some(most.max(self.own_share(arm, AT_MOST_OWN)))
+        Some(most.max((AT_MOST_OWN * shares[arm].exp_m1()).ln_1p()))
     }
 
-    /// What of a task's CPU time an arm's engine is expected to take (logarithm), if it takes so many times what is known
-    /// of it.
-    fn own_share(&self, arm: usize, times: f64) -> f64 {
-        let Some(task) = self.task() else { return 0.0 };
-        (times * mechanism::own_cpu_ns(&self.arms[arm].candidate) / task.cpu_ns.max(1.0)).ln_1p()
+    /// What of a task's CPU time each arm's engine is expected to take (logarithm).
+    fn own_shares(&self) -> Vec<f64> {
+        let cpu_ns = self.task().map_or(f64::INFINITY, |task| task.cpu_ns.max(1.0));
+        self.arms.iter().map(|arm| (mechanism::own_cpu_ns(&arm.candidate) / cpu_ns).ln_1p()).collect()
     }
 
     /// How much less CPU time (logarithm) a task is likely to take under `other` than under `arm`, where it took so much
     /// less in so many rounds: by a spike and a slab (George and McCulloch 1993) around what the engines cost.
-    fn likely_saving(&self, arm: usize, other: usize, mean: f64, rounds: f64) -> f64 {
+    fn likely_saving(&self, arm: usize, other: usize, mean: f64, rounds: f64, shares: &[f64]) -> f64 {
         let lives = |arm: usize| self.lives_of(arm).max(1) as f64;
         let of_lives = self.noise.tau.powi(2) * (1.0 / lives(arm) + 1.0 / lives(other));
         let variance = 2.0 * self.noise.sigma.powi(2) / rounds + of_lives;
-        let (own, its) = (self.own_share(arm, 1.0), self.own_share(other, 1.0));
+        let (own, its) = (shares[arm], shares[other]);
         let beyond = mean - (own - its);
         let parts =
             [(SPIKE + UNKNOWN_OF_OWN * (own + its), 1.0 - SLAB_SHARE), (SLAB, SLAB_SHARE)].map(|(deviation, share)| {
@@ -187,14 +203,14 @@ impl Decide {
 
     /// Whether an arm reaches all that anything can reach, but for so many times what matters.
     pub(super) fn is_at_ceiling(&self, arm: usize, times: f64) -> bool {
-        self.headroom(arm) <= times * self.tolerance()
+        self.headroom(arm).all <= times * self.tolerance()
     }
 
     /// Whether a larger size has nothing to gain. Larger chunks take less CPU time of a task, however busy the cores are.
     pub(super) fn gains_nothing(&self, arm: usize, larger: Sizes) -> bool {
         let has_its_chunk = self.arms[arm].candidate.sizes.chunk == larger.chunk;
-        let of_waiting = self.headroom_of_waiting(arm).unwrap_or(f64::INFINITY);
-        let headroom = if has_its_chunk { self.headroom(arm) } else { self.headroom_of_rate(arm).min(of_waiting) };
+        let Headroom { all, but_cores } = self.headroom(arm);
+        let headroom = if has_its_chunk { all } else { but_cores };
         headroom <= QUALIFIED * self.tolerance()
     }
 
@@ -203,10 +219,11 @@ impl Decide {
         if !self.is_bounded_by_host() {
             return None;
         }
+        let shares = self.own_shares();
         let may = |arm: usize, used: &Used| {
             let idle = (self.rules.cores.ln() - mean_of(&used.cores, READING).0).max(0.0);
             let most = QUALIFIED * self.tolerance();
-            let is_near = || self.saving(arm, used).is_some_and(|saving| idle + saving <= most);
+            let is_near = || self.saving(arm, used, &shares).is_some_and(|saving| idle + saving <= most);
             !self.arms[arm].is_out && idle <= most && is_near()
         };
         let arms = self.used.iter().filter(|(arm, used)| may(**arm, used)).map(|(arm, _)| *arm);

@@ -107,11 +107,16 @@ fn quantile(values: &mut [f64]) -> f64 {
     *value
 }
 
-/// The mean of some values, and their variance.
-fn moments(values: &[f64]) -> (f64, f64) {
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    (mean, values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count)
+/// The middle of some values, and their variance by the middle two thirds: the draws have heavy tails, which are those of
+/// the noise that is not known, and of no arm.
+fn middle_and_variance(values: &[f64]) -> (f64, f64) {
+    let mut values = values.to_vec();
+    let mut at = |share: f64| {
+        let rank = ((share * values.len() as f64) as usize).min(values.len() - 1);
+        *values.select_nth_unstable_by(rank, f64::total_cmp).1
+    };
+    let (low, middle, high) = (at(0.159), at(0.5), at(0.841));
+    (middle, ((high - low) / 2.0).powi(2))
 }
 
 impl Losses {
@@ -174,7 +179,7 @@ impl Losses {
             .collect();
         for arm in near {
             let apart: Vec<f64> = self.draws.iter().zip(&middles).map(|(draw, middle)| draw[arm] - middle).collect();
-            let (mean, variance) = moments(&apart);
+            let (mean, variance) = middle_and_variance(&apart);
             let density = |deviation: f64| {
                 let spread = variance + deviation * deviation;
                 (-0.5 * mean.powi(2) / spread).exp() / spread.sqrt()

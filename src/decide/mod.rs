@@ -38,7 +38,7 @@ pub use meeting::Meeting;
 pub use models::ModelStanding;
 
 use self::agenda::Agenda;
-use self::ceiling::Used;
+use self::ceiling::{Headroom, Used};
 use self::failures::Failures;
 use self::losses::{Losses, Normals};
 use self::mechanism::{Setting, Task};
@@ -369,6 +369,8 @@ pub struct Decide {
     tasks: BTreeMap<usize, Vec<Task>>,
     /// What blocks used of the cores.
     used: BTreeMap<usize, Used>,
+    /// What is left above each arm, as of the last look.
+    headrooms: Vec<Headroom>,
     /// How many tasks may be in flight under any entry.
     most_in_flight: f64,
     /// How many tasks wait at once in one process, where that is less than were in flight there, as of the last look.
@@ -409,6 +411,7 @@ impl Decide {
             lives: BTreeMap::new(),
             tasks: BTreeMap::new(),
             used: BTreeMap::new(),
+            headrooms: Vec::new(),
             most_in_flight: f64::from(most_in_flight),
             at_once: None,
             rounds: 0,
@@ -908,9 +911,10 @@ impl Decide {
         let is_in_reach = |place: usize| !self.is_out_of_reach(arms[place], &task);
         let counts: Vec<bool> =
             (0..arms.len()).map(|place| is_measured(place) || (may_matter(place) && is_in_reach(place))).collect();
+        self.find_headrooms();
         let names: Vec<u64> = arms.iter().map(|arm| self.name_of(*arm)).collect();
         let is_seen: Vec<bool> = (0..arms.len()).map(is_measured).collect();
-        let headroom: Vec<f64> = arms.iter().map(|arm| self.headroom(*arm)).collect();
+        let headroom: Vec<f64> = arms.iter().map(|arm| self.headroom(*arm).all).collect();
         let tolerance = self.tolerance();
         let losses = Losses::new(&posterior, &names, &counts, &is_seen, tolerance, headroom, &mut self.normals);
         let simplest = |places: &mut dyn Iterator<Item = usize>| {
