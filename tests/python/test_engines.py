@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import subprocess
 import sys
 import unittest
 from concurrent import futures
@@ -56,6 +58,15 @@ class Offers(unittest.TestCase):
         pure = {"sequential", "threads", "async", "sharded-async", "processes", "interpreters"}
         all_models = {*pure, "async+threads", "async+processes", "cluster"}
         self.assertEqual(models, all_models)
+
+
+class Workers(unittest.TestCase):
+    def test_nothing_is_imported_that_interpreters_beside_the_main_one_refuse(self) -> None:
+        # `faulthandler` refuses them in CPython 3.14.
+        code = "import conbench_agent.worker, sys; print('faulthandler' in sys.modules)"
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        self.assertEqual(told.stdout, "False\n")
 
 
 class Numbers(Step):

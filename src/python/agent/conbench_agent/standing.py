@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import faulthandler
 import os
 import signal
 from contextlib import suppress
@@ -29,8 +28,11 @@ class Item:
 
 def tell_when_asked() -> None:
     """From now on, and in processes that this one forks, a signal writes the threads' stacks to standard error."""
-    # A program may have closed its standard error, and an interpreter beside the main one has no signals.
+    # A program may have closed its standard error. An interpreter beside the main one has no signals, and (in CPython
+    # 3.14) no such module.
     with suppress(Exception):
+        import faulthandler
+
         faulthandler.register(_ASK, _STDERR, all_threads=True)
 
 
@@ -40,6 +42,8 @@ def tell_when_asked_at(item: Item) -> None:
         # The user's code may have a use for the signal.
         if signal.getsignal(_ASK) != signal.SIG_DFL:
             return
+        import faulthandler
+
         faulthandler.unregister(_ASK)
         signal.signal(_ASK, item.tell)
         faulthandler.register(_ASK, _STDERR, all_threads=True, chain=True)
