@@ -94,10 +94,10 @@ fn workload(python: &str) -> Workload {
 }
 
 /// Every engine of CPython with small sizes, under each start method that it may have.
-fn candidates(offers: impl Fn(Engine) -> bool) -> Vec<Candidate> {
+fn candidates(runtime: &str, offers: impl Fn(Engine) -> bool) -> Vec<Candidate> {
     let mut found = Vec::new();
     for engine in Engine::PYTHON.into_iter().filter(|engine| offers(*engine)) {
-        let one = Candidate::new("python3", engine, engine.axes().sizes(2, 3, 4));
+        let one = Candidate::new(runtime, engine, engine.axes().sizes(2, 3, 4));
         if engine.has_start_method() {
             let under = |method| Candidate { start_method: Some(method), ..one.clone() };
             found.extend(StartMethod::ALL.map(under));
@@ -142,7 +142,7 @@ fn code_of_every_python_engine_gives_what_a_plain_loop_gives() {
     for (form, text) in FORMS {
         let workload = workload(text);
         let expected: Vec<u64> = (0..if form == "method" { 4 } else { 24 }).map(|page: u64| page * page).collect();
-        for candidate in candidates(offers) {
+        for candidate in candidates(&python.to_string(), offers) {
             // One start method is enough where only the names differ.
             if form != "plain" && matches!(candidate.start_method, Some(StartMethod::Forkserver | StartMethod::Fork)) {
                 continue;
@@ -185,6 +185,33 @@ fn code_names_sizes_and_the_start_method_only_where_they_matter() {
     let spawned = code(&candidate);
     assert!(spawned.contains("context = multiprocessing.get_context(\"spawn\")"), "{spawned}");
     assert!(spawned.contains("if __name__ == \"__main__\":"), "{spawned}");
+}
+
+#[test]
+fn code_that_maps_submits_as_many_ahead_as_it_was_measured_with() {
+    let many = workload(FORMS[0].1);
+    let few = Workload { load: workload::Load::Batch { tasks: 24, max_in_flight: 64 }, ..many.clone() };
+    let code = |workload: &Workload, runtime: &str, engine: Engine| {
+        let candidate = Candidate::new(runtime, engine, engine.axes().sizes(2, 3, 4));
+        let (items, cluster) = (ItemsFound::default(), None);
+        Idiom { workload, candidate: &candidate, default_method: None, items, variables: &[], cluster }.code()
+    };
+    let threads = |workload: &Workload, runtime: &str| code(workload, runtime, Engine::ThreadPoolExecutor);
+    for runtime in ["python3.14", "python3.14t", "python3.14-2", "python3.15"] {
+        assert!(
+            threads(&many, runtime).ends_with("results = list(pool.map(parse, pages, buffersize=6))\n"),
+            "{runtime}"
+        );
+    }
+    let of_processes = code(&many, "python3.14", Engine::ProcessPoolExecutor);
+    assert!(of_processes.contains("pool.map(parse, pages, chunksize=4, buffersize=4)"), "{of_processes}");
+    let of_interpreters = code(&many, "python3.14", Engine::InterpreterPoolExecutor);
+    assert!(of_interpreters.contains("pool.map(parse, pages, buffersize=4)"), "{of_interpreters}");
+    // Loky has none, and a batch is submitted whole.
+    let others = [threads(&many, "python3.13"), threads(&many, "pypy3.11"), code(&many, "python3.14", Engine::Loky)];
+    for code in others.into_iter().chain([threads(&few, "python3.14")]) {
+        assert!(!code.contains("buffersize"), "{code}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::names::Names;
 use super::{Idiom, indented};
 use crate::candidate::{Engine, StartMethod};
+use crate::workload::Load;
 
 mod named;
 
@@ -71,14 +72,14 @@ fn parts(idiom: &Idiom<'_>, names: &Names) -> Parts {
     let sizes = idiom.candidate.sizes;
     let (workers, in_flight) = (sizes.workers.unwrap_or(1), sizes.in_flight.unwrap_or(1));
     match idiom.candidate.engine {
-        Engine::ThreadPoolExecutor => thread_pool(names, workers),
+        Engine::ThreadPoolExecutor => thread_pool(idiom, names, workers),
         Engine::Thread => thread_per_task(names, in_flight),
         Engine::Asyncio | Engine::Uvloop | Engine::TaskGroup => tasks(idiom.candidate.engine, names, in_flight),
         Engine::ShardedAsyncio => sharded(idiom, names, workers.min(in_flight), in_flight),
         Engine::ProcessPoolExecutor => process_executor(idiom, names, workers),
         Engine::MultiprocessingPool => multiprocessing_pool(idiom, names, workers),
         Engine::Process => process_per_task(idiom, names, in_flight),
-        Engine::InterpreterPoolExecutor => interpreters(names, workers),
+        Engine::InterpreterPoolExecutor => interpreters(idiom, names, workers),
         Engine::AsyncioThreads => mixed(names, in_flight, &threads_of(names, workers), &[THREADS], false),
         Engine::AsyncioProcesses => {
             let context = context(idiom);
@@ -121,10 +122,22 @@ fn threads_of(names: &Names, workers: u32) -> String {
     format!("ThreadPoolExecutor(max_workers={workers}{initializer})")
 }
 
-fn thread_pool(names: &Names, workers: u32) -> Parts {
+/// How many calls `map` submits ahead, where it can be told, and there are so many that they are not submitted at once: so
+/// the agent has it (`maps_lazily`), with a backlog of so many calls for each worker.
+fn buffer(idiom: &Idiom<'_>, workers: u32, calls_per_worker: u32) -> String {
+    let is_endless = matches!(idiom.workload.load, Load::Closed { .. }) && idiom.workload.rate.is_none();
+    // Runtimes are named by their versions.
+    let minor = idiom.candidate.runtime.strip_prefix("python3.").unwrap_or_default();
+    let digits = minor.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(minor.len());
+    let has_it = minor[..digits].parse::<u32>().is_ok_and(|minor| minor >= 14);
+    if is_endless && has_it { format!(", buffersize={}", calls_per_worker * workers) } else { String::new() }
+}
+
+fn thread_pool(idiom: &Idiom<'_>, names: &Names, workers: u32) -> Parts {
     let Names { call, items, .. } = names;
-    let pool = threads_of(names, workers);
-    let body = set_up(names, format!("with {pool} as pool:\n    results = list(pool.map({call}, {items}))\n"));
+    let (pool, buffer) = (threads_of(names, workers), buffer(idiom, workers, 3));
+    let body = format!("with {pool} as pool:\n    results = list(pool.map({call}, {items}{buffer}))\n");
+    let body = set_up(names, body);
     Parts { imports: vec![THREADS], body, ..Parts::default() }
 }
 
@@ -214,7 +227,8 @@ fn process_executor(idiom: &Idiom<'_>, names: &Names, workers: u32) -> Parts {
     let Names { call, items, .. } = names;
     let chunk = idiom.candidate.sizes.chunk.filter(|chunk| *chunk > 1);
     let chunk = chunk.map(|chunk| format!(", chunksize={chunk}")).unwrap_or_default();
-    let body = format!("{context}with {pool} as pool:\n    results = list(pool.map({call}, {items}{chunk}))\n");
+    let buffer = buffer(idiom, workers, 2);
+    let body = format!("{context}with {pool} as pool:\n    results = list(pool.map({call}, {items}{chunk}{buffer}))\n");
     Parts { imports, body, is_imported_again: is_imported_again(idiom), ..Parts::default() }
 }
 
@@ -268,11 +282,12 @@ fn process_per_task(idiom: &Idiom<'_>, names: &Names, in_flight: u32) -> Parts {
     Parts { imports: vec!["import multiprocessing"], definitions, body, is_imported_again }
 }
 
-fn interpreters(names: &Names, workers: u32) -> Parts {
+fn interpreters(idiom: &Idiom<'_>, names: &Names, workers: u32) -> Parts {
     let Names { call, items, .. } = names;
     let initializer = initializer(names.start_worker.as_ref());
+    let buffer = buffer(idiom, workers, 2);
     let body = format!(
-        "with InterpreterPoolExecutor(max_workers={workers}{initializer}) as pool:\n    results = list(pool.map({call}, {items}))\n"
+        "with InterpreterPoolExecutor(max_workers={workers}{initializer}) as pool:\n    results = list(pool.map({call}, {items}{buffer}))\n"
     );
     let imports = vec!["from concurrent.futures import InterpreterPoolExecutor"];
     Parts { imports, body, is_imported_again: true, ..Parts::default() }

@@ -13,10 +13,13 @@ import unittest
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Set, cast
+from unittest import mock
 
 import support
 from conbench_agent import steps, worker
+from conbench_agent.engines import threads
+from conbench_agent.engines.base import Engine
 from conbench_agent.engines.executors import ExecutorEngine
 from conbench_agent.engines.processes import Crew
 from conbench_agent.meter import Usage
@@ -196,6 +199,62 @@ class Recording(ThreadPoolExecutor):
         return super().submit(call, *arguments, **named)
 
 
+class Mapping(ThreadPoolExecutor):
+    """Has a `map` as CPython 3.14 has it, and notes what that is asked for, and how many tasks it takes ahead."""
+
+    def __init__(self, workers: int = 1, **options: Any) -> None:
+        super().__init__(workers, **options)
+        self.asked: List[Dict[str, int]] = []
+        self.most_ahead = 0
+
+    def map(self, fn: Any, *iterables: Any, timeout: Any = None, chunksize: int = 1, buffersize: Any = None) -> Any:
+        self.asked.append({"chunksize": chunksize, "buffersize": buffersize})
+
+        def results() -> Iterator[Any]:
+            ahead: List[Any] = []
+            for arguments in zip(*iterables):
+                ahead.append(self.submit(fn, *arguments))
+                self.most_ahead = max(self.most_ahead, len(ahead))
+                if len(ahead) == (buffersize or 10**9) * chunksize:
+                    yield ahead.pop(0).result()
+            for call in ahead:
+                yield call.result()
+
+        return results()
+
+
+class Maps(unittest.TestCase):
+    def setUp(self) -> None:
+        job = Job.parse(json.dumps(support.job([CPU], engine="ThreadPoolExecutor", sizes={"workers": 2})))
+        self.job, self.task = job, steps.build(job, steps.Place.agent())
+
+    def check(self, engine: Engine, executor: Mapping, asked: Dict[str, int], ahead: int) -> None:
+        settings = Settings(Window(10**12), 5, engine.slots, engine.shards, 10**12, most_tasks=40)
+        sampler = Sampler(settings, time.monotonic_ns())
+        engine.run(sampler)
+        block = sampler.finish(1, "timed", Usage())
+        expected = sum(sum(self.task.reference(index)) for index in range(5, 45))
+        self.assertEqual((block["tasks"], block["checksum"]), (40, expected % 2**64))
+        self.assertEqual((executor.asked, executor.most_ahead), ([asked], ahead))
+
+    def test_where_code_maps_over_many_tasks_it_is_measured_so(self) -> None:
+        mine = worker._worker
+        self.addCleanup(setattr, worker, "_worker", mine)
+        worker._worker = worker._Worker(self.task)
+        for chunk in 1, 3:
+            with self.subTest(chunk=chunk), Mapping() as executor:
+                engine = ExecutorEngine(executor, self.task, 2, chunk)
+                self.check(engine, executor, {"chunksize": chunk, "buffersize": 4}, 4 * chunk)
+
+    def test_threads_too(self) -> None:
+        with mock.patch.object(threads, "ThreadPoolExecutor", Mapping):
+            engine = threads.ThreadPool(self.job, self.task)
+        executor = cast(Mapping, engine._pool)
+        with mock.patch.object(threads, "ThreadPoolExecutor", Mapping):
+            self.check(engine, executor, {"chunksize": 1, "buffersize": 6}, 6)
+        engine.close()
+
+
 class Chunks(unittest.TestCase):
     def test_a_call_holds_a_chunk_and_what_is_left_at_the_end(self) -> None:
         job = Job.parse(json.dumps(support.job([CPU], engine="ProcessPoolExecutor")))
@@ -206,6 +265,7 @@ class Chunks(unittest.TestCase):
         for chunk, held in (1, [1] * 7), (3, [3, 3, 1]), (64, [7]):
             with self.subTest(chunk=chunk), Recording() as executor:
                 engine = ExecutorEngine(executor, task, 1, chunk)
+                engine.shows_map = False
                 settings = Settings(Window(10**12), 5, 1, 1, 10**12, most_tasks=7, keep=20)
                 sampler = Sampler(settings, time.monotonic_ns())
                 engine.run(sampler)

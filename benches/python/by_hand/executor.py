@@ -1,10 +1,10 @@
-"""What the scripts with executors share: `map` over a batch, else `submit` behind a semaphore."""
+"""What the scripts with executors share: `map` over a batch; else `map(buffersize=)`, or `submit` behind a semaphore."""
 
 from __future__ import annotations
 
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from threading import Semaphore
-from typing import List
+from typing import Any, List
 
 from tasks import work
 from told import IS_BATCH, SIZE
@@ -14,6 +14,12 @@ def run(executor: Executor, tasks: int) -> None:
     """Runs them."""
     if IS_BATCH:
         for _ in executor.map(work, range(tasks)):
+            pass
+        return
+    if "buffersize" in (type(executor).map.__kwdefaults__ or {}):
+        # CPython 3.14 and later; some calls queued for each worker, so that none waits for its next task.
+        lazily: Any = {"buffersize": (3 if isinstance(executor, ThreadPoolExecutor) else 2) * SIZE}
+        for _ in executor.map(work, range(tasks), **lazily):
             pass
         return
     # Twice as many as there are workers, so that none waits for its next task.

@@ -13,6 +13,11 @@ from ..sampler import CpuClock, Sampler
 HEARTBEAT_NS = 1_000_000
 
 
+def maps_lazily(executor: type) -> bool:
+    """Whether `map` of this class of executors has a `buffersize` (CPython 3.14 and later): tasks submitted ahead."""
+    return "buffersize" in (getattr(getattr(executor, "map", None), "__kwdefaults__", None) or ())
+
+
 class Engine:
     """Runs blocks of tasks under one concurrency model. Between blocks its threads and processes live, and are idle.
 

@@ -5,19 +5,20 @@ The workers take the times, and what they ran comes back with its future.
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import Executor, Future
 from functools import partial
 from itertools import islice
 from queue import SimpleQueue
 from time import monotonic_ns
-from typing import Any, Callable, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Deque, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from .. import worker
 from ..meter import Tally
 from ..protocol import Failure
 from ..sampler import Lane, Sampler
 from ..task import Task, first_failure
-from .base import Engine
+from .base import Engine, maps_lazily
 from .patience import Patience
 
 
@@ -78,6 +79,8 @@ class ExecutorEngine(Engine):
     crosses = True
     #: Calls kept submitted under a closed load, for each worker: tasks, or chunks of them.
     outstanding_per_worker = 2
+    #: Whether the code for it has `map`: then that is measured, where it need not take all tasks at once.
+    shows_map = True
 
     def __init__(self, executor: Executor, task: Task, workers: int, chunk: int = 1) -> None:
         """For an executor of so many workers, which are handed so many tasks at once."""
@@ -92,10 +95,12 @@ class ExecutorEngine(Engine):
         """Runs one block."""
         if sampler.is_paced:
             self._feed(sampler)
-        elif sampler.tasks is None:
-            self._keep_submitted(sampler)
-        else:
+        elif sampler.tasks is not None:
             self._map(sampler)
+        elif self.shows_map and maps_lazily(type(self._executor)):
+            self._map(sampler, buffersize=self.outstanding_per_worker * self.slots)
+        else:
+            self._keep_submitted(sampler)
 
     def _failure(self, under_way: Iterable[int], error: BaseException) -> Failure:
         """Why one of the tasks that were handed over together came to nothing, of what their future raises."""
@@ -194,9 +199,10 @@ class ExecutorEngine(Engine):
             under_way += 1
             future.add_done_callback(partial(_tell, ended, index, submitted_ns))
 
-    def _map(self, sampler: Sampler) -> None:
-        """Maps over all tasks of a batch."""
-        submitted: List[Tuple[int, int]] = []
+    def _map(self, sampler: Sampler, **lazily: Any) -> None:
+        """Maps over all tasks of a batch; or, with a `buffersize`, over tasks without an end."""
+        #: What came back of none yet.
+        submitted: Deque[Tuple[int, int]] = deque()
 
         def items() -> Iterator[Tuple[int, object]]:
             for index in iter(sampler.next, None):
@@ -204,15 +210,14 @@ class ExecutorEngine(Engine):
                 yield index, self._task.handed(index)
 
         record = self._recorder(sampler)
-        done = 0
         try:
-            results = self._executor.map(worker.run_item, items(), chunksize=self._chunk)
-            for index, submitted_ns in submitted:
-                record(index, submitted_ns, next(results)[1])
-                done += 1
+            for index, ran in self._executor.map(worker.run_item, items(), chunksize=self._chunk, **lazily):
+                record(index, submitted[0][1], ran)
+                submitted.popleft()
         except BaseException as error:
+            sampler.stopped = True
             # Results come in order, those of a chunk together.
-            raise self._failure([index for index, _ in submitted[done : done + self._chunk]], error) from error
+            raise self._failure([index for index, _ in islice(submitted, self._chunk)], error) from error
 
     def _recorder(self, sampler: Sampler) -> Callable[[int, int, Any], None]:
         """What records a task that came back."""

@@ -27,6 +27,8 @@ from .processes import check_crossing, crossing_failure
 class OwnProcesses(ExecutorEngine):
     """One whose workers are other processes of this host."""
 
+    shows_map = False
+
     def __init__(self, job: Job, task: Task) -> None:
         """Builds it; Failure if the task cannot cross to its workers."""
         check_crossing(job, task)
@@ -98,7 +100,7 @@ class OwnProcesses(ExecutorEngine):
             self._under_way += 1
         return future
 
-    def _map(self, sampler: Sampler) -> None:
+    def _map(self, sampler: Sampler, **lazily: Any) -> None:
         """Submits all tasks of a batch: not every executor has a `map`."""
         ended: SimpleQueue[Any] = SimpleQueue()
         record = self._recorder(sampler)

@@ -1,4 +1,4 @@
-"""`ThreadPoolExecutor`: the main thread submits, and keeps a backlog for the threads."""
+"""`ThreadPoolExecutor`: the main thread submits, and keeps a backlog for the threads; by `map`, where it can."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from functools import partial
 from itertools import count
 from queue import SimpleQueue
 from time import monotonic_ns
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
 from ..protocol import Failure, Job
 from ..sampler import Sampler
 from ..task import Task, first_failure
-from .base import Engine
+from .base import Engine, maps_lazily
 from .patience import LEAVE_S, farewell
 
 #: Tasks queued for each thread beyond the one it runs: with fewer, threads starve.
@@ -44,10 +44,12 @@ class ThreadPool(Engine):
 
     def run(self, sampler: Sampler) -> None:
         """Runs one block."""
-        if sampler.tasks is None or sampler.is_paced:
+        if sampler.tasks is not None and not sampler.is_paced:
+            self._submit_all(sampler)
+        elif sampler.is_paced or not maps_lazily(ThreadPoolExecutor):
             self._keep_submitted(sampler)
         else:
-            self._submit_all(sampler)
+            self._map_lazily(sampler)
 
     def leave(self) -> Optional[Failure]:
         """Tears down each thread."""
@@ -76,6 +78,13 @@ class ThreadPool(Engine):
             submit(run, index, monotonic_ns()).add_done_callback(ended.put)
         for _ in range(outstanding - 1):
             ended.get()
+
+    def _map_lazily(self, sampler: Sampler) -> None:
+        """Maps over tasks without an end, of which so many are submitted and not taken."""
+        lazily: Any = {"buffersize": (1 + BACKLOG_PER_WORKER) * self.slots}
+        tasks, times = iter(sampler.next, None), iter(monotonic_ns, None)
+        for _ in self._pool.map(self._runner(sampler), tasks, times, **lazily):
+            pass
 
     def _submit_all(self, sampler: Sampler) -> None:
         submit, run = self._pool.submit, self._runner(sampler)
