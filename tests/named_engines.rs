@@ -117,6 +117,26 @@ fn their_code_gives_what_a_plain_loop_gives() {
     }
 }
 
+#[test]
+fn joblibs_code_takes_results_as_they_are_done() {
+    let text = "name = \"shop\"\n[[step]]\nkind = \"python\"\npath = \".\"\nfunction = \"shop:parse\"\nitems = \"shop:pages\"\n";
+    let workload = workload::parse("shop.toml", text).expect("a workload");
+    let (items, cluster) = (ItemsFound::default(), None);
+    let code = |engine: Engine| {
+        let candidate = Candidate::new("python3.11", engine, engine.axes().sizes(2, 3, 4));
+        Idiom { workload: &workload, candidate: &candidate, default_method: None, items, variables: &[], cluster }
+            .code()
+    };
+    for (engine, sized) in [
+        (Engine::JoblibThreading, "n_jobs=2, backend=\"threading\",\n"),
+        (Engine::JoblibLoky, "n_jobs=2, batch_size=4, pre_dispatch=16,\n"),
+        (Engine::JoblibAuto, "n_jobs=2,\n"),
+    ] {
+        let code = code(engine);
+        assert!(code.contains(sized) && code.contains("return_as=\"generator_unordered\""), "{code}");
+    }
+}
+
 /// The program that is shown for a candidate, and what it prints as its results.
 fn results(python: &Path, directory: &Path, form: &str, candidate: &Candidate) -> (String, String) {
     let text = format!("name = \"shop\"\n[[step]]\nkind = \"python\"\npath = \".\"\n{form}");

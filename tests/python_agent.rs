@@ -144,7 +144,7 @@ fn assert_sane(block: &Block, go: Go, job: &Job, name: &str) {
     let model = job.candidate.model();
     let has_loop = matches!(model, Model::Async | Model::ShardedAsync | Model::AsyncThreads | Model::AsyncProcesses);
     assert_eq!(block.longest_stall_ns.is_some(), go.kind == BlockKind::Memory && has_loop, "{name}");
-    let crosses = matches!(model, Model::ShardedAsync | Model::Processes | Model::Interpreters | Model::AsyncProcesses);
+    let crosses = job.candidate.engine.crosses();
     let pickles = go.kind == BlockKind::Memory && crosses && block.tasks > 0;
     assert_eq!(block.serialisation.is_some_and(|cost| cost.bytes_per_task > 0.0), pickles, "{name}: {block:?}");
 }

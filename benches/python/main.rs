@@ -100,7 +100,7 @@ impl Arrival {
 
 const BOTH: &[Arrival] = &[Arrival::Batch, Arrival::Closed];
 
-const SCRIPTS: [Pair; 18] = [
+const SCRIPTS: [Pair; 20] = [
     Pair { script: "sequential", engine: Engine::Sequential, loads: &[Arrival::Closed], sleeps: true },
     Pair { script: "threads", engine: Engine::Thread, loads: &[Arrival::Closed], sleeps: true },
     Pair { script: "thread_pool_executor", engine: Engine::ThreadPoolExecutor, loads: BOTH, sleeps: true },
@@ -108,6 +108,7 @@ const SCRIPTS: [Pair; 18] = [
     Pair { script: "pool_map", engine: Engine::MultiprocessingPool, loads: BOTH, sleeps: true },
     Pair { script: "gather", engine: Engine::Asyncio, loads: &[Arrival::Batch], sleeps: true },
     Pair { script: "create_task", engine: Engine::Asyncio, loads: &[Arrival::Closed], sleeps: true },
+    Pair { script: "threaded", engine: Engine::ThreadedAsyncio, loads: &[Arrival::Batch], sleeps: true },
     Pair { script: "sharded", engine: Engine::ShardedAsyncio, loads: &[Arrival::Batch], sleeps: true },
     Pair { script: "run_in_executor", engine: Engine::AsyncioThreads, loads: &[Arrival::Batch], sleeps: false },
     Pair { script: "run_in_processes", engine: Engine::AsyncioProcesses, loads: &[Arrival::Batch], sleeps: false },
@@ -116,6 +117,7 @@ const SCRIPTS: [Pair; 18] = [
     Pair { script: "trio_nursery", engine: Engine::Trio, loads: &[Arrival::Batch], sleeps: false },
     Pair { script: "gevent_pool", engine: Engine::Gevent, loads: &[Arrival::Closed], sleeps: true },
     Pair { script: "loky_executor", engine: Engine::Loky, loads: BOTH, sleeps: true },
+    Pair { script: "joblib_auto", engine: Engine::JoblibAuto, loads: &[Arrival::Closed], sleeps: true },
     Pair { script: "joblib_processes", engine: Engine::JoblibLoky, loads: &[Arrival::Closed], sleeps: true },
     Pair { script: "anyio_threads", engine: Engine::Anyio, loads: &[Arrival::Batch], sleeps: false },
     Pair { script: "dask_by_hand", engine: Engine::Dask, loads: &[Arrival::Closed], sleeps: true },

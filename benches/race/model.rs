@@ -70,6 +70,7 @@ fn costs(engine: Engine) -> Costs {
         Engine::TokioCurrentThread => (0.3, 0.0, 0.2, 0.0),
         Engine::TokioMultiThread => (0.6, 0.0, 2.0, 0.0),
         Engine::TokioSharded => (0.3, 0.0, 0.2, 0.0),
+        Engine::ThreadedAsyncio => (25.0, 0.0, 1.0, 0.0),
         Engine::ShardedAsyncio => (20.0, 0.0, 1.0, 0.0),
         Engine::ProcessPool => (10.0, 6.0, 12.0, 0.000_3),
         Engine::ProcessPerTask => (1200.0, 500.0, 12.0, 0.000_3),
@@ -95,6 +96,7 @@ fn costs(engine: Engine) -> Costs {
         | Engine::Gevent
         | Engine::Loky
         | Engine::JoblibLoky
+        | Engine::JoblibAuto
         | Engine::Anyio
         | Engine::Dask
         | Engine::Own(_) => (0.0, 0.0, 0.0, 0.0),

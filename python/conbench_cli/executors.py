@@ -168,8 +168,8 @@ class MultiprocessingPool(_WithProcesses):
         self._pool: Any = stack.enter_context(self._context.Pool(self._workers, self._asked.setup))
 
 
-class Shards(MultiprocessingPool):
-    """`sharded-asyncio`: processes with a loop each, and so many tasks in flight on all of them."""
+class _OnLoops(Pool):
+    """Tools with several loops, and so many tasks in flight on all of them."""
 
     def map(self, fn: Function, *iterables: Iterable[Any], chunksize: Optional[int] = None) -> Iterator[Any]:
         """See `Pool.map`."""
@@ -180,9 +180,28 @@ class Shards(MultiprocessingPool):
         share, rest = divmod(self._in_flight, shards)
         parts = [(fn, each[number::shards], share + (number < rest)) for number in range(shards)]
         results: List[Any] = [None] * len(each)
-        for number, shard in enumerate(self._pool.starmap(_run_shard, parts, 1)):
+        for number, shard in enumerate(self._run_shards(parts)):
             results[number::shards] = shard
         return iter(results)
+
+    def _run_shards(self, parts: List[Tuple[Function, List[Arguments], int]]) -> Iterable[List[Any]]:
+        """What `_run_shard` gives for each of these."""
+        raise NotImplementedError
+
+
+class Shards(_OnLoops, MultiprocessingPool):
+    """`sharded-asyncio`: processes with a loop each."""
+
+    def _run_shards(self, parts: List[Tuple[Function, List[Arguments], int]]) -> Iterable[List[Any]]:
+        found: List[List[Any]] = self._pool.starmap(_run_shard, parts, 1)
+        return found
+
+
+class Loops(_OnLoops, Threads):
+    """`threaded-asyncio`: threads with a loop each."""
+
+    def _run_shards(self, parts: List[Tuple[Function, List[Arguments], int]]) -> Iterable[List[Any]]:
+        return self._executor.map(_run_shard, *zip(*parts))
 
 
 class ProcessPerTask(_WithProcesses):
@@ -345,6 +364,7 @@ _TOOLS: Dict[str, Type[Pool]] = {
     "ProcessPoolExecutor": Processes,
     "multiprocessing.Pool": MultiprocessingPool,
     "Process": ProcessPerTask,
+    "threaded-asyncio": Loops,
     "sharded-asyncio": Shards,
     "InterpreterPoolExecutor": Interpreters,
     "asyncio": EventLoop,

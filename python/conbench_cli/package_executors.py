@@ -41,14 +41,25 @@ class JoblibProcesses(Pool):
     def map(self, fn: Function, *iterables: Iterable[Any], chunksize: Optional[int] = None) -> Iterator[Any]:
         """See `Pool.map`."""
         joblib: Any = import_module("joblib")
-        chunk = chunksize or self._chunk
         call = joblib.delayed(_set_up_first(self._asked.setup, self._blocking(fn)))
-        parallel = joblib.Parallel(n_jobs=self._workers, batch_size=chunk, pre_dispatch=2 * self._workers * chunk)
+        parallel = joblib.Parallel(n_jobs=self._workers, **self._batches(chunksize))
         return iter(parallel(call(*arguments) for arguments in zip(*iterables)))
+
+    def _batches(self, chunksize: Optional[int]) -> Dict[str, Any]:
+        """How many tasks cross at once."""
+        chunk = chunksize or self._chunk
+        return {"batch_size": chunk, "pre_dispatch": 2 * self._workers * chunk}
 
     def _start(self, stack: ExitStack) -> None:
         # Set-ups are called in the workers.
         pass
+
+
+class JoblibAuto(JoblibProcesses):
+    """The same with batches that `joblib` sizes by itself."""
+
+    def _batches(self, chunksize: Optional[int]) -> Dict[str, Any]:
+        return {} if chunksize is None else super()._batches(chunksize)
 
 
 class Loky(Pool):
@@ -171,6 +182,7 @@ TOOLS: Dict[str, Type[Pool]] = {
     "multiprocessing.pool.ThreadPool": PoolOfThreads,
     "joblib+threading": JoblibThreads,
     "joblib+loky": JoblibProcesses,
+    "joblib+loky+auto": JoblibAuto,
     "loky": Loky,
     "anyio": AnyioThreads,
     "gevent": Gevent,

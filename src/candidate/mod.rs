@@ -132,6 +132,9 @@ pub enum Engine {
     /// `asyncio` tasks on uvloop.
     #[serde(rename = "uvloop")]
     Uvloop,
+    /// Threads with an `asyncio` loop each, in a CPython that runs without a GIL.
+    #[serde(rename = "threaded-asyncio")]
+    ThreadedAsyncio,
     /// Worker processes with an `asyncio` loop each.
     #[serde(rename = "sharded-asyncio")]
     ShardedAsyncio,
@@ -171,6 +174,9 @@ pub enum Engine {
     /// `joblib.Parallel` on loky's processes.
     #[serde(rename = "joblib+loky")]
     JoblibLoky,
+    /// The same with joblib's own `batch_size="auto"`, which is no fixed size.
+    #[serde(rename = "joblib+loky+auto")]
+    JoblibAuto,
     /// One event loop, with the blocking steps under `anyio.to_thread.run_sync`.
     #[serde(rename = "anyio")]
     Anyio,
@@ -264,13 +270,14 @@ impl Engine {
 
     /// The engines of CPython, simplest model first; then those that are raced where the user's code imports them, and the
     /// one that is raced where the user names a cluster.
-    pub const PYTHON: [Engine; 21] = [
+    pub const PYTHON: [Engine; 23] = [
         Engine::Sequential,
         Engine::ThreadPoolExecutor,
         Engine::Thread,
         Engine::Asyncio,
         Engine::TaskGroup,
         Engine::Uvloop,
+        Engine::ThreadedAsyncio,
         Engine::ShardedAsyncio,
         Engine::ProcessPoolExecutor,
         Engine::MultiprocessingPool,
@@ -284,6 +291,7 @@ impl Engine {
         Engine::Gevent,
         Engine::Loky,
         Engine::JoblibLoky,
+        Engine::JoblibAuto,
         Engine::Anyio,
         Engine::Dask,
     ];
@@ -317,6 +325,7 @@ impl Engine {
             Engine::Asyncio => "asyncio",
             Engine::TaskGroup => "TaskGroup",
             Engine::Uvloop => "uvloop",
+            Engine::ThreadedAsyncio => "threaded-asyncio",
             Engine::ShardedAsyncio => "sharded-asyncio",
             Engine::ProcessPoolExecutor => "ProcessPoolExecutor",
             Engine::MultiprocessingPool => "multiprocessing.Pool",
@@ -330,6 +339,7 @@ impl Engine {
             Engine::Gevent => "gevent",
             Engine::Loky => "loky",
             Engine::JoblibLoky => "joblib+loky",
+            Engine::JoblibAuto => "joblib+loky+auto",
             Engine::Anyio => "anyio",
             Engine::Dask => "dask",
             Engine::Own(own) => own.factory.text(),
@@ -357,14 +367,15 @@ impl Engine {
             | Engine::Uvloop
             | Engine::Trio
             | Engine::Gevent => Model::Async,
-            Engine::TokioSharded | Engine::ShardedAsyncio => Model::ShardedAsync,
+            Engine::TokioSharded | Engine::ThreadedAsyncio | Engine::ShardedAsyncio => Model::ShardedAsync,
             Engine::ProcessPool
             | Engine::ProcessPerTask
             | Engine::ProcessPoolExecutor
             | Engine::MultiprocessingPool
             | Engine::Process
             | Engine::Loky
-            | Engine::JoblibLoky => Model::Processes,
+            | Engine::JoblibLoky
+            | Engine::JoblibAuto => Model::Processes,
             Engine::InterpreterPoolExecutor => Model::Interpreters,
             Engine::TokioBlockingPool | Engine::AsyncioThreads | Engine::Anyio => Model::AsyncThreads,
             Engine::TokioProcessPool | Engine::AsyncioProcesses => Model::AsyncProcesses,
@@ -389,6 +400,7 @@ impl Engine {
             | Engine::JoblibThreading
             | Engine::Loky
             | Engine::JoblibLoky
+            | Engine::JoblibAuto
             | Engine::Own(_) => (true, false),
             Engine::ThreadPerTask
             | Engine::ProcessPerTask
@@ -405,6 +417,7 @@ impl Engine {
             | Engine::Dask => (false, true),
             Engine::TokioMultiThread
             | Engine::TokioSharded
+            | Engine::ThreadedAsyncio
             | Engine::ShardedAsyncio
             | Engine::TokioBlockingPool
             | Engine::TokioProcessPool
@@ -480,6 +493,7 @@ impl Engine {
                 | Engine::Gevent
                 | Engine::Loky
                 | Engine::JoblibLoky
+                | Engine::JoblibAuto
                 | Engine::Anyio
         )
     }

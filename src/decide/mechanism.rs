@@ -195,12 +195,15 @@ fn own_ns(engine: Engine) -> (f64, f64) {
         }
         Engine::Uvloop => (5e3, 20e3),
         // Each loop takes its tasks itself.
+        Engine::ThreadedAsyncio => (15e3, 0.0),
         Engine::ShardedAsyncio => (40e3, 0.0),
         Engine::Thread | Engine::PoolOfThreads => (20e3, 60e3),
         Engine::JoblibThreading => (50e3, 150e3),
         Engine::ProcessPoolExecutor | Engine::Loky => (200e3, 350e3),
         Engine::JoblibLoky => (150e3, 250e3),
         Engine::MultiprocessingPool => (150e3, 250e3),
+        // Its batches last for 0.2 s and longer.
+        Engine::JoblibAuto => (20e3, 30e3),
         Engine::InterpreterPoolExecutor => (50e3, 100e3),
         Engine::AsyncioThreads | Engine::Anyio => (30e3, 60e3),
         Engine::AsyncioProcesses => (200e3, 350e3),
@@ -223,9 +226,9 @@ fn own_start_ns(engine: Engine) -> f64 {
         Engine::ProcessPoolExecutor | Engine::MultiprocessingPool | Engine::AsyncioProcesses => 60e6,
         Engine::ShardedAsyncio => 100e6,
         Engine::InterpreterPoolExecutor => 40e6,
-        Engine::Loky | Engine::JoblibLoky => 300e6,
+        Engine::Loky | Engine::JoblibLoky | Engine::JoblibAuto => 300e6,
         Engine::Trio | Engine::Gevent | Engine::Anyio | Engine::JoblibThreading => 100e6,
-        Engine::Asyncio | Engine::TaskGroup | Engine::Uvloop | Engine::AsyncioThreads => 40e6,
+        Engine::Asyncio | Engine::TaskGroup | Engine::Uvloop | Engine::ThreadedAsyncio | Engine::AsyncioThreads => 40e6,
         Engine::Process => 20e6,
         Engine::Dask => 700e6,
         Engine::ProcessPool | Engine::TokioProcessPool => 5e6,

@@ -56,7 +56,7 @@ impl Workers {
     fn of(engine: Engine) -> Workers {
         match engine {
             Engine::Own(own) if own.model == Model::Processes => Workers::ByValue,
-            Engine::Dask | Engine::Loky | Engine::JoblibLoky => Workers::ByValue,
+            Engine::Dask | Engine::Loky | Engine::JoblibLoky | Engine::JoblibAuto => Workers::ByValue,
             Engine::ProcessPoolExecutor
             | Engine::MultiprocessingPool
             | Engine::Process

@@ -75,6 +75,7 @@ fn parts(idiom: &Idiom<'_>, names: &Names) -> Parts {
         Engine::ThreadPoolExecutor => thread_pool(idiom, names, workers),
         Engine::Thread => thread_per_task(names, in_flight),
         Engine::Asyncio | Engine::Uvloop | Engine::TaskGroup => tasks(idiom.candidate.engine, names, in_flight),
+        Engine::ThreadedAsyncio => threaded(names, workers.min(in_flight), in_flight),
         Engine::ShardedAsyncio => sharded(idiom, names, workers.min(in_flight), in_flight),
         Engine::ProcessPoolExecutor => process_executor(idiom, names, workers),
         Engine::MultiprocessingPool => multiprocessing_pool(idiom, names, workers),
@@ -88,7 +89,7 @@ fn parts(idiom: &Idiom<'_>, names: &Names) -> Parts {
         }
         Engine::PoolOfThreads => named::pool_of_threads(names, workers),
         Engine::JoblibThreading => named::joblib_threads(names, workers),
-        Engine::JoblibLoky => named::joblib_processes(idiom, names, workers),
+        Engine::JoblibLoky | Engine::JoblibAuto => named::joblib_processes(idiom, names, workers),
         Engine::Loky => named::loky(idiom, names, workers),
         Engine::Trio => named::trio(names, in_flight),
         Engine::Gevent => named::gevent(names, in_flight),
@@ -244,26 +245,56 @@ fn multiprocessing_pool(idiom: &Idiom<'_>, names: &Names, workers: u32) -> Parts
     Parts { imports: vec!["import multiprocessing"], body, is_imported_again, ..Parts::default() }
 }
 
-/// Processes with a loop each: every one has its share of the items, and of what is in flight.
-fn sharded(idiom: &Idiom<'_>, names: &Names, workers: u32, in_flight: u32) -> Parts {
-    let items = &names.items;
+/// What several loops each run: their part of the items, and of what is in flight. `most` is that where it is not the same
+/// for all.
+fn of_one_loop(names: &Names, workers: u32, in_flight: u32) -> (String, Option<String>) {
     let start = names.start_loop.as_ref().map(|start| indented(start)).unwrap_or_default();
     let (each, rest) = (in_flight / workers.max(1), in_flight % workers.max(1));
     // A share that is the same for all is written down where it is needed.
-    let (most, given, map, handed) = if rest == 0 {
-        (each.to_string(), "", "map", format!("items[number::{workers}]"))
-    } else {
-        let handed = format!("(items[number::{workers}], {each} + (number < {rest}))");
-        ("most".to_owned(), ", most", "starmap", handed)
-    };
+    let (most, given) = if rest == 0 { (each.to_string(), "") } else { ("most".to_owned(), ", most") };
     let definitions = format!(
         "async def main(shard{given}):\n{start}    free = asyncio.Semaphore({most})\n\n    async def bounded(item):\n        async with free:\n            return {}\n\n    return await asyncio.gather(*(bounded(item) for item in shard))\n\n\ndef run(shard{given}):\n    return asyncio.run(main(shard{given}))\n",
         awaited(names)
     );
+    (definitions, (rest != 0).then(|| format!("{each} + (number < {rest})")))
+}
+
+/// `results` in the order of the items, of those of each part.
+fn of_shards(workers: u32) -> String {
+    format!(
+        "results = [None] * len(items)\nfor number, shard in enumerate(shards):\n    results[number::{workers}] = shard\n"
+    )
+}
+
+/// Threads with a loop each.
+fn threaded(names: &Names, workers: u32, in_flight: u32) -> Parts {
+    let items = &names.items;
+    let (definitions, most) = of_one_loop(names, workers, in_flight);
+    let shards = format!("[items[number::{workers}] for number in range({workers})]");
+    let body = match most {
+        None => format!("    shards = list(pool.map(run, {shards}))\n"),
+        Some(most) => format!(
+            "    parts = {shards}\n    shares = [{most} for number in range({workers})]\n    shards = list(pool.map(run, parts, shares))\n"
+        ),
+    };
+    let pool = threads_of(names, workers);
+    let body = format!("items = list({items})\nwith {pool} as pool:\n{body}{}", of_shards(workers));
+    Parts { imports: vec!["import asyncio", THREADS], definitions, body: set_up(names, body), ..Parts::default() }
+}
+
+/// Processes with a loop each: every one has its share of the items, and of what is in flight.
+fn sharded(idiom: &Idiom<'_>, names: &Names, workers: u32, in_flight: u32) -> Parts {
+    let items = &names.items;
+    let (definitions, most) = of_one_loop(names, workers, in_flight);
+    let (map, handed) = match most {
+        None => ("map", format!("items[number::{workers}]")),
+        Some(most) => ("starmap", format!("(items[number::{workers}], {most})")),
+    };
     let initializer = initializer(names.start_worker.as_ref());
     let context = context(idiom).unwrap_or_else(|| "multiprocessing".to_owned());
     let body = format!(
-        "items = list({items})\nwith {context}.Pool({workers}{initializer}) as pool:\n    shards = pool.{map}(run, [{handed} for number in range({workers})], chunksize=1)\nresults = [None] * len(items)\nfor number, shard in enumerate(shards):\n    results[number::{workers}] = shard\n"
+        "items = list({items})\nwith {context}.Pool({workers}{initializer}) as pool:\n    shards = pool.{map}(run, [{handed} for number in range({workers})], chunksize=1)\n{}",
+        of_shards(workers)
     );
     let imports = vec!["import asyncio", "import multiprocessing"];
     Parts { imports, definitions, body, is_imported_again: is_imported_again(idiom) }

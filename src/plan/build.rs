@@ -181,6 +181,7 @@ fn reason_against(
     if model == Model::ShardedAsync && !steps.iter().any(Step::has_async_form) {
         let plain = match engine {
             Engine::TokioSharded => Engine::ThreadPool,
+            Engine::ThreadedAsyncio => Engine::ThreadPoolExecutor,
             _ => Engine::ProcessPoolExecutor,
         };
         return Some(format!("no step leaves a loop free: the same as {plain}"));
@@ -209,7 +210,7 @@ fn reason_against(
     {
         return Some(format!("step {number} ({}): interpreters share no lock, queue or event", step.kind()));
     }
-    if engine == Engine::ShardedAsyncio
+    if matches!(engine, Engine::ThreadedAsyncio | Engine::ShardedAsyncio)
         && let Some((step, number)) =
             numbered().find(|(step, _)| matches!(step, Step::Lock { .. } | Step::Queue { .. }))
     {

@@ -49,7 +49,7 @@ pub(super) const IS_LOOP: &str = "with one job, joblib is a plain loop: the same
 
 /// The fewest workers that this engine has.
 pub(super) const fn least_workers(engine: Engine) -> u32 {
-    if matches!(engine, Engine::JoblibThreading | Engine::JoblibLoky) { 2 } else { 1 }
+    if matches!(engine, Engine::JoblibThreading | Engine::JoblibLoky | Engine::JoblibAuto) { 2 } else { 1 }
 }
 
 /// The numbers of workers that the workload names for an executor of the user's own.
@@ -77,7 +77,7 @@ pub(super) fn reason_against(engine: Engine, workload: &Workload, cluster: Optio
     let steps = &workload.steps;
     let mut numbered = steps.iter().zip(1..);
     match engine {
-        Engine::JoblibThreading | Engine::JoblibLoky if workload.rate.is_some() => {
+        Engine::JoblibThreading | Engine::JoblibLoky | Engine::JoblibAuto if workload.rate.is_some() => {
             Some("joblib takes several tasks at a time from what it is given, whatever `rate` says".to_owned())
         }
         Engine::Own(own) if own.model == Model::Processes => numbered.find_map(|(step, number)| {

@@ -651,7 +651,10 @@ fn the_users_own_code_runs_where_it_can() {
     assert!(reason(&blocking, "python3.11/uvloop").is_some_and(|reason| reason.contains("the same as asyncio")));
     assert!(blocking.unknowns.iter().any(|note| note.contains("`fetch`") && note.contains("blocks all other tasks")));
     let event_loop = planned(own_code(false, true));
-    assert_eq!(names(&event_loop), ["python3.11/asyncio", "python3.11/uvloop", "python3.11/sharded-asyncio@fork"]);
+    assert_eq!(
+        names(&event_loop),
+        ["python3.11/asyncio", "python3.11/uvloop", "python3.11/threaded-asyncio", "python3.11/sharded-asyncio@fork"]
+    );
     let why = reason(&event_loop, "python3.11/ThreadPoolExecutor").expect("a reason");
     assert_eq!(why, "step 1 (python) has an `async_function` alone: give it a `function` too");
     let any = planned(own_code(true, true));
@@ -665,15 +668,20 @@ fn sharded_loops_have_two_sizes_and_no_more_loops_than_pay() {
     let both = [Runtime::rust(), cpython()];
     let plan_of = |steps: Vec<Step>| plan(&workload(steps), &settings(), &facts(), &both);
     let waiting = plan_of(vec![wait(), Step::Cpu(CPU)]);
-    for engine in [Engine::TokioSharded, Engine::ShardedAsyncio] {
+    for engine in [Engine::TokioSharded, Engine::ThreadedAsyncio, Engine::ShardedAsyncio] {
         let entry = waiting.entries.iter().find(|entry| entry.engine == engine).expect("planned");
         assert_eq!(entry.workers.last(), Some(&(2 * facts().usable_cpus())), "{engine}");
         assert!(entry.in_flight.len() > 1, "{engine}");
     }
     let shared = plan_of(vec![wait(), Step::Lock { hold: Work::Wait { time: fixed(1000) } }]);
     assert!(shared.entries.iter().any(|entry| entry.engine == Engine::TokioSharded));
-    let why = reason(&shared, "python3.11/sharded-asyncio");
-    assert_eq!(why, Some("step 2 (lock): asyncio has none that several loops share"));
+    for engine in ["python3.11/sharded-asyncio", "python3.11/threaded-asyncio"] {
+        let why = reason(&shared, engine);
+        assert_eq!(why, Some("step 2 (lock): asyncio has none that several loops share"));
+    }
+    let blocking = plan_of(vec![Step::Cpu(CPU)]);
+    let why = reason(&blocking, "python3.11/threaded-asyncio");
+    assert_eq!(why, Some("no step leaves a loop free: the same as ThreadPoolExecutor"));
 }
 
 fn arbitrary_step() -> impl Strategy<Value = Step> {

@@ -40,6 +40,7 @@ PROCESSES = [
     Case("loky", "loky", {"workers": 2, "chunk": 3}),
     Case("joblib+loky", "joblib", {"workers": 2, "chunk": 1}),
     Case("joblib+loky", "joblib", {"workers": 2, "chunk": 3}),
+    Case("joblib+loky+auto", "joblib", {"workers": 2}),
 ]
 MIXES = [Case("anyio", "anyio", {"workers": 2, "in_flight": 4})]
 EVERY = [*THREADS, *LOOPS, *PROCESSES, *MIXES]

@@ -22,7 +22,7 @@ from conbench_cli.executors import Pool, pool
 NUMBERS = list(range(11))
 LOOPS = ["asyncio"] + (["TaskGroup"] if sys.version_info >= (3, 11) else [])
 LOOPS += ["uvloop"] if find_spec("uvloop") else []
-IN_PROCESS = ["sequential", "ThreadPoolExecutor", "Thread", "asyncio+ThreadPoolExecutor"]
+IN_PROCESS = ["sequential", "ThreadPoolExecutor", "Thread", "threaded-asyncio", "asyncio+ThreadPoolExecutor"]
 PROCESSES = [
     "ProcessPoolExecutor",
     "multiprocessing.Pool",
@@ -105,6 +105,7 @@ OF_PACKAGES = {
     "multiprocessing.pool.ThreadPool": "multiprocessing",
     "joblib+threading": "joblib",
     "joblib+loky": "joblib",
+    "joblib+loky+auto": "joblib",
     "loky": "loky",
     "anyio": "anyio",
     "gevent": "gevent",

@@ -79,6 +79,7 @@ class Lives(unittest.TestCase):
         self.check_counts("asyncio+ThreadPoolExecutor", {"workers": 2, "in_flight": 3}, 1, 2)
         for engine in "ProcessPoolExecutor", "multiprocessing.Pool":
             self.check_counts(engine, {"workers": 2}, 2, 2)
+        self.check_counts("threaded-asyncio", {"workers": 2, "in_flight": 3}, 1, 2)
         self.check_counts("sharded-asyncio", {"workers": 2, "in_flight": 3}, 2, 2)
         self.check_counts("asyncio+ProcessPoolExecutor", {"workers": 2, "in_flight": 3}, 2, 2)
 
@@ -101,6 +102,16 @@ class Lives(unittest.TestCase):
                 made = described(engine, {"workers": 2, "in_flight": 2}, *names)
                 self.live(made)
                 self.assertEqual([line.what for line in self.lines()], names)
+
+    def test_each_of_several_loops_is_set_up_once(self) -> None:
+        names = ["setup", "async_setup", "async_teardown", "teardown"]
+        for engine, processes in ("threaded-asyncio", 1), ("sharded-asyncio", 2):
+            with self.subTest(engine=engine):
+                if os.path.exists(self.log):
+                    os.unlink(self.log)
+                self.live(described(engine, {"workers": 2, "in_flight": 3}, *names, pass_state=True))
+                lines = {"setup": processes, "async_setup": 2, "async_teardownloop": 2, "teardownprocess": processes}
+                self.assertEqual(Counter(line.what for line in self.lines()), lines)
 
     def test_states_reach_tasks_and_teardowns(self) -> None:
         cases = [

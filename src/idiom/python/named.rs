@@ -36,28 +36,32 @@ fn threading(definitions: &str) -> Option<&'static str> {
 
 const JOBLIB: &str = "from joblib import Parallel, delayed";
 
-pub(super) fn joblib_threads(names: &Names, workers: u32) -> Parts {
-    let (call, definitions) = in_thread(names);
-    let items = &names.items;
-    let body = set_up(
-        names,
-        format!(
-            "results = Parallel(n_jobs={workers}, backend=\"threading\")(delayed({call})(item) for item in {items})\n"
-        ),
+/// What joblib calls, which gives results as they are done, and how it is called: `results` are in the items' order.
+fn numbered(call: &str, options: &str, items: &str) -> (String, String) {
+    let definition = format!("def numbered(number, item):\n    return number, {call}(item)\n");
+    let body = format!(
+        "parallel = Parallel(\n    {options},\n    return_as=\"generator_unordered\",\n)\ndone = dict(parallel(delayed(numbered)(*each) for each in enumerate({items})))\nresults = [done[number] for number in sorted(done)]\n"
     );
+    (definition, body)
+}
+
+pub(super) fn joblib_threads(names: &Names, workers: u32) -> Parts {
+    let (call, own) = in_thread(names);
+    let (definition, body) = numbered(&call, &format!("n_jobs={workers}, backend=\"threading\""), &names.items);
+    let gap = if own.is_empty() { "" } else { "\n\n" };
+    let (definitions, body) = (format!("{own}{gap}{definition}"), set_up(names, body));
     let imports = [JOBLIB].into_iter().chain(threading(&definitions)).collect();
     Parts { imports, definitions, body, ..Parts::default() }
 }
 
 pub(super) fn joblib_processes(idiom: &Idiom<'_>, names: &Names, workers: u32) -> Parts {
-    let Names { call, items, .. } = names;
     let initializer = initializer(names.start_worker.as_ref());
-    let chunk = idiom.candidate.sizes.chunk.unwrap_or(1);
-    let body = format!(
-        "parallel = Parallel(n_jobs={workers}, batch_size={chunk}, pre_dispatch={}{initializer})\nresults = parallel(delayed({call})(item) for item in {items})\n",
-        2 * workers * chunk
-    );
-    Parts { imports: vec![JOBLIB], body, is_imported_again: true, ..Parts::default() }
+    // Without one it takes batches as it finds them best.
+    let chunk = idiom.candidate.sizes.chunk;
+    let batch = chunk.map(|chunk| format!(", batch_size={chunk}, pre_dispatch={}", 2 * workers * chunk));
+    let options = format!("n_jobs={workers}{}{initializer}", batch.unwrap_or_default());
+    let (definitions, body) = numbered(&names.call, &options, &names.items);
+    Parts { imports: vec![JOBLIB], definitions, body, is_imported_again: true }
 }
 
 pub(super) fn loky(idiom: &Idiom<'_>, names: &Names, workers: u32) -> Parts {

@@ -131,9 +131,9 @@ class Running:
 
     def _prepare(self, index: Optional[int]) -> None:
         # Workers elsewhere prepare themselves what they run; the agent would only hold it for nothing.
-        model = engines.model(self._job.candidate.engine)
-        if model not in ("processes", "interpreters", "sharded-async", "cluster"):
-            self._task.prepare(index, loop_only=model == "async+processes")
+        is_mixed = engines.model(self._job.candidate.engine) == "async+processes"
+        if is_mixed or not self._engine.crosses:
+            self._task.prepare(index, loop_only=is_mixed)
 
     def _ramp_ns(self, block: int) -> int:
         """A task's time, and a part of it that spreads evenly over blocks.

@@ -44,6 +44,7 @@ _OFFERS: Dict[str, _Offer] = {
     "sequential": _Offer("sequential", "sequential:Sequential"),
     "ThreadPoolExecutor": _Offer("threads", "threads:ThreadPool", _pool_threads),
     "Thread": _Offer("threads", "thread_per_task:ThreadPerTask"),
+    "threaded-asyncio": _Offer("sharded-async", "threaded:ThreadedAsyncio", _cpus),
     "sharded-asyncio": _Offer("sharded-async", "sharded:ShardedAsyncio", _cpus),
     "ProcessPoolExecutor": _Offer("processes", "process_executor:ProcessExecutor", _cpus),
     "multiprocessing.Pool": _Offer("processes", "multiprocessing_pool:MultiprocessingPool", _cpus),
@@ -60,6 +61,7 @@ _OFFERS: Dict[str, _Offer] = {
     "gevent": _Offer("async", "gevent_pool:GeventPool"),
     "loky": _Offer("processes", "loky_executor:LokyExecutor", _usable_cpus),
     "joblib+loky": _Offer("processes", "joblib_processes:JoblibProcesses", _usable_cpus),
+    "joblib+loky+auto": _Offer("processes", "joblib_processes:JoblibProcesses", _usable_cpus),
     "anyio": _Offer("async+threads", "anyio_threads:WithAnyio", lambda: 40),
     "dask": _Offer("cluster", "dask_cluster:DaskCluster"),
 }
@@ -72,6 +74,7 @@ _IMPORTS = {
     "gevent": "gevent",
     "loky": "loky",
     "joblib+loky": "joblib",
+    "joblib+loky+auto": "joblib",
     "anyio": "anyio",
 }
 
@@ -104,7 +107,7 @@ def offers() -> Tuple[List[Dict[str, object]], List[Dict[str, object]]]:
     offered: List[Dict[str, object]] = []
     absent: List[Dict[str, object]] = []
     for name, offer in _OFFERS.items():
-        reason = _why_absent(name)
+        reason = _why_absent(name) or _why_pointless(name)
         if reason is not None:
             absent.append({"engine": name, "reason": reason})
         elif offer.default_workers is None:
@@ -165,6 +168,13 @@ def _why_absent(name: str) -> Optional[str]:
     if forks and find_spec("_multiprocessing") is None:
         return "this interpreter was built without multiprocessing"
     return None
+
+
+def _why_pointless(name: str) -> Optional[str]:
+    """Why an engine could run here, and nobody would use it."""
+    if name != "threaded-asyncio" or not getattr(sys, "_is_gil_enabled", lambda: True)():
+        return None
+    return "it needs a free-threaded CPython that runs without a GIL, and here one is in force"
 
 
 def _needs(major: int, minor: int) -> Optional[str]:

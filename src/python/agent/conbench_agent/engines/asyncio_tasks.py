@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 from importlib import import_module
-from typing import Any, Callable, Coroutine, Dict, Iterator, Optional, Set
+from typing import Any, Callable, Coroutine, Dict, Iterator, List, Optional, Set
 
 from ..clock import now_ns
 from ..protocol import Failure, Job
@@ -80,14 +80,14 @@ class AsyncioTasks(EventLoopEngine):
             if not alive:
                 end(None)
 
-        for slot in range(self.slots):
-            launch(sampler.lane(slot))
+        for lane in self._lanes(sampler):
+            launch(lane)
 
     async def _feed(self, sampler: Sampler, spawn: Callable[[Work], asyncio.Task[None]]) -> None:
         """Spawns a task whenever one may be in flight and the rate allows one; returns when each has ended."""
         perform, given, received = self._perform, self.given, self.received
         room = asyncio.Semaphore(self.slots)
-        free = [sampler.lane(slot) for slot in range(self.slots)]
+        free = self._lanes(sampler)
         alive: Set[asyncio.Task[None]] = set()
 
         async def run(lane: Lane, index: int, handed: object, submitted_ns: int) -> None:
@@ -104,7 +104,7 @@ class AsyncioTasks(EventLoopEngine):
 
         while True:
             await room.acquire()
-            index = await sampler.next_on_loop()
+            index = await self._next(sampler)
             if index is None:
                 break
             task = spawn(run(free.pop(), index, given(index), now_ns()))
@@ -120,7 +120,7 @@ class AsyncioTasks(EventLoopEngine):
         """All tasks of a batch, each behind a semaphore that lets as many begin as may be in flight."""
         perform, given, received = self._perform, self.given, self.received
         bound = asyncio.Semaphore(self.slots)
-        free = [sampler.lane(slot) for slot in range(self.slots)]
+        free = self._lanes(sampler)
 
         async def run(index: int, submitted_ns: int) -> None:
             await bound.acquire()
@@ -140,8 +140,20 @@ class AsyncioTasks(EventLoopEngine):
             finally:
                 bound.release()
 
-        while (index := sampler.next()) is not None:
+        for index in self._dealt(sampler):
             yield run(index, now_ns())
+
+    def _lanes(self, sampler: Sampler) -> List[Lane]:
+        """The lanes of this loop's slots."""
+        return [sampler.lane(slot) for slot in range(self.slots)]
+
+    def _dealt(self, sampler: Sampler) -> Iterator[int]:
+        """The tasks of a batch that are this loop's."""
+        return iter(sampler.next, None)
+
+    async def _next(self, sampler: Sampler) -> Optional[int]:
+        """The next task, when a rate allows one."""
+        return await sampler.next_on_loop()
 
 
 def in_flight_of(job: Job, task: Task) -> int:

@@ -1,4 +1,8 @@
-"""`joblib.Parallel` on loky's processes: tasks come from a generator, and results as they are done."""
+"""`joblib.Parallel` on loky's processes: tasks come from a generator, and results as they are done.
+
+Batches have a fixed size, or that which joblib finds by itself: it doubles them until they last for 0.2 s, and keeps
+what it found for as long as the `Parallel` lives.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +32,7 @@ class JoblibPool(LokyPool):
 
     def __init__(self, job: Job, task: Task) -> None:
         """Makes it."""
-        self._batch = job.candidate.sizes.chunk or 1
+        self._batch = job.candidate.sizes.chunk
         super().__init__(job, task)
 
     def _make(self) -> Executor:
@@ -36,8 +40,8 @@ class JoblibPool(LokyPool):
             n_jobs=self.workers,
             backend="loky",
             return_as="generator_unordered",
-            batch_size=self._batch,
-            pre_dispatch=_DISPATCHED * self.workers * self._batch,
+            batch_size=self._batch or "auto",
+            pre_dispatch=_DISPATCHED * self.workers * (self._batch or 1),
             idle_worker_timeout=_NEVER_S,
             initializer=worker.start,
             initargs=(self._crew.hiring,),
@@ -46,6 +50,10 @@ class JoblibPool(LokyPool):
         # Only its executor lets each worker get ready once.
         executor: Executor = self.parallel._backend._workers
         return executor
+
+    def forget_batches(self) -> None:
+        """Has batches that joblib sizes by itself begin with one task, as in a program that calls it once."""
+        self.parallel._backend.reset_batch_stats()
 
     def _note_workers(self) -> None:
         processes: Dict[int, Any] = getattr(self.executor, "_processes", {})
@@ -73,6 +81,8 @@ class JoblibProcesses(ProcessExecutor):
         record = recorder(self._lanes(sampler), self._task, self._children)
         take, handed = sampler.next, self._task.handed
         submitted: Dict[int, int] = {}
+        if sampler.tasks is not None:
+            self._pool.forget_batches()
 
         def calls() -> Iterator[Any]:
             while (index := take()) is not None:

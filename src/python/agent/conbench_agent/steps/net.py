@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 import struct
+import threading
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Callable, Generic, List, NoReturn, Optional, Sequence, Tuple, Type, TypeVar, Union
 
@@ -101,6 +102,7 @@ class RequestStep(Step, Generic[A]):
         self._number = number
         self._label = label(number, step_job)
         self._on_loop: Optional[LoopClient[A]] = None
+        self._making = threading.Lock()
 
     def ask(self, peer: Peer[A]) -> None:
         """Names the one whom all requests go to; connects later."""
@@ -162,8 +164,10 @@ class RequestStep(Step, Generic[A]):
     def _loop_client(self) -> LoopClient[A]:
         from .net_async import LoopClient
 
-        self._on_loop = LoopClient(self._peer, self.read)
-        return self._on_loop
+        # Loops of several threads share it: each has a pool of its own there.
+        with self._making:
+            self._on_loop = self._on_loop or LoopClient(self._peer, self.read)
+            return self._on_loop
 
     def _fail(self, fault: Fault) -> NoReturn:
         raise Failure("task", str(fault), self._label) from fault

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Callable, Generic, Optional, TypeVar
 
 Made = TypeVar("Made")
 
 
-class OnLoop(Generic[Made]):
-    """Something of the running loop, made by the first task that asks for it there.
+class OnLoop(threading.local, Generic[Made]):
+    """Something of the running loop, made by the first task that asks for it there; each thread may have a loop.
 
     A lock, a queue or an event of asyncio serves one loop: before CPython 3.10 the one of its making, since then
     the first on which a task waits for it.
@@ -30,6 +31,6 @@ class OnLoop(Generic[Made]):
         return self._made
 
     def take(self) -> Optional[Made]:
-        """What was made last, if anything; the next task makes another."""
+        """What was made last in this thread, if anything; the next task makes another."""
         made, self._made, self._loop = self._made, None, None
         return made

@@ -43,7 +43,7 @@ class SetUps:
         self.given = next((field for field in ("setup_thread", "setup") if description.get(field)), None)
         self._lock = threading.Lock()
         self._process: object = _NOTHING
-        self._loop: object = _NOTHING
+        #: What is set up for each thread, and for the loop that runs there.
         self._thread = threading.local()
 
     def enter(self) -> None:
@@ -61,9 +61,9 @@ class SetUps:
     async def enter_loop(self) -> None:
         """Sets up the running loop, once, and its thread before it."""
         self.enter_thread()
-        if self._loop is _NOTHING:
+        if getattr(self._thread, "loop_state", _NOTHING) is _NOTHING:
             try:
-                self._loop = await self._async_setup() if self._async_setup else None
+                self._thread.loop_state = await self._async_setup() if self._async_setup else None
             except Exception as error:
                 self._fail("async_setup", error)
 
@@ -74,7 +74,7 @@ class SetUps:
 
     def loop_state(self) -> object:
         """What a task on the loop gets."""
-        return self._loop if self._async_setup else self.state()
+        return self._thread.loop_state if self._async_setup else self.state()
 
     def leave(self) -> Optional[Failure]:
         """Tears down this process, if it was set up; why that failed."""
@@ -89,7 +89,7 @@ class SetUps:
 
     async def leave_loop(self) -> Optional[Failure]:
         """Tears down the running loop, if it was set up; why that failed."""
-        state, self._loop = self._loop, _NOTHING
+        state, self._thread.loop_state = getattr(self._thread, "loop_state", _NOTHING), _NOTHING
         if self._async_teardown is None or state is _NOTHING:
             return None
         try:
