@@ -48,6 +48,8 @@ enum Workers {
     ByValue,
     /// Each is a process, or an interpreter, with one thread for tasks: a global variable is that thread's own.
     OneThreadEach,
+    /// Each is a thread with a loop of its own, beside others in one process.
+    OneLoopEach,
     /// Others.
     Any,
 }
@@ -62,6 +64,7 @@ impl Workers {
             | Engine::Process
             | Engine::AsyncioProcesses
             | Engine::InterpreterPoolExecutor => Workers::OneThreadEach,
+            Engine::ThreadedAsyncio => Workers::OneLoopEach,
             _ => Workers::Any,
         }
     }
@@ -175,7 +178,11 @@ fn own(python: &Python, tasks: u32, found: ItemsFound<'_>, mut imports: Imports,
     if python.pass_state && workers == Workers::OneThreadEach {
         names.one_state(setup, setup_thread);
     } else {
-        names.stateful(python, setup, setup_thread, async_setup);
+        names.stateful(python, setup, setup_thread, async_setup.clone());
+    }
+    let loop_state = if workers == Workers::OneLoopEach { "own.loop_state" } else { "state" };
+    if workers == Workers::OneLoopEach && python.pass_state {
+        names.state_of_each_loop(async_setup);
     }
     names.start_worker = match (&names.start, &names.start_thread) {
         (Some(start), Some(thread)) => {
@@ -187,7 +194,7 @@ fn own(python: &Python, tasks: u32, found: ItemsFound<'_>, mut imports: Imports,
     names.end = teardown.map(|end| if python.pass_state { format!("{end}(state)") } else { format!("{end}()") });
     let kept = names.kept_state();
     let state = kept.as_deref().unwrap_or(if has_own_state { "own.state" } else { "state" });
-    let loop_state = if python.async_setup.is_some() { "state" } else { state };
+    let loop_state = if python.async_setup.is_some() { loop_state } else { state };
     let item = match (takes_item, python.star) {
         (false, _) => "",
         (true, false) => "item",
@@ -235,6 +242,15 @@ impl Names {
         let first = first.map(|setup| format!("    {setup}()\n")).unwrap_or_default();
         self.definitions.push(format!("def start():\n    global state\n{first}    state = {last}()\n"));
         self.start = Some("start".to_owned());
+    }
+
+    /// Where several loops of one process put what their set-up gives: each in its own thread.
+    fn state_of_each_loop(&mut self, async_setup: Option<String>) {
+        let Some(setup) = async_setup else { return };
+        if self.start_thread.is_none() {
+            self.definitions.push("own = threading.local()\n".to_owned());
+        }
+        self.start_loop = Some(format!("own.loop_state = await {setup}()"));
     }
 
     /// How set-ups are called, and where they put what they give if tasks are to get it.
