@@ -188,6 +188,41 @@ fn code_names_sizes_and_the_start_method_only_where_they_matter() {
 }
 
 #[test]
+fn each_loop_of_several_threads_has_the_state_of_its_own_set_up() {
+    let engine = Engine::ThreadedAsyncio;
+    let candidate = Candidate::new("python3.13t", engine, engine.axes().sizes(2, 4, 1));
+    let workload = workload(FORMS[3].1);
+    let (items, cluster) = (ItemsFound::default(), None);
+    let code =
+        Idiom { workload: &workload, candidate: &candidate, default_method: None, items, variables: &[], cluster }
+            .code();
+    for line in ["import threading\n", "own = threading.local()\n", "    own.loop_state = await connect_async()\n"] {
+        assert!(code.contains(line), "{code}");
+    }
+    assert!(code.contains("await ask_async(own.loop_state, item)"), "{code}");
+}
+
+#[test]
+fn code_that_maps_ahead_gives_what_a_plain_loop_gives() {
+    let Some(python) = pythons::maps_lazily() else { return };
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("shop.py"), SHOP).expect("written");
+    let workload = workload(FORMS[0].1);
+    let expected: Vec<u64> = (0..24).map(|page: u64| page * page).collect();
+    for engine in [Engine::ThreadPoolExecutor, Engine::ProcessPoolExecutor, Engine::InterpreterPoolExecutor] {
+        let start_method = engine.has_start_method().then_some(StartMethod::Forkserver);
+        let candidate = Candidate::new(&python.to_string(), engine, engine.axes().sizes(2, 3, 4));
+        let candidate = Candidate { start_method, ..candidate };
+        let (items, cluster) = (ItemsFound::default(), None);
+        let idiom =
+            Idiom { workload: &workload, candidate: &candidate, default_method: None, items, variables: &[], cluster };
+        let code = idiom.code();
+        assert!(code.contains("buffersize="), "{code}");
+        assert_eq!(results(&python.executable, directory.path(), &code), expected, "{engine}:\n{code}");
+    }
+}
+
+#[test]
 fn code_that_maps_submits_as_many_ahead_as_it_was_measured_with() {
     let many = workload(FORMS[0].1);
     let few = Workload { load: workload::Load::Batch { tasks: 24, max_in_flight: 64 }, ..many.clone() };

@@ -266,6 +266,16 @@ fn the_others_do_the_work_of_the_native_agent_in_threads_processes_and_on_a_loop
 }
 
 #[test]
+fn without_a_gil_threads_with_a_loop_each_do_the_work_of_the_native_agent() {
+    let Some(python) = pythons::free_threaded() else { return };
+    let stage = Stage::new();
+    let reference = stage.reference(python, Engine::Sequential);
+    for engine in [Engine::ThreadedAsyncio, Engine::ThreadPoolExecutor] {
+        stage.prove(python, &reference, &stage.mixed(engine));
+    }
+}
+
+#[test]
 fn every_interpreter_says_what_it_offers() {
     for python in pythons::pythons() {
         let agent = Agent::python(python);
@@ -279,6 +289,7 @@ fn every_interpreter_says_what_it_offers() {
         let has = |engine: Engine| !hello.absent.iter().any(|absent| absent.engine == engine);
         assert_eq!(has(Engine::TaskGroup), python.version >= (3, 11), "{python}");
         assert_eq!(has(Engine::InterpreterPoolExecutor), python.version >= (3, 14), "{python}");
+        assert_eq!(has(Engine::ThreadedAsyncio), hello.gil == Some(false), "{python}");
         let default = if python.version >= (3, 14) { StartMethod::Forkserver } else { StartMethod::Fork };
         assert_eq!((hello.start_methods[0], hello.start_methods.len()), (default, 3), "{python}");
         assert_eq!(hello.event_loops[0], "asyncio", "{python}");

@@ -100,6 +100,18 @@ pub fn others() -> &'static [Python] {
     between
 }
 
+/// One that runs without a GIL.
+pub fn free_threaded() -> Option<&'static Python> {
+    let found = pythons().iter().rev().find(|python| python.free_threaded);
+    noted("no free-threaded CPython is here: CONBENCH_PYTHONS names one", found)
+}
+
+/// The newest, if its executors' `map` has a `buffersize`.
+pub fn maps_lazily() -> Option<&'static Python> {
+    let found = pythons().last().filter(|python| python.version >= (3, 14));
+    noted("no CPython 3.14 is here: CONBENCH_PYTHONS names one", found)
+}
+
 /// One that has the packages of `tests/python/requirements-engines.txt`, which `CONBENCH_TEST_ENGINES_PYTHON` names;
 /// `None`, with a word about the skip, where there is none, and a failure where `CONBENCH_REQUIRE_ENGINES` is set.
 pub fn with_packages() -> Option<PathBuf> {
