@@ -14,8 +14,8 @@ const LONGEST_CHUNK: f64 = 32_000.0;
 /// The entries of a runtime for this task.
 pub(crate) fn entries(runtime: &str, task: &Task) -> Vec<Entry> {
     let engines: &[Engine] = if runtime == RUST { &Engine::RUST } else { &Engine::PYTHON };
-    // No cluster is named, and the simulated interpreter is CPython 3.11 with nothing installed.
-    let absent = [Engine::Uvloop, Engine::InterpreterPoolExecutor, Engine::Dask];
+    // No cluster is named, and the simulated interpreter is CPython 3.11, with a GIL and nothing installed.
+    let absent = [Engine::Uvloop, Engine::InterpreterPoolExecutor, Engine::ThreadedAsyncio, Engine::Dask];
     let is_mix = |engine: Engine| matches!(engine.model(), Model::AsyncThreads | Model::AsyncProcesses);
     let has_nothing_to_block = task.is_async && task.cpu_share() < 0.01;
     let is_idle = |engine: Engine| engine.model() == Model::ShardedAsync && !task.is_async;
