@@ -68,8 +68,10 @@ impl Bucket {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::protocol::vectors::Vectors;
 
     fn rate(interval_ns: u64, burst: u32) -> Rate {
         Rate { tasks: 1, period_ns: interval_ns, burst }
@@ -83,6 +85,26 @@ mod tests {
             (to - from + 1) as u64 > allowed
         };
         pairs.into_iter().find(breaks)
+    }
+
+    fn case(rate: Rate, times: &[u64]) -> Value {
+        let mut bucket = Bucket::empty(rate, 100);
+        let holds: Vec<[u64; 2]> = [1, 2, 9].map(|tokens| [tokens, bucket.holds_ns(tokens)]).to_vec();
+        let takes: Vec<Value> =
+            times.iter().map(|now| json!([now, bucket.take(*now).is_ok(), bucket.ready_ns()])).collect();
+        json!({"rate": rate, "empty_at_ns": 100, "holds": holds, "takes": takes})
+    }
+
+    #[test]
+    fn the_vectors_are_what_buckets_give() {
+        let times = [100, 110, 110, 121, 125, 1000, 1000, 1000, 1000, 1009, 1010];
+        Vectors::new(
+            "rates",
+            "A bucket that is empty at `empty_at_ns`. `holds`: so many tokens are in it at that time, if none is taken. \
+             `takes`: a token is asked for at that time, whether there is one, and when the next one is there.",
+        )
+        .with("buckets", vec![case(rate(10, 1), &times), case(rate(10, 3), &times), case(Rate { tasks: 3, period_ns: 100, burst: 2 }, &times)])
+        .hold();
     }
 
     #[test]

@@ -166,10 +166,14 @@ fn count_in_slice(number: u64, slice: &Range<u64>) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::agent::steps::testing::{in_agent, job, step_job, waiting};
     use crate::agent::steps::{Place, build};
-    use crate::workload::{Payload, Step};
+    use crate::protocol::vectors::Vectors;
+    use crate::protocol::{Job, ServerAddress, StepJob};
+    use crate::workload::{Connection, FileOperation, Payload, Step, Work};
 
     fn cpu(input_bytes: u64) -> Cpu {
         Cpu { kernel: Kernel::Loop, input_bytes, time_ns: None }
@@ -210,6 +214,59 @@ mod tests {
         assert_eq!(cores_of(&mut [1.7, 1.9, 1.8], 2), 1.8);
         assert_eq!(cores_of(&mut [1.2], 0), 1.0);
         assert_eq!(cores_of(&mut [], 2), 1.0);
+    }
+
+    /// Steps of each kind, as a job has them.
+    fn described() -> Vec<StepJob> {
+        let (time, wait) = (waiting(), Work::Wait { time: waiting() });
+        let file = |operation| Step::File { operation, size_bytes: 1000, fsync: false };
+        let [keep_alive, new] = [Connection::KeepAlive, Connection::New];
+        let steps = [
+            Step::Cpu(cpu(800)),
+            Step::Wait { time },
+            Step::Sleep { time },
+            Step::Http { url: None, delay: time, body_bytes: 2000, connection: keep_alive },
+            Step::Tcp { address: None, delay: time, request_bytes: 24, response_bytes: 2000, connection: new },
+            Step::Http { url: Some("http://127.0.0.1:9/".to_owned()), delay: time, body_bytes: 9, connection: new },
+            file(FileOperation::Read),
+            file(FileOperation::Write),
+            file(FileOperation::Append),
+            Step::Lock { hold: wait.clone() },
+            Step::Lock { hold: Work::Cpu(cpu(800)) },
+            Step::Queue { capacity: 1, stage: wait },
+            Step::Queue { capacity: 1, stage: Work::Cpu(cpu(800)) },
+            Step::Event { round_trips: 1 },
+            Step::Command { argv: vec!["true".to_owned()], expect_status: 0 },
+        ];
+        let short = |step: Step| StepJob {
+            draws: step_job(step.clone()).draws.iter().map(|_| vec![50_000]).collect(),
+            ..step_job(step)
+        };
+        steps.map(short).into_iter().collect()
+    }
+
+    fn tables(steps: &[StepJob], seed: u64, payload: Payload) -> Value {
+        let directory = tempfile::tempdir().expect("a directory");
+        let server = Some(ServerAddress { http_port: 1, tcp_port: 2, pid: 3 });
+        let job = Job { seed, payload, server, directory: Some(directory.path().to_owned()), ..job(steps) };
+        let task = build(&job, Place::Agent).expect("a task");
+        let made = reference(&task, None, Time::Unasked).expect("a reference");
+        json!({"steps": steps, "seed": seed, "payload": payload, "tables": made.tables})
+    }
+
+    #[test]
+    fn the_vectors_are_what_steps_come_to() {
+        let mut cases: Vec<Value> = described().chunks(1).map(|step| tables(step, 7, Payload::default())).collect();
+        // The number of a step is in its checksum.
+        let of_three = [described(), described(), described()].map(|mut steps| steps.swap_remove(0));
+        cases.push(tables(&of_three, u64::MAX, Payload { input_bytes: 3000, output_bytes: 500 }));
+        Vectors::new(
+            "steps",
+            "The `tables` of the frame `reference` for a job of these steps: a list a step, the payload last; a checksum \
+             for each variant. The job has a `directory` and a `server` of any ports.",
+        )
+        .with("jobs", cases)
+        .hold();
     }
 
     #[test]

@@ -250,14 +250,8 @@ impl Running {
     }
 
     fn block(&mut self, go: Go) -> Result<Block, Failed> {
-        let arrival = match (go.kind, self.job.load) {
-            (BlockKind::Verify, _) => Arrival::Batch { tasks: VARIANTS },
-            (_, Load::Batch { tasks, .. }) => Arrival::Batch { tasks: u64::from(tasks) },
-            (_, Load::Closed { .. }) if self.job.turns > 0 => {
-                Arrival::Turns { tasks: u64::from(self.engine.slots()) * u64::from(self.job.turns) }
-            }
-            (_, Load::Closed { .. }) => Arrival::Window { window_ns: go.window_ns, ramp_ns: self.ramp_ns(go.block) },
-        };
+        let longest_ns = self.job.rate.map(|_| self.longest_service_ns);
+        let arrival = arrival(&go, &self.job, self.engine.slots(), ramp_ns(go.block, self.mean_service_ns, longest_ns));
         let block = self.sample(arrival, go)?;
         self.learn(&block);
         self.task.settle();
@@ -268,21 +262,6 @@ impl Running {
         self.mean_service_ns = Sampler::mean_service_ns(block);
         let longest_ns = block.service.decode().map_or(0, |service| service.max());
         self.longest_service_ns = longest_ns.min(LONGEST_TASK * self.mean_service_ns);
-    }
-
-    /// A task's time, and a part of it that spreads evenly over blocks (the golden ratio's multiples): by then those
-    /// that began together have ended once, and the edges of windows fall at every phase of their successors.
-    ///
-    /// Tasks that wait inside, for a worker behind an event loop or for a lock, are served in turn: of those that begin
-    /// together the first take much less time than any later one, and a window that saw them would count too many.
-    fn ramp_ns(&self, block: u32) -> u64 {
-        const GOLDEN: f64 = 0.618_033_988_749_894_9;
-        let part = (f64::from(block) * GOLDEN).fract();
-        if self.job.rate.is_some() {
-            // Until then tasks that began one by one are not all in flight that will be.
-            return self.longest_service_ns + (part * self.mean_service_ns as f64) as u64;
-        }
-        ((1.0 + part) * self.mean_service_ns as f64) as u64
     }
 
     /// What holds the tasks of a block back, its first tokens waited for.
@@ -338,9 +317,90 @@ impl Running {
     }
 }
 
+/// How the tasks of a block arrive.
+fn arrival(go: &Go, job: &Job, slots: u32, ramp_ns: u64) -> Arrival {
+    match (go.kind, job.load) {
+        (BlockKind::Verify, _) => Arrival::Batch { tasks: go.most_tasks.unwrap_or(VARIANTS) },
+        (_, Load::Batch { tasks, .. }) => Arrival::Batch { tasks: u64::from(tasks) },
+        (_, Load::Closed { .. }) if job.turns > 0 => Arrival::Turns { tasks: u64::from(slots) * u64::from(job.turns) },
+        (_, Load::Closed { .. }) => Arrival::Window { window_ns: go.window_ns, ramp_ns },
+    }
+}
+
+/// A task's time, and a part of it that spreads evenly over blocks (the golden ratio's multiples): by then those
+/// that began together have ended once, and the edges of windows fall at every phase of their successors. Under a rate
+/// tasks begin one by one: until the longest has ended, not all are in flight that will be.
+///
+/// Tasks that wait inside, for a worker behind an event loop or for a lock, are served in turn: of those that begin
+/// together the first take much less time than any later one, and a window that saw them would count too many.
+fn ramp_ns(block: u32, mean_service_ns: u64, longest_service_ns: Option<u64>) -> u64 {
+    const GOLDEN: f64 = 0.618_033_988_749_894_9;
+    let part = (f64::from(block) * GOLDEN).fract();
+    longest_service_ns.unwrap_or(mean_service_ns) + (part * mean_service_ns as f64) as u64
+}
+
 impl Go {
     /// The frame that stands for the first tasks of a candidate, before any `go`.
     fn first() -> Go {
         Go { block: 0, kind: BlockKind::Verify, window_ns: 0, first_index: 0, most_tasks: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::protocol::vectors::Vectors;
+
+    fn arrives(go: Go, load: Load, turns: u32) -> Value {
+        let (slots, ramp_ns) = (4, 25_000);
+        let job = Job { load, turns, ..steps::testing::job(&[]) };
+        let arrival = match arrival(&go, &job, slots, ramp_ns) {
+            Arrival::Window { window_ns, ramp_ns } => json!({"window": {"window_ns": window_ns, "ramp_ns": ramp_ns}}),
+            Arrival::Batch { tasks } => json!({"batch": {"tasks": tasks}}),
+            Arrival::Turns { tasks } => json!({"turns": {"tasks": tasks}}),
+        };
+        json!({"go": go, "load": load, "turns": turns, "slots": slots, "ramp_ns": ramp_ns, "arrival": arrival})
+    }
+
+    fn arrivals() -> Vec<Value> {
+        let closed = Load::Closed { max_in_flight: 64 };
+        let batch = Load::Batch { tasks: 500, max_in_flight: 64 };
+        let go = |kind, most_tasks| Go { block: 3, kind, window_ns: 1_000_000, first_index: 5, most_tasks };
+        let mut cases = Vec::new();
+        for (load, turns) in [(closed, 0), (closed, 3), (batch, 0)] {
+            for (kind, most) in [
+                (BlockKind::Timed, None),
+                (BlockKind::Timed, Some(9)),
+                (BlockKind::Memory, None),
+                (BlockKind::Verify, None),
+                (BlockKind::Verify, Some(3)),
+                (BlockKind::Verify, Some(40)),
+            ] {
+                cases.push(arrives(go(kind, most), load, turns));
+            }
+        }
+        cases
+    }
+
+    fn ramp(block: u32, mean_ns: u64, longest_ns: Option<u64>) -> Value {
+        let ramp_ns = ramp_ns(block, mean_ns, longest_ns);
+        json!({"block": block, "mean_service_ns": mean_ns, "longest_service_ns": longest_ns, "ramp_ns": ramp_ns})
+    }
+
+    #[test]
+    fn the_vectors_are_how_blocks_are_run() {
+        let ramps = [0, 1, 2, 3, 100, 12_345].map(|block| ramp(block, 1_000_003, None)).into_iter();
+        let rated = [1, 2, 77].map(|block| ramp(block, 1_000_003, Some(3_000_001)));
+        Vectors::new(
+            "blocks",
+            "`arrivals`: how the tasks of a block arrive that `go` asks for, under a job of this load and these turns, \
+             whose engine has so many slots. `ramps`: from the last slot's first begin to the begin of the window, by the \
+             mean service time of the block before; with the longest one, under a rate.",
+        )
+        .with("arrivals", arrivals())
+        .with("ramps", ramps.chain(rated).collect())
+        .hold();
     }
 }

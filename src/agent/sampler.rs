@@ -782,3 +782,5 @@ fn late(took_ns: u64, timeout_ns: u64) -> Failed {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;

@@ -42,8 +42,11 @@ pub fn draw_table(distribution: Distribution, seed: u64, step: u64) -> Vec<u64> 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::{Value, json};
+    use sha2::{Digest as _, Sha256};
 
     use super::*;
+    use crate::protocol::vectors::{Vectors, hex};
 
     proptest! {
         #[test]
@@ -55,6 +58,45 @@ mod tests {
             let mean = table.iter().sum::<u64>() as f64 / DRAWS as f64;
             prop_assert!((mean / distribution.mean_ns() - 1.0).abs() < 0.02, "{} {}", mean, distribution.mean_ns());
         }
+    }
+
+    fn table(distribution: Distribution, seed: u64, step: u64) -> Value {
+        let table = draw_table(distribution, seed, step);
+        let bytes: Vec<u8> = table.iter().flat_map(|draw| draw.to_le_bytes()).collect();
+        let picks: Vec<Value> =
+            [0, 1, 15, 1023, 1024, 5000].into_iter().map(|task| json!([task, table[task % DRAWS]])).collect();
+        json!({
+            "distribution": distribution,
+            "seed": seed,
+            "step": step,
+            "begin": table[..16],
+            "sha256": hex(&Sha256::digest(&bytes)),
+            "picks": picks,
+        })
+    }
+
+    /// Tables go into jobs, so agents never draw; but records are compared whose tables were drawn by other versions.
+    #[test]
+    fn the_vectors_are_what_is_drawn() {
+        let lognormal = Distribution::Lognormal { p50_ns: 10_000_000, p99_ns: 50_000_000 };
+        let exponential = Distribution::Exponential { mean_ns: 1_000_000 };
+        Vectors::new(
+            "draws",
+            "The table of a step (from 0) that draws from `distribution`: its first 16 entries, and the SHA-256 of all \
+             1024 as little-endian integers of 64 bits. `picks` are a task and what it draws. Jobs hold such tables: no \
+             agent draws by itself.",
+        )
+        .with(
+            "tables",
+            vec![
+                table(Distribution::Fixed { time_ns: 7 }, 1, 0),
+                table(lognormal, 1, 0),
+                table(lognormal, 1, 1),
+                table(lognormal, u64::MAX, 0),
+                table(exponential, 1, 0),
+            ],
+        )
+        .hold();
     }
 
     #[test]

@@ -27,6 +27,8 @@
 mod body;
 mod cluster;
 mod draws;
+#[cfg(test)]
+pub(crate) mod vectors;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

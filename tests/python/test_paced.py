@@ -31,17 +31,6 @@ def excess(starts: List[int], interval_ns: int, burst: int) -> int:
 
 
 class BucketTest(unittest.TestCase):
-    def test_it_is_empty_at_first_and_full_after_a_pause(self) -> None:
-        bucket = Bucket(rate(10, 3), 100)
-        self.assertEqual([bucket.take(now) for now in (100, 109, 110, 110)], [False, False, True, False])
-        self.assertEqual(bucket.ready_ns, 120)
-        self.assertEqual([bucket.take(1000) for _ in range(4)], [True, True, True, False])
-        self.assertEqual([Bucket(rate(10, 4), 100).holds_ns(tokens) for tokens in (1, 2, 4, 9)], [110, 120, 140, 140])
-
-    def test_a_rate_that_does_not_come_out_even_is_not_exceeded(self) -> None:
-        bucket = Bucket(Rate(tasks=3, period_ns=1_000_000_000, burst=1), 0)
-        self.assertEqual(bucket.ready_ns, 333_333_334)
-
     def test_no_time_sees_more_than_the_law_allows(self) -> None:
         draws = random.Random(7)
         for _ in range(200):

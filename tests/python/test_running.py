@@ -10,7 +10,7 @@ from unittest import mock
 from conbench_agent import engines, steps
 from conbench_agent.engines.sequential import Sequential
 from conbench_agent.protocol import Go, Job, Payload
-from conbench_agent.running import Running
+from conbench_agent.running import Running, ramp_ns
 from conbench_agent.task import Task
 from fake_steps import Echo
 from support import job
@@ -71,9 +71,7 @@ class Blocks(unittest.TestCase):
             self.assertEqual(getattr(candidate._task, "prepared"), prepared, engine)  # noqa: B009
 
     def test_ramps_spread_over_the_time_of_a_task(self) -> None:
-        candidate = running()
-        candidate._mean_service_ns = 1000
-        ramps = sorted(candidate._ramp_ns(block) for block in range(100))
+        ramps = sorted(ramp_ns(block, 1000, None) for block in range(100))
         self.assertTrue(all(low < high <= low + 20 for low, high in zip(ramps, ramps[1:])), ramps)
         self.assertGreaterEqual(ramps[0], 1000)
         self.assertLess(ramps[-1], 2000)

@@ -1,17 +1,19 @@
-"""The sampler under simulated time: tasks with known times, no clock. The native sampler is tested alike."""
+"""The sampler under simulated time: tasks with known times, no clock.
+
+`test_vectors` holds it to what the native one makes of single blocks.
+"""
 
 from __future__ import annotations
 
-import base64
 import heapq
 import itertools
 import random
 import threading
 import unittest
-import zlib
 from typing import Any, Dict, List, Optional, Tuple, Union
 from unittest import mock
 
+import vectors
 from conbench_agent.meter import Usage
 from conbench_agent.protocol import Failure
 from conbench_agent.sampler import LOG_CAPACITY, NEVER_NS, Batch, Sampler, Settings, Window, _counter_with_lock
@@ -54,17 +56,7 @@ def metered(window_ms: int) -> Dict[str, Any]:
 
 def counts(text: str) -> List[int]:
     """The counts of a histogram, in the order of their buckets."""
-    encoded = zlib.decompress(base64.b64decode(text)[8:])[40:]
-    found: List[int] = []
-    number = shift = 0
-    for byte in encoded:
-        number |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            value = number >> 1 ^ -(number & 1)
-            found += [value] if value > 0 else []
-            number = shift = 0
-    return found
+    return [count for _, count in vectors.counts(text)]
 
 
 def simulate(settings: Settings, task_ns: int, pause_ns: int = 0) -> Dict[str, Any]:
@@ -181,43 +173,6 @@ class Throughput(unittest.TestCase):
 
 
 class Windows(unittest.TestCase):
-    def test_tasks_too_few_for_the_window_count_as_a_batch(self) -> None:
-        window = Window(1_000_000)
-        for slots in (3, 8):
-            block = simulate(settings(window, slots)._replace(most_tasks=3), 1000)
-            self.assertEqual((block["tasks"], block["window_ns"], block["elapsed_ns"]), (3, 1000, 1000))
-            self.assertEqual(block["tasks_in_window"], 3)
-            self.assertEqual(sum(counts(block["service"])), 3)
-        none = simulate(settings(window, 2)._replace(most_tasks=0), 1000)
-        self.assertEqual((none["tasks"], none["window_ns"], none["resume_ns"]), (0, 0, 0))
-
-    def test_turns_count_what_ended_while_the_load_was_full(self) -> None:
-        for slots, turns in (1, 2), (2, 3), (64, 2), (64, 3):
-            block = simulate(settings(Batch(slots * turns, are_turns=True), slots), 1000)
-            full = turns - 1
-            self.assertEqual((block["window_ns"], block["elapsed_ns"]), (full * 1000, turns * 1000))
-            self.assertEqual((block["tasks_in_window"], block["busy_ns"]), (slots * full, slots * full * 1000))
-        one = simulate(settings(Batch(8, are_turns=True), 8), 1000)
-        self.assertEqual((one["window_ns"], one["tasks_in_window"]), (1000, 8))
-
-    def test_dispatch_goes_on_until_each_slot_ended_a_task_after_the_window(self) -> None:
-        sampler = Sampler(settings(Window(100), 2), GO_NS)
-        sampler.lane(0).begun_at(GO_NS)
-        sampler.lane(1).begun_at(GO_NS + 10)
-        sampler.lane(0).end(0, GO_NS, GO_NS, GO_NS + 120, DONE)
-        self.assertIsNotNone(sampler.next(), "slot 1 still straddles the end")
-        sampler.lane(1).end(1, GO_NS, GO_NS + 10, GO_NS + 400, DONE)
-        self.assertIsNone(sampler.next())
-
-    def test_dispatch_goes_on_until_the_last_straddler_ended_however_long_tasks_are(self) -> None:
-        sampler = Sampler(settings(Window(1_000_000), 2), GO_NS)
-        sampler.lane(0).begun_at(GO_NS)
-        sampler.lane(1).begun_at(GO_NS)
-        sampler.lane(0).end(0, GO_NS, GO_NS, GO_NS + 500_000_000, DONE)
-        self.assertIsNotNone(sampler.next(), "slot 1 still straddles the end")
-        sampler.lane(1).end(1, GO_NS, GO_NS, GO_NS + 900_000_000, DONE)
-        self.assertIsNone(sampler.next())
-
     def test_a_slot_without_work_does_not_hold_the_block_for_ever(self) -> None:
         sampler, now = Sampler(settings(Window(1_000_000), 2), GO_NS), GO_NS
         while (index := sampler.next()) is not None:
@@ -251,18 +206,6 @@ class Windows(unittest.TestCase):
         for window_ms, cores in (100, 1.5), (1, None):
             with self.subTest(window_ms=window_ms):
                 self.assertEqual(metered(window_ms).get("window_cores"), cores)
-
-    def test_a_batch_counts_all_tasks_over_the_makespan(self) -> None:
-        sampler, now = Sampler(settings(Batch(3), 1), GO_NS), GO_NS
-        self.assertEqual(sampler.tasks, 3)
-        while (index := sampler.next()) is not None:
-            sampler.lane(0).begun_at(now)
-            sampler.lane(0).end(index, GO_NS, now, now + 1000, (index, None))
-            now += 1000
-        block = finish(sampler)
-        self.assertEqual((block["tasks"], block["checksum"], block["window_ns"]), (3, 3, 3000))
-        self.assertEqual(block["tasks_in_window"], 3)
-        self.assertEqual(counts(block["queueing"]), [1, 1, 1])
 
     def test_a_block_resumes_when_its_first_task_runs_and_not_when_it_is_handed_out(self) -> None:
         sampler = Sampler(settings(Batch(1), 1), GO_NS)

@@ -240,32 +240,72 @@ fn multiply(size: usize, left: &[f64], right: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::protocol::vectors::{Vectors, hex};
 
     fn cpu(kernel: Kernel, input_bytes: u64) -> Cpu {
         Cpu { kernel, input_bytes, time_ns: None }
     }
 
-    #[test]
-    fn golden_checksums() {
-        let sums = Kernel::ALL.map(|kernel| {
-            let seed = input_seed(42, 1, 3);
-            Input::new(&cpu(kernel, 2000), seed).run(seed, 2).expect("a kernel runs")
-        });
-        assert_eq!(sums, GOLDEN);
+    /// What each kernel makes of an input: a case for each size, with as many iterations.
+    fn checksums() -> Vec<Value> {
+        let sizes = [(0, 1), (8, 1), (600, 3), (2000, 2), (5000, 1)];
+        let one = |kernel: Kernel, (bytes, iterations): (u64, u64), seed: u64| {
+            let sum = Input::new(&cpu(kernel, bytes), seed).run(seed, iterations).expect("a kernel runs");
+            json!({"kernel": kernel.name(), "input_bytes": bytes, "seed": seed, "iterations": iterations, "checksum": sum})
+        };
+        let seeds = |number: usize| input_seed(42, number, 3);
+        let all = |kernel| sizes.into_iter().enumerate().map(move |(at, size)| one(kernel, size, seeds(at)));
+        Kernel::ALL.into_iter().flat_map(all).collect()
     }
 
-    /// Confirmed by an independent implementation of the module's description in Python.
-    const GOLDEN: [u64; 7] = [
-        16_319_070_016_493_161_862,
-        2_352_875_323_542_067_516,
-        8_040_907_277_041_487_250,
-        13_047_756_121_751_938_854,
-        939_683_428_270_578_382,
-        2_048_834_204_719_049_212,
-        14_125_598_824_816_558_556,
-    ];
+    /// What a checksum does not show of an input, but a parser or a compressor sees.
+    fn inputs() -> Vec<Value> {
+        let one = |kernel: Kernel, bytes: u64| {
+            let (Input::Json(made) | Input::Deflate(made)) = Input::new(&cpu(kernel, bytes), 42) else {
+                panic!("no text")
+            };
+            json!({"kernel": kernel.name(), "input_bytes": bytes, "seed": 42, "digest": Task::digest(&made)})
+        };
+        let sizes = [0, 600, 5000];
+        let both = [Kernel::Json, Kernel::Deflate];
+        both.into_iter().flat_map(|kernel| sizes.map(|bytes| one(kernel, bytes))).collect()
+    }
+
+    fn patterns() -> Vec<Value> {
+        let one = |(bytes, seed): (u64, u64)| {
+            let made = pattern(bytes, seed);
+            let begin = hex(&made[..made.len().min(8)]);
+            json!({"bytes": bytes, "seed": seed, "begin": begin, "digest": Task::digest(&made)})
+        };
+        [(0, 1), (1, 1), (8, 42), (1000, 42), (65_537, 7), (200_000, u64::MAX)].map(one).to_vec()
+    }
+
+    fn seeds() -> Vec<Value> {
+        let one = |(seed, number, variant)| {
+            let made = input_seed(seed, number, variant);
+            json!({"seed": seed, "step": number, "variant": variant, "input_seed": made})
+        };
+        [(42, 1, 3), (1, 1, 0), (1, 2, 15), (u64::MAX, 3, 7)].map(one).to_vec()
+    }
+
+    /// Every other implementation is held to these.
+    #[test]
+    fn the_vectors_are_what_kernels_make() {
+        Vectors::new(
+            "kernels",
+            "`pattern(bytes, seed)`: its first 8 bytes in hexadecimal, and the `digest` of all. The `input_seed` of a \
+             variant of a step, from 1. The `digest` of texts that kernels get. The checksum that `iterations` of a kernel give which begin at `seed`, on the \
+             input of that seed. Numbers are unsigned, of 64 bits.",
+        )
+        .with("patterns", patterns())
+        .with("input_seeds", seeds())
+        .with("inputs", inputs())
+        .with("kernels", checksums())
+        .hold();
+    }
 
     #[test]
     fn results_of_known_inputs() {

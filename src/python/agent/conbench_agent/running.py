@@ -85,16 +85,9 @@ class Running:
 
     def block(self, go: Go) -> Dict[str, object]:
         """The body of `block`."""
-        arrival: Union[Batch, Window]
-        if go.kind == "verify":
-            arrival = Batch(VARIANTS if go.most_tasks is None else go.most_tasks)
-        elif self._job.load.tasks is not None:
-            arrival = Batch(self._job.load.tasks)
-        elif self._job.turns:
-            arrival = Batch(self._engine.slots * self._job.turns, are_turns=True)
-        else:
-            arrival = Window(go.window_ns, self._ramp_ns(go.block))
-        figures = self._sample(arrival, go)
+        longest_ns = None if self._job.rate is None else self._longest_service_ns
+        ramp = ramp_ns(go.block, self._mean_service_ns, longest_ns)
+        figures = self._sample(arrival(go, self._job, self._engine.slots, ramp), go)
         self._task.settle()
         if self._is_new:
             # What tasks start once in a process is left behind by none of them.
@@ -134,17 +127,6 @@ class Running:
         is_mixed = engines.model(self._job.candidate.engine) == "async+processes"
         if is_mixed or not self._engine.crosses:
             self._task.prepare(index, loop_only=is_mixed)
-
-    def _ramp_ns(self, block: int) -> int:
-        """A task's time, and a part of it that spreads evenly over blocks.
-
-        By then those that began together have ended once, and the edges of windows fall at every phase of their
-        successors. (Tasks that wait inside, for a worker or a lock, are served in turn: of those that begin together
-        the first take much less time than any later one, and a window that saw them would count too many.)
-        """
-        part_ns = int(block * _GOLDEN % 1 * self._mean_service_ns)
-        # Under a rate, tasks begin one by one: until the longest has ended, not all are in flight that will be.
-        return part_ns + (self._mean_service_ns if self._job.rate is None else self._longest_service_ns)
 
     def _own_usage(self) -> Usage:
         """What this process used so far, and the programs that tasks started in it and that ended."""
@@ -219,3 +201,26 @@ class Running:
 
 #: Stands for the first tasks of a candidate, before any `go`.
 _FIRST = Go(block=0, kind="timed", window_ns=0, first_index=0)
+
+
+def arrival(go: Go, job: Job, slots: int, ramp_ns: int) -> Union[Batch, Window]:
+    """How the tasks of a block arrive."""
+    if go.kind == "verify":
+        return Batch(VARIANTS if go.most_tasks is None else go.most_tasks)
+    if job.load.tasks is not None:
+        return Batch(job.load.tasks)
+    if job.turns:
+        return Batch(slots * job.turns, are_turns=True)
+    return Window(go.window_ns, ramp_ns)
+
+
+def ramp_ns(block: int, mean_service_ns: int, longest_service_ns: Optional[int]) -> int:
+    """A task's time, and a part of it that spreads evenly over blocks.
+
+    By then those that began together have ended once, and the edges of windows fall at every phase of their
+    successors. (Tasks that wait inside, for a worker or a lock, are served in turn: of those that begin together the
+    first take much less time than any later one, and a window that saw them would count too many.) Under a rate, tasks
+    begin one by one: until the longest has ended, not all are in flight that will be.
+    """
+    part_ns = int(block * _GOLDEN % 1 * mean_service_ns)
+    return part_ns + (mean_service_ns if longest_service_ns is None else longest_service_ns)
