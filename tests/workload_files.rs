@@ -70,8 +70,8 @@ fn the_published_schema_is_what_the_code_makes() {
 }
 
 #[test]
-fn both_schemas_are_schemas() {
-    for which in [schema::Which::Workload, schema::Which::Record] {
+fn schemas_are_schemas() {
+    for which in [schema::Which::Workload, schema::Which::Record, schema::Which::Protocol] {
         let mut out = Vec::new();
         let status = schema::run(&schema::SchemaArgs { which }, &mut out, &mut Vec::new(), false);
         assert_eq!(status.expect("memory takes all"), 0);

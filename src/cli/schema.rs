@@ -1,8 +1,8 @@
-//! `conbench schema`: the JSON Schemas of the files that conbench reads and writes.
+//! `conbench schema`: the JSON Schemas of the files that conbench reads and writes, and of what agents speak.
 
 use std::io::{self, Write};
 
-use crate::{report, workload};
+use crate::{protocol, report, workload};
 
 /// What `schema` is told.
 #[derive(clap::Args, Clone, Debug)]
@@ -29,6 +29,8 @@ pub enum Which {
     Comparison,
     /// What `conbench duel --format json` prints
     Duel,
+    /// A line between conbench and an agent
+    Protocol,
 }
 
 /// The schema, as JSON with a line feed at its end.
@@ -44,6 +46,7 @@ pub fn text(which: Which) -> serde_json::Result<String> {
         Which::DuelJsonl => serde_json::to_string_pretty(&report::duel_jsonl_schema()),
         Which::Comparison => serde_json::to_string_pretty(&report::comparison_schema()),
         Which::Duel => serde_json::to_string_pretty(&report::duel_schema()),
+        Which::Protocol => serde_json::to_string_pretty(&protocol::schema()),
     }?;
     text.push('\n');
     Ok(text)

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Find out what a cluster is: one that is there, or one of worker processes that the agent starts and keeps until its end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FindCluster {
     /// The scheduler's address, e.g. `tcp://10.0.0.7:8786`; `None` has the agent start a cluster on this host.
@@ -22,7 +23,7 @@ pub struct FindCluster {
 }
 
 /// The cluster of a job.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JobCluster {
     /// The scheduler's address.

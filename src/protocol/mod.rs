@@ -58,7 +58,7 @@ pub const REPLIES_FD: i32 = 4;
 pub const VARIANTS: u64 = 16;
 
 /// What the controller asks of an agent.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
     /// Measure this machine, unloaded.
@@ -78,7 +78,7 @@ pub enum Request {
 }
 
 /// What an agent answers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Reply {
     /// Its first frame, unasked.
@@ -99,6 +99,23 @@ pub enum Reply {
     Bye(Ended),
     /// To anything: its last frame.
     Failed(Failed),
+}
+
+/// A line between a controller and an agent.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it only describes both directions at once")]
+enum Frame {
+    /// From the controller to the agent.
+    Request(Request),
+    /// From the agent to the controller.
+    Reply(Reply),
+}
+
+/// The JSON Schema of a frame.
+#[must_use]
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(Frame)
 }
 
 /// What an agent says of itself.
@@ -173,7 +190,7 @@ pub struct Absent {
 }
 
 /// A measurement of the machine, made unloaded.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Calibrate {
     /// What is measured.
@@ -183,7 +200,7 @@ pub struct Calibrate {
 }
 
 /// What `calibrate` measures.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Target {
     /// The unloaded time of one iteration of a kernel, best of many.
@@ -196,7 +213,7 @@ pub enum Target {
 }
 
 /// The result of `calibrate`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Calibrated {
     /// Nanoseconds of one iteration.
@@ -212,7 +229,7 @@ pub enum Calibrated {
 }
 
 /// Find out what an executor is that a factory of the user's builds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Probe {
     /// The factory: `module:name`, or `file.py:name`.
@@ -223,7 +240,7 @@ pub struct Probe {
 }
 
 /// What an executor is, as the tasks found that it ran.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Probed {
     /// Where it runs tasks: in `threads` of the agent, or in other `processes`.
@@ -239,7 +256,7 @@ pub struct Probed {
 }
 
 /// Make what every candidate is held against.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MakeReference {
     /// The job; its candidate is a sequential one.
@@ -252,7 +269,7 @@ pub struct MakeReference {
 }
 
 /// What an agent needs to become one candidate.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Job {
     /// The candidate.
@@ -325,7 +342,7 @@ fn is_zero(count: &u64) -> bool {
 }
 
 /// A step with everything random already drawn, so that it is the same in every engine and runtime.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StepJob {
     /// The step.
@@ -341,7 +358,7 @@ pub struct StepJob {
 }
 
 /// Where the embedded server listens: loopback ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServerAddress {
     /// The HTTP port.
@@ -548,7 +565,7 @@ impl Reference {
 }
 
 /// An agent has become its candidate: its pool is warm and its connections are open.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ready {
     /// From `job` received until all workers are ready for tasks: their pool started, everything imported, all of them
@@ -569,7 +586,7 @@ pub struct Ready {
 }
 
 /// Run one block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Go {
     /// The block's number in the session, echoed in the answer.
@@ -850,7 +867,7 @@ impl std::ops::Add for Usage {
 }
 
 /// An agent's last word after `bye`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ended {
     /// How long it took to take the pool down, the user's own teardown included.

@@ -1,7 +1,7 @@
 //! The vectors in `tests/vectors`: what agents of every language make of the same input.
 //!
-//! Tests beside the code make them here, and hold them against the files; the Python agent's tests read the files, and hold
-//! theirs against them. So neither side changes alone. `CONBENCH_BLESS=1 cargo test --lib vectors` writes them anew.
+//! Tests beside the code make them here, and hold them against the files; the Python agent's tests read the files, and
+//! hold theirs against them. So neither side changes alone. `CONBENCH_BLESS=1 cargo test --lib vectors` writes them anew.
 
 use std::fmt::Write as _;
 use std::fs;
