@@ -66,6 +66,8 @@ pub mod cli;
 #[doc(hidden)]
 pub mod clock;
 #[doc(hidden)]
+pub mod conformance;
+#[doc(hidden)]
 pub mod decide;
 #[doc(hidden)]
 pub mod guard;

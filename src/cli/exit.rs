@@ -5,7 +5,7 @@
 pub enum Exit {
     /// All is well: a question was answered.
     Fine,
-    /// There is an answer, but a candidate failed, and `--strict` was given.
+    /// There is an answer, but a candidate failed, and `--strict` was given; or an agent breaks a rule of the protocol.
     CandidateFailed,
     /// There is an answer, but the host was disturbed: its conditions say what that does to it.
     Disturbed,
@@ -70,7 +70,7 @@ impl Exit {
     pub const fn meaning(self) -> &'static str {
         match self {
             Exit::Fine => "fine",
-            Exit::CandidateFailed => "answered, but a candidate failed (with --strict)",
+            Exit::CandidateFailed => "answered, but a candidate failed (with --strict); agent-check: a rule is broken",
             Exit::Usage => "bad input or usage, nothing was run",
             Exit::NoAnswer => "no answer",
             Exit::Disturbed => "answered on a disturbed host: the answer says what that does to it",

@@ -32,6 +32,9 @@ pub(super) enum Failure {
     /// The self-test could not go on.
     #[error("the self-test cannot go on: {0}")]
     Selftest(crate::selftest::LawError),
+    /// An agent could not be examined.
+    #[error("cannot check the agent: {0}")]
+    Examine(crate::conformance::ExamineError),
     /// The cheat sheet could not be measured.
     #[error("cannot measure the cheat sheet: {0}")]
     Cheatsheet(io::Error),
@@ -64,6 +67,7 @@ impl Failure {
             Failure::Write(_) | Failure::Save(_) => Exit::Output,
             Failure::Session(_)
             | Failure::Selftest(_)
+            | Failure::Examine(_)
             | Failure::Cheatsheet(_)
             | Failure::Directory(_)
             | Failure::Program(_) => Exit::NoAnswer,

@@ -4,6 +4,7 @@
 //! Results go to standard output, progress, warnings and errors to standard error. This is the only
 //! room that knows either, and the only one that decides an exit code ([`Exit`]).
 
+mod agent_check;
 mod args;
 pub mod bench;
 mod caller;
@@ -97,6 +98,8 @@ enum Verb {
     Init(init::InitArgs),
     /// Measure known answers, and print each beside its theory
     Selftest(selftest::SelftestArgs),
+    /// Check whether a program speaks the protocol of agents, rule by rule
+    AgentCheck(agent_check::AgentCheckArgs),
     /// Print a JSON Schema
     Schema(schema::SchemaArgs),
     /// Show what this host is, what of it may be used, and how steady it is
@@ -219,6 +222,7 @@ fn dispatch(verb: Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::List(args) => plainly(terminal, |out, err, colour| list::run(&args, out, err, colour)),
         Verb::Init(args) => plainly(terminal, |out, err, colour| init::run(&args, out, err, colour)),
         Verb::Selftest(args) => selftest::run(&args, terminal),
+        Verb::AgentCheck(args) => agent_check::run(&args, terminal),
         Verb::Schema(args) => plainly(terminal, |out, err, colour| schema::run(&args, out, err, colour)),
         Verb::Host(args) => plainly(terminal, |out, err, colour| host::run(&args, out, err, colour)),
         Verb::Serve(args) => plainly(terminal, |out, err, colour| serve::run(&args, out, err, colour)),

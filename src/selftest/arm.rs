@@ -6,11 +6,10 @@ use std::sync::atomic::AtomicBool;
 
 use crate::candidate::{Candidate, Engine, Model, RUST, Sizes};
 use crate::guard::Guard;
-use crate::protocol::{
-    Block, BlockKind, Calibrate, Calibrated, Go, Hello, Job, Reply, Request, StepJob, Target, draw_table,
-};
+use crate::protocol::{Block, BlockKind, Calibrated, Go, Hello, Job, StepJob, Target, draw_table};
 use crate::session::AgentProgram;
-use crate::session::link::{self, Link};
+use crate::session::bare::BareAgent;
+use crate::session::link::AgentError;
 use crate::workload::{Cpu, Distribution, Kernel, Load, Payload, Step, Work};
 
 /// How long an agent may take for anything.
@@ -63,10 +62,10 @@ impl Bench {
 
     /// The runtime whose agent `program` is.
     pub(super) fn runtime(&mut self, program: &AgentProgram) -> Result<Runtime, LawError> {
-        let (mut link, hello) = self.connect(program)?;
+        let (mut agent, hello) = self.connect(program)?;
         let mut runtime = Runtime { program: program.clone(), hello, loop_ns: f64::NAN, sha256_ns: f64::NAN };
         for (cpu, iteration_ns) in [(LOOP, &mut runtime.loop_ns), (SHA256, &mut runtime.sha256_ns)] {
-            if let Calibrated::Iteration { best_ns } = calibrate(&mut link, Target::Iteration(cpu), 200_000_000)? {
+            if let Calibrated::Iteration { best_ns } = calibrate(&mut agent, Target::Iteration(cpu), 200_000_000)? {
                 *iteration_ns = best_ns;
             }
         }
@@ -76,8 +75,8 @@ impl Bench {
     /// What measures the cores that as many independent processes as usable CPUs get when each runs `steps`.
     pub(super) fn cores(&mut self, runtime: &Runtime, steps: &[StepJob]) -> Result<Cores, LawError> {
         if runtime.is_native() {
-            let (link, _) = self.connect(&runtime.program)?;
-            return Ok(Cores::Told { link: Box::new(link), loops: self.usable_cpus });
+            let (agent, _) = self.connect(&runtime.program)?;
+            return Ok(Cores::Told { agent: Box::new(agent), loops: self.usable_cpus });
         }
         let arms = (0..self.usable_cpus).map(|_| self.arm(runtime, Engine::Sequential, 1, steps.to_vec()));
         Ok(Cores::Measured(arms.collect::<Result<_, LawError>>()?))
@@ -118,22 +117,18 @@ impl Bench {
             cluster: None,
             rate: None,
         };
-        let (link, _) = self.connect(&runtime.program)?;
+        let (agent, _) = self.connect(&runtime.program)?;
         let mut arm =
-            Arm { link, candidate: candidate.to_string(), gil: false, job, usable_cpus: self.usable_cpus, blocks: 0 };
-        if let Reply::Ready(ready) = arm.ask(&Request::Job(Box::new(arm.job.clone())))? {
-            arm.gil = ready.gil == Some(true);
-        }
+            Arm { agent, candidate: candidate.to_string(), gil: false, job, usable_cpus: self.usable_cpus, blocks: 0 };
+        arm.gil =
+            arm.agent.become_candidate(&arm.job).map_err(|fault| fault_of(&arm.candidate, fault))?.gil == Some(true);
         Ok(arm)
     }
 
-    fn connect(&mut self, program: &AgentProgram) -> Result<(Link, Hello), LawError> {
-        let fault = |fault| fault_of(&program.runtime, fault);
-        let mut link = Link::start(&mut self.guard, program, Arc::clone(&self.interrupted))?;
-        match link.exchange(None, PATIENCE_NS, "starting", None).map_err(fault)? {
-            Reply::Hello(hello) => Ok((link, hello)),
-            other => Err(fault(link::out_of_turn(&other, "starting"))),
-        }
+    fn connect(&mut self, program: &AgentProgram) -> Result<(BareAgent, Hello), LawError> {
+        let mut agent = BareAgent::start(&mut self.guard, program, PATIENCE_NS, &self.interrupted)?;
+        let hello = agent.hello().map_err(|fault| fault_of(&program.runtime, fault))?;
+        Ok((agent, hello))
     }
 }
 
@@ -178,7 +173,7 @@ impl Runtime {
 /// The cores that independent processes get, now.
 pub(super) enum Cores {
     /// The native agent tells it.
-    Told { link: Box<Link>, loops: u32 },
+    Told { agent: Box<BareAgent>, loops: u32 },
     /// By the rates of agents that run one task after another, all at once beside one alone.
     Measured(Vec<Arm>),
 }
@@ -187,7 +182,7 @@ impl Cores {
     pub(super) fn usable(&mut self) -> Result<f64, LawError> {
         const WINDOW_NS: u64 = 60_000_000;
         match self {
-            Cores::Told { link, loops } => match calibrate(link, Target::Cores { loops: *loops }, 100_000_000)? {
+            Cores::Told { agent, loops } => match calibrate(agent, Target::Cores { loops: *loops }, 100_000_000)? {
                 Calibrated::Cores { usable_cores } => Ok(usable_cores),
                 Calibrated::Iteration { .. } => Ok(f64::NAN),
             },
@@ -229,25 +224,20 @@ fn drawn(step: Step) -> StepJob {
     StepJob { step, iterations: 1, draws, items: None }
 }
 
-fn calibrate(link: &mut Link, target: Target, budget_ns: u64) -> Result<Calibrated, LawError> {
-    let request = Request::Calibrate(Calibrate { target, budget_ns });
-    match link.exchange(Some(&request), PATIENCE_NS, "calibrating", None) {
-        Ok(Reply::Calibrated(calibrated)) => Ok(calibrated),
-        Ok(other) => Err(fault_of("calibration", link::out_of_turn(&other, "calibrating"))),
-        Err(fault) => Err(fault_of("calibration", fault)),
-    }
+fn calibrate(agent: &mut BareAgent, target: Target, budget_ns: u64) -> Result<Calibrated, LawError> {
+    agent.calibrate(target, budget_ns).map_err(|fault| fault_of("calibration", fault))
 }
 
-fn fault_of(candidate: &str, fault: link::AgentError) -> LawError {
+fn fault_of(candidate: &str, fault: AgentError) -> LawError {
     match fault {
-        link::AgentError::Failed(failure) => LawError::Failed { candidate: candidate.to_owned(), failure },
-        link::AgentError::Interrupted => LawError::Interrupted,
+        AgentError::Failed(failure) => LawError::Failed { candidate: candidate.to_owned(), failure },
+        AgentError::Interrupted => LawError::Interrupted,
     }
 }
 
 /// One agent with its candidate.
 pub(super) struct Arm {
-    link: Link,
+    agent: BareAgent,
     /// The candidate, as written.
     pub(super) candidate: String,
     /// Whether a global interpreter lock is in force where its tasks run.
@@ -262,12 +252,8 @@ impl Arm {
     pub(super) fn window(&mut self, window_ns: u64) -> Result<Block, LawError> {
         self.blocks += 1;
         let go = Go { block: self.blocks, kind: BlockKind::Timed, window_ns, first_index: 0, most_tasks: None };
-        match self.ask(&Request::Go(go))? {
-            Reply::Block(block) => {
-                Ok(block.counted_by_cpu(f64::from(self.usable_cpus), self.job.candidate.sizes.at_once()))
-            }
-            other => Err(fault_of(&self.candidate, link::out_of_turn(&other, "running a block"))),
-        }
+        let block = self.agent.block(go).map_err(|fault| fault_of(&self.candidate, fault))?;
+        Ok(block.counted_by_cpu(f64::from(self.usable_cpus), self.job.candidate.sizes.at_once()))
     }
 
     /// The rate of one window, per second.
@@ -291,14 +277,8 @@ impl Arm {
         let load = Load::Batch { tasks, max_in_flight: self.job.load.max_in_flight() };
         if self.job.load != load {
             self.job.load = load;
-            self.ask(&Request::Job(Box::new(self.job.clone())))?;
+            self.agent.become_candidate(&self.job).map_err(|fault| fault_of(&self.candidate, fault))?;
         }
         Ok(self.window(0)?.window_ns as f64)
-    }
-
-    fn ask(&mut self, request: &Request) -> Result<Reply, LawError> {
-        self.link
-            .exchange(Some(request), PATIENCE_NS, "in the self-test", None)
-            .map_err(|fault| fault_of(&self.candidate, fault))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use super::AgentProgram;
 use super::hang::{IdleWatch, Patience, item, places};
 use super::parent::Parent;
 use crate::clock::now_ns;
-use crate::guard::{Child, Guard, Wiring};
+use crate::guard::{Child, Guard, Status, Wiring};
 use crate::host::meter;
 use crate::protocol::{Failed, FailureKind, Reply, Request};
 
@@ -175,8 +176,48 @@ impl Link {
     /// After the agent's last word: waits as long as `patience` allows for it to run what is registered for exit, and
     /// to end. Whether it ended.
     pub fn ends(&mut self, patience: Duration) -> bool {
+        self.exit_status(patience).is_some()
+    }
+
+    /// The same, with how it ended.
+    pub fn exit_status(&mut self, patience: Duration) -> Option<Status> {
         self.is_ending = false;
-        self.guard.status(self.child.pid, patience).is_some()
+        self.guard.status(self.child.pid, patience)
+    }
+
+    /// Whether the last frame that came was one after which an agent ends.
+    #[must_use]
+    pub fn heard_last_word(&self) -> bool {
+        self.is_ending
+    }
+
+    /// The number of its own process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.pid
+    }
+
+    /// The inodes of the pipes of requests and of replies, which are the same at both ends.
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub fn pipes(&self) -> io::Result<[u64; 2]> {
+        Ok([rustix::fs::fstat(&self.requests)?.st_ino, rustix::fs::fstat(&self.replies)?.st_ino])
+    }
+
+    /// Sends a line as it is, with the next exchange.
+    pub fn send_line(&mut self, line: &str) {
+        self.outgoing.extend(line.bytes());
+        self.outgoing.push_back(b'\n');
+    }
+
+    /// Ends the requests, as a controller that is gone.
+    ///
+    /// # Errors
+    /// When there is no null device.
+    pub fn end_requests(&mut self) -> io::Result<()> {
+        self.requests = File::options().write(true).open("/dev/null")?.into();
+        Ok(())
     }
 
     /// After the agent's last word: gives it `grace` to end, and what it started as long again, then kills the rest.

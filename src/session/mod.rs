@@ -4,6 +4,7 @@
 //! runtime race after the other, and `runner` is a race's loop, which knows agents only as `pool`; `live_agents` is
 //! that pool over live agents, each behind a [`link`].
 
+pub mod bare;
 mod blocks;
 mod cluster;
 mod confirm;
