@@ -27,6 +27,7 @@
 mod body;
 mod cluster;
 mod draws;
+mod inflate;
 #[cfg(test)]
 pub(crate) mod vectors;
 
@@ -842,7 +843,7 @@ impl Usage {
     /// User and system time together.
     #[must_use]
     pub fn cpu_ns(self) -> u64 {
-        self.user_ns + self.system_ns
+        self.user_ns.saturating_add(self.system_ns)
     }
 
     /// The part of it that the processes used that run tasks: programs that these started need no lock of theirs.
@@ -857,11 +858,11 @@ impl std::ops::Add for Usage {
 
     fn add(self, other: Usage) -> Usage {
         Usage {
-            user_ns: self.user_ns + other.user_ns,
-            system_ns: self.system_ns + other.system_ns,
-            voluntary_switches: self.voluntary_switches + other.voluntary_switches,
-            involuntary_switches: self.involuntary_switches + other.involuntary_switches,
-            children_ns: self.children_ns + other.children_ns,
+            user_ns: self.user_ns.saturating_add(other.user_ns),
+            system_ns: self.system_ns.saturating_add(other.system_ns),
+            voluntary_switches: self.voluntary_switches.saturating_add(other.voluntary_switches),
+            involuntary_switches: self.involuntary_switches.saturating_add(other.involuntary_switches),
+            children_ns: self.children_ns.saturating_add(other.children_ns),
         }
     }
 }
@@ -972,6 +973,7 @@ impl std::error::Error for Failed {}
 
 /// An HDR histogram of nanoseconds, as base64 of its V2 DEFLATE serialisation (the interchange format
 /// of the HdrHistogram project). Three significant digits; nothing clamped.
+/// One with more digits is refused: its size would be what its text says, not what it holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct HistogramData(pub String);
@@ -1003,9 +1005,8 @@ impl HistogramData {
             return hdrhistogram::Histogram::new(3).map_err(|error| BadHistogram(error.to_string()));
         }
         let bytes = BASE64_STANDARD.decode(&self.0).map_err(|error| BadHistogram(error.to_string()))?;
-        Deserializer::new()
-            .deserialize(&mut std::io::Cursor::new(bytes))
-            .map_err(|error| BadHistogram(format!("{error:?}")))
+        let inflated = inflate::inflated(&bytes).map_err(|why| BadHistogram(why.to_owned()))?;
+        Deserializer::new().deserialize(&mut inflated.as_slice()).map_err(|error| BadHistogram(format!("{error:?}")))
     }
 }
 
