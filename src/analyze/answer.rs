@@ -82,10 +82,22 @@ fn placed(found: &Finding, race: &RaceRecord) -> Finding {
     found
 }
 
+/// The most sizes that an entry may have in all: no plan has more, and a file may say anything.
+const MOST_SIZES: usize = 1 << 16;
+
+/// Whether the sizes of each entry are as many as a race can weigh.
+fn can_be_weighed(race: &RaceRecord) -> bool {
+    let sizes = |entry: &Entry| {
+        let ladders = [&entry.in_flight, &entry.workers, &entry.chunk];
+        ladders.into_iter().fold(1_usize, |sizes, ladder| sizes.saturating_mul(ladder.len().max(1)))
+    };
+    race.entries.iter().chain(&race.alternates).all(|entry| sizes(entry) <= MOST_SIZES)
+}
+
 /// Feeds the race what it was fed, in the same order, and lets it look where it looked. `None` where nothing could be
 /// compared, or where the record was made under other rules.
 fn replay(record: &Record, race: &RaceRecord) -> Option<Finding> {
-    if race.rules_version != RULES_VERSION {
+    if race.rules_version != RULES_VERSION || !can_be_weighed(race) {
         return None;
     }
     let base = race.first_candidate as usize;
@@ -94,7 +106,8 @@ fn replay(record: &Record, race: &RaceRecord) -> Option<Finding> {
     for one in of_race {
         decide.enter(&one.candidate)?;
     }
-    let mut rounds = 0..;
+    // Looks and exits name rounds that are there, or the first before there is one.
+    let mut rounds = 0..u32::try_from(record.rounds.len().max(1)).unwrap_or(u32::MAX);
     for look in &race.looks {
         for round in rounds.by_ref().take_while(|round| *round <= look.round) {
             feed(record, race, round, &mut decide);

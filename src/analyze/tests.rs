@@ -554,6 +554,18 @@ fn a_corrupted_histogram_is_said_and_spoils_nothing_else() {
 }
 
 #[test]
+fn rounds_and_sizes_that_cannot_be_take_no_time() {
+    let mut record = computation().finished();
+    let found = answered(&analyze(&record));
+    assert!(found.is_some());
+    record.races[0].looks.last_mut().expect("looked").round = u32::MAX;
+    assert_eq!(answered(&analyze(&record)), found, "it looked after the last round that there is");
+    let entry = &mut record.races[0].entries[0];
+    (entry.workers, entry.in_flight, entry.chunk) = ((1..5000).collect(), (1..5000).collect(), (1..5000).collect());
+    assert_eq!(answered(&analyze(&record)), None, "a hundred thousand million sizes");
+}
+
+#[test]
 fn runtimes_are_answered_apart() {
     let mut session = computation();
     let mut python = session.record.candidates[2].clone();

@@ -31,7 +31,7 @@ impl Skew {
             all_ns += each_ns * count as f64;
             if each_ns > least_ns {
                 long_ns += each_ns * count as f64;
-                long += count;
+                long = long.saturating_add(count);
             }
         }
         let skew = Skew {
