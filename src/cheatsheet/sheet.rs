@@ -2,8 +2,10 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::catalogue::{Item, Language, Pitfall, Section};
+use crate::candidate::steers;
 use crate::host::Facts;
 use crate::stats::{self, MedianInterval};
 
@@ -42,6 +44,32 @@ pub struct Sheet {
     /// What the reader should know of the measurement.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+}
+
+impl Sheet {
+    /// Reads a stored sheet. Its texts are shown as they stand, and a file may say anything: what steers a terminal is
+    /// escaped.
+    ///
+    /// # Errors
+    /// When it is no sheet.
+    pub fn read(mut value: Value) -> Result<Sheet, serde_json::Error> {
+        escape(&mut value);
+        serde_json::from_value(value)
+    }
+}
+
+/// Escapes what steers a terminal in all texts of a value, but for line feeds.
+fn escape(value: &mut Value) {
+    let is_bad = |c: char| steers(c) && c != '\n';
+    match value {
+        Value::String(text) if text.contains(is_bad) => {
+            let plain = |c: char| if is_bad(c) { c.escape_default().to_string() } else { c.to_string() };
+            *text = text.chars().map(plain).collect();
+        }
+        Value::Array(items) => items.iter_mut().for_each(escape),
+        Value::Object(members) => members.values_mut().for_each(escape),
+        _ => {}
+    }
 }
 
 /// A runtime of the sheet.
@@ -179,6 +207,17 @@ impl Both {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_steers_a_terminal_is_escaped_in_a_stored_sheet() {
+        let file: Value = serde_json::from_str(include_str!("../../reports/cheatsheet.json")).expect("JSON");
+        let mut sheet = file["sheet"].clone();
+        let read = Sheet::read(sheet.clone()).expect("a sheet");
+        assert_eq!(serde_json::to_value(&read).expect("written"), sheet, "what steers nothing stays");
+        sheet["items"][0]["item"]["per"] = "call\u{202e}\n\u{1b}[31m".into();
+        let read = Sheet::read(sheet).expect("a sheet");
+        assert_eq!(read.items[0].item.per, "call\\u{202e}\n\\u{1b}[31m");
+    }
 
     #[test]
     fn a_pitfall_has_medians_with_intervals_where_it_was_repeated() {

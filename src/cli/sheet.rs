@@ -27,7 +27,7 @@ pub(super) fn stored(document: &mut Document) -> Result<Option<(Sheet, Vec<Judge
         Some(Value::Array(all)) => all.into_iter().map(judged).collect::<Result<_, _>>().map_err(broken)?,
         _ => Vec::new(),
     };
-    Ok(Some((serde_json::from_value(sheet).map_err(broken)?, choosing)))
+    Ok(Some((Sheet::read(sheet).map_err(broken)?, choosing)))
 }
 
 /// The records of a file that is no cheat sheet; `help` says what to do with one.

@@ -132,7 +132,7 @@ pub fn duel_markdown(record: &DuelRecord, verdict: &DuelVerdict) -> String {
 /// # Errors
 /// When the text cannot be written as XML, which would be a fault of this program.
 pub fn duel_junit(record: &DuelRecord, verdict: &DuelVerdict) -> Result<String, ExportError> {
-    let took_ns = sessions(record).map(|it| it.elapsed_ns).sum();
+    let took_ns = sessions(record).fold(0_u64, |sum, it| sum.saturating_add(it.elapsed_ns));
     let mut cases: Vec<Case> = verdict.compared.iter().map(case).collect();
     cases.extend(verdict.choice.as_ref().map(choice_case));
     cases.extend(verdict.failure.as_ref().map(|failure| Case {

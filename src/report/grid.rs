@@ -123,7 +123,7 @@ pub(super) fn side_by_side(cells: &[String], widths: &[u16], right: &[bool], gap
     let cells: Vec<String> = cells.iter().map(|cell| glued(cell)).collect();
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(widths.iter().map(|width| width + gap).sum());
+    table.set_width(widths.iter().fold(0_u16, |sum, width| sum.saturating_add(width.saturating_add(gap))));
     table.add_row(cells);
     for (column, width) in table.column_iter_mut().zip(widths) {
         column.set_padding((0, gap));

@@ -58,8 +58,11 @@ struct Columns {
     tool: u16,
 }
 
+/// No terminal is wider, and widths are added up.
+const WIDEST: usize = 2_000;
+
 fn width(text: &str) -> u16 {
-    u16::try_from(text.chars().count()).unwrap_or(u16::MAX)
+    u16::try_from(text.chars().take(WIDEST).count()).unwrap_or(u16::MAX)
 }
 
 /// A runtime's median and its interval.
@@ -102,8 +105,9 @@ impl Columns {
     /// The same in so many columns; `None` where there is no room.
     fn narrowed(&self, room: u16) -> Option<Columns> {
         let (widths, _) = self.widths();
-        let gaps = GAP * u16::try_from(widths.len().saturating_sub(1)).unwrap_or(0);
-        let mut excess = (widths.iter().sum::<u16>() + gaps).saturating_sub(room);
+        let gaps = GAP.saturating_mul(u16::try_from(widths.len().saturating_sub(1)).unwrap_or(u16::MAX));
+        let whole = widths.iter().fold(gaps, |sum, width| sum.saturating_add(*width));
+        let mut excess = whole.saturating_sub(room);
         let mut cut = |own: &mut u16, narrowest: u16| {
             let cut = excess.min(own.saturating_sub(narrowest));
             *own -= cut;

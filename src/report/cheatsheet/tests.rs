@@ -148,6 +148,16 @@ fn no_line_is_wider_than_the_terminal_and_every_figure_has_its_interval() {
 }
 
 #[test]
+fn texts_without_end_are_cut_to_no_width_that_overflows() {
+    let mut sheet = sheet();
+    let long = "x".repeat(70_000);
+    sheet.items[0].item.title = long.clone();
+    sheet.items[0].item.tool = Some(long);
+    sheet.items.truncate(1);
+    assert!(cheatsheet_table(&sheet, &[], PLAIN_80).contains("xxx"));
+}
+
+#[test]
 fn an_axis_begins_with_the_least_time_that_can_be_told() {
     let mut sheet = sheet();
     let first = sheet.items.iter_mut().find(|timed| timed.figure.is_some()).expect("a figure");
