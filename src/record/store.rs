@@ -90,9 +90,17 @@ impl Document {
     pub fn open(path: &Path) -> Result<Document, StoreError> {
         let path_name = path.display().to_string();
         let text = super::contents(path).map_err(|source| StoreError::Read { path: path_name.clone(), source })?;
-        match serde_json::from_slice(&text) {
-            Ok(value) => Ok(Document { path: path_name, value }),
-            Err(source) => Err(StoreError::Format { path: path_name, kind: KIND, source }),
+        Document::parse(path_name, &text)
+    }
+
+    /// Reads what a file of this name holds.
+    ///
+    /// # Errors
+    /// When it is not JSON.
+    pub fn parse(path: String, text: &[u8]) -> Result<Document, StoreError> {
+        match serde_json::from_slice(text) {
+            Ok(value) => Ok(Document { path, value }),
+            Err(source) => Err(StoreError::Format { path, kind: KIND, source }),
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
@@ -28,22 +28,19 @@ pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Query {
-    delay_ns: u64,
-    body_bytes: u64,
-    variant: u64,
+pub struct Query {
+    /// How long the answer is held back.
+    pub delay_ns: u64,
+    /// How long its body is.
+    pub body_bytes: u64,
+    /// Which body it is.
+    pub variant: u64,
 }
 
 async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Response<Full<Bytes>>, Infallible> {
-    if request.method() != Method::GET {
-        return Ok(refuse(StatusCode::METHOD_NOT_ALLOWED, "only GET is served".to_owned()));
-    }
-    if request.uri().path() != "/" {
-        return Ok(refuse(StatusCode::NOT_FOUND, "only / is served".to_owned()));
-    }
-    let query = match parse(request.uri().query().unwrap_or("")) {
+    let query = match asked(request.method(), request.uri()) {
         Ok(query) => query,
-        Err(message) => return Ok(refuse(StatusCode::BAD_REQUEST, message)),
+        Err((status, message)) => return Ok(refuse(status, message)),
     };
     if let Err(error) = shared.delay(query.delay_ns).await {
         return Ok(refuse(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot wait: {error}")));
@@ -55,6 +52,20 @@ fn refuse(status: StatusCode, message: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(message)));
     *response.status_mut() = status;
     response
+}
+
+/// What the head of a request asks for.
+///
+/// # Errors
+/// Why it is refused: the status, and what to tell.
+pub fn asked(method: &Method, uri: &Uri) -> Result<Query, (StatusCode, String)> {
+    if method != Method::GET {
+        return Err((StatusCode::METHOD_NOT_ALLOWED, "only GET is served".to_owned()));
+    }
+    if uri.path() != "/" {
+        return Err((StatusCode::NOT_FOUND, "only / is served".to_owned()));
+    }
+    parse(uri.query().unwrap_or("")).map_err(|message| (StatusCode::BAD_REQUEST, message))
 }
 
 fn parse(text: &str) -> Result<Query, String> {

@@ -12,7 +12,8 @@
 //! the body alone. A connection carries any number of requests, one after the other.
 
 mod bodies;
-mod http;
+#[doc(hidden)]
+pub mod http;
 mod stop;
 mod tcp;
 

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::AgentProgram;
+use super::frames::{self, Frames};
 use super::hang::{IdleWatch, Patience, item, places};
 use super::parent::Parent;
 use crate::clock::now_ns;
@@ -21,8 +22,6 @@ use crate::guard::{Child, Guard, Status, Wiring};
 use crate::host::meter;
 use crate::protocol::{Failed, FailureKind, Reply, Request};
 
-/// The longest frame that is read.
-const LONGEST_FRAME: usize = 64 << 20;
 /// How much of an agent's output is kept.
 const TAIL_BYTES: usize = 8 << 10;
 /// How many lines of it a failure shows.
@@ -79,9 +78,7 @@ pub struct Link {
     replies: OwnedFd,
     output: OwnedFd,
     outgoing: VecDeque<u8>,
-    incoming: Vec<u8>,
-    /// How much of `incoming` is known to hold no line's end.
-    scanned: usize,
+    incoming: Frames,
     tail: VecDeque<u8>,
     replies_closed: bool,
     output_closed: bool,
@@ -139,8 +136,7 @@ impl Link {
             replies,
             output,
             outgoing: VecDeque::new(),
-            incoming: Vec::new(),
-            scanned: 0,
+            incoming: Frames::default(),
             tail: VecDeque::new(),
             replies_closed: false,
             output_closed: false,
@@ -253,7 +249,7 @@ impl Link {
         let mut idle = idle_ns.map(|idle_ns| IdleWatch::begin(self.guard.pid(), idle_ns));
         let mut next_tick = ticks.as_ref().map_or(u64::MAX, |ticks| begun.saturating_add(ticks.every_ns));
         loop {
-            if let Some(line) = self.line()? {
+            if let Some(line) = self.incoming.line()? {
                 return self.frame(&line, doing);
             }
             if self.interrupted.load(Ordering::Relaxed) {
@@ -301,8 +297,7 @@ impl Link {
         self.drain_output()?;
         let writable = self.write()?;
         self.read()?;
-        let answer = self.incoming[self.scanned..].contains(&b'\n');
-        Ok(!answer && (ended || self.replies_closed || !writable))
+        Ok(!self.incoming.has_line() && (ended || self.replies_closed || !writable))
     }
 
     /// Writes what the pipe takes; whether anybody reads it.
@@ -321,10 +316,10 @@ impl Link {
 
     fn read(&mut self) -> io::Result<()> {
         let mut part = [0_u8; 64 << 10];
-        while !self.replies_closed && self.incoming.len() <= LONGEST_FRAME {
+        while !self.replies_closed && !self.incoming.is_full() {
             match rustix::io::read(&self.replies, &mut part) {
                 Ok(0) => self.replies_closed = true,
-                Ok(count) => self.incoming.extend_from_slice(&part[..count]),
+                Ok(count) => self.incoming.extend(&part[..count]),
                 Err(Errno::AGAIN) => break,
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
@@ -356,36 +351,12 @@ impl Link {
         Ok(())
     }
 
-    fn line(&mut self) -> Result<Option<Vec<u8>>, AgentError> {
-        match self.incoming[self.scanned..].iter().position(|byte| *byte == b'\n') {
-            Some(offset) => {
-                let mut line: Vec<u8> = self.incoming.drain(..=self.scanned + offset).collect();
-                line.pop();
-                self.scanned = 0;
-                Ok(Some(line))
-            }
-            None if self.incoming.len() > LONGEST_FRAME => {
-                let message = format!("the agent sent more than {LONGEST_FRAME} bytes without a line's end");
-                Err(AgentError::new(FailureKind::Protocol, message))
-            }
-            None => {
-                self.scanned = self.incoming.len();
-                Ok(None)
-            }
-        }
-    }
-
     fn frame(&mut self, line: &[u8], doing: &str) -> Result<Reply, AgentError> {
-        let reply = serde_json::from_slice(line);
+        let reply = frames::reply(line, doing);
         self.is_ending = matches!(reply, Ok(Reply::Failed(_) | Reply::Bye(_)));
-        match reply {
-            Ok(Reply::Failed(failed)) => Err(AgentError::Failed(failed)),
-            Ok(reply) => Ok(reply),
-            Err(error) => {
-                let start: String = escaped(&line[..line.len().min(120)]);
-                let message = format!("{doing}, the agent sent a line that is no frame ({error}): `{start}`");
-                Err(AgentError::new(FailureKind::Protocol, message))
-            }
+        match reply? {
+            Reply::Failed(failed) => Err(AgentError::Failed(failed)),
+            reply => Ok(reply),
         }
     }
 
@@ -505,7 +476,7 @@ fn broken(doing: &str, error: &io::Error) -> AgentError {
     AgentError::new(FailureKind::Agent, format!("{doing}, the agent's pipes broke: {error}"))
 }
 
-fn escaped(bytes: &[u8]) -> String {
+pub(super) fn escaped(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes)
         .chars()
         .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<char>>() } else { vec![c] })

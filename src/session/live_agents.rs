@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::blocks::grace_ns;
+use super::frames;
 use super::hang::Patience;
 use super::link::{AgentError, EXIT_PATIENCE, Link, Ticks, out_of_turn};
 use super::parent::Parents;
@@ -17,7 +18,7 @@ use crate::candidate::{Candidate, Model, RUST};
 use crate::clock::now_ns;
 use crate::guard::Guard;
 use crate::host::meter::RunDelay;
-use crate::protocol::{BlockKind, FailureKind, Go, Hello, Job, PROTOCOL, Reply, Request};
+use crate::protocol::{BlockKind, FailureKind, Go, Hello, Job, Reply, Request};
 use crate::record::MemorySample;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -116,24 +117,13 @@ impl Connected {
     /// Hears the hello of an agent that was started.
     pub(super) fn hear(mut link: Link, beginning: Beginning) -> Result<Connected, AgentError> {
         let doing = "at its start";
-        match link.exchange(None, HELLO_NS, doing, None)? {
-            Reply::Hello(hello) if hello.protocol == PROTOCOL => {
-                let boot_ns = now_ns() - link.started_ns();
-                // An interpreter can tell where its threads stand.
-                if hello.gil.is_some() {
-                    link.asks_for_dumps();
-                }
-                Ok(Connected { link, hello, boot_ns, beginning })
-            }
-            Reply::Hello(hello) => {
-                let message = format!(
-                    "the agent speaks protocol {}, this conbench speaks {PROTOCOL}: use an agent of the same version",
-                    hello.protocol
-                );
-                Err(AgentError::new(FailureKind::Protocol, message))
-            }
-            other => Err(out_of_turn(&other, doing)),
+        let hello = frames::hello(link.exchange(None, HELLO_NS, doing, None)?, doing)?;
+        let boot_ns = now_ns() - link.started_ns();
+        // An interpreter can tell where its threads stand.
+        if hello.gil.is_some() {
+            link.asks_for_dumps();
         }
+        Ok(Connected { link, hello, boot_ns, beginning })
     }
 }
 
@@ -351,17 +341,15 @@ impl AgentPool for LiveAgents {
         let server_after = server.and_then(meters::process_cpu_ns);
         let elapsed_ns = now_ns() - self.began_ns - at_ns;
         agent.park()?;
-        match reply {
-            Reply::Block(figures) if figures.block == number && figures.kind == ask.kind => Ok(Measurement {
-                at_ns,
-                figures: *figures,
-                memory,
-                server_cpu_ns: server_after.zip(server_before).map(|(after, before)| after.saturating_sub(before)),
-                run_delay_share: delay.map(|delay| delay as f64 / elapsed_ns.max(1) as f64),
-                parked_cpu_share: agent.parked.share(),
-            }),
-            other => Err(out_of_turn(&other, "in a block")),
-        }
+        let figures = frames::block(reply, number, ask.kind)?;
+        Ok(Measurement {
+            at_ns,
+            figures,
+            memory,
+            server_cpu_ns: server_after.zip(server_before).map(|(after, before)| after.saturating_sub(before)),
+            run_delay_share: delay.map(|delay| delay as f64 / elapsed_ns.max(1) as f64),
+            parked_cpu_share: agent.parked.share(),
+        })
     }
 
     fn end(&mut self, slot: usize) -> Shutdown {

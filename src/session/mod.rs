@@ -11,6 +11,8 @@ mod confirm;
 mod embedded;
 #[cfg(test)]
 mod fake;
+#[doc(hidden)]
+pub mod frames;
 pub mod hang;
 pub mod link;
 mod live_agents;
@@ -26,6 +28,8 @@ mod runtimes;
 mod saving;
 #[doc(hidden)]
 pub mod simulated;
+#[doc(hidden)]
+pub mod spoken;
 mod sweep;
 mod trial;
 mod watch;

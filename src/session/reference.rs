@@ -219,8 +219,10 @@ fn without_second(
     if codes(job).any(|python| python.check != Check::None) {
         referred.unchecked = Some(format!(
             "a task takes {}, and more of them for that alone would take much of the budget: --budget {} compares them",
-            humantime::format_duration(Duration::from_millis((one.call_ns + 50 * MS) / (100 * MS) * 100)),
-            humantime::format_duration(Duration::from_secs((one.call_ns * Turns::VERY_LONG_PART).div_ceil(1000 * MS)))
+            humantime::format_duration(Duration::from_millis(one.call_ns.saturating_add(50 * MS) / (100 * MS) * 100)),
+            humantime::format_duration(Duration::from_secs(
+                one.call_ns.saturating_mul(Turns::VERY_LONG_PART).div_ceil(1000 * MS)
+            ))
         ));
     }
     Ok(referred)

@@ -1169,7 +1169,7 @@ impl<'a> Runner<'a> {
             return Ok(Err(Stop::CallsSpent));
         }
         // One that fails in its set-up may have run them, too.
-        self.calls += first_tasks;
+        self.calls = self.calls.saturating_add(first_tasks);
         let processes = if candidate.engine.crosses() { candidate.sizes.at_once() } else { 0 };
         let patience = self
             .slowest
@@ -1317,7 +1317,7 @@ impl<'a> Runner<'a> {
     ) -> Result<Measurement, AgentError> {
         match self.pool.block(slot, ask) {
             Ok(mut measurement) => {
-                self.calls += measurement.figures.tasks;
+                self.calls = self.calls.saturating_add(measurement.figures.tasks);
                 // Tasks that compute take long beside each other, and do not look as if they hung.
                 if measurement.figures.usage.own_cpu_ns() < measurement.figures.elapsed_ns / 2 {
                     self.slowest.saw(slowest_ns(&measurement.figures), 0);

@@ -73,6 +73,13 @@ pub struct Ran {
 /// Runs a session, and returns its record.
 #[must_use]
 pub fn run(simulation: &Simulation, engines: &mut dyn Engines) -> Record {
+    let has_lock = simulation.has_lock;
+    let mut pool = Computed { engines, now_ns: simulation.prepared_ns, agents: BTreeMap::new(), has_lock };
+    over(simulation, runner::References::default(), &mut pool)
+}
+
+/// Runs a session over this pool, whose results are held against these references.
+pub(super) fn over(simulation: &Simulation, references: runner::References, pool: &mut dyn AgentPool) -> Record {
     let plan = Plan { entries: simulation.entries.clone(), ..Plan::default() };
     let session = Session {
         workload: simulation.workload.clone(),
@@ -95,11 +102,9 @@ pub fn run(simulation: &Simulation, engines: &mut dyn Engines) -> Record {
         ..RuntimePlan::default()
     };
     let runtime_plans: Vec<RuntimePlan> = runtime_names(&session.plan).into_iter().map(runtime_plan).collect();
-    let mut pool =
-        Computed { engines, now_ns: simulation.prepared_ns, agents: BTreeMap::new(), has_lock: simulation.has_lock };
     let rules_of_runner = runner::RunnerRules {
         pace: pace(&session),
-        references: Default::default(),
+        references,
         calls: 0,
         lost_ns: 0,
         slowest: Default::default(),
@@ -107,11 +112,10 @@ pub fn run(simulation: &Simulation, engines: &mut dyn Engines) -> Record {
         cold_lives: 0,
     };
     let (mut saver, mut nobody) = (Saver::new(None), Nobody);
-    let mut runner = Runner::new(&mut pool, &mut nobody, &mut record, &mut saver, rules_of_runner);
+    let mut runner = Runner::new(pool, &mut nobody, &mut record, &mut saver, rules_of_runner);
     let terms = runtimes::Terms { rules: rules(&session), is_equal_work: false };
-    let ending = runtimes::run(&mut runner, &runtime_plans, &terms);
-    record.ending = ending;
-    record.elapsed_ns = pool.now_ns;
+    record.ending = runtimes::run(&mut runner, &runtime_plans, &terms);
+    record.elapsed_ns = pool.elapsed_ns();
     record
 }
 

@@ -18,7 +18,8 @@ mod stage;
 pub(in crate::agent) mod testing;
 mod wait;
 
-mod codec;
+#[doc(hidden)]
+pub mod codec;
 pub mod http;
 mod net;
 mod peer_error;

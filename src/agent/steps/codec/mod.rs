@@ -34,6 +34,47 @@ pub(super) trait Answer: Send {
     fn body(&self) -> &[u8];
 }
 
+/// A response that was read to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// Its status.
+    pub status: u16,
+    /// Its body.
+    pub body: Vec<u8>,
+    /// Whether the connection may serve another request.
+    pub reusable: bool,
+}
+
+/// Reads an HTTP/1.x response from a stream that comes in pieces of the given lengths (repeated), then ends, by a codec for
+/// bodies of about `expected` bytes.
+///
+/// # Errors
+/// When that is no response: why.
+pub fn response(stream: &[u8], pieces: &[usize], expected: usize) -> Result<Response, String> {
+    let mut answer = HttpAnswer::new(expected);
+    answer.begin();
+    feed(&mut answer, stream, pieces).map_err(|error| error.to_string())?;
+    Ok(Response { status: answer.status(), body: answer.body().to_vec(), reusable: answer.reusable() })
+}
+
+/// Feeds a stream, then its end, until the answer is whole.
+fn feed(answer: &mut HttpAnswer, stream: &[u8], pieces: &[usize]) -> Result<(), PeerError> {
+    let mut rest = stream;
+    for piece in pieces.iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        let space = answer.space();
+        let length = (*piece).clamp(1, rest.len().min(space.len()));
+        space[..length].copy_from_slice(&rest[..length]);
+        rest = &rest[length..];
+        if answer.advance(length)? {
+            return Ok(());
+        }
+    }
+    answer.advance(0).map(drop)
+}
+
 /// A response of a known length.
 pub(super) struct SizedAnswer {
     buffer: Vec<u8>,

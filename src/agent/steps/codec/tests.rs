@@ -7,20 +7,7 @@ use crate::protocol::vectors::Vectors;
 /// Feeds `stream` in pieces of the given lengths (repeated), then its end.
 fn feed(answer: &mut HttpAnswer, stream: &[u8], pieces: &[usize]) -> Result<(u16, Vec<u8>, bool), PeerError> {
     answer.begin();
-    let mut rest = stream;
-    for piece in pieces.iter().cycle() {
-        if rest.is_empty() {
-            break;
-        }
-        let space = answer.space();
-        let length = (*piece).clamp(1, rest.len().min(space.len()));
-        space[..length].copy_from_slice(&rest[..length]);
-        rest = &rest[length..];
-        if answer.advance(length)? {
-            return Ok((answer.status(), answer.body().to_vec(), answer.reusable()));
-        }
-    }
-    answer.advance(0)?;
+    super::super::feed(answer, stream, pieces)?;
     Ok((answer.status(), answer.body().to_vec(), answer.reusable()))
 }
 
