@@ -1,5 +1,7 @@
 //! Each file of the corpus of `fuzz/` goes where its target sends it: no panic, and the laws of `inputs.rs` hold.
 
+// Public for the crate of `fuzz/`, which has the file, too.
+#[expect(unreachable_pub)]
 #[path = "fuzz_corpus/inputs.rs"]
 mod inputs;
 

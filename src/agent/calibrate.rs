@@ -231,7 +231,7 @@ mod tests {
             file(FileOperation::Read),
             file(FileOperation::Write),
             file(FileOperation::Append),
-            Step::Lock { hold: wait.clone() },
+            Step::Lock { hold: wait },
             Step::Lock { hold: Work::Cpu(cpu(800)) },
             Step::Queue { capacity: 1, stage: wait },
             Step::Queue { capacity: 1, stage: Work::Cpu(cpu(800)) },

@@ -342,7 +342,7 @@ impl Candidate {
         let own = [self.agent.link().pid(), self.agent.link().guard().pid()];
         let below = meter::tree(own[1]);
         let started =
-            below.into_iter().filter(|pid| !own.contains(pid) && !self.pids.first().is_some_and(|it| it == pid));
+            below.into_iter().filter(|pid| !own.contains(pid) && self.pids.first().is_none_or(|it| it != pid));
         let pipes = self.agent.link().pipes().unwrap_or_default().map(|inode| format!("pipe:[{inode}]"));
         let heirs: Vec<u32> = started.filter(|pid| has_any(*pid, &pipes)).collect();
         let expected = "processes that it started without descriptors of its pipes";

@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::protocol::vectors::{Vectors, hex};
 
+/// A task that runs: its index, and when it began.
+type Begun = (u64, u64);
+
 const GO_NS: u64 = 1_000_000_000;
 
 /// What becomes of a task.
@@ -57,7 +60,7 @@ impl Script {
         let mut log = Vec::new();
         // When a slot is free, or its task ends; (index, begin) of that task.
         let begins = (0..).zip(self.begins).filter_map(|(slot, begin)| Some((GO_NS + (*begin)?, slot, None)));
-        let mut events: Vec<(u64, u32, Option<(u64, u64)>)> = begins.collect();
+        let mut events: Vec<(u64, u32, Option<Begun>)> = begins.collect();
         while let Some(position) = (0..events.len()).min_by_key(|position| events[*position].0) {
             let (now, slot, task) = events.swap_remove(position);
             if let Some((index, begin_ns)) = task {

@@ -95,7 +95,8 @@ fn what_is_right_has_no_faults() {
 
 #[test]
 fn each_figure_of_a_block_is_held_against_something() {
-    let wrong: [(&str, fn(&mut Block)); 13] = [
+    type Spoil = fn(&mut Block);
+    let wrong: [(&str, Spoil); 13] = [
         ("as asked", |block| block.first_index = 6),
         ("checksum 30", |block| block.checksum = 31),
         ("checksum 33", |block| block.tasks = 11),
