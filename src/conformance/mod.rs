@@ -1,6 +1,6 @@
 //! Whether an agent speaks the protocol: plays the controller's part, and says of each rule whether it is kept.
 //!
-//! [`lives`] are what is played, each with an agent of its own; [`rules`] hold what it says against what was seen of
+//! `lives` are what is played, each with an agent of its own; `rules` hold what it says against what was seen of
 //! it. Checksums are those of the native agent.
 
 mod examiner;
