@@ -124,9 +124,11 @@ class Running:
 
     def _prepare(self, index: Optional[int]) -> None:
         # Workers elsewhere prepare themselves what they run; the agent would only hold it for nothing.
-        is_mixed = engines.model(self._job.candidate.engine) == "async+processes"
-        if is_mixed or not self._engine.crosses:
-            self._task.prepare(index, loop_only=is_mixed)
+        model = engines.model(self._job.candidate.engine)
+        # Loops are sharded over processes, or over threads of this one.
+        is_elsewhere = model in ("processes", "interpreters", "cluster")
+        if not (is_elsewhere or model == "sharded-async" and self._engine.crosses):
+            self._task.prepare(index, loop_only=model == "async+processes")
 
     def _own_usage(self) -> Usage:
         """What this process used so far, and the programs that tasks started in it and that ended."""
