@@ -127,7 +127,7 @@ class Running:
         model = engines.model(self._job.candidate.engine)
         # Loops are sharded over processes, or over threads of this one.
         is_elsewhere = model in ("processes", "interpreters", "cluster")
-        if not (is_elsewhere or model == "sharded-async" and self._engine.crosses):
+        if not (is_elsewhere or (model == "sharded-async" and self._engine.crosses)):
             self._task.prepare(index, loop_only=model == "async+processes")
 
     def _own_usage(self) -> Usage:
