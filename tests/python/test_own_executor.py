@@ -13,7 +13,7 @@ from typing import Any, Dict, Iterator, List
 from unittest import mock
 
 import support
-from conbench_agent.engines import own_factory, own_probe
+from conbench_agent.engines import own_factory, own_probe, own_worker
 from conbench_agent.protocol import Failure
 from support import AgentProcess
 
@@ -180,6 +180,14 @@ class Candidates(unittest.TestCase):
                 self.assertEqual(failed["kind"], kind)
                 self.assertIn(words, failed["message"])
                 self.assertIn(f"`{factory}`", failed["message"])
+
+
+class Numbers(unittest.TestCase):
+    def test_workers_that_join_at_once_have_numbers_of_their_own(self) -> None:
+        with TemporaryDirectory() as folder, ThreadPoolExecutor(8) as workers:
+            office = own_worker.Office(folder)
+            claimed = sorted(workers.map(lambda _: office.claim(), range(800)))
+        self.assertEqual(claimed, list(range(800)))
 
 
 class Packages(unittest.TestCase):

@@ -71,7 +71,8 @@ class Office(NamedTuple):
         return sum(counts)
 
     def _number(self, name: str) -> int:
-        with open(os.path.join(self.folder, name), "ab") as file:
+        # Unbuffered: a buffer would tell the place where the file ended when it was opened, before the lock.
+        with open(os.path.join(self.folder, name), "ab", buffering=0) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.write(b".")
             return file.tell() - 1
