@@ -4,10 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use conbench::candidate::{Candidate, Engine, Sizes};
 use conbench::guard::Guard;
-use conbench::protocol::{BlockKind, FailureKind, Go, Reply, Request};
+use conbench::protocol::{BlockKind, FailureKind, Go, Job, Reply, Request};
 use conbench::session::AgentProgram;
 use conbench::session::link::{AgentError, Link, Ticks};
+use conbench::workload::Load;
 
 const MINUTE_NS: u64 = 60_000_000_000;
 const BYE: &str = r#"echo '{"bye":{"teardown_ns":7}}' >&4"#;
@@ -65,30 +67,8 @@ fn a_request_goes_out_and_its_answer_comes_back() {
 fn a_request_longer_than_a_pipe_holds_is_written_while_it_is_read() {
     let mut bench = agent(&format!("sleep 0.1; head -c 2000000 <&3 >/dev/null; {BYE}; sleep 600"));
     let runtime = "x".repeat(2_000_000);
-    let job = Request::Job(Box::new(conbench::protocol::Job {
-        candidate: conbench::candidate::Candidate {
-            runtime,
-            engine: conbench::candidate::Engine::Sequential,
-            start_method: None,
-            library_threads: None,
-            sizes: conbench::candidate::Sizes::default(),
-        },
-        load: conbench::workload::Load::Closed { max_in_flight: 1 },
-        payload: conbench::workload::Payload::default(),
-        steps: Vec::new(),
-        seed: 0,
-        directory: None,
-        server: None,
-        task_timeout_ns: 1,
-        tolerates_errors: false,
-        executor_path: None,
-        turns: 0,
-        warms_up: false,
-        copies_items: false,
-        skips_teardown: false,
-        cluster: None,
-        rate: None,
-    }));
+    let candidate = Candidate::new(&runtime, Engine::Sequential, Sizes::default());
+    let job = Request::Job(Box::new(Job::new(candidate, Load::Closed { max_in_flight: 1 }, Vec::new(), 0, 1)));
     let reply = bench.link.exchange(Some(&job), MINUTE_NS, "in a test", None).expect("an answer");
     assert!(matches!(reply, Reply::Bye(_)));
 }

@@ -14,7 +14,7 @@ use conbench::agent::steps::tcp::TcpStep;
 use conbench::agent::task::Step as _;
 use conbench::candidate::{Candidate, Engine, Sizes};
 use conbench::protocol::{DRAWS, Failed, FailureKind, Job, ServerAddress, StepJob, VARIANTS, body, tcp_header};
-use conbench::workload::{Connection, Distribution, Load, Payload, Step};
+use conbench::workload::{Connection, Distribution, Load, Step};
 
 /// No read in these tests waits longer, so that none can hang.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -37,24 +37,9 @@ fn connect(port: u16) -> TcpStream {
 
 fn job(step: Step, server: Option<ServerAddress>, timeout_ns: u64) -> Job {
     let draws = vec![vec![200_000; DRAWS]];
-    Job {
-        candidate: Candidate::new("rust", Engine::Sequential, Sizes::default()),
-        load: Load::Closed { max_in_flight: 4 },
-        payload: Payload::default(),
-        steps: vec![StepJob { step, iterations: 1, draws, items: None }],
-        seed: 1,
-        directory: None,
-        server,
-        task_timeout_ns: timeout_ns,
-        tolerates_errors: false,
-        executor_path: None,
-        turns: 0,
-        warms_up: false,
-        copies_items: false,
-        skips_teardown: false,
-        cluster: None,
-        rate: None,
-    }
+    let candidate = Candidate::new("rust", Engine::Sequential, Sizes::default());
+    let steps = vec![StepJob { step, iterations: 1, draws, items: None }];
+    Job { server, ..Job::new(candidate, Load::Closed { max_in_flight: 4 }, steps, 1, timeout_ns) }
 }
 
 fn http_step(url: Option<String>, connection: Connection, server: Option<ServerAddress>) -> HttpStep {

@@ -110,24 +110,8 @@ pub(crate) fn job(engine: Kind, size: u32, step: &Step, iterations: u64) -> Job 
         chunk: None,
     };
     let draws = step.distributions().into_iter().map(|distribution| vec![distribution.mean_ns() as u64; DRAWS]);
-    Job {
-        candidate: Candidate::new(RUST, engine, sizes),
-        load: Load::Closed { max_in_flight: 64 },
-        payload: Payload::default(),
-        steps: vec![StepJob { step: step.clone(), iterations, draws: draws.collect(), items: None }],
-        seed: 1,
-        directory: None,
-        server: None,
-        task_timeout_ns: 60_000_000_000,
-        tolerates_errors: false,
-        executor_path: None,
-        turns: 0,
-        warms_up: false,
-        copies_items: false,
-        skips_teardown: false,
-        cluster: None,
-        rate: None,
-    }
+    let steps = vec![StepJob { step: step.clone(), iterations, draws: draws.collect(), items: None }];
+    Job::new(Candidate::new(RUST, engine, sizes), Load::Closed { max_in_flight: 64 }, steps, 1, 60_000_000_000)
 }
 
 /// How much faster the engine is than the loop written by hand: logarithms of paired ratios of their times.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use conbench::candidate::{Candidate, Cluster, Engine, Sizes};
+use conbench::candidate::{Candidate, Cluster, Engine};
 use conbench::guard::Guard;
 use conbench::protocol::{
     Block, BlockKind, Calibrate, Calibrated, DRAWS, FindCluster, Go, Job, JobCluster, Reply, Request, StepJob, Target,
@@ -12,7 +12,7 @@ use conbench::protocol::{
 use conbench::python::Interpreter;
 use conbench::session::AgentProgram;
 use conbench::session::link::Link;
-use conbench::workload::{Cpu, Load, Payload, Step};
+use conbench::workload::{Cpu, Load, Step};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_conbench");
 const MINUTE_NS: u64 = 60_000_000_000;
@@ -60,36 +60,17 @@ impl<'a> Bench<'a> {
     /// An agent with `engine`, which has `size` workers, or tasks in flight and two workers if it has both.
     pub(crate) fn agent(&mut self, engine: Engine, size: u32, step: Step, iterations: u64, load: Load) -> Agent {
         let axes = engine.axes();
-        let sizes = Sizes {
-            workers: axes.workers.then_some(if axes.in_flight { 2 } else { size }),
-            in_flight: axes.in_flight.then_some(size),
-            chunk: axes.chunk.then_some(1),
-        };
-        let start_methods = &self.interpreter.hello.start_methods;
-        let start_method = start_methods.first().copied().filter(|_| engine.has_start_method());
+        let sizes = axes.sizes(if axes.in_flight { 2 } else { size }, size, 1);
+        let start_method = self.interpreter.hello.start_method(engine);
         let draws = step.distributions().into_iter().map(|distribution| vec![distribution.mean_ns() as u64; DRAWS]);
-        let job = Job {
-            candidate: Candidate { start_method, ..Candidate::new(&self.interpreter.name, engine, sizes) },
-            load,
-            payload: Payload::default(),
-            steps: vec![StepJob { draws: draws.collect(), step, iterations, items: None }],
-            seed: 1,
-            directory: None,
-            server: None,
-            task_timeout_ns: MINUTE_NS,
-            tolerates_errors: false,
-            executor_path: None,
-            turns: 0,
-            warms_up: false,
-            copies_items: false,
-            skips_teardown: false,
-            cluster: self.cluster.as_ref().map(|(_, cluster)| JobCluster {
-                address: cluster.address.clone(),
-                threads: cluster.threads(),
-                upload: Vec::new(),
-            }),
-            rate: None,
-        };
+        let candidate = Candidate { start_method, ..Candidate::new(&self.interpreter.name, engine, sizes) };
+        let steps = vec![StepJob { draws: draws.collect(), step, iterations, items: None }];
+        let cluster = self.cluster.as_ref().map(|(_, cluster)| JobCluster {
+            address: cluster.address.clone(),
+            threads: cluster.threads(),
+            upload: Vec::new(),
+        });
+        let job = Job { cluster, ..Job::new(candidate, load, steps, 1, MINUTE_NS) };
         let mut link = self.connect();
         match ask(&mut link, &Request::Job(Box::new(job))) {
             Reply::Ready(ready) => Agent { link, pids: ready.pids, blocks: 0 },

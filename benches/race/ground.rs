@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use conbench::candidate::{Candidate, Engine, RUST};
 use conbench::plan::Entry;
-use conbench::protocol::{Job, StepJob, draw_table};
+use conbench::protocol::{Job, StepJob};
 use conbench::record::{self, Record};
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
@@ -60,33 +60,15 @@ impl Ground {
         let record = session(live, &runtime)?;
         let calibration = record.calibration.runtime(&runtime).ok_or("the runtime was not calibrated")?;
         let steps = record.workload.steps.iter().zip(&calibration.iterations).zip(0_u64..);
-        let steps = steps.map(|((step, iterations), number)| StepJob {
-            step: step.clone(),
-            items: None,
-            iterations: *iterations,
-            draws: step.distributions().into_iter().map(|it| draw_table(it, record.settings.seed, number)).collect(),
+        let steps = steps.map(|((step, iterations), number)| {
+            StepJob::drawn(step.clone(), *iterations, record.settings.seed, number)
         });
         let pool = if runtime == RUST { Engine::ThreadPool } else { Engine::ThreadPoolExecutor };
         let entries = &record.plan.entries;
         let entry = entries.iter().find(|entry| entry.engine == pool).or(entries.first()).ok_or("nothing to run")?;
-        let template = Job {
-            tolerates_errors: false,
-            executor_path: None,
-            turns: 0,
-            warms_up: false,
-            copies_items: false,
-            skips_teardown: false,
-            cluster: None,
-            rate: None,
-            candidate: busy(entry),
-            load: record.workload.load,
-            payload: record.workload.payload,
-            steps: steps.collect(),
-            seed: record.settings.seed,
-            directory: None,
-            server: None,
-            task_timeout_ns: record.workload.task_timeout_ns,
-        };
+        let (workload, seed) = (&record.workload, record.settings.seed);
+        let job = Job::new(busy(entry), workload.load, steps.collect(), seed, workload.task_timeout_ns);
+        let template = Job { payload: workload.payload, ..job };
         let reference = stable.arm(&template)?;
         Ok(Ground { stable, record, template, reference })
     }

@@ -1,8 +1,8 @@
 //! What the examined agent is asked to do.
 
 use crate::candidate::{Candidate, Engine, RUST, Sizes};
-use crate::protocol::{Hello, Job, StepJob, draw_table};
-use crate::workload::{Cpu, Distribution, FileOperation, Kernel, Load, Payload, Step, Work};
+use crate::protocol::{Hello, Job, StepJob};
+use crate::workload::{Cpu, Distribution, FileOperation, Kernel, Load, Step, Work};
 
 /// What a task waits.
 pub(super) const WAIT_NS: u64 = 300_000;
@@ -18,8 +18,7 @@ pub(super) const LOOP: Cpu = Cpu { kernel: Kernel::Loop, input_bytes: 4096, time
 
 /// A step as a job has it.
 pub(super) fn step(step: Step, iterations: u64) -> StepJob {
-    let draws = step.distributions().into_iter().map(|distribution| draw_table(distribution, 1, 0)).collect();
-    StepJob { step, iterations, draws, items: None }
+    StepJob::drawn(step, iterations, 1, 0)
 }
 
 /// A wait.
@@ -78,33 +77,14 @@ fn fixed() -> Distribution {
 /// A job of these steps for an engine of the agent's, under a closed load.
 pub(super) fn job(runtime: &str, hello: &Hello, engine: Engine, steps: Vec<StepJob>) -> Job {
     let (workers, in_flight) = SIZES;
-    let start_method = hello.start_methods.first().copied().filter(|_| engine.has_start_method());
     let sizes = engine.axes().sizes(workers, in_flight, 1);
-    Job { candidate: Candidate { start_method, ..Candidate::new(runtime, engine, sizes) }, ..plain(steps, sizes) }
+    let start_method = hello.start_method(engine);
+    let candidate = Candidate { start_method, ..Candidate::new(runtime, engine, sizes) };
+    let load = Load::Closed { max_in_flight: sizes.concurrency() };
+    Job::new(candidate, load, steps, 7, TASK_TIMEOUT_NS)
 }
 
 /// The same for the native agent's plain loop, which makes the reference.
 pub(super) fn native(job: &Job) -> Job {
     Job { candidate: Candidate::new(RUST, Engine::Sequential, Sizes::default()), ..job.clone() }
-}
-
-fn plain(steps: Vec<StepJob>, sizes: Sizes) -> Job {
-    Job {
-        candidate: Candidate::new(RUST, Engine::Sequential, Sizes::default()),
-        load: Load::Closed { max_in_flight: sizes.concurrency() },
-        payload: Payload::default(),
-        steps,
-        seed: 7,
-        directory: None,
-        server: None,
-        task_timeout_ns: TASK_TIMEOUT_NS,
-        tolerates_errors: false,
-        executor_path: None,
-        turns: 0,
-        warms_up: false,
-        copies_items: false,
-        skips_teardown: false,
-        cluster: None,
-        rate: None,
-    }
 }

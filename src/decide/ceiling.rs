@@ -8,6 +8,7 @@
 //! law).
 
 use super::mechanism::Task;
+use super::posterior::Weak;
 use super::{Decide, ENOUGH_BLOCKS, ENOUGH_LIVES, QUALIFIED, Rules, mechanism, of_all_tasks};
 use crate::candidate::Sizes;
 
@@ -25,11 +26,10 @@ const SLAB_SHARE: f64 = 0.1;
 const UNKNOWN_OF_OWN: f64 = 0.5;
 /// So many deviations beyond what is likely are reckoned with.
 const BEYOND: f64 = 0.4;
-/// By how much the reading of cores in use varies (logarithm) before any was seen, and how many residuals that is worth:
-/// the clocks of threads on other cores are up to a tick old.
-const READING: (f64, f64) = (0.03, 2.0);
+/// By how much the reading of cores in use varies (logarithm): the clocks of threads on other cores are up to a tick old.
+const READING: Weak = Weak { value: 0.03, worth: 2.0 };
 /// The same of the throughput of tasks that only wait.
-const READING_OF_WAITS: (f64, f64) = (0.01, 2.0);
+const READING_OF_WAITS: Weak = Weak { value: 0.01, worth: 2.0 };
 /// An engine may take so many times the CPU time of a task that is known of it by order of magnitude.
 const AT_MOST_OWN: f64 = 3.0;
 /// Blocks that a claim of full cores stands on.
@@ -70,13 +70,12 @@ impl Used {
     }
 }
 
-/// The mean of some values, and its standard error, where a deviation is expected that is worth some residuals.
-fn mean_of(values: &[f64], (expected, worth): (f64, f64)) -> (f64, f64) {
+/// The mean of some values, and its standard error, where this deviation is expected.
+fn mean_of(values: &[f64], expected: Weak) -> (f64, f64) {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    let variance = (worth * expected * expected + squares) / (worth + count - 1.0);
-    (mean, (variance / count).sqrt())
+    (mean, (expected.variance_with(squares, count - 1.0) / count).sqrt())
 }
 
 /// By how much (logarithm) anything can be better than an arm, by its own blocks: infinite where nothing bounds it.
@@ -99,8 +98,7 @@ impl Decide {
         let quickest_ns = self.tasks.values().map(quickest_ns).fold(f64::INFINITY, f64::min);
         let shares = self.own_shares();
         let of_arm = |arm: usize| {
-            let scores =
-                self.scores.iter().filter(|score| score.arm == arm).map(|score| score.score).collect::<Vec<f64>>();
+            let scores = self.scores_of(arm);
             let of_waiting = self.headroom_of_waiting(&scores, quickest_ns).unwrap_or(f64::INFINITY);
             let but_cores = self.headroom_of_rate(arm, &scores).min(of_waiting);
             let of_cores = self.headroom_of_cores(arm, &shares).unwrap_or(f64::INFINITY);
@@ -214,20 +212,19 @@ impl Decide {
         headroom <= QUALIFIED * self.tolerance()
     }
 
-    /// The simplest arm that may turn out to leave others nothing to gain, by the few blocks that it has.
+    /// The simplest arm that may turn out to leave others nothing to gain, by the few blocks that it has, and needs more.
     pub(super) fn may_be_at_ceiling(&self) -> Option<usize> {
         if !self.is_bounded_by_host() {
             return None;
         }
+        let most = QUALIFIED * self.tolerance();
+        let idle = |used: &Used| (self.rules.cores.ln() - mean_of(&used.cores, READING).0).max(0.0);
+        let mut near: Vec<(usize, f64)> = self.used.iter().map(|(arm, used)| (*arm, idle(used))).collect();
+        near.retain(|(arm, idle)| !self.arms[*arm].is_out && *idle <= most);
+        near.sort_by_key(|(arm, _)| self.arms[*arm].candidate.simplicity());
         let shares = self.own_shares();
-        let may = |arm: usize, used: &Used| {
-            let idle = (self.rules.cores.ln() - mean_of(&used.cores, READING).0).max(0.0);
-            let most = QUALIFIED * self.tolerance();
-            let is_near = || self.saving(arm, used, &shares).is_some_and(|saving| idle + saving <= most);
-            !self.arms[arm].is_out && idle <= most && is_near()
-        };
-        let arms = self.used.iter().filter(|(arm, used)| may(**arm, used)).map(|(arm, _)| *arm);
-        let simplest = arms.min_by_key(|arm| self.arms[*arm].candidate.simplicity())?;
+        let saving = |arm: &usize| self.saving(*arm, &self.used[arm], &shares);
+        let (simplest, _) = near.into_iter().find(|(arm, idle)| saving(arm).is_some_and(|it| idle + it <= most))?;
         (!self.has_enough(simplest)).then_some(simplest)
     }
 

@@ -726,6 +726,11 @@ impl Decide {
         measured == 1 && self.arms.iter().any(is_untried) && turns.is_some_and(|turns| turns.task_ns <= deadline_ns)
     }
 
+    /// The scores of an arm's blocks.
+    fn scores_of(&self, arm: usize) -> Vec<f64> {
+        self.scores.iter().filter(|score| score.arm == arm).map(|score| score.score).collect()
+    }
+
     /// How many lives of an arm were measured.
     fn lives_of(&self, arm: usize) -> usize {
         let Some(candidate) = self.arms[arm].entered else { return 0 };
@@ -847,10 +852,8 @@ impl Decide {
         arms.retain(|(_, arm)| arm.entry == entry && !arm.is_out && arm.blocks > 0);
         arms.sort_by_key(|(_, arm)| arm.candidate.simplicity());
         for (number, _) in arms {
-            let scores: Vec<f64> =
-                self.scores.iter().filter(|score| score.arm == number).map(|score| score.score).collect();
             // Of near equals the smaller: its neighbours are those that matter.
-            let Some(score) = crate::stats::median(&scores) else { continue };
+            let Some(score) = crate::stats::median(&self.scores_of(number)) else { continue };
             if best.is_none_or(|(value, _)| score > value + self.tolerance()) {
                 best = Some((score, number));
             }
@@ -880,9 +883,7 @@ impl Decide {
     /// its deviations, the expectation is wrong.
     fn surprise(&self, arms: &[usize], means: &[f64], deviation: impl Fn(usize) -> f64) -> f64 {
         let seen = |place: usize| {
-            let scores: Vec<f64> =
-                self.scores.iter().filter(|score| score.arm == arms[place]).map(|score| score.score).collect();
-            let far = (crate::stats::median(&scores)? - means[place]) / deviation(place);
+            let far = (crate::stats::median(&self.scores_of(arms[place]))? - means[place]) / deviation(place);
             Some((far / 2.0).powi(2))
         };
         (0..arms.len()).filter_map(seen).fold(1.0, f64::max)

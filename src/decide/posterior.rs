@@ -30,16 +30,22 @@ const FREE: f64 = 0.5;
 /// A leave-one-out residual beyond so many deviations contradicts the prior.
 const CONTRADICTION: f64 = 2.0;
 
-struct Weak {
-    value: f64,
-    worth: f64,
+/// A deviation that is expected before any residual, and how many of them that is worth.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Weak {
+    pub value: f64,
+    pub worth: f64,
 }
 
 impl Weak {
-    /// The deviation of so many residuals with this sum of squares.
-    fn with(&self, squares: f64, freedom: f64) -> f64 {
-        let variance = (self.worth * self.value * self.value + squares) / (self.worth + freedom.max(0.0));
-        variance.sqrt().clamp(LEAST_DEVIATION, MOST_DEVIATION)
+    /// The variance of so many residuals with this sum of squares.
+    pub(super) fn variance_with(self, squares: f64, freedom: f64) -> f64 {
+        (self.worth * self.value * self.value + squares) / (self.worth + freedom.max(0.0))
+    }
+
+    /// Their deviation, within bounds.
+    fn with(self, squares: f64, freedom: f64) -> f64 {
+        self.variance_with(squares, freedom).sqrt().clamp(LEAST_DEVIATION, MOST_DEVIATION)
     }
 }
 

@@ -171,6 +171,14 @@ pub struct Offer {
 /// The most blocking threads that tokio starts when nothing is said.
 const TOKIO_BLOCKING_THREADS: u32 = 512;
 
+impl Hello {
+    /// How processes of an engine begin where nobody says how; `None` for an engine that begins none.
+    #[must_use]
+    pub fn start_method(&self, engine: Engine) -> Option<StartMethod> {
+        self.start_methods.first().copied().filter(|_| engine.has_start_method())
+    }
+}
+
 impl Offer {
     /// What the native runtime offers.
     #[must_use]
@@ -324,6 +332,31 @@ pub struct Job {
     pub skips_teardown: bool,
 }
 
+impl Job {
+    /// A job of these steps with nothing else to it: no payload, no rate, no far side, no directory.
+    #[must_use]
+    pub fn new(candidate: Candidate, load: Load, steps: Vec<StepJob>, seed: u64, task_timeout_ns: u64) -> Job {
+        Job {
+            candidate,
+            load,
+            payload: Payload::default(),
+            steps,
+            seed,
+            directory: None,
+            server: None,
+            task_timeout_ns,
+            tolerates_errors: false,
+            executor_path: None,
+            cluster: None,
+            rate: None,
+            turns: 0,
+            warms_up: false,
+            copies_items: false,
+            skips_teardown: false,
+        }
+    }
+}
+
 /// Whether a flag has its default.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_false(flag: &bool) -> bool {
@@ -356,6 +389,16 @@ pub struct StepJob {
     /// How many items are read of the step's iterable: see [`Reference::items`].
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub items: Option<u64>,
+}
+
+impl StepJob {
+    /// A step with its durations drawn by this seed, as the step of this number in its task.
+    #[must_use]
+    pub fn drawn(step: Step, iterations: u64, seed: u64, number: u64) -> StepJob {
+        let draws =
+            step.distributions().into_iter().map(|distribution| draw_table(distribution, seed, number)).collect();
+        StepJob { step, iterations, draws, items: None }
+    }
 }
 
 /// Where the embedded server listens: loopback ports.

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::candidate::{Candidate, Engine, Model, RUST, Sizes};
+use crate::candidate::{Candidate, Engine, Model, RUST};
 use crate::guard::Guard;
-use crate::protocol::{Block, BlockKind, Calibrated, Go, Hello, Job, StepJob, Target, draw_table};
+use crate::protocol::{Block, BlockKind, Calibrated, Go, Hello, Job, StepJob, Target};
 use crate::session::AgentProgram;
 use crate::session::bare::BareAgent;
 use crate::session::link::AgentError;
-use crate::workload::{Cpu, Distribution, Kernel, Load, Payload, Step, Work};
+use crate::workload::{Cpu, Distribution, Kernel, Load, Step, Work};
 
 /// How long an agent may take for anything.
 const PATIENCE_NS: u64 = 60_000_000_000;
@@ -92,31 +92,11 @@ impl Bench {
     ) -> Result<Arm, LawError> {
         let axes = engine.axes();
         let workers = if axes.in_flight { self.usable_cpus } else { size };
-        let sizes = Sizes {
-            workers: axes.workers.then_some(workers),
-            in_flight: axes.in_flight.then_some(size),
-            chunk: axes.chunk.then_some(1),
-        };
-        let start_method = runtime.hello.start_methods.first().copied().filter(|_| engine.has_start_method());
+        let sizes = axes.sizes(workers, size, 1);
+        let start_method = runtime.hello.start_method(engine);
         let candidate = Candidate { start_method, ..Candidate::new(&runtime.program.runtime, engine, sizes) };
-        let job = Job {
-            candidate: candidate.clone(),
-            load: Load::Closed { max_in_flight: size },
-            payload: Payload::default(),
-            steps,
-            seed: 1,
-            directory: None,
-            server: None,
-            task_timeout_ns: PATIENCE_NS / 2,
-            tolerates_errors: false,
-            executor_path: None,
-            turns: 0,
-            warms_up: false,
-            copies_items: false,
-            skips_teardown: false,
-            cluster: None,
-            rate: None,
-        };
+        let load = Load::Closed { max_in_flight: size };
+        let job = Job::new(candidate.clone(), load, steps, 1, PATIENCE_NS / 2);
         let (agent, _) = self.connect(&runtime.program)?;
         let mut arm =
             Arm { agent, candidate: candidate.to_string(), gil: false, job, usable_cpus: self.usable_cpus, blocks: 0 };
@@ -220,8 +200,7 @@ pub(super) fn queue(time_ns: u64) -> StepJob {
 }
 
 fn drawn(step: Step) -> StepJob {
-    let draws = step.distributions().into_iter().map(|distribution| draw_table(distribution, 1, 0)).collect();
-    StepJob { step, iterations: 1, draws, items: None }
+    StepJob::drawn(step, 1, 1, 0)
 }
 
 fn calibrate(agent: &mut BareAgent, target: Target, budget_ns: u64) -> Result<Calibrated, LawError> {

@@ -6,7 +6,6 @@ use super::blocks::BlockPace;
 use super::hang::Patience;
 use super::link::AgentError;
 use super::pool::{AgentPool, Ask, Beginning, Measurement, Shutdown, Started};
-use super::runner::{References, RunnerRules};
 use super::watch::Moment;
 use super::{Event, Observer};
 use crate::candidate::Candidate;
@@ -235,19 +234,6 @@ impl AgentPool for Fake {
     fn kill(&mut self, slot: usize) {
         self.alive.retain(|alive| *alive != slot);
         self.log.push(format!("kill {slot}"));
-    }
-}
-
-/// What a runner of fake agents needs beside them: nothing was run or lost before it, and agents may live beside others.
-pub(super) fn runner_rules(pace: BlockPace, references: References) -> RunnerRules {
-    RunnerRules {
-        pace,
-        references,
-        calls: 0,
-        lost_ns: 0,
-        slowest: Default::default(),
-        is_exclusive: false,
-        cold_lives: 0,
     }
 }
 

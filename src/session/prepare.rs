@@ -12,7 +12,7 @@ use super::reference::{self, Limited, Referred, Terms};
 use super::{Event, Observer, Session, meters};
 use crate::candidate::{Candidate, Engine, Sizes};
 use crate::protocol::{
-    Calibrate, Calibrated, Failed, Job, JobCluster, Note, Reference, Reply, Request, StepJob, Target, draw_table,
+    Calibrate, Calibrated, Failed, Job, JobCluster, Note, Reference, Reply, Request, StepJob, Target,
 };
 use crate::record::{RuntimeCalibration, Warning};
 use crate::workload::{Cpu, Kernel, Step};
@@ -59,18 +59,7 @@ pub(super) struct PreparedRuntime {
 /// These steps with everything random drawn; iterations are set for each language.
 pub(super) fn draw(session: &Session, steps: &[Step]) -> Vec<StepJob> {
     let steps = steps.iter().zip(0_u64..);
-    steps
-        .map(|(step, number)| StepJob {
-            step: step.clone(),
-            items: None,
-            iterations: 1,
-            draws: step
-                .distributions()
-                .into_iter()
-                .map(|distribution| draw_table(distribution, session.settings.seed, number))
-                .collect(),
-        })
-        .collect()
+    steps.map(|(step, number)| StepJob::drawn(step.clone(), 1, session.settings.seed, number)).collect()
 }
 
 /// A job for the reference agent of a runtime; residents replace its candidate.

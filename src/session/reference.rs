@@ -413,7 +413,7 @@ fn runs_variants(job: &Job) -> bool {
 mod tests {
     use super::*;
     use crate::candidate::{Candidate, Sizes};
-    use crate::workload::{Cpu, Kernel, Load, Payload, Step};
+    use crate::workload::{Cpu, Kernel, Load, Step};
 
     fn python(check: Check) -> Step {
         let function = Some("shop.scrape:fetch".to_owned());
@@ -421,27 +421,10 @@ mod tests {
     }
 
     fn job(steps: Vec<Step>) -> Job {
-        Job {
-            candidate: Candidate::new("python3.11", Engine::Sequential, Sizes::default()),
-            load: Load::Closed { max_in_flight: 4 },
-            payload: Payload::default(),
-            steps: steps
-                .into_iter()
-                .map(|step| StepJob { step, iterations: 1, draws: Vec::new(), items: None })
-                .collect(),
-            seed: 1,
-            directory: None,
-            server: None,
-            task_timeout_ns: 1000 * MS,
-            tolerates_errors: false,
-            executor_path: None,
-            turns: 0,
-            warms_up: false,
-            copies_items: false,
-            skips_teardown: false,
-            cluster: None,
-            rate: None,
-        }
+        let step = |step| StepJob { step, iterations: 1, draws: Vec::new(), items: None };
+        let candidate = Candidate::new("python3.11", Engine::Sequential, Sizes::default());
+        let steps = steps.into_iter().map(step).collect();
+        Job::new(candidate, Load::Closed { max_in_flight: 4 }, steps, 1, 1000 * MS)
     }
 
     fn results(results: &[u64]) -> Reference {

@@ -280,6 +280,14 @@ pub(super) struct RunnerRules {
     pub cold_lives: usize,
 }
 
+impl RunnerRules {
+    /// Those before which nothing was run or lost, and whose agents may live beside others.
+    pub(super) fn new(pace: BlockPace, references: References) -> RunnerRules {
+        let slowest = Slowest::default();
+        RunnerRules { pace, references, calls: 0, lost_ns: 0, slowest, is_exclusive: false, cold_lives: 0 }
+    }
+}
+
 impl<'a> Runner<'a> {
     pub(super) fn new(
         pool: &'a mut dyn AgentPool,

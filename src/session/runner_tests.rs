@@ -98,7 +98,7 @@ fn run_beside(
 ) -> (Ending, Vec<String>) {
     let mut notes = Notes::default();
     let references = HashMap::from([((RUST.to_owned(), None), reference)]);
-    let rules = fake::runner_rules(pace, references);
+    let rules = RunnerRules::new(pace, references);
     let (ending, base) = Runner::new(pool, &mut notes, record, &mut Saver::new(None), rules).run(race);
     assert_eq!(base, 0);
     (ending, notes.0)

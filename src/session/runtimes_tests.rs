@@ -84,7 +84,7 @@ fn play(pool: &mut Fake, record: &mut Record, runtime_plans: &[RuntimePlan], ter
         runtime_plans.iter().map(|runtime_plan| ((runtime_plan.name.clone(), None), one.clone())).collect();
     let pace = fake::pace(record);
     let (mut notes, mut saver) = (Notes::default(), Saver::new(None));
-    let rules = fake::runner_rules(pace, references);
+    let rules = RunnerRules::new(pace, references);
     let mut runner = Runner::new(pool, &mut notes, record, &mut saver, rules);
     let ending = run(&mut runner, runtime_plans, terms);
     (ending, notes.0)
@@ -163,7 +163,7 @@ fn each_has_a_fair_share_and_what_one_leaves_is_the_nexts() {
     pool.now_ns = 2000 * MS;
     let pace = BlockPace { task_timeout_ns: MS, ..fake::pace(&record) };
     let (mut notes, mut saver) = (Notes::default(), Saver::new(None));
-    let rules = RunnerRules { calls: 100, ..fake::runner_rules(pace, HashMap::new()) };
+    let rules = RunnerRules { calls: 100, ..RunnerRules::new(pace, HashMap::new()) };
     let runner = Runner::new(&mut pool, &mut notes, &mut record, &mut saver, rules);
     let alone = share(&runner, BUDGET_NS, 0.0, 1);
     assert_eq!((alone.deadline_ns, alone.budget_ns, alone.most_calls), (20_000 * MS, 18_000 * MS, 1000));
@@ -278,7 +278,7 @@ fn with_one_thread_results_are_held_against_those_of_one_thread() {
     let of = |results: &[u64]| Reference { results: results.to_vec(), ..reference() };
     let references = HashMap::from([((RUST.to_owned(), None), of(&[5])), ((RUST.to_owned(), Some(1)), of(&[6]))]);
     let pace = fake::pace(&record);
-    let rules = fake::runner_rules(pace, references);
+    let rules = RunnerRules::new(pace, references);
     let runner = Runner::new(&mut pool, &mut notes, &mut record, &mut saver, rules);
     let entries = crate::plan::with_one_thread(&runtime_plans[0].entries);
     let results = entries.iter().map(|entry| runner.reference(&small(entry)).map(|it| it.results.clone()));

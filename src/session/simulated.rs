@@ -102,15 +102,7 @@ pub(super) fn over(simulation: &Simulation, references: runner::References, pool
         ..RuntimePlan::default()
     };
     let runtime_plans: Vec<RuntimePlan> = runtime_names(&session.plan).into_iter().map(runtime_plan).collect();
-    let rules_of_runner = runner::RunnerRules {
-        pace: pace(&session),
-        references,
-        calls: 0,
-        lost_ns: 0,
-        slowest: Default::default(),
-        is_exclusive: false,
-        cold_lives: 0,
-    };
+    let rules_of_runner = runner::RunnerRules::new(pace(&session), references);
     let (mut saver, mut nobody) = (Saver::new(None), Nobody);
     let mut runner = Runner::new(pool, &mut nobody, &mut record, &mut saver, rules_of_runner);
     let terms = runtimes::Terms { rules: rules(&session), is_equal_work: false };

@@ -9,6 +9,7 @@ use crate::protocol::Failed;
 use crate::record::{Ending, RuntimeCalibration};
 use crate::session::blocks::BlockPace;
 use crate::session::fake::{self, BUDGET_NS, Fake, Notes, Vice, record};
+use crate::session::runner::RunnerRules;
 use crate::session::runtimes::{RuntimePlan, Terms, run};
 use crate::session::saving::Saver;
 use crate::workload::{Check, Kernel, Python};
@@ -55,7 +56,7 @@ fn play(pool: &mut Fake, record: &mut Record) -> (Ending, Vec<String>) {
         RuntimePlan { name: RUST.to_owned(), language: Some(RUST.to_owned()), entries, ..RuntimePlan::default() };
     let pace = BlockPace { task_timeout_ns: record.workload.task_timeout_ns, ..fake::pace(record) };
     let (mut notes, mut saver) = (Notes::default(), Saver::new(None));
-    let rules = fake::runner_rules(pace, HashMap::new());
+    let rules = RunnerRules::new(pace, HashMap::new());
     let mut runner = Runner::new(pool, &mut notes, record, &mut saver, rules);
     let ending = run(&mut runner, &[runtime_plan], &Terms { rules: fake::rules(), is_equal_work: false });
     assert!(pool.alive.is_empty(), "no agent is left: {:?}", pool.alive);

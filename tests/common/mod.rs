@@ -17,9 +17,9 @@ use conbench::agent::descriptors::inherit;
 use conbench::candidate::{Candidate, Engine, RUST, Sizes};
 use conbench::protocol::{
     Block, BlockKind, Ended, Failed, Go, Hello, Job, MakeReference, REQUESTS_FD, Ready, Reference, Reply, Request,
-    StepJob, draw_table,
+    StepJob,
 };
-use conbench::workload::{Load, Payload, Step};
+use conbench::workload::{Load, Step};
 use pythons::Python;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -208,30 +208,6 @@ pub fn is_alive(pid: u32) -> bool {
 pub fn job(engine: Engine, size: u32, steps: Vec<Step>) -> Job {
     let axes = engine.axes();
     let sizes = Sizes { workers: axes.workers.then_some(size), in_flight: axes.in_flight.then_some(size), chunk: None };
-    let steps = steps
-        .into_iter()
-        .enumerate()
-        .map(|(number, step)| {
-            let tables = step.distributions().into_iter().map(|draws| draw_table(draws, 7, number as u64)).collect();
-            StepJob { step, iterations: 1, draws: tables, items: None }
-        })
-        .collect();
-    Job {
-        candidate: Candidate::new(RUST, engine, sizes),
-        load: Load::Closed { max_in_flight: 64 },
-        payload: Payload::default(),
-        steps,
-        seed: 7,
-        directory: None,
-        server: None,
-        task_timeout_ns: 30_000_000_000,
-        tolerates_errors: false,
-        executor_path: None,
-        turns: 0,
-        warms_up: false,
-        copies_items: false,
-        skips_teardown: false,
-        cluster: None,
-        rate: None,
-    }
+    let steps = steps.into_iter().enumerate().map(|(number, step)| StepJob::drawn(step, 1, 7, number as u64)).collect();
+    Job::new(Candidate::new(RUST, engine, sizes), Load::Closed { max_in_flight: 64 }, steps, 7, 30_000_000_000)
 }

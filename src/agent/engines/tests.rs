@@ -100,24 +100,8 @@ fn compio_is_offered_or_it_is_said_why_not() {
 fn job(engine: Kind, size: u32) -> Job {
     let axes = engine.axes();
     let sizes = Sizes { workers: axes.workers.then_some(size), in_flight: axes.in_flight.then_some(size), chunk: None };
-    Job {
-        candidate: Candidate::new(crate::candidate::RUST, engine, sizes),
-        load: Load::Closed { max_in_flight: 64 },
-        payload: Payload::default(),
-        steps: Vec::new(),
-        seed: 0,
-        directory: None,
-        server: None,
-        task_timeout_ns: u64::MAX,
-        tolerates_errors: false,
-        executor_path: None,
-        turns: 0,
-        warms_up: false,
-        copies_items: false,
-        skips_teardown: false,
-        cluster: None,
-        rate: None,
-    }
+    let candidate = Candidate::new(crate::candidate::RUST, engine, sizes);
+    Job::new(candidate, Load::Closed { max_in_flight: 64 }, Vec::new(), 0, u64::MAX)
 }
 
 fn run(engine: Kind, size: u32, arrival: Arrival, counting: &Arc<Counting>) -> Result<Block, Failed> {

@@ -9,7 +9,7 @@ use crate::agent::loops::run_on;
 use crate::agent::task::Task;
 use crate::candidate::{Candidate, Engine, RUST, Sizes};
 use crate::protocol::{DRAWS, Job, StepJob, VARIANTS};
-use crate::workload::{Distribution, Load, Payload, Step};
+use crate::workload::{Distribution, Load, Step};
 
 /// A short wait.
 pub(in crate::agent) fn waiting() -> Distribution {
@@ -24,24 +24,8 @@ pub(in crate::agent) fn step_job(step: Step) -> StepJob {
 
 /// A process pool's job of these steps.
 pub(in crate::agent) fn job(steps: &[StepJob]) -> Job {
-    Job {
-        candidate: Candidate::new(RUST, Engine::ProcessPool, Sizes::default()),
-        load: Load::Closed { max_in_flight: 8 },
-        payload: Payload::default(),
-        steps: steps.to_vec(),
-        seed: 7,
-        directory: None,
-        server: None,
-        task_timeout_ns: 1_000_000_000,
-        tolerates_errors: false,
-        executor_path: None,
-        turns: 0,
-        warms_up: false,
-        copies_items: false,
-        skips_teardown: false,
-        cluster: None,
-        rate: None,
-    }
+    let candidate = Candidate::new(RUST, Engine::ProcessPool, Sizes::default());
+    Job::new(candidate, Load::Closed { max_in_flight: 8 }, steps.to_vec(), 7, 1_000_000_000)
 }
 
 /// The task of one step, in the agent.

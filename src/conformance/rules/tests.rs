@@ -3,7 +3,6 @@
 use super::*;
 use crate::candidate::{Candidate, RUST, Sizes};
 use crate::protocol::{HistogramData, Offer, Usage};
-use crate::workload::Payload;
 
 fn hello() -> Hello {
     Hello {
@@ -24,24 +23,8 @@ fn hello() -> Hello {
 }
 
 fn job() -> Job {
-    Job {
-        candidate: Candidate::new(RUST, Engine::Sequential, Sizes::default()),
-        load: Load::Closed { max_in_flight: 1 },
-        payload: Payload::default(),
-        steps: Vec::new(),
-        seed: 1,
-        directory: None,
-        server: None,
-        task_timeout_ns: 1_000_000_000,
-        tolerates_errors: false,
-        executor_path: None,
-        turns: 0,
-        warms_up: false,
-        copies_items: false,
-        skips_teardown: false,
-        cluster: None,
-        rate: None,
-    }
+    let candidate = Candidate::new(RUST, Engine::Sequential, Sizes::default());
+    Job::new(candidate, Load::Closed { max_in_flight: 1 }, Vec::new(), 1, 1_000_000_000)
 }
 
 fn times(count: u64, value: u64) -> HistogramData {
