@@ -1050,7 +1050,7 @@ impl Decide {
         // The rest of the time is for those who are far from an answer, and for what something measured seems to beat by
         // more than the tolerance: that it may not is no reason to name it as long as there is time.
         let is_near =
-            view.losses.pooled_bound[view.named] <= 2.0 * self.tolerance() && !view.is_beaten && self.has_enough(named);
+            view.losses.stated(view.named) <= NEAR * self.tolerance() && !view.is_beaten && self.has_enough(named);
         let near_part = if is_of_model { NEAR_PART } else { NEAR_PART_FOR_MODEL };
         let is_late = raced_ns as f64 >= near_part * self.rules.budget_ns as f64;
         (is_steady && is_near && is_late).then_some(Ending::Decided)
