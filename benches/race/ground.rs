@@ -20,7 +20,6 @@ use crate::workloads::Live;
 const SHORTEST_NS: u64 = 25_000_000;
 /// It is as long as so many turns of all that is in flight.
 const TURNS: f64 = 2.0;
-const LONGEST_NS: u64 = 1_000_000_000;
 /// Tasks of the reference at once, at most.
 const BUSY: u32 = 32;
 /// The tasks a second of a block in which none ended.
@@ -33,16 +32,20 @@ const SURVEY: &str = "6s";
 pub(crate) struct Care {
     /// The least time of a block that counts.
     shortest_ns: u64,
+    /// The most time that turns make of it.
+    longest_ns: u64,
     /// Blocks before the one that counts.
     warm_ups: usize,
     /// Whether the reference runs after it, too.
     is_between: bool,
 }
 
-/// Enough to see who is far behind.
-pub(crate) const COARSE: Care = Care { shortest_ns: 100_000_000, warm_ups: 1, is_between: false };
+/// Enough to see who is far behind: the first, shorter block is its warm-up.
+pub(crate) const COARSE: Care =
+    Care { shortest_ns: 100_000_000, longest_ns: 400_000_000, warm_ups: 0, is_between: false };
 /// Enough to compare the best.
-pub(crate) const FINE: Care = Care { shortest_ns: 150_000_000, warm_ups: 2, is_between: true };
+pub(crate) const FINE: Care =
+    Care { shortest_ns: 150_000_000, longest_ns: 1_000_000_000, warm_ups: 2, is_between: true };
 
 /// What is needed to run any candidate of a workload.
 pub(crate) struct Ground {
@@ -106,7 +109,7 @@ impl Ground {
             Err(error) => return Ok(Err(error)),
         };
         let window_ns = match arm.rate(SHORTEST_NS) {
-            Ok(rate) => window_ns(candidate, rate).max(care.shortest_ns),
+            Ok(rate) => window_ns(candidate, rate).clamp(care.shortest_ns, care.longest_ns),
             Err(error) => return Ok(Err(error)),
         };
         // These blocks warm it. They are as long as the one that counts: what an agent learns of its tasks' time under
@@ -138,7 +141,7 @@ fn busy(entry: &Entry) -> Candidate {
 fn window_ns(candidate: &Candidate, rate: f64) -> u64 {
     let in_flight = candidate.sizes.concurrency() * candidate.sizes.chunk.unwrap_or(1);
     let turn_ns = f64::from(in_flight + 1) / rate.max(LEAST_PER_S) * 1e9;
-    ((TURNS * turn_ns) as u64).min(LONGEST_NS)
+    (TURNS * turn_ns) as u64
 }
 
 /// The runtime that this workload is for.

@@ -26,15 +26,15 @@ const ROUNDS: usize = 2;
 /// Those that are further behind the best are measured once, as a logarithm: half as good.
 const FAR_BEHIND: f64 = std::f64::consts::LN_2;
 /// Rounds of those that may be the best.
-const ROUNDS_OF_BEST: usize = 8;
+const ROUNDS_OF_BEST: usize = 6;
 /// Rounds of the best and of what sessions named: at least, and at most until their standard errors are small enough.
 const ROUNDS_TO_VALUE: (usize, usize) = (20, 60);
 /// The standard error of a logarithm that is small enough.
 const SMALL_ERROR: f64 = 0.01;
 /// Those that come within this of the best, as a logarithm, may be it; at most so many.
-const MAY_BE_BEST: (f64, usize) = (0.2, 20);
+const MAY_BE_BEST: (f64, usize) = (0.2, 14);
 /// After so many rounds of those, whoever is this far behind (logarithm), and by so many standard errors, is not it.
-const IS_NOT_BEST: (usize, f64, f64) = (4, 0.08, 3.0);
+const IS_NOT_BEST: (usize, f64, f64) = (3, 0.08, 3.0);
 
 /// What was measured of one workload: the logarithms of throughputs over the reference's, by round.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
