@@ -152,6 +152,20 @@ impl Decide {
         Some(idle + self.saving(arm, used, shares)?)
     }
 
+    /// The cores (logarithm) that those of these arms left idle of which that is known.
+    pub(super) fn idle_of(&self, arms: &[usize]) -> Vec<(Sizes, f64)> {
+        if !self.is_bounded_by_host() {
+            return Vec::new();
+        }
+        let of = |arm: &usize| Some((self.arms[*arm].candidate.sizes, self.idle(self.used.get(arm)?)));
+        arms.iter().filter_map(of).collect()
+    }
+
+    /// The cores (logarithm) that blocks left idle which used this.
+    fn idle(&self, used: &Used) -> f64 {
+        (self.rules.cores.ln() - mean_of(&used.cores, READING).0).max(0.0)
+    }
+
     /// Whether this host's cores and what it has in flight are bounds of the score. Start-up has no such bounds, and other
     /// hosts have cores of their own.
     fn is_bounded_by_host(&self) -> bool {
@@ -218,8 +232,7 @@ impl Decide {
             return None;
         }
         let most = QUALIFIED * self.tolerance();
-        let idle = |used: &Used| (self.rules.cores.ln() - mean_of(&used.cores, READING).0).max(0.0);
-        let mut near: Vec<(usize, f64)> = self.used.iter().map(|(arm, used)| (*arm, idle(used))).collect();
+        let mut near: Vec<(usize, f64)> = self.used.iter().map(|(arm, used)| (*arm, self.idle(used))).collect();
         near.retain(|(arm, idle)| !self.arms[*arm].is_out && *idle <= most);
         near.sort_by_key(|(arm, _)| self.arms[*arm].candidate.simplicity());
         let shares = self.own_shares();

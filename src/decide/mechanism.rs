@@ -25,6 +25,9 @@ const STEEP_RUNG: f64 = 0.35;
 /// The same of a rung that should change nothing where tasks still meet at the cores by chance: real ones queue for
 /// longer than the model says.
 const QUEUEING_RUNG: f64 = 0.04;
+/// Real tasks queue although cores are idle, on whichever core woke them. With more of them under way the idle cores are used:
+/// this part of them (logarithm) is expected, with that deviation.
+const IDLE_RUNG: (f64, f64) = (0.5, 0.5);
 /// Where one limit is this many times the other, they do not.
 const FAR: f64 = 4.0;
 /// A task that takes this many times as long as it is served waits elsewhere, too: less may be an error of measurement.
@@ -102,8 +105,10 @@ struct Expected {
     score: f64,
     /// How much of it the cores limit, from 0 to 1.
     by_cores: f64,
-    /// Whether tasks meet at the cores by chance: they wait and compute, and neither limit is far below the other.
+    /// Whether tasks meet at what limits them by chance: they wait and are served, and neither limit is far below the other.
     queues: bool,
+    /// Whether that is the cores.
+    at_cores: bool,
 }
 
 /// What tasks meet at: cores, a lock, a thread that hands out.
@@ -245,9 +250,14 @@ fn at_once(tasks: f64, wide: f64, chunk: f64) -> f64 {
     (tasks / (turns * chunk)).max(1.0).min(wide)
 }
 
+/// Whether what runs an engine's tasks shares a lock of the interpreter.
+fn shares_lock(engine: Engine, setting: &Setting) -> bool {
+    setting.has_lock && matches!(engine.model(), Model::Threads | Model::Async | Model::AsyncThreads)
+}
+
 fn expected(engine: Engine, sizes: Sizes, task: &Task, setting: &Setting) -> Expected {
     if !setting.is_throughput {
-        return Expected { score: 0.0, by_cores: 0.0, queues: false };
+        return Expected { score: 0.0, by_cores: 0.0, queues: false, at_cores: false };
     }
     if let (Model::Cluster, Some(cluster)) = (engine.model(), &setting.cluster) {
         return expected_of_cluster(cluster, sizes, task, setting);
@@ -270,12 +280,11 @@ fn expected(engine: Engine, sizes: Sizes, task: &Task, setting: &Setting) -> Exp
     let chunk = sizes.chunk.map_or(1.0, f64::from);
     let narrowed = |wide: f64| setting.batch.map_or(wide, |tasks| at_once(tasks, wide, chunk));
     let (wide, threads) = (narrowed(wide), narrowed(threads));
-    let shares_lock = setting.has_lock && matches!(engine.model(), Model::Threads | Model::Async | Model::AsyncThreads);
     let cores_of = |threads: f64| threads.min(setting.cores).max(1e-3);
     let cores = cores_of(threads * setting.task_threads);
     // Whether a task holds the lock is not known: half way.
     let under_lock = 1.0_f64.min(cores_of(threads)) + 0.5 * (cores_of(threads) - 1.0).max(0.0);
-    let parallel = if shares_lock { cores_of(under_lock * setting.task_threads) } else { cores };
+    let parallel = if shares_lock(engine, setting) { cores_of(under_lock * setting.task_threads) } else { cores };
     let (worker_ns, feeder_ns) = own_ns(engine);
     // A process that is made for one task is set up for it alone.
     let is_set_up_anew = setting.has_setup && engine == Engine::Process;
@@ -290,9 +299,10 @@ fn expected(engine: Engine, sizes: Sizes, task: &Task, setting: &Setting) -> Exp
     ];
     let narrowest = limits.into_iter().min_by(|one, other| one.per_ns().total_cmp(&other.per_ns()));
     let station = narrowest.unwrap_or(limits[0]);
+    let at_cores = station.per_ns() >= limits[0].per_ns();
     let (per_ns, by_station) = station.fed(wide, latency_ns);
     let queues = (wide / latency_ns / station.per_ns()).ln().abs() < FAR.ln() && station.waits(latency_ns);
-    within_rate(engine, per_ns, by_station, queues, task, setting)
+    Expected { at_cores, ..within_rate(engine, per_ns, by_station, queues, task, setting) }
 }
 
 /// What is expected of so many tasks per nanosecond, under the stated rate, with start-up where it counts.
@@ -305,6 +315,7 @@ fn within_rate(engine: Engine, per_ns: f64, by_station: f64, queues: bool, task:
         score: setting.tasks.map_or(score, |tasks| super::of_all_tasks(score, tasks, ready_ns)),
         by_cores,
         queues,
+        at_cores: false,
     }
 }
 
@@ -357,6 +368,9 @@ pub(super) fn rate_per_s(entry: &Entry, sizes: Sizes, task: &Task, setting: &Set
     expected(entry.engine, sizes, task, setting).score.exp()
 }
 
+/// Sizes that were measured, each with the cores (logarithm) that it left idle.
+pub(super) type Idle = [(Sizes, f64)];
+
 /// The mean and the covariance of some sizes of one engine; `anchor` is where its path begins, `scale` widens it.
 pub(super) fn prior(
     entry: &Entry,
@@ -365,10 +379,11 @@ pub(super) fn prior(
     scale: f64,
     task: &Task,
     setting: &Setting,
+    idle: &Idle,
 ) -> (Vec<f64>, Matrix) {
     let expected: Vec<Expected> = sizes.iter().map(|one| expected(entry.engine, *one, task, setting)).collect();
     let paths: Vec<Path> =
-        Axis::ALL.into_iter().filter_map(|axis| Path::new(axis, entry, anchor, task, setting)).collect();
+        Axis::ALL.into_iter().filter_map(|axis| Path::new(axis, entry, anchor, task, setting, idle)).collect();
     let mut covariance = Matrix::zero(sizes.len());
     let (latency, cpu) =
         if setting.is_throughput { (LATENCY_OFFSET, CPU_OFFSET) } else { (UNKNOWN_OFFSET, UNKNOWN_OFFSET) };
@@ -381,7 +396,9 @@ pub(super) fn prior(
             covariance.add(row, column, (offsets + shared) * scale + own);
         }
     }
-    (expected.iter().map(|one| one.score).collect(), covariance)
+    let lifted =
+        |(one, sizes): (&Expected, &Sizes)| one.score + paths.iter().map(|path| path.lift(*sizes)).sum::<f64>();
+    (expected.iter().zip(sizes).map(lifted).collect(), covariance)
 }
 
 /// A Brownian path over the rungs of one axis.
@@ -390,18 +407,33 @@ struct Path<'a> {
     ladder: &'a [u32],
     /// The variance from the first rung to each; ascending.
     variance: Vec<f64>,
+    /// What is expected of idle cores from the first rung to each.
+    lift: Vec<f64>,
     /// That of the anchor.
     anchor: f64,
 }
 
 impl<'a> Path<'a> {
-    fn new(axis: Axis, entry: &'a Entry, anchor: Sizes, task: &Task, setting: &Setting) -> Option<Path<'a>> {
+    fn new(
+        axis: Axis,
+        entry: &'a Entry,
+        anchor: Sizes,
+        task: &Task,
+        setting: &Setting,
+        idle: &Idle,
+    ) -> Option<Path<'a>> {
         let ladder = axis.ladder(entry);
         if ladder.is_empty() {
             return None;
         }
         let of = |size: u32| expected(entry.engine, axis.with(anchor, size), task, setting);
-        let mut variance = vec![0.0];
+        // What a lock leaves idle, more tasks do not use.
+        let may_use = setting.is_throughput && !shares_lock(entry.engine, setting);
+        let idle_at = |size: u32| {
+            let there = idle.iter().filter(|(sizes, _)| axis.of(*sizes) == Some(size));
+            there.map(|(_, idle)| *idle).reduce(f64::min).unwrap_or(0.0)
+        };
+        let (mut variance, mut lift) = (vec![0.0], vec![0.0]);
         for pair in ladder.windows(2) {
             let doublings = (f64::from(pair[1]) / f64::from(pair[0].max(1))).log2();
             let (one, other) = (of(pair[0]), of(pair[1]));
@@ -412,6 +444,10 @@ impl<'a> Path<'a> {
                 (true, false) => FLAT_RUNG,
             };
             let mut deviation = flat * doublings.sqrt() + STEEP_RUNG * gain;
+            let uses = may_use && one.queues && one.at_cores && other.score > one.score;
+            let idle = if uses { idle_at(pair[0]) } else { 0.0 };
+            deviation = deviation.max(IDLE_RUNG.1 * idle);
+            lift.push(lift.last().copied().unwrap_or(0.0) + IDLE_RUNG.0 * idle);
             let is_second = axis == Axis::Workers && pair[0] == 1;
             let may_hold = setting.has_lock && !task.computes_elsewhere();
             if may_hold && is_second && entry.engine.model() == Model::Threads {
@@ -419,15 +455,22 @@ impl<'a> Path<'a> {
             }
             variance.push(variance.last().copied().unwrap_or(0.0) + deviation.powi(2));
         }
-        let mut path = Path { axis, ladder, variance, anchor: 0.0 };
+        let mut path = Path { axis, ladder, variance, lift, anchor: 0.0 };
         path.anchor = path.at(anchor);
         Some(path)
     }
 
-    fn at(&self, sizes: Sizes) -> f64 {
+    fn rung(&self, sizes: Sizes) -> usize {
         let size = self.axis.of(sizes).unwrap_or(0);
-        let rung = self.ladder.iter().position(|one| *one >= size).unwrap_or(self.ladder.len() - 1);
-        self.variance[rung]
+        self.ladder.iter().position(|one| *one >= size).unwrap_or(self.ladder.len() - 1)
+    }
+
+    fn at(&self, sizes: Sizes) -> f64 {
+        self.variance[self.rung(sizes)]
+    }
+
+    fn lift(&self, sizes: Sizes) -> f64 {
+        self.lift[self.rung(sizes)]
     }
 
     /// Two sizes on the same side of the anchor share the path up to the nearer one.
@@ -620,13 +663,38 @@ mod tests {
         assert_eq!(allowed(&entry, &[broken]).len(), 3);
     }
 
+    /// The variance of what 32 in flight gain over 16, where two workers left so much of the cores idle.
+    fn doubt(engine: Engine, has_lock: bool, idle: f64) -> f64 {
+        let entry = entry(engine);
+        let of = |size| match engine.axes().in_flight {
+            true => Sizes { workers: Some(2), in_flight: Some(size), chunk: None },
+            false => Sizes { workers: Some(size), ..Sizes::default() },
+        };
+        let sizes = [of(16), of(32)];
+        let task = Task { latency_ns: 9.3e6, cpu_ns: 1.3e6, ..Task::default() };
+        let setting = Setting { has_lock, ..SETTING };
+        let (_, covariance) = prior(&entry, &sizes, sizes[0], 1.0, &task, &setting, &[(sizes[0], idle)]);
+        covariance.at(0, 0) + covariance.at(1, 1) - 2.0 * covariance.at(0, 1)
+    }
+
+    #[test]
+    fn a_size_that_leaves_cores_idle_rules_out_no_larger_one() {
+        assert!(doubt(Engine::ShardedAsyncio, true, 0.4) > doubt(Engine::ShardedAsyncio, true, 0.0) + 0.02);
+        // What a lock leaves idle, more threads do not use.
+        assert_eq!(
+            doubt(Engine::ThreadPoolExecutor, true, 0.4).to_bits(),
+            doubt(Engine::ThreadPoolExecutor, true, 0.0).to_bits()
+        );
+        assert!(doubt(Engine::ThreadPoolExecutor, false, 0.4) > doubt(Engine::ThreadPoolExecutor, false, 0.0));
+    }
+
     #[test]
     fn rungs_that_gain_nothing_are_tight_and_the_prior_is_a_covariance() {
         let entry = entry(Engine::ThreadPool);
         let sizes = grid::all(&entry);
         let task = Task { latency_ns: 2e6, cpu_ns: 2e6, ..Task::default() };
         let anchor = Sizes { workers: Some(2), ..Sizes::default() };
-        let (mean, covariance) = prior(&entry, &sizes, anchor, 1.0, &task, &SETTING);
+        let (mean, covariance) = prior(&entry, &sizes, anchor, 1.0, &task, &SETTING, &[]);
         assert!(covariance.cholesky().is_some());
         let between = |one: usize, other: usize| {
             (covariance.at(one, one) + covariance.at(other, other) - 2.0 * covariance.at(one, other)).sqrt()

@@ -48,7 +48,7 @@ use crate::candidate::{Candidate, ClusterLimits, Engine, Model, Sizes, StartMeth
 use crate::plan::Entry;
 
 /// The version of the rules by which an answer is found. A record that was made under other rules keeps its answer.
-pub const RULES_VERSION: u32 = 8;
+pub const RULES_VERSION: u32 = 9;
 
 /// Blocks that a candidate needs before it is taken for good enough.
 const ENOUGH_BLOCKS: usize = 4;
@@ -868,7 +868,8 @@ impl Decide {
             let (of_entry, Some(first)) = self.considered(entry, task) else { continue };
             let sizes: Vec<Sizes> = of_entry.iter().map(|arm| self.arms[*arm].candidate.sizes).collect();
             let (setting, task) = (self.setting(entry), self.task_under(entry, task));
-            let of = |scale| mechanism::prior(&self.entries[entry], &sizes, first, scale, &task, &setting);
+            let idle = self.idle_of(&of_entry);
+            let of = |scale| mechanism::prior(&self.entries[entry], &sizes, first, scale, &task, &setting, &idle);
             let (means, covariance) = of(1.0);
             let scale = self.surprise(&of_entry, &means, |at| covariance.at(at, at).sqrt());
             let covariance = if scale > 1.0 { of(scale).1 } else { covariance };
