@@ -126,7 +126,7 @@ impl Timer {
                 self.driver.get_or_init(|| driver)
             }
         };
-        Wait { shared: &driver.shared, deadline_ns, registered: false }.await
+        Wait { shared: &driver.shared, deadline_ns, woken: NOBODY }.await
     }
 }
 
@@ -155,8 +155,13 @@ async fn wait_on_compio(deadline_ns: u64) -> io::Result<()> {
 struct Wait<'a> {
     shared: &'a Shared,
     deadline_ns: u64,
-    registered: bool,
+    /// Who is woken, by the address of its waker's data: as small as a flag beside two words, and a million waits have one.
+    /// It stays unique, since the heap holds that waker.
+    woken: usize,
 }
+
+/// Nobody is woken yet: no data is at this address.
+const NOBODY: usize = usize::MAX;
 
 impl Future for Wait<'_> {
     type Output = io::Result<()>;
@@ -165,9 +170,11 @@ impl Future for Wait<'_> {
         if now_ns() >= self.deadline_ns {
             return Poll::Ready(Ok(()));
         }
-        // A task keeps its waker for life (tokio), so one entry is enough; a spurious poll changes nothing.
-        if !self.registered {
-            self.registered = true;
+        // A task of tokio keeps its waker for life. What moves a future from one task to another, such as a join of many,
+        // has it woken by another one.
+        let woken = context.waker().data().addr();
+        if self.woken != woken {
+            self.woken = woken;
             let entry = Entry { deadline_ns: self.deadline_ns, waker: context.waker().clone() };
             if let Err(error) = self.shared.add(entry) {
                 return Poll::Ready(Err(error));
@@ -290,6 +297,19 @@ mod tests {
             while descriptor.upgrade().is_some() {
                 tokio::task::yield_now().await;
             }
+        });
+    }
+
+    #[test]
+    fn a_wait_wakes_whoever_polled_it_last() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+        runtime.block_on(async {
+            let timer = Timer::new();
+            let mut wait = std::pin::pin!(timer.wait_until(now_ns() + 20_000_000));
+            let mut nobody = Context::from_waker(Waker::noop());
+            assert!(wait.as_mut().poll(&mut nobody).is_pending());
+            // It would hang if it still woke nobody.
+            wait.await.expect("a timerfd");
         });
     }
 
