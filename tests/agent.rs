@@ -174,7 +174,7 @@ fn workers_end_with_their_agent() {
     let mut agent = Agent::start();
     let steps = vec![Step::Event { round_trips: 1 }, Step::Cpu(kernel(Kernel::Loop))];
     let ready = agent.become_candidate(&job(Engine::ProcessPool, 3, steps)).expect("ready");
-    assert_eq!(ready.pids.len(), 5, "the agent, three workers, the companion");
+    assert_eq!(ready.pids.len(), 5, "the agent, three workers, the peer");
     drop(agent);
     for pid in &ready.pids[1..] {
         let gone = || !std::path::Path::new(&format!("/proc/{pid}")).exists() || is_zombie(*pid);

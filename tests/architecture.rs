@@ -186,3 +186,136 @@ fn names_are_found_however_they_are_written() {
     assert_eq!(named(code).into_iter().collect::<Vec<_>>(), ["host", "plan", "record", "workload"]);
     assert_eq!(without_comment("let url = \"http://host\"; // crate::cli"), "let url = \"http://host\"; ");
 }
+
+/// Whether a path of a function (`room::file::Type::name`) leads to one: the file is the longest one that the path names.
+fn leads_to_a_function(path: &str) -> bool {
+    let parts: Vec<&str> = path.split("::").collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let file = |count: usize| {
+        let base = root.join(parts[..count].join("/"));
+        [base.with_extension("rs"), base.join("mod.rs")].into_iter().find(|file| file.is_file())
+    };
+    let Some((count, file)) = (1..parts.len()).rev().find_map(|count| Some((count, file(count)?))) else {
+        return false;
+    };
+    let code = fs::read_to_string(file).expect("a source file");
+    let (name, types) = parts[count..].split_last().expect("the file is not all of it");
+    let is_there = |word: &str| Regex::new(&format!(r"\b{word}\b")).expect("a legal expression").is_match(&code);
+    types.iter().all(|one| is_there(one)) && is_there(&format!("fn {name}"))
+}
+
+#[test]
+fn the_walks_of_the_page_pass_functions_that_are_there() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/architecture.md");
+    let page = fs::read_to_string(page).expect("the page");
+    let (_, walks) = page.split_once("## Three walks").expect("the walks");
+    let (walks, _) = walks.split_once("\n## ").expect("what follows them");
+    let path = Regex::new(r"`(\w+(?:::\w+)+)`").expect("a legal expression");
+    let named: Vec<&str> = path.captures_iter(walks).map(|found| found.extract::<1>().1[0]).collect();
+    assert!(named.len() > 30, "{named:?}");
+    let missing: Vec<&&str> = named.iter().filter(|one| !leads_to_a_function(one)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    assert!(!leads_to_a_function("decide::Decide::nothing") && !leads_to_a_function("nowhere::run"));
+}
+
+/// The paths of a `use`, each whole: `a::{b, c::d}` is `a::b` and `a::c::d`.
+fn paths_of(prefix: &str, tree: &str) -> Vec<String> {
+    let tree = tree.trim();
+    let joined = |rest: &str| if prefix.is_empty() { rest.to_owned() } else { format!("{prefix}::{rest}") };
+    let Some((head, group)) = tree.strip_suffix('}').and_then(|tree| tree.split_once('{')) else {
+        return vec![joined(tree.split(" as ").next().unwrap_or(tree).trim())];
+    };
+    let head = head.trim_end_matches("::");
+    let prefix = if head.is_empty() { prefix.to_owned() } else { joined(head) };
+    let (mut depth, mut parts) = (0, vec![String::new()]);
+    for sign in group.chars() {
+        match sign {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                parts.push(String::new());
+                continue;
+            }
+            _ => {}
+        }
+        parts.last_mut().expect("never empty").push(sign);
+    }
+    parts.iter().filter(|part| !part.trim().is_empty()).flat_map(|part| paths_of(&prefix, part)).collect()
+}
+
+/// The module of a file: `session::link`.
+fn module_of(path: &Path) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let inside = path.strip_prefix(root).expect("a path below src").with_extension("");
+    let inside = if inside.ends_with("mod") { inside.parent().expect("a folder").to_owned() } else { inside };
+    inside.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("::")
+}
+
+/// The modules that a file names, without its unit tests. Its folder and what lies in it are one with it.
+fn known_of(module: &str, code: &str, modules: &BTreeSet<String>) -> BTreeSet<String> {
+    let code = code.split("#[cfg(test)]\nmod tests").next().unwrap_or(code);
+    let (uses, inline) = (r"\buse ([^;]+);", r"\b((?:crate|super|self)(?:::\w+)+)");
+    let [uses, inline] = [uses, inline].map(|it| Regex::new(it).expect("a legal expression"));
+    let mut paths: BTreeSet<String> = inline.captures_iter(code).map(|found| found[1].to_owned()).collect();
+    paths.extend(uses.captures_iter(code).flat_map(|found| paths_of("", &found[1])));
+    let is_kin = |other: &str| {
+        let below = |one: &str, other: &str| one.strip_prefix(other).is_some_and(|rest| rest.starts_with("::"));
+        other == module || below(other, module) || below(module, other)
+    };
+    let named = paths.iter().filter_map(|path| {
+        let mut parts: Vec<&str> = path.split("::").collect();
+        let mut base: Vec<&str> = module.split("::").collect();
+        if parts[0] == "crate" {
+            base.clear();
+        }
+        let steps = parts.iter().take_while(|part| ["crate", "self", "super"].contains(part)).count();
+        let ups = parts[..steps].iter().filter(|part| **part == "super").count();
+        if steps == 0 {
+            return None;
+        }
+        base.truncate(base.len().saturating_sub(ups));
+        base.extend(parts.split_off(steps));
+        (1..=base.len()).rev().map(|count| base[..count].join("::")).find(|whole| modules.contains(whole))
+    });
+    named.filter(|other| !is_kin(other)).collect()
+}
+
+#[test]
+fn no_files_know_each_other_in_a_circle() {
+    let sources = sources();
+    let modules: BTreeSet<String> = sources.iter().map(|source| module_of(&source.path)).collect();
+    let mut known: Vec<(String, BTreeSet<String>)> = sources
+        .iter()
+        .map(|source| module_of(&source.path))
+        .zip(sources.iter().map(|source| known_of(&module_of(&source.path), &source.code, &modules)))
+        .collect();
+    assert!(known.iter().map(|(_, others)| others.len()).sum::<usize>() > 300, "arrows are found");
+    // Whoever knows none of those that are left is in no circle.
+    loop {
+        let left: BTreeSet<String> = known.iter().map(|(module, _)| module.clone()).collect();
+        let before = known.len();
+        known.retain(|(_, others)| others.iter().any(|other| left.contains(other)));
+        if known.len() == before {
+            break;
+        }
+    }
+    // And whoever is known by none of them.
+    loop {
+        let named: BTreeSet<String> = known.iter().flat_map(|(_, others)| others.clone()).collect();
+        let before = known.len();
+        known.retain(|(module, _)| named.contains(module));
+        if known.len() == before {
+            break;
+        }
+    }
+    let circles: Vec<&String> = known.iter().map(|(module, _)| module).collect();
+    assert!(circles.is_empty(), "these files know each other in a circle: {circles:?}");
+}
+
+#[test]
+fn paths_of_a_use_are_found_whole() {
+    assert_eq!(paths_of("", "super::{a::{b, c as d}, e}"), ["super::a::b", "super::a::c", "super::e"]);
+    let modules: BTreeSet<String> = ["room::a", "room::b", "room"].map(str::to_owned).into();
+    let known = known_of("room::a", "use super::b::Thing;\nuse super::Own;", &modules);
+    assert_eq!(known.into_iter().collect::<Vec<_>>(), ["room::b"]);
+}

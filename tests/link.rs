@@ -8,7 +8,8 @@ use conbench::candidate::{Candidate, Engine, Sizes};
 use conbench::guard::Guard;
 use conbench::protocol::{BlockKind, FailureKind, Go, Job, Reply, Request};
 use conbench::session::AgentProgram;
-use conbench::session::link::{AgentError, Link, Ticks};
+use conbench::session::error::AgentError;
+use conbench::session::link::{Link, Ticks};
 use conbench::workload::Load;
 
 const MINUTE_NS: u64 = 60_000_000_000;

@@ -9,7 +9,8 @@ use conbench::guard::Guard;
 use conbench::protocol::{BlockKind, Go, Job, Reply, Request};
 use conbench::python::{self, Found};
 use conbench::session::AgentProgram;
-use conbench::session::link::{AgentError, Link};
+use conbench::session::error::AgentError;
+use conbench::session::link::Link;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_conbench");
 const MINUTE_NS: u64 = 60_000_000_000;

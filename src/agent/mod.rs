@@ -5,14 +5,15 @@
 
 pub mod bucket;
 pub mod calibrate;
-pub mod companion;
 pub mod descriptors;
 pub mod engines;
+pub mod ipc;
+mod label;
 mod loops;
 mod meter;
+pub mod peer;
 pub mod registry;
 pub mod sampler;
-pub mod shared;
 mod shared_mutex;
 pub mod steps;
 pub mod task;
@@ -27,7 +28,7 @@ use std::sync::Arc;
 use bucket::Bucket;
 use calibrate::Time;
 use engines::Engine;
-use sampler::{Arrival, CpuClock, Pace, Sampler, SamplerSettings};
+use sampler::{Arrival, CpuClock, Pace, Sampler, SamplerSettings, ServiceTimes};
 use task::Task;
 
 use crate::candidate::Model;
@@ -228,19 +229,19 @@ impl Running {
             }
             return Ok(self.ready(ready_ns, ready_ns, 0));
         }
-        let first = self.sample(Arrival::Batch { tasks: 1 }, Go::first())?;
+        let (first, service) = self.sample(Arrival::Batch { tasks: 1 }, Go::first())?;
         // What waits for the far side is no start-up.
         let startup_ns = now_ns() - received_ns - self.waited_ns;
         if runs_here {
             self.task.prepare(None);
         }
-        let warmed = self.sample(Arrival::Batch { tasks: u64::from(self.engine.slots()) }, Go::first())?;
+        let (_, warmed) = self.sample(Arrival::Batch { tasks: u64::from(self.engine.slots()) }, Go::first())?;
         if self.job.rate.is_some() {
-            self.learn(&warmed);
+            self.learn(warmed);
         }
         self.task.settle();
         // What is known of a first task that failed is when it was over.
-        let first_task_ns = if first.errors == 0 { Sampler::mean_service_ns(&first) } else { first.elapsed_ns };
+        let first_task_ns = if first.errors == 0 { service.mean_ns } else { first.elapsed_ns };
         Ok(self.ready(ready_ns, startup_ns, first_task_ns))
     }
 
@@ -252,16 +253,15 @@ impl Running {
     fn block(&mut self, go: Go) -> Result<Block, Failed> {
         let longest_ns = self.job.rate.map(|_| self.longest_service_ns);
         let arrival = arrival(&go, &self.job, self.engine.slots(), ramp_ns(go.block, self.mean_service_ns, longest_ns));
-        let block = self.sample(arrival, go)?;
-        self.learn(&block);
+        let (block, service) = self.sample(arrival, go)?;
+        self.learn(service);
         self.task.settle();
         Ok(block)
     }
 
-    fn learn(&mut self, block: &Block) {
-        self.mean_service_ns = Sampler::mean_service_ns(block);
-        let longest_ns = block.service.decode().map_or(0, |service| service.max());
-        self.longest_service_ns = longest_ns.min(LONGEST_TASK * self.mean_service_ns);
+    fn learn(&mut self, service: ServiceTimes) {
+        self.mean_service_ns = service.mean_ns;
+        self.longest_service_ns = service.longest_ns.min(LONGEST_TASK * service.mean_ns);
     }
 
     /// What holds the tasks of a block back, its first tokens waited for.
@@ -293,7 +293,7 @@ impl Running {
         Some(Box::new(move || meter::cpu_ns(&pids)))
     }
 
-    fn sample(&mut self, arrival: Arrival, go: Go) -> Result<Block, Failed> {
+    fn sample(&mut self, arrival: Arrival, go: Go) -> Result<(Block, ServiceTimes), Failed> {
         let settings = SamplerSettings {
             arrival,
             first_index: go.first_index,
@@ -313,7 +313,8 @@ impl Running {
         self.engine.run(&sampler)?;
         let own = self.own_usage();
         let usage = (own + self.engine.workers_usage()?).since(before);
-        sampler.finish(go.block, go.kind, usage)
+        let block = sampler.finish(go.block, go.kind, usage)?;
+        Ok((block, sampler.service_times()))
     }
 }
 

@@ -96,6 +96,15 @@ pub struct Pace {
     pub tail_ns: u64,
 }
 
+/// How long the tasks of a block took to be served: the next block's ramp follows from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServiceTimes {
+    /// Their mean.
+    pub mean_ns: u64,
+    /// The longest.
+    pub longest_ns: u64,
+}
+
 /// What whoever feeds an engine is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -157,6 +166,8 @@ pub struct Sampler {
     shards: Box<[CachePadded<Mutex<Log>>]>,
     longest_stall_ns: AtomicU64,
     failure: OnceLock<Failed>,
+    /// Known from the block's end on.
+    service: OnceLock<ServiceTimes>,
     pacing: Option<Pacing>,
     cpu_clock: Option<CpuClock>,
     /// What the CPU clock showed after the window's begin and after its end.
@@ -233,6 +244,7 @@ impl Sampler {
             shards: (0..settings.shards.max(1)).map(|_| CachePadded::default()).collect(),
             longest_stall_ns: AtomicU64::new(0),
             failure: OnceLock::new(),
+            service: OnceLock::new(),
             pacing: settings.pace.map(|Pace { bucket, tail_ns }| Pacing {
                 bucket: Mutex::new(bucket),
                 turn: Mutex::new(()),
@@ -638,6 +650,8 @@ impl Sampler {
                 totals.add(&part)?;
             }
         }
+        let service = ServiceTimes { mean_ns: totals.service.mean() as u64, longest_ns: totals.service.max() };
+        self.service.get_or_init(|| service);
         let elapsed_ns = last_end_ns - self.go_ns;
         let window_ns = match (self.settings.arrival, window) {
             (Arrival::Window { .. }, Some((start_ns, end_ns))) if !is_batch => end_ns - start_ns,
@@ -672,10 +686,10 @@ impl Sampler {
         })
     }
 
-    /// Tasks ended so far and the mean of their service times (ns), for the next block's ramp.
+    /// The service times of the block, once it is finished; zeros before.
     #[must_use]
-    pub fn mean_service_ns(block: &Block) -> u64 {
-        block.service.decode().map_or(0, |service| service.mean() as u64)
+    pub fn service_times(&self) -> ServiceTimes {
+        self.service.get().copied().unwrap_or_default()
     }
 }
 

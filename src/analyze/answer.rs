@@ -11,7 +11,7 @@ use crate::candidate::{Candidate, Model, Simplicity};
 use crate::decide::{CONFIDENCE, Decide, Finding, RULES_VERSION, Standing, TurnOutcome, rough_loss};
 use crate::plan::Entry;
 use crate::protocol::BlockKind;
-use crate::record::{BlockRecord, CandidateRecord, Ending, ExitReason, FailedTasks, RaceRecord, Record, observation};
+use crate::record::{BlockRecord, CandidateRecord, ExitReason, FailedTasks, RaceRecord, Record, observation};
 use crate::workload::ErrorLimit;
 
 /// Below this chance to be good enough a candidate is called worse: lucky first blocks must not condemn an equal.
@@ -333,9 +333,4 @@ pub fn models(record: &Record, answer: &Answer) -> Vec<Model> {
     models.sort_unstable();
     models.dedup();
     models
-}
-
-/// Whether a race had all the time that it wanted.
-pub(super) fn is_cut(race: &RaceRecord) -> bool {
-    matches!(race.ending, Ending::BudgetSpent | Ending::CallsSpent | Ending::Interrupted)
 }

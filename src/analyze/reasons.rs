@@ -3,7 +3,7 @@
 use super::figures::pooled;
 use super::limit::Task;
 use super::{
-    Answer, Condition, Estimate, HostLimit, LimitKind, Overlap, Reason, Row, Status, answer, disturbance, failed_sizes,
+    Answer, Condition, Estimate, HostLimit, LimitKind, Overlap, Reason, Row, Status, disturbance, failed_sizes,
     figures, flip, library_threads, not_compared, start_up,
 };
 use crate::candidate::{Candidate, Engine, Model, StartMethod};
@@ -325,12 +325,10 @@ pub(super) fn conditions(
     match race.ending {
         Ending::Interrupted | Ending::Running => conditions.push(Condition::Interrupted {}),
         Ending::CallsSpent => conditions.push(Condition::CallsSpent {}),
-        _ if answer::is_cut(race) && answer.may_cost > race.rules.tolerance => {
-            conditions.push(Condition::BudgetSpent {})
-        }
+        _ if is_cut(race) && answer.may_cost > race.rules.tolerance => conditions.push(Condition::BudgetSpent {}),
         _ => {}
     }
-    if let (Some(simpler), true) = (found.may_be_simpler, answer::is_cut(race)) {
+    if let (Some(simpler), true) = (found.may_be_simpler, is_cut(race)) {
         conditions.push(Condition::MayBeSimpler { candidate: simpler as u32 });
     }
     conditions.extend(start_up::pays_from(record, rows, answer, race));
@@ -470,4 +468,9 @@ fn unchecked(record: &Record, rows: &[Row], answer: &Answer) -> Option<Condition
     let p99 = p99_ns.is_some() && row.service.p99_ns.is_none();
     let memory = memory_bytes.is_some() && row.memory_bytes.is_none();
     (p99 || memory).then_some(Condition::UncheckedLimit { p99, memory })
+}
+
+/// Whether a race wanted more time than it had.
+fn is_cut(race: &RaceRecord) -> bool {
+    matches!(race.ending, Ending::BudgetSpent | Ending::CallsSpent | Ending::Interrupted)
 }

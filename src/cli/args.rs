@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::Failure;
-use super::cluster::ClusterName;
+use super::cluster_name::ClusterName;
 use crate::candidate::{Engine, Model, RUST, StartMethod};
 use crate::decide::duel::{Figure, Threshold};
 use crate::plan::{self, Settings};

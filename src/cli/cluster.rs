@@ -1,10 +1,9 @@
-//! `--cluster`: how users name a cluster, and what each interpreter finds of it before anything is planned.
+//! `--cluster`: what each interpreter finds of a cluster before anything is planned.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
+use super::cluster_name::ClusterName;
 use super::runtimes::Runtimes;
 use super::{Failure, seams};
 use crate::candidate::Cluster;
@@ -15,59 +14,6 @@ use crate::session::{AgentProgram, FoundCluster};
 
 /// How long an interpreter may measure a cluster: the whole of looking at it takes a few seconds.
 const BUDGET_NS: u64 = 2_500_000_000;
-/// The scheme of addresses that are reached without encryption, as users write it and as Dask does.
-const SCHEMES: [(&str, &str); 3] = [("dask://", "tcp://"), ("tcp://", "tcp://"), ("tls://", "tls://")];
-/// A cluster of worker processes on this host, which the session starts.
-const LOCAL: &str = "dask:local";
-
-/// A cluster that the user names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ClusterName {
-    /// One on this host, for the session.
-    Local,
-    /// One that is there, by its scheduler's address as Dask writes it.
-    At(String),
-}
-
-impl FromStr for ClusterName {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<ClusterName, String> {
-        if text == LOCAL {
-            return Ok(ClusterName::Local);
-        }
-        let expected = || format!("expected {LOCAL}, dask://HOST:PORT or tls://HOST:PORT");
-        let (ours, theirs) = SCHEMES.into_iter().find(|(ours, _)| text.starts_with(ours)).ok_or_else(expected)?;
-        let place = &text[ours.len()..];
-        let port = place.rsplit_once(':').and_then(|(host, port)| {
-            let is_name = |sign: char| sign.is_ascii_alphanumeric() || "-._[]:%".contains(sign);
-            (!host.is_empty() && host.chars().all(is_name)).then(|| port.parse::<u16>().ok()).flatten()
-        });
-        match port {
-            Some(port) if port > 0 => Ok(ClusterName::At(format!("{theirs}{place}"))),
-            _ => Err(format!("`{place}` is no HOST:PORT; {}", expected())),
-        }
-    }
-}
-
-impl fmt::Display for ClusterName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ClusterName::Local => f.write_str(LOCAL),
-            ClusterName::At(address) => f.write_str(address),
-        }
-    }
-}
-
-impl ClusterName {
-    /// Whether its scheduler is on this host, as far as its address says.
-    fn is_here(&self) -> bool {
-        let ClusterName::At(address) = self else { return true };
-        let place = address.rsplit("//").next().unwrap_or_default();
-        let host = place.rsplit_once(':').map_or(place, |(host, _)| host).trim_matches(['[', ']']);
-        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-    }
-}
 
 /// What was found of the cluster that the user names.
 #[derive(Debug, Default)]
@@ -143,27 +89,4 @@ fn none(name: &ClusterName, reasons: &[LeftOut]) -> Failure {
             format!("no interpreter can use {name}:{}", several.iter().map(line).collect::<String>())
         }
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cluster_is_named_by_its_schedulers_address() {
-        let of = |text: &str| text.parse::<ClusterName>();
-        assert_eq!(of("dask:local"), Ok(ClusterName::Local));
-        assert_eq!(of("dask://10.0.0.7:8786"), Ok(ClusterName::At("tcp://10.0.0.7:8786".to_owned())));
-        assert_eq!(of("tls://far.example:8786"), Ok(ClusterName::At("tls://far.example:8786".to_owned())));
-        for wrong in ["dask", "dask://", "dask://far", "dask://far:0", "dask://:1", "http://far:1", "dask://a b:1"] {
-            assert!(of(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_loopback_may_be_elsewhere() {
-        let is_here = |text: &str| text.parse::<ClusterName>().expect("a cluster").is_here();
-        assert!(["dask:local", "dask://127.0.0.1:1", "dask://localhost:1", "tcp://[::1]:1"].into_iter().all(is_here));
-        assert!(!["dask://10.0.0.7:1", "tls://far.example:1", "dask://[fe80::1]:1"].into_iter().any(is_here));
-    }
 }

@@ -10,7 +10,7 @@ pub(super) fn run(args: &[OsString]) -> Option<ExitCode> {
     match verb.to_str()? {
         "agent" => Some(crate::agent::main()),
         "worker" => Some(crate::agent::worker::main(rest)),
-        "companion" => Some(crate::agent::companion::main()),
+        "peer" => Some(crate::agent::peer::main()),
         crate::cheatsheet::VERB => Some(crate::cheatsheet::measure::main(rest)),
         "guard" => Some(crate::guard::main()),
         _ => None,

@@ -18,7 +18,7 @@ use crate::agent::registry::WORKLOAD_VARIABLE;
 use crate::analyze;
 use crate::candidate::Model;
 use crate::host::Facts;
-use crate::plan::{LeftOut, Plan, Settings};
+use crate::plan::{LeftOut, Plan, Runtime, Settings};
 use crate::protocol::Probe;
 use crate::record::{self, Document, Ending, Record};
 use crate::report::{self, Candidates, Exporter, Judged, PageOptions, View};
@@ -371,9 +371,16 @@ impl Planning<'_> {
         Ok(self.planned(workload, budget))
     }
 
+    /// What a session would do, with the executors of the user's that interpreters build, and the cluster that takes part.
     fn planned(&self, workload: &Workload, budget: Duration) -> Plan {
         let settings = self.settings_of(workload, budget);
-        seams::plan(workload, &settings, &self.facts, &self.runtimes, &self.executors, &self.clusters)
+        let Planning { runtimes, executors, clusters, .. } = self;
+        let planned = runtimes.planned().into_iter().map(|runtime| executors.offered_by(runtime, &settings.executors));
+        let planned: Vec<Runtime> = planned.map(|runtime| clusters.of(runtime)).collect();
+        let mut plan = seams::plan(workload, &settings, &self.facts, &planned);
+        let found = executors.left_out().iter().chain(clusters.left_out());
+        plan.left_out.splice(0..0, runtimes.left_out().into_iter().chain(found.cloned()));
+        plan
     }
 }
 

@@ -11,6 +11,7 @@ mod caller;
 mod cheatsheet;
 pub mod check;
 mod cluster;
+mod cluster_name;
 mod compare;
 mod completions;
 mod duel;

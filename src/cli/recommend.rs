@@ -70,8 +70,9 @@ pub(super) fn run(args: &RecommendArgs, terminal: &Terminal) -> Result<Exit, Fai
     let (all, ended) = measure_all(&measuring, workloads, budget, exporter.as_deref());
     exit = exit.max(ended);
     let rest = match exporter {
-        Some(exporter) if !all.is_empty() => Ok(exporter.foot(&all)),
-        Some(_) => Ok(String::new()),
+        // Standard error says why there is nothing.
+        _ if all.is_empty() => Ok(String::new()),
+        Some(exporter) => Ok(exporter.foot(&all)),
         None => measure::whole(args.format, &all),
     };
     // A full disk does not keep it from being shown, nor a closed pipe from being saved.

@@ -4,17 +4,14 @@ use std::path::{Path, PathBuf};
 
 use crate::candidate::nearest;
 use crate::host::{self, Facts};
-use crate::plan::{self, Plan, Settings};
+use crate::plan::{self, Plan, Runtime, Settings};
 use crate::protocol::{Failed, FindCluster, Probe, Probed};
 use crate::python::{self, Found};
 use crate::record::Record;
 use crate::session::{self, AgentProgram, FoundCluster, Observer, Session, SessionError};
 use crate::workload::{Code, Workload, function_name, load, shipped};
 
-use super::cluster::Clusters;
-use super::executors::Executors;
 use super::failure::Failure;
-use super::runtimes::Runtimes;
 
 /// A workload that the command line names: a file, or one that is shipped.
 ///
@@ -115,22 +112,9 @@ pub(super) fn interpreters(named: &[PathBuf]) -> Found {
     python::find(named)
 }
 
-/// What a session of this workload on these runtimes would do, with the executors of the user's that they build, and the
-/// cluster that takes part under them.
-pub(super) fn plan(
-    workload: &Workload,
-    settings: &Settings,
-    facts: &Facts,
-    runtimes: &Runtimes,
-    executors: &Executors,
-    clusters: &Clusters,
-) -> Plan {
-    let planned = runtimes.planned().into_iter().map(|runtime| executors.offered_by(runtime, &settings.executors));
-    let planned = planned.map(|runtime| clusters.of(runtime));
-    let mut plan = plan::plan(workload, settings, facts, &planned.collect::<Vec<_>>());
-    let found = executors.left_out().iter().chain(clusters.left_out());
-    plan.left_out.splice(0..0, runtimes.left_out().into_iter().chain(found.cloned()));
-    plan
+/// What a session of this workload on these runtimes would do.
+pub(super) fn plan(workload: &Workload, settings: &Settings, facts: &Facts, runtimes: &[Runtime]) -> Plan {
+    plan::plan(workload, settings, facts, runtimes)
 }
 
 /// What an agent finds of an executor that a factory of the user's builds.

@@ -11,7 +11,7 @@ use crate::guard::Guard;
 use crate::protocol::{FailureKind, Job, Reference};
 use crate::session::AgentProgram;
 use crate::session::bare::BareAgent;
-use crate::session::link::AgentError;
+use crate::session::error::AgentError;
 
 /// How long the native agent may take for anything.
 const NATIVE_PATIENCE_NS: u64 = 60_000_000_000;

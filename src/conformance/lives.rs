@@ -12,7 +12,7 @@ use crate::clock::now_ns;
 use crate::host::meter;
 use crate::protocol::{Block, BlockKind, Calibrated, FailureKind, Go, Hello, Job, Reference, StepJob, Target};
 use crate::session::bare::BareAgent;
-use crate::session::link::AgentError;
+use crate::session::error::AgentError;
 use crate::workload::{Load, Payload};
 
 /// The window of a timed block.

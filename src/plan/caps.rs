@@ -119,7 +119,7 @@ fn queues(engine: Engine, workload: &Workload) -> u64 {
     blocking_steps(engine, workload, |step| matches!(step, Step::Queue { .. }))
 }
 
-/// Steps that worker processes share through descriptors to the companion process.
+/// Steps that worker processes share through descriptors to the peer process.
 fn lines(engine: Engine, workload: &Workload) -> u64 {
     if engine.has_worker_processes() { events(engine, workload) + queues(engine, workload) } else { 0 }
 }
@@ -140,19 +140,19 @@ pub(super) fn kernel_tasks(engine: Engine, axis: Axis, workload: &Workload) -> u
         (_, Axis::InFlight) => 0,
     };
     // In its blocking form, each task has a partner of its own for an `event`: a thread of the agent, or of
-    // the companion process.
+    // the peer process.
     let partners = if is_concurrency(engine, axis) { events(engine, workload) } else { 0 };
     processes(engine, axis, workload) + threads + partners
 }
 
-/// Processes of a resident agent that are there at any size: the agent and its guard, and the companion
+/// Processes of a resident agent that are there at any size: the agent and its guard, and the peer
 /// process where workers share queues or events.
 pub(super) fn agent_processes(engine: Engine, workload: &Workload) -> u64 {
     PER_AGENT + u64::from(lines(engine, workload) > 0)
 }
 
 /// Processes and threads of a resident agent that are there at any size: its processes, a consumer for
-/// each queue, the thread that watches a companion, and those that smol starts beside its loop (`async-io`, and
+/// each queue, the thread that watches a peer, and those that smol starts beside its loop (`async-io`, and
 /// `async-process` for programs).
 pub(super) fn agent_kernel_tasks(engine: Engine, workload: &Workload) -> u64 {
     let has_command = workload.steps.iter().any(|step| matches!(step, Step::Command { .. }));
@@ -183,7 +183,7 @@ pub(super) fn files(engine: Engine, axis: Axis, workload: &Workload) -> u64 {
 
 /// Files that the agent has open for one worker process.
 fn worker_files(engine: Engine, workload: &Workload) -> u64 {
-    // A worker is handed two descriptors for each line to the companion.
+    // A worker is handed two descriptors for each line to the peer.
     let shared = lines(engine, workload).saturating_mul(2);
     let each = if is_per_task(engine) {
         // Each may be at its start at any time: both ends of its socket, the pipe on which a start that
@@ -193,7 +193,7 @@ fn worker_files(engine: Engine, workload: &Workload) -> u64 {
         // Its socket and a pidfd.
         shared + 2
     };
-    // Before any worker, the companion is started: until it runs, the agent has its ends too, and copies.
+    // Before any worker, the peer is started: until it runs, the agent has its ends too, and copies.
     each.max(shared.saturating_mul(3))
 }
 

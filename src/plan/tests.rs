@@ -268,9 +268,9 @@ fn partners_of_events_are_foreseen_where_they_are_threads() {
     assert_eq!(threads(Engine::ThreadPool, &[wait()]), (sum + 10 + 2, Some(64)));
     assert_eq!(threads(Engine::ThreadPool, &events), (3 * sum + 10 + 2, Some(64)));
     assert_eq!(threads(Engine::TokioCurrentThread, &events), (10 + 2, None));
-    // Worker processes have their partners in a companion, which the agent watches.
+    // Worker processes have their partners in a peer, which the agent watches.
     assert_eq!(threads(Engine::ProcessPool, &events), (3 * sum + 20 + 2, Some(64)));
-    // Descriptors to the companion: 2 x 3 an event and worker while it is started.
+    // Descriptors to the peer: 2 x 3 an event and worker while it is started.
     let many: Vec<Step> = std::iter::repeat_n(events[0].clone(), 5).collect();
     assert_eq!(threads(Engine::ProcessPool, &many).1, Some((1024 - 32) / 30));
 }

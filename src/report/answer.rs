@@ -2,9 +2,10 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
+use super::text::{plain, sizes};
 use super::units::{NONE, duration, factor, percent, rate};
-use super::words::{plain, row, runtimes};
-use super::{Judged, Style, choice, grid, leaving, reasons, sureness, words};
+use super::words::{row, runtime_name, runtimes};
+use super::{Judged, Style, grid, leaving, reasons, sureness};
 use crate::analyze::{Answer, Condition, Group, Row, Status, Sureness};
 use crate::candidate::{Candidate, Engine, Model, RUST};
 use crate::idiom::{Idiom, ItemsFound, OnCluster};
@@ -88,7 +89,7 @@ fn brief(judged: &Judged, group: &Group) -> Brief {
     let Some(answer) = &group.answer else {
         let remarks = vec![("Why", reasons::why(judged, group))];
         // A list of those that failed says nothing more.
-        let models = if words::common_failure(group).is_some() { Vec::new() } else { models };
+        let models = if reasons::common_failure(group).is_some() { Vec::new() } else { models };
         return Brief {
             heading: format!("{name}: no answer"),
             place,
@@ -142,24 +143,6 @@ fn place(judged: &Judged, group: &Group) -> String {
     let cpus = judged.record.host.usable_cpus();
     let cpus = format!("{cpus} {}", if cpus == 1 { "CPU" } else { "CPUs" });
     format!("{} · {cpus}", runtime_name(judged, group))
-}
-
-/// `Rust`, `CPython 3.11.7, with a GIL`.
-pub(super) fn runtime_name(judged: &Judged, group: &Group) -> String {
-    let hello = judged.record.calibration.runtime(&group.runtime).map(|known| &known.hello);
-    let runtime = match hello {
-        _ if group.runtime == RUST => "Rust".to_owned(),
-        Some(hello) => {
-            let lock = match hello.gil {
-                Some(true) => ", with a GIL",
-                Some(false) => ", without a GIL",
-                None => "",
-            };
-            format!("{} {}{lock}", hello.implementation.as_deref().unwrap_or("Python"), hello.version)
-        }
-        None => group.runtime.clone(),
-    };
-    plain(&runtime)
 }
 
 /// `668 tasks/s, 1.90x a plain loop. Nothing tried is more than 3 % faster (95 %). 24 sizes, 6.1 s.`
@@ -241,7 +224,7 @@ fn models(judged: &Judged, group: &Group) -> Vec<OfModel> {
         candidate: row.index,
         model: row.candidate.model(),
         engine: engine(&row.candidate, default_method),
-        sizes: choice::sizes(row.candidate.sizes),
+        sizes: sizes(row.candidate.sizes),
         name: row.candidate.short(),
         figure: row.throughput_per_s.map_or_else(|| NONE.to_owned(), |found| rate(found.value)),
         share: if most > 0.0 { height(row) / most } else { 0.0 },

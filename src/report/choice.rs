@@ -1,11 +1,11 @@
 //! "Choosing the Right Tool", as data: a section a runtime, a row a workload.
 
-use super::answer::runtime_name;
+use super::text::{listed, plain};
 use super::units::{factor, percent};
-use super::words::{listed, plain, row};
+use super::words::{row, runtime_name};
 use super::{Judged, reasons, sureness};
 use crate::analyze::{Answer, Condition, Group, Reason, Row, Sureness};
-use crate::candidate::{Model, Sizes};
+use crate::candidate::Model;
 
 /// What every row has a cell for.
 pub(super) const TITLES: [&str; 6] = ["Workload", "Use", "Tool", "vs a loop", "May cost", "Why"];
@@ -168,13 +168,4 @@ fn advice(judged: &Judged, answer: &Answer, condition: &Condition, is_rough: boo
         Condition::CallsSpent {} => is_rough.then(|| reasons::condition(judged, answer, condition)),
         _ => Some(reasons::condition(judged, answer, condition)),
     }
-}
-
-/// Sizes in words; an engine without sizes is one worker.
-pub(super) fn sizes(sizes: Sizes) -> String {
-    let workers = sizes.workers.map(|size| format!("{size} {}", if size == 1 { "worker" } else { "workers" }));
-    let in_flight = sizes.in_flight.map(|size| format!("{size} in flight"));
-    let chunk = sizes.chunk.map(|size| format!("chunks of {size}"));
-    let said: Vec<String> = [workers, in_flight, chunk].into_iter().flatten().collect();
-    if said.is_empty() { "1 worker".to_owned() } else { said.join(", ") }
 }

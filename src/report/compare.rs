@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::grid::{self, Paint, Title, paint};
+use super::text::{listed, plain};
 use super::units::{NONE, bytes, duration, factor, percent, rate};
-use super::words::{listed, plain, plus_minus};
+use super::words::plus_minus;
 use super::{Style, markdown, sureness};
 use crate::analyze::Estimate;
 use crate::analyze::sessions::{

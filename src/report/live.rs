@@ -7,7 +7,7 @@ pub(super) use tests::sample;
 
 use super::answer::{padded, widest};
 use super::grid::{Paint, paint};
-use super::words::plain;
+use super::text::plain;
 use super::{Style, sureness};
 use crate::candidate::{Candidate, Model};
 use crate::decide::ModelStanding;

@@ -4,7 +4,8 @@ use super::answer::{Brief, briefs};
 use super::choice::{TITLES, notes as choice_notes, sections};
 use super::figures::{COSTS, DETAILS, LEGEND, MAIN, Sheet, choice_of};
 use super::grid::Title;
-use super::words::{self, DASH, plain};
+use super::text::plain;
+use super::words::{self, DASH};
 use super::{Exporter, Judged, leaving, scaling, workers};
 use crate::analyze::{Group, Row};
 

@@ -28,6 +28,7 @@ mod sureness;
 mod table;
 #[cfg(test)]
 mod tests;
+mod text;
 mod units;
 mod words;
 mod workers;
@@ -47,8 +48,9 @@ pub use json::{plan as plan_json, record_schema, records as records_json};
 pub use live::{Live, Stage, live, live_line};
 pub use page::{PageOptions, cheatsheet_page, page};
 pub use plan::{plan_markdown, plan_table};
+pub use text::{plain, plain_lines};
 pub use units::{bytes, count, duration, rate};
-pub use words::{plain, plain_lines, warning};
+pub use words::warning;
 
 use crate::analyze::Verdict;
 use crate::record::Record;

@@ -3,8 +3,8 @@
 use super::Style;
 use super::grid::{self, Paint, Title, paint};
 use super::markdown::{escaped, header, line};
+use super::text::plain;
 use super::units::{count, duration};
-use super::words::plain;
 use crate::plan::{Entry, Foreseen, Plan};
 use crate::workload::Workload;
 

@@ -1,14 +1,14 @@
 //! Reasons and conditions of an answer, in words.
 
 use super::Judged;
-use super::choice::sizes as sizes_in_words;
+use super::text::{listed, plain, sizes as sizes_in_words};
 use super::units::{bytes, count, duration, factor, percent, rate};
-use super::words::{self, listed, plain};
 use crate::analyze::{
     Answer, Condition, FarLimit, Group, LimitKind, Overlap, Reason, Row, Status, TimeOfAll, not_compared,
 };
 use crate::candidate::{Candidate, Engine, Model, StartMethod};
 use crate::decide::RULES_VERSION;
+use crate::protocol::FailureKind;
 use crate::record::FewLong;
 
 /// Two threads scale by less than this where a global interpreter lock keeps one of them waiting.
@@ -78,8 +78,8 @@ fn other_rules(judged: &Judged) -> Option<String> {
 fn nothing_compared(judged: &Judged, group: &Group) -> String {
     let advice = group.far_limit.as_ref().map_or(String::new(), |limit| format!("; {}", far_limit(judged, limit)));
     let all = |is: &dyn Fn(&Status) -> bool| !group.rows.is_empty() && group.rows.iter().all(|row| is(&row.status));
-    if let Some(reason) = words::common_failure(group) {
-        let may_fail = if words::is_of_a_task(judged, group) { MAY_FAIL } else { "" };
+    if let Some(reason) = common_failure(group) {
+        let may_fail = if is_of_a_task(judged, group) { MAY_FAIL } else { "" };
         return format!("every candidate failed: {}{advice}{may_fail}", plain(reason));
     }
     let failed: Vec<&str> = group
@@ -581,4 +581,20 @@ fn bias(answer: &Answer) -> &'static str {
     } else {
         "with idle cores it would gain more"
     }
+}
+
+/// Why every candidate of a runtime failed, where it is the same for all: then it is the reason why there is no answer.
+pub(super) fn common_failure(group: &Group) -> Option<&str> {
+    let mut reasons = group.rows.iter().map(|row| match &row.status {
+        Status::Failed { reason } => Some(reason.as_str()),
+        _ => None,
+    });
+    let first = reasons.next()??;
+    reasons.all(|reason| reason == Some(first)).then_some(first)
+}
+
+/// Whether what all candidates of a runtime fail with is an error that a task raises.
+pub(super) fn is_of_a_task(judged: &Judged, group: &Group) -> bool {
+    let failures = group.rows.iter().map(|row| judged.record.candidates.get(row.index as usize)?.failure.as_ref());
+    failures.flatten().all(|failure| failure.kind == FailureKind::Task)
 }

@@ -1,7 +1,7 @@
 //! How an engine scales, as a line of text.
 
+use super::text::plain;
 use super::units::count;
-use super::words::plain;
 use crate::analyze::{Curve, CurveAxis, Group, Row};
 
 /// The title of the column of sparklines.

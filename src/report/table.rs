@@ -4,8 +4,9 @@ use super::choice::{self, Section, TITLES};
 use super::figures::{COSTS, DETAILS, LEGEND, MAIN, Sheet, choice_of};
 use super::grid::{self, Paint, Title, paint};
 use super::scaling::{SCALING, SPARKLINE};
-use super::words::{self, DASH, plain};
-use super::{Candidates, Exporter, Judged, Style, answer, leaving, scaling, workers};
+use super::text::plain;
+use super::words::{self, DASH};
+use super::{Candidates, Exporter, Judged, Style, answer, leaving, reasons, scaling, workers};
 use crate::analyze::{Group, Leaving, Row, Status};
 
 /// The candidates of each record, and the verdict.
@@ -302,7 +303,7 @@ fn notes(judged: &Judged, style: Style) -> String {
     }
     // Where nothing runs for one reason, what could not have run either is of no interest.
     let groups = &judged.verdict.groups;
-    let is_told = !groups.is_empty() && groups.iter().all(|group| words::common_failure(group).is_some());
+    let is_told = !groups.is_empty() && groups.iter().all(|group| reasons::common_failure(group).is_some());
     for left_out in judged.record.left_out().iter().filter(|_| !is_told) {
         let sentence = format!("`{}`: {}", plain(&left_out.what), plain(&left_out.reason));
         text.push_str(&grid::labelled(0, "Left out:", &sentence, style.width));

@@ -1,31 +1,14 @@
 //! The sentences that every format shares.
 
+use super::reasons::{self, common_failure};
+use super::text::{listed, plain};
 use super::units::{bytes, count, difference, duration, factor, percent, rate};
-use super::{Judged, reasons, sureness};
+use super::{Judged, sureness};
 use crate::analyze::{Answer, Estimate, Group, HostLimit, LimitKind, Row, RuntimeStanding, Status};
-use crate::candidate::steers;
-use crate::protocol::{FailureKind, Note};
+use crate::candidate::RUST;
+use crate::protocol::Note;
 use crate::record::{Ending, Record, Warning};
 use crate::workload::{Goal, Rate, Workload};
-
-/// A text of foreign origin, made safe to print on one line: characters that steer are escaped, line
-/// breaks become `; `.
-#[must_use]
-pub fn plain(text: &str) -> String {
-    let joined = text.trim().split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty());
-    let line = joined.collect::<Vec<_>>().join("; ");
-    escaped(&line)
-}
-
-/// The same of text in several lines, which it keeps.
-#[must_use]
-pub fn plain_lines(text: &str) -> String {
-    text.lines().map(escaped).collect::<Vec<String>>().join("\n")
-}
-
-fn escaped(line: &str) -> String {
-    line.chars().map(|c| if steers(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
-}
 
 /// What a warning says: what was seen, and what to do next.
 #[must_use]
@@ -132,18 +115,6 @@ fn found(note: &Note) -> String {
         ),
         Note::ErrorCannotCross { type_name, reason, breaks_pool } => {
             format!("{} ({})", plain(&reasons::error_cannot_cross(type_name, *breaks_pool)), plain(reason))
-        }
-    }
-}
-
-/// `a`, `a or b`, `a, b or c`.
-pub(super) fn listed<T: ToString>(items: &[T], last: &str) -> String {
-    match items {
-        [] => String::new(),
-        [one] => one.to_string(),
-        [most @ .., one] => {
-            let most: Vec<String> = most.iter().map(ToString::to_string).collect();
-            format!("{} {last} {}", most.join(", "), one.to_string())
         }
     }
 }
@@ -369,22 +340,6 @@ pub(super) fn ending(record: &Record) -> Option<&'static str> {
     }
 }
 
-/// Why every candidate of a runtime failed, where it is the same for all: then it is the reason why there is no answer.
-pub(super) fn common_failure(group: &Group) -> Option<&str> {
-    let mut reasons = group.rows.iter().map(|row| match &row.status {
-        Status::Failed { reason } => Some(reason.as_str()),
-        _ => None,
-    });
-    let first = reasons.next()??;
-    reasons.all(|reason| reason == Some(first)).then_some(first)
-}
-
-/// Whether what all candidates of a runtime fail with is an error that a task raises.
-pub(super) fn is_of_a_task(judged: &Judged, group: &Group) -> bool {
-    let failures = group.rows.iter().map(|row| judged.record.candidates.get(row.index as usize)?.failure.as_ref());
-    failures.flatten().all(|failure| failure.kind == FailureKind::Task)
-}
-
 /// Candidates that failed or broke a limit, and why: those of one reason in one line, named `a` and `b`.
 pub(super) fn faults(judged: &Judged) -> Vec<Excluded> {
     let mut found: Vec<(Vec<String>, Excluded)> = Vec::new();
@@ -440,6 +395,24 @@ pub(super) fn against_best(row: &Row) -> String {
         (_, Some(relative)) => difference(relative.value),
         _ => "-".to_owned(),
     }
+}
+
+/// `Rust`, `CPython 3.11.7, with a GIL`.
+pub(super) fn runtime_name(judged: &Judged, group: &Group) -> String {
+    let hello = judged.record.calibration.runtime(&group.runtime).map(|known| &known.hello);
+    let runtime = match hello {
+        _ if group.runtime == RUST => "Rust".to_owned(),
+        Some(hello) => {
+            let lock = match hello.gil {
+                Some(true) => ", with a GIL",
+                Some(false) => ", without a GIL",
+                None => "",
+            };
+            format!("{} {}{lock}", hello.implementation.as_deref().unwrap_or("Python"), hello.version)
+        }
+        None => group.runtime.clone(),
+    };
+    plain(&runtime)
 }
 
 #[cfg(test)]

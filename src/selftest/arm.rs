@@ -9,7 +9,7 @@ use crate::guard::Guard;
 use crate::protocol::{Block, BlockKind, Calibrated, Go, Hello, Job, StepJob, Target};
 use crate::session::AgentProgram;
 use crate::session::bare::BareAgent;
-use crate::session::link::AgentError;
+use crate::session::error::AgentError;
 use crate::workload::{Cpu, Distribution, Kernel, Load, Step, Work};
 
 /// How long an agent may take for anything.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::AgentProgram;
-use super::link::{AgentError, Link, out_of_turn};
+use super::error::{AgentError, out_of_turn};
+use super::link::Link;
 use crate::guard::Guard;
 use crate::protocol::{
     Block, Calibrate, Calibrated, Ended, Go, Hello, Job, MakeReference, Ready, Reference, Reply, Request, Target,

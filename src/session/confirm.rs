@@ -2,7 +2,7 @@
 
 use hdrhistogram::Histogram;
 
-use super::link::AgentError;
+use super::error::AgentError;
 use super::runner::{Runner, Stop};
 use super::trial::SMALL;
 use crate::candidate::{Candidate, Engine};

@@ -3,10 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::blocks::BlockPace;
+use super::error::AgentError;
 use super::hang::Patience;
-use super::link::AgentError;
+use super::moment::Moment;
 use super::pool::{AgentPool, Ask, Beginning, Measurement, Shutdown, Started};
-use super::watch::Moment;
 use super::{Event, Observer};
 use crate::candidate::Candidate;
 use crate::decide::Rules;

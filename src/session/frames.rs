@@ -1,6 +1,6 @@
 //! Frames out of the bytes that an agent sends. No I/O: bytes go in as they come.
 
-use super::link::{AgentError, escaped, out_of_turn};
+use super::error::{AgentError, escaped, out_of_turn};
 use crate::protocol::{Block, BlockKind, FailureKind, Hello, PROTOCOL, Reply};
 
 /// The longest frame that is read.

@@ -14,13 +14,13 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::AgentProgram;
+use super::error::{AgentError, escaped};
 use super::frames::{self, Frames};
 use super::hang::{IdleWatch, Patience, item, places};
-use super::parent::Parent;
 use crate::clock::now_ns;
 use crate::guard::{Child, Guard, Status, Wiring};
 use crate::host::meter;
-use crate::protocol::{Failed, FailureKind, Reply, Request};
+use crate::protocol::{FailureKind, Reply, Request};
 
 /// How much of an agent's output is kept.
 const TAIL_BYTES: usize = 8 << 10;
@@ -36,29 +36,6 @@ const DUMPS: usize = 4;
 const END_PATIENCE: Duration = Duration::from_secs(1);
 /// How long an agent may take to end after its last word. One for Python ends itself a little sooner.
 pub(super) const EXIT_PATIENCE: Duration = Duration::from_millis(1250);
-
-/// Why an exchange with an agent did not succeed.
-#[derive(Clone, Debug, PartialEq)]
-pub enum AgentError {
-    /// The agent failed.
-    Failed(Failed),
-    /// The user interrupted the session.
-    Interrupted,
-}
-
-impl AgentError {
-    pub(super) fn new(kind: FailureKind, message: String) -> AgentError {
-        AgentError::Failed(Failed { kind, message, place: String::new(), traceback: Vec::new() })
-    }
-
-    /// What is told of it where there is no session that an interrupt would end.
-    pub(super) fn into_failed(self) -> Failed {
-        match self {
-            AgentError::Failed(failed) => failed,
-            AgentError::Interrupted => Failed::new(FailureKind::Setup, "interrupted", ""),
-        }
-    }
-}
 
 /// Something done at times while an answer is awaited.
 pub struct Ticks<'a> {
@@ -115,18 +92,14 @@ impl Link {
         Ok(Link::of(guard, child, started_ns, ours, interrupted))
     }
 
-    /// Begins an agent as a fork of `parent`, under a guard of its own below `root`.
-    ///
-    /// # Errors
-    /// When the parent does not fork, or the guard cannot be started.
-    pub fn fork(root: &Guard, parent: &Parent, interrupted: Arc<AtomicBool>) -> io::Result<Link> {
-        let (ours, theirs) = pipes()?;
-        let started_ns = now_ns();
-        let (guard, child) = root.around(|program, socket| parent.fork(program, socket, &theirs))?;
-        Ok(Link::of(guard, child, started_ns, ours, interrupted))
-    }
-
-    fn of(guard: Guard, child: Child, started_ns: u64, pipes: [OwnedFd; 3], interrupted: Arc<AtomicBool>) -> Link {
+    /// The link of an agent that was started with these pipes, whose ends are ours.
+    pub(super) fn of(
+        guard: Guard,
+        child: Child,
+        started_ns: u64,
+        pipes: [OwnedFd; 3],
+        interrupted: Arc<AtomicBool>,
+    ) -> Link {
         let [requests, replies, output] = pipes;
         Link {
             guard,
@@ -463,24 +436,8 @@ impl Drop for Link {
     }
 }
 
-/// The failure of a reply that does not belong here.
-pub fn out_of_turn(reply: &Reply, doing: &str) -> AgentError {
-    let mut text = format!("{reply:?}");
-    if let Some((end, _)) = text.char_indices().nth(120) {
-        text.truncate(end);
-    }
-    AgentError::new(FailureKind::Protocol, format!("{doing}, the agent answered out of turn: `{text}`"))
-}
-
 fn broken(doing: &str, error: &io::Error) -> AgentError {
     AgentError::new(FailureKind::Agent, format!("{doing}, the agent's pipes broke: {error}"))
-}
-
-pub(super) fn escaped(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes)
-        .chars()
-        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<char>>() } else { vec![c] })
-        .collect()
 }
 
 /// The places in a dump, made harmless for a terminal.
@@ -489,7 +446,7 @@ fn harmless_places(dump: &str) -> Vec<String> {
 }
 
 /// An agent's pipes (requests, replies, output): our ends, then its own.
-fn pipes() -> io::Result<([OwnedFd; 3], [OwnedFd; 3])> {
+pub(super) fn pipes() -> io::Result<([OwnedFd; 3], [OwnedFd; 3])> {
     let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
     let ((their_requests, requests), (replies, their_replies), (output, their_output)) = (pipe()?, pipe()?, pipe()?);
     let ours = [requests, replies, output];

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::blocks::grace_ns;
+use super::error::{AgentError, out_of_turn};
 use super::frames;
 use super::hang::Patience;
-use super::link::{AgentError, EXIT_PATIENCE, Link, Ticks, out_of_turn};
+use super::link::{EXIT_PATIENCE, Link, Ticks};
+use super::moment::Moment;
 use super::parent::Parents;
 use super::pool::{AgentPool, Ask, Beginning, Measurement, PARKED_SHARE, Shutdown, Started};
-use super::watch::Moment;
 use super::{AgentProgram, meters};
 use crate::candidate::{Candidate, Model, RUST};
 use crate::clock::now_ns;

@@ -2,7 +2,7 @@
 
 use procfs::process::Process;
 
-use super::watch::Moment;
+use super::moment::Moment;
 use crate::clock::now_ns;
 use crate::host::{SpeedProbe, meter};
 use crate::record::{Disturbance, MemorySample};

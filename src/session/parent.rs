@@ -19,7 +19,8 @@ use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, socketpair}
 use serde::Serialize;
 
 use super::AgentProgram;
-use super::link::Link;
+use super::link::{Link, pipes};
+use crate::clock::now_ns;
 use crate::guard::{self, Guard, Wiring};
 
 /// Parents of a runtime, at most: their lives differ in where things lie in memory.
@@ -102,6 +103,19 @@ impl Parent {
         let guard = guard.ok_or(io::ErrorKind::InvalidInput)?;
         let [requests, replies, output] = pipes.each_ref().map(OwnedFd::as_fd);
         guard::send(&self.control, &Request::Fork { guard }, &[socket, requests, replies, output])
+    }
+}
+
+impl Link {
+    /// Begins an agent as a fork of `parent`, under a guard of its own below `root`.
+    ///
+    /// # Errors
+    /// When the parent does not fork, or the guard cannot be started.
+    pub fn fork(root: &Guard, parent: &Parent, interrupted: Arc<AtomicBool>) -> io::Result<Link> {
+        let (ours, theirs) = pipes()?;
+        let started_ns = now_ns();
+        let (guard, child) = root.around(|program, socket| parent.fork(program, socket, &theirs))?;
+        Ok(Link::of(guard, child, started_ns, ours, interrupted))
     }
 }
 

@@ -4,9 +4,9 @@ use crate::candidate::Candidate;
 use crate::protocol::{Block, BlockKind, Failed, LeftBehind, Ready};
 use crate::record::MemorySample;
 
+use super::error::AgentError;
 use super::hang::Patience;
-use super::link::AgentError;
-use super::watch::Moment;
+use super::moment::Moment;
 
 /// What a block is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 use std::mem::discriminant;
 
+use super::error::{AgentError, out_of_turn};
 use super::hang::Slowest;
-use super::link::{AgentError, Link, out_of_turn};
+use super::link::Link;
 use super::live_agents::{Connected, Launcher};
 use super::pool::Beginning;
 use super::reference::{self, Limited, Referred, Terms};

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::link::{Link, out_of_turn};
+use super::error::out_of_turn;
+use super::link::Link;
 use super::live_agents::Connected;
 use super::pool::Beginning;
 use super::{AgentProgram, SessionError};

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::Session;
 use super::blocks::grace_ns;
+use super::error::{AgentError, out_of_turn};
 use super::hang::{Patience, Slowest};
-use super::link::{AgentError, Link, out_of_turn};
+use super::link::Link;
 use super::live_agents::Launcher;
 use super::pool::Beginning;
 use crate::candidate::Engine;

@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 
 use proptest::prelude::*;
 
+use super::lives::{TURNS_TO_FILL, WARM_UP_NS};
 use super::*;
 use crate::candidate::{Cluster, Engine, RUST, Sizes};
-use crate::protocol::{Note, Reference};
-use crate::record::{Flag, Phase, RuntimeCalibration};
+use crate::decide::Finding;
+use crate::protocol::{FailureKind, Note, Reference};
+use crate::record::{BlockRecord, Flag, Phase, RuntimeCalibration};
 use crate::session::fake::{self, BUDGET_NS, Fake, HANG_NS, Notes, Vice, record, reference};
 use crate::workload::{ErrorLimit, Goal};
 

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::error::AgentError;
 use super::hang::Patience;
-use super::link::AgentError;
+use super::moment::Moment;
 use super::pool::{AgentPool, Ask, Beginning, Measurement, Shutdown, Started};
 use super::runner::{self, Runner};
 use super::runtimes::{self, RuntimePlan};
 use super::saving::Saver;
-use super::watch::Moment;
 use super::{Event, Observer, Session, blank, pace, rules, runtime_names};
 use crate::candidate::Candidate;
 use crate::host::{Facts, FileSystem, ResourceLimits};

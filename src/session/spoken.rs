@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use super::error::{AgentError, out_of_turn};
 use super::frames::{self, Frames};
 use super::hang::Patience;
-use super::link::{AgentError, out_of_turn};
+use super::moment::Moment;
 use super::pool::{AgentPool, Ask, Beginning, Measurement, Shutdown, Started};
 use super::simulated::{self, Simulation};
-use super::watch::Moment;
 use crate::candidate::Candidate;
 use crate::protocol::{BlockKind, FailureKind, Hello, Reference, Reply};
 use crate::record::{MemorySample, Record};

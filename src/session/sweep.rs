@@ -14,7 +14,7 @@ use rand_chacha::rand_core::SeedableRng as _;
 
 use super::Event;
 use super::blocks::Learned;
-use super::link::AgentError;
+use super::error::AgentError;
 use super::pool::Beginning;
 use super::runner::{Runner, Stop, turns_of};
 use crate::candidate::{Candidate, Model};

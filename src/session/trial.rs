@@ -6,8 +6,8 @@
 use std::ops::Range;
 
 use super::blocks::grace_ns;
+use super::error::AgentError;
 use super::hang::Patience;
-use super::link::AgentError;
 use super::pool::{Ask, Beginning};
 use super::runner::{Runner, Stop};
 use crate::candidate::{Candidate, Engine, Model, Sizes, StartMethod};

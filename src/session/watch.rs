@@ -21,9 +21,9 @@ use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
+use super::moment::Moment;
 use super::pool::AgentPool;
 use crate::decide::Turn;
-use crate::host::meter::{FamilyTime, MachineTime};
 use crate::record::{Conditions, Flag};
 
 /// The share of CPU time from which on steal or others disturb.
@@ -48,21 +48,6 @@ const STALE_NS: u64 = 50_000_000;
 const REPEATS: u32 = 2;
 /// Voided rounds take at most this part of what an allotment may take.
 const VOIDED_PART: u64 = 10;
-
-/// What the meters show at a moment at which no candidate runs; `None` is what the host does not tell.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Moment {
-    /// From the session's start to the end of the reading.
-    pub at_ns: u64,
-    /// How long it took to read them.
-    pub cost_ns: u64,
-    /// CPU time of the CPUs that may be used.
-    pub machine: Option<MachineTime>,
-    /// CPU time of the session's own processes.
-    pub own: Option<FamilyTime>,
-    /// The time of a fixed computation.
-    pub yardstick_ns: Option<u64>,
-}
 
 /// What was seen between two moments.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::*;
+use crate::host::meter::{FamilyTime, MachineTime};
 use crate::session::fake::Fake;
 use crate::session::meters::Meters;
 

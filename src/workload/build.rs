@@ -4,7 +4,7 @@
 
 use super::diagnostics::Fault;
 use super::units::{show_duration, show_size};
-use super::walk::Values;
+use super::value::Values;
 use super::{
     Check, Connection, Cpu, Distribution, ErrorLimit, FileOperation, Goal, Items, Kernel, Limits, Load, Objective,
     OwnEngine, Payload, Python, Rate, Resources, Step, Work, Workload,

@@ -23,6 +23,7 @@ pub mod shipped;
 mod source;
 mod syntax;
 mod units;
+mod value;
 mod walk;
 
 use std::path::Path;

@@ -6,9 +6,12 @@ use super::diagnostics::shown;
 use super::fields::Shape;
 use super::rate::RATE_HELP;
 use super::units::{self, Wrong};
-use super::walk::Value;
+use super::value::Value;
 use super::{Distribution, Rate};
 use crate::candidate::nearest;
+
+/// What to do where a step is missing.
+pub(super) const STEP_HELP: &str = "add `[[step]]` and, below it, `kind = \"cpu\"`; `conbench list` shows the kinds";
 
 /// Checks a value that is not made of others.
 pub(super) fn check(shape: Shape, value: &DeValue<'_>) -> Result<Value, Wrong> {
@@ -101,7 +104,7 @@ fn mismatch(shape: Shape, value: &DeValue<'_>) -> Wrong {
         Shape::Size { .. } if number => Some(units::SIZE_HELP),
         Shape::Percent { .. } | Shape::Count { .. } if number => Some("a percentage has its sign, e.g. \"3%\""),
         Shape::Rate => Some(RATE_HELP),
-        Shape::Steps { .. } => Some(super::walk::STEP_HELP),
+        Shape::Steps { .. } => Some(STEP_HELP),
         Shape::Argv => Some("a command is a list, without a shell: [\"program\", \"argument\"]"),
         _ => None,
     };

@@ -4,9 +4,9 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use super::{Engine, cannot};
+use crate::agent::ipc::Shared;
 use crate::agent::meter;
 use crate::agent::sampler::{Lane, Sampler};
-use crate::agent::shared::Shared;
 use crate::agent::task::Task;
 use crate::agent::worker::{Ask, Request, Worker, encode_job, read_reply};
 use crate::clock::now_ns;

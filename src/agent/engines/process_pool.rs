@@ -8,9 +8,9 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::Engine;
+use crate::agent::ipc::Shared;
 use crate::agent::meter;
 use crate::agent::sampler::{Lane, Next, Sampler};
-use crate::agent::shared::Shared;
 use crate::agent::task::Task;
 use crate::agent::worker::{Ask, REPLY_BYTES, Reply, Request, Worker, ask_usage, encode_job};
 use crate::clock::now_ns;

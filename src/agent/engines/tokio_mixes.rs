@@ -13,9 +13,9 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::tokio_loop::{OnLoop, Slots, current_thread_runtime, dispatch};
 use super::{Engine, cannot};
+use crate::agent::ipc::Shared;
 use crate::agent::meter;
 use crate::agent::sampler::Sampler;
-use crate::agent::shared::Shared;
 use crate::agent::task::{Outcome, Task};
 use crate::agent::worker::{Ask, REPLY_BYTES, Reply, Request, Worker, encode_job};
 use crate::protocol::{Failed, FailureKind, Job, Usage};

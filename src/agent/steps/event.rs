@@ -10,9 +10,9 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use super::Label;
-use crate::agent::companion::EventLine;
+use crate::agent::ipc::Handed;
+use crate::agent::ipc::line::EventLine;
 use crate::agent::loops::{Loop, spawn_local};
-use crate::agent::shared::Handed;
 use crate::agent::task::{BoxFuture, Outcome, Step};
 use crate::clock::Timer;
 use crate::protocol::{Failed, FailureKind};
@@ -27,8 +27,8 @@ pub(super) struct EventStep {
 enum Partners {
     /// Idle partners: threads for the blocking form, tasks of the event loop for the async form.
     Agent { threads: Mutex<Vec<PartnerThread>>, tasks: Mutex<Vec<PartnerTask>>, on: Loop },
-    /// The companion process, behind a pair of eventfds.
-    Companion(EventLine),
+    /// The peer process, behind a pair of eventfds.
+    Peer(EventLine),
 }
 
 impl EventStep {
@@ -40,7 +40,7 @@ impl EventStep {
     ) -> Result<EventStep, Failed> {
         let partners = match handed {
             None => Partners::Agent { threads: Mutex::default(), tasks: Mutex::default(), on },
-            Some(handed) => Partners::Companion(handed.event(label)?),
+            Some(handed) => Partners::Peer(handed.event(label)?),
         };
         Ok(EventStep { label, round_trips, partners })
     }
@@ -214,7 +214,7 @@ impl Step for EventStep {
     fn blocking(&self, _index: u64) -> Outcome {
         match &self.partners {
             Partners::Agent { threads, .. } => self.with_thread(threads)?,
-            Partners::Companion(line) => line.round_trips(self.round_trips).map_err(|error| {
+            Partners::Peer(line) => line.round_trips(self.round_trips).map_err(|error| {
                 self.label.failed(FailureKind::Worker, format!("no answer from the partner process: {error}"))
             })?,
         }
@@ -225,7 +225,7 @@ impl Step for EventStep {
         Box::pin(async move {
             match &self.partners {
                 Partners::Agent { tasks, on, .. } => self.with_task(tasks, *on).await?,
-                Partners::Companion(_) => return self.blocking(index),
+                Partners::Peer(_) => return self.blocking(index),
             }
             Ok(self.label.checksum())
         })

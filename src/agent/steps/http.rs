@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use url::Url;
 
+use super::Label;
 use super::codec::{Answer as _, HttpAnswer};
-use super::label::{Draws, Label};
+use super::draws::Draws;
 use super::net::{Client, resolve};
 use super::peer_error::PeerError;
 use crate::agent::loops::Loop;

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Label, Stage};
+use crate::agent::ipc::Handed;
 use crate::agent::loops::Loop;
-use crate::agent::shared::Handed;
 use crate::agent::shared_mutex::SharedMutexes;
 use crate::agent::task::{BoxFuture, Outcome, Step};
 use crate::clock::Timer;

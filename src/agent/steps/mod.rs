@@ -5,10 +5,10 @@
 
 mod command;
 mod cpu;
+mod draws;
 mod event;
 mod file;
 pub mod kernels;
-mod label;
 mod lock;
 mod queue;
 mod registered;
@@ -28,11 +28,11 @@ pub mod tcp;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-pub(super) use label::Label;
 pub(super) use stage::Stage;
 
+use super::ipc::{self, Handed};
+use super::label::Label;
 use super::loops::Loop;
-use super::shared::{self, Handed};
 use super::task::{Placed, Step, Task};
 use crate::clock::Timer;
 use crate::protocol::{Failed, Job, StepJob};
@@ -47,7 +47,7 @@ pub enum Place {
     Worker {
         /// The worker's slot, from 0.
         slot: u32,
-        /// The descriptors of [`Shared::descriptors`](super::shared::Shared::descriptors), in that order.
+        /// The descriptors of [`Shared::descriptors`](super::ipc::Shared::descriptors), in that order.
         shared: Vec<OwnedFd>,
     },
 }
@@ -70,7 +70,7 @@ pub fn build(job: &Job, place: Place) -> Result<Task, Failed> {
         .enumerate()
         .map(|(position, step_job)| {
             // What never runs in the workers of this engine is made as for the agent, which needs nothing.
-            let handed = handed.as_mut().filter(|_| shared::is_shared(job, &step_job.step));
+            let handed = handed.as_mut().filter(|_| ipc::is_shared(job, &step_job.step));
             let step = step(position + 1, job, step_job, &timer, handed)?;
             Ok(Placed { step, is_async: step_job.step.has_async_form() })
         })

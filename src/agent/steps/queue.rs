@@ -7,9 +7,9 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Label, Stage};
-use crate::agent::companion::QueueLine;
+use crate::agent::ipc::Handed;
+use crate::agent::ipc::line::QueueLine;
 use crate::agent::loops::{Loop, spawn_local};
-use crate::agent::shared::Handed;
 use crate::agent::task::{BoxFuture, Outcome, Step};
 use crate::protocol::{Failed, FailureKind};
 
@@ -28,8 +28,8 @@ enum Consumer {
         task: OnceLock<Result<ConsumerTask, Failed>>,
         on: Loop,
     },
-    /// The companion process, behind pipes.
-    Companion(QueueLine),
+    /// The peer process, behind pipes.
+    Peer(QueueLine),
 }
 
 type ThreadItem = (u64, Sender<Outcome>);
@@ -61,7 +61,7 @@ impl QueueStep {
                 let capacity = capacity.max(1) as usize;
                 Consumer::Agent { capacity, thread: OnceLock::new(), task: OnceLock::new(), on }
             }
-            Some(handed) => Consumer::Companion(handed.queue(label)?),
+            Some(handed) => Consumer::Peer(handed.queue(label)?),
         };
         Ok(QueueStep { label, stage: Arc::new(stage), consumer })
     }
@@ -168,7 +168,7 @@ impl Step for QueueStep {
     fn blocking(&self, index: u64) -> Outcome {
         match &self.consumer {
             Consumer::Agent { capacity, thread, .. } => self.through_thread(*capacity, thread, index),
-            Consumer::Companion(line) => line.ask(index).map_err(|error| {
+            Consumer::Peer(line) => line.ask(index).map_err(|error| {
                 self.label.failed(FailureKind::Worker, format!("no result from the queue's consumer process: {error}"))
             }),
         }
@@ -178,13 +178,13 @@ impl Step for QueueStep {
         Box::pin(async move {
             match &self.consumer {
                 Consumer::Agent { capacity, task, on, .. } => self.through_task(*capacity, task, *on, index).await,
-                Consumer::Companion(_) => self.blocking(index),
+                Consumer::Peer(_) => self.blocking(index),
             }
         })
     }
 
     fn prepare(&self, index: Option<u64>) {
-        // The companion works on inputs of its own.
+        // The peer works on inputs of its own.
         if matches!(self.consumer, Consumer::Agent { .. }) {
             self.stage.prepare(index);
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use compio_send_wrapper::SendWrapper;
 
 use super::Label;
-use super::label::Draws;
+use super::draws::Draws;
 use crate::agent::loops::Loop;
 use crate::agent::task::{BoxFuture, Outcome, Step};
 use crate::clock;

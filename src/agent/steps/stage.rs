@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Label;
 use super::cpu::Computation;
-use super::label::Draws;
+use super::draws::Draws;
 use crate::agent::task::Outcome;
 use crate::clock::{self, Timer};
 use crate::protocol::{Failed, StepJob};

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::Label;
 use super::codec::{Answer as _, SizedAnswer};
+use super::draws::Draws;
 use super::http::{check_size, checksum, delays};
-use super::label::{Draws, Label};
 use super::net::{Client, resolve};
 use super::peer_error::PeerError;
 use crate::agent::loops::Loop;

@@ -17,7 +17,7 @@ use crate::report::export::bmf::Metric;
 use crate::report::export::csv::{harmless, written};
 use crate::report::export::gab::{Document, Entry, range};
 use crate::report::export::{Export, ExportError, github, jsonl};
-use crate::report::words::plain;
+use crate::report::text::plain;
 
 /// One figure of one candidate, under both versions; of what could not run, why. What is not known is null (in CSV: empty).
 #[derive(Clone, Debug, Serialize, JsonSchema)]

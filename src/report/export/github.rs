@@ -7,7 +7,8 @@ use crate::report::choice::{TITLES, sections};
 use crate::report::figures::MAIN;
 use crate::report::grid::Title;
 use crate::report::markdown::{AnswerMarkdown, escaped, header, line};
-use crate::report::words::{DASH, plain};
+use crate::report::text::plain;
+use crate::report::words::DASH;
 use crate::report::{Exporter as _, Judged};
 
 /// The bytes that a summary has at most. GitHub takes 1 MiB of a step, which may write something of its own, too.

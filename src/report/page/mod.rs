@@ -27,7 +27,8 @@ mod text;
 use maud::{Markup, html};
 
 use super::Judged;
-use super::words::{self, plain};
+use super::text::plain;
+use super::words;
 use crate::analyze::{Group, Row, Status};
 use crate::candidate::{Model, RUST};
 use frame::section;

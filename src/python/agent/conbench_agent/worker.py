@@ -16,7 +16,7 @@ from .protocol import Failure, Job
 from .task import Result, Task, first_failure
 
 if TYPE_CHECKING:
-    from .steps.shared import Handles
+    from .steps.ipc import Handles
 
 #: What comes back of a task or segment: begin, end, checksum (without that of the output), what it hands back, and the
 #: CPU time of programs that tasks started in this worker and that ended since it last told.

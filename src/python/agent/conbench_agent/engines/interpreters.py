@@ -8,7 +8,7 @@ from typing import Any, Callable, Iterable, Optional
 
 from .. import steps, worker
 from ..protocol import Failure, Job
-from ..steps.shared import is_shared
+from ..steps.ipc import is_shared
 from ..task import Task
 from .executors import ExecutorEngine, leave_workers
 from .patience import farewell

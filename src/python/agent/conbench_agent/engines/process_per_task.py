@@ -11,7 +11,7 @@ from .. import leftovers, meter, steps, worker
 from ..meter import Tally, Usage
 from ..protocol import Failure, Job
 from ..sampler import Sampler
-from ..steps.shared import Shared
+from ..steps.ipc import Shared
 from ..task import DRAWS, Task
 from ..worker import Told
 from .base import Engine

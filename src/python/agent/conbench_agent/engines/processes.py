@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Callable, Iterable, List, Optional, Sequence
 from .. import leftovers, meter, steps, worker
 from ..meter import Usage
 from ..protocol import Failure, Job
-from ..steps.shared import Shared
+from ..steps.ipc import Shared
 from ..task import Task
 from ..user.caller import CALLERS_MAIN
 from .patience import farewell

@@ -17,7 +17,7 @@ class Place(NamedTuple):
     """
 
     slot: Optional[int] = None
-    #: The handles of `steps.shared.Shared`, made in the agent before the workers start.
+    #: The handles of `steps.ipc.Shared`, made in the agent before the workers start.
     shared: Optional[object] = None
 
     @staticmethod

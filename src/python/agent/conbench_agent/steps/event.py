@@ -1,7 +1,7 @@
 """`event`: one task signals another and waits for its answer.
 
 Each task has a partner while it runs, taken from a pool as a connection is: a thread that waits on a
-`threading.Event`, a task that waits on an `asyncio.Event`, or for worker processes a thread of a companion process
+`threading.Event`, a task that waits on an `asyncio.Event`, or for worker processes a thread of a peer process
 that waits on a `multiprocessing.Event`.
 """
 
@@ -14,7 +14,7 @@ from ..protocol import Job, StepJob
 from ..task import Done, Step
 from . import Place, label
 from .on_loop import OnLoop
-from .shared import WorkersEvent, handed
+from .ipc import WorkersEvent, handed
 from .stage import checksum
 
 
@@ -28,19 +28,19 @@ class EventStep(Step):
         self._round_trips: int = step_job.step["round_trips"]
         self._done: Done = checksum(number), None
         handles = handed(job, step_job, place, where)
-        self._companion: Optional[WorkersEvent] = None
+        self._peer: Optional[WorkersEvent] = None
         if handles is not None:
             assert place.slot is not None
-            self._companion = WorkersEvent(handles, number, place.slot, job, where)
+            self._peer = WorkersEvent(handles, number, place.slot, job, where)
         # Idle partners: an engine uses one form throughout.
         self._threads: List[PartnerThread] = []
         self._tasks: OnLoop[List[PartnerTask]] = OnLoop(list)
 
     def blocking(self, index: int, item: object) -> Done:
-        """Signals a thread or the companion."""
-        if self._companion is not None:
+        """Signals a thread or the peer."""
+        if self._peer is not None:
             for _ in range(self._round_trips):
-                self._companion.round_trip()
+                self._peer.round_trip()
             return self._done
         try:
             partner = self._threads.pop()

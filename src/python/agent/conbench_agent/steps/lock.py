@@ -13,7 +13,7 @@ from ..protocol import Job, StepJob
 from ..task import Done, Step
 from . import Place, label
 from .on_loop import OnLoop
-from .shared import WorkersLock, handed
+from .ipc import WorkersLock, handed
 from .stage import make_stage
 
 if TYPE_CHECKING:

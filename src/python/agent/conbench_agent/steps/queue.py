@@ -14,7 +14,7 @@ from ..protocol import Failure, Job, StepJob
 from ..task import Done, Step
 from . import Place, label
 from .on_loop import OnLoop
-from .shared import WorkersQueue, handed
+from .ipc import WorkersQueue, handed
 from .stage import Stage, make_stage
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class QueueStep(Step):
         self._loop_consumer = OnLoop(lambda: ConsumerTask(capacity, self._stage))
 
     def blocking(self, index: int, item: object) -> Done:
-        """Hands the index to the thread or to the companion."""
+        """Hands the index to the thread or to the peer."""
         return self._consumer.ask(index), None
 
     async def asynchronous(self, index: int, item: object) -> Done:
@@ -53,7 +53,7 @@ class QueueStep(Step):
 
     def prepare(self, index: Optional[int]) -> None:
         """Makes the inputs of a computation."""
-        # The companion works on inputs of its own.
+        # The peer works on inputs of its own.
         if isinstance(self._consumer, ConsumerThread):
             self._stage.prepare(index)
 

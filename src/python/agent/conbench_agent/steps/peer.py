@@ -1,4 +1,4 @@
-"""The companions: processes behind the queues and events of worker processes.
+"""The peers: processes behind the queues and events of worker processes.
 
 They consume the queues' items and answer the signals, as a thread or a task does where workers share a process.
 """
@@ -60,7 +60,7 @@ def answer(pairs: List[Tuple[Event, Event]], living: Connection) -> None:
 
 
 def _while_the_agent_lives(services: Iterable[Callable[[], None]]) -> None:
-    """Runs each on a thread of its own; an agent that is killed leaves no companion behind."""
+    """Runs each on a thread of its own; an agent that is killed leaves no peer behind."""
     import multiprocessing
 
     for serve in services:

@@ -1,5 +1,6 @@
 //! What the worker processes of one candidate share: the lock, the queue's consumer, the event's answerer.
 
+pub(super) mod line;
 mod process;
 
 use std::io;
@@ -9,10 +10,10 @@ use std::sync::Arc;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
-use self::process::Companion;
-use super::companion::{EventLine, QueueLine};
+use self::line::{EventLine, QueueLine};
+use self::process::Peer;
+use super::label::Label;
 use super::shared_mutex::SharedMutexes;
-use super::steps::Label;
 use crate::candidate::Engine;
 use crate::protocol::{Failed, FailureKind, Job};
 use crate::workload::Step;
@@ -20,15 +21,15 @@ use crate::workload::Step;
 /// What a step shares through descriptors of its own; locks share one memory instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Line {
-    /// A pipe to the companion, and one back for each slot.
+    /// A pipe to the peer, and one back for each slot.
     Queue,
     /// Two eventfds for each slot.
     Event,
 }
 
 impl Line {
-    /// How many descriptors the companion inherits for it.
-    pub(super) fn companion_descriptors(self, slots: u32) -> usize {
+    /// How many descriptors the peer inherits for it.
+    pub(super) fn peer_descriptors(self, slots: u32) -> usize {
         match self {
             Line::Queue => 1 + slots as usize,
             Line::Event => 2 * slots as usize,
@@ -43,7 +44,7 @@ pub(super) fn is_shared(job: &Job, step: &Step) -> bool {
         && !(job.candidate.engine == Engine::TokioProcessPool && step.has_async_form())
 }
 
-/// The positions (from 0) of the steps with a line to the companion.
+/// The positions (from 0) of the steps with a line to the peer.
 pub(super) fn lines(job: &Job) -> impl Iterator<Item = (usize, Line)> {
     let shared = job.steps.iter().enumerate().filter(|(_, step_job)| is_shared(job, &step_job.step));
     shared.filter_map(|(position, step_job)| match step_job.step {
@@ -57,11 +58,11 @@ fn locks(job: &Job) -> usize {
     job.steps.iter().filter(|step| matches!(step.step, Step::Lock { .. }) && is_shared(job, &step.step)).count()
 }
 
-/// Shared memory, pipes and the companion process behind them; made by the agent, ended when dropped.
+/// Shared memory, pipes and the peer process behind them; made by the agent, ended when dropped.
 pub struct Shared {
     locks: Option<OwnedFd>,
     ends: Arc<Vec<Ends>>,
-    companion: Option<Companion>,
+    peer: Option<Peer>,
 }
 
 /// The workers' ends of one line.
@@ -71,7 +72,7 @@ enum Ends {
 }
 
 impl Shared {
-    /// Makes what `slots` workers of this job need; starts the companion process only if a step needs one.
+    /// Makes what `slots` workers of this job need; starts the peer process only if a step needs one.
     ///
     /// A queue's capacity counts items in its pipe, each in a page of its own: it is rounded up to a
     /// power of two, and down to what the kernel allows an unprivileged process (256 by default).
@@ -99,9 +100,8 @@ impl Shared {
             ends.push(made);
         }
         let ends = Arc::new(ends);
-        let companion =
-            if ends.is_empty() { None } else { Some(Companion::start(job, slots, &theirs, Arc::clone(&ends))?) };
-        Ok(Shared { locks, ends, companion })
+        let peer = if ends.is_empty() { None } else { Some(Peer::start(job, slots, &theirs, Arc::clone(&ends))?) };
+        Ok(Shared { locks, ends, peer })
     }
 
     /// The descriptors that the worker of `slot` inherits, in the order that
@@ -116,10 +116,10 @@ impl Shared {
         self.locks.iter().chain(lines.flatten()).map(|fd| fd.as_fd()).collect()
     }
 
-    /// The processes behind it (the companion's), for meters and for the kill list.
+    /// The processes behind it (the peer's), for meters and for the kill list.
     #[must_use]
     pub fn pids(&self) -> Vec<u32> {
-        self.companion.iter().map(|companion| companion.pid).collect()
+        self.peer.iter().map(|peer| peer.pid).collect()
     }
 }
 
@@ -134,7 +134,7 @@ fn setup(what: &str, error: &io::Error) -> Failed {
     }
 }
 
-/// Makes the pipes of one queue; the companion's ends go to `theirs`.
+/// Makes the pipes of one queue; the peer's ends go to `theirs`.
 fn queue(capacity: u32, slots: u32, theirs: &mut Vec<OwnedFd>) -> io::Result<Ends> {
     // In packet mode each write has a page of the pipe to itself, so the pipe's size counts items.
     let (requests, request) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::DIRECT)?;
@@ -156,7 +156,7 @@ fn queue(capacity: u32, slots: u32, theirs: &mut Vec<OwnedFd>) -> io::Result<End
     Ok(Ends::Queue { request, replies })
 }
 
-/// Makes the eventfds of one event; the companion inherits them all.
+/// Makes the eventfds of one event; the peer inherits them all.
 fn event(slots: u32, theirs: &mut Vec<OwnedFd>) -> io::Result<Ends> {
     let make = || (0..slots).map(|_| Ok(eventfd(0, EventfdFlags::CLOEXEC)?)).collect::<io::Result<Vec<OwnedFd>>>();
     let (signals, answers) = (make()?, make()?);

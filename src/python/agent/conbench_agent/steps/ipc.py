@@ -2,7 +2,7 @@
 
 The agent makes a `Shared` before its workers start and hands each of them the `handles`, as an argument of the
 process; there the steps take their parts out. What threads and tasks of an event loop have in the agent (a consumer,
-partners), processes have in a companion: a process beside the workers, one for each such step.
+partners), processes have in a peer: a process beside the workers, one for each such step.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import select
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..protocol import Failure, Job, StepJob
-from . import Place, companion, label
+from . import Place, peer, label
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -108,12 +108,12 @@ class Shared:
     """Made by the agent for `slots` workers that run one task at a time each; ended by `close`."""
 
     def __init__(self, job: Job, context: BaseContext, slots: int) -> None:
-        """Makes what the workers share, and starts the companions that this needs; Failure if it cannot.
+        """Makes what the workers share, and starts the peers that this needs; Failure if it cannot.
 
-        Under `fork`, call it before the workers start: what they inherit must not hold a companion's pipes open.
+        Under `fork`, call it before the workers start: what they inherit must not hold a peer's pipes open.
         """
         self.handles = Handles(context, slots)
-        self._companions: List[BaseProcess] = []
+        self._peers: List[BaseProcess] = []
         for number, step_job in enumerate(job.steps, 1):
             if is_shared(job, step_job):
                 try:
@@ -125,15 +125,15 @@ class Shared:
 
     def pids(self) -> List[int]:
         """The processes behind it, for meters and for the kill list."""
-        return [process.pid for process in self._companions if process.pid is not None]
+        return [process.pid for process in self._peers if process.pid is not None]
 
     def close(self) -> None:
-        """Ends the companions; workers must have ended before."""
-        for process in self._companions:
+        """Ends the peers; workers must have ended before."""
+        for process in self._peers:
             process.kill()
-        for process in self._companions:
+        for process in self._peers:
             process.join()
-        self._companions.clear()
+        self._peers.clear()
         self.handles.release()
 
     def _share(self, number: int, job: Job, step_job: StepJob, context: BaseContext, slots: int) -> None:
@@ -145,12 +145,12 @@ class Shared:
             requests: Queue[Tuple[int, int]] = context.Queue(capacity)
             replies, answering = zip(*[context.Pipe(duplex=False) for _ in range(slots)])
             self.handles.queues[number] = QueueEnds(requests, dict(enumerate(replies)))
-            self._start(context, companion.consume, (job.text(), number, requests, answering), answering)
+            self._start(context, peer.consume, (job.text(), number, requests, answering), answering)
         else:
             pairs = [(context.Event(), context.Event()) for _ in range(slots)]
             life, living = context.Pipe(duplex=False)
             self.handles.events[number] = EventEnds(dict(enumerate(pairs)), life)
-            self._start(context, companion.answer, (pairs, living), (living,))
+            self._start(context, peer.answer, (pairs, living), (living,))
 
     def _start(
         self, context: BaseContext, target: Any, arguments: Tuple[Any, ...], theirs: Tuple[Connection, ...]
@@ -160,8 +160,8 @@ class Shared:
             target=target, args=arguments, name=f"conbench-{target.__name__}", daemon=True
         )
         process.start()
-        self._companions.append(process)
-        # The companion's ends are its own from here on: when it ends, its pipes do.
+        self._peers.append(process)
+        # The peer's ends are its own from here on: when it ends, its pipes do.
         for end in theirs:
             end.close()
 
@@ -188,7 +188,7 @@ class WorkersLock:
 
 
 class WorkersQueue:
-    """A worker's end of a queue: to the companion, shared by all workers, and one back."""
+    """A worker's end of a queue: to the peer, shared by all workers, and one back."""
 
     def __init__(self, handles: Handles, number: int, slot: int, job: Job, where: str) -> None:
         ends = handles.queues[number]

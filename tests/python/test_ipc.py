@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Optional, Tuple, Union
 
 from conbench_agent import steps
 from conbench_agent.protocol import Failure, Job
-from conbench_agent.steps.shared import Handles, Shared, is_shared
+from conbench_agent.steps.ipc import Handles, Shared, is_shared
 from step_jobs import WAIT, StepCase, cpu, expected, in_agent, job
 
 METHODS = ["fork", "spawn", "forkserver"]
@@ -90,7 +90,7 @@ class Sharing(Workers):
         self.gather(6)
         self.assertGreaterEqual(time.monotonic_ns() - start_ns, 6 * 20_000_000)
 
-    def test_only_queues_and_events_have_companions(self) -> None:
+    def test_only_queues_and_events_have_peers(self) -> None:
         self.assertEqual(len(self.start("fork", job(LOCK, cpu(), WAIT)).pids()), 0)
         shared = self.start("fork", job(LOCK, QUEUE, EVENT))
         pids = shared.pids()
@@ -139,7 +139,7 @@ class Sharing(Workers):
 
 
 class Deaths(Workers):
-    def test_a_companion_that_dies_is_named(self) -> None:
+    def test_a_peer_that_dies_is_named(self) -> None:
         for method in METHODS:
             for description, message in [
                 (QUEUE, "the queue's consumer process ended before its item was done"),
@@ -172,21 +172,21 @@ class Deaths(Workers):
         self.assertEqual((failure.kind, failure.where), ("hang", "step 1 (lock)"))
         self.assertRegex(failure.message, "^the shared lock was not free within the task's timeout of 0.3 s")
 
-    def test_a_companion_ends_with_its_agent(self) -> None:
+    def test_a_peer_ends_with_its_agent(self) -> None:
         for method in METHODS:
             # A helper of multiprocessing complains of what a killed process could not give back.
             agent = run_here(f"be_an_agent({method!r})", stderr=subprocess.DEVNULL)
             with self.subTest(method), agent:
                 assert agent.stdout is not None
-                companions = [
+                peers = [
                     os.open(f"/proc/{int(pid)}", os.O_DIRECTORY) for pid in agent.stdout.readline().split()[1:]
                 ]
-                self.assertEqual(len(companions), 2)
+                self.assertEqual(len(peers), 2)
                 agent.kill()
-                for companion in companions:
-                    while not has_ended(companion):
+                for peer in peers:
+                    while not has_ended(peer):
                         time.sleep(0.01)
-                    os.close(companion)
+                    os.close(peer)
 
 
 def kill(pid: int) -> None:
@@ -210,7 +210,7 @@ def has_ended(directory: int) -> bool:
 def run_here(call: str, stderr: int) -> subprocess.Popen[bytes]:
     """A Python process that calls one of the functions below."""
     return subprocess.Popen(
-        [sys.executable, "-c", f"import test_shared; test_shared.{call}"],
+        [sys.executable, "-c", f"import test_ipc; test_ipc.{call}"],
         stdout=subprocess.PIPE,
         stderr=stderr,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
@@ -229,7 +229,7 @@ def share_and_leave(method: str) -> None:
 
 
 def be_an_agent(method: str) -> None:
-    """Starts companions, says which, and waits to be killed."""
+    """Starts peers, says which, and waits to be killed."""
     shared = Shared(job(QUEUE, EVENT), multiprocessing.get_context(method), 2)
     print("pids", *shared.pids(), flush=True)  # noqa: T201
     time.sleep(600)

@@ -1,4 +1,4 @@
-//! The companion process, as the agent holds it.
+//! The peer process, as the agent holds it.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -8,58 +8,59 @@ use std::thread::JoinHandle;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use super::line::tell_gone;
 use super::{Ends, setup};
-use crate::agent::companion::{self, Assignment, Report, tell_gone};
 use crate::agent::descriptors::inherit;
+use crate::agent::peer::{self, Assignment, Report};
 use crate::protocol::{Failed, Job};
 
-/// The companion process, as the agent holds it. Dropped, the process is killed and reaped.
-pub(super) struct Companion {
+/// The peer process, as the agent holds it. Dropped, the process is killed and reaped.
+pub(super) struct Peer {
     pub(super) pid: u32,
     pidfd: OwnedFd,
     watcher: Option<JoinHandle<()>>,
-    /// Open as long as the companion shall live, should the agent be killed.
+    /// Open as long as the peer shall live, should the agent be killed.
     life: ChildStdin,
 }
 
-impl Companion {
-    /// Starts a companion for `slots` workers, which takes over copies of `theirs`; returns when it is ready.
+impl Peer {
+    /// Starts a peer for `slots` workers, which takes over copies of `theirs`; returns when it is ready.
     ///
     /// # Errors
     /// When it cannot be started, or what it reports itself.
-    pub(super) fn start(job: &Job, slots: u32, theirs: &[OwnedFd], ends: Arc<Vec<Ends>>) -> Result<Companion, Failed> {
-        let started = Companion::begin(job, slots, theirs, ends);
-        let (companion, report) = started.map_err(|error| setup("cannot start the companion process", &error))?;
-        report.map_or(Ok(companion), Err)
+    pub(super) fn start(job: &Job, slots: u32, theirs: &[OwnedFd], ends: Arc<Vec<Ends>>) -> Result<Peer, Failed> {
+        let started = Peer::begin(job, slots, theirs, ends);
+        let (peer, report) = started.map_err(|error| setup("cannot start the peer process", &error))?;
+        report.map_or(Ok(peer), Err)
     }
 
-    fn begin(job: &Job, slots: u32, theirs: &[OwnedFd], ends: Arc<Vec<Ends>>) -> io::Result<(Companion, Report)> {
+    fn begin(job: &Job, slots: u32, theirs: &[OwnedFd], ends: Arc<Vec<Ends>>) -> io::Result<(Peer, Report)> {
         let (ready, readying) = io::pipe()?;
-        let mut command = companion_command()?;
+        let mut command = peer_command()?;
         command.stdin(Stdio::piped()).stdout(Stdio::null());
         let fds: Vec<BorrowedFd<'_>> =
             std::iter::once(readying.as_fd()).chain(theirs.iter().map(|fd| fd.as_fd())).collect();
-        inherit(&mut command, companion::FIRST, &fds)?;
+        inherit(&mut command, peer::FIRST, &fds)?;
         let child = command.spawn()?;
         // Its ends are its own from here on: when it ends, its pipes do.
         drop(command);
         drop(readying);
-        let mut companion = Companion::hold(child, ends)?;
+        let mut peer = Peer::hold(child, ends)?;
         let mut line = serde_json::to_vec(&Assignment { job: job.clone(), slots })?;
         line.push(b'\n');
-        companion.life.write_all(&line)?;
+        peer.life.write_all(&line)?;
         let mut report = String::new();
         BufReader::new(ready).read_line(&mut report)?;
         if report.is_empty() {
             return Err(io::Error::other("it ended before it was ready; its messages say why"));
         }
-        Ok((companion, serde_json::from_str(&report)?))
+        Ok((peer, serde_json::from_str(&report)?))
     }
 
-    /// Takes a started companion in charge: from here on it cannot be forgotten.
-    fn hold(mut child: Child, ends: Arc<Vec<Ends>>) -> io::Result<Companion> {
+    /// Takes a started peer in charge: from here on it cannot be forgotten.
+    fn hold(mut child: Child, ends: Arc<Vec<Ends>>) -> io::Result<Peer> {
         let pid = child.id();
-        let (life, pidfd) = match Companion::parts(&mut child) {
+        let (life, pidfd) = match Peer::parts(&mut child) {
             Ok(parts) => parts,
             Err(error) => {
                 child.kill()?;
@@ -67,7 +68,7 @@ impl Companion {
                 return Err(error);
             }
         };
-        let watcher = std::thread::Builder::new().name("companion-watch".to_owned()).spawn(move || {
+        let watcher = std::thread::Builder::new().name("peer-watch".to_owned()).spawn(move || {
             // Whatever ended it, its workers must not wait for its answers.
             let _ = child.wait();
             for ends in ends.iter() {
@@ -76,7 +77,7 @@ impl Companion {
                 }
             }
         })?;
-        Ok(Companion { pid, pidfd, watcher: Some(watcher), life })
+        Ok(Peer { pid, pidfd, watcher: Some(watcher), life })
     }
 
     fn parts(child: &mut Child) -> io::Result<(ChildStdin, OwnedFd)> {
@@ -86,9 +87,9 @@ impl Companion {
     }
 }
 
-impl Drop for Companion {
+impl Drop for Peer {
     fn drop(&mut self) {
-        // It fails only when the companion has ended already.
+        // It fails only when the peer has ended already.
         let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
         if let Some(watcher) = self.watcher.take() {
             // The watcher has reaped it when it ends; it has no work that could panic.
@@ -98,16 +99,16 @@ impl Drop for Companion {
 }
 
 #[cfg(not(test))]
-pub(super) fn companion_command() -> io::Result<Command> {
+pub(super) fn peer_command() -> io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg("companion");
+    command.arg("peer");
     Ok(command)
 }
 
-/// In unit tests this binary is the test runner: one of its tests is the companion.
+/// In unit tests this binary is the test runner: one of its tests is the peer.
 #[cfg(test)]
-pub(super) fn companion_command() -> io::Result<Command> {
+pub(super) fn peer_command() -> io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["agent::shared::tests::is_the_companion_of_other_tests", "--exact", "--ignored", "--nocapture"]);
+    command.args(["agent::ipc::tests::is_the_peer_of_other_tests", "--exact", "--ignored", "--nocapture"]);
     Ok(command)
 }

@@ -1,14 +1,14 @@
-//! Workers are threads here, each with a slot and descriptors of its own; the companion is a process.
+//! Workers are threads here, each with a slot and descriptors of its own; the peer is a process.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, test_kill_process};
 
-use super::process::companion_command;
+use super::process::peer_command;
 use super::*;
-use crate::agent::companion::{self, Assignment};
 use crate::agent::descriptors::inherit;
+use crate::agent::peer::{self, Assignment};
 use crate::agent::steps::testing::{job, step_job, waiting};
 use crate::agent::steps::{Place, build};
 use crate::agent::task::Task;
@@ -16,9 +16,9 @@ use crate::protocol::{StepJob, VARIANTS};
 use crate::workload::{Cpu, Kernel, Work};
 
 #[test]
-#[ignore = "the companion process of the other tests"]
-fn is_the_companion_of_other_tests() {
-    assert_eq!(companion::main(), std::process::ExitCode::SUCCESS);
+#[ignore = "the peer process of the other tests"]
+fn is_the_peer_of_other_tests() {
+    assert_eq!(peer::main(), std::process::ExitCode::SUCCESS);
 }
 
 fn every_shared_step() -> Vec<StepJob> {
@@ -47,7 +47,7 @@ fn is_alive(pid: u32) -> bool {
 #[test]
 fn workers_do_what_the_agent_does() {
     let job = job(&every_shared_step());
-    let shared = Shared::create(&job, 4).expect("a companion");
+    let shared = Shared::create(&job, 4).expect("a peer");
     let agent = build(&job, Place::Agent).expect("a task");
     let agent = &agent;
     std::thread::scope(|scope| {
@@ -65,8 +65,8 @@ fn workers_do_what_the_agent_does() {
 }
 
 #[test]
-fn dropped_it_ends_its_companion() {
-    let shared = Shared::create(&job(&every_shared_step()), 2).expect("a companion");
+fn dropped_it_ends_its_peer() {
+    let shared = Shared::create(&job(&every_shared_step()), 2).expect("a peer");
     let pids = shared.pids();
     assert_eq!(pids.len(), 1);
     assert!(is_alive(pids[0]));
@@ -75,14 +75,14 @@ fn dropped_it_ends_its_companion() {
 }
 
 #[test]
-fn a_dead_companion_is_a_failure_and_not_a_hang() {
+fn a_dead_peer_is_a_failure_and_not_a_hang() {
     for step in [Step::Event { round_trips: 1 }, Step::Queue { capacity: 1, stage: Work::Wait { time: waiting() } }] {
         let job = job(&[step_job(step)]);
-        let shared = Shared::create(&job, 1).expect("a companion");
+        let shared = Shared::create(&job, 1).expect("a peer");
         let task = worker(&job, &shared, 0);
         task.blocking(0).expect("answered");
         let pid = Pid::from_raw(shared.pids()[0] as i32).expect("a pid");
-        rustix::process::kill_process(pid, Signal::KILL).expect("the companion lives");
+        rustix::process::kill_process(pid, Signal::KILL).expect("the peer lives");
         // The signal may arrive after another answer or two.
         let failed = (0..1_000_000).find_map(|index| task.blocking(index).err()).expect("fails");
         assert_eq!(failed.kind, FailureKind::Worker);
@@ -130,11 +130,11 @@ fn a_queues_pipe_holds_its_capacity_and_no_more() {
 }
 
 #[test]
-fn a_companion_ends_when_its_agent_is_gone() {
+fn a_peer_ends_when_its_agent_is_gone() {
     let (ready, readying) = io::pipe().expect("a pipe");
-    let mut command = companion_command().expect("this binary");
+    let mut command = peer_command().expect("this binary");
     command.stdin(Stdio::piped()).stdout(Stdio::null());
-    inherit(&mut command, companion::FIRST, &[readying.as_fd()]).expect("descriptors");
+    inherit(&mut command, peer::FIRST, &[readying.as_fd()]).expect("descriptors");
     let mut child = command.spawn().expect("starts");
     let mut life = child.stdin.take().expect("a pipe");
     serde_json::to_writer(&life, &Assignment { job: job(&[]), slots: 1 }).expect("takes its job");
