@@ -1036,7 +1036,7 @@ impl Decide {
         let began_ns = self.rules.deadline_ns.saturating_sub(self.rules.budget_ns);
         let raced_ns = elapsed_ns.saturating_sub(began_ns);
         let named = view.arms[view.named];
-        let (before, _, was_qualified) = self.before?;
+        let (before, bound_before, was_qualified) = self.before?;
         let is_steady = before == named && view.is_settled;
         let model = |arm: usize| self.arms[arm].candidate.model();
         let is_of_model = model(view.arms[view.aim]) == model(named);
@@ -1050,8 +1050,8 @@ impl Decide {
         }
         // The rest of the time is for those who are far from an answer, and for what something measured seems to beat by
         // more than the tolerance: that it may not is no reason to name it as long as there is time.
-        let is_near =
-            view.losses.stated(view.named) <= NEAR * self.tolerance() && !view.is_beaten && self.has_enough(named);
+        let printed = view.losses.stated(view.named).max(bound_before);
+        let is_near = printed <= NEAR * self.tolerance() && !view.is_beaten && self.has_enough(named);
         let near_part = if is_of_model { NEAR_PART } else { NEAR_PART_FOR_MODEL };
         let is_late = raced_ns as f64 >= near_part * self.rules.budget_ns as f64;
         (is_steady && is_near && is_late).then_some(Ending::Decided)
