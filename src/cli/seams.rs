@@ -125,10 +125,10 @@ pub(super) fn plan(
     executors: &Executors,
     clusters: &Clusters,
 ) -> Plan {
-    let planned = runtimes.planned().into_iter().map(|runtime| executors.offered_by(runtime, &settings.executors));
+    let planned = runtimes.planned().into_iter().map(|runtime| executors.offered_by(runtime));
     let planned = planned.map(|runtime| clusters.of(runtime));
     let mut plan = plan::plan(workload, settings, facts, &planned.collect::<Vec<_>>());
-    let found = executors.left_out().iter().chain(clusters.left_out());
+    let found = executors.left_out().chain(clusters.left_out());
     plan.left_out.splice(0..0, runtimes.left_out().into_iter().chain(found.cloned()));
     plan
 }
