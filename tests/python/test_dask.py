@@ -388,7 +388,8 @@ class Found(DaskCase):
             self.assertEqual(len(found["pids"]), 3)
             self.assertTrue(all(os.path.exists(f"/proc/{pid}") for pid in found["pids"]))
             self.assertEqual(found["dispatch"]["in_flight"], 16)
-            for figure in "start_ns", "connect_ns", "round_trip_ns", "bytes_per_s":
+            rates = "bytes_per_s", "there_bytes_per_s", "back_bytes_per_s"
+            for figure in ("start_ns", "connect_ns", "round_trip_ns", *rates):
                 self.assertGreater(found[figure], 0)
             self.assertGreater(found["dispatch"]["tasks_per_s"], 0)
             self.assertTrue(of_session(one.process.pid))

@@ -79,7 +79,7 @@ def _survey(client: Any, request: Cluster, address: str, connect_ns: int) -> Dic
     round_trip_ns = measured.round_trip_ns()
     in_flight = max(_LEAST_IN_FLIGHT, _PER_THREAD * sum(worker.threads for worker in workers))
     tasks_per_s = measured.tasks_per_s(in_flight, round_trip_ns)
-    bytes_per_s = measured.bytes_per_s(round_trip_ns)
+    both_ways, there, back = (measured.bytes_per_s(way, round_trip_ns) for way in dask_worker.WAYS)
     speeds = measured.speeds()
     return {
         "address": address,
@@ -91,7 +91,9 @@ def _survey(client: Any, request: Cluster, address: str, connect_ns: int) -> Dic
         ],
         "pids": _pids(client, workers),
         "dispatch": {"in_flight": in_flight, "tasks_per_s": tasks_per_s},
-        "bytes_per_s": bytes_per_s,
+        "bytes_per_s": both_ways,
+        "there_bytes_per_s": there,
+        "back_bytes_per_s": back,
         "connect_ns": connect_ns,
         "round_trip_ns": round_trip_ns,
     }
@@ -222,18 +224,19 @@ class _Measured:
             done, last_ns = done + 1, now_ns
         return done / (last_ns - begun_ns) * 1e9
 
-    def bytes_per_s(self, round_trip_ns: int) -> float:
-        """The rate at which payloads go to workers and come back, both ways counted; the best of a few.
+    def bytes_per_s(self, way: str, round_trip_ns: int) -> float:
+        """The rate at which payloads go one way, or go and come back, both counted then; the best of a few.
 
         Several are under way at once, as in the loop that users write: one goes while another comes back.
         """
-        most_ns = self._budget_ns // 4
+        most_ns = self._budget_ns // 8
         end_ns = monotonic_ns() + most_ns
         size = _LEAST_BYTES
         best: Dict[int, float] = {}
         for _ in range(_ROUND_TRIPS):
-            took_ns = self._carry(size)
-            best[size] = max(best.get(size, 0.0), 2 * _PAYLOADS * size / took_ns * 1e9)
+            took_ns = self._carry(way, size)
+            crossings = 2 if way == dask_worker.BOTH_WAYS else 1
+            best[size] = max(best.get(size, 0.0), crossings * _PAYLOADS * size / took_ns * 1e9)
             if size < _MOST_BYTES and _TIMES * (took_ns - round_trip_ns) <= most_ns:
                 size *= _TIMES
             elif monotonic_ns() + took_ns > end_ns:
@@ -241,12 +244,12 @@ class _Measured:
         # Of less a link may let through more than it keeps up.
         return best[max(best)]
 
-    def _carry(self, size: int) -> int:
+    def _carry(self, way: str, size: int) -> int:
         """How long payloads of so many bytes take that are handed over at once."""
         # What is compressed on its way would tell of no link.
-        data, echo = os.urandom(size), Remote("echo")
+        data, carry = b"" if way == dask_worker.BACK else os.urandom(size), Remote("carry")
         begun_ns = monotonic_ns()
-        calls = [self._client.submit(echo, data, pure=False) for _ in range(_PAYLOADS)]
+        calls = [self._client.submit(carry, way, data, size, pure=False) for _ in range(_PAYLOADS)]
         for future, _ in dask_client.load().as_completed(calls, loop=self._client.loop, with_results=True):
             future.release()
         return monotonic_ns() - begun_ns

@@ -173,9 +173,22 @@ def nothing(*given: object) -> None:
     """A task that does nothing."""
 
 
-def echo(data: bytes) -> bytes:
-    """A task that hands back what it is given."""
-    return data
+def carry(way: str, data: bytes, size: int) -> bytes:
+    """A task that hands back what it is given, nothing, or so many bytes, by the way that they are to go."""
+    global _random
+    if way == BOTH_WAYS:
+        return data
+    if way == THERE:
+        return b""
+    if len(_random) < size:
+        # (Making them takes its time, too: it is done once.)
+        _random = os.urandom(size)
+    return _random[:size]
+
+
+#: The ways that payloads go.
+BOTH_WAYS, THERE, BACK = WAYS = "both", "there", "back"
+_random = b""
 
 
 def kernel_ns(least_ns: int) -> float:
