@@ -6,6 +6,7 @@ Where it is missing, most of this is skipped; with CONBENCH_REQUIRE_ENGINES set,
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -567,6 +568,29 @@ print(told, sys.modules["conbench_agent"].DIGEST, sum(hasattr(each, "is_conbench
         busy = "it runs tasks for another version of conbench"
         self.assertEqual(ran.stdout.decode().strip(), f"{['', '', '', busy]} two 1")
         self.assertEqual(len(digest), 64)
+
+    def test_what_is_submitted_crosses_by_reference(self) -> None:
+        """A scheduler without the package unpickles each task, and pickles it again for the worker."""
+
+        class Client:
+            def submit(self, *call: object, **options: object) -> Tuple[object, ...]:
+                self.options = options
+                return call
+
+        client = Client()
+        call = dask_ship.submit(client, "carry", "both", b"data", 4, workers=["a"])
+        self.assertEqual((client.options["workers"], client.options["pure"]), (["a"], False))
+        self.assertTrue(str(client.options["key"]).startswith("carry-"))
+        text = """
+import pickle, sys
+function, *given = pickle.load(sys.stdin.buffer)
+sys.stdout.buffer.write(pickle.dumps((function, *given)))
+assert not [name for name in sys.modules if name.startswith("conbench")]
+"""
+        sent = pickle.dumps(call)
+        ran = subprocess.run([sys.executable, "-I", "-c", text], input=sent, capture_output=True, check=True)
+        function, *given = pickle.loads(ran.stdout)
+        self.assertEqual(function(*given), b"data")
 
     def test_nothing_is_asked_of_workers_elsewhere(self) -> None:
         class Scheduler:

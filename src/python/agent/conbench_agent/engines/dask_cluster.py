@@ -20,7 +20,7 @@ from ..sampler import CpuClock, Sampler
 from ..task import Task, first_failure
 from . import dask_client
 from .base import Engine
-from .dask_ship import Remote, is_missing, ship
+from .dask_ship import is_missing, run, ship, submit
 from .dask_worker import RanThere
 from .patience import LEAVE_S, farewell
 from .processes import check_crossing, crossing_failure
@@ -38,7 +38,6 @@ _SAMPLE = 4
 _REFUSED = "Error during deserialization of the task graph"
 
 
-_RUN = Remote("run")
 _T = TypeVar("_T")
 
 
@@ -112,15 +111,15 @@ class DaskCluster(Engine):
         if not self._task.tears_down:
             return None
         try:
-            failed = self._of_threads(Remote("leave_thread"), LEAVE_S)
-            calls = [self._submit_to(address, Remote("leave")) for address in self._threads]
+            failed = self._of_threads("leave_thread", LEAVE_S)
+            calls = [self._submit_to(address, "leave") for address in self._threads]
             return first_failure([*failed, *self._results(calls, LEAVE_S)])
         except BaseException as error:
             return self.failure([], error)
 
     def close(self) -> None:
         """Has the workers forget the candidate, and disconnects."""
-        farewell(partial(_quietly, self.client.run, Remote("forget"), self._candidate))
+        farewell(partial(_quietly, run, self.client, "forget", self._candidate))
         self.abandon()
 
     def abandon(self) -> None:
@@ -134,7 +133,7 @@ class DaskCluster(Engine):
     def submit(self, indices: List[int]) -> Any:
         """Hands over tasks together."""
         handed = self._task.handed
-        return self.client.submit(_RUN, self._candidate, [(index, handed(index)) for index in indices], pure=False)
+        return submit(self.client, "run", self._candidate, [(index, handed(index)) for index in indices])
 
     def note_cpu(self, there: RanThere) -> None:
         """A worker told its CPU time."""
@@ -152,11 +151,11 @@ class DaskCluster(Engine):
         # Before one task, no more items are read than it needs.
         sample = pickle.dumps([self._task.handed(each) for each in range(1 if index is not None else _SAMPLE)])
         try:
-            self._of_threads(Remote("get_ready"), _READY_S, self._job_text, sample, index)
+            self._of_threads("get_ready", _READY_S, self._job_text, sample, index)
         except BaseException as error:
             raise self.failure([0], error) from error
 
-    def _of_threads(self, function: Remote, patience_s: float, *given: object) -> List[Any]:
+    def _of_threads(self, function: str, patience_s: float, *given: object) -> List[Any]:
         """Calls a function in each thread of each worker, with the candidate and how many threads the worker has."""
         calls = [
             self._submit_to(address, function, threads, *given)
@@ -165,8 +164,8 @@ class DaskCluster(Engine):
         ]
         return self._results(calls, patience_s)
 
-    def _submit_to(self, address: str, function: Remote, *given: object) -> Any:
-        return self.client.submit(function, self._candidate, *given, workers=[address], pure=False)
+    def _submit_to(self, address: str, function: str, *given: object) -> Any:
+        return submit(self.client, function, self._candidate, *given, workers=[address])
 
     def _results(self, calls: List[Any], patience_s: float) -> List[Any]:
         """What these calls give; the first error is raised."""
@@ -178,7 +177,7 @@ class DaskCluster(Engine):
         return found
 
     async def _used(self) -> List[Tuple[RanThere, Usage]]:
-        return list((await self.client.run(Remote("usage"), asynchronous=True)).values())
+        return list((await run(self.client, "usage", asynchronous=True)).values())
 
     def _awaited(self, coming: Coroutine[Any, Any, List[_T]], patience_s: float) -> List[_T]:
         """What the client's own thread gets of the cluster; Failure if that goes meanwhile, or takes too long."""
@@ -387,11 +386,11 @@ def _upload(client: Any, files: List[str]) -> None:
             raise Failure(
                 "setup", f"cannot read {path}, which is to be sent to the workers: {error.strerror}"
             ) from error
-    missing = {name for lacking in client.run(Remote("lacks"), digests).values() for name in lacking}
+    missing = {name for lacking in run(client, "lacks", digests).values() for name in lacking}
     for path in files:
         if path in missing:
             _send(client, path)
-    client.run(Remote("note_uploaded"), digests)
+    run(client, "note_uploaded", digests)
 
 
 def _send(client: Any, path: str) -> None:

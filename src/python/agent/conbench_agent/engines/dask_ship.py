@@ -1,8 +1,9 @@
 """What runs on the workers of a Dask cluster, and how it comes there.
 
 A worker that cannot unpickle a task loses its scheduler, and so would one that joins a cluster while another program's
-tasks are under way; the scheduler, too, unpickles each task. So what is submitted here is made of what every Python
-has, and finds the package only when it is called.
+tasks are under way; the scheduler, too, unpickles each task, and pickles it again for the worker. So what is submitted
+here is made of what every Python has, and finds the package only when it is called. It crosses by reference, as a
+function of the user's does: what is no name of a module is pickled by value, in the scheduler for each task.
 """
 
 from __future__ import annotations
@@ -11,31 +12,34 @@ import hashlib
 import os
 import zlib
 from functools import cache
-from typing import Any, List, Tuple
+from typing import Any, Dict, List, Tuple
+from uuid import uuid4
 
 from ..protocol import Failure
 from . import dask_install
 
 _WORKERS_MODULE = dask_install.PACKAGE + ".engines.dask_worker"
 _HAS = "getattr(__import__('sys').modules.get({package!r}), 'DIGEST', None)"
+_CALL = "__import__('sys').modules[{module!r}].{name}(*given)"
 _INSTALL = "exec(text, space) or space['install'](digest, packed)"
 
 
-class Remote:
-    """A function of `dask_worker`, by its name; it is called on workers alone."""
+def submit(client: Any, name: str, *given: object, **options: Any) -> Any:
+    """Submits a call of this function of `dask_worker`; its future."""
+    # Tasks have names by which Dask knows how long their like take.
+    key = f"{name}-{uuid4()}"
+    return client.submit(eval, _call(name), {"given": given}, key=key, pure=False, **options)
 
-    def __init__(self, name: str) -> None:
-        """Names it."""
-        self.__name__ = name
 
-    def __reduce__(self) -> Tuple[Any, Tuple[str]]:
-        return eval, (f"lambda *given: __import__('sys').modules[{_WORKERS_MODULE!r}].{self.__name__}(*given)",)
+def run(client: Any, name: str, *given: object, **options: Any) -> Any:
+    """Runs this function of `dask_worker` on all workers; what each gives, by its address."""
+    found: Dict[str, Any] = client.run(eval, _call(name), {"given": given}, **options)
+    return found
 
-    def __call__(self, *given: object) -> Any:
-        """Does it here, where workers are threads of this process."""
-        from . import dask_worker
 
-        return getattr(dask_worker, self.__name__)(*given)
+@cache
+def _call(name: str) -> str:
+    return _CALL.format(module=_WORKERS_MODULE, name=name)
 
 
 def is_missing(error: BaseException) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Dict, Iterable, List, NamedTuple, Set, Tuple
 
 from ..protocol import Cluster, Failure
 from . import dask_client, dask_worker
-from .dask_ship import Remote, ship
+from .dask_ship import run, ship, submit
 
 #: How long a first worker is waited for.
 _WORKERS_S = 2.0
@@ -73,7 +73,7 @@ def _survey(client: Any, request: Cluster, address: str, connect_ns: int) -> Dic
     _check(workers, request)
     ship(client)
     if request.address is None:
-        client.run(Remote("bind"))
+        run(client, "bind")
     places = _places(client, workers)
     measured = _Measured(client, workers, monotonic_ns() + request.budget_ns, request.budget_ns)
     round_trip_ns = measured.round_trip_ns()
@@ -115,7 +115,7 @@ def _workers(client: Any, versions: Dict[str, Any]) -> List[_Worker]:
 
 def _places(client: Any, workers: List[_Worker]) -> List[Dict[str, int]]:
     """Of each worker its process, the cores that it may use, and those that all workers of its host may use."""
-    found: Dict[str, Tuple[int, List[int], int]] = client.run(Remote("place"))
+    found: Dict[str, Tuple[int, List[int], int]] = run(client, "place")
     cores: Dict[str, Set[int]] = {}
     usable: Dict[str, int] = {}
     for worker in workers:
@@ -190,14 +190,13 @@ class _Measured:
 
     def round_trip_ns(self) -> int:
         """The median time of a no-op alone."""
-        submit, nothing = self._client.submit, Remote("nothing")
         # The first ones open connections, and wake what sleeps.
-        submit(nothing, pure=False).result(dask_client.PATIENCE_S)
+        submit(self._client, "nothing").result(dask_client.PATIENCE_S)
         end_ns = monotonic_ns() + self._budget_ns // 10
         took: List[int] = []
         while len(took) < _ROUND_TRIPS and (not took or monotonic_ns() < end_ns):
             begun_ns = monotonic_ns()
-            submit(nothing, pure=False).result(dask_client.PATIENCE_S)
+            submit(self._client, "nothing").result(dask_client.PATIENCE_S)
             took.append(monotonic_ns() - begun_ns)
         return round(median(took))
 
@@ -208,17 +207,17 @@ class _Measured:
         return max(self._dispatch(in_flight, run_ns) for _ in range(_DISPATCHES))
 
     def _dispatch(self, in_flight: int, run_ns: int) -> float:
-        client, nothing, items = self._client, Remote("nothing"), count()
+        client, items = self._client, count()
         begun_ns = monotonic_ns()
         done, last_ns = 0, begun_ns
-        first = [client.submit(nothing, item, pure=False) for item in islice(items, in_flight)]
+        first = [submit(client, "nothing", item) for item in islice(items, in_flight)]
         running = dask_client.load().as_completed(first, loop=client.loop, with_results=True)
         for future, _ in running:
             future.release()
             now_ns = monotonic_ns()
             # (Those that end when no more are submitted ran under less and less load.)
             if now_ns < begun_ns + run_ns:
-                running.add(client.submit(nothing, next(items), pure=False))
+                running.add(submit(client, "nothing", next(items)))
             elif done:
                 continue
             done, last_ns = done + 1, now_ns
@@ -247,9 +246,9 @@ class _Measured:
     def _carry(self, way: str, size: int) -> int:
         """How long payloads of so many bytes take that are handed over at once."""
         # What is compressed on its way would tell of no link.
-        data, carry = b"" if way == dask_worker.BACK else os.urandom(size), Remote("carry")
+        data = b"" if way == dask_worker.BACK else os.urandom(size)
         begun_ns = monotonic_ns()
-        calls = [self._client.submit(carry, way, data, size, pure=False) for _ in range(_PAYLOADS)]
+        calls = [submit(self._client, "carry", way, data, size) for _ in range(_PAYLOADS)]
         for future, _ in dask_client.load().as_completed(calls, loop=self._client.loop, with_results=True):
             future.release()
         return monotonic_ns() - begun_ns
@@ -258,15 +257,12 @@ class _Measured:
         """Of each worker, how fast one thread computes beside this interpreter."""
         best = {worker.address: float("inf") for worker in self._workers}
         ours = float("inf")
-        kernel = Remote("kernel_ns")
         for number in range(_TRIES):
             ours = min(ours, dask_worker.kernel_ns(_KERNEL_NS))
             for at_once in self._turns():
                 if number and monotonic_ns() >= self._end_ns:
                     break
-                calls = [
-                    self._client.submit(kernel, _KERNEL_NS, workers=[worker.address], pure=False) for worker in at_once
-                ]
+                calls = [submit(self._client, "kernel_ns", _KERNEL_NS, workers=[worker.address]) for worker in at_once]
                 for worker, call in zip(at_once, calls):
                     best[worker.address] = min(best[worker.address], call.result(60))
         return [ours / best[worker.address] for worker in self._workers]
