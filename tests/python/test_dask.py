@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional, Tuple
 
 import support
-from conbench_agent.engines import dask_install, dask_ship, dask_survey
+from conbench_agent.engines import dask_client, dask_install, dask_ship, dask_survey
 from conbench_agent.protocol import Cluster, Failure
 from support import AgentProcess
 from test_worker_engines import CPU, GO, LOADS, of_session, python
@@ -183,6 +183,12 @@ def running(threads: Optional[int] = 2) -> Iterator[Running]:
             yield one
         finally:
             one.end()
+
+
+def asked_of_workers(address: str, expression: str) -> List[Any]:
+    """What an expression gives on each worker."""
+    with dask_client.load().Client(address, timeout=10) as client:
+        return list(client.run(eval, expression).values())
 
 
 def is_gone(pid: int) -> bool:
@@ -468,6 +474,60 @@ class Found(DaskCase):
             self.assertNotIn("failed", one.ask("go", GO))
             self.assertNotIn("failed_teardown", one.ask("bye", {}))
             self.assertFalse(is_gone(cluster.workers[0].pid))
+
+    def test_what_failed_is_given_up_by_workers_that_live_on(self) -> None:
+        text = """
+import os
+
+HERE = os.path.dirname(__file__)
+
+
+def note(name):
+    with open(os.path.join(HERE, name), "a") as file:
+        file.write("one ")
+
+
+def task(item):
+    if item:
+        raise ValueError(item)
+
+
+def enter():
+    note("entered")
+
+
+def leave():
+    note("left")
+"""
+        with running() as cluster, TemporaryDirectory() as place:
+            Path(place, "fails_later.py").write_text(text)
+            step = python("fails_later:task", setup="fails_later:enter", teardown="fails_later:leave")
+            step.update(path=place, items={"listed": [0] * 9 + [1]})
+            with agent() as one:
+                self.assertNotIn("failed", one.ask("job", on(cluster.address, step)))
+                self.assertIn("ValueError", one.ask("go", FOR_EVER)["failed"]["message"])
+                self.assertEqual(one.end(), 1)
+            left = Path(place, "left")
+            deadline = time.monotonic() + 10
+            while not left.exists() and time.monotonic() < deadline:
+                time.sleep(0.02)
+            noted = left.read_text(), Path(place, "entered").read_text()
+            self.assertEqual(noted, ("one ", "one "))
+            self.check_forgotten(cluster.address)
+            # One whose module is missing there was told to its workers, too.
+            with agent(env={**os.environ, "PYTHONPATH": place}) as one:
+                elsewhere = {**step, "path": "/nowhere"}
+                self.assertIn("cannot import", one.ask("job", on(cluster.address, elsewhere))["failed"]["message"])
+                self.assertEqual(one.end(), 1)
+            self.check_forgotten(cluster.address)
+
+    def check_forgotten(self, address: str) -> None:
+        """That workers hold nothing for a candidate."""
+        desks = "len(__import__('sys').modules['conbench_agent.engines.dask_worker']._desks)"
+        deadline = time.monotonic() + 10
+        while any(asked_of_workers(address, desks)) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self.assertEqual(asked_of_workers(address, desks), [0])
 
     def test_a_cluster_far_away_is_measured_and_runs_tasks(self) -> None:
         """A round trip takes longer than any wait for a result."""

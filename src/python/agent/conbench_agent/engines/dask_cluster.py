@@ -64,6 +64,8 @@ class DaskCluster(Engine):
         self.client = dask_client.connect(self._cluster.address, "it did before: it ended, or the network failed")
         #: The CPU time that each process of a worker told last.
         self._cpu_ns: Dict[Tuple[str, int], int] = {}
+        #: Whether workers were told of the candidate.
+        self._is_known = False
         try:
             self._threads: Dict[str, int] = self.client.nthreads()
             self.threads = sum(self._threads.values())
@@ -119,11 +121,21 @@ class DaskCluster(Engine):
 
     def close(self) -> None:
         """Has the workers forget the candidate, and disconnects."""
-        farewell(partial(_quietly, run, self.client, "forget", self._candidate))
-        self.abandon()
+        self._tell("forget")
+        self._disconnect()
 
     def abandon(self) -> None:
-        """Disconnects; the scheduler drops what is under way."""
+        """Has the workers give the candidate up, and disconnects: something failed, and they live on."""
+        if self._is_known:
+            self._tell("give_up")
+        self._disconnect()
+
+    def _tell(self, function: str) -> None:
+        """Tells the workers that are still there."""
+        farewell(partial(_quietly, run, self.client, function, self._candidate, on_error="ignore"))
+
+    def _disconnect(self) -> None:
+        """The scheduler drops what is under way."""
         farewell(partial(_quietly, self.client.close, timeout=1))
 
     def as_completed(self) -> Any:
@@ -150,6 +162,7 @@ class DaskCluster(Engine):
     def _get_ready(self, index: Optional[int]) -> None:
         # Before one task, no more items are read than it needs.
         sample = pickle.dumps([self._task.handed(each) for each in range(1 if index is not None else _SAMPLE)])
+        self._is_known = True
         try:
             self._of_threads("get_ready", _READY_S, self._job_text, sample, index)
         except BaseException as error:

@@ -82,6 +82,18 @@ class _Desk:
             self._known.add(kinds)
         return service_ns, checksum, result
 
+    def close(self) -> None:
+        """Gives back what the task holds."""
+        if self._made is not None:
+            self._made.close()
+
+    def give_up(self) -> None:
+        """The same after something failed: what the user's code set up in this process is torn down before."""
+        with self._making:
+            if self._made is not None:
+                self._made.leave()
+            self.close()
+
     @property
     def task(self) -> Task:
         if self._made is None:
@@ -90,6 +102,7 @@ class _Desk:
 
 
 _desks: Dict[str, _Desk] = {}
+_given_up: Set[str] = set()
 _opening = threading.Lock()
 _used_s = 0.0
 
@@ -106,6 +119,8 @@ def get_ready(candidate: str, threads: int, job: str, sample: bytes, index: Opti
     """
     _note_use()
     with _opening:
+        if candidate in _given_up:
+            raise Failure("worker", "the candidate was given up before this worker heard of it")
         desk = _desks.get(candidate)
         if desk is None:
             desk = _desks[candidate] = _Desk(Job.parse(job))
@@ -148,7 +163,18 @@ def forget(candidate: str) -> None:
     """Gives back what the candidate's task holds."""
     desk = _desks.pop(candidate, None)
     if desk is not None:
-        desk.task.close()
+        desk.close()
+
+
+def give_up(candidate: str) -> None:
+    """Forgets a candidate that failed, and has the user's code tear down what it set up in this process.
+
+    It does not wait for that: a task may still run, or hang, and this is called where the worker hears its scheduler.
+    """
+    _given_up.add(candidate)
+    desk = _desks.pop(candidate, None)
+    if desk is not None:
+        threading.Thread(target=desk.give_up, name="conbench-give-up", daemon=True).start()
 
 
 def usage() -> Tuple[RanThere, Usage]:
