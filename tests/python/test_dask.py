@@ -513,21 +513,51 @@ def leave():
                 time.sleep(0.02)
             noted = left.read_text(), Path(place, "entered").read_text()
             self.assertEqual(noted, ("one ", "one "))
-            self.check_forgotten(cluster.address)
+            self.check_forgotten(cluster.address, place)
             # One whose module is missing there was told to its workers, too.
             with agent(env={**os.environ, "PYTHONPATH": place}) as one:
                 elsewhere = {**step, "path": "/nowhere"}
                 self.assertIn("cannot import", one.ask("job", on(cluster.address, elsewhere))["failed"]["message"])
                 self.assertEqual(one.end(), 1)
-            self.check_forgotten(cluster.address)
+            self.check_forgotten(cluster.address, "/nowhere")
 
-    def check_forgotten(self, address: str) -> None:
-        """That workers hold nothing for a candidate."""
+    def test_a_module_that_was_edited_is_read_anew(self) -> None:
+        with running() as cluster, TemporaryDirectory() as place:
+            # A library that was installed below the folder is no module of the user's to be edited.
+            installed = Path(place, "env", "site-packages")
+            installed.mkdir(parents=True)
+            Path(installed, "lasting.py").write_text("")
+            top = f"import sys\nsys.path.append({str(installed)!r})\nimport lasting\nimport edited_beside\n"
+            for answer in 7, 1234:
+                Path(place, "edited.py").write_text(f"{top}\n\ndef task():\n    return edited_beside.ANSWER\n")
+                Path(place, "edited_beside.py").write_text(f"ANSWER = {answer}\n")
+                step = {**python("edited:task"), "path": place}
+                with agent() as one, agent() as other:
+                    reference = one.ask("reference", {"job": on(cluster.address, step), "budget_ns": SECOND})
+                    for each in one, other:
+                        self.assertNotIn("failed", each.ask("job", on(cluster.address, step)))
+                    # What another candidate still needs stays.
+                    other.ask("bye", {})
+                    verify = one.ask("go", {**GO, "kind": "verify", "most_tasks": 1})
+                    self.assertEqual(verify["results"], reference["results"][:1])
+                    one.ask("bye", {})
+                self.check_forgotten(cluster.address, place)
+                self.assertEqual(asked_of_workers(cluster.address, "'lasting' in __import__('sys').modules"), [True])
+
+    def check_forgotten(self, address: str, folder: str) -> None:
+        """That workers hold nothing for a candidate, and look for no module in this folder."""
         desks = "len(__import__('sys').modules['conbench_agent.engines.dask_worker']._desks)"
         deadline = time.monotonic() + 10
         while any(asked_of_workers(address, desks)) and time.monotonic() < deadline:
             time.sleep(0.02)
         self.assertEqual(asked_of_workers(address, desks), [0])
+        (path,) = asked_of_workers(address, "__import__('sys').path")
+        self.assertNotIn(folder, path)
+        (files,) = asked_of_workers(
+            address, "[getattr(each, '__file__', None) for each in list(__import__('sys').modules.values())]"
+        )
+        below = [file for file in files if file and file.startswith(folder) and "site-packages" not in file]
+        self.assertEqual(below, [])
 
     def test_a_cluster_far_away_is_measured_and_runs_tasks(self) -> None:
         """A round trip takes longer than any wait for a result."""

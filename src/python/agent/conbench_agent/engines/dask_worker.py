@@ -12,13 +12,14 @@ from contextlib import suppress
 from importlib import import_module
 from resource import RUSAGE_CHILDREN, getrusage
 from time import monotonic, monotonic_ns, process_time_ns
-from typing import Dict, List, NamedTuple, Optional, Set, Tuple, cast
+from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple, cast
 
 from .. import meter, steps
 from ..meter import Usage
 from ..protocol import Failure, Job
 from ..task import Result, Task
 from ..worker import check_result
+from . import dask_lent
 
 #: What a task took by this process's clock (ns), its checksum without that of the output, and what it hands back.
 Ran = Tuple[int, int, object]
@@ -44,7 +45,8 @@ class RanThere(NamedTuple):
 class _Desk:
     """The task of one candidate in this process."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, candidate: str, job: Job) -> None:
+        self._candidate = candidate
         self._job = job
         self._making = threading.Lock()
         self._made: Optional[Task] = None
@@ -56,6 +58,7 @@ class _Desk:
         """Makes the task and, ahead, what task `index` needs, or all tasks; Failure if that cannot be."""
         with self._making:
             if self._made is None:
+                dask_lent.lend(self._candidate, [folder for folder, _ in _modules(self._job)])
                 _import_modules(self._job)
                 _unpickle(sample)
                 self._made = steps.build(self._job, steps.Place.worker(0))
@@ -83,9 +86,10 @@ class _Desk:
         return service_ns, checksum, result
 
     def close(self) -> None:
-        """Gives back what the task holds."""
+        """Gives back what the task holds, and what this process was lent for it."""
         if self._made is not None:
             self._made.close()
+        dask_lent.take_back(self._candidate)
 
     def give_up(self) -> None:
         """The same after something failed: what the user's code set up in this process is torn down before."""
@@ -123,7 +127,7 @@ def get_ready(candidate: str, threads: int, job: str, sample: bytes, index: Opti
             raise Failure("worker", "the candidate was given up before this worker heard of it")
         desk = _desks.get(candidate)
         if desk is None:
-            desk = _desks[candidate] = _Desk(Job.parse(job))
+            desk = _desks[candidate] = _Desk(candidate, Job.parse(job))
     try:
         desk.get_ready(index, sample)
     finally:
@@ -266,16 +270,20 @@ def _cpu_ns() -> int:
     return process_time_ns() + round((reaped.ru_utime + reaped.ru_stime) * 1e9)
 
 
+def _modules(job: Job) -> Iterator[Tuple[str, str]]:
+    """The modules of the user's functions, each behind its folder."""
+    for step in job.steps:
+        module = (step.step.get("function") or "").partition(":")[0]
+        if module and module != "__main__":
+            yield os.path.abspath(step.step["path"]), module
+
+
 def _import_modules(job: Job) -> None:
     """Imports the modules of the user's functions; Failure if this worker does not have one."""
     from ..user.loading import put_first
 
-    for step in job.steps:
-        name = step.step.get("function") or ""
-        module = name.partition(":")[0]
-        if not module or module == "__main__":
-            continue
-        put_first(os.path.abspath(step.step["path"]))
+    for folder, module in _modules(job):
+        put_first(folder)
         try:
             import_module(module)
         except ModuleNotFoundError as error:
