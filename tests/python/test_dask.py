@@ -19,7 +19,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
-from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional, Sequence, Tuple
+from unittest import mock
 
 import support
 from conbench_agent.engines import dask_client, dask_install, dask_ship, dask_survey
@@ -124,19 +125,24 @@ def far_away(port: int, delay_s: float) -> Iterator[int]:
 
 
 class Running:
-    """A scheduler that somebody started, and workers."""
+    """A scheduler that somebody started, and workers.
 
-    def __init__(self, place: str) -> None:
+    `tls` are the options that name certificates; `before` is what the scheduler's process does first.
+    """
+
+    def __init__(self, place: str, tls: Sequence[str] = (), before: str = "") -> None:
         self._place = place
+        self._tls = tls
         self.port = free_port()
-        self.address = f"tcp://127.0.0.1:{self.port}"
-        options = ["--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard"]
-        self.scheduler = self._start("dask_scheduler", *options)
+        self.address = f"{'tls' if tls else 'tcp'}://127.0.0.1:{self.port}"
+        options = ["--host", self.address.rpartition(":")[0], "--port", str(self.port), "--no-dashboard", *tls]
+        self.scheduler = self._start("dask_scheduler", *options, before=before)
         self.workers: List[subprocess.Popen[bytes]] = []
         self._wait(lambda: self._listens(self.port))
 
     def add_worker(self, threads: int) -> None:
         options = ["--no-nanny", "--nthreads", str(threads), "--no-dashboard", "--local-directory", self._place]
+        options += self._tls
         self.workers.append(self._start("dask_worker", self.address, *options))
 
     def end(self) -> None:
@@ -144,9 +150,10 @@ class Running:
             process.kill()
             process.wait()
 
-    def _start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+    def _start(self, module: str, *arguments: str, before: str = "") -> subprocess.Popen[bytes]:
+        run = f"{before}\nimport runpy; runpy.run_module('distributed.cli.{module}', run_name='__main__')"
         return subprocess.Popen(
-            [sys.executable, "-m", f"distributed.cli.{module}", *arguments],
+            [sys.executable, "-c", run, *arguments],
             cwd=self._place,
             env={**os.environ, "DASK_TEMPORARY_DIRECTORY": self._place},
             stdin=subprocess.DEVNULL,
@@ -166,9 +173,9 @@ class Running:
 
 
 @contextmanager
-def running(threads: Optional[int] = 2) -> Iterator[Running]:
+def running(threads: Optional[int] = 2, before: str = "") -> Iterator[Running]:
     with TemporaryDirectory() as place:
-        one = Running(place)
+        one = Running(place, before=before)
         try:
             if threads is not None:
                 one.add_worker(threads)
@@ -467,6 +474,37 @@ class Found(DaskCase):
                     self.assertNotIn("failed", one.ask("go", GO))
                     one.ask("bye", {})
 
+    def test_a_worker_that_is_stopped_is_named(self) -> None:
+        with running() as cluster, TemporaryDirectory() as place:
+            cluster.workers[0].send_signal(signal.SIGSTOP)
+            try:
+                with agent() as one:
+                    failed = one.ask("cluster", asked(place, address=cluster.address))["failed"]
+                with agent() as one:
+                    job = one.ask("job", on(cluster.address, CPU))["failed"]
+            finally:
+                cluster.workers[0].send_signal(signal.SIGCONT)
+            for told in failed, job:
+                self.assertEqual(told["kind"], "setup")
+                self.assertRegex(
+                    told["message"], r"the worker tcp://127.0.0.1:\d+ of the Dask cluster did not answer within"
+                )
+
+    def test_a_worker_that_stops_in_the_midst_of_a_look_is_named(self) -> None:
+        with running() as cluster, mock.patch.multiple(dask_client, TASKS_S=1.0, ANSWER_S=1.0):
+            process = cluster.workers[0]
+            request = Cluster(**asked("/tmp", address=cluster.address))
+            looked_at = dask_survey._Measured.tasks_per_s
+
+            def stopping(*given: Any) -> float:
+                process.send_signal(signal.SIGSTOP)
+                return looked_at(*given)
+
+            is_named = self.assertRaisesRegex(Failure, "the worker tcp://.* did not answer within 1 s")
+            with mock.patch.object(dask_survey._Measured, "tasks_per_s", stopping), is_named:
+                dask_survey.survey(request, cluster.address)
+            process.send_signal(signal.SIGCONT)
+
     def test_threads_of_one_worker_are_each_set_up(self) -> None:
         step = python("named:needs_thread", setup_thread="named:enter", teardown_thread="named:leave")
         with running() as cluster, agent() as one:
@@ -695,7 +733,8 @@ assert not [name for name in sys.modules if name.startswith("conbench")]
             def nthreads(self) -> Dict[str, int]:
                 return dict.fromkeys(self._addresses, 1)
 
-            def get_versions(self, check: bool) -> None:
+            @property
+            def loop(self) -> None:
                 raise LookupError("a worker was asked")
 
         request = Cluster(**asked("/tmp"))

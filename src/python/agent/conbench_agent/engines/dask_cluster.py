@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import islice
 from time import monotonic_ns, sleep
-from typing import Any, Callable, Coroutine, Dict, List, NamedTuple, Optional, Tuple, TypeVar, cast
+from typing import Any, Callable, Coroutine, Dict, Iterable, List, NamedTuple, Optional, Tuple, TypeVar, cast
 
 from .. import meter
 from ..meter import Usage
@@ -20,7 +20,7 @@ from ..sampler import CpuClock, Sampler
 from ..task import Task, first_failure
 from . import dask_client
 from .base import Engine
-from .dask_ship import is_missing, run, ship, submit
+from .dask_ship import call, is_missing, run, ship, submit
 from .dask_worker import RanThere
 from .patience import LEAVE_S, farewell
 from .processes import check_crossing, crossing_failure
@@ -72,8 +72,8 @@ class DaskCluster(Engine):
             self._check_threads()
             # What a user's program does not do is no start-up.
             begun_ns = monotonic_ns()
-            ship(self.client)
-            _upload(self.client, self._cluster.upload or [])
+            ship(self.client, self._threads)
+            _upload(self.client, self._threads, self._cluster.upload or [])
             task.checks_ns += monotonic_ns() - begun_ns
         except BaseException as error:
             failure = self.failure([], error)
@@ -132,7 +132,7 @@ class DaskCluster(Engine):
 
     def _tell(self, function: str) -> None:
         """Tells the workers that are still there."""
-        farewell(partial(_quietly, run, self.client, function, self._candidate, on_error="ignore"))
+        farewell(partial(_quietly, run, self.client, self._threads, function, self._candidate))
 
     def _disconnect(self) -> None:
         """The scheduler drops what is under way."""
@@ -190,7 +190,7 @@ class DaskCluster(Engine):
         return found
 
     async def _used(self) -> List[Tuple[RanThere, Usage]]:
-        return list((await run(self.client, "usage", asynchronous=True)).values())
+        return list((await self.client.run(eval, *call("usage"), asynchronous=True)).values())
 
     def _awaited(self, coming: Coroutine[Any, Any, List[_T]], patience_s: float) -> List[_T]:
         """What the client's own thread gets of the cluster; Failure if that goes meanwhile, or takes too long."""
@@ -386,7 +386,7 @@ def _line(error: BaseException) -> str:
     return lines[0][:300] if lines else type(error).__name__
 
 
-def _upload(client: Any, files: List[str]) -> None:
+def _upload(client: Any, workers: Iterable[str], files: List[str]) -> None:
     """Sends the workers those of these files that they lack; Failure if one cannot be read."""
     if not files:
         return
@@ -399,11 +399,11 @@ def _upload(client: Any, files: List[str]) -> None:
             raise Failure(
                 "setup", f"cannot read {path}, which is to be sent to the workers: {error.strerror}"
             ) from error
-    missing = {name for lacking in run(client, "lacks", digests).values() for name in lacking}
+    missing = {name for lacking in run(client, workers, "lacks", digests).values() for name in lacking}
     for path in files:
         if path in missing:
             _send(client, path)
-    run(client, "note_uploaded", digests)
+    run(client, workers, "note_uploaded", digests)
 
 
 def _send(client: Any, path: str) -> None:

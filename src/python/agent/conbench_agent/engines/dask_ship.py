@@ -12,11 +12,11 @@ import hashlib
 import os
 import zlib
 from functools import cache
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, Iterable, List, Tuple
 from uuid import uuid4
 
 from ..protocol import Failure
-from . import dask_install
+from . import dask_client, dask_install
 
 _WORKERS_MODULE = dask_install.PACKAGE + ".engines.dask_worker"
 _HAS = "getattr(__import__('sys').modules.get({package!r}), 'DIGEST', None)"
@@ -28,17 +28,21 @@ def submit(client: Any, name: str, *given: object, **options: Any) -> Any:
     """Submits a call of this function of `dask_worker`; its future."""
     # Tasks have names by which Dask knows how long their like take.
     key = f"{name}-{uuid4()}"
-    return client.submit(eval, _call(name), {"given": given}, key=key, pure=False, **options)
+    return client.submit(eval, *call(name, *given), key=key, pure=False, **options)
 
 
-def run(client: Any, name: str, *given: object, **options: Any) -> Any:
-    """Runs this function of `dask_worker` on all workers; what each gives, by its address."""
-    found: Dict[str, Any] = client.run(eval, _call(name), {"given": given}, **options)
-    return found
+def run(client: Any, workers: Iterable[str], name: str, *given: object) -> Dict[str, Any]:
+    """Runs this function of `dask_worker` on these workers; what each gives, by its address."""
+    return dask_client.of_workers(client, workers, eval, *call(name, *given))
+
+
+def call(name: str, *given: object) -> Tuple[str, Dict[str, object]]:
+    """What `eval` is given to call this function of `dask_worker`."""
+    return _text(name), {"given": given}
 
 
 @cache
-def _call(name: str) -> str:
+def _text(name: str) -> str:
     return _CALL.format(module=_WORKERS_MODULE, name=name)
 
 
@@ -47,15 +51,16 @@ def is_missing(error: BaseException) -> bool:
     return isinstance(error, KeyError) and error.args == (_WORKERS_MODULE,)
 
 
-def ship(client: Any) -> None:
-    """Brings the package to all workers that do not have it, or have another version of it; Failure if one cannot."""
+def ship(client: Any, workers: Iterable[str]) -> None:
+    """Brings the package to those of these workers that lack it, or this version of it; Failure if one cannot."""
     digest, packed = _package()
-    has = client.run(eval, _HAS.format(package=dask_install.PACKAGE))
+    has = dask_client.of_workers(client, workers, eval, _HAS.format(package=dask_install.PACKAGE))
     missing: List[str] = [address for address, found in has.items() if found != digest]
     if not missing:
         return
     space = {"text": _text_of(dask_install.__file__), "space": {"__name__": "conbench_install"}}
-    told = client.run(eval, _INSTALL, {**space, "digest": digest, "packed": packed}, workers=missing)
+    given = {**space, "digest": digest, "packed": packed}
+    told = dask_client.of_workers(client, missing, eval, _INSTALL, given)
     for address, why in told.items():
         if why:
             raise Failure("setup", f"the worker {address} cannot be used: {why}: let that session end first")

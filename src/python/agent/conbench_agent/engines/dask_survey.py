@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
+from functools import partial
 from itertools import count, islice
 from linecache import getline
 from statistics import median
@@ -27,6 +27,12 @@ _KERNEL_NS, _TRIES = 20_000_000, 3
 _ROUND_TRIPS = 30
 #: A file that tells one boot of a host from all others.
 _BOOT = "/proc/sys/kernel/random/boot_id"
+#: What an interpreter says of its host, of that boot, and of itself.
+_VERSION = "__import__('distributed').__version__"
+_SAYS = (
+    f"(__import__('os').uname().nodename, __import__('linecache').getline({_BOOT!r}, 1), "
+    f"__import__('platform').python_version(), {_VERSION})"
+)
 
 
 class _Worker(NamedTuple):
@@ -50,6 +56,8 @@ def survey(request: Cluster, address: str) -> Dict[str, object]:
     except Failure:
         raise
     except Exception as error:
+        if dask_client.is_timeout(error):
+            _look_for_silent(client, address)
         raise Failure(
             "setup",
             f"the Dask cluster at {address} cannot be measured ({type(error).__name__}: {error}): look whether its "
@@ -57,6 +65,17 @@ def survey(request: Cluster, address: str) -> Dict[str, object]:
         ) from error
     finally:
         client.close(timeout=1)
+
+
+def _look_for_silent(client: Any, address: str) -> None:
+    """Failure names a worker that says nothing, or the scheduler."""
+    try:
+        workers = list(dask_client.within_patience(client.nthreads))
+    except OSError as error:
+        raise Failure(
+            "setup", f"the scheduler at {address} does not answer any more: it ended, or the network failed"
+        ) from error
+    dask_client.of_workers(client, workers, os.getpid)
 
 
 def _survey(client: Any, request: Cluster, address: str, connect_ns: int) -> Dict[str, object]:
@@ -68,12 +87,12 @@ def _survey(client: Any, request: Cluster, address: str, connect_ns: int) -> Dic
         ) from None
     # The scheduler knows them: nothing is asked of a worker, or run there, before it is known that it may be.
     _check_addresses(client.nthreads(), request)
-    versions = client.get_versions(check=False)
-    workers = _workers(client, versions)
+    workers = _workers(client)
     _check(workers, request)
-    ship(client)
+    addresses = [worker.address for worker in workers]
+    ship(client, addresses)
     if request.address is None:
-        run(client, "bind")
+        run(client, addresses, "bind")
     places = _places(client, workers)
     measured = _Measured(client, workers, monotonic_ns() + request.budget_ns, request.budget_ns)
     round_trip_ns = measured.round_trip_ns()
@@ -83,8 +102,8 @@ def _survey(client: Any, request: Cluster, address: str, connect_ns: int) -> Dic
     speeds = measured.speeds()
     return {
         "address": address,
-        "distributed": versions["client"]["packages"]["distributed"],
-        "scheduler": versions["scheduler"]["packages"]["distributed"],
+        "distributed": dask_client.load().__version__,
+        "scheduler": _of_scheduler(client, _VERSION),
         "workers": [
             {**{name: value for name, value in worker._asdict().items() if name != "address"}, **place, "speed": speed}
             for worker, place, speed in zip(workers, places, speeds)
@@ -99,23 +118,20 @@ def _survey(client: Any, request: Cluster, address: str, connect_ns: int) -> Dic
     }
 
 
-def _workers(client: Any, versions: Dict[str, Any]) -> List[_Worker]:
+def _workers(client: Any) -> List[_Worker]:
     """All workers, by what every Python can tell without this package."""
-    names, boots = client.run(os.uname), client.run(getline, _BOOT, 1)
+    threads = client.nthreads()
     here = _here()
     workers = []
-    for address, threads in client.nthreads().items():
-        told = versions["workers"][address]
-        name = names[address].nodename
-        python = told["host"]["python"].split(".final")[0]
-        is_here = (name, boots[address]) == here
-        workers.append(_Worker(address, name, is_here, threads, python, told["packages"]["distributed"]))
+    for address, told in dask_client.of_workers(client, threads, eval, _SAYS).items():
+        name, boot, python, version = told
+        workers.append(_Worker(address, name, (name, boot) == here, threads[address], python, version))
     return workers
 
 
 def _places(client: Any, workers: List[_Worker]) -> List[Dict[str, int]]:
     """Of each worker its process, the cores that it may use, and those that all workers of its host may use."""
-    found: Dict[str, Tuple[int, List[int], int]] = run(client, "place")
+    found: Dict[str, Tuple[int, List[int], int]] = run(client, [worker.address for worker in workers], "place")
     cores: Dict[str, Set[int]] = {}
     usable: Dict[str, int] = {}
     for worker in workers:
@@ -135,31 +151,20 @@ def _here() -> Tuple[str, str]:
 
 def _pids(client: Any, workers: List[_Worker]) -> List[int]:
     """The processes of the scheduler and the workers that are on this host."""
-    there = client.run_on_scheduler(os.uname).nodename, client.run_on_scheduler(getline, _BOOT, 1)
-    addresses = [worker.address for worker in workers if worker.is_here]
-    pids = client.run(os.getpid, workers=addresses) if addresses else {}
-    return sorted({*pids.values(), *([client.run_on_scheduler(os.getpid)] if there == _here() else [])})
+    *there, _, _ = _of_scheduler(client, _SAYS)
+    pids = dask_client.of_workers(client, [worker.address for worker in workers if worker.is_here], os.getpid)
+    scheduler = [_of_scheduler(client, "__import__('os').getpid()")] if tuple(there) == _here() else []
+    return sorted({*pids.values(), *scheduler})
+
+
+def _of_scheduler(client: Any, expression: str) -> Any:
+    return dask_client.within_patience(partial(client.run_on_scheduler, eval, expression))
 
 
 def _check_addresses(addresses: Iterable[str], request: Cluster) -> None:
     for address in addresses:
-        if not request.allow_remote and not _is_ours(address):
+        if not request.allow_remote and not dask_client.is_ours(address):
             raise Failure("setup", f"the worker {address} is on another host: to run tasks there needs --allow-remote")
-
-
-def _is_ours(address: str) -> bool:
-    """Whether an address is one of this host: others cannot be bound to here."""
-    scheme, _, place = address.partition("://")
-    if scheme == "inproc":
-        return True
-    try:
-        found = socket.getaddrinfo(place.rpartition(":")[0].strip("[]"), 0, type=socket.SOCK_DGRAM)
-        for family, kind, protocol, _, where in found:
-            with socket.socket(family, kind, protocol) as one:
-                one.bind(where)
-    except OSError:
-        return False
-    return True
 
 
 def _check(workers: List[_Worker], request: Cluster) -> None:
@@ -211,7 +216,7 @@ class _Measured:
         begun_ns = monotonic_ns()
         done, last_ns = 0, begun_ns
         first = [submit(client, "nothing", item) for item in islice(items, in_flight)]
-        running = dask_client.load().as_completed(first, loop=client.loop, with_results=True)
+        running = self._as_completed(first, run_ns)
         for future, _ in running:
             future.release()
             now_ns = monotonic_ns()
@@ -249,9 +254,14 @@ class _Measured:
         data = b"" if way == dask_worker.BACK else os.urandom(size)
         begun_ns = monotonic_ns()
         calls = [submit(self._client, "carry", way, data, size) for _ in range(_PAYLOADS)]
-        for future, _ in dask_client.load().as_completed(calls, loop=self._client.loop, with_results=True):
+        for future, _ in self._as_completed(calls, 0):
             future.release()
         return monotonic_ns() - begun_ns
+
+    def _as_completed(self, calls: List[Any], run_ns: int) -> Any:
+        """Where these calls, and those that are added for so long, come back; TimeoutError if they do not."""
+        patience_s = run_ns / 1e9 + dask_client.TASKS_S
+        return dask_client.load().as_completed(calls, loop=self._client.loop, with_results=True, timeout=patience_s)
 
     def speeds(self) -> List[float]:
         """Of each worker, how fast one thread computes beside this interpreter."""
@@ -264,7 +274,7 @@ class _Measured:
                     break
                 calls = [submit(self._client, "kernel_ns", _KERNEL_NS, workers=[worker.address]) for worker in at_once]
                 for worker, call in zip(at_once, calls):
-                    best[worker.address] = min(best[worker.address], call.result(60))
+                    best[worker.address] = min(best[worker.address], call.result(dask_client.TASKS_S))
         return [ours / best[worker.address] for worker in self._workers]
 
     def _turns(self) -> List[List[_Worker]]:
