@@ -43,6 +43,9 @@ pub struct Cluster {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClusterWorker {
+    /// Where it listens, e.g. `tcp://10.0.0.8:41733`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub address: Option<String>,
     /// The name of its host.
     pub host: String,
     /// Whether that is this host.
@@ -161,6 +164,7 @@ impl ClusterWorker {
     /// A worker of four threads on this host.
     pub(crate) fn of_tests() -> ClusterWorker {
         ClusterWorker {
+            address: Some("tcp://10.0.0.8:41733".to_owned()),
             host: "far".to_owned(),
             is_here: true,
             threads: 4,

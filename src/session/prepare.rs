@@ -78,6 +78,7 @@ pub(super) fn job(session: &Session, steps: Vec<StepJob>, runtime: &str) -> Job 
         cluster: session.cluster(runtime).map(|cluster| JobCluster {
             address: cluster.address.clone(),
             threads: cluster.threads(),
+            workers: cluster.workers.iter().filter_map(|worker| worker.address.clone()).collect(),
             upload: session.upload.clone(),
         }),
         rate: session.workload.rate,

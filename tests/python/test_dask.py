@@ -5,6 +5,7 @@ Where it is missing, most of this is skipped; with CONBENCH_REQUIRE_ENGINES set,
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import signal
@@ -23,8 +24,9 @@ from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional
 from unittest import mock
 
 import support
-from conbench_agent.engines import dask_client, dask_install, dask_ship, dask_survey
-from conbench_agent.protocol import Cluster, Failure
+from conbench_agent import steps
+from conbench_agent.engines import dask_client, dask_cluster, dask_install, dask_ship, dask_survey
+from conbench_agent.protocol import Cluster, Failure, Job
 from support import AgentProcess
 from test_worker_engines import CPU, GO, LOADS, of_session, python
 
@@ -744,6 +746,38 @@ assert not [name for name in sys.modules if name.startswith("conbench")]
         for cluster, allow in (Scheduler(near, "tls://127.0.0.2:5"), False), (Scheduler(far), True):
             with self.assertRaises(LookupError):
                 dask_survey._survey(cluster, request._replace(allow_remote=allow), near, 1)
+
+    def test_nothing_is_sent_to_a_worker_elsewhere_that_came_after_the_look(self) -> None:
+        near, far = "tcp://127.0.0.1:4", "tcp://192.0.2.7:4"
+
+        class Client:
+            """What it is asked beyond these is asked of workers."""
+
+            def __init__(self, address: str) -> None:
+                self.status = "running"
+                self._address = address
+
+            def nthreads(self) -> Dict[str, int]:
+                return {self._address: 2}
+
+            def close(self, timeout: float) -> None:
+                self.status = "closed"
+
+            @property
+            def loop(self) -> None:
+                raise LookupError("a worker was asked")
+
+        def begun(there: str, found: Optional[List[str]]) -> None:
+            job = Job.parse(json.dumps(on(near, CPU, cluster={"workers": found} if found else {})))
+            with mock.patch.object(dask_client, "connect", return_value=Client(there)):
+                dask_cluster.DaskCluster(job, steps.build(job, steps.Place.agent()))
+
+        with self.assertRaisesRegex(Failure, f"the worker {far} came to the Dask cluster after it was looked at"):
+            begun(far, [near])
+        # One that was seen may be asked, and one on this host that took the place of another.
+        for there, found in (far, [far]), (near, ["tcp://127.0.0.1:5"]), (far, None):
+            with self.assertRaisesRegex(Failure, "LookupError: a worker was asked"):
+                begun(there, found)
 
     def test_workers_that_cannot_be_used_are_refused(self) -> None:
         here = ".".join(map(str, sys.version_info[:3]))

@@ -69,6 +69,7 @@ class DaskCluster(Engine):
         try:
             self._threads: Dict[str, int] = self.client.nthreads()
             self.threads = sum(self._threads.values())
+            self._check_addresses()
             self._check_threads()
             # What a user's program does not do is no start-up.
             begun_ns = monotonic_ns()
@@ -205,6 +206,19 @@ class DaskCluster(Engine):
                     "the tasks of another program",
                 )
         return future.result()
+
+    def _check_addresses(self) -> None:
+        """Failure if a worker on another host was not there when the cluster was looked at: it may not be allowed."""
+        found = self._cluster.workers
+        if found is None:
+            return
+        for address in self._threads:
+            if address not in found and not dask_client.is_ours(address):
+                raise Failure(
+                    "worker",
+                    f"the worker {address} came to the Dask cluster after it was looked at, and is on another host: "
+                    "nothing was sent there; measure a cluster that stays as it is",
+                )
 
     def _check_threads(self) -> None:
         if self.threads != self._cluster.threads:

@@ -105,8 +105,7 @@ def _survey(client: Any, request: Cluster, address: str, connect_ns: int) -> Dic
         "distributed": dask_client.load().__version__,
         "scheduler": _of_scheduler(client, _VERSION),
         "workers": [
-            {**{name: value for name, value in worker._asdict().items() if name != "address"}, **place, "speed": speed}
-            for worker, place, speed in zip(workers, places, speeds)
+            {**worker._asdict(), **place, "speed": speed} for worker, place, speed in zip(workers, places, speeds)
         ],
         "pids": _pids(client, workers),
         "dispatch": {"in_flight": in_flight, "tasks_per_s": tasks_per_s},
