@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from queue import SimpleQueue
+from shutil import which
 from tempfile import TemporaryDirectory
 from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional, Sequence, Tuple
 from unittest import mock
@@ -450,6 +451,56 @@ class Found(DaskCase):
                     self.assertIn(words, failed["message"])
                     self.assertEqual(one.end(), 1)
                     self.assertEqual(one.process.communicate(), (b"", b""))
+
+    def test_a_scheduler_of_another_version_is_told(self) -> None:
+        mismatch = "Mismatched versions found"
+        before = f"import distributed.versions as it; it.error_message = lambda *_: {{'error': {mismatch!r}}}"
+        with running(threads=None, before=before) as cluster, TemporaryDirectory() as place, agent() as one:
+            failed = one.ask("cluster", asked(place, address=cluster.address))["failed"]
+            self.assertEqual(failed["kind"], "setup")
+            ours = dask_client.load().__version__
+            words = f"is of another version than distributed {ours} here, .*{mismatch}.*same version at both ends"
+            self.assertRegex(failed["message"], words)
+            self.assertEqual(one.end(), 1)
+            self.assertEqual(one.process.communicate(), (b"", b""))
+        # One that still speaks with this is named as it is.
+        with running(before="import distributed; distributed.__version__ = '1.2.3'") as cluster, agent() as one:
+            found = one.ask("cluster", asked("/tmp", address=cluster.address))
+            self.assertEqual((found["scheduler"], found["distributed"]), ("1.2.3", ours))
+            self.assertEqual([worker["distributed"] for worker in found["workers"]], [ours])
+
+    @unittest.skipIf(which("openssl") is None, "not here: openssl")
+    def test_a_cluster_is_used_by_tls(self) -> None:
+        with TemporaryDirectory() as place:
+            key, certificate = (os.path.join(place, name) for name in ("key.pem", "certificate.pem"))
+            make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+            subprocess.run([*make, "-keyout", key, "-out", certificate], capture_output=True, check=True)
+            cluster = Running(place, ["--tls-ca-file", certificate, "--tls-cert", certificate, "--tls-key", key])
+            named = {"CA_FILE": certificate, "CLIENT__CERT": certificate, "CLIENT__KEY": key}
+            names = {f"DASK_DISTRIBUTED__COMM__TLS__{name}": value for name, value in named.items()}
+            try:
+                cluster.add_worker(2)
+                self.check_uses(cluster.address, {**os.environ, **names}, place)
+                with agent() as one:
+                    failed = one.ask("cluster", asked(place, address=cluster.address))["failed"]
+                    self.assertIn("by TLS", failed["message"])
+                    self.assertIn("`distributed.comm.tls`", failed["message"])
+            finally:
+                cluster.end()
+
+    def check_uses(self, address: str, env: Dict[str, str], place: str) -> None:
+        found: Any = None
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and (found is None or "has no worker" in str(found)):
+            with agent(env=env) as one:
+                found = one.ask("cluster", asked(place, address=address))
+        self.assertNotIn("failed", found)
+        self.assertTrue(found["workers"][0]["address"].startswith("tls://127.0.0.1:"), found)
+        with agent(env=env) as one:
+            listening = [worker["address"] for worker in found["workers"]]
+            self.assertNotIn("failed", one.ask("job", on(address, CPU, cluster={"workers": listening})))
+            self.assertGreater(one.ask("go", GO)["tasks"], 0)
+            one.ask("bye", {})
 
     def test_a_scheduler_without_workers_is_told(self) -> None:
         with running(threads=None) as cluster, TemporaryDirectory() as place, agent() as one:
