@@ -86,8 +86,9 @@ def _survey(client: Any, request: Cluster, address: str, connect_ns: int) -> Dic
             "setup", f"the scheduler at {address} has no worker: start one (`dask worker {address}`)"
         ) from None
     # The scheduler knows them: nothing is asked of a worker, or run there, before it is known that it may be.
-    _check_addresses(client.nthreads(), request)
-    workers = _workers(client)
+    threads = client.nthreads()
+    _check_addresses(threads, request)
+    workers = _workers(client, threads)
     _check(workers, request)
     addresses = [worker.address for worker in workers]
     ship(client, addresses)
@@ -117,9 +118,8 @@ def _survey(client: Any, request: Cluster, address: str, connect_ns: int) -> Dic
     }
 
 
-def _workers(client: Any) -> List[_Worker]:
-    """All workers, by what every Python can tell without this package."""
-    threads = client.nthreads()
+def _workers(client: Any, threads: Dict[str, int]) -> List[_Worker]:
+    """These workers, by what every Python can tell without this package."""
     here = _here()
     workers = []
     for address, told in dask_client.of_workers(client, threads, eval, _SAYS).items():
