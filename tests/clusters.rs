@@ -26,6 +26,7 @@ const SHOP: &str = "import time\n\npages = list(range(24))\n\n\ndef fetch(page):
 /// What only the tests over a link run: a task whose items are large, and one that notes where it runs.
 const HAUL: &str = "import os\nimport time\n\nrolls = [os.urandom(30_000) for _ in range(8)]\npages = list(range(24))\n\n\n\
                     def carry(roll):\n    time.sleep(0.005)\n    return roll\n\n\n\
+                    def weigh(roll):\n    time.sleep(0.005)\n    return len(roll)\n\n\n\
                     def note(page):\n    time.sleep(0.02)\n    \
                     with open(os.readlink(\"/proc/self/ns/net\"), \"a\") as file:\n        file.write(\"one\\n\")\n    \
                     return page\n";
@@ -318,6 +319,26 @@ fn a_narrow_link_is_measured_and_bounds_tasks_that_carry_much() {
     assert!(shown.status.success(), "{complaints}");
     let shown = String::from_utf8_lossy(&shown.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(shown.contains("a task stays here, since what tasks carry lets the cluster run"), "{shown}");
+}
+
+#[test]
+fn a_link_of_two_ways_is_no_faster_for_tasks_that_bring_little_back() {
+    let Some(shop) = Shop::behind_a_link(NARROW) else { return };
+    let dask = Dask::far_from(&shop);
+    let name = dask.name();
+    let common = ["recommend", "haul:weigh", "--items", "rolls", "--budget", "8s", "--format", "json"];
+    let sizes = ["--engines", "sequential", "--in-flight", "4", "--chunk", "1", "--allow-remote", "--cluster", &name];
+    let record = record_of(&shop.run(&[&common[..], &sizes].concat()));
+    let cluster = &record["calibration"]["runtimes"][0]["cluster"];
+    let of_link = f64::from(NARROW) / 8.0;
+    for way in ["there_bytes_per_s", "back_bytes_per_s"] {
+        let per_s = cluster[way].as_f64().expect("a figure");
+        assert!((of_link / 3.0..of_link * 1.3).contains(&per_s), "{way}: {per_s} of {of_link}");
+    }
+    let leaving = &record["verdict"]["groups"][0]["leaving"];
+    let (most_per_s, bytes) = (leaving["most_per_s"].as_f64(), leaving["bytes_per_task"].as_f64());
+    let (most_per_s, bytes) = (most_per_s.expect("a figure"), bytes.expect("a figure"));
+    assert!(bytes < 31_000.0 && most_per_s * bytes < 1.3 * of_link, "{most_per_s} of {bytes} bytes: {leaving}");
 }
 
 #[test]

@@ -517,6 +517,30 @@ fn each_side_runs_in_its_own_folder() {
 }
 
 #[test]
+fn each_side_has_its_own_executor() {
+    let Some(python) = python() else { return };
+    let room = Room::new();
+    let pool = |wait: &str| {
+        let lines = format!(
+            "import time\nfrom concurrent.futures import ThreadPoolExecutor\n\n\nclass make(ThreadPoolExecutor):\n    \
+             def submit(self, *given):\n        time.sleep({wait})\n        return super().submit(*given)\n"
+        );
+        room.write("pools.py", &lines);
+    };
+    let engine = "[[engine]]\nfactory = \"pools:make\"\nworkers = [2]\n";
+    room.write("own.toml", &format!("name = \"own\"\n{engine}[[step]]\nkind = \"wait\"\ntime = \"1ms\"\n"));
+    pool("0.0");
+    room.commit();
+    pool("0.02");
+    let named = ["gate", "own.toml", "--runtimes", "python", "--python", &python, "--engines", "sequential"];
+    let text = said(&room.conbench(&[&named[..], &["--base", "main"]].concat()));
+    // That of the other side is about as fast.
+    let of_pool = text.split("pools:make@w2").nth(1).unwrap_or_default();
+    let throughput = of_pool.lines().find(|line| line.contains("throughput")).unwrap_or_default();
+    assert!(throughput.contains(" -9"), "{text}");
+}
+
+#[test]
 fn no_gate_passes_for_want_of_a_reader_or_of_time() {
     let Some(python) = python() else { return };
     let room = Room::new();

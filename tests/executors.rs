@@ -177,6 +177,67 @@ fn a_workload_file_names_executors_too() {
     }
 }
 
+const WAIT: &str = "[[step]]\nkind = \"sleep\"\ntime = \"1ms\"\n";
+
+#[test]
+fn one_name_in_two_folders_is_two_executors() {
+    let Some(python) = python() else { return };
+    let directory = tempfile::tempdir().expect("a directory");
+    let pools = [("a", "ThreadPoolExecutor"), ("b", "ProcessPoolExecutor")];
+    for (folder, class) in pools {
+        let folder = directory.path().join(folder);
+        std::fs::create_dir(&folder).expect("made");
+        std::fs::write(folder.join("pools.py"), format!("from concurrent.futures import {class} as make\n"))
+            .expect("written");
+        std::fs::write(folder.join("w.toml"), format!("[[engine]]\nfactory = \"pools:make\"\n{WAIT}"))
+            .expect("written");
+    }
+    let args = ["recommend", "a/w.toml", "b/w.toml", "--runtimes", "python", "--engines", "sequential"];
+    let ran = conbench(
+        directory.path(),
+        &python,
+        &[&args[..], &["--workers", "2", "--budget", "2s", "--format", "json"]].concat(),
+    );
+    let said = String::from_utf8_lossy(&ran.stderr);
+    let all: Value = serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    for (record, model) in [(0, "threads"), (1, "processes")] {
+        let candidates = own(&all["records"][record], "pools:make");
+        assert!(!candidates.is_empty(), "{said}");
+        for candidate in candidates {
+            assert_eq!(candidate["candidate"]["engine"]["own"]["model"], model, "{said}");
+            assert_eq!(candidate["failure"], Value::Null);
+        }
+    }
+}
+
+#[test]
+fn who_is_named_by_an_option_is_not_looked_for_in_the_folder_of_a_file() {
+    let Some(python) = python() else { return };
+    let directory = tempfile::tempdir().expect("a directory");
+    let folder = directory.path().join("a");
+    std::fs::create_dir(&folder).expect("made");
+    let make = "from concurrent.futures import ThreadPoolExecutor as make\n";
+    std::fs::write(directory.path().join("pools.py"), make).expect("written");
+    std::fs::write(folder.join("others.py"), make).expect("written");
+    std::fs::write(folder.join("pools.py"), "raise ValueError('this is the wrong file')\n").expect("written");
+    std::fs::write(folder.join("w.toml"), format!("[[engine]]\nfactory = \"others:make\"\n{WAIT}")).expect("written");
+    let args = ["recommend", "a/w.toml", "--runtimes", "python", "--engines", "sequential", "--executor", "pools:make"];
+    let ran = conbench(
+        directory.path(),
+        &python,
+        &[&args[..], &["--workers", "2", "--budget", "2s", "--format", "json"]].concat(),
+    );
+    let said = String::from_utf8_lossy(&ran.stderr);
+    let all: Value = serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    for factory in ["others:make", "pools:make"] {
+        let candidates = own(&all["records"][0], factory);
+        assert!(
+            !candidates.is_empty() && candidates.iter().all(|it| it["failure"].is_null()),
+            "{candidates:?}: {said}"
+        );
+    }
+}
+
 #[test]
 fn bad_input_is_one_error() {
     let Some(python) = python() else { return };

@@ -68,6 +68,7 @@ impl<'a> Bench<'a> {
         let cluster = self.cluster.as_ref().map(|(_, cluster)| JobCluster {
             address: cluster.address.clone(),
             threads: cluster.threads(),
+            workers: cluster.workers.iter().filter_map(|worker| worker.address.clone()).collect(),
             upload: Vec::new(),
         });
         let job = Job { cluster, ..Job::new(candidate, load, steps, 1, MINUTE_NS) };

@@ -1,8 +1,10 @@
 //! When leaving this machine pays: its best beside what a cluster can do, over the time of a task and the cluster's size.
 //!
-//! The law: a cluster of N threads runs `min(N / (slower t), D, B / bytes)` tasks of time `t` a second. `slower` is how many
-//! times as long a task takes there, D how many tasks the scheduler hands out (calls times tasks in a call), and B how many
-//! bytes move. What a task computes has limits of its own: a worker process computes in one thread at a time while the
+//! The law: a cluster of N threads runs `min(N / (slower t), D, B)` tasks of time `t` a second. `slower` is how many times as
+//! long a task takes there, D how many tasks the scheduler hands out (calls times tasks in a call), and B how many tasks'
+//! bytes move: the least of what one way carries by itself over what a task takes along, the same of the way back, and what
+//! both carry at once over the sum. A link that carries both ways at full speed is bound by the fuller way; one that shares
+//! itself between them, or a client that is busy with either, by the sum. What a task computes has limits of its own: a worker process computes in one thread at a time while the
 //! interpreter's lock is held, and the workers of a host have no more than its cores. This machine runs `S / t`: S is how
 //! many tasks' time it gets done at once, from what was measured. The wait and the computation of a task grow alike with `t`.
 
@@ -10,9 +12,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Row;
+use super::figures::pickled;
 use super::limit::Task;
 use super::reasons::lock;
 use crate::candidate::{Cluster, ClusterLimits, Model};
+use crate::protocol::Pickled;
 use crate::record::Record;
 
 /// The times of a task that are computed, in steps of this, on either side of what was measured and of where it pays.
@@ -101,7 +105,7 @@ pub(super) fn of(record: &Record, runtime: &str, rows: &[Row], task: &Task) -> O
     let task_ns = task.unloaded_ns.filter(|time| *time > 0.0)?;
     let cpu_ns = task.cpu_ns.unwrap_or(0.0).min(task_ns);
     let task_there_ns = task_ns - cpu_ns + cpu_ns / cluster.speed.max(1e-3);
-    let bytes_per_task = there.and_then(|(row, _)| row.serialisation_bytes_per_task).filter(|bytes| *bytes > 0.0);
+    let carried = there.and_then(|(row, _)| Carried::of(record, row));
     let chunk = there.and_then(|(row, _)| row.candidate.sizes.chunk).unwrap_or(1).max(1);
     let slower = task_there_ns / task_ns;
     let holds_lock = lock(record, rows) == Some(true) && !rows.iter().any(computes_at_once);
@@ -112,7 +116,7 @@ pub(super) fn of(record: &Record, runtime: &str, rows: &[Row], task: &Task) -> O
         cluster,
         chunk: f64::from(chunk),
         here: here_per_s * task_ns / 1e9,
-        bytes_per_task,
+        carried,
         // What the law computes is no closer than that.
         lead: 1.0 + record.workload.objective.tolerance(),
     };
@@ -120,7 +124,7 @@ pub(super) fn of(record: &Record, runtime: &str, rows: &[Row], task: &Task) -> O
         cluster,
         task_ns,
         task_there_ns,
-        bytes_per_task,
+        bytes_per_task: carried.map(|carried| carried.both),
         chunk,
         here: here.index,
         here_per_s,
@@ -191,6 +195,42 @@ impl Computing {
     }
 }
 
+/// Bytes of a task.
+#[derive(Clone, Copy, Debug)]
+struct Carried {
+    /// What it takes along and brings back.
+    both: f64,
+    /// What it takes along, with its part of the callable; 0 where that is not known.
+    there: f64,
+    /// What it brings back; 0 where that is not known.
+    back: f64,
+}
+
+impl Carried {
+    fn of(record: &Record, row: &Row) -> Option<Carried> {
+        let both = row.serialisation_bytes_per_task.filter(|bytes| *bytes > 0.0)?;
+        let place = record.candidates.get(row.index as usize)?;
+        let measured = place.blocks.iter().rev().find_map(|block| block.figures.serialisation);
+        let parts = measured.or_else(|| pickled(record, &place.candidate)).unwrap_or_default();
+        let bytes = |part: Option<Pickled>| part.map_or(0.0, |part| part.bytes);
+        let there = bytes(parts.item) + bytes(parts.callable) / f64::from(parts.tasks_per_callable.max(1));
+        let back = bytes(parts.result);
+        // The parts are of one block, and their sum of all.
+        let of_all = if there + back > 0.0 { both / (there + back) } else { 0.0 };
+        Some(Carried { both, there: there * of_all, back: back * of_all })
+    }
+
+    /// How many tasks' bytes move a second.
+    fn most_per_s(self, cluster: &ClusterLimits) -> f64 {
+        let one_way = |per_s: Option<f64>, bytes: f64| match per_s {
+            Some(per_s) if bytes > 0.0 => per_s / bytes,
+            _ => f64::INFINITY,
+        };
+        let there = one_way(cluster.there_bytes_per_s, self.there);
+        there.min(one_way(cluster.back_bytes_per_s, self.back)).min(cluster.bytes_per_s / self.both)
+    }
+}
+
 /// The law of this module.
 #[derive(Clone, Copy, Debug)]
 struct Law {
@@ -203,7 +243,7 @@ struct Law {
     chunk: f64,
     /// Tasks whose time this machine gets done at once.
     here: f64,
-    bytes_per_task: Option<f64>,
+    carried: Option<Carried>,
     /// Times this machine's throughput that a cluster must reach to pay.
     lead: f64,
 }
@@ -214,7 +254,7 @@ impl Law {
     }
 
     fn most_per_s(&self) -> f64 {
-        let by_bytes = self.bytes_per_task.map_or(f64::INFINITY, |bytes| self.cluster.bytes_per_s / bytes);
+        let by_bytes = self.carried.map_or(f64::INFINITY, |carried| carried.most_per_s(&self.cluster));
         self.handed_per_s().min(by_bytes)
     }
 
@@ -260,14 +300,14 @@ mod tests {
     use super::*;
     use crate::candidate::ClusterWorker;
 
-    fn law(here: f64, slower: f64, bytes_per_task: Option<f64>) -> Law {
+    fn law(here: f64, slower: f64, carried: Option<Carried>) -> Law {
         Law {
             per_thread: 1.0 / slower,
             at_once: f64::INFINITY,
             cluster: ClusterLimits::of_tests(),
             chunk: 1.0,
             here,
-            bytes_per_task,
+            carried,
             lead: 1.05,
         }
     }
@@ -283,10 +323,29 @@ mod tests {
 
     #[test]
     fn large_items_set_the_limit() {
-        assert_eq!(law(2.0, 1.0, Some(1e6)).most_per_s(), 100.0);
-        assert_eq!(law(2.0, 1.0, Some(10.0)).most_per_s(), 1000.0);
+        let sum = |both: f64| Some(Carried { both, there: 0.0, back: 0.0 });
+        assert_eq!(law(2.0, 1.0, sum(1e6)).most_per_s(), 100.0);
+        assert_eq!(law(2.0, 1.0, sum(10.0)).most_per_s(), 1000.0);
         let in_chunks = Law { chunk: 4.0, ..law(2.0, 1.0, None) };
         assert_eq!(in_chunks.most_per_s(), 4000.0);
+    }
+
+    #[test]
+    fn the_fuller_way_bounds_a_link_of_two_ways_and_the_sum_one_that_is_shared() {
+        // Two megabits a second each way: an item of 60 kB crosses four times a second, however little comes back.
+        let one_way = 2e6 / 8.0;
+        let of = |bytes_per_s: f64, there: f64, back: f64| {
+            let (there_bytes_per_s, back_bytes_per_s) = (Some(one_way), Some(one_way));
+            let cluster =
+                ClusterLimits { bytes_per_s, there_bytes_per_s, back_bytes_per_s, ..ClusterLimits::of_tests() };
+            Carried { both: there + back, there, back }.most_per_s(&cluster)
+        };
+        let (full, half) = (2.0 * one_way, one_way);
+        assert!((of(full, 60_000.0, 100.0) - 4.17).abs() < 0.01);
+        assert!((of(full, 100.0, 60_000.0) - 4.17).abs() < 0.01);
+        assert!((of(full, 60_000.0, 60_000.0) - 4.17).abs() < 0.01);
+        assert!((of(half, 60_000.0, 100.0) - 4.16).abs() < 0.01);
+        assert!((of(half, 60_000.0, 60_000.0) - 2.08).abs() < 0.01);
     }
 
     fn computing(is_here: bool, holds_lock: bool) -> (f64, f64) {

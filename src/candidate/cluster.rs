@@ -22,8 +22,14 @@ pub struct Cluster {
     pub pids: Vec<u32>,
     /// How fast it runs tasks that do nothing.
     pub dispatch: Dispatch,
-    /// Bytes per second that reach a worker and come back, both counted.
+    /// Bytes per second that reach a worker and come back, both counted, while some go there and others come back.
     pub bytes_per_s: f64,
+    /// Bytes per second that reach a worker, while nothing to speak of comes back.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub there_bytes_per_s: Option<f64>,
+    /// Bytes per second that come back from a worker, while nothing to speak of goes there.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub back_bytes_per_s: Option<f64>,
     /// How long it took to start, where the session started it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub start_ns: Option<u64>,
@@ -37,6 +43,9 @@ pub struct Cluster {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClusterWorker {
+    /// Where it listens, e.g. `tcp://10.0.0.8:41733`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub address: Option<String>,
     /// The name of its host.
     pub host: String,
     /// Whether that is this host.
@@ -80,6 +89,12 @@ pub struct ClusterLimits {
     pub tasks_per_s: f64,
     /// Bytes per second that cross, both ways counted.
     pub bytes_per_s: f64,
+    /// The same of the way there alone, where that was measured.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub there_bytes_per_s: Option<f64>,
+    /// The same of the way back alone, where that was measured.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub back_bytes_per_s: Option<f64>,
     /// How long a task that does nothing takes alone.
     pub round_trip_ns: f64,
     /// How fast a thread of its workers computes, beside one of this host: the mean, weighed by threads.
@@ -135,6 +150,8 @@ impl Cluster {
             threads,
             tasks_per_s: self.dispatch.tasks_per_s,
             bytes_per_s: self.bytes_per_s,
+            there_bytes_per_s: self.there_bytes_per_s,
+            back_bytes_per_s: self.back_bytes_per_s,
             round_trip_ns: self.round_trip_ns as f64,
             speed: speed / f64::from(threads.max(1)),
             is_here: self.is_here(),
@@ -147,6 +164,7 @@ impl ClusterWorker {
     /// A worker of four threads on this host.
     pub(crate) fn of_tests() -> ClusterWorker {
         ClusterWorker {
+            address: Some("tcp://10.0.0.8:41733".to_owned()),
             host: "far".to_owned(),
             is_here: true,
             threads: 4,
@@ -168,6 +186,8 @@ impl ClusterLimits {
             threads: 8,
             tasks_per_s: 1000.0,
             bytes_per_s: 1e8,
+            there_bytes_per_s: None,
+            back_bytes_per_s: None,
             round_trip_ns: 3e6,
             speed: 1.0,
             is_here: false,
@@ -187,6 +207,8 @@ impl Cluster {
             pids: Vec::new(),
             dispatch: Dispatch { in_flight: 16, tasks_per_s: 900.0 },
             bytes_per_s: 1e8,
+            there_bytes_per_s: None,
+            back_bytes_per_s: None,
             start_ns: None,
             connect_ns: 20_000_000,
             round_trip_ns: 3_000_000,

@@ -456,8 +456,10 @@ impl Duelling<'_> {
         }
         let mut progress = Progress::new(&workload.name, (1, 1), self.terminal);
         let settings = base.measuring.planning.settings_of(&workload, Duration::from_nanos(rules.deadline_ns));
-        let side =
-            |ready: &Ready<'_>, name: &str| Side { name: name.to_owned(), steps: ready.version.workload.steps.clone() };
+        let side = |ready: &Ready<'_>, name: &str| {
+            let Workload { steps, engines, .. } = ready.version.workload.clone();
+            Side { name: name.to_owned(), steps, engines }
+        };
         let entries = |ready: &Ready<'_>, name: &str| entries(&ready.plan, rules, name);
         let plan = Plan { entries: [entries(base, BASE), entries(head, HEAD)].concat(), ..Plan::default() };
         let session = Session {

@@ -1,7 +1,5 @@
 //! Executors of the user's own: each runtime of Python that takes part builds them before anything is planned.
 
-use std::collections::HashMap;
-
 use super::runtimes::Runtimes;
 use super::{Failure, seams};
 use crate::candidate::{Engine, Model, OwnExecutor, Word};
@@ -10,13 +8,22 @@ use crate::protocol::{Failed, Offer, Probe, Probed};
 use crate::report;
 use crate::session::AgentProgram;
 
+/// An executor of the user's own that is to race. Of two folders, one name is two executors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// What builds it, and the folder in which that is looked for first.
+    pub(super) probe: Probe,
+    /// Where it runs tasks, if the file says so.
+    pub(super) model: Option<Model>,
+}
+
 /// What was found of the executors of one side.
 #[derive(Debug, Default)]
 pub(super) struct Executors {
-    /// What each runtime offers, by the runtime's name.
-    offers: HashMap<String, Vec<Offer>>,
+    /// What runtimes offer: each time the runtime's name, what was wanted, and what that is.
+    offers: Vec<(String, Wanted, Offer)>,
     /// Which runtime cannot, and why.
-    left_out: Vec<LeftOut>,
+    left_out: Vec<(Wanted, LeftOut)>,
 }
 
 impl Executors {
@@ -25,13 +32,14 @@ impl Executors {
     /// # Errors
     /// When no interpreter can, or there is none.
     pub(super) fn find(
-        probes: &[(Probe, Option<Model>)],
+        wanted: &[Wanted],
         runtimes: &Runtimes,
         prepared: impl Fn(AgentProgram) -> AgentProgram,
         allow_remote: bool,
     ) -> Result<Executors, Failure> {
         let mut executors = Executors::default();
-        for (probe, model) in probes {
+        for wanted in wanted {
+            let Wanted { probe, model } = wanted;
             let mut reasons = Vec::new();
             let mut is_there = false;
             for interpreter in runtimes.chosen_interpreters() {
@@ -44,7 +52,7 @@ impl Executors {
                     Ok(engine) => {
                         is_there = true;
                         let offer = Offer { engine, default_workers: None };
-                        executors.offers.entry(interpreter.name.clone()).or_default().push(offer);
+                        executors.offers.push((interpreter.name.clone(), wanted.clone(), offer));
                     }
                     Err(reason) => {
                         reasons.push(LeftOut { what: format!("{}/{}", interpreter.name, probe.factory), reason })
@@ -54,27 +62,35 @@ impl Executors {
             if reasons.is_empty() && !is_there && probe.path.is_some() {
                 // A file's executors are no reason not to measure it without Python.
                 let reason = "no interpreter takes part".to_owned();
-                executors.left_out.push(LeftOut { what: probe.factory.clone(), reason });
+                executors.left_out.push((wanted.clone(), LeftOut { what: probe.factory.clone(), reason }));
                 continue;
             }
             if !is_there {
                 return Err(none(probe, &reasons));
             }
-            executors.left_out.extend(reasons);
+            executors.left_out.extend(reasons.into_iter().map(|reason| (wanted.clone(), reason)));
         }
         Ok(executors)
     }
 
+    /// What was found of these alone.
+    pub(super) fn only(&self, wanted: &[Wanted]) -> Executors {
+        Executors {
+            offers: self.offers.iter().filter(|(_, of, _)| wanted.contains(of)).cloned().collect(),
+            left_out: self.left_out.iter().filter(|(of, _)| wanted.contains(of)).cloned().collect(),
+        }
+    }
+
     /// The runtime with what it offers of them.
-    pub(super) fn offered_by(&self, mut runtime: Runtime, factories: &[String]) -> Runtime {
-        let offers = self.offers.get(&runtime.name).into_iter().flatten();
-        runtime.engines.extend(offers.filter(|offer| factories.iter().any(|name| name == offer.engine.name())));
+    pub(super) fn offered_by(&self, mut runtime: Runtime) -> Runtime {
+        let offers = self.offers.iter().filter(|(name, ..)| *name == runtime.name);
+        runtime.engines.extend(offers.map(|(_, _, offer)| *offer));
         runtime
     }
 
     /// Which runtime cannot build one of them, and why.
-    pub(super) fn left_out(&self) -> &[LeftOut] {
-        &self.left_out
+    pub(super) fn left_out(&self) -> impl Iterator<Item = &LeftOut> {
+        self.left_out.iter().map(|(_, left_out)| left_out)
     }
 }
 

@@ -11,12 +11,11 @@ use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
 use super::args::{self, Paged, RecordFormat, Selection, Shown};
 use super::cluster::Clusters;
-use super::executors::Executors;
+use super::executors::{Executors, Wanted};
 use super::progress::Progress;
 use super::{Exit, Failure, Runtimes, Terminal, seams, signals, terminal};
 use crate::agent::registry::WORKLOAD_VARIABLE;
 use crate::analyze;
-use crate::candidate::Model;
 use crate::host::Facts;
 use crate::plan::{LeftOut, Plan, Runtime, Settings};
 use crate::protocol::Probe;
@@ -275,20 +274,29 @@ impl Planning<'_> {
     /// # Errors
     /// When one cannot be built, or is none.
     pub(super) fn find_executors(&mut self, workloads: &[Workload], side: &Side) -> Result<(), Failure> {
-        let of_files = workloads.iter().flat_map(|workload| &workload.engines);
-        let of_files =
-            of_files.map(|own| (Probe { factory: own.factory.clone(), path: Some((&own.path).into()) }, own.model));
-        let of_options = self.selection.executors.iter();
-        let of_options = of_options.map(|factory| (Probe { factory: factory.clone(), path: None }, None));
-        let mut probes: Vec<(Probe, Option<Model>)> = Vec::new();
-        for (probe, model) in of_files.chain(of_options) {
-            if probes.iter().all(|(known, _)| known.factory != probe.factory) {
-                probes.push((probe, model));
+        let mut all: Vec<Wanted> = Vec::new();
+        for wanted in workloads.iter().flat_map(|workload| self.executors_of(workload)) {
+            if !all.contains(&wanted) {
+                all.push(wanted);
             }
         }
         let prepared = |agent| side.agent(agent);
-        self.executors = Executors::find(&probes, &self.runtimes, prepared, self.selection.allow_remote)?;
+        self.executors = Executors::find(&all, &self.runtimes, prepared, self.selection.allow_remote)?;
         Ok(())
+    }
+
+    /// The executors of the user's own that race under a workload: its file's, and those of options that have no namesake
+    /// there.
+    fn executors_of(&self, workload: &Workload) -> Vec<Wanted> {
+        let of_file = workload.engines.iter().map(|own| Wanted {
+            probe: Probe { factory: own.factory.clone(), path: Some((&own.path).into()) },
+            model: own.model,
+        });
+        let is_in_file = |factory: &String| workload.engines.iter().any(|own| own.factory == *factory);
+        let of_options = self.selection.executors.iter().filter(|factory| !is_in_file(factory));
+        let of_options =
+            of_options.map(|factory| Wanted { probe: Probe { factory: factory.clone(), path: None }, model: None });
+        of_file.chain(of_options).collect()
     }
 
     /// Has the interpreters look at the cluster that the user names, as agents of this side. Without it none is planned.
@@ -374,11 +382,12 @@ impl Planning<'_> {
     /// What a session would do, with the executors of the user's that interpreters build, and the cluster that takes part.
     fn planned(&self, workload: &Workload, budget: Duration) -> Plan {
         let settings = self.settings_of(workload, budget);
-        let Planning { runtimes, executors, clusters, .. } = self;
-        let planned = runtimes.planned().into_iter().map(|runtime| executors.offered_by(runtime, &settings.executors));
+        let executors = self.executors.only(&self.executors_of(workload));
+        let Planning { runtimes, clusters, .. } = self;
+        let planned = runtimes.planned().into_iter().map(|runtime| executors.offered_by(runtime));
         let planned: Vec<Runtime> = planned.map(|runtime| clusters.of(runtime)).collect();
         let mut plan = seams::plan(workload, &settings, &self.facts, &planned);
-        let found = executors.left_out().iter().chain(clusters.left_out());
+        let found = executors.left_out().chain(clusters.left_out());
         plan.left_out.splice(0..0, runtimes.left_out().into_iter().chain(found.cloned()));
         plan
     }

@@ -363,6 +363,17 @@ fn cpython() -> Runtime {
 }
 
 #[test]
+fn the_default_of_anyio_is_among_its_sizes() {
+    let mut runtime = cpython();
+    let offers = runtime.engines.iter_mut().filter(|offer| offer.engine == Engine::Anyio);
+    offers.for_each(|offer| offer.default_workers = Some(40));
+    let planned = plan(&workload(vec![own_code(true, true)]), &settings(), &facts(), &[runtime]);
+    let anyio = planned.if_imported.iter().find(|entry| entry.engine == Engine::Anyio).expect("planned");
+    assert!(anyio.workers.contains(&40), "{anyio:?}");
+    assert_eq!(anyio.default_sizes.workers, Some(40));
+}
+
+#[test]
 fn what_the_users_code_imports_is_raced_and_nothing_else_of_it_is_said() {
     let planned = |step, settings: &Settings| plan(&workload(vec![step]), settings, &facts(), &[cpython()]);
     let mut plan = planned(own_code(true, false), &settings());

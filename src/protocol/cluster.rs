@@ -30,6 +30,9 @@ pub struct JobCluster {
     pub address: String,
     /// The tasks that its workers run at once.
     pub threads: u32,
+    /// Where its workers listen, as they were found. Nothing is sent to one on another host that is not among them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub workers: Vec<String>,
     /// Files of the user's code that its workers are sent.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub upload: Vec<PathBuf>,

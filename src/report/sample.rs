@@ -9,7 +9,7 @@ use crate::analyze::{
     Alternative, Answer, AsGood, Condition, Curve, CurveAxis, CurvePoint, Estimate, Group, HostLimit, LimitKind,
     Percentiles, Reason, Row, RuntimeStanding, Status, Verdict,
 };
-use crate::candidate::{Candidate, Engine, Model, RUST, Sizes, StartMethod};
+use crate::candidate::{Candidate, Cluster, ClusterWorker, Engine, Model, RUST, Sizes, StartMethod};
 use crate::decide::RULES_VERSION;
 use crate::host::{Facts, FileSystem, ResourceLimits};
 use crate::plan::{Entry, Foreseen, LeftOut, Plan, Settings};
@@ -30,6 +30,16 @@ pub(super) const COLOURED: Style = Style { width: 120, colour: true };
 pub(super) fn judged() -> Judged {
     let rows = rows();
     Judged { record: record(&rows), verdict: verdict(rows) }
+}
+
+/// The same with a cluster of two workers on another host, and when leaving this machine pays.
+pub(super) fn of_a_cluster() -> Judged {
+    let mut judged = judged();
+    let one = ClusterWorker { is_here: false, ..ClusterWorker::of_tests() };
+    let other = ClusterWorker { pid: Some(8), ..one.clone() };
+    judged.record.calibration.runtimes[0].cluster = Some(Cluster::of_tests(vec![one, other]));
+    judged.verdict.groups[0].leaving = Some(super::leaving::tests::leaving());
+    judged
 }
 
 /// The same of which nothing could be compared: it was interrupted in its first round.

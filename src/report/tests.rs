@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::sample::{
-    COLOURED, PLAIN_80, PLAIN_120, judged, of_own_code, of_two_runtimes, plan, rough, unanswered, workload,
+    COLOURED, PLAIN_80, PLAIN_120, judged, of_a_cluster, of_own_code, of_two_runtimes, plan, rough, unanswered,
+    workload,
 };
 use super::*;
 
@@ -258,6 +259,14 @@ fn answers_of_one_workload() {
     golden("src/report/golden/answer-120.txt", &table(View::Answer, PLAIN_120).document(&all[..2]));
     golden("src/report/golden/answer.md", &markdown(View::Answer).document(&all[..2]));
     golden("src/report/golden/answer-code.txt", &codes().document(&all[1..2]));
+}
+
+#[test]
+fn when_leaving_pays_is_told_in_each_view() {
+    let all = [of_a_cluster()];
+    golden("src/report/golden/cluster.md", &markdown(EVERYTHING).document(&all));
+    golden("src/report/golden/cluster-120.txt", &table(EVERYTHING, PLAIN_120).document(&all));
+    golden("src/report/golden/cluster-answer.md", &markdown(View::Answer).document(&all));
 }
 
 #[test]

@@ -15,12 +15,13 @@ use super::moment::Moment;
 use super::parent::Parents;
 use super::pool::{AgentPool, Ask, Beginning, Measurement, PARKED_SHARE, Shutdown, Started};
 use super::{AgentProgram, meters};
-use crate::candidate::{Candidate, Model, RUST};
+use crate::candidate::{Candidate, Engine, Model, RUST};
 use crate::clock::now_ns;
 use crate::guard::Guard;
 use crate::host::meter::RunDelay;
 use crate::protocol::{BlockKind, FailureKind, Go, Hello, Job, Reply, Request};
 use crate::record::MemorySample;
+use crate::workload::OwnEngine;
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// How long an agent may take to say hello.
@@ -134,6 +135,8 @@ pub(super) struct LiveAgents {
     pub launcher: Launcher,
     /// The jobs, by runtime; their candidates are replaced.
     pub jobs: HashMap<String, Job>,
+    /// Executors of the user's own that files name, by runtime.
+    own_engines: HashMap<String, Vec<OwnEngine>>,
     /// How many threads libraries compute with in a task by themselves, by runtime, where they are more than one.
     library_threads: HashMap<String, u32>,
     /// When the session began.
@@ -209,6 +212,7 @@ impl LiveAgents {
     pub(super) fn new(
         launcher: Launcher,
         jobs: HashMap<String, Job>,
+        own_engines: HashMap<String, Vec<OwnEngine>>,
         library_threads: HashMap<String, u32>,
         began_ns: u64,
         meters: meters::Meters,
@@ -217,6 +221,7 @@ impl LiveAgents {
         LiveAgents {
             launcher,
             jobs,
+            own_engines,
             library_threads,
             began_ns,
             agents: HashMap::new(),
@@ -239,6 +244,14 @@ impl LiveAgents {
             std::thread::sleep(Duration::from_nanos(left));
         }
         agent.parked.begin(Reading::take(&agent.pids));
+    }
+
+    /// The folder in which the factory of this candidate's executor is looked for first: that of the file that names it. One
+    /// that an option names has none.
+    fn executor_path(&self, candidate: &Candidate) -> Option<PathBuf> {
+        let Engine::Own(own) = candidate.engine else { return None };
+        let engines = self.own_engines.get(&candidate.runtime).into_iter().flatten();
+        engines.filter(|engine| engine.factory == own.factory.text()).map(|engine| (&engine.path).into()).next()
     }
 
     /// Whether there is a CPU for each thread of this candidate that may run, for the one that hands tasks out to
@@ -292,7 +305,8 @@ impl AgentPool for LiveAgents {
         let Some(job) = self.jobs.get(&candidate.runtime) else {
             return Err(AgentError::new(FailureKind::Setup, format!("there is no job for `{}`", candidate.runtime)));
         };
-        let mut job = Job { candidate: candidate.clone(), ..job.clone() };
+        let executor_path = self.executor_path(candidate);
+        let mut job = Job { candidate: candidate.clone(), executor_path, ..job.clone() };
         for (step, iterations) in job.steps.iter_mut().zip(iterations.unwrap_or_default()) {
             step.iterations = *iterations;
         }

@@ -53,7 +53,7 @@ use crate::host::Facts;
 use crate::plan::{Entry, Plan, Settings, admit, begin_by, nominal_task_ns, reach};
 use crate::protocol::{Failed, Job, Reference};
 use crate::record::{Calibration, Disturbance, Ending, Phase, Record, RuntimeCalibration, Warning};
-use crate::workload::{Goal, Load, Step, Work, Workload};
+use crate::workload::{Goal, Load, OwnEngine, Step, Work, Workload};
 use blocks::BlockPace;
 pub use cluster::{FoundCluster, find_cluster};
 use embedded::Embedded;
@@ -140,6 +140,8 @@ pub struct Side {
     pub name: String,
     /// What its tasks do.
     pub steps: Vec<Step>,
+    /// Executors of the user's own that its file names.
+    pub engines: Vec<OwnEngine>,
 }
 
 impl Session {
@@ -163,6 +165,12 @@ impl Session {
     fn steps(&self, runtime: &str) -> &[Step] {
         let side = self.duel.iter().flat_map(|versions| &versions.sides).find(|side| side.name == runtime);
         side.map_or(&self.workload.steps, |side| &side.steps)
+    }
+
+    /// Executors of the user's own that the file of this runtime names: it has its folder for them.
+    fn engines(&self, runtime: &str) -> &[OwnEngine] {
+        let side = self.duel.iter().flat_map(|versions| &versions.sides).find(|side| side.name == runtime);
+        side.map_or(&self.workload.engines, |side| &side.engines)
     }
 }
 
@@ -344,6 +352,7 @@ impl Stage<'_> {
         record.calibration.usable_cores = Some(prepared.usable_cores);
         let (calls, lost_ns, slowest) = (prepared.calls, prepared.lost_ns, prepared.slowest);
         let (mut runtime_plans, mut jobs, mut references) = (Vec::new(), HashMap::new(), HashMap::new());
+        let mut own_engines = HashMap::new();
         let mut library_threads = HashMap::new();
         for runtime in prepared.runtimes {
             let computing = runtime.calibration.as_ref().and_then(|it| it.library_threads.as_ref());
@@ -358,6 +367,7 @@ impl Stage<'_> {
             }
             runtime_plans.push(runtime_plan(session, &record.plan, &runtime));
             record.calibration.runtimes.extend(runtime.calibration);
+            own_engines.insert(runtime.name.clone(), session.engines(&runtime.name).to_owned());
             jobs.insert(
                 runtime.name.clone(),
                 Job {
@@ -374,7 +384,7 @@ impl Stage<'_> {
         }
         let meters = meters::Meters::start(&session.pids_of_clusters());
         let meters = if record.leaves_children_uncounted() { meters.without_own() } else { meters };
-        let mut live_agents = LiveAgents::new(launcher, jobs, library_threads, began_ns, meters);
+        let mut live_agents = LiveAgents::new(launcher, jobs, own_engines, library_threads, began_ns, meters);
         let rules_of_runner = runner::RunnerRules {
             pace: BlockPace { turns, ..pace(session) },
             references,

@@ -75,10 +75,11 @@ pub(super) fn job(session: &Session, steps: Vec<StepJob>, runtime: &str) -> Job 
         server: None,
         task_timeout_ns: session.workload.task_timeout_ns,
         tolerates_errors: session.workload.objective.limits.errors.tolerates(),
-        executor_path: session.workload.engines.first().map(|engine| engine.path.clone().into()),
+        executor_path: None,
         cluster: session.cluster(runtime).map(|cluster| JobCluster {
             address: cluster.address.clone(),
             threads: cluster.threads(),
+            workers: cluster.workers.iter().filter_map(|worker| worker.address.clone()).collect(),
             upload: session.upload.clone(),
         }),
         rate: session.workload.rate,

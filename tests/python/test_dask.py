@@ -5,7 +5,9 @@ Where it is missing, most of this is skipped; with CONBENCH_REQUIRE_ENGINES set,
 
 from __future__ import annotations
 
+import json
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -17,12 +19,15 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from queue import SimpleQueue
+from shutil import which
 from tempfile import TemporaryDirectory
-from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional, Sequence, Tuple
+from unittest import mock
 
 import support
-from conbench_agent.engines import dask_install, dask_ship, dask_survey
-from conbench_agent.protocol import Cluster, Failure
+from conbench_agent import steps
+from conbench_agent.engines import dask_client, dask_cluster, dask_install, dask_ship, dask_survey
+from conbench_agent.protocol import Cluster, Failure, Job
 from support import AgentProcess
 from test_worker_engines import CPU, GO, LOADS, of_session, python
 
@@ -123,19 +128,24 @@ def far_away(port: int, delay_s: float) -> Iterator[int]:
 
 
 class Running:
-    """A scheduler that somebody started, and workers."""
+    """A scheduler that somebody started, and workers.
 
-    def __init__(self, place: str) -> None:
+    `tls` are the options that name certificates; `before` is what the scheduler's process does first.
+    """
+
+    def __init__(self, place: str, tls: Sequence[str] = (), before: str = "") -> None:
         self._place = place
+        self._tls = tls
         self.port = free_port()
-        self.address = f"tcp://127.0.0.1:{self.port}"
-        options = ["--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard"]
-        self.scheduler = self._start("dask_scheduler", *options)
+        self.address = f"{'tls' if tls else 'tcp'}://127.0.0.1:{self.port}"
+        options = ["--host", self.address.rpartition(":")[0], "--port", str(self.port), "--no-dashboard", *tls]
+        self.scheduler = self._start("dask_scheduler", *options, before=before)
         self.workers: List[subprocess.Popen[bytes]] = []
         self._wait(lambda: self._listens(self.port))
 
     def add_worker(self, threads: int) -> None:
         options = ["--no-nanny", "--nthreads", str(threads), "--no-dashboard", "--local-directory", self._place]
+        options += self._tls
         self.workers.append(self._start("dask_worker", self.address, *options))
 
     def end(self) -> None:
@@ -143,9 +153,10 @@ class Running:
             process.kill()
             process.wait()
 
-    def _start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+    def _start(self, module: str, *arguments: str, before: str = "") -> subprocess.Popen[bytes]:
+        run = f"{before}\nimport runpy; runpy.run_module('distributed.cli.{module}', run_name='__main__')"
         return subprocess.Popen(
-            [sys.executable, "-m", f"distributed.cli.{module}", *arguments],
+            [sys.executable, "-c", run, *arguments],
             cwd=self._place,
             env={**os.environ, "DASK_TEMPORARY_DIRECTORY": self._place},
             stdin=subprocess.DEVNULL,
@@ -165,9 +176,9 @@ class Running:
 
 
 @contextmanager
-def running(threads: Optional[int] = 2) -> Iterator[Running]:
+def running(threads: Optional[int] = 2, before: str = "") -> Iterator[Running]:
     with TemporaryDirectory() as place:
-        one = Running(place)
+        one = Running(place, before=before)
         try:
             if threads is not None:
                 one.add_worker(threads)
@@ -182,6 +193,12 @@ def running(threads: Optional[int] = 2) -> Iterator[Running]:
             yield one
         finally:
             one.end()
+
+
+def asked_of_workers(address: str, expression: str) -> List[Any]:
+    """What an expression gives on each worker."""
+    with dask_client.load().Client(address, timeout=10) as client:
+        return list(client.run(eval, expression).values())
 
 
 def is_gone(pid: int) -> bool:
@@ -388,7 +405,8 @@ class Found(DaskCase):
             self.assertEqual(len(found["pids"]), 3)
             self.assertTrue(all(os.path.exists(f"/proc/{pid}") for pid in found["pids"]))
             self.assertEqual(found["dispatch"]["in_flight"], 16)
-            for figure in "start_ns", "connect_ns", "round_trip_ns", "bytes_per_s":
+            rates = "bytes_per_s", "there_bytes_per_s", "back_bytes_per_s"
+            for figure in ("start_ns", "connect_ns", "round_trip_ns", *rates):
                 self.assertGreater(found[figure], 0)
             self.assertGreater(found["dispatch"]["tasks_per_s"], 0)
             self.assertTrue(of_session(one.process.pid))
@@ -434,6 +452,56 @@ class Found(DaskCase):
                     self.assertEqual(one.end(), 1)
                     self.assertEqual(one.process.communicate(), (b"", b""))
 
+    def test_a_scheduler_of_another_version_is_told(self) -> None:
+        mismatch = "Mismatched versions found"
+        before = f"import distributed.versions as it; it.error_message = lambda *_: {{'error': {mismatch!r}}}"
+        with running(threads=None, before=before) as cluster, TemporaryDirectory() as place, agent() as one:
+            failed = one.ask("cluster", asked(place, address=cluster.address))["failed"]
+            self.assertEqual(failed["kind"], "setup")
+            ours = dask_client.load().__version__
+            words = f"is of another version than distributed {ours} here, .*{mismatch}.*same version at both ends"
+            self.assertRegex(failed["message"], words)
+            self.assertEqual(one.end(), 1)
+            self.assertEqual(one.process.communicate(), (b"", b""))
+        # One that still speaks with this is named as it is.
+        with running(before="import distributed; distributed.__version__ = '1.2.3'") as cluster, agent() as one:
+            found = one.ask("cluster", asked("/tmp", address=cluster.address))
+            self.assertEqual((found["scheduler"], found["distributed"]), ("1.2.3", ours))
+            self.assertEqual([worker["distributed"] for worker in found["workers"]], [ours])
+
+    @unittest.skipIf(which("openssl") is None, "not here: openssl")
+    def test_a_cluster_is_used_by_tls(self) -> None:
+        with TemporaryDirectory() as place:
+            key, certificate = (os.path.join(place, name) for name in ("key.pem", "certificate.pem"))
+            make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+            subprocess.run([*make, "-keyout", key, "-out", certificate], capture_output=True, check=True)
+            cluster = Running(place, ["--tls-ca-file", certificate, "--tls-cert", certificate, "--tls-key", key])
+            named = {"CA_FILE": certificate, "CLIENT__CERT": certificate, "CLIENT__KEY": key}
+            names = {f"DASK_DISTRIBUTED__COMM__TLS__{name}": value for name, value in named.items()}
+            try:
+                cluster.add_worker(2)
+                self.check_uses(cluster.address, {**os.environ, **names}, place)
+                with agent() as one:
+                    failed = one.ask("cluster", asked(place, address=cluster.address))["failed"]
+                    self.assertIn("by TLS", failed["message"])
+                    self.assertIn("`distributed.comm.tls`", failed["message"])
+            finally:
+                cluster.end()
+
+    def check_uses(self, address: str, env: Dict[str, str], place: str) -> None:
+        found: Any = None
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and (found is None or "has no worker" in str(found)):
+            with agent(env=env) as one:
+                found = one.ask("cluster", asked(place, address=address))
+        self.assertNotIn("failed", found)
+        self.assertTrue(found["workers"][0]["address"].startswith("tls://127.0.0.1:"), found)
+        with agent(env=env) as one:
+            listening = [worker["address"] for worker in found["workers"]]
+            self.assertNotIn("failed", one.ask("job", on(address, CPU, cluster={"workers": listening})))
+            self.assertGreater(one.ask("go", GO)["tasks"], 0)
+            one.ask("bye", {})
+
     def test_a_scheduler_without_workers_is_told(self) -> None:
         with running(threads=None) as cluster, TemporaryDirectory() as place, agent() as one:
             failed = one.ask("cluster", asked(place, address=cluster.address))["failed"]
@@ -459,6 +527,37 @@ class Found(DaskCase):
                     self.assertNotIn("failed", one.ask("go", GO))
                     one.ask("bye", {})
 
+    def test_a_worker_that_is_stopped_is_named(self) -> None:
+        with running() as cluster, TemporaryDirectory() as place:
+            cluster.workers[0].send_signal(signal.SIGSTOP)
+            try:
+                with agent() as one:
+                    failed = one.ask("cluster", asked(place, address=cluster.address))["failed"]
+                with agent() as one:
+                    job = one.ask("job", on(cluster.address, CPU))["failed"]
+            finally:
+                cluster.workers[0].send_signal(signal.SIGCONT)
+            for told in failed, job:
+                self.assertEqual(told["kind"], "setup")
+                self.assertRegex(
+                    told["message"], r"the worker tcp://127.0.0.1:\d+ of the Dask cluster did not answer within"
+                )
+
+    def test_a_worker_that_stops_in_the_midst_of_a_look_is_named(self) -> None:
+        with running() as cluster, mock.patch.multiple(dask_client, TASKS_S=1.0, ANSWER_S=1.0):
+            process = cluster.workers[0]
+            request = Cluster(**asked("/tmp", address=cluster.address))
+            looked_at = dask_survey._Measured.tasks_per_s
+
+            def stopping(*given: Any) -> float:
+                process.send_signal(signal.SIGSTOP)
+                return looked_at(*given)
+
+            is_named = self.assertRaisesRegex(Failure, "the worker tcp://.* did not answer within 1 s")
+            with mock.patch.object(dask_survey._Measured, "tasks_per_s", stopping), is_named:
+                dask_survey.survey(request, cluster.address)
+            process.send_signal(signal.SIGCONT)
+
     def test_threads_of_one_worker_are_each_set_up(self) -> None:
         step = python("named:needs_thread", setup_thread="named:enter", teardown_thread="named:leave")
         with running() as cluster, agent() as one:
@@ -466,6 +565,90 @@ class Found(DaskCase):
             self.assertNotIn("failed", one.ask("go", GO))
             self.assertNotIn("failed_teardown", one.ask("bye", {}))
             self.assertFalse(is_gone(cluster.workers[0].pid))
+
+    def test_what_failed_is_given_up_by_workers_that_live_on(self) -> None:
+        text = """
+import os
+
+HERE = os.path.dirname(__file__)
+
+
+def note(name):
+    with open(os.path.join(HERE, name), "a") as file:
+        file.write("one ")
+
+
+def task(item):
+    if item:
+        raise ValueError(item)
+
+
+def enter():
+    note("entered")
+
+
+def leave():
+    note("left")
+"""
+        with running() as cluster, TemporaryDirectory() as place:
+            Path(place, "fails_later.py").write_text(text)
+            step = python("fails_later:task", setup="fails_later:enter", teardown="fails_later:leave")
+            step.update(path=place, items={"listed": [0] * 9 + [1]})
+            with agent() as one:
+                self.assertNotIn("failed", one.ask("job", on(cluster.address, step)))
+                self.assertIn("ValueError", one.ask("go", FOR_EVER)["failed"]["message"])
+                self.assertEqual(one.end(), 1)
+            left = Path(place, "left")
+            deadline = time.monotonic() + 10
+            while not left.exists() and time.monotonic() < deadline:
+                time.sleep(0.02)
+            noted = left.read_text(), Path(place, "entered").read_text()
+            self.assertEqual(noted, ("one ", "one "))
+            self.check_forgotten(cluster.address, place)
+            # One whose module is missing there was told to its workers, too.
+            with agent(env={**os.environ, "PYTHONPATH": place}) as one:
+                elsewhere = {**step, "path": "/nowhere"}
+                self.assertIn("cannot import", one.ask("job", on(cluster.address, elsewhere))["failed"]["message"])
+                self.assertEqual(one.end(), 1)
+            self.check_forgotten(cluster.address, "/nowhere")
+
+    def test_a_module_that_was_edited_is_read_anew(self) -> None:
+        with running() as cluster, TemporaryDirectory() as place:
+            # A library that was installed below the folder is no module of the user's to be edited.
+            installed = Path(place, "env", "site-packages")
+            installed.mkdir(parents=True)
+            Path(installed, "lasting.py").write_text("")
+            top = f"import sys\nsys.path.append({str(installed)!r})\nimport lasting\nimport edited_beside\n"
+            for answer in 7, 1234:
+                Path(place, "edited.py").write_text(f"{top}\n\ndef task():\n    return edited_beside.ANSWER\n")
+                Path(place, "edited_beside.py").write_text(f"ANSWER = {answer}\n")
+                step = {**python("edited:task"), "path": place}
+                with agent() as one, agent() as other:
+                    reference = one.ask("reference", {"job": on(cluster.address, step), "budget_ns": SECOND})
+                    for each in one, other:
+                        self.assertNotIn("failed", each.ask("job", on(cluster.address, step)))
+                    # What another candidate still needs stays.
+                    other.ask("bye", {})
+                    verify = one.ask("go", {**GO, "kind": "verify", "most_tasks": 1})
+                    self.assertEqual(verify["results"], reference["results"][:1])
+                    one.ask("bye", {})
+                self.check_forgotten(cluster.address, place)
+                self.assertEqual(asked_of_workers(cluster.address, "'lasting' in __import__('sys').modules"), [True])
+
+    def check_forgotten(self, address: str, folder: str) -> None:
+        """That workers hold nothing for a candidate, and look for no module in this folder."""
+        desks = "len(__import__('sys').modules['conbench_agent.engines.dask_worker']._desks)"
+        deadline = time.monotonic() + 10
+        while any(asked_of_workers(address, desks)) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self.assertEqual(asked_of_workers(address, desks), [0])
+        (path,) = asked_of_workers(address, "__import__('sys').path")
+        self.assertNotIn(folder, path)
+        (files,) = asked_of_workers(
+            address, "[getattr(each, '__file__', None) for each in list(__import__('sys').modules.values())]"
+        )
+        below = [file for file in files if file and file.startswith(folder) and "site-packages" not in file]
+        self.assertEqual(below, [])
 
     def test_a_cluster_far_away_is_measured_and_runs_tasks(self) -> None:
         """A round trip takes longer than any wait for a result."""
@@ -567,6 +750,29 @@ print(told, sys.modules["conbench_agent"].DIGEST, sum(hasattr(each, "is_conbench
         self.assertEqual(ran.stdout.decode().strip(), f"{['', '', '', busy]} two 1")
         self.assertEqual(len(digest), 64)
 
+    def test_what_is_submitted_crosses_by_reference(self) -> None:
+        """A scheduler without the package unpickles each task, and pickles it again for the worker."""
+
+        class Client:
+            def submit(self, *call: object, **options: object) -> Tuple[object, ...]:
+                self.options = options
+                return call
+
+        client = Client()
+        call = dask_ship.submit(client, "carry", "both", b"data", 4, workers=["a"])
+        self.assertEqual((client.options["workers"], client.options["pure"]), (["a"], False))
+        self.assertTrue(str(client.options["key"]).startswith("carry-"))
+        text = """
+import pickle, sys
+function, *given = pickle.load(sys.stdin.buffer)
+sys.stdout.buffer.write(pickle.dumps((function, *given)))
+assert not [name for name in sys.modules if name.startswith("conbench")]
+"""
+        sent = pickle.dumps(call)
+        ran = subprocess.run([sys.executable, "-I", "-c", text], input=sent, capture_output=True, check=True)
+        function, *given = pickle.loads(ran.stdout)
+        self.assertEqual(function(*given), b"data")
+
     def test_nothing_is_asked_of_workers_elsewhere(self) -> None:
         class Scheduler:
             """What it is asked beyond these is asked of workers."""
@@ -580,7 +786,8 @@ print(told, sys.modules["conbench_agent"].DIGEST, sum(hasattr(each, "is_conbench
             def nthreads(self) -> Dict[str, int]:
                 return dict.fromkeys(self._addresses, 1)
 
-            def get_versions(self, check: bool) -> None:
+            @property
+            def loop(self) -> None:
                 raise LookupError("a worker was asked")
 
         request = Cluster(**asked("/tmp"))
@@ -590,6 +797,38 @@ print(told, sys.modules["conbench_agent"].DIGEST, sum(hasattr(each, "is_conbench
         for cluster, allow in (Scheduler(near, "tls://127.0.0.2:5"), False), (Scheduler(far), True):
             with self.assertRaises(LookupError):
                 dask_survey._survey(cluster, request._replace(allow_remote=allow), near, 1)
+
+    def test_nothing_is_sent_to_a_worker_elsewhere_that_came_after_the_look(self) -> None:
+        near, far = "tcp://127.0.0.1:4", "tcp://192.0.2.7:4"
+
+        class Client:
+            """What it is asked beyond these is asked of workers."""
+
+            def __init__(self, address: str) -> None:
+                self.status = "running"
+                self._address = address
+
+            def nthreads(self) -> Dict[str, int]:
+                return {self._address: 2}
+
+            def close(self, timeout: float) -> None:
+                self.status = "closed"
+
+            @property
+            def loop(self) -> None:
+                raise LookupError("a worker was asked")
+
+        def begun(there: str, found: Optional[List[str]]) -> None:
+            job = Job.parse(json.dumps(on(near, CPU, cluster={"workers": found} if found else {})))
+            with mock.patch.object(dask_client, "connect", return_value=Client(there)):
+                dask_cluster.DaskCluster(job, steps.build(job, steps.Place.agent()))
+
+        with self.assertRaisesRegex(Failure, f"the worker {far} came to the Dask cluster after it was looked at"):
+            begun(far, [near])
+        # One that was seen may be asked, and one on this host that took the place of another.
+        for there, found in (far, [far]), (near, ["tcp://127.0.0.1:5"]), (far, None):
+            with self.assertRaisesRegex(Failure, "LookupError: a worker was asked"):
+                begun(there, found)
 
     def test_workers_that_cannot_be_used_are_refused(self) -> None:
         here = ".".join(map(str, sys.version_info[:3]))

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import unittest
 from concurrent import futures
+from importlib import import_module
+from typing import Any
 
 from conbench_agent import engines
 from conbench_agent.engines.sequential import Sequential
@@ -35,6 +37,19 @@ class Offers(unittest.TestCase):
         if "InterpreterPoolExecutor" in self.workers:
             with futures.InterpreterPoolExecutor() as interpreters:  # type: ignore[attr-defined,unused-ignore]
                 self.assertEqual(self.workers["InterpreterPoolExecutor"], interpreters._max_workers)
+
+    def test_the_default_of_anyio_is_that_of_its_own_limiter(self) -> None:
+        try:
+            anyio: Any = import_module("anyio")
+        except ImportError:
+            self.assertNotIn("CONBENCH_REQUIRE_ENGINES", os.environ)
+            self.skipTest("not here: anyio")
+
+        async def tokens() -> float:
+            given: float = anyio.to_thread.current_default_thread_limiter().total_tokens
+            return given
+
+        self.assertEqual(self.workers["anyio"], anyio.run(tokens))
 
     def test_start_methods_are_the_librarys_and_its_default_is_the_first(self) -> None:
         methods = engines.start_methods()

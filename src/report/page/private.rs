@@ -169,6 +169,7 @@ fn cluster(cluster: &mut Cluster) {
             hosts.len() - 1
         });
         worker.host = format!("host {}", number + 1);
+        worker.address = None;
     }
 }
 

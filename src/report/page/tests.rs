@@ -10,7 +10,7 @@ use std::path::Path;
 use super::*;
 use crate::analyze::Condition;
 use crate::protocol::{Failed, FailureKind, LibraryThreads};
-use crate::report::sample::{judged, of_own_code, of_two_runtimes, rough, unanswered};
+use crate::report::sample::{judged, of_a_cluster, of_own_code, of_two_runtimes, rough, unanswered};
 use crate::report::tests::golden;
 use crate::workload::{Goal, Items, Python, Step};
 
@@ -148,10 +148,9 @@ fn a_knee_is_marked() {
 
 #[test]
 fn where_a_cluster_took_part_it_is_drawn_when_leaving_pays() {
-    let mut judged = judged();
-    judged.verdict.groups[0].leaving = Some(crate::report::leaving::tests::leaving());
-    let page = bare(&[judged]);
+    let page = bare(&[of_a_cluster()]);
     let figure = part(&page, "leaving-1");
+    golden("src/report/golden/leaving.html", figure);
     // This machine and three clusters, of four points each.
     assert_eq!(count(figure, "class=\"curve "), 4 * 3);
     assert_eq!(count(figure, "<circle"), 2, "what was measured");
@@ -298,6 +297,7 @@ fn neither_page_nor_record_holds_what_is_the_users_alone() {
     let set = std::collections::BTreeMap::from([("OMP_NUM_THREADS".to_owned(), "SECRET-value".to_owned())]);
     for runtime in &mut judged.record.calibration.runtimes {
         let worker = crate::candidate::ClusterWorker {
+            address: Some("tcp://SECRET-host:41733".to_owned()),
             host: "SECRET-host".to_owned(),
             ..crate::candidate::ClusterWorker::of_tests()
         };

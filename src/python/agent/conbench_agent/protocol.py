@@ -162,6 +162,8 @@ class Joined(NamedTuple):
     threads: int
     #: Files that its workers need.
     upload: Optional[List[str]] = None
+    #: Where its workers listen, as they were found.
+    workers: Optional[List[str]] = None
 
 
 class Job(NamedTuple):

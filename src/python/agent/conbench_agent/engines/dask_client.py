@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import socket
 import sys
 import threading
 import warnings
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from importlib import import_module
 from queue import Empty, SimpleQueue
-from typing import Any, Callable, NoReturn, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, NoReturn, Optional, Tuple
 
 from ..protocol import Failure
 
 #: How long a scheduler may take to answer.
 PATIENCE_S = 5.0
+#: How long a worker may take to answer what takes it no time, and tasks to come back that should long have done so.
+ANSWER_S, TASKS_S = 8.0, 10.0
 #: Packages that log to the terminal: in this process they serve the client alone.
 _LOGGERS = ("distributed", "dask", "tornado", "asyncio", "bokeh")
 _ADDRESS = re.compile(r"(?P<scheme>tcp|tls)://(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(?P<port>[0-9]{1,5})")
@@ -50,7 +54,7 @@ def connect(address: str, advice: str = "start one, or mend the address") -> Any
     package = load()
     _knock(address, advice)
     try:
-        return _within_patience(lambda: package.Client(address, timeout=PATIENCE_S))
+        return within_patience(lambda: package.Client(address, timeout=PATIENCE_S))
     except ImportError as error:
         # So the client says that the two do not fit.
         _fail_version(package, address, error)
@@ -58,7 +62,43 @@ def connect(address: str, advice: str = "start one, or mend the address") -> Any
         _fail_connecting(package, address, error)
 
 
-def _within_patience(make: Callable[[], Any]) -> Any:
+def of_workers(client: Any, workers: Iterable[str], function: Callable[..., object], *given: object) -> Dict[str, Any]:
+    """What a function gives on each of these workers, by their addresses; Failure names one that says nothing."""
+
+    async def ask() -> Dict[str, Any]:
+        calls = {
+            address: asyncio.ensure_future(client.run(function, *given, workers=[address], asynchronous=True))
+            for address in workers
+        }
+        if calls:
+            await asyncio.wait(calls.values(), timeout=ANSWER_S)
+        silent = [address for address, call in calls.items() if not call.done()]
+        for address in silent:
+            calls[address].cancel()
+        if silent:
+            raise _silent(silent)
+        return {address: call.result()[address] for address, call in calls.items()}
+
+    loop = client.loop.asyncio_loop
+    asked = asyncio.run_coroutine_threadsafe(ask(), loop)
+    return asked.result(ANSWER_S + PATIENCE_S)
+
+
+def is_timeout(error: BaseException) -> bool:
+    """Whether something took too long, in the words of any of those who wait."""
+    return isinstance(error, (TimeoutError, asyncio.TimeoutError, FutureTimeoutError))
+
+
+def _silent(workers: List[str]) -> Failure:
+    which = f"the worker {workers[0]}" if len(workers) == 1 else f"{len(workers)} workers ({workers[0]}, ..)"
+    return Failure(
+        "setup",
+        f"{which} of the Dask cluster did not answer within {ANSWER_S:g} s: look whether it is stopped, or its host is "
+        "gone, and end it if so",
+    )
+
+
+def within_patience(make: Callable[[], Any]) -> Any:
     """What `make` gives, in a thread that need not come back: who waits for the first word of a server waits long."""
     given: SimpleQueue[Tuple[Any, Optional[Exception]]] = SimpleQueue()
 
@@ -90,6 +130,21 @@ def _knock(address: str, advice: str) -> None:
     except OSError as error:
         why = "nothing within 5 s" if isinstance(error, socket.timeout) else error.strerror or str(error)
         raise Failure("setup", f"no Dask scheduler answers at {address} ({why}): {advice}") from error
+
+
+def is_ours(address: str) -> bool:
+    """Whether an address is one of this host: others cannot be bound to here."""
+    scheme, _, place = address.partition("://")
+    if scheme == "inproc":
+        return True
+    try:
+        found = socket.getaddrinfo(place.rpartition(":")[0].strip("[]"), 0, type=socket.SOCK_DGRAM)
+        for family, kind, protocol, _, where in found:
+            with socket.socket(family, kind, protocol) as one:
+                one.bind(where)
+    except OSError:
+        return False
+    return True
 
 
 def _fail_version(package: Any, address: str, error: BaseException) -> NoReturn:

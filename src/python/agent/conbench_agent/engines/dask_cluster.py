@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import islice
 from time import monotonic_ns, sleep
-from typing import Any, Callable, Coroutine, Dict, List, NamedTuple, Optional, Tuple, TypeVar, cast
+from typing import Any, Callable, Coroutine, Dict, Iterable, List, NamedTuple, Optional, Tuple, TypeVar, cast
 
 from .. import meter
 from ..meter import Usage
@@ -20,7 +20,7 @@ from ..sampler import CpuClock, Sampler
 from ..task import Task, first_failure
 from . import dask_client
 from .base import Engine
-from .dask_ship import Remote, is_missing, ship
+from .dask_ship import call, is_missing, run, ship, submit
 from .dask_worker import RanThere
 from .patience import LEAVE_S, farewell
 from .processes import check_crossing, crossing_failure
@@ -38,7 +38,6 @@ _SAMPLE = 4
 _REFUSED = "Error during deserialization of the task graph"
 
 
-_RUN = Remote("run")
 _T = TypeVar("_T")
 
 
@@ -65,14 +64,17 @@ class DaskCluster(Engine):
         self.client = dask_client.connect(self._cluster.address, "it did before: it ended, or the network failed")
         #: The CPU time that each process of a worker told last.
         self._cpu_ns: Dict[Tuple[str, int], int] = {}
+        #: Whether workers were told of the candidate.
+        self._is_known = False
         try:
             self._threads: Dict[str, int] = self.client.nthreads()
             self.threads = sum(self._threads.values())
+            self._check_addresses()
             self._check_threads()
             # What a user's program does not do is no start-up.
             begun_ns = monotonic_ns()
-            ship(self.client)
-            _upload(self.client, self._cluster.upload or [])
+            ship(self.client, self._threads)
+            _upload(self.client, self._threads, self._cluster.upload or [])
             task.checks_ns += monotonic_ns() - begun_ns
         except BaseException as error:
             failure = self.failure([], error)
@@ -112,19 +114,29 @@ class DaskCluster(Engine):
         if not self._task.tears_down:
             return None
         try:
-            failed = self._of_threads(Remote("leave_thread"), LEAVE_S)
-            calls = [self._submit_to(address, Remote("leave")) for address in self._threads]
+            failed = self._of_threads("leave_thread", LEAVE_S)
+            calls = [self._submit_to(address, "leave") for address in self._threads]
             return first_failure([*failed, *self._results(calls, LEAVE_S)])
         except BaseException as error:
             return self.failure([], error)
 
     def close(self) -> None:
         """Has the workers forget the candidate, and disconnects."""
-        farewell(partial(_quietly, self.client.run, Remote("forget"), self._candidate))
-        self.abandon()
+        self._tell("forget")
+        self._disconnect()
 
     def abandon(self) -> None:
-        """Disconnects; the scheduler drops what is under way."""
+        """Has the workers give the candidate up, and disconnects: something failed, and they live on."""
+        if self._is_known:
+            self._tell("give_up")
+        self._disconnect()
+
+    def _tell(self, function: str) -> None:
+        """Tells the workers that are still there."""
+        farewell(partial(_quietly, run, self.client, self._threads, function, self._candidate))
+
+    def _disconnect(self) -> None:
+        """The scheduler drops what is under way."""
         farewell(partial(_quietly, self.client.close, timeout=1))
 
     def as_completed(self) -> Any:
@@ -134,7 +146,7 @@ class DaskCluster(Engine):
     def submit(self, indices: List[int]) -> Any:
         """Hands over tasks together."""
         handed = self._task.handed
-        return self.client.submit(_RUN, self._candidate, [(index, handed(index)) for index in indices], pure=False)
+        return submit(self.client, "run", self._candidate, [(index, handed(index)) for index in indices])
 
     def note_cpu(self, there: RanThere) -> None:
         """A worker told its CPU time."""
@@ -151,12 +163,13 @@ class DaskCluster(Engine):
     def _get_ready(self, index: Optional[int]) -> None:
         # Before one task, no more items are read than it needs.
         sample = pickle.dumps([self._task.handed(each) for each in range(1 if index is not None else _SAMPLE)])
+        self._is_known = True
         try:
-            self._of_threads(Remote("get_ready"), _READY_S, self._job_text, sample, index)
+            self._of_threads("get_ready", _READY_S, self._job_text, sample, index)
         except BaseException as error:
             raise self.failure([0], error) from error
 
-    def _of_threads(self, function: Remote, patience_s: float, *given: object) -> List[Any]:
+    def _of_threads(self, function: str, patience_s: float, *given: object) -> List[Any]:
         """Calls a function in each thread of each worker, with the candidate and how many threads the worker has."""
         calls = [
             self._submit_to(address, function, threads, *given)
@@ -165,8 +178,8 @@ class DaskCluster(Engine):
         ]
         return self._results(calls, patience_s)
 
-    def _submit_to(self, address: str, function: Remote, *given: object) -> Any:
-        return self.client.submit(function, self._candidate, *given, workers=[address], pure=False)
+    def _submit_to(self, address: str, function: str, *given: object) -> Any:
+        return submit(self.client, function, self._candidate, *given, workers=[address])
 
     def _results(self, calls: List[Any], patience_s: float) -> List[Any]:
         """What these calls give; the first error is raised."""
@@ -178,7 +191,7 @@ class DaskCluster(Engine):
         return found
 
     async def _used(self) -> List[Tuple[RanThere, Usage]]:
-        return list((await self.client.run(Remote("usage"), asynchronous=True)).values())
+        return list((await self.client.run(eval, *call("usage"), asynchronous=True)).values())
 
     def _awaited(self, coming: Coroutine[Any, Any, List[_T]], patience_s: float) -> List[_T]:
         """What the client's own thread gets of the cluster; Failure if that goes meanwhile, or takes too long."""
@@ -193,6 +206,19 @@ class DaskCluster(Engine):
                     "the tasks of another program",
                 )
         return future.result()
+
+    def _check_addresses(self) -> None:
+        """Failure if a worker on another host was not there when the cluster was looked at: it may not be allowed."""
+        found = self._cluster.workers
+        if found is None:
+            return
+        for address in self._threads:
+            if address not in found and not dask_client.is_ours(address):
+                raise Failure(
+                    "worker",
+                    f"the worker {address} came to the Dask cluster after it was looked at, and is on another host: "
+                    "nothing was sent there; measure a cluster that stays as it is",
+                )
 
     def _check_threads(self) -> None:
         if self.threads != self._cluster.threads:
@@ -374,7 +400,7 @@ def _line(error: BaseException) -> str:
     return lines[0][:300] if lines else type(error).__name__
 
 
-def _upload(client: Any, files: List[str]) -> None:
+def _upload(client: Any, workers: Iterable[str], files: List[str]) -> None:
     """Sends the workers those of these files that they lack; Failure if one cannot be read."""
     if not files:
         return
@@ -387,11 +413,11 @@ def _upload(client: Any, files: List[str]) -> None:
             raise Failure(
                 "setup", f"cannot read {path}, which is to be sent to the workers: {error.strerror}"
             ) from error
-    missing = {name for lacking in client.run(Remote("lacks"), digests).values() for name in lacking}
+    missing = {name for lacking in run(client, workers, "lacks", digests).values() for name in lacking}
     for path in files:
         if path in missing:
             _send(client, path)
-    client.run(Remote("note_uploaded"), digests)
+    run(client, workers, "note_uploaded", digests)
 
 
 def _send(client: Any, path: str) -> None:

@@ -12,13 +12,14 @@ from contextlib import suppress
 from importlib import import_module
 from resource import RUSAGE_CHILDREN, getrusage
 from time import monotonic, monotonic_ns, process_time_ns
-from typing import Dict, List, NamedTuple, Optional, Set, Tuple, cast
+from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple, cast
 
 from .. import meter, steps
 from ..meter import Usage
 from ..protocol import Failure, Job
 from ..task import Result, Task
 from ..worker import check_result
+from . import dask_lent
 
 #: What a task took by this process's clock (ns), its checksum without that of the output, and what it hands back.
 Ran = Tuple[int, int, object]
@@ -44,7 +45,8 @@ class RanThere(NamedTuple):
 class _Desk:
     """The task of one candidate in this process."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, candidate: str, job: Job) -> None:
+        self._candidate = candidate
         self._job = job
         self._making = threading.Lock()
         self._made: Optional[Task] = None
@@ -56,6 +58,7 @@ class _Desk:
         """Makes the task and, ahead, what task `index` needs, or all tasks; Failure if that cannot be."""
         with self._making:
             if self._made is None:
+                dask_lent.lend(self._candidate, [folder for folder, _ in _modules(self._job)])
                 _import_modules(self._job)
                 _unpickle(sample)
                 self._made = steps.build(self._job, steps.Place.worker(0))
@@ -82,6 +85,19 @@ class _Desk:
             self._known.add(kinds)
         return service_ns, checksum, result
 
+    def close(self) -> None:
+        """Gives back what the task holds, and what this process was lent for it."""
+        if self._made is not None:
+            self._made.close()
+        dask_lent.take_back(self._candidate)
+
+    def give_up(self) -> None:
+        """The same after something failed: what the user's code set up in this process is torn down before."""
+        with self._making:
+            if self._made is not None:
+                self._made.leave()
+            self.close()
+
     @property
     def task(self) -> Task:
         if self._made is None:
@@ -90,6 +106,7 @@ class _Desk:
 
 
 _desks: Dict[str, _Desk] = {}
+_given_up: Set[str] = set()
 _opening = threading.Lock()
 _used_s = 0.0
 
@@ -106,9 +123,11 @@ def get_ready(candidate: str, threads: int, job: str, sample: bytes, index: Opti
     """
     _note_use()
     with _opening:
+        if candidate in _given_up:
+            raise Failure("worker", "the candidate was given up before this worker heard of it")
         desk = _desks.get(candidate)
         if desk is None:
-            desk = _desks[candidate] = _Desk(Job.parse(job))
+            desk = _desks[candidate] = _Desk(candidate, Job.parse(job))
     try:
         desk.get_ready(index, sample)
     finally:
@@ -148,7 +167,18 @@ def forget(candidate: str) -> None:
     """Gives back what the candidate's task holds."""
     desk = _desks.pop(candidate, None)
     if desk is not None:
-        desk.task.close()
+        desk.close()
+
+
+def give_up(candidate: str) -> None:
+    """Forgets a candidate that failed, and has the user's code tear down what it set up in this process.
+
+    It does not wait for that: a task may still run, or hang, and this is called where the worker hears its scheduler.
+    """
+    _given_up.add(candidate)
+    desk = _desks.pop(candidate, None)
+    if desk is not None:
+        threading.Thread(target=desk.give_up, name="conbench-give-up", daemon=True).start()
 
 
 def usage() -> Tuple[RanThere, Usage]:
@@ -173,9 +203,22 @@ def nothing(*given: object) -> None:
     """A task that does nothing."""
 
 
-def echo(data: bytes) -> bytes:
-    """A task that hands back what it is given."""
-    return data
+def carry(way: str, data: bytes, size: int) -> bytes:
+    """A task that hands back what it is given, nothing, or so many bytes, by the way that they are to go."""
+    global _random
+    if way == BOTH_WAYS:
+        return data
+    if way == THERE:
+        return b""
+    if len(_random) < size:
+        # (Making them takes its time, too: it is done once.)
+        _random = os.urandom(size)
+    return _random[:size]
+
+
+#: The ways that payloads go.
+BOTH_WAYS, THERE, BACK = WAYS = "both", "there", "back"
+_random = b""
 
 
 def kernel_ns(least_ns: int) -> float:
@@ -227,16 +270,20 @@ def _cpu_ns() -> int:
     return process_time_ns() + round((reaped.ru_utime + reaped.ru_stime) * 1e9)
 
 
+def _modules(job: Job) -> Iterator[Tuple[str, str]]:
+    """The modules of the user's functions, each behind its folder."""
+    for step in job.steps:
+        module = (step.step.get("function") or "").partition(":")[0]
+        if module and module != "__main__":
+            yield os.path.abspath(step.step["path"]), module
+
+
 def _import_modules(job: Job) -> None:
     """Imports the modules of the user's functions; Failure if this worker does not have one."""
     from ..user.loading import put_first
 
-    for step in job.steps:
-        name = step.step.get("function") or ""
-        module = name.partition(":")[0]
-        if not module or module == "__main__":
-            continue
-        put_first(os.path.abspath(step.step["path"]))
+    for folder, module in _modules(job):
+        put_first(folder)
         try:
             import_module(module)
         except ModuleNotFoundError as error:
