@@ -367,7 +367,7 @@ fn the_default_of_anyio_is_among_its_sizes() {
     let mut runtime = cpython();
     let offers = runtime.engines.iter_mut().filter(|offer| offer.engine == Engine::Anyio);
     offers.for_each(|offer| offer.default_workers = Some(40));
-    let planned = plan(&workload(vec![own_code(true, true)]), &settings(), &facts(), &[runtime]);
+    let planned = plan(&workload(vec![own_code(true, false)]), &settings(), &facts(), &[runtime]);
     let anyio = planned.if_imported.iter().find(|entry| entry.engine == Engine::Anyio).expect("planned");
     assert!(anyio.workers.contains(&40), "{anyio:?}");
     assert_eq!(anyio.default_sizes.workers, Some(40));
