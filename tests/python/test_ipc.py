@@ -178,9 +178,7 @@ class Deaths(Workers):
             agent = run_here(f"be_an_agent({method!r})", stderr=subprocess.DEVNULL)
             with self.subTest(method), agent:
                 assert agent.stdout is not None
-                peers = [
-                    os.open(f"/proc/{int(pid)}", os.O_DIRECTORY) for pid in agent.stdout.readline().split()[1:]
-                ]
+                peers = [os.open(f"/proc/{int(pid)}", os.O_DIRECTORY) for pid in agent.stdout.readline().split()[1:]]
                 self.assertEqual(len(peers), 2)
                 agent.kill()
                 for peer in peers:

@@ -13,8 +13,8 @@ from typing import List, Optional
 from ..protocol import Job, StepJob
 from ..task import Done, Step
 from . import Place, label
-from .on_loop import OnLoop
 from .ipc import WorkersEvent, handed
+from .on_loop import OnLoop
 from .stage import checksum
 
 

@@ -13,7 +13,7 @@ import select
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..protocol import Failure, Job, StepJob
-from . import Place, peer, label
+from . import Place, label, peer
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

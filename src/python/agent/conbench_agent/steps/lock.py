@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, ContextManager, Optional
 from ..protocol import Job, StepJob
 from ..task import Done, Step
 from . import Place, label
-from .on_loop import OnLoop
 from .ipc import WorkersLock, handed
+from .on_loop import OnLoop
 from .stage import make_stage
 
 if TYPE_CHECKING:

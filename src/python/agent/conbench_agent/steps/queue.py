@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Optional, Tuple, Union
 from ..protocol import Failure, Job, StepJob
 from ..task import Done, Step
 from . import Place, label
-from .on_loop import OnLoop
 from .ipc import WorkersQueue, handed
+from .on_loop import OnLoop
 from .stage import Stage, make_stage
 
 if TYPE_CHECKING:
