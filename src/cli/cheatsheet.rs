@@ -1,6 +1,6 @@
 //! `conbench cheatsheet`: what each tool costs here, section by section, and its pitfalls.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,6 +58,9 @@ struct SavedSheet {
     /// Write the sheet as a page here: one HTML file that loads nothing and runs nothing
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     html: Option<PathBuf>,
+    /// Leave the sheet itself out of the page
+    #[arg(long, help_heading = "Output")]
+    no_record: bool,
 }
 
 /// How a sheet is written.
@@ -150,16 +153,14 @@ fn finish(args: &CheatsheetArgs, terminal: &Terminal, sheet: &Sheet, choosing: &
         SheetFormat::Table => report::cheatsheet_table(sheet, choosing, terminal::stdout_style(terminal.colour)),
         SheetFormat::Markdown => report::cheatsheet_markdown(sheet, choosing),
         SheetFormat::Json => report::cheatsheet_json(sheet, choosing)?,
-        SheetFormat::Html => page(sheet, choosing)?,
+        SheetFormat::Html => page(sheet, choosing, args.saved.no_record)?,
     };
     let mut exit = exit(sheet);
     // A full disk does not keep it from being shown, nor a closed pipe from being saved.
     let shown = terminal.print(&text);
-    for failure in
-        [shown.err(), save(args, sheet, choosing).err(), write_page(args.saved.html.as_deref(), sheet, choosing).err()]
-            .into_iter()
-            .flatten()
-    {
+    let paged = Paged { html: args.saved.html.clone(), no_record: args.saved.no_record };
+    let written = write_page(&paged, sheet, choosing);
+    for failure in [shown.err(), save(args, sheet, choosing).err(), written.err()].into_iter().flatten() {
         report_failure(&failure);
         exit = exit.max(failure.exit());
     }
@@ -172,14 +173,13 @@ fn save(args: &CheatsheetArgs, sheet: &Sheet, choosing: &[Judged]) -> Result<(),
 }
 
 /// Writes the sheet as a page, if it is to be written.
-pub(super) fn write_page(path: Option<&Path>, sheet: &Sheet, choosing: &[Judged]) -> Result<(), Failure> {
-    let Some(path) = path else { return Ok(()) };
-    record::write(path, page(sheet, choosing)?.as_bytes()).map_err(Failure::Save)
+pub(super) fn write_page(paged: &Paged, sheet: &Sheet, choosing: &[Judged]) -> Result<(), Failure> {
+    let Some(path) = &paged.html else { return Ok(()) };
+    record::write(path, page(sheet, choosing, paged.no_record)?.as_bytes()).map_err(Failure::Save)
 }
 
-fn page(sheet: &Sheet, choosing: &[Judged]) -> Result<String, Failure> {
-    let home = std::env::home_dir();
-    Ok(report::cheatsheet_page(sheet, choosing, home.as_ref().and_then(|home| home.to_str()))?)
+fn page(sheet: &Sheet, choosing: &[Judged], no_record: bool) -> Result<String, Failure> {
+    Ok(report::cheatsheet_page(sheet, choosing, &measure::page_options(no_record))?)
 }
 
 fn exit(sheet: &Sheet) -> Exit {

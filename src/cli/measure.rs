@@ -211,11 +211,16 @@ fn registered_agent(workload: &Workload) -> Result<Option<AgentProgram>, Failure
     Ok(Some(AgentProgram { environment, ..AgentProgram::native(&program) }))
 }
 
+/// What a page holds, where home directories are shortened.
+pub(super) fn page_options(no_record: bool) -> PageOptions {
+    let home = std::env::home_dir().and_then(|home| home.to_str().map(str::to_owned));
+    PageOptions { with_record: !no_record, home }
+}
+
 /// Writes the page of these records, if one is asked for.
 pub(super) fn write_page(all: &[Judged], paged: &Paged) -> Result<(), Failure> {
     let Some(path) = &paged.html else { return Ok(()) };
-    let home = std::env::home_dir().and_then(|home| home.to_str().map(str::to_owned));
-    let page = report::page(all, &PageOptions { with_record: !paged.no_record, home })?;
+    let page = report::page(all, &page_options(paged.no_record))?;
     record::write(path, page.as_bytes()).map_err(Failure::Save)
 }
 

@@ -72,7 +72,7 @@ fn show_sheet(args: &ReportArgs, terminal: &Terminal, sheet: &Sheet, choosing: &
             )));
         }
     };
-    cheatsheet::write_page(args.paged.html.as_deref(), sheet, choosing)?;
+    cheatsheet::write_page(&args.paged, sheet, choosing)?;
     terminal.print(&text)?;
     Ok(Exit::Fine)
 }

@@ -206,7 +206,8 @@ fn one_sheet(sheet: &Sheet) {
     is_harmless(&report::cheatsheet_table(sheet, &[], PLAIN));
     is_harmless(&report::cheatsheet_markdown(sheet, &[]));
     drop(report::cheatsheet_json(sheet, &[]).expect("a sheet is written"));
-    drop(report::cheatsheet_page(sheet, &[], Some("/home/me")).expect("a page"));
+    let options = PageOptions { with_record: false, home: Some("/home/me".to_owned()) };
+    drop(report::cheatsheet_page(sheet, &[], &options).expect("a page"));
 }
 
 fn one_duel(record: &DuelRecord) {

@@ -4,9 +4,9 @@ use super::rows::{amount, compact, interval, time};
 use super::*;
 use crate::cheatsheet::catalogue::{Item, Language, Pitfall, Quoted, Section};
 use crate::cheatsheet::sheet::{Both, Figure, Runtime, Sheet, Shown, Timed};
-use crate::report::cheatsheet_page;
 use crate::report::sample::{self, PLAIN_80, PLAIN_120};
 use crate::report::tests::golden;
+use crate::report::{PageOptions, cheatsheet_page};
 
 fn item(id: &str, title: &str, beside: Option<&str>, tool: Option<&str>) -> Item {
     Item {
@@ -162,7 +162,7 @@ fn an_axis_begins_with_the_least_time_that_can_be_told() {
     let mut sheet = sheet();
     let first = sheet.items.iter_mut().find(|timed| timed.figure.is_some()).expect("a figure");
     first.figure = Figure::of(vec![0.004, 0.02]);
-    let page = cheatsheet_page(&sheet, &[], None).expect("a page");
+    let page = cheatsheet_page(&sheet, &[], &PageOptions::default()).expect("a page");
     let axes: Vec<&str> = page.split("class=\"axis\"").skip(1).filter_map(|rest| rest.split("</svg>").next()).collect();
     assert!(axes.iter().any(|axis| axis.contains("0.1 ns")), "{axes:?}");
     assert!(axes.iter().all(|axis| !axis.contains("&lt;")), "{axes:?}");
@@ -177,8 +177,16 @@ fn the_page_of_a_sheet_is_the_same_twice_and_obeys_no_name() {
         timed.runtime = "<script>".to_owned();
     }
     sheet.pitfalls[0].runtime = "<script>".to_owned();
-    let page = cheatsheet_page(&sheet, &[sample::judged()], None).expect("a page");
-    assert_eq!(page, cheatsheet_page(&sheet, &[sample::judged()], None).expect("a page"));
+    let options = PageOptions { with_record: true, home: None };
+    let drawn = |options: &PageOptions| cheatsheet_page(&sheet, &[sample::judged()], options).expect("a page");
+    let page = drawn(&options);
+    assert_eq!(page, drawn(&options));
+    let is_told =
+        |page: &str| page.contains("href=\"data:application/gzip;base64,") && page.contains("cheatsheet.json.gz");
+    assert!(
+        is_told(&page) && !is_told(&drawn(&PageOptions::default())),
+        "the sheet itself is left out where that is asked"
+    );
     assert!(page.contains("&lt;script&gt;") && !page.contains("<script"), "{page}");
     assert!(!page.contains('\u{202e}') && !page.contains("somebody") && !page.contains(" style="), "{page}");
     assert!(page.contains("f(a | b)") && page.contains("href=\"https://example.org/threads\""), "{page}");

@@ -20,19 +20,23 @@ struct Document<'a> {
     records: &'a [Judged],
 }
 
-/// The section with the link.
+/// The section with the link to these records.
 ///
 /// # Errors
 /// When a figure cannot be written, which would be a fault of this program.
 pub(super) fn section(all: &[Judged]) -> Result<Markup, serde_json::Error> {
     let json = serde_json::to_vec(&Document { format_version: FORMAT_VERSION, records: all })?;
-    let packed = compressed(&json);
-    let name = file_name(all);
+    Ok(linked("The record", &json, &file_name(all)))
+}
+
+/// The section with the link to what a page was drawn from, as it is saved.
+pub(super) fn linked(title: &str, json: &[u8], name: &str) -> Markup {
+    let packed = compressed(json);
     let plain_name = name.trim_end_matches(".gz");
     let link = format!("data:application/gzip;base64,{}", BASE64_STANDARD.encode(&packed));
     let content = html! {
         p {
-            a class="button" download=(name) href=(link) { "Download the record" }
+            a class="button" download=(name) href=(link) { "Download " (title.to_lowercase()) }
             span class="soft" { " JSON, gzip, " (bytes(packed.len() as u64)) }
         }
         p class="soft" {
@@ -41,7 +45,7 @@ pub(super) fn section(all: &[Judged]) -> Result<Markup, serde_json::Error> {
         }
         pre { code { "gunzip " (name) "\nconbench report " (plain_name) "\n" } }
     };
-    Ok(frame::section("record", "The record", &content))
+    frame::section("record", title, &content)
 }
 
 /// The same bytes for the same text: no name, no time.

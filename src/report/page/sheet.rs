@@ -4,25 +4,29 @@ use maud::{Markup, html};
 
 use super::host::{list, machine};
 use super::svg::{Scale, axis, line, shape, whisker};
-use super::{choice, frame, mistakes, private};
+use super::{PageOptions, choice, data, frame, mistakes, private};
 use crate::cheatsheet::catalogue::{Item, Language, Section};
 use crate::cheatsheet::sheet::{Figure, Runtime, Sheet, Timed};
 use crate::report::cheatsheet::rows::{self, Row, compact, time};
 use crate::report::cheatsheet::table::circumstances;
-use crate::report::{Judged, plain};
+use crate::report::{Judged, cheatsheet_json, plain};
 
 /// How high the row of one runtime is, in pixels.
 const LANE: f64 = 20.0;
 
-/// The page of a sheet, and of the records of its section `choosing`. `home` is a home directory that paths are
-/// shortened by, beside those known by their place.
+/// The page of a sheet, and of the records of its section `choosing`.
 ///
 /// # Errors
 /// When a figure cannot be written as JSON, which would be a fault of this program.
-pub fn cheatsheet_page(sheet: &Sheet, choosing: &[Judged], home: Option<&str>) -> Result<String, serde_json::Error> {
+pub fn cheatsheet_page(sheet: &Sheet, choosing: &[Judged], options: &PageOptions) -> Result<String, serde_json::Error> {
+    let home = options.home.as_deref();
     let sheet: Sheet = private::without_homes(sheet, home)?;
     let choosing = choosing.iter().map(|judged| private::shared(judged, home));
     let choosing: Vec<Judged> = choosing.collect::<Result<_, _>>()?;
+    let record = match options.with_record {
+        true => Some(data::linked("The sheet", cheatsheet_json(&sheet, &choosing)?.as_bytes(), "cheatsheet.json.gz")),
+        false => None,
+    };
     let body = html! {
         (header(&sheet))
         @for part in &sheet.sections {
@@ -30,6 +34,7 @@ pub fn cheatsheet_page(sheet: &Sheet, choosing: &[Judged], home: Option<&str>) -
             (frame::section(part.name(), &heading, &section(&sheet, *part, &choosing)))
         }
         (frame::section("host", "The host", &host(&sheet)))
+        @if let Some(record) = &record { (record) }
     };
     Ok(frame::page("Concurrency, measured here", &body))
 }
