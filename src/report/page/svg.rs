@@ -51,11 +51,12 @@ impl Scale {
     /// of four around.
     pub(super) fn logarithmic(values: impl Iterator<Item = f64>, ends: (f64, f64)) -> Scale {
         let (low, high) = values
-            .filter(|value| value.is_finite() && *value > 0.0)
+            .filter(|value| value.is_finite() && *value >= f64::MIN_POSITIVE)
             .fold((f64::INFINITY, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
         let (low, high) = match () {
             () if low > high => (1.0, 10.0),
-            () if high / low < 1.5 => (low / 2.0, high * 2.0),
+            // Neither zero nor infinity: between these there is no end of decades.
+            () if high / low < 1.5 => ((low / 2.0).max(f64::MIN_POSITIVE), (high * 2.0).min(f64::MAX)),
             () => (low, high),
         };
         Scale { low, high, is_log: true, ends, unit: 1.0 }
@@ -207,6 +208,14 @@ mod tests {
         let scale = Scale::logarithmic([2e6, 4e8].into_iter(), (0.0, 100.0));
         assert_eq!(scale.ticks(), [3e6, 1e7, 3e7, 1e8, 3e8]);
         assert_eq!([scale.at(2e6), scale.at(4e8), scale.at(1e12)], [0.0, 100.0, 100.0]);
+    }
+
+    #[test]
+    fn the_smallest_and_the_largest_numbers_have_few_ticks() {
+        for value in [f64::from_bits(1), f64::MIN_POSITIVE, f64::MAX] {
+            let scale = Scale::logarithmic(std::iter::once(value), (4.0, 96.0));
+            assert!((1..=40).contains(&scale.ticks().len()), "{scale:?}");
+        }
     }
 
     proptest! {
