@@ -214,7 +214,7 @@ mod tests {
     fn the_smallest_and_the_largest_numbers_have_few_ticks() {
         for value in [f64::from_bits(1), f64::MIN_POSITIVE, f64::MAX] {
             let scale = Scale::logarithmic(std::iter::once(value), (4.0, 96.0));
-            assert!((1..=40).contains(&scale.ticks().len()), "{scale:?}");
+            assert!(scale.ticks().len() <= 40, "{scale:?}");
         }
     }
 
