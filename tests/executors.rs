@@ -179,6 +179,14 @@ fn a_workload_file_names_executors_too() {
 
 const WAIT: &str = "[[step]]\nkind = \"sleep\"\ntime = \"1ms\"\n";
 
+/// The records of a short session with two workers, and what it said on standard error.
+fn recorded(directory: &Path, python: &Path, args: &[&str]) -> (Value, String) {
+    let ran = conbench(directory, python, &[args, &["--workers", "2", "--budget", "2s", "--format", "json"]].concat());
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    let all = serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    (all, said)
+}
+
 #[test]
 fn one_name_in_two_folders_is_two_executors() {
     let Some(python) = python() else { return };
@@ -193,13 +201,7 @@ fn one_name_in_two_folders_is_two_executors() {
             .expect("written");
     }
     let args = ["recommend", "a/w.toml", "b/w.toml", "--runtimes", "python", "--engines", "sequential"];
-    let ran = conbench(
-        directory.path(),
-        &python,
-        &[&args[..], &["--workers", "2", "--budget", "2s", "--format", "json"]].concat(),
-    );
-    let said = String::from_utf8_lossy(&ran.stderr);
-    let all: Value = serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    let (all, said) = recorded(directory.path(), &python, &args);
     for (record, model) in [(0, "threads"), (1, "processes")] {
         let candidates = own(&all["records"][record], "pools:make");
         assert!(!candidates.is_empty(), "{said}");
@@ -222,13 +224,7 @@ fn who_is_named_by_an_option_is_not_looked_for_in_the_folder_of_a_file() {
     std::fs::write(folder.join("pools.py"), "raise ValueError('this is the wrong file')\n").expect("written");
     std::fs::write(folder.join("w.toml"), format!("[[engine]]\nfactory = \"others:make\"\n{WAIT}")).expect("written");
     let args = ["recommend", "a/w.toml", "--runtimes", "python", "--engines", "sequential", "--executor", "pools:make"];
-    let ran = conbench(
-        directory.path(),
-        &python,
-        &[&args[..], &["--workers", "2", "--budget", "2s", "--format", "json"]].concat(),
-    );
-    let said = String::from_utf8_lossy(&ran.stderr);
-    let all: Value = serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    let (all, said) = recorded(directory.path(), &python, &args);
     for factory in ["others:make", "pools:make"] {
         let candidates = own(&all["records"][0], factory);
         assert!(

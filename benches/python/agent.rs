@@ -65,12 +65,7 @@ impl<'a> Bench<'a> {
         let draws = step.distributions().into_iter().map(|distribution| vec![distribution.mean_ns() as u64; DRAWS]);
         let candidate = Candidate { start_method, ..Candidate::new(&self.interpreter.name, engine, sizes) };
         let steps = vec![StepJob { draws: draws.collect(), step, iterations, items: None }];
-        let cluster = self.cluster.as_ref().map(|(_, cluster)| JobCluster {
-            address: cluster.address.clone(),
-            threads: cluster.threads(),
-            workers: cluster.workers.iter().filter_map(|worker| worker.address.clone()).collect(),
-            upload: Vec::new(),
-        });
+        let cluster = self.cluster.as_ref().map(|(_, cluster)| JobCluster::new(cluster, Vec::new()));
         let job = Job { cluster, ..Job::new(candidate, load, steps, 1, MINUTE_NS) };
         let mut link = self.connect();
         match ask(&mut link, &Request::Job(Box::new(job))) {

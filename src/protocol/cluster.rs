@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::candidate::Cluster;
+
 /// Find out what a cluster is: one that is there, or one of worker processes that the agent starts and keeps until its end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -36,4 +38,17 @@ pub struct JobCluster {
     /// Files of the user's code that its workers are sent.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub upload: Vec<PathBuf>,
+}
+
+impl JobCluster {
+    /// What a job is told of this cluster, whose workers are sent these files.
+    #[must_use]
+    pub fn new(cluster: &Cluster, upload: Vec<PathBuf>) -> JobCluster {
+        JobCluster {
+            address: cluster.address.clone(),
+            threads: cluster.threads(),
+            workers: cluster.workers.iter().filter_map(|worker| worker.address.clone()).collect(),
+            upload,
+        }
+    }
 }

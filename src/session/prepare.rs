@@ -76,12 +76,7 @@ pub(super) fn job(session: &Session, steps: Vec<StepJob>, runtime: &str) -> Job 
         task_timeout_ns: session.workload.task_timeout_ns,
         tolerates_errors: session.workload.objective.limits.errors.tolerates(),
         executor_path: None,
-        cluster: session.cluster(runtime).map(|cluster| JobCluster {
-            address: cluster.address.clone(),
-            threads: cluster.threads(),
-            workers: cluster.workers.iter().filter_map(|worker| worker.address.clone()).collect(),
-            upload: session.upload.clone(),
-        }),
+        cluster: session.cluster(runtime).map(|cluster| JobCluster::new(cluster, session.upload.clone())),
         rate: session.workload.rate,
         turns: 0,
         warms_up: false,

@@ -23,10 +23,8 @@ pub fn cheatsheet_page(sheet: &Sheet, choosing: &[Judged], options: &PageOptions
     let sheet: Sheet = private::without_homes(sheet, home)?;
     let choosing = choosing.iter().map(|judged| private::shared(judged, home));
     let choosing: Vec<Judged> = choosing.collect::<Result<_, _>>()?;
-    let record = match options.with_record {
-        true => Some(data::linked("The sheet", cheatsheet_json(&sheet, &choosing)?.as_bytes(), "cheatsheet.json.gz")),
-        false => None,
-    };
+    let json = options.with_record.then(|| cheatsheet_json(&sheet, &choosing)).transpose()?;
+    let record = json.map(|json| data::linked("The sheet", json.as_bytes(), "cheatsheet.json.gz"));
     let body = html! {
         (header(&sheet))
         @for part in &sheet.sections {
