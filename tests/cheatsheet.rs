@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use common::pythons;
+use common::{printed, pythons};
 use conbench::cheatsheet::catalogue::{Language, Section, catalogue};
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ fn sheet(arguments: &[&str]) -> Value {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     assert_eq!(std::fs::read_dir(temporary.path()).expect("listed").count(), 0, "something is left in the directory");
-    let value: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let value = printed::document(&output);
     let schema = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/reports/cheatsheet.schema.json"));
     let schema: Value = serde_json::from_str(&schema.expect("the schema")).expect("JSON");
     let validator = jsonschema::validator_for(&schema).expect("a legal schema");

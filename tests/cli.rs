@@ -205,6 +205,7 @@ fn a_name_that_is_no_workload_is_told_the_nearest() {
         (file("export.tml"), format!("did you mean `{}`?", file("export.toml"))),
         (file("exprt.toml"), format!("did you mean `{}`?", file("export.toml"))),
         (file("scrap.py:parse"), format!("did you mean `{}:parse`?", file("scrape.py"))),
+        (file("scrape"), format!("did you mean `{}:NAME`?", file("scrape.py"))),
         (file("scrape.py"), format!("name a function of it, as `{}:NAME`", file("scrape.py"))),
         ("shop.scrape".to_owned(), "a function of a module is written `shop.scrape:NAME`".to_owned()),
     ] {

@@ -12,6 +12,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use common::namespaces::{FAR, MUTE, NOBODY, Namespaces};
+use common::printed::record as record_of;
 use common::pythons;
 use conbench::candidate::{Candidate, Cluster, Engine};
 use conbench::idiom::{Idiom, ItemsFound, OnCluster};
@@ -95,13 +96,6 @@ impl Shop {
         assert_eq!((ran.status.code(), ran.stdout.len()), (Some(2), 0), "{said}");
         said
     }
-}
-
-/// The record that a session prints.
-fn record_of(ran: &Output) -> Value {
-    let said = String::from_utf8_lossy(&ran.stderr);
-    let mut all: Value = serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
-    all["records"][0].take()
 }
 
 /// The candidates of a record that ran on the cluster.

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use common::pythons;
+use common::{printed, pythons};
 use serde_json::Value;
 
 /// A task of some rounds of computation, in a package with a module beside it.
@@ -130,7 +130,7 @@ fn the_same_version_twice_is_no_regression() {
     let steps = |side: usize| &duel["duel"]["record"]["calibration"]["runtimes"][side]["name"];
     assert_eq!((steps(0), steps(1)), (&Value::from("base"), &Value::from("head")));
     assert!(duel["verdict"]["compared"][0]["figures"].as_array().is_some_and(|all| all.len() == 6));
-    let schema: Value = serde_json::from_slice(&room.conbench(&["schema", "duel"]).stdout).expect("a schema");
+    let schema = printed::document(&room.conbench(&["schema", "duel"]));
     let validator = jsonschema::validator_for(&schema).expect("a legal schema");
     let faults: Vec<String> = validator.iter_errors(&duel).map(|error| error.to_string()).collect();
     assert_eq!(faults, Vec::<String>::new());
@@ -150,7 +150,7 @@ fn each_side_finds_its_own_choice() {
     let rest = ["--base", "main", "--format", "json", "--budget", "9s", "--python", &python];
     let ran = room.conbench(&[target.as_slice(), &rest].concat());
     assert_eq!(ran.status.code(), Some(0), "{}", said(&ran));
-    let duel: Value = serde_json::from_slice(&ran.stdout).expect("JSON");
+    let duel = printed::document(&ran);
     let compared = duel["verdict"]["compared"].as_array().expect("a list");
     assert_eq!(compared.len(), 2, "each engine that was named");
     assert!(duel["verdict"]["choice"]["standing"].is_string());
@@ -260,7 +260,7 @@ fn two_functions_two_folders_two_interpreters_and_two_binaries_are_versions() {
     ] {
         let ran = room.conbench(&[["duel"].as_slice(), &target, &engine].concat());
         assert_eq!(ran.status.code(), Some(0), "{target:?}: {}", said(&ran));
-        let duel: Value = serde_json::from_slice(&ran.stdout).expect("JSON");
+        let duel = printed::document(&ran);
         assert!(duel["verdict"]["compared"][0].get("failure").is_none(), "{target:?}: {duel}");
         let blocks = |side: usize| duel["duel"]["record"]["candidates"][side]["blocks"].as_array().map_or(0, Vec::len);
         assert!(blocks(0) > 0 && blocks(1) > 0, "{target:?}");
@@ -366,7 +366,7 @@ fn what_cannot_start_at_all_writes_its_reports() {
         match format {
             "table" => assert_eq!(last_line(&ran), "side failed"),
             "json" => {
-                let found: Value = serde_json::from_slice(&ran.stdout).expect("JSON");
+                let found = printed::document(&ran);
                 assert_eq!(
                     (&found["verdict"]["said"], &found["duel"]["workload"]),
                     (&"side_failed".into(), &"a.toml".into())

@@ -6,7 +6,7 @@ mod common;
 
 use std::process::{Command, Stdio};
 
-use common::pythons;
+use common::{printed, pythons};
 use serde_json::Value;
 
 /// The user's code of these tests.
@@ -30,9 +30,7 @@ fn record(text: &str, args: &[&str]) -> Value {
     command.arg("run").arg(&file).args(["--budget", "15s", "--format", "json"]).args(args);
     command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     let ran = command.stdin(Stdio::null()).output().expect("the binary starts");
-    let mut all: Value = serde_json::from_slice(&ran.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&ran.stderr)));
-    all["records"][0].take()
+    printed::record(&ran)
 }
 
 /// Each candidate that was measured: its engine, its status, and how many tasks of how many failed.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 
-use common::pythons;
+use common::{printed, pythons};
 use conbench::candidate::{Candidate, Engine, Model, OwnExecutor, Sizes, Word};
 use conbench::idiom::{Idiom, ItemsFound};
 use conbench::workload;
@@ -37,8 +37,7 @@ fn raced(factory: &str, args: &[&str]) -> Option<(Value, String)> {
     let target = ["recommend", "work:wait", "--items", "items()", "--format", "json", "--executor", factory];
     let ran = conbench(&fixtures(), &python()?, &[&target, args].concat());
     let said = String::from_utf8_lossy(&ran.stderr).into_owned();
-    let mut all: Value = serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
-    Some((all["records"][0].take(), said))
+    Some((printed::record(&ran), said))
 }
 
 /// The candidates of a record that the user's own executor is.
@@ -157,8 +156,8 @@ fn a_workload_file_names_executors_too() {
     write("[[engine]]\nfactory = \"pools:threads\"\nmodel = \"threads\"\nworkers = [2, 4]\n").expect("written");
     let ran = conbench(Path::new(ROOT), &python, &args);
     let said = String::from_utf8_lossy(&ran.stderr);
-    let all: Value = serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
-    let candidates = own(&all["records"][0], "pools:threads");
+    let record = printed::record(&ran);
+    let candidates = own(&record, "pools:threads");
     assert!(!candidates.is_empty() && candidates.iter().all(|it| it["failure"].is_null()), "{said}");
     let sizes = candidates.iter().map(|it| it["candidate"]["sizes"]["workers"].as_u64());
     assert!(sizes.flatten().all(|workers| [2, 4].contains(&workers)), "{candidates:?}");
@@ -183,8 +182,7 @@ const WAIT: &str = "[[step]]\nkind = \"sleep\"\ntime = \"1ms\"\n";
 fn recorded(directory: &Path, python: &Path, args: &[&str]) -> (Value, String) {
     let ran = conbench(directory, python, &[args, &["--workers", "2", "--budget", "2s", "--format", "json"]].concat());
     let said = String::from_utf8_lossy(&ran.stderr).into_owned();
-    let all = serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
-    (all, said)
+    (printed::document(&ran), said)
 }
 
 #[test]
@@ -226,7 +224,7 @@ fn who_is_named_by_an_option_is_not_looked_for_in_the_folder_of_a_file() {
     let args = ["recommend", "a/w.toml", "--runtimes", "python", "--engines", "sequential", "--executor", "pools:make"];
     let (all, said) = recorded(directory.path(), &python, &args);
     for factory in ["others:make", "pools:make"] {
-        let candidates = own(&all["records"][0], factory);
+        let candidates = own(&record, factory);
         assert!(
             !candidates.is_empty() && candidates.iter().all(|it| it["failure"].is_null()),
             "{candidates:?}: {said}"
@@ -359,9 +357,9 @@ fn the_examples_of_the_page_run_as_they_stand() {
         args.extend(["--engines", "sequential", "--budget", "3s", "--format", "json"]);
         let ran = conbench(directory.path(), &python, &args);
         let said = String::from_utf8_lossy(&ran.stderr);
-        let all: Value = serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+        let record = printed::record(&ran);
         let factory = if module.is_some() { "pools:make" } else { "loky:ProcessPoolExecutor" };
-        let candidates = own(&all["records"][0], factory);
+        let candidates = own(&record, factory);
         assert!(!candidates.is_empty(), "{said}");
         assert!(candidates.iter().all(|it| it["failure"].is_null()), "{command}: {said}");
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
-use common::pythons;
+use common::{printed, pythons};
 use conbench::candidate::{Candidate, Engine, Model, OwnExecutor, Sizes, Word};
 use conbench::idiom::{Idiom, ItemsFound};
 use conbench::workload;
@@ -54,9 +54,7 @@ fn record(python: &Path, imports: &str, args: &[&str]) -> Value {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let ran = command.stdin(Stdio::null()).output().expect("the binary starts");
-    let mut all: Value = serde_json::from_slice(&ran.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&ran.stderr)));
-    all["records"][0].take()
+    printed::record(&ran)
 }
 
 /// The engines of all candidates of a record that was raced, each once.

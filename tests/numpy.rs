@@ -4,11 +4,14 @@
 //! `CONBENCH_TEST_NUMPY_PYTHON` names an interpreter that has numpy (with OpenBLAS) and threadpoolctl. Without it there is
 //! a skip that is seen in the tests' output, and a failure where `CONBENCH_REQUIRE_PYTHON` is set.
 
+mod common;
+
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
+use common::printed;
 use serde_json::Value;
 
 /// The user's code of these tests.
@@ -48,9 +51,7 @@ fn record(python: &PathBuf, args: &[&str], environment: &[(&str, &str)]) -> Valu
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let ran = command.stdin(Stdio::null()).output().expect("the binary starts");
-    let mut all: Value = serde_json::from_slice(&ran.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&ran.stderr)));
-    all["records"][0].take()
+    printed::record(&ran)
 }
 
 fn list(value: &Value) -> &[Value] {

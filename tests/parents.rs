@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use common::job;
 use common::pythons::{self, PACKAGE, Python};
+use common::{job, printed};
 use conbench::candidate::{Candidate, Engine, StartMethod};
 use conbench::clock::now_ns;
 use conbench::guard::Guard;
@@ -349,7 +349,7 @@ fn a_killed_controller_leaves_neither_parents_nor_lives() {
 }
 
 /// The record of a session of this workload under an interpreter: for each candidate, whether each of its lives
-/// was warm, and the lives that were weighed.
+/// was warm, and the lives whose memory was measured.
 fn session(python: &Python, file: &str) -> Vec<(String, Vec<bool>, Vec<usize>)> {
     let room = tempfile::tempdir().expect("a directory");
     std::fs::write(room.path().join("load.toml"), file).expect("writes");
@@ -361,8 +361,8 @@ fn session(python: &Python, file: &str) -> Vec<(String, Vec<bool>, Vec<usize>)> 
         .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
         .output()
         .expect("the binary starts");
-    let all: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
-    let candidates = all["records"][0]["candidates"].as_array().expect("candidates");
+    let record = printed::record(&output);
+    let candidates = record["candidates"].as_array().expect("candidates");
     let life = |place: &Value| place["life"].as_u64().expect("a number") as usize;
     candidates
         .iter()
@@ -379,7 +379,7 @@ fn session(python: &Python, file: &str) -> Vec<(String, Vec<bool>, Vec<usize>)> 
 }
 
 #[test]
-fn a_session_starts_each_engine_cold_once_and_weighs_cold_lives_alone() {
+fn a_session_starts_each_engine_cold_once_and_measures_memory_of_cold_lives_alone() {
     let Some(python) = pythons::newest_of_all() else { return };
     let computes = "[[step]]\nkind = \"cpu\"\nkernel = \"loop\"\n";
     let found = session(python, computes);
@@ -389,8 +389,8 @@ fn a_session_starts_each_engine_cold_once_and_weighs_cold_lives_alone() {
         let lives = found.iter().filter(|(name, ..)| name == engine).flat_map(|(_, lives, _)| lives);
         assert!(lives.clone().any(|warm| !warm), "{engine}: {found:?}");
     }
-    assert!(found.iter().all(|(_, lives, weighed)| weighed.iter().all(|life| !lives[*life])), "{found:?}");
-    assert!(found.iter().any(|(_, _, weighed)| !weighed.is_empty()), "{found:?}");
+    assert!(found.iter().all(|(_, lives, measured)| measured.iter().all(|life| !lives[*life])), "{found:?}");
+    assert!(found.iter().any(|(_, _, measured)| !measured.is_empty()), "{found:?}");
 
     let found = session(python, &format!("{computes}[objective]\ngoal = \"memory\"\n"));
     assert!(found.iter().all(|(_, lives, _)| !lives.contains(&true)), "{found:?}");

@@ -7,7 +7,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use common::pythons;
+use common::{printed, pythons};
 use serde_json::Value;
 
 /// The user's code of these tests.
@@ -22,9 +22,7 @@ fn record(python: &Path, text: &str, args: &[&str], environment: &[(&str, &Path)
     command.arg("recommend").arg(&file).args(["--format", "json", "--python"]).arg(python).args(args);
     command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR")).envs(environment.iter().copied());
     let ran = command.stdin(Stdio::null()).output().expect("the binary starts");
-    let mut all: Value = serde_json::from_slice(&ran.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&ran.stderr)));
-    all["records"][0].take()
+    printed::record(&ran)
 }
 
 fn code(function: &str, more: &str) -> String {

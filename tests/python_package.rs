@@ -12,7 +12,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use common::pythons;
+use common::{printed, pythons};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -58,7 +58,7 @@ impl Place {
     fn told(&self, python: &Path, arguments: &[&str]) -> Value {
         let ran = self.command(python, arguments).output().expect("it starts");
         assert_eq!(self.left(), "", "{}", errors(&ran));
-        serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {}", errors(&ran)))
+        printed::document(&ran)
     }
 }
 

@@ -8,6 +8,7 @@ mod common;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use common::printed::record;
 use common::pythons;
 use serde_json::Value;
 
@@ -27,12 +28,6 @@ fn conbench(text: &str, starts: &Path, arguments: &[&str]) -> Output {
     command.arg("run").arg(&file).args(arguments);
     command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR")).env("CONBENCH_TEST_STARTS", starts);
     command.stdin(Stdio::null()).output().expect("the binary starts")
-}
-
-fn record(ran: &Output) -> Value {
-    let mut all: Value = serde_json::from_slice(&ran.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&ran.stderr)));
-    all["records"][0].take()
 }
 
 /// By how many tasks the starts of a session exceed what the rate allows, in whatever time it is most; and their number.

@@ -5,6 +5,7 @@ mod common;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use common::printed::record;
 use common::pythons;
 use serde_json::Value;
 
@@ -46,12 +47,6 @@ fn conbench(place: &Path, python: &Path, args: &[&str]) -> Output {
     command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR")).stdin(Stdio::null()).output().expect("the binary starts")
 }
 
-fn record(ran: &Output) -> Value {
-    let mut all: Value = serde_json::from_slice(&ran.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&ran.stderr)));
-    all["records"][0].take()
-}
-
 #[test]
 fn a_function_is_found_by_its_file_or_its_module_and_gets_items_of_its_module() {
     let Some(python) = pythons::newest_of_all().map(|python| python.executable.clone()) else { return };
@@ -67,6 +62,24 @@ fn a_function_is_found_by_its_file_or_its_module_and_gets_items_of_its_module() 
         assert_eq!(step[form], name, "{step}");
         assert_eq!(step["items"]["expression"], items, "{step}");
         assert!(record["verdict"]["groups"][0]["answer"]["model"].is_string(), "{target}: {}", record["candidates"]);
+    }
+}
+
+#[test]
+fn the_main_part_of_a_file_runs_under_no_start_method() {
+    let Some(python) = pythons::newest_of_all().map(|python| python.executable.clone()) else { return };
+    let place = shop();
+    let target = ["run", "shop/scrape.py:parse", "--items", "items", "--format", "json", "--budget", "4s"];
+    let engine = ["--engines", "ProcessPoolExecutor", "--start-methods", "fork,forkserver,spawn", "--workers", "2"];
+    let record = record(&conbench(place.path(), &python, &[&target[..], &engine].concat()));
+    let candidates = record["candidates"].as_array().expect("candidates");
+    let mut methods: Vec<&str> =
+        candidates.iter().filter_map(|one| one["candidate"]["start_method"].as_str()).collect();
+    methods.sort_unstable();
+    methods.dedup();
+    assert_eq!(methods, ["fork", "forkserver", "spawn"]);
+    for one in candidates {
+        assert!(one["failure"].is_null() && one["blocks"][0].is_object(), "{one}");
     }
 }
 

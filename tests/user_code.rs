@@ -6,7 +6,7 @@ mod common;
 
 use std::process::{Command, Stdio};
 
-use common::pythons;
+use common::{printed, pythons};
 use serde_json::Value;
 
 /// The user's code of these tests.
@@ -28,9 +28,7 @@ fn record_of(step: &str, objective: &str, engines: &str, sizes: &[&str]) -> Opti
     command.args(sizes).args(["--engines", engines]).arg("--python").arg(&python.executable);
     command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     let ran = command.stdin(Stdio::null()).output().expect("the binary starts");
-    let mut all: Value = serde_json::from_slice(&ran.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&ran.stderr)));
-    Some(all["records"][0].take())
+    Some(printed::record(&ran))
 }
 
 fn answer(record: &Value) -> &Value {

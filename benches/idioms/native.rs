@@ -22,28 +22,67 @@ const WORKLOAD: &str = "name = \"idiom\"\n[[step]]\nkind = \"cpu\"\nkernel = \"l
 const FILE: &str = "idiom.toml";
 
 /// Code over items.
-type Run = fn(Vec<u64>) -> Vec<u64>;
+#[derive(Clone, Copy)]
+pub(crate) enum Run {
+    /// It calls the task.
+    Calls(fn(Vec<u64>) -> Vec<u64>),
+    /// Its workers are this program once more, which is told the item and the iterations in a line of text.
+    Starts(fn(Vec<String>, &mut Vec<String>)),
+}
 
-/// Engines whose code can be called, and whose tasks may be computation alone. (That of processes is a program of its own, and
-/// sharded loops want tasks that wait.)
-pub(crate) const CASES: [(Engine, Run); 8] = [
-    (Engine::Sequential, shown::sequential::run),
-    (Engine::ThreadPool, shown::thread_pool::run),
-    (Engine::ThreadPerTask, shown::thread_per_task::run),
-    (Engine::Rayon, shown::rayon::run),
-    (Engine::TokioCurrentThread, shown::tokio_current_thread::run),
-    (Engine::TokioMultiThread, shown::tokio_multi_thread::run),
-    (Engine::Smol, shown::smol::run),
-    (Engine::TokioBlockingPool, shown::tokio_blocking_pool::run),
-];
+/// Every engine, with its code.
+pub(crate) fn cases() -> Vec<(Engine, Run)> {
+    let calls: [(Engine, fn(Vec<u64>) -> Vec<u64>); 9] = [
+        (Engine::Sequential, shown::sequential::run),
+        (Engine::ThreadPool, shown::thread_pool::run),
+        (Engine::ThreadPerTask, shown::thread_per_task::run),
+        (Engine::Rayon, shown::rayon::run),
+        (Engine::TokioCurrentThread, shown::tokio_current_thread::run),
+        (Engine::TokioMultiThread, shown::tokio_multi_thread::run),
+        (Engine::Smol, shown::smol::run),
+        (Engine::TokioSharded, shown::tokio_sharded::run),
+        (Engine::TokioBlockingPool, shown::tokio_blocking_pool::run),
+    ];
+    let starts: [(Engine, fn(Vec<String>, &mut Vec<String>)); 3] = [
+        (Engine::ProcessPool, shown::process_pool::run),
+        (Engine::ProcessPerTask, shown::process_per_task::run),
+        (Engine::TokioProcessPool, shown::tokio_process_pool::run),
+    ];
+    let calls = calls.map(|(engine, run)| (engine, Run::Calls(run)));
+    let starts = starts.map(|(engine, run)| (engine, Run::Starts(run)));
+    // Its crate is there on request alone.
+    #[cfg(feature = "compio")]
+    let compio = Some((Engine::Compio, Run::Calls(shown::compio::run)));
+    #[cfg(not(feature = "compio"))]
+    let compio = None;
+    calls.into_iter().chain(starts).chain(compio).collect()
+}
+
+/// What this program does as a worker of its own; `None` where it is none.
+pub(crate) fn work(arguments: &[String]) -> Option<()> {
+    match arguments {
+        [worker] if worker == "worker" => shown::process_pool::run(Vec::new(), &mut Vec::new()),
+        [worker, _] if worker == "worker" => shown::process_per_task::run(Vec::new(), &mut Vec::new()),
+        _ => return None,
+    }
+    Some(())
+}
 
 /// What the tasks compute on, and the iterations of one: as the agent found them.
 static INPUT: OnceLock<Input> = OnceLock::new();
 static ITERATIONS: AtomicU64 = AtomicU64::new(0);
 
+fn computed(item: u64, iterations: u64) -> u64 {
+    let input = INPUT.get_or_init(|| {
+        let workload = workload::parse(FILE, WORKLOAD).expect("a workload");
+        let [Step::Cpu(cpu)] = workload.steps.as_slice() else { panic!("one step") };
+        Input::new(cpu, 1)
+    });
+    input.run(item, iterations).expect("the kernel computes")
+}
+
 pub(crate) fn task(item: u64) -> u64 {
-    let input = INPUT.get().expect("the candidate was measured before");
-    input.run(item, ITERATIONS.load(Ordering::Relaxed)).expect("the kernel computes")
+    computed(item, ITERATIONS.load(Ordering::Relaxed))
 }
 
 pub(crate) async fn async_task(item: u64) -> u64 {
@@ -51,7 +90,9 @@ pub(crate) async fn async_task(item: u64) -> u64 {
 }
 
 pub(crate) fn line_task(line: &str) -> String {
-    line.to_owned()
+    let mut numbers = line.split(' ').map(|number| number.parse().expect("a number"));
+    let (item, iterations) = numbers.next().zip(numbers.next()).expect("an item and the iterations");
+    computed(item, iterations).to_string()
 }
 
 pub(crate) fn write(place: &Path) -> std::io::Result<()> {
@@ -66,17 +107,28 @@ pub(crate) fn turn(place: &Path, candidate: &Candidate, run: Run) -> Result<(f64
     let said = measured(&mut command)?;
     let iterations = &said["records"][0]["calibration"]["runtimes"][0]["iterations"][0];
     ITERATIONS.store(iterations.as_u64().ok_or("no iterations")?, Ordering::Relaxed);
-    INPUT.get_or_init(|| {
-        let workload = workload::parse(FILE, WORKLOAD).expect("a workload");
-        let [Step::Cpu(cpu)] = workload.steps.as_slice() else { panic!("one step") };
-        Input::new(cpu, 1)
-    });
     let printed = printed_of(&said)?;
-    let code = rate_of(printed, |items| {
-        let begun = Instant::now();
-        let results = run((0..items).collect());
-        let seconds = begun.elapsed().as_secs_f64();
-        if results.len() as u64 == items { Ok(seconds) } else { Err(format!("{} results", results.len())) }
-    })?;
+    let code = rate_of(printed, |items| seconds(run, items))?;
     Ok((printed, code))
+}
+
+/// How long the code takes over so many items.
+fn seconds(run: Run, items: u64) -> Result<f64, String> {
+    let iterations = ITERATIONS.load(Ordering::Relaxed);
+    let (seconds, results) = match run {
+        Run::Calls(run) => {
+            let items = (0..items).collect();
+            let begun = Instant::now();
+            let results = run(items);
+            (begun.elapsed().as_secs_f64(), results.len())
+        }
+        Run::Starts(run) => {
+            let items = (0..items).map(|item| format!("{item} {iterations}")).collect();
+            let mut results = Vec::new();
+            let begun = Instant::now();
+            run(items, &mut results);
+            (begun.elapsed().as_secs_f64(), results.len())
+        }
+    };
+    if results as u64 == items { Ok(seconds) } else { Err(format!("{results} results of {items} items")) }
 }

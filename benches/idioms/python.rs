@@ -30,10 +30,17 @@ def wait(number):
 async def wait_async(number):
     await asyncio.sleep(0.008)
     return number
+
+
+async def wait_trio(number):
+    import trio
+
+    await trio.sleep(0.008)
+    return number
 "#;
 
 /// Engines with the task and the sizes that fit it.
-pub(crate) const CASES: [(Engine, &str, Sizes); 10] = [
+pub(crate) const CASES: [(Engine, &str, Sizes); 21] = [
     (Engine::Sequential, "compute", sizes(None, None, None)),
     (Engine::ThreadPoolExecutor, "wait", sizes(Some(16), None, None)),
     (Engine::Thread, "wait", sizes(None, Some(16), None)),
@@ -44,6 +51,17 @@ pub(crate) const CASES: [(Engine, &str, Sizes); 10] = [
     (Engine::MultiprocessingPool, "compute", sizes(Some(2), None, Some(4))),
     (Engine::AsyncioThreads, "wait", sizes(Some(16), Some(16), None)),
     (Engine::AsyncioProcesses, "compute", sizes(Some(2), Some(4), None)),
+    (Engine::Process, "compute", sizes(None, Some(2), None)),
+    (Engine::ShardedAsyncio, "wait", sizes(Some(2), Some(64), None)),
+    (Engine::Uvloop, "wait", sizes(None, Some(64), None)),
+    (Engine::InterpreterPoolExecutor, "compute", sizes(Some(2), None, None)),
+    (Engine::PoolOfThreads, "wait", sizes(Some(16), None, None)),
+    (Engine::Anyio, "wait", sizes(Some(16), Some(16), None)),
+    (Engine::Trio, "wait", sizes(None, Some(64), None)),
+    (Engine::Gevent, "wait", sizes(None, Some(64), None)),
+    (Engine::JoblibThreading, "wait", sizes(Some(16), None, Some(1))),
+    (Engine::JoblibLoky, "compute", sizes(Some(2), None, Some(4))),
+    (Engine::Loky, "compute", sizes(Some(2), None, Some(4))),
 ];
 
 /// The tasks, beside which the programs are written.
@@ -53,21 +71,31 @@ pub(crate) fn write(place: &Path) -> std::io::Result<()> {
 
 /// What is printed of a candidate and what its code reaches, in turns.
 pub(crate) fn turn(place: &Path, candidate: &Candidate, task: &str) -> Result<(f64, f64), String> {
-    let has_async_form = task == "wait" && matches!(candidate.engine, Engine::Asyncio | Engine::TaskGroup);
-    let printed = printed_rate(place, candidate, task, has_async_form)?;
-    let code = rate_of(printed, |items| code_s(place, candidate, task, has_async_form, items))?;
+    let of_loop = of_loop(candidate.engine, task);
+    let printed = printed_rate(place, candidate, task, of_loop)?;
+    let code = rate_of(printed, |items| code_s(place, candidate, task, of_loop, items))?;
     Ok((printed, code))
+}
+
+/// The task's asynchronous form, where the engine awaits one.
+fn of_loop(engine: Engine, task: &str) -> Option<&'static str> {
+    match engine {
+        _ if task != "wait" => None,
+        Engine::Asyncio | Engine::TaskGroup | Engine::Uvloop | Engine::ShardedAsyncio => Some("wait_async"),
+        Engine::Trio => Some("wait_trio"),
+        _ => None,
+    }
 }
 
 fn python() -> PathBuf {
     std::env::var_os("CONBENCH_PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from)
 }
 
-fn printed_rate(place: &Path, candidate: &Candidate, task: &str, has_async_form: bool) -> Result<f64, String> {
+fn printed_rate(place: &Path, candidate: &Candidate, task: &str, of_loop: Option<&str>) -> Result<f64, String> {
     let mut command = Command::new(PROGRAM);
     command.current_dir(place).args(["--quiet", "run", "--python-function", &format!("tasks:{task}")]);
-    if has_async_form {
-        command.args(["--python-async-function", &format!("tasks:{task}_async")]);
+    if let Some(of_loop) = of_loop {
+        command.args(["--python-async-function", &format!("tasks:{of_loop}")]);
     }
     command.args(["--items", "range(100)", "--engines", candidate.engine.name(), "--budget", "3s"]);
     command.args(sizes_as_options(candidate.sizes));
@@ -77,8 +105,8 @@ fn printed_rate(place: &Path, candidate: &Candidate, task: &str, has_async_form:
 }
 
 /// How long the code takes over so many items.
-fn code_s(place: &Path, candidate: &Candidate, task: &str, has_async_form: bool, items: u64) -> Result<f64, String> {
-    let of_loop = if has_async_form { format!("async_function = \"tasks:{task}_async\"\n") } else { String::new() };
+fn code_s(place: &Path, candidate: &Candidate, task: &str, of_loop: Option<&str>, items: u64) -> Result<f64, String> {
+    let of_loop = of_loop.map(|name| format!("async_function = \"tasks:{name}\"\n")).unwrap_or_default();
     let text = format!("name = \"idiom\"\n[[step]]\nkind = \"python\"\nfunction = \"tasks:{task}\"\n{of_loop}");
     let mut workload: Workload = workload::parse("idiom.toml", &text).map_err(|faults| faults.to_string())?;
     if let [Step::Python(python)] = workload.steps.as_mut_slice() {

@@ -19,6 +19,7 @@
 //! (of the block before) after the first begin, and a part of a task's time. As long after its end tasks are begun. No
 //! time of a task has the wait for its token in it.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -274,6 +275,21 @@ impl Sampler {
                 Next::Over => return None,
             }
         }
+    }
+
+    /// As [`Sampler::next`], of as many tasks that follow one another as this, or fewer: for an engine that deals out work in
+    /// lots. Where their number is limited, or a rate holds them back, it is one.
+    #[must_use]
+    pub fn next_lot(&self, most: u64) -> Option<Range<u64>> {
+        if self.pacing.is_some() || self.settings.most_tasks.is_some() {
+            return self.next().map(|index| index..index + 1);
+        }
+        if self.is_stopped() {
+            return None;
+        }
+        let offset = self.next.fetch_add(most, Ordering::Relaxed);
+        let first_index = self.settings.first_index;
+        (offset < self.limit).then(|| first_index + offset..first_index + offset.saturating_add(most).min(self.limit))
     }
 
     /// As [`Sampler::next`], for a feeder on an event loop, which goes on turning. `timer` is that of the loop; without

@@ -85,8 +85,8 @@ fn placed(found: &Finding, race: &RaceRecord) -> Finding {
 /// The most sizes that an entry may have in all: no plan has more, and a file may say anything.
 const MOST_SIZES: usize = 1 << 16;
 
-/// Whether the sizes of each entry are as many as a race can weigh.
-fn can_be_weighed(race: &RaceRecord) -> bool {
+/// Whether the sizes of each entry are as many as a race can compare.
+fn can_be_compared(race: &RaceRecord) -> bool {
     let sizes = |entry: &Entry| {
         let ladders = [&entry.in_flight, &entry.workers, &entry.chunk];
         ladders.into_iter().fold(1_usize, |sizes, ladder| sizes.saturating_mul(ladder.len().max(1)))
@@ -97,7 +97,7 @@ fn can_be_weighed(race: &RaceRecord) -> bool {
 /// Feeds the race what it was fed, in the same order, and lets it look where it looked. `None` where nothing could be
 /// compared, or where the record was made under other rules.
 fn replay(record: &Record, race: &RaceRecord) -> Option<Finding> {
-    if race.rules_version != RULES_VERSION || !can_be_weighed(race) {
+    if race.rules_version != RULES_VERSION || !can_be_compared(race) {
         return None;
     }
     let base = race.first_candidate as usize;

@@ -171,20 +171,28 @@ pub(super) fn lock(record: &Record, rows: &[Row]) -> Option<bool> {
     seen.or_else(|| record.calibration.runtime(name)?.hello.gil)
 }
 
-/// What two threads do beside one, or beside a plain loop; where libraries compute with threads, too, with one of those
-/// in each, since others would have the cores already.
+/// What two threads do beside one of the same engine, or beside a plain loop, whichever is known more closely; where
+/// libraries compute with threads, too, with one of those in each, since others would have the cores already.
 fn two_threads(rows: &[Row]) -> Option<Estimate> {
-    let relative = |row: &Row| row.relative;
     let limit = rows.iter().map(|row| row.candidate.library_threads).max().flatten();
-    let rows: Vec<&Row> = rows.iter().filter(|row| row.candidate.library_threads == limit).collect();
-    let of = |size: u32| {
-        let threads = rows.iter().filter(move |row| row.candidate.model() == Model::Threads);
-        threads.filter(move |row| row.candidate.sizes.workers == Some(size)).find_map(|row| relative(row))
+    let known = || {
+        let limited = rows.iter().filter(move |row| row.candidate.library_threads == limit);
+        limited.filter_map(|row| Some((&row.candidate, row.relative?)))
     };
-    let sequential = rows.iter().find(|row| row.candidate.model() == Model::Sequential).and_then(|row| relative(row));
-    let (two, one) = (of(2)?, of(1).or(sequential)?);
-    let ratio = Estimate { value: two.value / one.value, low: two.low / one.high, high: two.high / one.low };
-    Some(ratio).filter(|ratio| [ratio.value, ratio.low, ratio.high].iter().all(|part| part.is_finite()))
+    let is_of = |candidate: &Candidate, workers: u32| {
+        candidate.model() == Model::Threads && candidate.sizes.workers == Some(workers)
+    };
+    let (with_two, two) = known().find(|(candidate, _)| is_of(candidate, 2))?;
+    let is_one = |candidate: &Candidate| {
+        candidate.model() == Model::Sequential || candidate.engine == with_two.engine && is_of(candidate, 1)
+    };
+    let ratios = known().filter(|(candidate, _)| is_one(candidate)).map(|(_, one)| Estimate {
+        value: two.value / one.value,
+        low: two.low / one.high,
+        high: two.high / one.low,
+    });
+    let sound = ratios.filter(|ratio| [ratio.value, ratio.low, ratio.high].iter().all(|part| part.is_finite()));
+    sound.min_by(|one, other| (one.high / one.low).total_cmp(&(other.high / other.low)))
 }
 
 /// The few tasks of a batch that hold most of its time, by the service times of whoever ran them with least in flight.

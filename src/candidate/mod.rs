@@ -97,7 +97,7 @@ pub enum Engine {
     ThreadPool,
     /// A thread spawned and joined for each task.
     ThreadPerTask,
-    /// A rayon pool fed by `par_bridge`.
+    /// A rayon pool that runs a parallel iterator.
     Rayon,
     /// One event loop on one thread.
     TokioCurrentThread,

@@ -21,7 +21,7 @@ use crate::report::{self, Judged};
 use crate::session::{self, AgentProgram, Session, Side};
 use crate::workload::{Goal, Workload};
 
-/// So many lives of each side are cold and weighed where nobody asks for more: as many as an interval needs.
+/// So many lives of each side are cold, with their memory measured, where nobody asks for more: as many as an interval needs.
 const COLD_LIVES: u32 = 4;
 /// How much worse throughput may be where nobody says.
 const USUAL: Threshold = Threshold { figure: Figure::Throughput, most: 0.05 };

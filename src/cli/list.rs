@@ -105,7 +105,7 @@ const fn idiom(engine: Engine) -> &'static str {
         Engine::Sequential => "a loop on the main thread",
         Engine::ThreadPool => "threads that take tasks from one bounded channel",
         Engine::ThreadPerTask => "a thread spawned and joined for each task",
-        Engine::Rayon => "a rayon pool fed by par_bridge",
+        Engine::Rayon => "a rayon pool that runs a parallel iterator",
         Engine::TokioCurrentThread => "one event loop on one thread",
         Engine::TokioMultiThread => "tokio's work-stealing runtime",
         Engine::Smol => "one event loop on one thread, by smol; on request only",

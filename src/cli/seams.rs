@@ -20,7 +20,8 @@ use super::failure::Failure;
 pub(super) fn workload(named: &Path, colour: bool) -> Result<Workload, Failure> {
     let name = named.to_str().unwrap_or_default();
     let is_file = name.is_empty() || name.contains('/') || name.ends_with(".toml");
-    if named.exists() || is_file && near_file(named).is_none() {
+    let source = Some(named.with_extension("py")).filter(|file| named.extension().is_none() && file.is_file());
+    if named.exists() || is_file && source.is_none() && near_file(named).is_none() {
         return load(named).map_err(|faults| Failure::Rendered(faults.render(colour)));
     }
     if let Some(found) = shipped::find(name) {
@@ -28,8 +29,9 @@ pub(super) fn workload(named: &Path, colour: bool) -> Result<Workload, Failure> 
     }
     let known: Vec<&str> = shipped::ALL.iter().map(|shipped| shipped.name).collect();
     let shipped = nearest(name, &known).filter(|_| !is_file).map(str::to_owned);
+    let source = source.map(|file| format!("{}:NAME", file.display()));
     let file = near_file(named).map(|file| file.display().to_string());
-    let near: Vec<String> = shipped.into_iter().chain(file).map(|near| format!("`{near}`")).collect();
+    let near: Vec<String> = source.into_iter().chain(shipped).chain(file).map(|near| format!("`{near}`")).collect();
     let hint = match near.as_slice() {
         [_, ..] => format!("did you mean {}?", near.join(" or ")),
         [] if is_module(name) => format!("a function of a module is written `{name}:NAME`"),

@@ -30,21 +30,22 @@ pub(super) fn code(idiom: &Idiom<'_>) -> String {
     };
     // A loop without a task in flight would wait for ever.
     let workers = if engine == Engine::TokioSharded { workers.min(in_flight) } else { workers };
-    let share = match (in_flight / workers.max(1), in_flight % workers.max(1)) {
-        (each, 0) => each.to_string(),
-        (each, rest) => format!("{each} + usize::from(number < {rest})"),
-    };
-    // Where it is the same for all, no one asks for the number.
-    let number = if share.contains("number") { "number" } else { "_" };
     template
-        .replace("|number: usize", &format!("|{number}: usize"))
-        .replace("SHARE", &share)
+        .replace("SHARES", &shares(workers, in_flight))
         .replace("BUILDER", builder)
         .replace("SIZES", &size)
         .replace("SPAWN", spawn)
         .replace("BACKLOG", &workers.saturating_mul(2).to_string())
         .replace("WORKERS", &workers.to_string())
         .replace("IN_FLIGHT", &in_flight.to_string())
+}
+
+/// What each of the workers has in flight, as an iterator: the first have one more where it cannot be shared equally.
+fn shares(workers: u32, in_flight: u32) -> String {
+    match (in_flight / workers.max(1), in_flight % workers.max(1)) {
+        (each, 0) => format!("[{each}; {workers}].into_iter()"),
+        (each, rest) => format!("(0..{workers}).map(|n| {each} + usize::from(n < {rest}))"),
+    }
 }
 
 const SEQUENTIAL: &str = "let results: Vec<_> = items.into_iter().map(task).collect();\n";
@@ -63,17 +64,9 @@ const COMPIO: &str = include_str!("native/compio.txt");
 
 const TOKIO_SHARDED: &str = include_str!("native/tokio_sharded.txt");
 
-const ASYNC_TASK: &str = "\
-tokio::spawn(async move {
-            let _permit = permit;
-            task(item).await
-        })";
+const ASYNC_TASK: &str = "tokio::spawn(task(item))";
 
-const BLOCKING_TASK: &str = "\
-tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            task(item)
-        })";
+const BLOCKING_TASK: &str = "tokio::task::spawn_blocking(move || task(item))";
 
 const PROCESS_POOL: &str = include_str!("native/process_pool.txt");
 

@@ -1,6 +1,6 @@
 //! Reports in Markdown, with nothing left out.
 
-use super::answer::{Brief, briefs};
+use super::answer::{Brief, OfModel, briefs};
 use super::choice::{TITLES, notes as choice_notes, sections};
 use super::figures::{COSTS, DETAILS, LEGEND, MAIN, Sheet, choice_of};
 use super::grid::Title;
@@ -19,42 +19,14 @@ impl Exporter for CandidatesMarkdown {
 
     fn row(&self, judged: &Judged) -> String {
         let record = &judged.record;
-        let mut text = format!(
-            "## {}\n\n{}\n\n{}\n",
+        let mut text: String = briefs(judged).iter().map(answered).collect();
+        text.push_str(&format!(
+            "## {}: what was measured\n\n{}\n\n{}\n",
             escaped(&record.workload.name),
             escaped(&words::circumstances(judged)),
             escaped(&words::host(record))
-        );
-        for group in &judged.verdict.groups {
-            let rows: Vec<&Row> = group.rows.iter().collect();
-            text.push_str(&format!("\n### {}\n\n", escaped(&words::runtime(record, &group.runtime))));
-            for (label, sentence) in words::answer(judged, group) {
-                text.push_str(&format!("- **{label}** {}\n", escaped(&sentence)));
-            }
-            text.push_str(&format!("\n{}", sheet(&MAIN, group, &rows)));
-            let choice = choice_of(group, &rows);
-            if !choice.is_empty() {
-                text.push_str(&headed(&COSTS, group, &choice));
-            }
-            text.extend(DETAILS.iter().map(|details| headed(details, group, &rows)));
-            text.push_str(&format!("\n{LEGEND}\n\n{DASH}\n"));
-            if !group.curves.is_empty() {
-                text.push_str(&format!("\n{}\n\n", scaling::HEADING));
-                let line = |curve| escaped(&format!("{} {}", scaling::label(curve), scaling::line(curve)));
-                text.extend(group.curves.iter().map(|curve| format!("- {}\n", line(curve))));
-                text.push_str(&format!("\n{}\n", scaling::SPARKLINE));
-            }
-            if let Some(leaving) = &group.leaving {
-                text.push_str(&format!("\n{}\n\n{}", leaving::HEADING, header(&leaving::TITLES)));
-                text.extend(leaving::rows(leaving).iter().map(|cells| line(cells)));
-                text.push_str(&format!("\n{}; {}\n", escaped(leaving::MARK), leaving::measured(leaving)));
-            }
-            let workers = workers::lines(judged, group);
-            if !workers.is_empty() {
-                text.push_str(&format!("\n{}\n\n", workers::HEADING));
-                text.extend(workers.iter().map(|line| format!("- {}\n", escaped(line))));
-            }
-        }
+        ));
+        text.extend(judged.verdict.groups.iter().map(|group| measured(judged, group)));
         let runtimes = words::runtimes(judged);
         if !runtimes.is_empty() {
             text.push_str("\n### Runtimes, on the same steps\n\n");
@@ -67,6 +39,39 @@ impl Exporter for CandidatesMarkdown {
     fn foot(&self, _all: &[Judged]) -> String {
         String::new()
     }
+}
+
+/// The candidates of a runtime, with every figure.
+fn measured(judged: &Judged, group: &Group) -> String {
+    let rows: Vec<&Row> = group.rows.iter().collect();
+    let mut text = format!("\n### {}\n\n", escaped(&words::runtime(&judged.record, &group.runtime)));
+    text.push_str(&sheet(&MAIN, group, &rows));
+    let choice = choice_of(group, &rows);
+    if !choice.is_empty() {
+        text.push_str(&headed(&COSTS, group, &choice));
+    }
+    text.extend(DETAILS.iter().map(|details| headed(details, group, &rows)));
+    text.push_str(&format!("\n{LEGEND}\n\n{DASH}\n"));
+    if !group.curves.is_empty() {
+        text.push_str(&format!("\n{}\n\n", scaling::HEADING));
+        let line = |curve| escaped(&format!("{} {}", scaling::label(curve), scaling::line(curve)));
+        text.extend(group.curves.iter().map(|curve| format!("- {}\n", line(curve))));
+        text.push_str(&format!("\n{}\n", scaling::SPARKLINE));
+    }
+    if let Some(leaving) = &group.leaving {
+        text.push_str(&format!("\n{}\n\n{}", leaving::HEADING, header(&leaving::TITLES)));
+        text.extend(leaving::rows(leaving).iter().map(|cells| line(cells)));
+        text.push_str(&format!("\n{}; {}\n", escaped(leaving::MARK), leaving::measured(leaving)));
+    }
+    let workers = workers::lines(judged, group);
+    if !workers.is_empty() {
+        text.push_str(&format!("\n{}\n\n", workers::HEADING));
+        text.extend(workers.iter().map(|line| format!("- {}\n", escaped(line))));
+    }
+    if let Some(limit) = &group.limit {
+        text.push_str(&format!("\n- **Limit** {}\n", escaped(&words::host_limit(limit, group))));
+    }
+    text
 }
 
 /// The answer of one workload, with its code.
@@ -97,20 +102,19 @@ fn answered(brief: &Brief) -> String {
         let fence = fence(code);
         text.push_str(&format!("{fence}{language}\n{code}{fence}\n\n{}\n\n", escaped(summary)));
     }
-    let titles = ["Model", "Engine", "Sizes", "Tasks", ""];
-    text.push_str(&header(titles.map(|text| Title { text, right: false }).as_slice()));
-    text.extend(brief.models.iter().map(|it| {
-        line(&[
-            it.model.name().to_owned(),
-            it.engine.clone(),
-            it.sizes.clone(),
-            it.figure.clone(),
-            it.remark.to_owned(),
-        ])
-    }));
-    text.push('\n');
+    if !brief.models.is_empty() {
+        text.push_str(&models(&brief.models));
+    }
     text.extend(brief.remarks.iter().map(|(label, said)| format!("- **{label}** {}\n", escaped(said))));
     text + "\n"
+}
+
+/// A row a model.
+fn models(models: &[OfModel]) -> String {
+    let titles = ["Model", "Engine", "Sizes", "Tasks", ""].map(|text| Title { text, right: false });
+    let cells = |it: &OfModel| [it.model.name(), &it.engine, &it.sizes, &it.figure, it.remark].map(str::to_owned);
+    let rows = models.iter().map(|it| line(&cells(it))).collect::<String>();
+    format!("{}{rows}\n", header(&titles))
 }
 
 /// Backticks, more than the code itself has in a row.

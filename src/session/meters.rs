@@ -49,12 +49,12 @@ impl Meters {
     /// Reads all of them, in the time since `began_ns`.
     pub(super) fn read(&mut self, began_ns: u64) -> Moment {
         let begun_ns = now_ns();
-        let yardstick_ns = Some(self.speed_probe.read_ns());
+        let speed_probe_ns = Some(self.speed_probe.read_ns());
         // Both at once, so that they are of the same time.
         let own = self.own.as_mut().and_then(meter::Family::read);
         let machine = meter::MachineTime::now();
         let now_ns = now_ns();
-        Moment { at_ns: now_ns - began_ns, cost_ns: now_ns - begun_ns, machine, own, yardstick_ns }
+        Moment { at_ns: now_ns - began_ns, cost_ns: now_ns - begun_ns, machine, own, speed_probe_ns }
     }
 }
 

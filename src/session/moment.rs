@@ -14,5 +14,5 @@ pub(super) struct Moment {
     /// CPU time of the session's own processes.
     pub own: Option<FamilyTime>,
     /// The time of a fixed computation.
-    pub yardstick_ns: Option<u64>,
+    pub speed_probe_ns: Option<u64>,
 }

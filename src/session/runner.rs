@@ -96,7 +96,7 @@ pub(super) struct Runner<'a> {
     pub(super) slowest: Slowest,
     /// Whether no agent may live beside another: each block then begins a life.
     pub(super) is_exclusive: bool,
-    /// So many lives of each candidate begin cold and are weighed, whatever the objective looks at.
+    /// So many lives of each candidate begin cold and have their memory measured, whatever the objective looks at.
     cold_lives: usize,
     /// Ways to begin processes under which an engine of this runtime hung, or did what it does not elsewhere.
     pub(super) bad_methods: Vec<(String, StartMethod)>,
@@ -130,7 +130,7 @@ pub(super) struct RunnerRules {
     pub slowest: Slowest,
     /// Whether no agent may live beside another.
     pub is_exclusive: bool,
-    /// So many lives of each candidate begin cold and are weighed, whatever the objective looks at.
+    /// So many lives of each candidate begin cold and have their memory measured, whatever the objective looks at.
     pub cold_lives: usize,
 }
 

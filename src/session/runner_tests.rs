@@ -179,7 +179,7 @@ fn turns_are_left_where_tasks_are_not_long() {
 }
 
 #[test]
-fn an_engine_begins_cold_once_and_who_is_weighed_does_too() {
+fn an_engine_begins_cold_once_and_lives_whose_memory_is_measured_do_too() {
     let rounds: &[&[(usize, bool)]] = &[&[(0, false), (1, false)], &[(0, true), (1, true)], &[(1, true)]];
     let warm = |goal| {
         let (mut pool, mut race) = (Fake { forks: true, ..Fake::default() }, Script::new(rounds));

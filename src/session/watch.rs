@@ -72,7 +72,7 @@ impl Window {
                 steal_share: machine.and_then(|machine| share(machine.steal_ns)),
                 others_share: others.and_then(share),
                 run_delay_share: None,
-                drift: to.yardstick_ns.zip(from.yardstick_ns).and_then(drift),
+                drift: to.speed_probe_ns.zip(from.speed_probe_ns).and_then(drift),
             },
             total_ns,
             error_ns: COUNTING_NS + own.map_or(0, |(_, error_ns)| error_ns),

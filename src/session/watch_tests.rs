@@ -21,7 +21,7 @@ fn window(ms: u64, own: f64, others: f64, steal: f64) -> Window {
     let start = Moment {
         machine: Some(MachineTime::default()),
         own: Some(FamilyTime::default()),
-        yardstick_ns: Some(1000),
+        speed_probe_ns: Some(1000),
         ..Moment::default()
     };
     let family = FamilyTime { cpu_ns: part(own), error_ns: 0, processes: 3 };

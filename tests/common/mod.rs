@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
 pub mod namespaces;
+pub mod printed;
 pub mod pythons;
 pub mod server;
 

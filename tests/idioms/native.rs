@@ -69,26 +69,14 @@ pub mod tokio_current_thread {
 use crate::async_task as task;
 
 pub fn run(items: Vec<u64>) -> Vec<u64> {
-use tokio::{runtime::Builder, sync::Semaphore};
+use futures::stream::{self, StreamExt};
 
-let mut builder = Builder::new_current_thread();
-let runtime = builder.enable_all().build();
-let free = std::sync::Arc::new(Semaphore::new(3));
-let results: Vec<_> = runtime.unwrap().block_on(async {
-    let mut tasks = Vec::new();
-    for item in items {
-        let permit = free.clone().acquire_owned().await.unwrap();
-        tasks.push(tokio::spawn(async move {
-            let _permit = permit;
-            task(item).await
-        }));
-    }
-    let mut results = Vec::new();
-    for running in tasks {
-        results.push(running.await.unwrap());
-    }
-    results
-});
+let mut builder = tokio::runtime::Builder::new_current_thread();
+let runtime = builder.enable_all().build().unwrap();
+let tasks = stream::iter(items).map(|item| tokio::spawn(task(item)));
+// Results come as tasks end; `buffered` keeps the order of the items.
+let results = tasks.buffer_unordered(3).map(Result::unwrap);
+let results: Vec<_> = runtime.block_on(results.collect());
 results
 }
 }
@@ -97,26 +85,14 @@ pub mod tokio_multi_thread {
 use crate::async_task as task;
 
 pub fn run(items: Vec<u64>) -> Vec<u64> {
-use tokio::{runtime::Builder, sync::Semaphore};
+use futures::stream::{self, StreamExt};
 
-let mut builder = Builder::new_multi_thread();
-let runtime = builder.worker_threads(2).enable_all().build();
-let free = std::sync::Arc::new(Semaphore::new(3));
-let results: Vec<_> = runtime.unwrap().block_on(async {
-    let mut tasks = Vec::new();
-    for item in items {
-        let permit = free.clone().acquire_owned().await.unwrap();
-        tasks.push(tokio::spawn(async move {
-            let _permit = permit;
-            task(item).await
-        }));
-    }
-    let mut results = Vec::new();
-    for running in tasks {
-        results.push(running.await.unwrap());
-    }
-    results
-});
+let mut builder = tokio::runtime::Builder::new_multi_thread();
+let runtime = builder.worker_threads(2).enable_all().build().unwrap();
+let tasks = stream::iter(items).map(|item| tokio::spawn(task(item)));
+// Results come as tasks end; `buffered` keeps the order of the items.
+let results = tasks.buffer_unordered(3).map(Result::unwrap);
+let results: Vec<_> = runtime.block_on(results.collect());
 results
 }
 }
@@ -125,25 +101,13 @@ pub mod smol {
 use crate::async_task as task;
 
 pub fn run(items: Vec<u64>) -> Vec<u64> {
-use smol::{LocalExecutor, lock::Semaphore};
+use futures::stream::{self, StreamExt};
 
-let executor = LocalExecutor::new();
-let free = std::sync::Arc::new(Semaphore::new(3));
-let results: Vec<_> = smol::block_on(executor.run(async {
-    let mut tasks = Vec::new();
-    for item in items {
-        let permit = free.acquire_arc().await;
-        tasks.push(executor.spawn(async move {
-            let _permit = permit;
-            task(item).await
-        }));
-    }
-    let mut results = Vec::new();
-    for running in tasks {
-        results.push(running.await);
-    }
-    results
-}));
+let executor = smol::LocalExecutor::new();
+let tasks = stream::iter(items).map(|item| executor.spawn(task(item)));
+// Results come as tasks end; `buffered` keeps the order of the items.
+let results = tasks.buffer_unordered(3).collect();
+let results: Vec<_> = smol::block_on(executor.run(results));
 results
 }
 }
@@ -153,25 +117,13 @@ pub mod compio {
 use crate::async_task as task;
 
 pub fn run(items: Vec<u64>) -> Vec<u64> {
-use async_lock::Semaphore;
-use compio::runtime::Runtime;
+use compio::runtime::{Runtime, spawn};
+use futures::stream::{self, StreamExt};
 
-let free = std::sync::Arc::new(Semaphore::new(3));
-let results: Vec<_> = Runtime::new().unwrap().block_on(async {
-    let mut tasks = Vec::new();
-    for item in items {
-        let permit = free.acquire_arc().await;
-        tasks.push(compio::runtime::spawn(async move {
-            let _permit = permit;
-            task(item).await
-        }));
-    }
-    let mut results = Vec::new();
-    for running in tasks {
-        results.push(running.await.unwrap());
-    }
-    results
-});
+let tasks = stream::iter(items).map(|item| spawn(task(item)));
+// Results come as tasks end; `buffered` keeps the order of the items.
+let results = tasks.buffer_unordered(3).map(Result::unwrap);
+let results: Vec<_> = Runtime::new().unwrap().block_on(results.collect());
 results
 }
 }
@@ -180,38 +132,24 @@ pub mod tokio_sharded {
 use crate::async_task as task;
 
 pub fn run(items: Vec<u64>) -> Vec<u64> {
-use tokio::{runtime::Builder, sync::Semaphore, task::JoinSet};
+use futures::stream::{self, StreamExt};
+use tokio::runtime::Builder;
 
-// Each thread has a loop of its own, its share of the items, and of
-// what is in flight.
-let mut shards: Vec<Vec<_>> = (0..2).map(|_| Vec::new()).collect();
-for (index, item) in items.into_iter().enumerate() {
-    shards[index % 2].push((index, item));
-}
-let run = |number: usize, shard: Vec<_>| {
+let next = std::sync::Mutex::new(items.into_iter());
+// Each thread has a loop of its own, with its share of what is in flight.
+let run = |share: usize| {
+    let items = std::iter::from_fn(|| next.lock().unwrap().next());
+    let tasks = stream::iter(items).map(|item| tokio::spawn(task(item)));
+    let results = tasks.buffer_unordered(share).map(Result::unwrap);
     let runtime = Builder::new_current_thread().enable_all().build();
-    let most = 1 + usize::from(number < 1);
-    let free = std::sync::Arc::new(Semaphore::new(most));
-    runtime.unwrap().block_on(async {
-        let mut tasks = JoinSet::new();
-        for (index, item) in shard {
-            let permit = free.clone().acquire_owned().await.unwrap();
-            tasks.spawn(async move {
-                let _permit = permit;
-                (index, task(item).await)
-            });
-        }
-        tasks.join_all().await
-    })
+    runtime.unwrap().block_on(results.collect::<Vec<_>>())
 };
-let numbered = shards.into_iter().enumerate();
-let mut results: Vec<_> = std::thread::scope(|scope| {
-    let spawn = |(number, shard)| scope.spawn(move || run(number, shard));
-    let threads: Vec<_> = numbered.map(spawn).collect();
+// Results come as tasks end.
+let results: Vec<_> = std::thread::scope(|scope| {
+    let spawn = |share| scope.spawn(move || run(share));
+    let threads: Vec<_> = (0..2).map(|n| 1 + usize::from(n < 1)).map(spawn).collect();
     threads.into_iter().flat_map(|it| it.join().unwrap()).collect()
 });
-results.sort_by_key(|(index, _)| *index);
-let results: Vec<_> = results.into_iter().map(|it| it.1).collect();
 results
 }
 }
@@ -302,26 +240,14 @@ pub mod tokio_blocking_pool {
 use crate::task as task;
 
 pub fn run(items: Vec<u64>) -> Vec<u64> {
-use tokio::{runtime::Builder, sync::Semaphore};
+use futures::stream::{self, StreamExt};
 
-let mut builder = Builder::new_current_thread();
-let runtime = builder.max_blocking_threads(2).enable_all().build();
-let free = std::sync::Arc::new(Semaphore::new(3));
-let results: Vec<_> = runtime.unwrap().block_on(async {
-    let mut tasks = Vec::new();
-    for item in items {
-        let permit = free.clone().acquire_owned().await.unwrap();
-        tasks.push(tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            task(item)
-        }));
-    }
-    let mut results = Vec::new();
-    for running in tasks {
-        results.push(running.await.unwrap());
-    }
-    results
-});
+let mut builder = tokio::runtime::Builder::new_current_thread();
+let runtime = builder.max_blocking_threads(2).enable_all().build().unwrap();
+let tasks = stream::iter(items).map(|item| tokio::task::spawn_blocking(move || task(item)));
+// Results come as tasks end; `buffered` keeps the order of the items.
+let results = tasks.buffer_unordered(3).map(Result::unwrap);
+let results: Vec<_> = runtime.block_on(results.collect());
 results
 }
 }

@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 
 use conbench::agent::task::Task;
 use crossbeam_channel::{Receiver, Sender, bounded};
-use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 
@@ -92,7 +92,7 @@ impl Rayon {
 impl Loop for Rayon {
     fn run(&mut self, tasks: u64) {
         self.pool.install(|| {
-            (0..tasks).par_bridge().for_each(|index| {
+            (0..tasks).into_par_iter().for_each(|index| {
                 self.task.blocking(index).expect("no failure");
             });
         });

@@ -1,18 +1,31 @@
-//! A rayon pool fed by `par_bridge`.
+//! A rayon pool that runs a parallel iterator, as `into_par_iter` of a list is run.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
+use crossbeam_utils::CachePadded;
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
 use super::{Engine, cannot};
 use crate::agent::sampler::{Lane, Sampler};
 use crate::agent::task::Task;
+use crate::clock::now_ns;
 use crate::protocol::Failed;
 
-/// A parallel iterator over the indices; workers pull them one by one.
+/// A worker takes about as many tasks at once as it runs in this time.
+const LOT_NS: u64 = 5_000;
+/// The most of them.
+const MOST_IN_LOT: u64 = 256;
+
+/// A parallel iterator over more places than there will ever be lots of tasks, which rayon shares among its workers.
+///
+/// Of a list each worker has a part of its own. Here the indices of a block follow one another, from a counter that all
+/// workers share: of short tasks they take several at once, so that the counter takes no more of their time than a list would.
 pub(super) struct Rayon {
     task: Arc<Task>,
     pool: rayon::ThreadPool,
+    /// How many tasks each worker takes next.
+    lots: Box<[CachePadded<AtomicU64>]>,
 }
 
 impl Rayon {
@@ -21,8 +34,29 @@ impl Rayon {
             .num_threads(workers as usize)
             .build()
             .map_err(|error| cannot("start a rayon pool", &error))?;
-        Ok(Rayon { task, pool })
+        let lots = (0..pool.current_num_threads()).map(|_| CachePadded::new(AtomicU64::new(1))).collect();
+        Ok(Rayon { task, pool, lots })
     }
+
+    /// Runs the next tasks on this worker; `None` where there are no more.
+    fn run_lot(&self, sampler: &Sampler) -> Option<()> {
+        let worker = rayon::current_thread_index().unwrap_or(0);
+        let lane = Lane::own(worker as u32);
+        let most = self.lots[worker].load(Ordering::Relaxed);
+        let began_ns = now_ns();
+        for index in sampler.next_lot(most)? {
+            let begin_ns = sampler.begin(lane);
+            sampler.end(lane, begin_ns, begin_ns, self.task.blocking(index));
+        }
+        let took_ns = now_ns().saturating_sub(began_ns).max(1);
+        self.lots[worker].store(next_lot(most, took_ns), Ordering::Relaxed);
+        Some(())
+    }
+}
+
+/// How many tasks a worker takes after a lot of this many that took so long: at most twice as many.
+fn next_lot(tasks: u64, took_ns: u64) -> u64 {
+    (LOT_NS * tasks / took_ns).clamp(1, (2 * tasks).min(MOST_IN_LOT))
 }
 
 impl Engine for Rayon {
@@ -35,13 +69,20 @@ impl Engine for Rayon {
     }
 
     fn run(&mut self, sampler: &Arc<Sampler>) -> Result<(), Failed> {
-        self.pool.install(|| {
-            std::iter::from_fn(|| sampler.next()).par_bridge().for_each(|index| {
-                let lane = Lane::own(rayon::current_thread_index().unwrap_or(0) as u32);
-                let begin_ns = sampler.begin(lane);
-                sampler.end(lane, begin_ns, begin_ns, self.task.blocking(index));
-            });
-        });
+        // It ends early, when there is no next task.
+        let places = (0..usize::MAX).into_par_iter();
+        let _ = self.pool.install(|| places.try_for_each(|_| self.run_lot(sampler)));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_tasks_are_taken_in_lots_and_long_ones_alone() {
+        let after = |task_ns: u64| (0..20).fold(1, |tasks, _| next_lot(tasks, (tasks * task_ns).max(1)));
+        assert_eq!([0, 1, 50, 1_000, 4_000, 1_000_000].map(after), [MOST_IN_LOT, MOST_IN_LOT, 100, 5, 1, 1]);
     }
 }

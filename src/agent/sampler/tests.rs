@@ -387,6 +387,18 @@ fn the_window_waits_for_slots_as_long_as_one_after_another_begins() {
 }
 
 #[test]
+fn lots_follow_one_another_up_to_the_last_task() {
+    let batch = SamplerSettings { first_index: 7, ..settings(Arrival::Batch { tasks: 10 }, 2) };
+    let lots = |settings: SamplerSettings| {
+        let sampler = Sampler::new(settings, GO_NS);
+        std::iter::from_fn(|| sampler.next_lot(4)).collect::<Vec<_>>()
+    };
+    assert_eq!(lots(batch), [7..11, 11..15, 15..17]);
+    // What is limited is not taken ahead of its turn.
+    assert_eq!(lots(SamplerSettings { most_tasks: Some(2), ..batch }), [7..8, 8..9]);
+}
+
+#[test]
 fn a_batch_counts_all_tasks_over_the_makespan() {
     let sampler = Sampler::new(settings(Arrival::Batch { tasks: 3 }, 1), GO_NS);
     let mut now = GO_NS;

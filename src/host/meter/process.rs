@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_family_is_found_weighed_and_gone_after_its_end() {
+    fn a_family_is_found_measured_and_gone_after_its_end() {
         let family = Family::start();
         let pid = family.0.id();
         let found = tree(pid);

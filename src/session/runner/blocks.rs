@@ -12,13 +12,13 @@ use crate::session::pool::{Ask, Measurement, PARKED_SHARE};
 use crate::workload::Load;
 
 /// Memory that no limit looks at is sampled for this part of the budget: a batch is run whole for it.
-const WEIGHING_PART: u64 = 40;
+const MEMORY_PART: u64 = 40;
 /// The window of a memory block.
 const MEMORY_NS: u64 = 60 * MS;
 
 impl Runner<'_> {
     /// Takes a memory block of a candidate: once, or once a life where the objective looks at memory. A life that began
-    /// warm is not weighed, since it shares its parent's pages.
+    /// warm is left out, since it shares its parent's pages.
     pub(super) fn measure_memory(&mut self, slot: usize, learned: &Learned) -> Result<Result<(), Stop>, AgentError> {
         if self.record.candidates[slot].lives.last().is_some_and(|life| life.warm) {
             return Ok(Ok(()));
@@ -42,7 +42,7 @@ impl Runner<'_> {
         order.sort_by(|one, other| other.0.total_cmp(&one.0));
         order.insert(0, (0.0, self.base + found.named));
         let mut models: Vec<Model> = Vec::new();
-        let until_ns = self.spent_ns().saturating_add(self.allotment.budget_ns / WEIGHING_PART);
+        let until_ns = self.spent_ns().saturating_add(self.allotment.budget_ns / MEMORY_PART);
         for (_, slot) in order {
             if self.spent_ns() > until_ns {
                 break;

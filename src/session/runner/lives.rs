@@ -68,7 +68,7 @@ impl Runner<'_> {
         self.cold_lives > 0 || self.record.workload.objective.looks_at_memory()
     }
 
-    /// How a life of this candidate is to begin: cold if it will be weighed, if its start-up is compared, or if no life of
+    /// How a life of this candidate is to begin: cold if its memory is measured, if its start-up is compared, or if no life of
     /// its engine was cold yet.
     pub(super) fn beginning(&self, slot: usize) -> Beginning {
         let candidate = &self.record.candidates[slot].candidate;
