@@ -83,14 +83,14 @@ pub(crate) fn cases(filter: &str) -> Vec<Case> {
 }
 
 fn native() -> Vec<Case> {
-    use Model::{Async, AsyncThreads, Processes, Sequential, Threads};
+    use Model::{Async, AsyncThreads, Processes, Threads};
     let of = |name, expected, task| Case::new(name, RUST, expected, task);
     let task = Task::NOTHING;
     vec![
         of("native: cpu 2 ms", &[Threads], Task { compute: 2000.0, ..task }),
         of("native: cpu 50 us", &[Threads], Task { compute: 50.0, payload: 4096.0, ..task }),
         of("native: cpu 40 ms", &[Threads, Processes], Task { compute: 40_000.0, ..task }),
-        of("native: tiny, 0.1 us", &[Sequential], Task { compute: 0.1, ..task }),
+        of("native: tiny, 0.1 us", &[Threads], Task { compute: 0.1, ..task }),
         of("native: wait 10 ms", &[Async, Threads], Task { wait: 10_000.0, is_async: true, ..task }),
         of(
             "native: wait, 8 allowed",
@@ -126,7 +126,7 @@ fn python() -> Vec<Case> {
         of("CPython: cpu 2 ms", &[Processes], Task { compute: 2000.0, ..task }),
         of("CPython: cpu 2 ms, released", &[Threads], Task { released: 2000.0, payload: 262_144.0, ..task }),
         of("CPython: cpu 40 ms", &[Processes], Task { compute: 40_000.0, ..task }),
-        of("CPython: tiny, 5 us", &[Sequential], Task { compute: 5.0, ..task }),
+        of("CPython: tiny, 5 us", &[Processes], Task { compute: 5.0, ..task }),
         of("CPython: wait 10 ms", &[Threads, Async], Task { wait: 10_000.0, is_async: true, ..task }),
         of("CPython: wait 1 ms, 32 KiB", &[Async], Task { wait: 1000.0, payload: 32_768.0, is_async: true, ..task }),
         of("CPython: wait that blocks", &[Threads], Task { wait: 10_000.0, compute: 20.0, ..task }),

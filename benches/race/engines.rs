@@ -1,15 +1,12 @@
 //! The engines that a session would race, with their ladders, as `plan` makes them on two cores.
 
 use conbench::candidate::{Candidate, Engine, Model, RUST, Sizes, StartMethod};
-use conbench::plan::Entry;
+use conbench::plan::{Entry, chunk_ladder};
 
 use crate::model::{CORES, Task};
 
 /// The runtime of the simulated interpreter.
 pub(crate) const PYTHON: &str = "python3.11";
-
-/// A chunk takes no longer than this, in microseconds.
-const LONGEST_CHUNK: f64 = 32_000.0;
 
 /// The entries of a runtime for this task.
 pub(crate) fn entries(runtime: &str, task: &Task) -> Vec<Entry> {
@@ -37,10 +34,6 @@ fn ladder(largest: u32, also: u32) -> Vec<u32> {
     sizes
 }
 
-fn chunks(most: u32) -> Vec<u32> {
-    [1, 4, 16, 64].into_iter().filter(|size| *size <= most.max(1)).collect()
-}
-
 fn entry(runtime: &str, engine: Engine, task: &Task) -> Entry {
     let axes = engine.axes();
     let allowed = task.max_in_flight;
@@ -53,7 +46,6 @@ fn entry(runtime: &str, engine: Engine, task: &Task) -> Entry {
     .min(allowed);
     let is_of_loops = engine == Engine::TokioMultiThread || engine.model() == Model::ShardedAsync;
     let most_workers = if is_of_loops { allowed.min(2 * CORES) } else { allowed };
-    let most_in_chunk = allowed.min((LONGEST_CHUNK / task.alone()) as u32);
     Entry {
         runtime: runtime.to_owned(),
         engine,
@@ -66,7 +58,7 @@ fn entry(runtime: &str, engine: Engine, task: &Task) -> Entry {
         },
         in_flight: if axes.in_flight { ladder(allowed, 1) } else { Vec::new() },
         workers: if axes.workers { ladder(most_workers, default_workers) } else { Vec::new() },
-        chunk: if axes.chunk { chunks(most_in_chunk) } else { Vec::new() },
+        chunk: if axes.chunk { chunk_ladder(allowed, task.alone() * 1e3) } else { Vec::new() },
     }
 }
 

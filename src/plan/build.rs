@@ -10,19 +10,39 @@ use crate::workload::{Goal, Load, Step, Workload};
 /// The language of a `python` step.
 const PYTHON: &str = "python";
 /// The largest number of tasks in a chunk.
-const MOST_IN_CHUNK: u32 = 64;
+const MOST_IN_CHUNK: u32 = 1024;
+/// Chunks of more tasks than this are for short ones.
+const MANY_IN_CHUNK: u32 = 64;
+/// Such a chunk takes no longer than this: what handing it over costs is little beside it.
+const LONGEST_OF_MANY_NS: f64 = 12_000_000.0;
 /// A chunk takes no longer than this, as far as is known: several of them are under way for each worker, a block lasts
 /// as long as they do, and what handing over costs a task is little beside a chunk of a few milliseconds.
 const LONGEST_CHUNK_NS: f64 = 32_000_000.0;
+
+/// Whether a chunk of tasks that take so long each is short enough.
+fn is_short(chunk: u32, task_ns: f64) -> bool {
+    let longest_ns = if chunk > MANY_IN_CHUNK { LONGEST_OF_MANY_NS } else { LONGEST_CHUNK_NS };
+    f64::from(chunk) * task_ns <= longest_ns
+}
+
+/// The numbers of tasks in a chunk that are tried, of tasks that take so long each (ns). A chunk is in flight as a whole,
+/// though no more than one task of it is begun: where many may be in flight, it may hold more.
+#[must_use]
+pub fn chunk_ladder(max_in_flight: u32, task_ns: f64) -> Vec<u32> {
+    let most = if max_in_flight < MANY_IN_CHUNK { max_in_flight } else { MOST_IN_CHUNK };
+    let mut chunks = ladder::coarse(most);
+    chunks.retain(|chunk| *chunk == 1 || is_short(*chunk, task_ns));
+    chunks
+}
 
 /// These entries, without chunks that are too long once it is known what a call of the user's own code takes; what a library
 /// takes by itself stays.
 #[must_use]
 pub fn with_short_chunks(mut entries: Vec<Entry>, call_ns: u64) -> Vec<Entry> {
-    let most = (LONGEST_CHUNK_NS / call_ns.max(1) as f64).max(1.0);
+    let call_ns = call_ns.max(1) as f64;
     for entry in &mut entries {
         let own = entry.default_sizes.chunk;
-        let is_short = |chunk: &u32| f64::from(*chunk) <= most || Some(*chunk) == own;
+        let is_short = |chunk: &u32| *chunk == 1 || is_short(*chunk, call_ns) || Some(*chunk) == own;
         if entry.chunk.iter().any(is_short) {
             entry.chunk.retain(is_short);
         }
@@ -272,6 +292,10 @@ impl Context<'_> {
                 left_out.push(LeftOut { what, reason });
             }
             entry.chunk = self.chunks(own);
+            if entry.engine == Engine::Dask && self.settings.chunk.is_empty() {
+                // There a chunk is a part of what is in flight.
+                entry.chunk.retain(|chunk| *chunk <= MANY_IN_CHUNK);
+            }
             entry.default_sizes.chunk = Some(ladder::nearest(&entry.chunk, own)?);
         }
         Some(entry)
@@ -299,12 +323,13 @@ impl Context<'_> {
             asked.dedup();
             return asked;
         }
-        // A chunk is in flight as a whole.
-        let allowed = caps::of_workload(self.workload.load).largest;
         // How long the user's own code takes is not known.
         let is_known = self.workload.steps.iter().all(|step| step.own_code().is_none());
-        let short = (LONGEST_CHUNK_NS / estimate::nominal_task_ns(self.workload)) as u32;
-        let mut chunks = ladder::coarse(MOST_IN_CHUNK.min(allowed).min(if is_known { short } else { MOST_IN_CHUNK }));
+        let task_ns = if is_known { estimate::nominal_task_ns(self.workload) } else { 0.0 };
+        let mut chunks = chunk_ladder(self.workload.load.max_in_flight(), task_ns);
+        if let Load::Batch { tasks, .. } = self.workload.load {
+            chunks.retain(|chunk| *chunk <= tasks.max(1));
+        }
         chunks.push(own);
         chunks.sort_unstable();
         chunks.dedup();

@@ -621,7 +621,7 @@ fn chunks_are_searched_where_they_may_matter() {
         assert_eq!(wait(2_000_000), [1, 4, 16]);
         assert_eq!(wait(8_000_000), [1, 4]);
         assert_eq!(wait(20_000_000), [1]);
-        assert_eq!(chunks(own_code(true, false)), [1, 4, 16, 64], "how long it takes is not known");
+        assert_eq!(chunks(own_code(true, false)), [1, 4, 16, 64, 256, 1024], "how long it takes is not known");
     }
 }
 
@@ -645,6 +645,8 @@ fn chunks_are_short_once_it_is_known_what_a_call_takes() {
         let pool = short.into_iter().find(|entry| entry.engine == Engine::ProcessPoolExecutor);
         pool.expect("a pool").chunk
     };
+    assert_eq!(chunks(5_000), [1, 4, 16, 64, 256, 1024], "a hand-over takes a hundred times as long");
+    assert_eq!(chunks(40_000), [1, 4, 16, 64, 256]);
     assert_eq!(chunks(100_000), [1, 4, 16, 64]);
     assert_eq!(chunks(1_300_000), [1, 4, 16]);
     assert_eq!(chunks(9_000_000), [1]);

@@ -72,11 +72,12 @@ pub fn run(items: Vec<u64>) -> Vec<u64> {
 use futures::stream::{self, StreamExt};
 
 let mut builder = tokio::runtime::Builder::new_current_thread();
-let runtime = builder.enable_all().build().unwrap();
-let tasks = stream::iter(items).map(|item| tokio::spawn(task(item)));
+let runtime = builder.enable_all().build();
+let spawn = |item| tokio::spawn(task(item));
 // Results come as tasks end; `buffered` keeps the order of the items.
-let results = tasks.buffer_unordered(3).map(Result::unwrap);
-let results: Vec<_> = runtime.block_on(results.collect());
+let tasks = stream::iter(items).map(spawn).buffer_unordered(3);
+let results = tasks.map(Result::unwrap).collect();
+let results: Vec<_> = runtime.unwrap().block_on(results);
 results
 }
 }
@@ -88,11 +89,12 @@ pub fn run(items: Vec<u64>) -> Vec<u64> {
 use futures::stream::{self, StreamExt};
 
 let mut builder = tokio::runtime::Builder::new_multi_thread();
-let runtime = builder.worker_threads(2).enable_all().build().unwrap();
-let tasks = stream::iter(items).map(|item| tokio::spawn(task(item)));
+let runtime = builder.worker_threads(2).enable_all().build();
+let spawn = |item| tokio::spawn(task(item));
 // Results come as tasks end; `buffered` keeps the order of the items.
-let results = tasks.buffer_unordered(3).map(Result::unwrap);
-let results: Vec<_> = runtime.block_on(results.collect());
+let tasks = stream::iter(items).map(spawn).buffer_unordered(3);
+let results = tasks.map(Result::unwrap).collect();
+let results: Vec<_> = runtime.unwrap().block_on(results);
 results
 }
 }
@@ -147,7 +149,8 @@ let run = |share: usize| {
 // Results come as tasks end.
 let results: Vec<_> = std::thread::scope(|scope| {
     let spawn = |share| scope.spawn(move || run(share));
-    let threads: Vec<_> = (0..2).map(|n| 1 + usize::from(n < 1)).map(spawn).collect();
+    let shares = (0..2).map(|n| 1 + usize::from(n < 1));
+    let threads: Vec<_> = shares.map(spawn).collect();
     threads.into_iter().flat_map(|it| it.join().unwrap()).collect()
 });
 results
@@ -243,11 +246,12 @@ pub fn run(items: Vec<u64>) -> Vec<u64> {
 use futures::stream::{self, StreamExt};
 
 let mut builder = tokio::runtime::Builder::new_current_thread();
-let runtime = builder.max_blocking_threads(2).enable_all().build().unwrap();
-let tasks = stream::iter(items).map(|item| tokio::task::spawn_blocking(move || task(item)));
+let runtime = builder.max_blocking_threads(2).enable_all().build();
+let spawn = |item| tokio::task::spawn_blocking(move || task(item));
 // Results come as tasks end; `buffered` keeps the order of the items.
-let results = tasks.buffer_unordered(3).map(Result::unwrap);
-let results: Vec<_> = runtime.block_on(results.collect());
+let tasks = stream::iter(items).map(spawn).buffer_unordered(3);
+let results = tasks.map(Result::unwrap).collect();
+let results: Vec<_> = runtime.unwrap().block_on(results);
 results
 }
 }

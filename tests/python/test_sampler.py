@@ -10,6 +10,7 @@ import itertools
 import random
 import threading
 import unittest
+from array import array
 from typing import Any, Dict, List, Optional, Tuple, Union
 from unittest import mock
 
@@ -223,6 +224,41 @@ class Logs(unittest.TestCase):
         self.assertGreaterEqual(block["tasks"], 3 * LOG_CAPACITY)
         self.assertAlmostEqual(block["tasks_in_window"], window_ns / 10, delta=1e-3)
         self.assertEqual(counts(block["service"]), [window_ns // 10])
+
+    def test_a_chunk_is_what_its_tasks_are_one_by_one(self) -> None:
+        for seed in range(40):
+            draw = random.Random(seed)
+            size = draw.choice([1, 3, 64, 1024])
+            of_both = settings(Window(20_000, draw.choice([0, 900])), 2)._replace(keep=5)
+            both = [Sampler(of_both, GO_NS) for _ in "ab"]
+            now, index = GO_NS, 0
+            while not both[0].stopped:
+                slot, submitted_ns = draw.randrange(2), now
+                now += draw.randrange(50)
+                times = array("q")
+                for _ in range(size):
+                    times.extend((now, now + draw.randrange(40)))
+                    now = times[-1] + draw.randrange(3)
+                results: List[object] = [draw.random() for _ in range(size)]
+                indices = list(range(index, index + size))
+                index += size
+                for sampler in both:
+                    sampler.lane(slot).begun_at(times[0])
+                both[0].lane(slot).end_chunk(indices, submitted_ns, times, size, results)
+                for place, each in enumerate(indices):
+                    begin_ns, end_ns = times[2 * place], times[2 * place + 1]
+                    both[1].lane(slot).end(each, submitted_ns, begin_ns, end_ns, (1, results[place]))
+            self.assertEqual(finish(both[0]), finish(both[1]))
+            self.assertEqual(both[0].kept, both[1].kept)
+
+    def test_a_chunk_larger_than_the_room_of_a_log_is_kept(self) -> None:
+        sampler = Sampler(settings(Batch(LOG_CAPACITY * 3), 1), GO_NS)
+        count = LOG_CAPACITY * 3 // 2
+        times = array("q", [GO_NS, GO_NS + 5]) * count
+        for _ in range(2):
+            sampler.lane(0).end_chunk(list(range(count)), GO_NS, times, count, None)
+        block = finish(sampler)
+        self.assertEqual((block["tasks"], block["checksum"], sum(counts(block["service"]))), (2 * count,) * 3)
 
     def test_memory_does_not_grow_with_the_number_of_tasks(self) -> None:
         sampler = Sampler(settings(Window(NEVER_NS), 1), GO_NS)

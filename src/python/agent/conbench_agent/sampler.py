@@ -24,7 +24,7 @@ from array import array
 from itertools import compress, count
 from operator import itemgetter, sub
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple, Union, cast
+from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
 
 from .histogram import Histogram
 from .meter import Usage
@@ -532,6 +532,30 @@ class Lane:
         if end_ns >= self._sampler._watch_ns:
             self._sampler._note_end(self, begin_ns, end_ns)
 
+    def end_chunk(
+        self,
+        indices: Sequence[int],
+        submitted_ns: int,
+        times: array[int],
+        checksum: int,
+        results: Optional[List[object]],
+    ) -> None:
+        """Tasks ended that ran one after another; `times` has when each began and ended, by turns."""
+        log, sampler = self._log, self._sampler
+        rows = array("q", bytes(_ROW_BYTES * len(indices)))
+        rows[0::3] = array("q", [submitted_ns]) * len(indices)
+        rows[1::3], rows[2::3] = times[0::2], times[1::2]
+        written = rows.tobytes()
+        while log.end + len(written) > len(log.rows):
+            self._make_room(times[-1])
+        log.rows[log.end : log.end + len(written)] = written
+        log.end += len(written)
+        log.checksum += checksum
+        if times[-1] >= sampler._watch_ns:
+            for begin_ns, end_ns in zip(times[0::2], times[1::2]):
+                if end_ns >= sampler._watch_ns:
+                    sampler._note_end(self, begin_ns, end_ns)
+
     def _make_room(self, end_ns: int) -> None:
         log, sampler = self._log, self._sampler
         if log.end >= LOG_CAPACITY * _ROW_BYTES and sampler._may_fold(end_ns):
@@ -551,6 +575,21 @@ class KeepingLane(Lane):
         if index < settings.first_index + settings.keep:
             self._sampler.kept[index] = done[1]
         super().end(index, submitted_ns, begin_ns, end_ns, done)
+
+    def end_chunk(
+        self,
+        indices: Sequence[int],
+        submitted_ns: int,
+        times: array[int],
+        checksum: int,
+        results: Optional[List[object]],
+    ) -> None:
+        """Tasks ended that ran one after another."""
+        settings = self._sampler._settings
+        for place, index in enumerate(indices):
+            if index < settings.first_index + settings.keep:
+                self._sampler.kept[index] = None if results is None else results[place]
+        super().end_chunk(indices, submitted_ns, times, checksum, results)
 
 
 class TolerantLane(KeepingLane):

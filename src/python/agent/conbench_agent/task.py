@@ -366,6 +366,16 @@ class Task:
             step.read_items()
 
     @property
+    def tolerates_errors(self) -> bool:
+        """Whether a task that fails hands back its Failure."""
+        return self._tolerates_errors
+
+    @property
+    def has_output(self) -> bool:
+        """Whether tasks hand back a payload."""
+        return self._output_bytes > 0
+
+    @property
     def hands_back(self) -> bool:
         """Whether tasks hand back anything."""
         return self._hands_back

@@ -7,6 +7,7 @@ the reason.
 
 from __future__ import annotations
 
+from array import array
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
 
@@ -25,6 +26,24 @@ Ran = Tuple[int, int, int, object, int]
 RanInSlot = Tuple[int, int, int, int, object, int]
 #: The same, with the task's index before that.
 RanItem = Tuple[int, RanInSlot]
+
+
+class RanChunk(NamedTuple):
+    """What comes back of a chunk of tasks: in few objects, so that its way back takes little more than a program's."""
+
+    slot: int
+    #: When each task began and ended, by turns, as machine integers of 64 bits.
+    times: bytes
+    #: The sum of what the tasks' checksums are, without those of outputs.
+    checksum: int
+    #: What each task hands back; None if none hands back anything.
+    results: Optional[List[object]]
+    #: The CPU time of programs, as `Ran` has it.
+    children_ns: int
+
+
+#: Where tasks may fail, each is told by itself.
+RanTogether = Union[RanChunk, List[RanItem]]
 
 #: No program is started, run and ended in less: what reading the children's CPU time costs, shorter tasks are spared.
 _LEAST_PROGRAM_NS = 500_000
@@ -89,6 +108,28 @@ class _Worker:
         checksum, result = task.blocking(index, given)
         end_ns = monotonic_ns()
         return begin_ns, end_ns, checksum, result, self._children_ns(begin_ns, end_ns)
+
+    def run_chunk(self, items: List[Tuple[int, object]]) -> RanChunk:
+        """Runs whole tasks, one after another. Of a first one, what it hands back is looked at closely."""
+        rest = iter(items)
+        times: List[int] = []
+        results: List[object] = []
+        checksum = children_ns = 0
+        if self.is_new:
+            begin_ns, end_ns, checksum, result, children_ns = self.run(*next(rest))
+            times += begin_ns, end_ns
+            results.append(result)
+        blocking, note_time, note_result = cast(Task, self._made).blocking, times.append, results.append
+        for index, given in rest:
+            begin_ns = monotonic_ns()
+            added, result = blocking(index, given)
+            note_time(begin_ns)
+            note_time(monotonic_ns())
+            checksum += added
+            note_result(result)
+        children_ns += self._children_ns(times[0], times[-1])
+        is_nothing = results.count(None) == len(results)
+        return RanChunk(self.slot, array("q", times).tobytes(), checksum, None if is_nothing else results, children_ns)
 
     def run_segment(self, number: int, index: int, given: object, with_payload: bool) -> Ran:
         """Runs the steps of one segment. Of a first one, what they hand back is looked at closely."""
@@ -196,9 +237,20 @@ def run_item(item: Tuple[int, object]) -> RanItem:
     return index, run(index, given)
 
 
-def run_chunk(items: List[Tuple[int, object]]) -> List[RanItem]:
+def run_chunk(items: List[Tuple[int, object]]) -> RanTogether:
     """Runs a chunk of tasks, as a pool's `map` lets a worker run one: what it hands back crosses in one message."""
-    return [run_item(item) for item in items]
+    worker = _worker
+    if worker.task.tolerates_errors:
+        return [run_item(item) for item in items]
+    return worker.run_chunk(items)
+
+
+def took_ns(ran: RanTogether) -> int:
+    """How long the tasks of a chunk took, all together."""
+    if isinstance(ran, list):
+        return sum(end_ns - begin_ns for _, (_, begin_ns, end_ns, *_) in ran)
+    times = array("q", ran.times)
+    return sum(times[1::2]) - sum(times[0::2])
 
 
 def run_segment(number: int, index: int, given: object, with_payload: bool) -> Ran:

@@ -22,7 +22,7 @@ from . import dask_client
 from .base import Engine
 from .dask_ship import call, is_missing, run, ship, submit
 from .dask_worker import RanThere
-from .patience import LEAVE_S, farewell
+from .patience import LEAVE_S, end_in_time
 from .processes import check_crossing, crossing_failure
 
 #: How long the workers may take to get ready: they import the user's code.
@@ -133,11 +133,11 @@ class DaskCluster(Engine):
 
     def _tell(self, function: str) -> None:
         """Tells the workers that are still there."""
-        farewell(partial(_quietly, run, self.client, self._threads, function, self._candidate))
+        end_in_time(partial(_quietly, run, self.client, self._threads, function, self._candidate))
 
     def _disconnect(self) -> None:
         """The scheduler drops what is under way."""
-        farewell(partial(_quietly, self.client.close, timeout=1))
+        end_in_time(partial(_quietly, self.client.close, timeout=1))
 
     def as_completed(self) -> Any:
         """Where results come, with nothing under way yet."""

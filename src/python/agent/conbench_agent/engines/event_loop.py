@@ -22,7 +22,7 @@ from .patience import LEAVE_S
 #: Turns of the loop in which tasks end that were cancelled, or have nothing left to wait for.
 _LAST_TURNS = 3
 #: How long a loop that closes waits for the tasks that it cancels.
-_FAREWELL_S = 0.5
+_END_S = 0.5
 
 _PACKAGE = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
 
@@ -125,7 +125,7 @@ class EventLoopEngine(Engine):
         for task in left:
             task.cancel()
         if left:
-            await asyncio.wait(left, timeout=_FAREWELL_S)
+            await asyncio.wait(left, timeout=_END_S)
         await self._loop.shutdown_asyncgens()
 
     def _tasks(self) -> Set[Any]:

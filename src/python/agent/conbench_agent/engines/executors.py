@@ -5,13 +5,14 @@ The workers take the times, and what they ran comes back with its future.
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from concurrent.futures import Executor, Future
 from functools import partial
 from itertools import islice
 from queue import SimpleQueue
 from time import monotonic_ns
-from typing import Any, Callable, Deque, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Deque, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from .. import worker
 from ..meter import Tally
@@ -57,6 +58,28 @@ def recorder(lanes: List[Lane], task: Task, children: Tally) -> Callable[[int, i
         lane = lanes[slot]
         lane.begun_at(begin_ns)
         lane.end(index, submitted_ns, begin_ns, end_ns, (checksum + received(result), result))
+
+    return record
+
+
+def chunk_recorder(
+    lanes: List[Lane], task: Task, children: Tally
+) -> Callable[[List[int], int, worker.RanTogether], None]:
+    """The same of a chunk."""
+    record_one, received, has_output = recorder(lanes, task, children), task.received, task.has_output
+
+    def record(indices: List[int], submitted_ns: int, ran: worker.RanTogether) -> None:
+        if isinstance(ran, list):
+            for index, of_task in ran:
+                record_one(index, submitted_ns, of_task)
+            return
+        slot, times, checksum, results, children_ns = ran
+        children.ns += children_ns
+        if has_output and results is not None:
+            checksum += sum(map(received, results))
+        lane, both = lanes[slot], array("q", times)
+        lane.begun_at(both[0])
+        lane.end_chunk(indices, submitted_ns, both, checksum, results)
 
     return record
 
@@ -120,6 +143,7 @@ class ExecutorEngine(Engine):
         """
         submit, take, chunk = self._submit, sampler.next, self._chunk
         record = self._recorder(sampler)
+        record_chunk = chunk_recorder(self._lanes(sampler), self._task, self._children)
         ended: SimpleQueue[None] = SimpleQueue()
 
         def submit_next() -> None:
@@ -144,8 +168,7 @@ class ExecutorEngine(Engine):
                 if chunk == 1:
                     record(indices[0], submitted_ns, ran)
                 else:
-                    for index, ran_in_slot in ran:
-                        record(index, submitted_ns, ran_in_slot)
+                    record_chunk(indices, submitted_ns, ran)
             except BaseException as error:
                 # (Nothing is submitted here: an executor that breaks calls back while it holds its own lock.)
                 fail(indices, error)
@@ -201,6 +224,37 @@ class ExecutorEngine(Engine):
 
     def _map(self, sampler: Sampler, **lazily: Any) -> None:
         """Maps over all tasks of a batch; or, with a `buffersize`, over tasks without an end."""
+        if self._chunk == 1:
+            self._map_tasks(sampler, lazily)
+        else:
+            self._map_chunks(sampler, lazily)
+
+    def _map_chunks(self, sampler: Sampler, lazily: Dict[str, Any]) -> None:
+        """Maps over chunks, which is what `map(chunksize=)` does."""
+        #: What came back of none yet.
+        submitted: Deque[Tuple[List[int], int]] = deque()
+        handed = self._task.handed
+
+        def chunks() -> Iterator[List[Tuple[int, object]]]:
+            tasks = iter(sampler.next, None)
+            while True:
+                indices = list(islice(tasks, self._chunk))
+                if not indices:
+                    return
+                submitted.append((indices, monotonic_ns()))
+                yield [(index, handed(index)) for index in indices]
+
+        record = chunk_recorder(self._lanes(sampler), self._task, self._children)
+        try:
+            for ran in self._executor.map(worker.run_chunk, chunks(), **lazily):
+                record(*submitted[0], ran)
+                submitted.popleft()
+        except BaseException as error:
+            sampler.stopped = True
+            # Results come in order.
+            raise self._failure(submitted[0][0] if submitted else [], error) from error
+
+    def _map_tasks(self, sampler: Sampler, lazily: Dict[str, Any]) -> None:
         #: What came back of none yet.
         submitted: Deque[Tuple[int, int]] = deque()
 
@@ -211,13 +265,13 @@ class ExecutorEngine(Engine):
 
         record = self._recorder(sampler)
         try:
-            for index, ran in self._executor.map(worker.run_item, items(), chunksize=self._chunk, **lazily):
+            for index, ran in self._executor.map(worker.run_item, items(), **lazily):
                 record(index, submitted[0][1], ran)
                 submitted.popleft()
         except BaseException as error:
             sampler.stopped = True
-            # Results come in order, those of a chunk together.
-            raise self._failure([index for index, _ in islice(submitted, self._chunk)], error) from error
+            # Results come in order.
+            raise self._failure([index for index, _ in islice(submitted, 1)], error) from error
 
     def _recorder(self, sampler: Sampler) -> Callable[[int, int, Any], None]:
         """What records a task that came back."""

@@ -14,7 +14,7 @@ from ..protocol import Failure, Job
 from ..sampler import Lane, Sampler
 from ..task import Task
 from .base import HEARTBEAT_NS, Engine
-from .patience import FAREWELL_S
+from .patience import END_S
 
 
 def patch() -> None:
@@ -41,7 +41,7 @@ class GeventPool(Engine):
             if sampler.failure is None:
                 self._pool.join()
             if sampler.failure is not None:
-                self._pool.kill(timeout=FAREWELL_S)
+                self._pool.kill(timeout=END_S)
         finally:
             if heart is not None:
                 heart.kill()
@@ -52,7 +52,7 @@ class GeventPool(Engine):
 
     def close(self) -> None:
         """Ends what is left in the pool."""
-        self._pool.kill(timeout=FAREWELL_S)
+        self._pool.kill(timeout=END_S)
 
     def _spawn(self, sampler: Sampler, free: List[Lane]) -> None:
         task, spawn, has_room = self._task, self._pool.spawn, self._pool.wait_available

@@ -11,7 +11,7 @@ from ..protocol import Failure, Job
 from ..steps.ipc import is_shared
 from ..task import Task
 from .executors import ExecutorEngine, leave_workers
-from .patience import farewell
+from .patience import end_in_time
 from .processes import LOOK_S, check_crossing, crossing_failure
 
 _REFUSAL = re.compile(r"module (\S+) does not support loading in subinterpreters")
@@ -68,7 +68,7 @@ class InterpreterPool(ExecutorEngine):
 
     def close(self) -> None:
         """Ends the interpreters, but for one that is still in a call of the user's."""
-        farewell(partial(self._executor.shutdown, cancel_futures=True))
+        end_in_time(partial(self._executor.shutdown, cancel_futures=True))
 
     def _failure(self, under_way: Iterable[int], error: BaseException) -> Failure:
         failure = crossing_failure(self._task, under_way, error)

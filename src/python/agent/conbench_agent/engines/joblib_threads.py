@@ -10,7 +10,7 @@ from ..protocol import Job
 from ..sampler import Sampler
 from ..task import Task
 from .numbered_threads import NumberedThreads
-from .patience import farewell
+from .patience import end_in_time
 
 
 class JoblibThreads(NumberedThreads):
@@ -39,7 +39,7 @@ class JoblibThreads(NumberedThreads):
 
     def close(self) -> None:
         """Ends the threads, but for one that is still in a call of the user's."""
-        farewell(lambda: self._parallel.__exit__(None, None, None))
+        end_in_time(lambda: self._parallel.__exit__(None, None, None))
 
     def _in_each(self, call: Callable[[], Any], timeout_s: Optional[float] = None) -> List[Any]:
         # It has no timeout for a single call: `call` waits for no longer than it is to.

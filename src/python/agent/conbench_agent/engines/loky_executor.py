@@ -9,7 +9,7 @@ from typing import Any
 from .. import worker
 from ..protocol import Job
 from ..task import Task
-from .patience import farewell
+from .patience import end_in_time
 from .process_executor import ProcessExecutor, ProcessPool
 from .processes import Crew
 
@@ -23,7 +23,7 @@ class LokyPool(ProcessPool):
     def close(self) -> None:
         """Ends the workers."""
         # What is still queued is not waited for: the workers are ended.
-        farewell(self._shut_down)
+        end_in_time(self._shut_down)
         self._crew.close()
 
     def _shut_down(self) -> None:

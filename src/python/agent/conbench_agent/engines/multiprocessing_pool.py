@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import partial
 from itertools import islice
 from multiprocessing import connection
 from queue import SimpleQueue
@@ -16,11 +17,11 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List,
 from .. import meter, worker
 from ..meter import Tally, Usage
 from ..protocol import Failure, Job
-from ..sampler import Sampler
+from ..sampler import Lane, Sampler
 from ..task import Task, first_failure
 from .base import Engine
-from .executors import recorder
-from .patience import Patience, farewell
+from .executors import chunk_recorder, recorder
+from .patience import Patience, end_in_time
 from .processes import Crew, crossing_failure
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class MultiprocessingPool(Engine):
     def close(self) -> None:
         """Ends the workers."""
         # A worker that died may have held the lock of the tasks' pipe, for which `terminate` would wait for ever.
-        farewell(self._pool.terminate)
+        end_in_time(self._pool.terminate)
         self._crew.close()
 
     def abandon(self) -> None:
@@ -153,7 +154,7 @@ class MultiprocessingPool(Engine):
                     submitted[index] = monotonic_ns()
                     yield index, handed(index)
 
-        record = self.recorder(sampler)
+        record = recorder(self._lanes(sampler), self._task, self._children)
         try:
             for number, (index, ran) in enumerate(self._pool.imap_unordered(worker.run_item, items(), chunk), 1):
                 record(index, submitted.pop(index), ran)
@@ -172,22 +173,30 @@ class MultiprocessingPool(Engine):
         self,
         sampler: Sampler,
         tasks: int,
-        done: Callable[[List[worker.RanItem]], None],
+        done: Callable[[List[List[int]], List[worker.RanTogether]], None],
         failed: Callable[[Failure], None],
     ) -> int:
         """Maps over the next so many tasks, or as many as there still are; returns how many chunks those are."""
         indices = list(islice(iter(sampler.next, None), tasks))
         if not indices:
             return 0
-        items = [(index, self._task.handed(index)) for index in indices]
+        chunks = self._chunks(indices)
         self._pool.map_async(
-            worker.run_item,
-            items,
-            self._chunk,
-            callback=done,
+            worker.run_chunk,
+            [self._handed(chunk) for chunk in chunks],
+            1,
+            callback=partial(done, chunks),
             error_callback=lambda error: failed(crossing_failure(self._task, indices, error)),
         )
-        return -(-len(items) // self._chunk)
+        return len(chunks)
+
+    def _chunks(self, indices: List[int]) -> List[List[int]]:
+        """What `map(chunksize=)` makes of tasks."""
+        return [indices[at : at + self._chunk] for at in range(0, len(indices), self._chunk)]
+
+    def _handed(self, chunk: List[int]) -> List[Tuple[int, object]]:
+        handed = self._task.handed
+        return [(index, handed(index)) for index in chunk]
 
     def chunks_of_lot(self) -> int:
         """How many chunks keep all workers busy for the time of a lot."""
@@ -199,26 +208,28 @@ class MultiprocessingPool(Engine):
     def _map(self, sampler: Sampler) -> None:
         """Maps over all tasks of a batch."""
         indices = list(iter(sampler.next, None))
-        items = [(index, self._task.handed(index)) for index in indices]
+        chunks = self._chunks(indices)
+        handed = [self._handed(chunk) for chunk in chunks]
         submitted_ns = monotonic_ns()
         try:
-            results = self._pool.map(worker.run_item, items, self._chunk)
+            ran = self._pool.map(worker.run_chunk, handed, 1)
         except Exception as error:
             raise crossing_failure(self._task, indices, error) from error
-        record = self.recorder(sampler)
-        for index, ran in results:
-            record(index, submitted_ns, ran)
+        record = self.chunk_recorder(sampler)
+        for chunk, ran_together in zip(chunks, ran):
+            record(chunk, submitted_ns, ran_together)
 
-    def saw(self, ran: List[worker.RanItem], worker_ns: int) -> None:
+    def saw(self, took_ns: int, tasks: int, worker_ns: int) -> None:
         """Notes how long the tasks of a lot took, and a worker so far for each with all that moves for it."""
-        took_ns = sum(end_ns - begin_ns for _, (_, begin_ns, end_ns, *_) in ran)
-        self._task_ns = max(1, took_ns // len(ran))
+        self._task_ns = max(1, took_ns // tasks)
         self._moved_ns = min(self._moved_ns or worker_ns, worker_ns)
 
-    def recorder(self, sampler: Sampler) -> Callable[[int, int, worker.RanInSlot], None]:
-        """Records the tasks of a block when they come back."""
-        lanes = [sampler.lane(slot, 0) for slot in range(self.slots)]
-        return recorder(lanes, self._task, self._children)
+    def chunk_recorder(self, sampler: Sampler) -> Callable[[List[int], int, worker.RanTogether], None]:
+        """Records the tasks of a block when they come back, a chunk at a time."""
+        return chunk_recorder(self._lanes(sampler), self._task, self._children)
+
+    def _lanes(self, sampler: Sampler) -> List[Lane]:
+        return [sampler.lane(slot, 0) for slot in range(self.slots)]
 
     def _watched(self, work: Callable[[], object]) -> None:
         """Does something with the pool in a thread of its own; Failure if a worker dies meanwhile."""
@@ -252,7 +263,7 @@ class _Lots:
     def __init__(self, pool: MultiprocessingPool, sampler: Sampler) -> None:
         self._pool = pool
         self._sampler = sampler
-        self._record = pool.recorder(sampler)
+        self._record = pool.chunk_recorder(sampler)
         self._begun_ns = monotonic_ns()
         self._came_back = 0
         self._outstanding = 0
@@ -284,17 +295,19 @@ class _Lots:
         if error is not None:
             raise error
 
-    def _taker(self, submitted_ns: int) -> Callable[[List[worker.RanItem]], None]:
-        def take(ran: List[worker.RanItem]) -> None:
+    def _taker(self, submitted_ns: int) -> Callable[[List[List[int]], List[worker.RanTogether]], None]:
+        def take(chunks: List[List[int]], ran: List[worker.RanTogether]) -> None:
             # What is raised here would end the pool's thread without a word.
             try:
-                for index, of_task in ran:
-                    self._record(index, submitted_ns, of_task)
-                self._came_back += len(ran)
+                for chunk, ran_together in zip(chunks, ran):
+                    self._record(chunk, submitted_ns, ran_together)
+                tasks = sum(map(len, chunks))
+                self._came_back += tasks
                 since_begin_ns = monotonic_ns() - self._begun_ns
-                self._pool.saw(ran, self._pool.slots * since_begin_ns // self._came_back)
+                took_ns = sum(map(worker.took_ns, ran))
+                self._pool.saw(took_ns, tasks, self._pool.slots * since_begin_ns // self._came_back)
                 with self._is_filling:
-                    self._outstanding -= -(-len(ran) // self._pool.tasks_per_message)
+                    self._outstanding -= len(chunks)
                     self._fill()
             except BaseException as error:
                 self._fail(error)

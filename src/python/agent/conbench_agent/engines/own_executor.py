@@ -16,7 +16,7 @@ from ..task import Task
 from .base import Engine
 from .gathering import Gathering, failure_of
 from .own_factory import Factory, workers_in_words
-from .patience import farewell
+from .patience import end_in_time
 
 #: Nothing came back for so long, and for so many times the longest task, and for as many again as there are workers:
 #: then what is under way is lost. It is less than what the controller waits for an agent that does nothing.
@@ -107,5 +107,5 @@ class BuiltExecutor:
 
     def close(self) -> None:
         """Shuts it down, but for calls of the user's that do not end."""
-        farewell(self.executor.shutdown)
+        end_in_time(self.executor.shutdown)
         self.gathering.close()

@@ -9,16 +9,16 @@ from typing import Callable
 from ..protocol import Failure
 
 #: How long a pool may take to end by itself.
-FAREWELL_S = 0.5
+END_S = 0.5
 #: How long the user's code may take to tear down what it set up: less than a controller waits for the last word.
 LEAVE_S = 3.0
 
 
-def farewell(end: Callable[[], object]) -> bool:
+def end_in_time(end: Callable[[], object]) -> bool:
     """Ends a pool, and whether it did end: one that waits for a call of the user's, or hangs, is left alone."""
-    ending = threading.Thread(target=end, name="conbench-farewell", daemon=True)
+    ending = threading.Thread(target=end, name="conbench-end", daemon=True)
     ending.start()
-    ending.join(FAREWELL_S)
+    ending.join(END_S)
     return not ending.is_alive()
 
 

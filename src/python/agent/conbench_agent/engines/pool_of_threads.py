@@ -11,7 +11,7 @@ from ..protocol import Job
 from ..sampler import Sampler
 from ..task import Task
 from .numbered_threads import NumberedThreads
-from .patience import farewell
+from .patience import end_in_time
 from .threads import BACKLOG_PER_WORKER
 
 
@@ -33,7 +33,7 @@ class PoolOfThreads(NumberedThreads):
 
     def close(self) -> None:
         """Ends the threads, but for one that is still in a call of the user's."""
-        farewell(self._pool.terminate)
+        end_in_time(self._pool.terminate)
 
     def _keep_submitted(self, sampler: Sampler) -> None:
         """Submits a task for each that ends."""

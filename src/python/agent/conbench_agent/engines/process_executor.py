@@ -12,7 +12,7 @@ from ..meter import Usage
 from ..protocol import Failure, Job
 from ..task import Task
 from .executors import ExecutorEngine, leave_workers
-from .patience import farewell
+from .patience import end_in_time
 from .processes import Crew, crossing_failure
 
 #: How long after its pool a worker may end that broke it.
@@ -64,7 +64,7 @@ class ProcessPool:
             reason = str(error.__cause__).strip().strip("'").strip().rpartition("\n")[2]
             return Failure("worker", f"what a worker process handed back cannot be read: {reason}")
         # The executor ends the other workers, and knows how each of them ended when that is done.
-        farewell(self.executor.shutdown)
+        end_in_time(self.executor.shutdown)
         return self._crew.find_death(_LATE_S) or Failure("worker", f"the pool of worker processes broke: {error}")
 
     def pids(self) -> List[int]:
@@ -81,7 +81,7 @@ class ProcessPool:
 
     def close(self) -> None:
         """Ends the workers."""
-        farewell(partial(self.executor.shutdown, cancel_futures=True))
+        end_in_time(partial(self.executor.shutdown, cancel_futures=True))
         self._crew.close()
 
     def abandon(self) -> None:

@@ -19,7 +19,7 @@ from ..protocol import Failure, Job
 from ..steps.ipc import Shared
 from ..task import Task
 from ..user.caller import CALLERS_MAIN
-from .patience import farewell
+from .patience import end_in_time
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
@@ -97,7 +97,7 @@ def unlink_names() -> None:
     """
     run: Optional[Callable[[int], None]] = getattr(util, "_run_finalizers", None)
     if run is not None:
-        farewell(partial(run, 0))
+        end_in_time(partial(run, 0))
 
 
 def check_crossing(job: Job, task: Task, pickles_given: bool = True) -> None:

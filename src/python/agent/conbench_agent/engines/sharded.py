@@ -21,7 +21,7 @@ from ..sampler import Sampler, Settings, Window
 from ..shard import Ended, Lot, Order, Part
 from ..task import VARIANTS, Task, first_failure
 from .base import Engine
-from .patience import Patience, farewell
+from .patience import Patience, end_in_time
 from .processes import LOOK_S, Crew, crossing_failure
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class ShardedAsyncio(Engine):
         """Ends the workers."""
         for pipe in self._pipes:
             with suppress(OSError):
-                farewell(partial(pipe.send, ("end", None)))
+                end_in_time(partial(pipe.send, ("end", None)))
         self._crew.close()
         for pipe in self._pipes:
             pipe.close()

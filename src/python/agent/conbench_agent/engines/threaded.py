@@ -18,7 +18,7 @@ from ..sampler import Lane, Sampler
 from ..task import Task, first_failure
 from .asyncio_tasks import AsyncioTasks
 from .base import Engine
-from .patience import LEAVE_S, farewell
+from .patience import LEAVE_S, end_in_time
 from .threads import not_left
 
 #: How much longer than its own teardown a loop may take to tell of it.
@@ -72,7 +72,7 @@ class ThreadedAsyncio(Engine):
         self._on_each(lambda loop: loop.close())
         for thread in self._threads:
             thread.shutdown(wait=False)
-        farewell(self._wait_for_threads)
+        end_in_time(self._wait_for_threads)
 
     def _wait_for_threads(self) -> None:
         for thread in self._threads:

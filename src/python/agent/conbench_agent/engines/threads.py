@@ -14,7 +14,7 @@ from ..protocol import Failure, Job
 from ..sampler import Sampler
 from ..task import Task, first_failure
 from .base import Engine, maps_lazily
-from .patience import LEAVE_S, farewell
+from .patience import LEAVE_S, end_in_time
 
 #: Tasks queued for each thread beyond the one it runs: with fewer, threads starve.
 BACKLOG_PER_WORKER = 2
@@ -57,7 +57,7 @@ class ThreadPool(Engine):
 
     def close(self) -> None:
         """Ends the threads, but for one that is still in a call of the user's."""
-        farewell(partial(self._pool.shutdown, cancel_futures=True))
+        end_in_time(partial(self._pool.shutdown, cancel_futures=True))
 
     def _keep_submitted(self, sampler: Sampler) -> None:
         """Submits a task for each that ends.
