@@ -350,6 +350,15 @@ impl Sampler {
         !matches!(self.settings.arrival, Arrival::Window { .. })
     }
 
+    /// How many tasks there are, where they come at once.
+    #[must_use]
+    pub fn tasks(&self) -> Option<u64> {
+        match self.settings.arrival {
+            Arrival::Batch { tasks } | Arrival::Turns { tasks } => Some(tasks),
+            Arrival::Window { .. } => None,
+        }
+    }
+
     /// The next index, or the one at this place.
     fn take(&self, place: Option<u64>) -> Option<u64> {
         if self.stopped.load(Ordering::Relaxed) {

@@ -70,7 +70,7 @@ pub(super) fn reasons(
         _ if reasons.iter().any(|reason| matches!(reason, Reason::Waits { overlap: Some(_), .. })) => {}
         _ => reasons.extend(reached(rows, answer, limit)),
     }
-    reasons.extend(callable(record, rows, answer, task).or_else(|| pickling(rows, task)));
+    reasons.extend(callable(record, rows, answer, task).or_else(|| pickling(rows, answer, task)));
     // What keeps the answer's own loop from its work comes first.
     let stall = stall(record, rows, answer);
     let is_own = matches!(&stall, Some(Reason::Stalls { engine, .. }) if *engine == answer.engine);
@@ -231,8 +231,8 @@ fn reached(rows: &[Row], answer: &Answer, limit: Option<&HostLimit>) -> Option<R
 }
 
 /// What handing tasks to other processes costs, where it is what keeps them from being better.
-fn pickling(rows: &[Row], task: &Task) -> Option<Reason> {
-    let latency_ns = task.unloaded_ns?;
+fn pickling(rows: &[Row], answer: &Answer, task: &Task) -> Option<Reason> {
+    let latency_ns = task.unloaded_ns.filter(|_| !answer.engine.crosses())?;
     let crosses = |row: &&Row| row.status == Status::Worse && row.serialisation_ns_per_task.is_some();
     let row = rows.iter().find(crosses)?;
     let (ns, bytes) = (row.serialisation_ns_per_task?, row.serialisation_bytes_per_task?);

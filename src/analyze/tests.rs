@@ -868,6 +868,23 @@ fn pickling_that_is_expensive_is_a_reason() {
     assert!(answer.reasons.contains(&Reason::Pickling { ns: 900_000.0, bytes: 2_000_000.0 }));
 }
 
+#[test]
+fn pickling_is_no_reason_for_an_answer_that_pickles_too() {
+    let mut session = beside_python(0.97, true);
+    let shape = Shape { service_ns: 2_000_000, cpu_ns: 1_980_000 };
+    let mixed = session.add_to("python3.11", Engine::AsyncioProcesses, workers(2), shape);
+    let pool = session.record.candidates.len() - 2;
+    for _ in 0..4 {
+        session.round(Phase::Race, 0, &[(pool, 960.0), (mixed, 300.0)]);
+    }
+    session.pickling(mixed, 63.0, 900_000.0);
+    let group = analyze(&session.finished()).groups.remove(1);
+    assert!(group.rows.iter().any(|row| row.serialisation_ns_per_task.is_some() && row.status == Status::Worse));
+    let answer = group.answer.expect("an answer");
+    assert_eq!(answer.model, Model::Processes);
+    assert!(!answer.reasons.iter().any(|reason| matches!(reason, Reason::Pickling { .. })), "{:?}", answer.reasons);
+}
+
 /// A pool that is slower than a loop, since its callable takes as long as given.
 fn with_callable(ns: f64, threads: f64) -> Record {
     let mut session = beside_python(threads, true);

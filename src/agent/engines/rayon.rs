@@ -16,6 +16,8 @@ use crate::protocol::Failed;
 const LOT_NS: u64 = 5_000;
 /// The most of them.
 const MOST_IN_LOT: u64 = 256;
+/// And of a batch, where a few tasks may take far longer than the others: so many lots for each worker at least.
+const LOTS_OF_BATCH: u64 = 8;
 
 /// A parallel iterator over more places than there will ever be lots of tasks, which rayon shares among its workers.
 ///
@@ -38,11 +40,11 @@ impl Rayon {
         Ok(Rayon { task, pool, lots })
     }
 
-    /// Runs the next tasks on this worker; `None` where there are no more.
-    fn run_lot(&self, sampler: &Sampler) -> Option<()> {
+    /// Runs the next tasks on this worker, so many at most; `None` where there are no more.
+    fn run_lot(&self, sampler: &Sampler, at_most: u64) -> Option<()> {
         let worker = rayon::current_thread_index().unwrap_or(0);
         let lane = Lane::own(worker as u32);
-        let most = self.lots[worker].load(Ordering::Relaxed);
+        let most = self.lots[worker].load(Ordering::Relaxed).min(at_most);
         let began_ns = now_ns();
         for index in sampler.next_lot(most)? {
             let begin_ns = sampler.begin(lane);
@@ -69,9 +71,11 @@ impl Engine for Rayon {
     }
 
     fn run(&mut self, sampler: &Arc<Sampler>) -> Result<(), Failed> {
-        // It ends early, when there is no next task.
         let places = (0..usize::MAX).into_par_iter();
-        let _ = self.pool.install(|| places.try_for_each(|_| self.run_lot(sampler)));
+        let lots = LOTS_OF_BATCH * u64::from(self.slots());
+        let at_most = sampler.tasks().map_or(MOST_IN_LOT, |tasks| (tasks / lots).max(1));
+        // It ends early, when there is no next task.
+        let _ = self.pool.install(|| places.try_for_each(|_| self.run_lot(sampler, at_most)));
         Ok(())
     }
 }
