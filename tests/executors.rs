@@ -224,7 +224,7 @@ fn who_is_named_by_an_option_is_not_looked_for_in_the_folder_of_a_file() {
     let args = ["recommend", "a/w.toml", "--runtimes", "python", "--engines", "sequential", "--executor", "pools:make"];
     let (all, said) = recorded(directory.path(), &python, &args);
     for factory in ["others:make", "pools:make"] {
-        let candidates = own(&record, factory);
+        let candidates = own(&all["records"][0], factory);
         assert!(
             !candidates.is_empty() && candidates.iter().all(|it| it["failure"].is_null()),
             "{candidates:?}: {said}"

@@ -21,18 +21,21 @@ mod shown;
 const WORKLOAD: &str = "name = \"idiom\"\n[[step]]\nkind = \"cpu\"\nkernel = \"loop\"\ntime = \"500us\"\n";
 const FILE: &str = "idiom.toml";
 
+/// Code that calls the task.
+type Calls = fn(Vec<u64>) -> Vec<u64>;
+/// Code whose workers are this program once more, which is told the item and the iterations in a line of text.
+type Starts = fn(Vec<String>, &mut Vec<String>);
+
 /// Code over items.
 #[derive(Clone, Copy)]
 pub(crate) enum Run {
-    /// It calls the task.
-    Calls(fn(Vec<u64>) -> Vec<u64>),
-    /// Its workers are this program once more, which is told the item and the iterations in a line of text.
-    Starts(fn(Vec<String>, &mut Vec<String>)),
+    Calls(Calls),
+    Starts(Starts),
 }
 
 /// Every engine whose tasks may be computation alone, with its code. (Sharded loops want tasks that wait.)
 pub(crate) fn cases() -> Vec<(Engine, Run)> {
-    let calls: [(Engine, fn(Vec<u64>) -> Vec<u64>); 8] = [
+    let calls: [(Engine, Calls); 8] = [
         (Engine::Sequential, shown::sequential::run),
         (Engine::ThreadPool, shown::thread_pool::run),
         (Engine::ThreadPerTask, shown::thread_per_task::run),
@@ -42,7 +45,7 @@ pub(crate) fn cases() -> Vec<(Engine, Run)> {
         (Engine::Smol, shown::smol::run),
         (Engine::TokioBlockingPool, shown::tokio_blocking_pool::run),
     ];
-    let starts: [(Engine, fn(Vec<String>, &mut Vec<String>)); 3] = [
+    let starts: [(Engine, Starts); 3] = [
         (Engine::ProcessPool, shown::process_pool::run),
         (Engine::ProcessPerTask, shown::process_per_task::run),
         (Engine::TokioProcessPool, shown::tokio_process_pool::run),
