@@ -414,9 +414,11 @@ fn code_of_every_native_engine_compiles_and_gives_what_a_plain_loop_gives() {
     #[cfg(not(feature = "compio"))]
     let compio: &[(&str, Run)] = &[];
     for (name, run) in all.iter().chain(compio) {
-        // Asynchronous tasks give theirs as they end.
         let mut results = run(items.clone());
-        results.sort_unstable();
+        // Asynchronous tasks give theirs as they end; whose code keeps the order must keep it.
+        if name.starts_with("tokio") || ["smol", "compio"].contains(name) {
+            results.sort_unstable();
+        }
         assert_eq!(results, expected, "{name}");
     }
     // `tests/process_idioms.rs` runs those of processes, which start their own program again.

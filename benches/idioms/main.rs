@@ -3,7 +3,7 @@
 //!     cargo bench --bench idioms                     # all engines, some ten minutes
 //!     cargo bench --bench idioms -- Executor         # those whose names contain this
 //!
-//! Engines that the interpreter lacks are named, and left out; `CONBENCH_PYTHON` names another. `--features compio` adds that one.
+//! Engines that the interpreter lacks are named, and left out; `CONBENCH_PYTHON` names another. `--features compio` adds compio.
 //!
 //! A rate is that of many tasks: the code runs over so many items and over three times as many, and what both need for
 //! their start cancels. Code and candidate take turns, so that what the host does meets both.

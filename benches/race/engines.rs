@@ -1,7 +1,7 @@
 //! The engines that a session would race, with their ladders, as `plan` makes them on two cores.
 
 use conbench::candidate::{Candidate, Engine, Model, RUST, Sizes, StartMethod};
-use conbench::plan::{Entry, chunk_ladder};
+use conbench::plan::{Call, Entry, chunk_ladder};
 
 use crate::model::{CORES, Task};
 
@@ -46,6 +46,7 @@ fn entry(runtime: &str, engine: Engine, task: &Task) -> Entry {
     .min(allowed);
     let is_of_loops = engine == Engine::TokioMultiThread || engine.model() == Model::ShardedAsync;
     let most_workers = if is_of_loops { allowed.min(2 * CORES) } else { allowed };
+    let call = Call { ns: task.alone() * 1e3, bytes: task.payload as u64 };
     Entry {
         runtime: runtime.to_owned(),
         engine,
@@ -58,7 +59,7 @@ fn entry(runtime: &str, engine: Engine, task: &Task) -> Entry {
         },
         in_flight: if axes.in_flight { ladder(allowed, 1) } else { Vec::new() },
         workers: if axes.workers { ladder(most_workers, default_workers) } else { Vec::new() },
-        chunk: if axes.chunk { chunk_ladder(allowed, task.alone() * 1e3) } else { Vec::new() },
+        chunk: if axes.chunk { chunk_ladder(allowed, call) } else { Vec::new() },
     }
 }
 

@@ -266,7 +266,7 @@ impl Sampler {
     /// whoever takes it runs it, at once: under a rate this is where a feeder waits for a token.
     #[must_use]
     pub fn next(&self) -> Option<u64> {
-        let Some(pacing) = &self.pacing else { return self.take(None) };
+        let Some(pacing) = &self.pacing else { return self.take() };
         let _turn = pacing.turn.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             match self.poll_next() {
@@ -295,15 +295,9 @@ impl Sampler {
     /// As [`Sampler::next`], for a feeder on an event loop, which goes on turning. `timer` is that of the loop; without
     /// a rate none is needed.
     pub async fn next_async(&self, timer: Option<&Timer>) -> Option<u64> {
-        self.next_at(None, timer).await
-    }
-
-    /// As [`Sampler::next_async`]; with a `place`, the task at this place of a batch, from 0, for an engine that deals
-    /// a batch out itself: it asks for each place once.
-    pub async fn next_at(&self, place: Option<u64>, timer: Option<&Timer>) -> Option<u64> {
-        let (Some(_), Some(timer)) = (&self.pacing, timer) else { return self.take(place) };
+        let (Some(_), Some(timer)) = (&self.pacing, timer) else { return self.take() };
         loop {
-            match self.poll_at(place) {
+            match self.poll_next() {
                 Next::Task(index) => return Some(index),
                 Next::Over => return None,
                 Next::At(at_ns) => {
@@ -315,6 +309,14 @@ impl Sampler {
         }
     }
 
+    /// The index of the task at this place of a batch, from 0, for an engine that deals a batch out itself: it asks for
+    /// each place once, and no rate holds its tasks back.
+    #[must_use]
+    pub fn at(&self, place: u64) -> Option<u64> {
+        let may_begin = !self.is_stopped() && place < self.limit;
+        may_begin.then(|| self.settings.first_index + place)
+    }
+
     /// Whether a rate holds tasks back. Then none is to be submitted ahead of a free worker: what queues for workers
     /// begins when they are free, and several at once, whatever the bucket said when it was submitted.
     #[must_use]
@@ -324,22 +326,18 @@ impl Sampler {
 
     /// What may begin now, or when something may.
     pub fn poll_next(&self) -> Next {
-        self.poll_at(None)
-    }
-
-    fn poll_at(&self, place: Option<u64>) -> Next {
         let over_or = |index: Option<u64>| index.map_or(Next::Over, Next::Task);
-        let Some(pacing) = &self.pacing else { return over_or(self.take(place)) };
+        let Some(pacing) = &self.pacing else { return over_or(self.take()) };
         let now = now_ns();
         if self.window_end_ns().is_some_and(|end_ns| now >= end_ns.saturating_add(pacing.tail_ns)) {
             self.stopped.store(true, Ordering::Relaxed);
         }
         // Beyond the last task no token is waited for.
-        if self.is_stopped() || place.unwrap_or_else(|| self.next.load(Ordering::Relaxed)) >= self.limit {
-            return over_or(self.take(place));
+        if self.is_stopped() || self.next.load(Ordering::Relaxed) >= self.limit {
+            return over_or(self.take());
         }
         match pacing.bucket.lock().unwrap_or_else(PoisonError::into_inner).take(now) {
-            Ok(()) => over_or(self.take(place)),
+            Ok(()) => over_or(self.take()),
             Err(ready_ns) => Next::At(ready_ns.min(now.saturating_add(LOOK_NS))),
         }
     }
@@ -350,21 +348,19 @@ impl Sampler {
         !matches!(self.settings.arrival, Arrival::Window { .. })
     }
 
-    /// How many tasks there are, where they come at once.
+    /// How many tasks may be begun, where they come at once and no rate holds them back.
     #[must_use]
-    pub fn tasks(&self) -> Option<u64> {
-        match self.settings.arrival {
-            Arrival::Batch { tasks } | Arrival::Turns { tasks } => Some(tasks),
-            Arrival::Window { .. } => None,
-        }
+    pub fn batch(&self) -> Option<u64> {
+        let is_batch = matches!(self.settings.arrival, Arrival::Batch { .. });
+        (is_batch && !self.is_paced()).then_some(self.limit)
     }
 
-    /// The next index, or the one at this place.
-    fn take(&self, place: Option<u64>) -> Option<u64> {
-        if self.stopped.load(Ordering::Relaxed) {
+    /// The next index.
+    fn take(&self) -> Option<u64> {
+        if self.is_stopped() {
             return None;
         }
-        let offset = place.unwrap_or_else(|| self.next.fetch_add(1, Ordering::Relaxed));
+        let offset = self.next.fetch_add(1, Ordering::Relaxed);
         (offset < self.limit).then(|| self.settings.first_index + offset)
     }
 

@@ -171,25 +171,26 @@ pub(super) fn lock(record: &Record, rows: &[Row]) -> Option<bool> {
     seen.or_else(|| record.calibration.runtime(name)?.hello.gil)
 }
 
-/// What two threads do beside one of the same engine, or beside a plain loop, whichever is known more closely; where
-/// libraries compute with threads, too, with one of those in each, since others would have the cores already.
+/// What two threads do beside one of the same engine, or beside a plain loop: of all such pairs, what is known most closely.
+/// Where libraries compute with threads, too, those with one of these in each, since others would have the cores already.
 fn two_threads(rows: &[Row]) -> Option<Estimate> {
     let limit = rows.iter().map(|row| row.candidate.library_threads).max().flatten();
-    let known = || {
-        let limited = rows.iter().filter(move |row| row.candidate.library_threads == limit);
-        limited.filter_map(|row| Some((&row.candidate, row.relative?)))
-    };
+    let limited = rows.iter().filter(|row| row.candidate.library_threads == limit);
+    let known: Vec<(&Candidate, Estimate)> = limited.filter_map(|row| Some((&row.candidate, row.relative?))).collect();
     let is_of = |candidate: &Candidate, workers: u32| {
         candidate.model() == Model::Threads && candidate.sizes.workers == Some(workers)
     };
-    let (with_two, two) = known().find(|(candidate, _)| is_of(candidate, 2))?;
-    let is_one = |candidate: &Candidate| {
-        candidate.model() == Model::Sequential || candidate.engine == with_two.engine && is_of(candidate, 1)
+    let is_one_beside = |two: &Candidate, one: &Candidate| {
+        one.model() == Model::Sequential || one.engine == two.engine && is_of(one, 1)
     };
-    let ratios = known().filter(|(candidate, _)| is_one(candidate)).map(|(_, one)| Estimate {
+    let ratio = |two: &Estimate, one: &Estimate| Estimate {
         value: two.value / one.value,
         low: two.low / one.high,
         high: two.high / one.low,
+    };
+    let twos = known.iter().filter(|(candidate, _)| is_of(candidate, 2));
+    let ratios = twos.flat_map(|(of_two, two)| {
+        known.iter().filter(|(of_one, _)| is_one_beside(of_two, of_one)).map(|(_, one)| ratio(two, one))
     });
     let sound = ratios.filter(|ratio| [ratio.value, ratio.low, ratio.high].iter().all(|part| part.is_finite()));
     sound.min_by(|one, other| (one.high / one.low).total_cmp(&(other.high / other.low)))

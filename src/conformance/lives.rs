@@ -90,12 +90,12 @@ fn greeting(examiner: &mut Examiner<'_>) -> Result<Option<(Hello, f64)>, Examine
     let is_time = iteration_ns.is_finite() && iteration_ns > 0.0;
     let fault = || Fault { expected: expected.to_owned(), came: format!("{calibrated:?}") };
     examiner.judge("calibrate", expected, if is_time { Vec::new() } else { vec![fault()] });
-    end_in_time(examiner, agent, "bye before a job");
+    say_bye(examiner, agent, "bye before a job");
     Ok(is_time.then_some((hello, iteration_ns)))
 }
 
 /// `bye`, and what follows it.
-fn end_in_time(examiner: &mut Examiner<'_>, mut agent: BareAgent, check: &str) {
+fn say_bye(examiner: &mut Examiner<'_>, mut agent: BareAgent, check: &str) {
     let begun_ns = now_ns();
     let answer = agent.bye();
     let seen_ns = now_ns() - begun_ns;
@@ -187,7 +187,7 @@ fn programs(examiner: &mut Examiner<'_>, hello: &Hello) -> Played {
     let answer = agent.become_candidate(&job);
     if examiner.hear_if_there(&mut agent, check, expected, answer).is_some() {
         examiner.judge(check, expected, Vec::new());
-        end_in_time(examiner, agent, "bye after programs");
+        say_bye(examiner, agent, "bye after programs");
     }
     Ok(())
 }
@@ -254,7 +254,7 @@ fn closed(examiner: &mut Examiner<'_>, job: &Job) -> Played {
     }
     candidate.parked(examiner);
     let check = candidate.named("bye");
-    end_in_time(examiner, candidate.agent, &check);
+    say_bye(examiner, candidate.agent, &check);
     Ok(())
 }
 

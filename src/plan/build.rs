@@ -15,34 +15,58 @@ const MOST_IN_CHUNK: u32 = 1024;
 const MANY_IN_CHUNK: u32 = 64;
 /// Such a chunk takes no longer than this: what handing it over costs is little beside it.
 const LONGEST_OF_MANY_NS: f64 = 12_000_000.0;
+/// And no more than this crosses with it: several of them are under way for each worker.
+const MOST_BYTES_OF_MANY: u64 = 4 << 20;
+/// And a batch is as many of them at least, so that workers end together.
+const LEAST_OF_BATCH: u32 = 4;
 /// A chunk takes no longer than this, as far as is known: several of them are under way for each worker, a block lasts
 /// as long as they do, and what handing over costs a task is little beside a chunk of a few milliseconds.
 const LONGEST_CHUNK_NS: f64 = 32_000_000.0;
 
-/// Whether a chunk of tasks that take so long each is short enough.
-fn is_short(chunk: u32, task_ns: f64) -> bool {
-    let longest_ns = if chunk > MANY_IN_CHUNK { LONGEST_OF_MANY_NS } else { LONGEST_CHUNK_NS };
-    f64::from(chunk) * task_ns <= longest_ns
+/// What a task costs where it is called.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Call {
+    /// Its time (ns); 0 where nothing is known of it.
+    pub ns: f64,
+    /// What crosses to a worker and back with it (bytes).
+    pub bytes: u64,
 }
 
-/// The numbers of tasks in a chunk that are tried, of tasks that take so long each (ns). A chunk is in flight as a whole,
-/// though no more than one task of it is begun: where many may be in flight, it may hold more.
+/// Whether a chunk of such tasks is short enough.
+fn is_short(chunk: u32, task: Call) -> bool {
+    let is_many = chunk > MANY_IN_CHUNK;
+    let longest_ns = if is_many { LONGEST_OF_MANY_NS } else { LONGEST_CHUNK_NS };
+    let is_light = !is_many || u64::from(chunk).saturating_mul(task.bytes) <= MOST_BYTES_OF_MANY;
+    f64::from(chunk) * task.ns <= longest_ns && is_light
+}
+
+/// The numbers of tasks in a chunk that are tried, of such tasks. A chunk is in flight as a whole, though no more than one
+/// task of it is begun: below [`MANY_IN_CHUNK`] `max_in_flight` bounds it.
 #[must_use]
-pub fn chunk_ladder(max_in_flight: u32, task_ns: f64) -> Vec<u32> {
+pub fn chunk_ladder(max_in_flight: u32, task: Call) -> Vec<u32> {
     let most = if max_in_flight < MANY_IN_CHUNK { max_in_flight } else { MOST_IN_CHUNK };
     let mut chunks = ladder::coarse(most);
-    chunks.retain(|chunk| *chunk == 1 || is_short(*chunk, task_ns));
+    chunks.retain(|chunk| *chunk == 1 || is_short(*chunk, task));
     chunks
 }
 
-/// These entries, without chunks that are too long once it is known what a call of the user's own code takes; what a library
-/// takes by itself stays.
+/// Whether an engine is handed more than [`MANY_IN_CHUNK`] tasks at once: on a cluster a chunk is a part of what is in
+/// flight, and joblib tells of each task by itself.
+fn takes_many(engine: Engine) -> bool {
+    !matches!(engine, Engine::Dask | Engine::JoblibLoky)
+}
+
+/// These entries, without chunks that are too long or too large once it is known what a call of the user's own code
+/// takes; what a library takes by itself stays. Of a batch only chunks above [`MANY_IN_CHUNK`] may go: the others suit its
+/// number of tasks.
 #[must_use]
-pub fn with_short_chunks(mut entries: Vec<Entry>, call_ns: u64) -> Vec<Entry> {
-    let call_ns = call_ns.max(1) as f64;
+pub fn with_short_chunks(mut entries: Vec<Entry>, call: Call, load: Load) -> Vec<Entry> {
+    let is_batch = matches!(load, Load::Batch { .. });
     for entry in &mut entries {
         let own = entry.default_sizes.chunk;
-        let is_short = |chunk: &u32| *chunk == 1 || is_short(*chunk, call_ns) || Some(*chunk) == own;
+        let is_short = |chunk: &u32| {
+            *chunk == 1 || is_short(*chunk, call) || Some(*chunk) == own || is_batch && *chunk <= MANY_IN_CHUNK
+        };
         if entry.chunk.iter().any(is_short) {
             entry.chunk.retain(is_short);
         }
@@ -292,9 +316,8 @@ impl Context<'_> {
                 left_out.push(LeftOut { what, reason });
             }
             entry.chunk = self.chunks(own);
-            if entry.engine == Engine::Dask && self.settings.chunk.is_empty() {
-                // There a chunk is a part of what is in flight.
-                entry.chunk.retain(|chunk| *chunk <= MANY_IN_CHUNK);
+            if !takes_many(entry.engine) && self.settings.chunk.is_empty() {
+                entry.chunk.retain(|chunk| *chunk <= MANY_IN_CHUNK || *chunk == own);
             }
             entry.default_sizes.chunk = Some(ladder::nearest(&entry.chunk, own)?);
         }
@@ -325,10 +348,15 @@ impl Context<'_> {
         }
         // How long the user's own code takes is not known.
         let is_known = self.workload.steps.iter().all(|step| step.own_code().is_none());
-        let task_ns = if is_known { estimate::nominal_task_ns(self.workload) } else { 0.0 };
-        let mut chunks = chunk_ladder(self.workload.load.max_in_flight(), task_ns);
+        let payload = self.workload.payload;
+        let task = Call {
+            ns: if is_known { estimate::nominal_task_ns(self.workload) } else { 0.0 },
+            bytes: payload.input_bytes.saturating_add(payload.output_bytes),
+        };
+        let mut chunks = chunk_ladder(self.workload.load.max_in_flight(), task);
         if let Load::Batch { tasks, .. } = self.workload.load {
-            chunks.retain(|chunk| *chunk <= tasks.max(1));
+            let parts = |chunk: u32| if chunk > MANY_IN_CHUNK { LEAST_OF_BATCH } else { 1 };
+            chunks.retain(|chunk| *chunk == 1 || chunk.saturating_mul(parts(*chunk)) <= tasks);
         }
         chunks.push(own);
         chunks.sort_unstable();

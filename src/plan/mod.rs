@@ -16,7 +16,7 @@ mod tests;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use build::{chunk_ladder, plan, with_short_chunks};
+pub use build::{Call, chunk_ladder, plan, with_short_chunks};
 pub use estimate::{nominal_cpu_ns, nominal_task_ns};
 pub use library_threads::{with_one_for_each_model, with_one_thread};
 pub use named::{admit, begin_by, reach};

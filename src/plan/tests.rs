@@ -640,17 +640,38 @@ fn start_methods_are_raced_on_request() {
 #[test]
 fn chunks_are_short_once_it_is_known_what_a_call_takes() {
     let entries = plan(&workload(vec![own_code(true, false)]), &settings(), &facts(), &[cpython()]).entries;
-    let chunks = |call_ns: u64| {
-        let short = with_short_chunks(entries.clone(), call_ns);
+    let closed = Load::Closed { max_in_flight: 64 };
+    let of_call = |call: Call, load: Load| {
+        let short = with_short_chunks(entries.clone(), call, load);
         let pool = short.into_iter().find(|entry| entry.engine == Engine::ProcessPoolExecutor);
         pool.expect("a pool").chunk
     };
+    let chunks = |call_ns: u32| of_call(Call { ns: f64::from(call_ns), bytes: 0 }, closed);
+    let quick = |bytes| Call { ns: 5_000.0, bytes };
+    assert_eq!(of_call(quick(10_000), closed), [1, 4, 16, 64, 256], "what crosses bounds it, too");
+    assert_eq!(of_call(quick(1 << 20), closed), [1, 4, 16, 64]);
+    let batch = Load::Batch { tasks: 9000, max_in_flight: 64 };
+    assert_eq!(of_call(Call { ns: 1e9, bytes: 0 }, batch), [1, 4, 16, 64], "those suit its number of tasks");
     assert_eq!(chunks(5_000), [1, 4, 16, 64, 256, 1024], "a hand-over takes a hundred times as long");
     assert_eq!(chunks(40_000), [1, 4, 16, 64, 256]);
     assert_eq!(chunks(100_000), [1, 4, 16, 64]);
     assert_eq!(chunks(1_300_000), [1, 4, 16]);
     assert_eq!(chunks(9_000_000), [1]);
     assert_eq!(chunks(900_000_000), [1], "what the library takes by itself");
+}
+
+#[test]
+fn a_batch_has_several_of_the_largest_chunks() {
+    let chunks = |tasks| {
+        let mut workload = workload(vec![own_code(true, false)]);
+        workload.load = Load::Batch { tasks, max_in_flight: 64 };
+        let entries = plan(&workload, &settings(), &facts(), &[cpython()]).entries;
+        let of_pool = |entry: &Entry| entry.engine == Engine::ProcessPoolExecutor;
+        entries.into_iter().find(of_pool).expect("a pool").chunk
+    };
+    assert_eq!(chunks(60), [1, 4, 16]);
+    assert_eq!(chunks(1_000), [1, 4, 16, 64]);
+    assert_eq!(chunks(1_024), [1, 4, 16, 64, 256]);
 }
 
 #[test]

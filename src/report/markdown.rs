@@ -1,4 +1,4 @@
-//! Reports in Markdown, with nothing left out.
+//! Reports in Markdown.
 
 use super::answer::{Brief, OfModel, briefs};
 use super::choice::{TITLES, notes as choice_notes, sections};
@@ -9,7 +9,7 @@ use super::words::{self, DASH};
 use super::{Exporter, Judged, leaving, scaling, workers};
 use crate::analyze::{Group, Row};
 
-/// The candidates of each record, with every size and every figure.
+/// The answers of each record, and its candidates with every size and every figure.
 pub(super) struct CandidatesMarkdown;
 
 impl Exporter for CandidatesMarkdown {
@@ -69,7 +69,7 @@ fn measured(judged: &Judged, group: &Group) -> String {
         text.extend(workers.iter().map(|line| format!("- {}\n", escaped(line))));
     }
     if let Some(limit) = &group.limit {
-        text.push_str(&format!("\n- **Limit** {}\n", escaped(&words::host_limit(limit, group))));
+        text.push_str(&format!("\n**Limit:** {}\n", escaped(&words::host_limit(limit, group))));
     }
     text
 }

@@ -50,8 +50,8 @@ use crate::decide::duel::{Duel, DuelRules};
 use crate::decide::{ModelStanding, Rules, Turns};
 use crate::guard::Guard;
 use crate::host::Facts;
-use crate::plan::{Entry, Plan, Settings, admit, begin_by, nominal_task_ns, reach};
-use crate::protocol::{Failed, Job, Reference};
+use crate::plan::{Call, Entry, Plan, Settings, admit, begin_by, nominal_task_ns, reach};
+use crate::protocol::{Failed, Job, Reference, Serialisation};
 use crate::record::{Calibration, Disturbance, Ending, Phase, Record, RuntimeCalibration, Warning};
 use crate::workload::{Goal, Load, OwnEngine, Step, Work, Workload};
 use blocks::BlockPace;
@@ -549,9 +549,12 @@ fn runtime_plan(session: &Session, plan: &Plan, prepared: &PreparedRuntime) -> R
     // Who chose start methods gets those.
     let methods = calibration.filter(|_| session.settings.start_methods.is_empty());
     let methods = methods.map(RuntimeCalibration::start_methods);
-    // A batch is handed over in chunks that suit its number of tasks, too.
-    let is_closed = matches!(session.workload.load, Load::Closed { .. });
-    let chunks_are_ours = is_closed && session.settings.chunk.is_empty();
+    let is_called = prepared.call_ns > 0 && session.settings.chunk.is_empty();
+    let bytes = |cost: Serialisation| cost.item.iter().chain(&cost.result).map(|part| part.bytes).sum::<f64>() as u64;
+    let call = is_called.then(|| Call {
+        ns: prepared.call_ns as f64,
+        bytes: calibration.and_then(|known| known.serialisation).map_or(0, bytes),
+    });
     RuntimePlan {
         name: prepared.name.clone(),
         language: hello.map(|hello| hello.language.clone()),
@@ -560,7 +563,7 @@ fn runtime_plan(session: &Session, plan: &Plan, prepared: &PreparedRuntime) -> R
         has_lock: hello.is_some_and(|hello| hello.gil == Some(true)),
         broken: prepared.broken.clone(),
         cluster: session.cluster(&prepared.name).map(Cluster::limits),
-        call_ns: Some(prepared.call_ns).filter(|call_ns| *call_ns > 0 && chunks_are_ours),
+        call,
         library_threads: prepared
             .limited
             .as_ref()

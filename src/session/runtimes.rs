@@ -5,7 +5,7 @@ use super::sweep;
 use super::trial::{alternates, small};
 use crate::candidate::{ClusterLimits, StartMethod};
 use crate::decide::{Decide, Meeting, RULES_VERSION, Rules};
-use crate::plan::{Entry, with_one_for_each_model, with_one_thread, with_short_chunks};
+use crate::plan::{Call, Entry, with_one_for_each_model, with_one_thread, with_short_chunks};
 use crate::protocol::Failed;
 use crate::record::{Ending, RaceRecord};
 use crate::workload::Goal;
@@ -34,7 +34,7 @@ pub(super) struct RuntimePlan {
     /// What the cluster can do that takes part under it.
     pub cluster: Option<ClusterLimits>,
     /// What a call of the user's own code takes, where chunks are as long as conbench chooses.
-    pub call_ns: Option<u64>,
+    pub call: Option<Call>,
     /// Why none of its candidates can run.
     pub broken: Option<Failed>,
 }
@@ -115,8 +115,8 @@ fn race(
         Ok(entries) => entries,
         Err(stop) => return stopped(stop),
     };
-    let entries = match runtime_plan.call_ns {
-        Some(call_ns) => with_short_chunks(entries, call_ns),
+    let entries = match runtime_plan.call {
+        Some(call) => with_short_chunks(entries, call, runner.record.workload.load),
         None => entries,
     };
     // What runs with many threads runs with one.

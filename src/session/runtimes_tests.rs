@@ -40,7 +40,7 @@ fn runtime_plan(name: &str, engines: &[Engine]) -> RuntimePlan {
         has_lock: false,
         library_threads: None,
         cluster: None,
-        call_ns: None,
+        call: None,
         broken: None,
     }
 }

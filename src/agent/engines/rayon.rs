@@ -16,13 +16,11 @@ use crate::protocol::Failed;
 const LOT_NS: u64 = 5_000;
 /// The most of them.
 const MOST_IN_LOT: u64 = 256;
-/// And of a batch, where a few tasks may take far longer than the others: so many lots for each worker at least.
-const LOTS_OF_BATCH: u64 = 8;
 
-/// A parallel iterator over more places than there will ever be lots of tasks, which rayon shares among its workers.
+/// A parallel iterator over the tasks of a batch; of a closed load, over more places than there will ever be lots of tasks.
 ///
-/// Of a list each worker has a part of its own. Here the indices of a block follow one another, from a counter that all
-/// workers share: of short tasks they take several at once, so that the counter takes no more of their time than a list would.
+/// Of a list each worker has a part of its own. Tasks without an end have their indices from a counter that all workers
+/// share: of short ones a worker takes several at once, so that the counter takes no more of its time than a list would.
 pub(super) struct Rayon {
     task: Arc<Task>,
     pool: rayon::ThreadPool,
@@ -40,24 +38,33 @@ impl Rayon {
         Ok(Rayon { task, pool, lots })
     }
 
-    /// Runs the next tasks on this worker, so many at most; `None` where there are no more.
-    fn run_lot(&self, sampler: &Sampler, at_most: u64) -> Option<()> {
+    /// Runs the next tasks on this worker; `None` where there are no more.
+    fn run_lot(&self, sampler: &Sampler) -> Option<()> {
         let worker = rayon::current_thread_index().unwrap_or(0);
-        let lane = Lane::own(worker as u32);
-        let most = self.lots[worker].load(Ordering::Relaxed).min(at_most);
+        let most = self.lots[worker].load(Ordering::Relaxed);
         let began_ns = now_ns();
-        for index in sampler.next_lot(most)? {
-            let begin_ns = sampler.begin(lane);
-            sampler.end(lane, begin_ns, begin_ns, self.task.blocking(index));
-        }
+        sampler.next_lot(most)?.for_each(|index| self.run_one(sampler, worker, index));
         let took_ns = now_ns().saturating_sub(began_ns).max(1);
-        self.lots[worker].store(next_lot(most, took_ns), Ordering::Relaxed);
+        self.lots[worker].store(size_after(most, took_ns), Ordering::Relaxed);
         Some(())
+    }
+
+    /// Runs the task at this place of a batch; `None` where no more may begin.
+    fn run_place(&self, sampler: &Sampler, place: u64) -> Option<()> {
+        let worker = rayon::current_thread_index().unwrap_or(0);
+        self.run_one(sampler, worker, sampler.at(place)?);
+        Some(())
+    }
+
+    fn run_one(&self, sampler: &Sampler, worker: usize, index: u64) {
+        let lane = Lane::own(worker as u32);
+        let begin_ns = sampler.begin(lane);
+        sampler.end(lane, begin_ns, begin_ns, self.task.blocking(index));
     }
 }
 
 /// How many tasks a worker takes after a lot of this many that took so long: at most twice as many.
-fn next_lot(tasks: u64, took_ns: u64) -> u64 {
+fn size_after(tasks: u64, took_ns: u64) -> u64 {
     (LOT_NS * tasks / took_ns).clamp(1, (2 * tasks).min(MOST_IN_LOT))
 }
 
@@ -71,11 +78,13 @@ impl Engine for Rayon {
     }
 
     fn run(&mut self, sampler: &Arc<Sampler>) -> Result<(), Failed> {
-        let places = (0..usize::MAX).into_par_iter();
-        let lots = LOTS_OF_BATCH * u64::from(self.slots());
-        let at_most = sampler.tasks().map_or(MOST_IN_LOT, |tasks| (tasks / lots).max(1));
-        // It ends early, when there is no next task.
-        let _ = self.pool.install(|| places.try_for_each(|_| self.run_lot(sampler, at_most)));
+        // Either ends early when no more may begin. (Of a length in `usize`, as a list has it, it is split as a list is.)
+        let _ = self.pool.install(|| match sampler.batch() {
+            Some(tasks) => {
+                (0..tasks as usize).into_par_iter().try_for_each(|place| self.run_place(sampler, place as u64))
+            }
+            None => (0..usize::MAX).into_par_iter().try_for_each(|_| self.run_lot(sampler)),
+        });
         Ok(())
     }
 }
@@ -86,7 +95,7 @@ mod tests {
 
     #[test]
     fn short_tasks_are_taken_in_lots_and_long_ones_alone() {
-        let after = |task_ns: u64| (0..20).fold(1, |tasks, _| next_lot(tasks, (tasks * task_ns).max(1)));
+        let after = |task_ns: u64| (0..20).fold(1, |tasks, _| size_after(tasks, (tasks * task_ns).max(1)));
         assert_eq!([0, 1, 50, 1_000, 4_000, 1_000_000].map(after), [MOST_IN_LOT, MOST_IN_LOT, 100, 5, 1, 1]);
     }
 }

@@ -80,39 +80,23 @@ pub(super) struct Slots {
     /// The first log that they are recorded in.
     first_log: u32,
     logs: u32,
-    /// Which loop this is, of how many: a batch is dealt out among them.
-    shard: u32,
-    shards: u32,
 }
 
 impl Slots {
     /// Of the only loop.
     pub(super) fn all(in_flight: u32, logs: u32) -> Slots {
-        Slots { first: 0, count: in_flight, first_log: 0, logs, shard: 0, shards: 1 }
+        Slots { first: 0, count: in_flight, first_log: 0, logs }
     }
 
     /// The share of one loop of several.
     pub(super) fn share(in_flight: u32, shard: u32, shards: u32) -> Slots {
         let (each, rest) = (in_flight / shards, in_flight % shards);
         let first = shard * each + shard.min(rest);
-        // A loop without slots is dealt nothing.
-        Slots {
-            first,
-            count: each + u32::from(shard < rest),
-            first_log: shard,
-            logs: 1,
-            shard,
-            shards: shards.min(in_flight),
-        }
+        Slots { first, count: each + u32::from(shard < rest), first_log: shard, logs: 1 }
     }
 
     fn lane(self, slot: u32) -> Lane {
         Lane { slot: self.first + slot, shard: self.first_log + slot % self.logs }
-    }
-
-    /// The places in a batch of the tasks that are this loop's.
-    fn places(self) -> impl Iterator<Item = u64> {
-        (u64::from(self.shard)..).step_by(self.shards as usize)
     }
 }
 
@@ -142,14 +126,10 @@ pub(super) async fn dispatch(sampler: Arc<Sampler>, slots: Slots, run: impl OnLo
     let (sender, mut free) = mpsc::unbounded_channel::<u32>();
     (0..slots.count).for_each(|slot| sender.send(slot).unwrap_or_default());
     let block = Arc::new(Block { sampler, slots, run, free: sender });
-    // Several loops share a batch from the start; of a closed load each takes the next task when it has room for one.
-    let is_dealt = slots.shards > 1 && block.sampler.is_batch();
-    let mut places = slots.places();
     while slots.count > 0
         && let Some(slot) = free.recv().await
     {
-        let place = if is_dealt { places.next() } else { None };
-        let Some(index) = block.sampler.next_at(place, timer.as_ref()).await else { break };
+        let Some(index) = block.sampler.next_async(timer.as_ref()).await else { break };
         let block = Arc::clone(&block);
         let submitted_ns = now_ns();
         tokio::spawn(async move {

@@ -546,8 +546,10 @@ class Lane:
         rows[0::3] = array("q", [submitted_ns]) * len(indices)
         rows[1::3], rows[2::3] = times[0::2], times[1::2]
         written = rows.tobytes()
+        if log.end + len(written) > LOG_CAPACITY * _ROW_BYTES and sampler._may_fold(times[-1]):
+            log.fold(sampler._window)
         while log.end + len(written) > len(log.rows):
-            self._make_room(times[-1])
+            log.grow()
         log.rows[log.end : log.end + len(written)] = written
         log.end += len(written)
         log.checksum += checksum
@@ -659,7 +661,7 @@ class _Log:
 
     def grow(self) -> None:
         """Makes room for twice as many rows."""
-        self.rows.extend(bytes(len(self.rows)))
+        self.rows.extend(bytes(max(len(self.rows), _ROW_BYTES * _FIRST_ROWS)))
 
     def release(self) -> None:
         """Gives back what it holds: an engine's closures may keep the log for several blocks to come."""

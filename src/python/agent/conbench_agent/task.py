@@ -254,6 +254,11 @@ class Task:
             items = self._carried(items)
         return payload, tuple(item if place in needed else None for place, item in enumerate(items))
 
+    def handed_together(self, indices: Iterable[int]) -> List[Tuple[int, Optional[Given]]]:
+        """The tasks of a chunk, as they cross to a worker."""
+        handed = self.handed
+        return [(index, handed(index)) for index in indices]
+
     def segment_blocking(self, number: int, index: int, given: object) -> Done:
         """The steps of one segment on the calling thread; hands back a tuple of the results of its `python` steps."""
         segment = self.segments[number]

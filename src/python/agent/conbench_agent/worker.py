@@ -109,7 +109,7 @@ class _Worker:
         end_ns = monotonic_ns()
         return begin_ns, end_ns, checksum, result, self._children_ns(begin_ns, end_ns)
 
-    def run_chunk(self, items: List[Tuple[int, object]]) -> RanChunk:
+    def run_chunk(self, items: Sequence[Tuple[int, object]]) -> RanChunk:
         """Runs whole tasks, one after another. Of a first one, what it hands back is looked at closely."""
         rest = iter(items)
         times: List[int] = []
@@ -123,8 +123,9 @@ class _Worker:
         for index, given in rest:
             begin_ns = monotonic_ns()
             added, result = blocking(index, given)
+            end_ns = monotonic_ns()
             note_time(begin_ns)
-            note_time(monotonic_ns())
+            note_time(end_ns)
             checksum += added
             note_result(result)
         children_ns += self._children_ns(times[0], times[-1])
@@ -237,7 +238,7 @@ def run_item(item: Tuple[int, object]) -> RanItem:
     return index, run(index, given)
 
 
-def run_chunk(items: List[Tuple[int, object]]) -> RanTogether:
+def run_chunk(items: Sequence[Tuple[int, object]]) -> RanTogether:
     """Runs a chunk of tasks, as a pool's `map` lets a worker run one: what it hands back crosses in one message."""
     worker = _worker
     if worker.task.tolerates_errors:

@@ -88,7 +88,7 @@ class EventLoopEngine(Engine):
         """Ends what is left on the loop, and the loop; once is enough."""
         if self._loop.is_closed():
             return
-        self._loop.run_until_complete(self._farewell())
+        self._loop.run_until_complete(self._end_tasks())
         self._loop.close()
         asyncio.set_event_loop(None)
 
@@ -120,7 +120,7 @@ class EventLoopEngine(Engine):
             reason = "" if error is None else f": {type(error).__name__}: {error}"
             self._sampler.fail(Failure("task", f"the event loop reports: {context['message']}{reason}"))
 
-    async def _farewell(self) -> None:
+    async def _end_tasks(self) -> None:
         left = self._tasks() - {asyncio.current_task()}
         for task in left:
             task.cancel()

@@ -5,6 +5,7 @@ The workers take the times, and what they ran comes back with its future.
 
 from __future__ import annotations
 
+import threading
 from array import array
 from collections import deque
 from concurrent.futures import Executor, Future
@@ -12,7 +13,7 @@ from functools import partial
 from itertools import islice
 from queue import SimpleQueue
 from time import monotonic_ns
-from typing import Any, Callable, Deque, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Deque, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from .. import worker
 from ..meter import Tally
@@ -131,10 +132,9 @@ class ExecutorEngine(Engine):
 
     def _submit(self, indices: List[int]) -> Future[Any]:
         """Hands a worker a task, or a chunk of tasks in one call, as the executor's `map` does it."""
-        handed = self._task.handed
         if self._chunk == 1:
-            return self._executor.submit(worker.run, indices[0], handed(indices[0]))
-        return self._executor.submit(worker.run_chunk, [(index, handed(index)) for index in indices])
+            return self._executor.submit(worker.run, indices[0], self._task.handed(indices[0]))
+        return self._executor.submit(worker.run_chunk, self._task.handed_together(indices))
 
     def _keep_submitted(self, sampler: Sampler) -> None:
         """Submits a task for each that ends, or a chunk for each, in the callback of its future.
@@ -144,6 +144,8 @@ class ExecutorEngine(Engine):
         submit, take, chunk = self._submit, sampler.next, self._chunk
         record = self._recorder(sampler)
         record_chunk = chunk_recorder(self._lanes(sampler), self._task, self._children)
+        #: A call that ends at once calls back here, beside the executor's own thread: they share a log.
+        recording = threading.Lock()
         ended: SimpleQueue[None] = SimpleQueue()
 
         def submit_next() -> None:
@@ -165,10 +167,11 @@ class ExecutorEngine(Engine):
         def note(indices: List[int], submitted_ns: int, future: Future[Any]) -> None:
             try:
                 ran = future.result()
-                if chunk == 1:
-                    record(indices[0], submitted_ns, ran)
-                else:
-                    record_chunk(indices, submitted_ns, ran)
+                with recording:
+                    if chunk == 1:
+                        record(indices[0], submitted_ns, ran)
+                    else:
+                        record_chunk(indices, submitted_ns, ran)
             except BaseException as error:
                 # (Nothing is submitted here: an executor that breaks calls back while it holds its own lock.)
                 fail(indices, error)
@@ -233,16 +236,15 @@ class ExecutorEngine(Engine):
         """Maps over chunks, which is what `map(chunksize=)` does."""
         #: What came back of none yet.
         submitted: Deque[Tuple[List[int], int]] = deque()
-        handed = self._task.handed
 
-        def chunks() -> Iterator[List[Tuple[int, object]]]:
+        def chunks() -> Iterator[Sequence[Tuple[int, object]]]:
             tasks = iter(sampler.next, None)
             while True:
                 indices = list(islice(tasks, self._chunk))
                 if not indices:
                     return
                 submitted.append((indices, monotonic_ns()))
-                yield [(index, handed(index)) for index in indices]
+                yield self._task.handed_together(indices)
 
         record = chunk_recorder(self._lanes(sampler), self._task, self._children)
         try:

@@ -183,7 +183,7 @@ class MultiprocessingPool(Engine):
         chunks = self._chunks(indices)
         self._pool.map_async(
             worker.run_chunk,
-            [self._handed(chunk) for chunk in chunks],
+            list(map(self._task.handed_together, chunks)),
             1,
             callback=partial(done, chunks),
             error_callback=lambda error: failed(crossing_failure(self._task, indices, error)),
@@ -193,10 +193,6 @@ class MultiprocessingPool(Engine):
     def _chunks(self, indices: List[int]) -> List[List[int]]:
         """What `map(chunksize=)` makes of tasks."""
         return [indices[at : at + self._chunk] for at in range(0, len(indices), self._chunk)]
-
-    def _handed(self, chunk: List[int]) -> List[Tuple[int, object]]:
-        handed = self._task.handed
-        return [(index, handed(index)) for index in chunk]
 
     def chunks_of_lot(self) -> int:
         """How many chunks keep all workers busy for the time of a lot."""
@@ -209,7 +205,7 @@ class MultiprocessingPool(Engine):
         """Maps over all tasks of a batch."""
         indices = list(iter(sampler.next, None))
         chunks = self._chunks(indices)
-        handed = [self._handed(chunk) for chunk in chunks]
+        handed = list(map(self._task.handed_together, chunks))
         submitted_ns = monotonic_ns()
         try:
             ran = self._pool.map(worker.run_chunk, handed, 1)
