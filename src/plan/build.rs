@@ -41,7 +41,7 @@ fn is_short(chunk: u32, task: Call) -> bool {
 }
 
 /// The numbers of tasks in a chunk that are tried, of such tasks. A chunk is in flight as a whole, though no more than one
-/// task of it is begun: below [`MANY_IN_CHUNK`] `max_in_flight` bounds it.
+/// task of it is begun: where it is below 64, `max_in_flight` bounds it.
 #[must_use]
 pub fn chunk_ladder(max_in_flight: u32, task: Call) -> Vec<u32> {
     let most = if max_in_flight < MANY_IN_CHUNK { max_in_flight } else { MOST_IN_CHUNK };
@@ -57,7 +57,7 @@ fn takes_many(engine: Engine) -> bool {
 }
 
 /// These entries, without chunks that are too long or too large once it is known what a call of the user's own code
-/// takes; what a library takes by itself stays. Of a batch only chunks above [`MANY_IN_CHUNK`] may go: the others suit its
+/// takes; what a library takes by itself stays. Of a batch only chunks above 64 may go: the others suit its
 /// number of tasks.
 #[must_use]
 pub fn with_short_chunks(mut entries: Vec<Entry>, call: Call, load: Load) -> Vec<Entry> {
