@@ -41,7 +41,7 @@ fn is_short(chunk: u32, task: Call) -> bool {
 }
 
 /// The numbers of tasks in a chunk that are tried, of such tasks. A chunk is in flight as a whole, though no more than one
-/// task of it is begun: where it is below 64, `max_in_flight` bounds it.
+/// task of it is begun: `max_in_flight` bounds it where that is below 64.
 #[must_use]
 pub fn chunk_ladder(max_in_flight: u32, task: Call) -> Vec<u32> {
     let most = if max_in_flight < MANY_IN_CHUNK { max_in_flight } else { MOST_IN_CHUNK };
