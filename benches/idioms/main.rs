@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     if arguments.iter().any(|argument| argument == "--test") {
         return ExitCode::SUCCESS;
     }
-    if native::work(&arguments).is_some() {
+    if native::works(&arguments) {
         return ExitCode::SUCCESS;
     }
     let filter = arguments.first().map_or("", String::as_str);

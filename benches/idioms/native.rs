@@ -60,14 +60,14 @@ pub(crate) fn cases() -> Vec<(Engine, Run)> {
     calls.into_iter().chain(starts).chain(compio).collect()
 }
 
-/// What this program does as a worker of its own; `None` where it is none.
-pub(crate) fn work(arguments: &[String]) -> Option<()> {
+/// Does what this program does as a worker of its own; whether it is one.
+pub(crate) fn works(arguments: &[String]) -> bool {
     match arguments {
         [worker] if worker == "worker" => shown::process_pool::run(Vec::new(), &mut Vec::new()),
         [worker, _] if worker == "worker" => shown::process_per_task::run(Vec::new(), &mut Vec::new()),
-        _ => return None,
+        _ => return false,
     }
-    Some(())
+    true
 }
 
 /// What the tasks compute on, and the iterations of one: as the agent found them.
