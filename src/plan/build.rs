@@ -67,9 +67,7 @@ pub fn with_short_chunks(mut entries: Vec<Entry>, call: Call, load: Load) -> Vec
         let is_short = |chunk: &u32| {
             *chunk == 1 || is_short(*chunk, call) || Some(*chunk) == own || is_batch && *chunk <= MANY_IN_CHUNK
         };
-        if entry.chunk.iter().any(is_short) {
-            entry.chunk.retain(is_short);
-        }
+        entry.chunk.retain(is_short);
     }
     entries
 }
@@ -348,10 +346,9 @@ impl Context<'_> {
         }
         // How long the user's own code takes is not known.
         let is_known = self.workload.steps.iter().all(|step| step.own_code().is_none());
-        let payload = self.workload.payload;
         let task = Call {
             ns: if is_known { estimate::nominal_task_ns(self.workload) } else { 0.0 },
-            bytes: payload.input_bytes.saturating_add(payload.output_bytes),
+            bytes: self.workload.payload.bytes(),
         };
         let mut chunks = chunk_ladder(self.workload.load.max_in_flight(), task);
         if let Load::Batch { tasks, .. } = self.workload.load {

@@ -63,8 +63,7 @@ pub(super) fn agent_bytes(engine: Engine, workload: &Workload) -> u64 {
 
 /// Memory that one more worker process takes for this workload, in itself and in its agent.
 pub(super) fn worker_bytes(engine: Engine, workload: &Workload) -> u64 {
-    let payload = workload.payload.input_bytes.saturating_add(workload.payload.output_bytes);
-    process_bytes(engine).saturating_add(payload.saturating_mul(UNDER_WAY))
+    process_bytes(engine).saturating_add(workload.payload.bytes().saturating_mul(UNDER_WAY))
 }
 
 /// Memory of one more process of this engine, without payloads.

@@ -159,6 +159,14 @@ pub struct Payload {
     pub output_bytes: u64,
 }
 
+impl Payload {
+    /// Bytes both ways.
+    #[must_use]
+    pub fn bytes(self) -> u64 {
+        self.input_bytes.saturating_add(self.output_bytes)
+    }
+}
+
 /// What "best" means, and what a candidate must not exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
