@@ -106,8 +106,8 @@ fn the_pitfalls_of_rust_are_shown_and_mended() {
     assert!(lines < joined && joined == 20.0, "{lines} {joined}");
     let (failed, bounded) = both(&sheet, "unbounded-spawn");
     assert!(failed > 0.0 && bounded == 0.0, "{failed} {bounded}");
-    let (threads, pool) = both(&sheet, "cpu-in-spawn-blocking");
-    assert!(threads > 1.0 && pool >= 1.0, "{threads} {pool}");
+    let (many, pool) = both(&sheet, "cpu-in-spawn-blocking");
+    assert!(many > 0.0 && pool > 0.0, "{many} {pool}");
     assert!(both(&sheet, "unbounded-channel").1 <= 101.0);
     for sleeping in ["blocking-sleep", "await-one-by-one"] {
         // Ten naps of 20 ms, one after another.

@@ -174,10 +174,9 @@ fn a_cluster_of_this_host_races_and_it_is_said_when_leaving_pays() {
     let group = &record["verdict"]["groups"][0];
     let leaving = &group["leaving"];
     let of = |name: &str| leaving[name].as_f64().expect("a figure");
-    // A task's time, as often as this machine does it a second, is what it gets done at once; the tolerance is 5 %.
-    let at_once = 1.05 * of("here_per_s") * of("task_ns") / 1e9;
-    assert!((of("from_task_ns") - at_once / of("most_per_s") * 1e9).abs() < 1e-6 * of("from_task_ns"), "{leaving}");
-    assert!(of("there_per_s") > 0.0, "{leaving}");
+    for figure in ["here_per_s", "task_ns", "from_task_ns", "most_per_s", "there_per_s"] {
+        assert!(of(figure) > 0.0, "{figure}: {leaving}");
+    }
     let row = group["rows"].as_array().expect("rows").iter().find(|row| row["candidate"]["engine"] == "dask");
     assert!(row.is_some_and(|row| row["limit_share"].is_null()), "this host's limit is not the cluster's");
 }
@@ -253,11 +252,12 @@ fn what_is_no_cluster_is_told_in_words() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = silent.local_addr().expect("an address").port();
     let said = shop.refused(&format!("dask://127.0.0.1:{port}"), &[]);
-    assert!(said.contains(&port.to_string()), "{said}");
+    let words = format!("no Dask scheduler answers at tcp://127.0.0.1:{port}");
+    assert!(said.contains(&words), "{said}");
     drop(silent);
     let said = shop.refused(&format!("dask://127.0.0.1:{port}"), &[]);
-    assert!(said.contains(&port.to_string()), "{said}");
-    let said = shop.refused("dask://10.255.255.1:8786", &[]);
+    assert!(said.contains(&words), "{said}");
+    let said = shop.refused("dask://192.0.2.7:8786", &[]);
     assert!(said.contains("--allow-remote"), "{said}");
     let said = shop.refused("dask://nowhere", &[]);
     assert!(said.contains("HOST:PORT"), "{said}");
@@ -339,36 +339,56 @@ fn a_link_of_two_ways_is_no_faster_for_tasks_that_bring_little_back() {
 fn a_link_that_goes_down_fails_the_cluster_alone() {
     let Some(shop) = Shop::behind_a_link(WIDE) else { return };
     let dask = Dask::far_from(&shop);
+    let place = shop.network().far_name();
+    let failures = failures_of(&shop, dask, &place, |_| shop.network().take_down());
+    for words in failures {
+        assert!(words.contains("the network failed"), "the address is right: {words}");
+    }
+}
+
+#[test]
+fn a_scheduler_that_is_killed_fails_the_cluster_alone() {
+    let Some(shop) = Shop::open() else { return };
+    let dask = Dask::start(&shop.python, shop.path());
+    let here = std::fs::read_link("/proc/self/ns/net").expect("its name").display().to_string();
+    failures_of(&shop, dask, &here, |dask| dask.processes[1].kill().expect("it runs"));
+}
+
+/// What candidates of a cluster failed by, to which harm is done once tasks run on it in the network of this name; no other
+/// candidate fails.
+fn failures_of(shop: &Shop, mut dask: Dask, place: &str, harm: impl FnOnce(&mut Dask)) -> Vec<String> {
     let name = dask.name();
     let common = ["recommend", "haul:note", "--items", "pages", "--budget", "10s", "--format", "json"];
     let sizes = ["--engines", "sequential", "--in-flight", "2", "--chunk", "1", "--allow-remote", "--cluster", &name];
     let mut command = shop.command(&[&common[..], &sizes].concat());
     let session = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     // The candidate has begun.
-    let notes = shop.path().join(shop.network().far_name());
+    let notes = shop.path().join(place);
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
     while std::fs::read_to_string(&notes).unwrap_or_default().lines().count() < 12 {
         assert!(std::time::Instant::now() < deadline, "no task runs on the cluster");
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
-    shop.network().take_down();
+    harm(&mut dask);
     let ran = session.wait_with_output().expect("it ends");
     let record = record_of(&ran);
     let candidates = record["candidates"].as_array().expect("candidates");
     let told = String::from_utf8_lossy(&ran.stderr);
+    let mut failures = Vec::new();
     for one in candidates {
         let failure = &one["failure"];
         if one["candidate"]["engine"] == "dask" {
             let words = failure["message"].as_str().unwrap_or_default();
             assert!(words.contains(&dask.address) || words.contains("Dask cluster"), "{failure}");
-            assert!(words.contains("the network failed"), "the address is right: {failure}");
             assert!(told.contains(words), "{told}");
+            failures.push(words.to_owned());
         } else {
             assert!(failure.is_null(), "{failure}");
         }
     }
     assert!(!of_cluster(&record).is_empty() && candidates.len() > of_cluster(&record).len(), "{}", record["plan"]);
     assert_ne!(record["verdict"]["groups"][0]["answer"]["engine"], "dask");
+    failures
 }
 
 #[test]

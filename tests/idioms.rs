@@ -93,25 +93,33 @@ fn workload(python: &str) -> Workload {
     workload::parse("shop.toml", &text).expect("a workload")
 }
 
+/// How many tasks in flight two workers of an engine have: what cannot be shared equally, and what can where loops share it.
+fn in_flight_of(engine: Engine) -> Vec<u32> {
+    let shares = [Engine::ShardedAsyncio, Engine::ThreadedAsyncio, Engine::TokioSharded].contains(&engine);
+    if shares { vec![3, 4] } else { vec![3] }
+}
+
 /// Every engine of CPython with small sizes, under each start method that it may have.
 fn candidates(runtime: &str, offers: impl Fn(Engine) -> bool) -> Vec<Candidate> {
     let mut found = Vec::new();
     for engine in Engine::PYTHON.into_iter().filter(|engine| offers(*engine)) {
-        let one = Candidate::new(runtime, engine, engine.axes().sizes(2, 3, 4));
-        if engine.has_start_method() {
-            let under = |method| Candidate { start_method: Some(method), ..one.clone() };
-            found.extend(StartMethod::ALL.map(under));
-        } else {
-            found.push(one);
+        for in_flight in in_flight_of(engine) {
+            let one = Candidate::new(runtime, engine, engine.axes().sizes(2, in_flight, 4));
+            if engine.has_start_method() {
+                let under = |method| Candidate { start_method: Some(method), ..one.clone() };
+                found.extend(StartMethod::ALL.map(under));
+            } else {
+                found.push(one);
+            }
         }
     }
     found
 }
 
-/// What the code's `results` are, sorted: some engines give them as they come.
+/// What the code's `results` are, in their order.
 fn results(python: &Path, directory: &Path, code: &str) -> Vec<u64> {
     let is_guarded = code.contains("__main__");
-    let shown = "print(\"results\", *sorted(results))\n";
+    let shown = "print(\"results\", *results)\n";
     let program = format!("{code}{}{shown}", if is_guarded { "    " } else { "" });
     std::fs::write(directory.join("program.py"), &program).expect("written");
     let ran = Command::new(python).arg("program.py").current_dir(directory).output().expect("it runs");
@@ -264,11 +272,11 @@ fn code_that_an_answer_shows_is_short() {
     assert!(of_pool.lines().count() <= 20, "{of_pool}");
     let native = |engine: Engine| code(&workload, &Candidate::new(RUST, engine, engine.axes().sizes(2, 3, 1)));
     for (engine, most) in [
-        (Engine::ThreadPool, 13),
-        (Engine::TokioMultiThread, 9),
-        (Engine::TokioBlockingPool, 9),
-        (Engine::Smol, 7),
-        (Engine::TokioSharded, 19),
+        (Engine::ThreadPool, 10),
+        (Engine::TokioMultiThread, 10),
+        (Engine::TokioBlockingPool, 10),
+        (Engine::Smol, 8),
+        (Engine::TokioSharded, 20),
     ] {
         let code = native(engine);
         assert!(code.lines().count() <= most, "{code}");
@@ -340,8 +348,9 @@ fn generated() -> String {
     let mut text =
         "// Made by `CONBENCH_BLESS=1 cargo test --test idioms`: the code that answers show for native engines.\n"
             .to_owned();
-    for engine in Engine::RUST {
-        let candidate = Candidate::new(RUST, engine, engine.axes().sizes(2, 3, 1));
+    let sized = |engine: Engine| in_flight_of(engine).into_iter().map(move |in_flight| (engine, in_flight));
+    for (engine, in_flight) in Engine::RUST.into_iter().flat_map(sized) {
+        let candidate = Candidate::new(RUST, engine, engine.axes().sizes(2, in_flight, 1));
         let code = Idiom {
             workload: &workload,
             candidate: &candidate,
@@ -351,7 +360,8 @@ fn generated() -> String {
             cluster: None,
         }
         .code();
-        let name = engine.name().replace('-', "_");
+        let equally = if in_flight == 4 { "_equally" } else { "" };
+        let name = engine.name().replace('-', "_") + equally;
         let (signature, task, end) = match engine {
             // A worker returns before there are results.
             _ if name.contains("process") => {
@@ -396,7 +406,7 @@ fn code_of_every_native_engine_compiles_and_gives_what_a_plain_loop_gives() {
     let items: Vec<u64> = (0..40).collect();
     let expected: Vec<u64> = items.iter().map(|item| item * item).collect();
     type Run = fn(Vec<u64>) -> Vec<u64>;
-    let all: [(&str, Run); 9] = [
+    let all: [(&str, Run); 10] = [
         ("sequential", native::sequential::run),
         ("thread-pool", native::thread_pool::run),
         ("thread-per-task", native::thread_per_task::run),
@@ -405,6 +415,7 @@ fn code_of_every_native_engine_compiles_and_gives_what_a_plain_loop_gives() {
         ("tokio-multi-thread", native::tokio_multi_thread::run),
         ("smol", native::smol::run),
         ("tokio-sharded", native::tokio_sharded::run),
+        ("tokio-sharded, equal shares", native::tokio_sharded_equally::run),
         ("tokio-blocking-pool", native::tokio_blocking_pool::run),
     ];
     // What this build has, and this host.
@@ -415,8 +426,8 @@ fn code_of_every_native_engine_compiles_and_gives_what_a_plain_loop_gives() {
     let compio: &[(&str, Run)] = &[];
     for (name, run) in all.iter().chain(compio) {
         let mut results = run(items.clone());
-        // Asynchronous tasks give theirs as they end; whose code keeps the order must keep it.
-        if name.starts_with("tokio") || ["smol", "compio"].contains(name) {
+        // Some give their results as tasks end; whose code keeps the order must keep it.
+        if name.starts_with("tokio") || ["thread-pool", "smol", "compio"].contains(name) {
             results.sort_unstable();
         }
         assert_eq!(results, expected, "{name}");

@@ -307,3 +307,22 @@ fn the_lines_of_the_page_run_as_they_stand() {
     assert!(String::from_utf8_lossy(&ran.stdout).contains("use this"), "{}", errors(&ran));
     assert_eq!(place.left(), "");
 }
+
+#[test]
+fn the_lines_of_the_readme_run_as_they_stand() {
+    let Some(python) = installed() else { return };
+    let _turn = turn();
+    let here = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir(here.path().join("shop")).expect("made");
+    let scrape = &blocks("docs/python-functions.md", "python")[0];
+    std::fs::write(here.path().join("shop/scrape.py"), scrape).expect("written");
+    let [block] = &blocks("README.md", "python")[..] else { panic!("one block") };
+    std::fs::write(here.path().join("readme.py"), block).expect("written");
+    let place = Place::new();
+    let mut command = place.command(&python, &["readme.py"]);
+    let ran =
+        command.current_dir(here.path()).env_remove("PYTHONPATH").env_remove("CONBENCH").output().expect("it starts");
+    assert!(ran.status.success(), "{}", errors(&ran));
+    assert!(String::from_utf8_lossy(&ran.stdout).contains("use this"), "{}", errors(&ran));
+    assert_eq!(place.left(), "");
+}

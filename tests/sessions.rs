@@ -348,15 +348,12 @@ fn a_decided_race_is_followed_by_a_sweep_of_the_computation() {
     let room = Room::new();
     let file = room.file("[[step]]\nkind = \"cpu\"\nkernel = \"loop\"\ntime = \"1ms\"\n");
     let engines = ["--engines", "sequential,process-pool", "--workers", "2", "--runtimes", "rust"];
-    let ran = room.run(&[["run", &file, "--budget", "20s", "--format", "json"].as_slice(), &engines].concat());
+    // One of the two does twice the work of the other: it is told within a part of the time, however busy the host is.
+    let limits = ["--budget", "40s", "--tolerance", "20%", "--format", "json"];
+    let ran = room.run(&[["run", &file].as_slice(), &limits, &engines].concat());
     let record = ran.record();
     let sweeps = record["sweeps"].as_array().expect("sweeps");
-    // On a busy host the race may take all of the time, and there is none left for more.
-    let is_early = record["elapsed_ns"].as_u64().is_some_and(|elapsed_ns| elapsed_ns < 15_000_000_000);
-    if record["ending"] != "decided" || !is_early {
-        assert!(record["ending"] == "decided" || sweeps.is_empty(), "{sweeps:?}");
-        return;
-    }
+    assert_eq!(record["ending"], "decided");
     let points = sweeps.first().and_then(|sweep| sweep["points"].as_array()).expect("a sweep");
     assert!(points.len() >= 2, "{points:?}");
     for point in points {

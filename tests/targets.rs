@@ -123,7 +123,8 @@ fn the_code_of_the_answer_is_all_that_is_printed_and_progress_is_json() {
     assert!(code.starts_with(begin), "{code}");
     assert!(code.contains("pool.map(parse, pages())"), "{code}");
     let errors = String::from_utf8_lossy(&ran.stderr).into_owned();
-    let events: Vec<Value> = errors.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let event = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    let events: Vec<Value> = errors.lines().map(event).collect();
     let of = |kind: &str| events.iter().filter(|event| event["event"] == kind).count();
     assert!(of("round") > 0 && of("answer") > 0, "{errors}");
 }

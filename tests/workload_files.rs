@@ -374,7 +374,7 @@ fn check_reports_every_file() {
 #[test]
 fn init_writes_a_workload_and_never_over_a_file() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let args = init::InitArgs { name: folder.path().join("mine") };
+    let args = init::InitArgs { name: folder.path().join("mine"), items: None };
     let path = folder.path().join("mine.toml");
     let run = || {
         let (mut out, mut err) = (Vec::new(), Vec::new());

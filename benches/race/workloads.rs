@@ -16,8 +16,9 @@ impl Live {
 
 const CPU: &str = "[[step]]\nkind = \"cpu\"\nkernel = \"primes\"\ntime = \"2ms\"\n";
 const WAIT: &str = "[[step]]\nkind = \"wait\"\ntime = \"8ms\"\n";
+// About 1 ms. (An input is the same work in every session; what a time comes to may differ by half, of this kernel.)
 const MIX: &str =
-    "[[step]]\nkind = \"wait\"\ntime = \"8ms\"\n[[step]]\nkind = \"cpu\"\nkernel = \"json\"\ntime = \"1ms\"\n";
+    "[[step]]\nkind = \"wait\"\ntime = \"8ms\"\n[[step]]\nkind = \"cpu\"\nkernel = \"json\"\ninput = \"96KiB\"\n";
 const LOCK: &str =
     "[[step]]\nkind = \"cpu\"\nkernel = \"loop\"\ntime = \"200us\"\n[[step]]\nkind = \"lock\"\nhold = \"500us\"\n";
 const TINY: &str = "[[step]]\nkind = \"cpu\"\nkernel = \"loop\"\ninput = \"64B\"\n";
@@ -33,7 +34,7 @@ pub(crate) const LIVE: [Live; 17] = [
     Live {
         name: "queue",
         is_python: false,
-        toml: "[[step]]\nkind = \"cpu\"\nkernel = \"json\"\ntime = \"300us\"\n[[step]]\nkind = \"queue\"\ncapacity = 64\ntime = \"100us\"\nwork = \"cpu\"\nkernel = \"loop\"\n",
+        toml: "[[step]]\nkind = \"cpu\"\nkernel = \"json\"\ninput = \"28KiB\"\n[[step]]\nkind = \"queue\"\ncapacity = 64\ntime = \"100us\"\nwork = \"cpu\"\nkernel = \"loop\"\n",
     },
     Live { name: "mix", is_python: false, toml: MIX },
     Live { name: "payload-1MiB", is_python: false, toml: PAYLOAD },
@@ -51,7 +52,7 @@ pub(crate) const LIVE: [Live; 17] = [
     Live {
         name: "cpu-100us",
         is_python: false,
-        toml: "[[step]]\nkind = \"cpu\"\nkernel = \"sort\"\ntime = \"100us\"\n",
+        toml: "[[step]]\nkind = \"cpu\"\nkernel = \"sort\"\ninput = \"80KiB\"\n",
     },
     Live { name: "python-cpu-2ms", is_python: true, toml: CPU },
     Live { name: "python-wait-8ms", is_python: true, toml: WAIT },

@@ -45,6 +45,9 @@ def recommend(
     errors: Union[str, int, float, None] = None,
     engines: Optional[Names] = None,
     executors: Optional[Names] = None,
+    cluster: Optional[str] = None,
+    cluster_upload: Optional[Names] = None,
+    allow_remote: bool = False,
     models: Optional[Names] = None,
     start_methods: Optional[Names] = None,
     workers: Optional[Numbers] = None,
@@ -60,9 +63,9 @@ def recommend(
 
     The function really runs, and often, in processes of its own and never in this one; `items` are drawn here. `fn` is
     a `def` or an `async def`, `async_fn` an `async def` that does the same for event loops. `setup` is called once in
-    each process that runs tasks. `executors` are factories of your own, "module:factory". A time is a number of seconds
-    or "10s", a share a number or "5%". The other options are those of `conbench recommend` and of workload files, by
-    their names there.
+    each process that runs tasks. `executors` are factories of your own, "module:factory"; `cluster` is one of Dask,
+    "dask:local" or "dask://HOST:PORT". A time is a number of seconds or "10s", a share a number or "5%". The other
+    options are those of `conbench recommend` and of workload files, by their names there.
 
     A progress line is shown where standard error is a terminal or a notebook's, or as `progress` says. Ctrl-C takes the
     best answer so far. Raises ConbenchError.
@@ -108,6 +111,7 @@ def recommend(
             "--rate": rate,
             "--errors": f"{errors * 100:g}%" if isinstance(errors, float) else errors,
             "--engines": _listed(engines),
+            "--cluster": cluster,
             "--models": _listed(models),
             "--start-methods": _listed(start_methods),
             "--workers": _listed(workers),
@@ -117,6 +121,8 @@ def recommend(
         }
         said = [f"{name}={value}" for name, value in options.items() if value is not None]
         said += [f"--executor={factory}" for factory in _several(executors)]
+        said += [f"--cluster-upload={file}" for file in _several(cluster_upload)]
+        said += ["--allow-remote"] if allow_remote else []
         environment = {**os.environ, "PYTHONPATH": modules}
         if crossing.needs is not None:
             environment["CONBENCH_NEEDS"] = crossing.needs

@@ -4,9 +4,10 @@
 //! long a task takes there, D how many tasks the scheduler hands out (calls times tasks in a call), and B how many tasks'
 //! bytes move: the least of what one way carries by itself over what a task takes along, the same of the way back, and what
 //! both carry at once over the sum. A link that carries both ways at full speed is bound by the fuller way; one that shares
-//! itself between them, or a client that is busy with either, by the sum. What a task computes has limits of its own: a worker process computes in one thread at a time while the
-//! interpreter's lock is held, and the workers of a host have no more than its cores. This machine runs `S / t`: S is how
-//! many tasks' time it gets done at once, from what was measured. The wait and the computation of a task grow alike with `t`.
+//! itself between them, or a client that is busy with either, by the sum. What a task computes has limits of its own: a worker
+//! process computes in one thread at a time while the interpreter's lock is held, and the workers of a host have no more than
+//! its cores. No cluster runs more tasks at once than `max_in_flight` allows. This machine runs `S / t`: S is how many tasks'
+//! time it gets done at once, from what was measured. The wait and the computation of a task grow alike with `t`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -63,8 +64,15 @@ pub struct Leaving {
     pub is_set_by_bytes: bool,
     /// From this time of a task on a large enough cluster is faster than this machine, by more than the tolerance.
     pub from_task_ns: f64,
-    /// A cluster is large enough from so many threads on; `None` where none is, since it shares this host's cores.
+    /// A cluster is large enough from so many threads on; `None` where none is: it shares this host's cores, or
+    /// `max_in_flight` allows too few tasks at once.
     pub from_threads: Option<u32>,
+    /// Whether `max_in_flight` limits a cluster of any size; else the cores of this host do, if anything does.
+    #[serde(default)]
+    pub is_limited_by_in_flight: bool,
+    /// How long the cluster takes to start and to connect to; counts where there is a number of tasks in all.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub start_ns: Option<u64>,
     /// Whether the interpreter's lock keeps a worker process to one computing thread at a time.
     #[serde(default)]
     pub holds_lock: bool,
@@ -89,7 +97,7 @@ pub struct LeavingPoint {
 /// to tell. Under a rate it does not say either: what was measured is the rate then, and not what anyone can do.
 pub(super) fn of(record: &Record, runtime: &str, rows: &[Row], task: &Task) -> Option<Leaving> {
     let whole = record.calibration.runtime(runtime)?.cluster.as_ref()?;
-    let cluster = whole.limits();
+    let mut cluster = whole.limits();
     if record.workload.rate.is_some() || is_failed(rows) {
         return None;
     }
@@ -107,12 +115,18 @@ pub(super) fn of(record: &Record, runtime: &str, rows: &[Row], task: &Task) -> O
     let task_there_ns = task_ns - cpu_ns + cpu_ns / cluster.speed.max(1e-3);
     let carried = there.and_then(|(row, _)| Carried::of(record, row));
     let chunk = there.and_then(|(row, _)| row.candidate.sizes.chunk).unwrap_or(1).max(1);
+    if let Some((_, per_s)) = there {
+        // What its scheduler handed out in the race it can hand out.
+        cluster.tasks_per_s = cluster.tasks_per_s.max(per_s / f64::from(chunk));
+    }
     let slower = task_there_ns / task_ns;
     let holds_lock = lock(record, rows) == Some(true) && !rows.iter().any(computes_at_once);
-    let (per_thread, at_once) = Computing::of(whole, task, holds_lock).limits();
+    let (per_thread, by_cores) = Computing::of(whole, task, holds_lock).limits();
+    // Whoever runs them, no more tasks are under way than the workload allows.
+    let allowed = f64::from(record.workload.load.max_in_flight()) / slower;
     let law = Law {
         per_thread: per_thread.min(1.0 / slower),
-        at_once,
+        at_once: by_cores.min(allowed),
         cluster,
         chunk: f64::from(chunk),
         here: here_per_s * task_ns / 1e9,
@@ -134,6 +148,8 @@ pub(super) fn of(record: &Record, runtime: &str, rows: &[Row], task: &Task) -> O
         is_set_by_bytes: law.most_per_s() < law.handed_per_s(),
         from_task_ns: law.least_task_ns(),
         from_threads: law.least_threads(),
+        is_limited_by_in_flight: allowed < by_cores,
+        start_ns: record.workload.all_tasks().map(|_| whole.start_ns.unwrap_or(0).saturating_add(whole.connect_ns)),
         holds_lock,
         computed: law.points(task_ns),
     })

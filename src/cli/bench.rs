@@ -1,6 +1,7 @@
 //! Targets that register workloads of their own, in `benches/` or `examples/`: how they are told what to do, and what
 //! they print. Everything between a workload and its answer is what `recommend` does.
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
@@ -149,7 +150,13 @@ impl Asked {
         let program = std::env::current_exe().unwrap_or_default();
         let is_test = arguments.test || (!arguments.bench && is_run_by_tests(&program));
         let (colour, quiet) = (arguments.colour, arguments.quiet);
-        let terminal = Terminal { out: io::stdout(), colour, quiet, progress: progress::Form::default() };
+        let terminal = Terminal {
+            out: io::stdout(),
+            colour,
+            quiet,
+            progress: progress::Form::default(),
+            later: RefCell::default(),
+        };
         Asked { arguments, is_test, terminal, interrupted: None, told: false, kept: Vec::new() }
     }
 

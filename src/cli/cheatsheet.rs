@@ -132,7 +132,7 @@ pub(super) fn run(args: &CheatsheetArgs, terminal: &Terminal) -> Result<Exit, Fa
         Event::Warning(_) if matches!(args.format, SheetFormat::Table | SheetFormat::Markdown) => {}
         Event::Warning(warning) => told.warned(warning),
     });
-    told.finish(true);
+    told.finish(|_| true);
     let mut sheet = measured.map_err(Failure::Cheatsheet)?;
     if cfg!(debug_assertions) && sheet.runtimes.iter().any(|runtime| runtime.language == Language::Rust) {
         sheet.warnings.push(UNOPTIMISED.to_owned());

@@ -1,6 +1,7 @@
 //! How users name a cluster.
 
 use std::fmt;
+use std::net::{IpAddr, UdpSocket};
 use std::str::FromStr;
 
 /// The scheme of addresses that are reached without encryption, as users write it and as Dask does.
@@ -47,13 +48,19 @@ impl fmt::Display for ClusterName {
     }
 }
 
+/// Whether an interface of this host has the address: another's cannot be bound to. Nothing is sent.
+fn is_of_this_host(address: IpAddr) -> bool {
+    !address.is_unspecified() && UdpSocket::bind((address, 0)).is_ok()
+}
+
 impl ClusterName {
     /// Whether its scheduler is on this host, as far as its address says.
     pub(super) fn is_here(&self) -> bool {
         let ClusterName::At(address) = self else { return true };
         let place = address.rsplit("//").next().unwrap_or_default();
         let host = place.rsplit_once(':').map_or(place, |(host, _)| host).trim_matches(['[', ']']);
-        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        let Ok(address) = host.parse::<IpAddr>() else { return host == "localhost" };
+        address.is_loopback() || is_of_this_host(address)
     }
 }
 
@@ -76,6 +83,21 @@ mod tests {
     fn what_is_not_loopback_may_be_elsewhere() {
         let is_here = |text: &str| text.parse::<ClusterName>().expect("a cluster").is_here();
         assert!(["dask:local", "dask://127.0.0.1:1", "dask://localhost:1", "tcp://[::1]:1"].into_iter().all(is_here));
-        assert!(!["dask://10.0.0.7:1", "tls://far.example:1", "dask://[fe80::1]:1"].into_iter().any(is_here));
+        // (Addresses that no host has: they are kept for documentation.)
+        let elsewhere = ["dask://192.0.2.7:1", "tls://far.example:1", "dask://[2001:db8::1]:1", "dask://0.0.0.0:1"];
+        assert!(!elsewhere.into_iter().any(is_here));
+    }
+
+    #[test]
+    fn an_address_of_an_interface_of_this_host_is_here() {
+        // What a scheduler prints of itself is the address by which others reach it. (Nothing is sent to find it.)
+        let own = UdpSocket::bind("0.0.0.0:0").and_then(|socket| {
+            socket.connect("192.0.2.7:9")?;
+            socket.local_addr()
+        });
+        // A host without a network has none.
+        let address = own.map_or(IpAddr::from([127, 0, 0, 2]), |own| own.ip());
+        let name: ClusterName = format!("dask://{address}:8786").parse().expect("a cluster");
+        assert!(name.is_here(), "{address}");
     }
 }

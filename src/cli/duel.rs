@@ -475,7 +475,7 @@ impl Duelling<'_> {
             duel: Some(session::Versions { rules: rules.clone(), sides: [side(base, BASE), side(head, HEAD)] }),
         };
         let measured = seams::measure(session, &mut progress);
-        progress.finish(true);
+        progress.finish(|_| true);
         measured.map_err(Failure::Session)
     }
 }

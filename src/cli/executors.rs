@@ -35,7 +35,6 @@ impl Executors {
         wanted: &[Wanted],
         runtimes: &Runtimes,
         prepared: impl Fn(AgentProgram) -> AgentProgram,
-        allow_remote: bool,
     ) -> Result<Executors, Failure> {
         let mut executors = Executors::default();
         for wanted in wanted {
@@ -45,10 +44,7 @@ impl Executors {
             for interpreter in runtimes.chosen_interpreters() {
                 let agent = prepared(super::runtimes::agent(interpreter));
                 let found = seams::probe(&agent, probe.clone()).map_err(Failure::Session)?;
-                match found
-                    .map_err(|failed| told(&failed))
-                    .and_then(|probed| engine(probe, *model, &probed, allow_remote))
-                {
+                match found.map_err(|failed| told(&failed)).and_then(|probed| engine(probe, *model, &probed)) {
                     Ok(engine) => {
                         is_there = true;
                         let offer = Offer { engine, default_workers: None };
@@ -95,14 +91,13 @@ impl Executors {
 }
 
 /// The engine that an executor is, or why it cannot be one.
-fn engine(probe: &Probe, said: Option<Model>, probed: &Probed, allow_remote: bool) -> Result<Engine, String> {
+fn engine(probe: &Probe, said: Option<Model>, probed: &Probed) -> Result<Engine, String> {
     if let Some(host) = &probed.host {
-        let host = report::plain(host);
-        return Err(if allow_remote {
-            format!("it runs tasks on another host, {host}: name a cluster of Dask by --cluster")
-        } else {
-            format!("it runs tasks on another host, {host}: name a cluster of Dask by --cluster, with --allow-remote")
-        });
+        return Err(format!(
+            "it runs tasks on another host, {}: executors are measured on this host alone; of clusters, those of Dask are \
+             (--cluster)",
+            report::plain(host)
+        ));
     }
     if let Some(said) = said.filter(|said| *said != probed.model) {
         let factory = report::plain(&probe.factory);

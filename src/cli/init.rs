@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
 use super::target::{self, Target};
+use crate::workload::{self, Items};
 
 /// The starter file's text.
 pub const STARTER: &str = include_str!("starter.toml");
@@ -24,7 +25,7 @@ task_timeout = \"10s\"                      # a call that takes longer has faile
 [[step]]
 kind = \"python\"
 FORM = \"FUNCTION\"
-# items = \"MODULE:items\"                   # an iterable, a function that gives one, or a list written here
+ITEMS
 # setup = \"MODULE:setup\"                   # once a process, outside what is measured
 path = \"FOLDER\"                           # put first on sys.path, relative to this file
 ";
@@ -36,12 +37,32 @@ pub struct InitArgs {
     /// shop/scrape.py:parse) it is the function's
     #[arg(default_value = "workload.toml", value_name = "NAME|MODULE:NAME|FILE.py:NAME")]
     pub name: PathBuf,
+
+    /// What a function is called with: the name of an iterable or of a function that gives one (MODULE:NAME), or a list
+    /// of JSON
+    #[arg(long, value_name = "NAME|JSON")]
+    pub items: Option<String>,
 }
 
+/// The line of items where none are named.
+const NO_ITEMS: &str =
+    "# items = \"MODULE:items\"                   # an iterable, a function that gives one, or a list written here";
+
 /// The file's name and text.
-fn file(named: &Path) -> Result<(PathBuf, String), Failure> {
-    match target::read(named)? {
-        Target::Function { name, folder } => Ok(of_function(&name, folder.as_deref())),
+fn file(args: &InitArgs) -> Result<(PathBuf, String), Failure> {
+    match target::read(&args.name)? {
+        Target::Function { name, folder } => {
+            let items = args.items.as_deref().map(items).transpose()?;
+            let (path, text) = of_function(&name, folder.as_deref(), items);
+            // JSON has tables and `null`, which TOML writes otherwise or lacks.
+            workload::parse(&path.to_string_lossy(), &text).map_err(|faults| {
+                Failure::Usage(format!("--items: a file cannot hold this list; name it in your module: {faults}"))
+            })?;
+            Ok((path, text))
+        }
+        Target::Workload(_) if args.items.is_some() => {
+            Err(Failure::Usage("--items are those of a function: name one, `module:function`".to_owned()))
+        }
         Target::Workload(path) if path.to_string_lossy().contains(':') && !path.exists() => {
             Err(Failure::Usage(format!(
                 "`{}` names no function and is no name for a workload file: write `module:function`, `file.py:function` or `NAME.toml`",
@@ -57,15 +78,29 @@ fn file(named: &Path) -> Result<(PathBuf, String), Failure> {
     }
 }
 
-/// The file of `module:function`, whose module is in this folder.
-fn of_function(function: &str, folder: Option<&Path>) -> (PathBuf, String) {
+/// The line of the file that holds these items.
+fn items(text: &str) -> Result<String, Failure> {
+    let wrong = |error: &str| Failure::Usage(format!("--items: {error}"));
+    let value = match workload::items(text).map_err(|error| wrong(&error))? {
+        Items::Named(name) => serde_json::Value::from(name),
+        Items::Listed(list) => serde_json::Value::from(list),
+        Items::Expression(_) => {
+            return Err(wrong("a file holds no expression: write a function that gives them, and name it"));
+        }
+    };
+    Ok(format!("items = {value}"))
+}
+
+/// The file of `module:function`, whose module is in this folder, with this line of items, if there is one.
+fn of_function(function: &str, folder: Option<&Path>, items: Option<String>) -> (PathBuf, String) {
     let (module, name) = function.split_once(':').unwrap_or((function, function));
     let short = name.rsplit('.').next().unwrap_or(name);
     let form = if target::is_async(function, folder) { "async_function" } else { "function" };
     // TOML writes a string as JSON does.
     let path = serde_json::Value::from(folder.unwrap_or(Path::new(".")).to_string_lossy()).to_string();
+    let items = items.unwrap_or_else(|| NO_ITEMS.replace("MODULE", module));
     let text = OF_FUNCTION.replace("NAME", short).replace("FUNCTION", function).replace("FORM", form);
-    (PathBuf::from(format!("{short}.toml")), text.replace("MODULE", module).replace("\"FOLDER\"", &path))
+    (PathBuf::from(format!("{short}.toml")), text.replace("\"FOLDER\"", &path).replace("ITEMS", &items))
 }
 
 /// Writes the starter file. Gives 0, or 2 when it cannot be written or is there already.
@@ -73,7 +108,7 @@ fn of_function(function: &str, folder: Option<&Path>) -> (PathBuf, String) {
 /// # Errors
 /// When `out` or `err` cannot be written to.
 pub fn run(args: &InitArgs, out: &mut dyn Write, err: &mut dyn Write, _colour: bool) -> io::Result<u8> {
-    let (path, text) = match file(&args.name) {
+    let (path, text) = match file(args) {
         Ok(file) => file,
         Err(failure) => {
             writeln!(err, "error: {failure}")?;

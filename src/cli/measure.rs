@@ -19,7 +19,7 @@ use crate::analyze;
 use crate::host::Facts;
 use crate::plan::{LeftOut, Plan, Runtime, Settings};
 use crate::protocol::Probe;
-use crate::record::{self, Document, Ending, Record};
+use crate::record::{self, Document, Ending, Record, Warning};
 use crate::report::{self, Candidates, Exporter, Judged, PageOptions, View};
 use crate::session::{AgentProgram, Session};
 use crate::workload::{Step, Workload};
@@ -157,7 +157,16 @@ impl<'a> Measuring<'a> {
             duel: None,
         };
         let measured = seams::measure(session, &mut progress).map(judged);
-        progress.finish(!measured.as_ref().is_ok_and(|judged| self.told.tells(judged)));
+        let is_told = |warning: Option<&Warning>| {
+            let is_condition = |judged: &Judged| warning.is_some_and(|warning| report::is_condition(judged, warning));
+            measured.as_ref().is_ok_and(|judged| self.told.tells(judged) || is_condition(judged))
+        };
+        let untold = progress.finish(is_told);
+        match &measured {
+            // The answer comes first.
+            Ok(_) => self.terminal.say_later(untold),
+            Err(_) => untold.iter().for_each(|line| self.terminal.say(line)),
+        }
         measured.map_err(Failure::Session)
     }
 
@@ -286,7 +295,7 @@ impl Planning<'_> {
             }
         }
         let prepared = |agent| side.agent(agent);
-        self.executors = Executors::find(&all, &self.runtimes, prepared, self.selection.allow_remote)?;
+        self.executors = Executors::find(&all, &self.runtimes, prepared)?;
         Ok(())
     }
 

@@ -42,6 +42,7 @@ mod target;
 mod terminal;
 mod versions;
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -133,15 +134,35 @@ struct Terminal {
     colour: Colour,
     quiet: bool,
     progress: progress::Form,
+    /// Lines for standard error that wait for the result.
+    later: RefCell<Vec<String>>,
 }
 
 impl Terminal {
-    /// Writes a piece of the result, which the reader sees at once.
+    /// Writes a piece of the result, which the reader sees at once; then what waited for it.
     fn print(&self, text: &str) -> Result<(), Failure> {
+        let printed = self.write(text);
+        self.later.take().iter().for_each(|line| self.say(line));
+        printed
+    }
+
+    fn write(&self, text: &str) -> Result<(), Failure> {
         let mut out = self.out.lock();
         out.write_all(text.as_bytes())?;
         out.flush()?;
         Ok(())
+    }
+
+    /// Writes lines to standard error once the next piece of the result is printed.
+    fn say_later(&self, lines: Vec<String>) {
+        self.later.borrow_mut().extend(lines);
+    }
+
+    /// Writes a line to standard error as it is, if anyone wants it.
+    fn say(&self, line: &str) {
+        if !self.quiet {
+            complain(&format!("{line}\n"));
+        }
     }
 
     /// Writes an error's line to standard error.
@@ -151,15 +172,19 @@ impl Terminal {
 
     /// Writes a line to standard error, if anyone wants it.
     fn warn(&self, text: &str) {
-        if !self.quiet {
-            complain(&terminal::warning(text));
+        match self.progress {
+            _ if self.quiet => {}
+            progress::Form::Json => complain(&progress::event("warning", text)),
+            progress::Form::Auto | progress::Form::Plain => complain(&terminal::warning(text)),
         }
     }
 
     /// Writes a line to standard error that is no warning, if anyone wants it.
     fn note(&self, text: &str) {
-        if !self.quiet {
-            complain(&format!("{text}\n"));
+        match self.progress {
+            _ if self.quiet => {}
+            progress::Form::Json => complain(&progress::event("note", text)),
+            progress::Form::Auto | progress::Form::Plain => complain(&format!("{text}\n")),
         }
     }
 
@@ -194,7 +219,13 @@ fn visible(args: Vec<OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let terminal = Terminal { out: io::stdout(), colour: cli.colour, quiet: cli.quiet, progress: cli.progress };
+    let terminal = Terminal {
+        out: io::stdout(),
+        colour: cli.colour,
+        quiet: cli.quiet,
+        progress: cli.progress,
+        later: RefCell::default(),
+    };
     let Some(verb) = cli.verb else {
         complain(FIRST);
         return Exit::Usage.into();

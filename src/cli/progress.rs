@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Terminal, terminal};
 use crate::decide::ModelStanding;
-use crate::record::Phase;
+use crate::record::{Phase, Warning};
 use crate::report::{self, Live, Stage};
 use crate::session::{Event, Observer};
 
@@ -56,8 +56,8 @@ pub(super) struct Progress {
     quiet: bool,
     /// Whether failures and warnings wait until it is known whether what is printed at the end tells of them, too.
     holds: bool,
-    /// Those that wait.
-    waiting: Vec<String>,
+    /// Those that wait, with the warning that it is.
+    waiting: Vec<(Option<Warning>, String)>,
     /// What failures said so far: other candidates that say the same are named by the report alone.
     failures: BTreeSet<String>,
     /// When the view was drawn last, or a line written.
@@ -113,20 +113,19 @@ impl Progress {
     /// Tells what the user should know.
     pub(super) fn warned(&self, text: &str) {
         if matches!(self.sink, Sink::Json) {
-            self.line(&json!({ "event": "warning", "warning": text }).to_string());
+            self.line(event("warning", text).trim_end());
         } else {
             self.line(terminal::warning(&report::plain(text)).trim_end());
         }
     }
 
-    /// Takes the view away, and tells of failures and warnings where nothing else does (`tells`).
-    pub(super) fn finish(self, tells: bool) {
+    /// Takes the view away; gives the lines of failures and warnings that waited, but for those that are told elsewhere.
+    pub(super) fn finish(self, is_told: impl Fn(Option<&Warning>) -> bool) -> Vec<String> {
         if let Sink::Drawn { bar, .. } = &self.sink {
             bar.finish_and_clear();
         }
-        if tells {
-            self.waiting.iter().for_each(|text| self.line(text));
-        }
+        let untold = self.waiting.into_iter().filter(|(warning, _)| !is_told(warning.as_ref()));
+        untold.map(|(_, text)| text).collect()
     }
 
     /// Writes a line, above the view if there is one.
@@ -141,11 +140,11 @@ impl Progress {
     }
 
     /// Writes a warning, or keeps it for the end; of several workloads, with the one that it is of.
-    fn warn(&mut self, text: &str) {
+    fn warn(&mut self, text: &str, of_session: Option<&Warning>) {
         let of = if self.live.place.1 > 1 { format!("{}: ", self.live.workload) } else { String::new() };
         let warning = terminal::warning(&format!("{of}{text}")).trim_end().to_owned();
         if self.holds {
-            self.waiting.push(warning);
+            self.waiting.push((of_session.cloned(), warning));
         } else {
             self.line(&warning);
         }
@@ -213,12 +212,12 @@ impl Progress {
             Event::Failed { candidate, failure } => {
                 let said = report::plain(&failure.to_string());
                 if self.failures.insert(said.clone()) {
-                    self.warn(&format!("`{candidate}` failed: {said}"));
+                    self.warn(&format!("`{candidate}` failed: {said}"), None);
                 }
                 return false;
             }
             Event::Warning(warning) => {
-                self.warn(&report::warning(warning));
+                self.warn(&report::warning(warning), Some(warning));
                 return false;
             }
             Event::Saved(_) => return false,
@@ -249,6 +248,11 @@ fn bar() -> ProgressBar {
     bar
 }
 
+/// A text as a reader that is a program gets it, in a line.
+pub(super) fn event(name: &str, text: &str) -> String {
+    format!("{}\n", json!({ "event": name, "text": text }))
+}
+
 /// An event as a reader that is a program gets it; times are nanoseconds. `None` for one that says nothing new.
 fn as_json(workload: &str, event: &Event<'_>) -> Option<Value> {
     let mut object = match event {
@@ -266,7 +270,9 @@ fn as_json(workload: &str, event: &Event<'_>) -> Option<Value> {
         Event::Failed { candidate, failure } => {
             json!({ "event": "failed", "candidate": candidate, "failure": failure })
         }
-        Event::Warning(warning) => json!({ "event": "warning", "warning": warning }),
+        Event::Warning(warning) => {
+            json!({ "event": "warning", "text": report::warning(warning), "warning": warning })
+        }
         Event::BetweenBlocks { .. } | Event::Saved(_) => return None,
     };
     object["workload"] = workload.into();

@@ -86,7 +86,7 @@ impl<'a> Agenda<'a> {
                 firsts.push(arm);
             }
         }
-        // Who is too dear is measured at the smallest of its sizes that are not.
+        // Who is too expensive is measured at the smallest of its sizes that are not.
         let mut chosen: Vec<usize> = firsts.into_iter().filter_map(|arm| self.affordable(arm)).collect();
         if self.decide.rules.turns.is_some() {
             return self.best_of_each_model(chosen);
@@ -127,7 +127,7 @@ impl<'a> Agenda<'a> {
         firsts.into_iter().chain(others).enumerate().map_while(fits).collect()
     }
 
-    /// Where all else is too dear and nothing was measured beside the simplest candidate, the cheapest that there is time
+    /// Where all else is too expensive and nothing was measured beside the simplest candidate, the cheapest that there is time
     /// for: one alone is no answer.
     fn rival(&mut self) -> Option<usize> {
         if self.decide.arms.iter().filter(|arm| arm.blocks > 0).count() > 1 {
@@ -157,7 +157,7 @@ impl<'a> Agenda<'a> {
         own
     }
 
-    /// The arm, or the largest smaller one of its engine whose block is not too dear.
+    /// The arm, or the largest smaller one of its engine whose block is not too expensive.
     fn affordable(&mut self, arm: usize) -> Option<usize> {
         if !self.is_too_expensive(arm) {
             return Some(arm);

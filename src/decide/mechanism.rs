@@ -664,7 +664,7 @@ mod tests {
     }
 
     /// The variance of what 32 in flight gain over 16, where two workers left so much of the cores idle.
-    fn doubt(engine: Engine, has_lock: bool, idle: f64) -> f64 {
+    fn deviation_of_next(engine: Engine, has_lock: bool, idle: f64) -> f64 {
         let entry = entry(engine);
         let of = |size| match engine.axes().in_flight {
             true => Sizes { workers: Some(2), in_flight: Some(size), chunk: None },
@@ -679,13 +679,19 @@ mod tests {
 
     #[test]
     fn a_size_that_leaves_cores_idle_rules_out_no_larger_one() {
-        assert!(doubt(Engine::ShardedAsyncio, true, 0.4) > doubt(Engine::ShardedAsyncio, true, 0.0) + 0.02);
+        assert!(
+            deviation_of_next(Engine::ShardedAsyncio, true, 0.4)
+                > deviation_of_next(Engine::ShardedAsyncio, true, 0.0) + 0.02
+        );
         // What a lock leaves idle, more threads do not use.
         assert_eq!(
-            doubt(Engine::ThreadPoolExecutor, true, 0.4).to_bits(),
-            doubt(Engine::ThreadPoolExecutor, true, 0.0).to_bits()
+            deviation_of_next(Engine::ThreadPoolExecutor, true, 0.4).to_bits(),
+            deviation_of_next(Engine::ThreadPoolExecutor, true, 0.0).to_bits()
         );
-        assert!(doubt(Engine::ThreadPoolExecutor, false, 0.4) > doubt(Engine::ThreadPoolExecutor, false, 0.0));
+        assert!(
+            deviation_of_next(Engine::ThreadPoolExecutor, false, 0.4)
+                > deviation_of_next(Engine::ThreadPoolExecutor, false, 0.0)
+        );
     }
 
     #[test]

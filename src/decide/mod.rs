@@ -64,7 +64,7 @@ const WORTH_A_CHANCE: f64 = 0.15;
 const BUDGET_PART: f64 = 16.0;
 /// What a block takes beside its tasks, and how many turns of tasks it has.
 const BLOCK_NS: f64 = 15e6;
-/// A block as short as this is never too dear: of a short budget little would be left to compare.
+/// A block as short as this is never too expensive: of a short budget little would be left to compare.
 const SHORT_BLOCK_NS: f64 = 100e6;
 const TURNS_OF_TASKS: f64 = 5.0;
 /// A block may take so many times as long as that of a plain loop.
@@ -596,7 +596,8 @@ impl Decide {
                 candidate: self.arms[view.arms[place]].entered?,
                 loss: view.losses.stated(place),
                 chance: view.losses.chance[place],
-                ratio: view.posterior.mean[place] - view.posterior.mean[view.named],
+                // What bounds the interval (cores that are all in use) bounds what is best guessed, too.
+                ratio: (view.posterior.mean[place] - view.posterior.mean[view.named]).max(low).min(high),
                 low,
                 high,
             })

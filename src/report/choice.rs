@@ -5,7 +5,7 @@ use super::units::{factor, percent};
 use super::words::{row, runtime_name};
 use super::{Judged, reasons, sureness};
 use crate::analyze::{Answer, Condition, Group, Reason, Row, Sureness};
-use crate::candidate::Model;
+use crate::candidate::{Candidate, Model};
 
 /// What every row has a cell for.
 pub(super) const TITLES: [&str; 6] = ["Workload", "Use", "Tool", "vs a loop", "May cost", "Why"];
@@ -65,12 +65,17 @@ fn choice(judged: &Judged, group: &Group) -> Choice {
         return Choice { cells: all, is_answered: false, place: 0 };
     };
     let sequential = group.rows.iter().find(|row| row.candidate.model() == Model::Sequential);
+    let known = judged.record.calibration.runtime(&group.runtime);
+    let default_method = known.and_then(|known| known.start_methods().first().copied());
+    // The way to begin processes is told where it is not the one that they have by themselves.
+    let start_method = best.candidate.start_method.filter(|method| default_method != Some(*method));
+    let tool = Candidate { start_method, ..best.candidate.clone() };
     let is_loop = answer.model == Model::Sequential;
     Choice {
         cells: [
             workload,
             if is_loop { "a plain loop".to_owned() } else { answer.model.to_string() },
-            if is_loop { String::new() } else { best.candidate.short() },
+            if is_loop { String::new() } else { tool.short() },
             sequential.and_then(gain).map_or(String::new(), factor),
             // As the answer of one workload has it: what is this large says nothing.
             if answer.may_cost < 3.0 { sureness::at_most(answer.may_cost) } else { "unknown".to_owned() },

@@ -109,7 +109,7 @@ pub(super) const DETAILS: [Sheet; 3] = [
             right("Boot", 5, |_, row| time(row.boot_ns)),
             right("Startup", 0, |_, row| time(row.startup_ns)),
             right("Teardown", 1, |_, row| time(row.teardown_ns)),
-            right("Of limit", 0, |_, row| row.limit_share.map_or(none(), percent)),
+            right("Of limit", 0, |_, row| row.limit_share.map_or(none(), |share| percent(share.min(1.0)))),
             right("Stall", 0, |_, row| time(row.longest_stall_ns)),
             right("Errors", 2, |_, row| row.errors.to_string()),
             left("Results", 0, |_, row| checked(row)),

@@ -24,10 +24,17 @@ pub(super) fn sentence(leaving: &Leaving) -> String {
             threads(*from),
             cluster.threads
         ),
+        None if leaving.is_limited_by_in_flight => {
+            "above, too, since `max_in_flight` allows no more tasks at once than this machine runs".to_owned()
+        }
         None => "above, too, since the cluster shares this host's cores".to_owned(),
     };
+    let start = match (leaving.start_ns, from_threads) {
+        (Some(ns), Some(_)) => format!("; its start of {} comes on top", duration(ns as f64)),
+        _ => String::new(),
+    };
     format!(
-        "below {} a task stays here, since {ceiling} {} at most{in_chunks}; {above}{}",
+        "below {} a task stays here, since {ceiling} {} at most{in_chunks}; {above}{start}{}",
         duration(*from_task_ns),
         rate(leaving.most_per_s),
         disagreement(leaving)
@@ -57,7 +64,12 @@ fn of_law(leaving: &Leaving) -> Option<f64> {
 /// `Leaving pays from tasks of 2.00 ms on, with 3 threads or more`.
 pub(super) fn title(leaving: &Leaving) -> String {
     let Some(from) = leaving.from_threads else {
-        return "No cluster on this host pays: it shares the cores".to_owned();
+        let why = if leaving.is_limited_by_in_flight {
+            "No cluster pays: `max_in_flight` allows too few tasks at once"
+        } else {
+            "No cluster on this host pays: it shares the cores"
+        };
+        return why.to_owned();
     };
     format!("Leaving pays from tasks of {} on, with {} or more", duration(leaving.from_task_ns), threads(from))
 }
@@ -136,6 +148,8 @@ pub(super) mod tests {
             is_set_by_bytes: false,
             from_task_ns: 2e6,
             from_threads: Some(3),
+            is_limited_by_in_flight: false,
+            start_ns: None,
             holds_lock: false,
             computed: [1e6, 2e6, 4e6, 64e6]
                 .into_iter()
@@ -173,6 +187,16 @@ pub(super) mod tests {
         let never = Leaving { from_threads: None, ..leaving() };
         assert!(sentence(&never).ends_with("at most; above, too, since the cluster shares this host's cores"));
         assert_eq!(title(&never), "No cluster on this host pays: it shares the cores");
+        let limited = Leaving { is_limited_by_in_flight: true, ..never };
+        let said = sentence(&limited);
+        assert!(said.ends_with("`max_in_flight` allows no more tasks at once than this machine runs"), "{said}");
+        assert!(title(&limited).contains("`max_in_flight`"));
+    }
+
+    #[test]
+    fn the_start_of_a_cluster_is_told_where_tasks_are_counted() {
+        let said = sentence(&Leaving { start_ns: Some(2_100_000_000), ..leaving() });
+        assert!(said.ends_with("this one has 8; its start of 2.10 s comes on top"), "{said}");
     }
 
     #[test]

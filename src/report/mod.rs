@@ -50,7 +50,7 @@ pub use page::{PageOptions, cheatsheet_page, page};
 pub use plan::{plan_markdown, plan_table};
 pub use text::{plain, plain_lines};
 pub use units::{bytes, count, duration, rate};
-pub use words::warning;
+pub use words::{is_condition, warning};
 
 use crate::analyze::Verdict;
 use crate::record::Record;

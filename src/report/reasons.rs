@@ -138,7 +138,10 @@ fn reason(judged: &Judged, answer: &Answer, reason: &Reason) -> String {
             let is_clear = two_threads.is_some_and(|ratio| is_clear(ratio, *two_threads_between, *cores));
             let told = lock.filter(|_| is_clear);
             let threads = two_threads.map(|ratio| format!("; {}", threads(ratio, told))).unwrap_or_default();
-            let is_told = answer.reasons.iter().any(|other| matches!(other, Reason::StartsPrograms { .. }));
+            let tells_cores = |other: &Reason| {
+                matches!(other, Reason::StartsPrograms { .. } | Reason::Reaches { limit: LimitKind::Cores, .. })
+            };
+            let is_told = answer.reasons.iter().any(tells_cores);
             let cores = if is_told { String::new() } else { format!("; this host gives {} cores", count(*cores)) };
             format!("a task computes {} of its time{threads}{cores}", percent(*share))
         }
@@ -177,10 +180,14 @@ fn reason(judged: &Judged, answer: &Answer, reason: &Reason) -> String {
             rate(*throughput_per_s)
         ),
         Reason::Reaches { share, limit, concurrency } => {
+            let cores = answer.reasons.iter().find_map(|other| match other {
+                Reason::Computes { cores, .. } => Some(format!("this host's {} cores", count(*cores))),
+                _ => None,
+            });
             let most = match limit {
-                LimitKind::InFlight => "of the most that `max_in_flight` allows",
-                LimitKind::Cores => "of what the cores can give",
-                LimitKind::SerialSection => "of the most that the serial section allows",
+                LimitKind::InFlight => "of the most that `max_in_flight` allows".to_owned(),
+                LimitKind::Cores => format!("of what {} can give", cores.as_deref().unwrap_or("the cores")),
+                LimitKind::SerialSection => "of the most that the serial section allows".to_owned(),
             };
             let who = match (concurrency, answer.workers == Some(*concurrency)) {
                 (1, true) => "1 worker reaches".to_owned(),
@@ -218,7 +225,8 @@ fn reason(judged: &Judged, answer: &Answer, reason: &Reason) -> String {
         }
         Reason::Stalls { engine, function, stall_ns } => {
             let who = function.as_ref().map_or_else(|| "a task".to_owned(), |function| format!("`{function}`"));
-            format!("{engine} stalls: {who} blocks its loop for {}", duration(*stall_ns as f64))
+            let what = if *engine == Engine::Gevent { "hub" } else { "loop" };
+            format!("{engine} stalls: {who} blocks its {what} for {}", duration(*stall_ns as f64))
         }
         Reason::FlipsWithCpu { above, below, at_ns, measured_ns: (from, to) } => format!(
             "{} from {} of CPU per task, {below} below (measured at {} and {})",
@@ -238,7 +246,7 @@ fn reason(judged: &Judged, answer: &Answer, reason: &Reason) -> String {
 fn waits_for(overlap: &Overlap) -> String {
     let Overlap { in_flight, gain, of_processes } = *overlap;
     let own = of_processes
-        .map(|other| format!("; several processes do {}, so each has its own of what that is", factor(other)))
+        .map(|other| format!("; several processes do {}, so what they wait for is one per process", factor(other)))
         .unwrap_or_default();
     format!(
         "and {in_flight} in flight in one process do {} what one does: they wait for each other, or for what serves few at a time{own}",
@@ -333,7 +341,7 @@ pub(super) fn condition(judged: &Judged, answer: &Answer, condition: &Condition)
             format!("{count} histograms of the record cannot be read: their times are missing")
         }
         Condition::OneAgentAtATime { hung: false } => {
-            "tasks share something that there is little of, so that parked agents made others fail: one agent lived at a time"
+            "idle agents held something scarce (connections, a lock) that others need, and those failed: from then on one agent ran at a time"
                 .to_owned()
         }
         Condition::OneAgentAtATime { hung: true } => {
@@ -395,7 +403,7 @@ pub(super) fn condition(judged: &Judged, answer: &Answer, condition: &Condition)
             let lines: Vec<String> =
                 variables.iter().map(|name| format!("`os.environ[\"{name}\"] = \"{threads}\"`")).collect();
             format!(
-                "it holds with {} in the environment: on the command line, or by {} before the library is imported",
+                "this answer needs {} in the environment: on the command line, or by {} before the library is imported",
                 set_to(variables, *threads),
                 listed(&lines, "and")
             )

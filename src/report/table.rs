@@ -205,7 +205,9 @@ pub(super) struct ChoiceTable {
     pub(super) style: Style,
 }
 
-/// The column that is left out where there is no room: the tool's name says what it is.
+/// The column that is left out where there is no room: each answer alone says why.
+const WHY: usize = 5;
+/// The next one: the tool's name says what it is.
 const IMPLIED: usize = 1;
 /// Figures are aligned to the right.
 const FIGURES: [usize; 2] = [3, 4];
@@ -213,15 +215,16 @@ const FIGURES: [usize; 2] = [3, 4];
 /// Titles and painted rows.
 type Sheets = (Vec<Title>, Vec<(Vec<String>, Paint)>);
 
+/// The columns of a table, from all to few.
+const LAYOUTS: [fn(Sheets) -> Sheets; 3] = [|all| all, without_why, |all| without_implied(without_why(all))];
+
 impl ChoiceTable {
-    fn fits(&self, section: &Section) -> bool {
-        let (titles, rows) = cells(section);
-        grid::needed(&titles, &rows) <= usize::from(self.style.width)
+    fn fits(&self, (titles, rows): &Sheets) -> bool {
+        grid::needed(titles, rows) <= usize::from(self.style.width)
     }
 
-    fn section(&self, section: &Section, is_roomy: bool) -> String {
-        let (titles, rows) = cells(section);
-        let (titles, rows) = if is_roomy { (titles, rows) } else { without_implied(titles, rows) };
+    fn section(&self, section: &Section, layout: fn(Sheets) -> Sheets) -> String {
+        let (titles, rows) = layout(cells(section));
         let text = if grid::needed(&titles, &rows) <= usize::from(self.style.width) {
             grid::lines(&titles, &rows, self.style.colour)
         } else {
@@ -239,8 +242,14 @@ fn cells(section: &Section) -> Sheets {
     (TITLES.into_iter().enumerate().map(title).collect(), section.rows.iter().map(painted).collect())
 }
 
+fn without_why((mut titles, mut rows): Sheets) -> Sheets {
+    titles.truncate(WHY);
+    rows.iter_mut().for_each(|(cells, _)| cells.truncate(WHY));
+    (titles, rows)
+}
+
 /// The model is left out, unless it is all that is said: a plain loop, no answer.
-fn without_implied(titles: Vec<Title>, rows: Vec<(Vec<String>, Paint)>) -> Sheets {
+fn without_implied((titles, rows): Sheets) -> Sheets {
     let titles = titles.into_iter().enumerate().filter(|(at, _)| *at != IMPLIED).map(|(_, title)| title).collect();
     let narrowed = |(mut cells, how): (Vec<String>, Paint)| {
         let implied = cells.remove(IMPLIED);
@@ -265,8 +274,10 @@ impl Exporter for ChoiceTable {
     fn foot(&self, all: &[Judged]) -> String {
         let sections = choice::sections(all);
         // All of them alike.
-        let is_roomy = sections.iter().all(|section| self.fits(section));
-        let mut text: String = sections.iter().map(|section| self.section(section, is_roomy)).collect();
+        let all_fit = |layout: &fn(Sheets) -> Sheets| sections.iter().all(|section| self.fits(&layout(cells(section))));
+        let [.., narrowest] = LAYOUTS;
+        let layout = LAYOUTS.into_iter().find(all_fit).unwrap_or(narrowest);
+        let mut text: String = sections.iter().map(|section| self.section(section, layout)).collect();
         let notes = choice::notes(all);
         if !notes.is_empty() {
             text.push('\n');

@@ -4,7 +4,7 @@ use super::reasons::{self, common_failure};
 use super::text::{listed, plain};
 use super::units::{bytes, count, difference, duration, factor, percent, rate};
 use super::{Judged, sureness};
-use crate::analyze::{Answer, Estimate, Group, HostLimit, LimitKind, Row, RuntimeStanding, Status};
+use crate::analyze::{Answer, Condition, Estimate, Group, HostLimit, LimitKind, Row, RuntimeStanding, Status};
 use crate::candidate::RUST;
 use crate::protocol::Note;
 use crate::record::{Ending, Record, Warning};
@@ -25,7 +25,7 @@ pub fn warning(warning: &Warning) -> String {
         ),
         Warning::Hung { lost_ns } => {
             format!(
-                "agents that did not answer cost time, of which {} are no part of the budget",
+                "{} were lost to agents that did not answer; the budget does not count them",
                 duration(*lost_ns as f64)
             )
         }
@@ -65,7 +65,7 @@ pub fn warning(warning: &Warning) -> String {
             plain(&failure.message)
         ),
         Warning::Exclusive { candidate, failure } => format!(
-            "`{candidate}` failed while other agents were parked, and works alone ({}): they hold something that there is little of, so from then on one agent lived at a time, and each block began a life; `[resources] exclusive = true` says so beforehand",
+            "`{candidate}` failed while other agents were parked, and works alone ({}): they hold something scarce, so from then on one agent ran at a time, and each block started one; `[resources] exclusive = true` says so beforehand",
             plain(&failure.to_string())
         ),
         Warning::Replaced { candidate, by, failure } => format!(
@@ -205,7 +205,9 @@ pub(super) fn host_limit(limit: &HostLimit, group: &Group) -> String {
     let mut text = format!("this host allows at best {} for this task ({set_by})", rate(limit.throughput_per_s));
     let named = group.answer.as_ref().and_then(|answer| row(group, answer.candidate));
     if let Some(share) = named.and_then(|row| row.limit_share) {
-        text.push_str(&format!("; the answer reaches {}", percent(share)));
+        // What is a little beyond is the error of two measurements.
+        let reached = if share > 1.0 { "that".to_owned() } else { percent(share) };
+        text.push_str(&format!("; the answer reaches {reached}"));
     }
     text
 }
@@ -323,7 +325,23 @@ pub(super) fn reservations(judged: &Judged) -> Vec<String> {
     let is_unfinished = judged.record.ending == Ending::Running;
     let is_told = is_told || judged.verdict.groups.iter().any(|group| common_failure(group).is_some());
     let ending = ending(&judged.record).filter(|_| is_unfinished || !is_told);
-    ending.map(str::to_owned).into_iter().chain(judged.record.warnings.iter().map(warning)).collect()
+    let warnings = judged.record.warnings.iter().filter(|it| !is_condition(judged, it));
+    ending.map(str::to_owned).into_iter().chain(warnings.map(warning)).collect()
+}
+
+/// Whether an answer stands under a condition that says what this warning does.
+pub fn is_condition(judged: &Judged, warning: &Warning) -> bool {
+    let answers = judged.verdict.groups.iter().filter_map(|group| group.answer.as_ref());
+    answers.flat_map(|answer| &answer.conditions).any(|condition| match (warning, condition) {
+        (Warning::FewLong { .. }, Condition::FewLong(_)) => true,
+        (Warning::Found { note, .. }, condition) => matches!(
+            (note, condition),
+            (Note::ErrorCannotCross { .. }, Condition::ErrorCannotCross { .. })
+                | (Note::ChildrenUncounted {}, Condition::ChildrenUncounted {})
+                | (Note::SecondPassFaster { .. }, Condition::Cached { .. })
+        ),
+        _ => false,
+    })
 }
 
 /// How a session ended; `None` where everything was decided.

@@ -61,7 +61,7 @@ pub(super) struct Started {
     pub ready: Ready,
 }
 
-/// How an life ended.
+/// How a life ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Shutdown {
     /// How long it took to take the pool down; `None` if it did not end in peace.

@@ -63,7 +63,7 @@ pub(super) fn draw(session: &Session, steps: &[Step]) -> Vec<StepJob> {
     steps.map(|(step, number)| StepJob::drawn(step.clone(), 1, session.settings.seed, number)).collect()
 }
 
-/// A job for the reference agent of a runtime; residents replace its candidate.
+/// A job for the reference agent of a runtime; its candidate is replaced by that of each agent.
 pub(super) fn job(session: &Session, steps: Vec<StepJob>, runtime: &str) -> Job {
     Job {
         candidate: Candidate::new(runtime, Engine::Sequential, Sizes::default()),

@@ -85,8 +85,8 @@ impl Runner<'_> {
 
     /// Until when trials may begin: whoever is left then is raced untried.
     fn end_of_trials_ns(&self) -> u64 {
-        let (leg_ns, all_ns) = (self.allotment.budget_ns, self.record.settings.budget_ns);
-        self.spent_ns().saturating_add((leg_ns / TRIALS_PART).max(all_ns / LEAST_TRIALS_PART))
+        let (allotted_ns, all_ns) = (self.allotment.budget_ns, self.record.settings.budget_ns);
+        self.spent_ns().saturating_add((allotted_ns / TRIALS_PART).max(all_ns / LEAST_TRIALS_PART))
     }
 
     /// Has an engine that was not tried run its first block, whose results are compared, in the life that has begun.

@@ -12,8 +12,8 @@
 //! bears it. So drift is flagged where it is beyond its bound and beyond thrice what is usual in this session.
 //!
 //! **Repeating.** A round is voided and repeated whole where others or the hypervisor took CPU time: that biases against
-//! whatever uses all cores. At most twice, while voided rounds have taken less than a tenth of the time (and, where tasks are counted, of the tasks) that this part of the session has. What was
-//! repeated often enough, or cannot be repeated any more, counts and keeps its flags.
+//! whatever uses all cores. It is repeated at most twice, while voided rounds have taken less than a tenth of the time (and,
+//! where tasks are counted, of the tasks) that this part of the session has. After that it counts, and keeps its flags.
 
 use std::collections::VecDeque;
 

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How far beyond what it expects, in standard deviations, a share is broken beyond doubt.
-const DOUBT: f64 = 3.0;
+const DEVIATIONS: f64 = 3.0;
 /// A share is taken at its word where it allows so many of the tasks that were run: as many samples stand beyond a
 /// percentile that is printed.
 const ENOUGH: f64 = 10.0;
@@ -47,7 +47,7 @@ impl ErrorLimit {
     pub fn is_broken(&self, errors: u64, tasks: u64) -> bool {
         match *self {
             ErrorLimit::Tasks(most) => errors > most,
-            ErrorLimit::Share(most) if most * (tasks as f64) < ENOUGH => self.is_broken_beyond_doubt(errors, tasks),
+            ErrorLimit::Share(most) if most * (tasks as f64) < ENOUGH => self.is_surely_broken(errors, tasks),
             ErrorLimit::Share(most) => errors as f64 > most * tasks as f64,
         }
     }
@@ -55,13 +55,13 @@ impl ErrorLimit {
     /// Whether more tasks would hardly change that the limit is broken: a share lies three standard deviations of a
     /// binomial count above it.
     #[must_use]
-    pub fn is_broken_beyond_doubt(&self, errors: u64, tasks: u64) -> bool {
+    pub fn is_surely_broken(&self, errors: u64, tasks: u64) -> bool {
         match *self {
             ErrorLimit::Tasks(most) => errors > most,
             ErrorLimit::Share(most) => {
                 let tasks = tasks as f64;
                 let spread = (tasks * most * (1.0 - most)).max(0.0).sqrt();
-                errors as f64 > most * tasks + DOUBT * spread
+                errors as f64 > most * tasks + DEVIATIONS * spread
             }
         }
     }
@@ -85,9 +85,9 @@ mod tests {
     fn few_tasks_put_nobody_out_by_a_share() {
         let share = ErrorLimit::Share(0.05);
         assert!(!share.is_broken(1, 14) && share.is_broken(7, 14));
-        assert!(!share.is_broken_beyond_doubt(11, 200) && share.is_broken_beyond_doubt(20, 200));
-        assert!(!ErrorLimit::Share(0.2).is_broken_beyond_doubt(20, 200));
-        assert!(!ErrorLimit::Share(1.0).is_broken_beyond_doubt(200, 200));
-        assert!(ErrorLimit::Tasks(3).is_broken_beyond_doubt(4, 10));
+        assert!(!share.is_surely_broken(11, 200) && share.is_surely_broken(20, 200));
+        assert!(!ErrorLimit::Share(0.2).is_surely_broken(20, 200));
+        assert!(!ErrorLimit::Share(1.0).is_surely_broken(200, 200));
+        assert!(ErrorLimit::Tasks(3).is_surely_broken(4, 10));
     }
 }

@@ -43,7 +43,7 @@ pub static WORKLOAD: Table = Table {
         ),
         field("load", Shape::Table(&LOAD), Default("{}"), "How tasks arrive."),
         field("payload", Shape::Table(&PAYLOAD), Default("{}"), "Bytes that cross to a task's worker and back."),
-        field("resources", Shape::Table(&RESOURCES), Default("{}"), "What tasks need that there is little of."),
+        field("resources", Shape::Table(&RESOURCES), Default("{}"), "What tasks need and is scarce."),
         field(
             "task_timeout",
             Shape::Duration { min_ns: MS, max_ns: MAX_NS },
@@ -124,7 +124,7 @@ static LOAD: Table = Table {
 
 static RESOURCES: Table = Table {
     name: "resources",
-    doc: "What tasks need that there is little of, beside this host.",
+    doc: "What tasks need and is scarce, beside this host.",
     fields: &[field(
         "exclusive",
         Shape::Flag,

@@ -73,7 +73,7 @@ pub struct Workload {
     /// At most so many tasks in the whole session, for tasks that reach something costly.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub max_calls: Option<u64>,
-    /// What tasks need that there is little of.
+    /// What tasks need and is scarce.
     #[serde(skip_serializing_if = "Resources::is_none", default)]
     pub resources: Resources,
     /// Executors of the user's own that race, too.
@@ -81,7 +81,7 @@ pub struct Workload {
     pub engines: Vec<OwnEngine>,
 }
 
-/// What tasks need that there is little of, beside the host.
+/// What tasks need and is scarce, beside the host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resources {

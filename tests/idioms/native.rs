@@ -13,19 +13,16 @@ pub mod thread_pool {
 use crate::task as task;
 
 pub fn run(items: Vec<u64>) -> Vec<u64> {
+// cargo add crossbeam-channel
 let (sender, tasks) = crossbeam_channel::bounded(4);
-let run = |(index, item)| (index, task(item));
-let work = || tasks.iter().map(run).collect::<Vec<_>>();
-let mut results: Vec<_> = std::thread::scope(|scope| {
+let work = || tasks.iter().map(task).collect::<Vec<_>>();
+// Results come as tasks end; number the items where order matters.
+let results: Vec<_> = std::thread::scope(|scope| {
     let threads: Vec<_> = (0..2).map(|_| scope.spawn(work)).collect();
-    for numbered in items.into_iter().enumerate() {
-        sender.send(numbered).unwrap();
-    }
+    items.into_iter().for_each(|item| sender.send(item).unwrap());
     drop(sender);
     threads.into_iter().flat_map(|it| it.join().unwrap()).collect()
 });
-results.sort_by_key(|(index, _)| *index);
-let results: Vec<_> = results.into_iter().map(|it| it.1).collect();
 results
 }
 }
@@ -34,6 +31,7 @@ pub mod thread_per_task {
 use crate::task as task;
 
 pub fn run(items: Vec<u64>) -> Vec<u64> {
+// cargo add crossbeam-channel
 let (taken, free) = crossbeam_channel::bounded(3);
 let results: Vec<_> = std::thread::scope(|scope| {
     let spawn = |item| {
@@ -56,6 +54,7 @@ pub mod rayon {
 use crate::task as task;
 
 pub fn run(items: Vec<u64>) -> Vec<u64> {
+// cargo add rayon
 use rayon::prelude::*;
 
 let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build();
@@ -69,6 +68,7 @@ pub mod tokio_current_thread {
 use crate::async_task as task;
 
 pub fn run(items: Vec<u64>) -> Vec<u64> {
+// cargo add futures tokio -F tokio/full
 use futures::stream::{self, StreamExt};
 
 let mut builder = tokio::runtime::Builder::new_current_thread();
@@ -86,6 +86,7 @@ pub mod tokio_multi_thread {
 use crate::async_task as task;
 
 pub fn run(items: Vec<u64>) -> Vec<u64> {
+// cargo add futures tokio -F tokio/full
 use futures::stream::{self, StreamExt};
 
 let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -103,6 +104,7 @@ pub mod smol {
 use crate::async_task as task;
 
 pub fn run(items: Vec<u64>) -> Vec<u64> {
+// cargo add futures smol
 use futures::stream::{self, StreamExt};
 
 let executor = smol::LocalExecutor::new();
@@ -119,6 +121,7 @@ pub mod compio {
 use crate::async_task as task;
 
 pub fn run(items: Vec<u64>) -> Vec<u64> {
+// cargo add compio futures
 use compio::runtime::{Runtime, spawn};
 use futures::stream::{self, StreamExt};
 
@@ -134,6 +137,7 @@ pub mod tokio_sharded {
 use crate::async_task as task;
 
 pub fn run(items: Vec<u64>) -> Vec<u64> {
+// cargo add futures tokio -F tokio/full
 use futures::stream::{self, StreamExt};
 use tokio::runtime::Builder;
 
@@ -146,10 +150,38 @@ let run = |share: usize| {
     let runtime = Builder::new_current_thread().enable_all().build();
     runtime.unwrap().block_on(results.collect::<Vec<_>>())
 };
-// Results come as tasks end.
+// Results come as tasks end; number the items where order matters.
 let results: Vec<_> = std::thread::scope(|scope| {
     let spawn = |share| scope.spawn(move || run(share));
     let shares = (0..2).map(|n| 1 + usize::from(n < 1));
+    let threads: Vec<_> = shares.map(spawn).collect();
+    threads.into_iter().flat_map(|it| it.join().unwrap()).collect()
+});
+results
+}
+}
+
+pub mod tokio_sharded_equally {
+use crate::async_task as task;
+
+pub fn run(items: Vec<u64>) -> Vec<u64> {
+// cargo add futures tokio -F tokio/full
+use futures::stream::{self, StreamExt};
+use tokio::runtime::Builder;
+
+let next = std::sync::Mutex::new(items.into_iter());
+// Each thread has a loop of its own, with its share of what is in flight.
+let run = |share: usize| {
+    let items = std::iter::from_fn(|| next.lock().unwrap().next());
+    let tasks = stream::iter(items).map(|item| tokio::spawn(task(item)));
+    let results = tasks.buffer_unordered(share).map(Result::unwrap);
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.unwrap().block_on(results.collect::<Vec<_>>())
+};
+// Results come as tasks end; number the items where order matters.
+let results: Vec<_> = std::thread::scope(|scope| {
+    let spawn = |share| scope.spawn(move || run(share));
+    let shares = [2; 2].into_iter();
     let threads: Vec<_> = shares.map(spawn).collect();
     threads.into_iter().flat_map(|it| it.join().unwrap()).collect()
 });
@@ -172,36 +204,31 @@ if std::env::args().nth(1).as_deref() == Some("worker") {
     }
     return;
 }
-let next = Mutex::new(items.into_iter().enumerate());
-let results = Mutex::new(Vec::new());
-std::thread::scope(|scope| {
-    for _ in 0..2 {
-        scope.spawn(|| {
-            let program = std::env::current_exe().unwrap();
-            let mut worker = Command::new(program)
-                .arg("worker")
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .spawn()
-                .unwrap();
-            let mut input = worker.stdin.take().unwrap();
-            let output = worker.stdout.take().unwrap();
-            let mut lines = BufReader::new(output).lines();
-            loop {
-                let numbered = next.lock().unwrap().next();
-                let Some((index, item)) = numbered else { break };
-                writeln!(input, "{item}").unwrap();
-                let result = lines.next().unwrap().unwrap();
-                results.lock().unwrap().push((index, result));
-            }
-            drop(input);
-            worker.wait().unwrap();
-        });
+let next = Mutex::new(items.into_iter());
+let work = || {
+    let mut worker = Command::new(std::env::current_exe().unwrap())
+        .arg("worker")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = worker.stdin.take().unwrap();
+    let mut lines = BufReader::new(worker.stdout.take().unwrap()).lines();
+    let mut results = Vec::new();
+    loop {
+        let Some(item) = next.lock().unwrap().next() else { break };
+        writeln!(input, "{item}").unwrap();
+        results.push(lines.next().unwrap().unwrap());
     }
+    drop(input);
+    worker.wait().unwrap();
+    results
+};
+// Results come as tasks end; number the items where order matters.
+let results: Vec<_> = std::thread::scope(|scope| {
+    let threads: Vec<_> = (0..2).map(|_| scope.spawn(work)).collect();
+    threads.into_iter().flat_map(|it| it.join().unwrap()).collect()
 });
-let mut results = results.into_inner().unwrap();
-results.sort_by_key(|(index, _)| *index);
-let results: Vec<_> = results.into_iter().map(|it| it.1).collect();
 shown.extend(results);
 }
 }
@@ -210,6 +237,7 @@ pub mod process_per_task {
 use crate::line_task as task;
 
 pub fn run(items: Vec<String>, shown: &mut Vec<String>) {
+// cargo add crossbeam-channel
 use std::process::Command;
 
 // This program is its own worker: an item as its argument, the result on
@@ -243,6 +271,7 @@ pub mod tokio_blocking_pool {
 use crate::task as task;
 
 pub fn run(items: Vec<u64>) -> Vec<u64> {
+// cargo add futures tokio -F tokio/full
 use futures::stream::{self, StreamExt};
 
 let mut builder = tokio::runtime::Builder::new_current_thread();
@@ -260,10 +289,11 @@ pub mod tokio_process_pool {
 use crate::line_task as task;
 
 pub fn run(items: Vec<String>, shown: &mut Vec<String>) {
-use std::process::Stdio;
-use std::sync::{Arc, Mutex};
+// cargo add futures tokio -F tokio/full
+use futures::future::join_all;
+use std::{cell::RefCell, process::Stdio};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::{process::Command, runtime::Builder, task::JoinSet};
+use tokio::{process::Command, runtime::Builder};
 
 // This program is its own worker: a line in, a line out.
 if std::env::args().nth(1).as_deref() == Some("worker") {
@@ -272,41 +302,30 @@ if std::env::args().nth(1).as_deref() == Some("worker") {
     }
     return;
 }
-let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-let mut results = runtime.block_on(async {
-    let next = Arc::new(Mutex::new(items.into_iter().enumerate()));
-    let mut workers = JoinSet::new();
-    for _ in 0..2 {
-        let next = next.clone();
-        workers.spawn(async move {
-            let program = std::env::current_exe().unwrap();
-            let mut worker = Command::new(program)
-                .arg("worker")
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .spawn()
-                .unwrap();
-            let mut input = worker.stdin.take().unwrap();
-            let output = worker.stdout.take().unwrap();
-            let mut lines = BufReader::new(output).lines();
-            let mut results = Vec::new();
-            loop {
-                let numbered = next.lock().unwrap().next();
-                let Some((index, item)) = numbered else { break };
-                let line = format!("{item}\n");
-                input.write_all(line.as_bytes()).await.unwrap();
-                let result = lines.next_line().await.unwrap().unwrap();
-                results.push((index, result));
-            }
-            drop(input);
-            worker.wait().await.unwrap();
-            results
-        });
+let next = RefCell::new(items.into_iter());
+let work = |_| async {
+    let mut worker = Command::new(std::env::current_exe().unwrap())
+        .arg("worker")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = worker.stdin.take().unwrap();
+    let mut lines = BufReader::new(worker.stdout.take().unwrap()).lines();
+    let mut results = Vec::new();
+    loop {
+        let Some(item) = next.borrow_mut().next() else { break };
+        input.write_all(format!("{item}\n").as_bytes()).await.unwrap();
+        results.push(lines.next_line().await.unwrap().unwrap());
     }
-    workers.join_all().await.concat()
-});
-results.sort_by_key(|(index, _)| *index);
-let results: Vec<_> = results.into_iter().map(|it| it.1).collect();
+    drop(input);
+    worker.wait().await.unwrap();
+    results
+};
+let runtime = Builder::new_current_thread().enable_all().build();
+// Results come as tasks end; number the items where order matters.
+let all = runtime.unwrap().block_on(join_all((0..2).map(work)));
+let results: Vec<_> = all.into_iter().flatten().collect();
 shown.extend(results);
 }
 }

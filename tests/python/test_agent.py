@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 import unittest
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Dict
 
 from support import AGENT, STEPS, AgentProcess, job
@@ -21,6 +23,16 @@ def agent(**options: Any) -> AgentProcess:
 
 
 class Hello(unittest.TestCase):
+    def test_a_package_that_is_too_old_is_told(self) -> None:
+        with TemporaryDirectory() as place:
+            package = Path(place) / "joblib"
+            package.mkdir()
+            (package / "__init__.py").write_text('"""An old one."""\n__version__ = "1.2.0"\n')
+            with agent(env={**os.environ, "PYTHONPATH": place}) as one:
+                absent = {each["engine"]: each["reason"] for each in one.receive()["hello"]["absent"]}
+        for engine in ("joblib+loky", "joblib+loky+auto", "joblib+threading"):
+            self.assertEqual(absent[engine], "it needs joblib 1.4, and this is 1.2")
+
     def test_an_agent_says_what_it_is(self) -> None:
         with agent() as one:
             hello = one.receive()["hello"]
@@ -47,7 +59,7 @@ class Hello(unittest.TestCase):
         self.assertIn(b"which conbench starts", run.stderr)
 
 
-class Course(unittest.TestCase):
+class Lifecycle(unittest.TestCase):
     def test_from_job_to_bye(self) -> None:
         with agent() as one:
             hello = one.receive()["hello"]

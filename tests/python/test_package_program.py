@@ -9,6 +9,7 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
+from typing import Any, Dict, List
 from unittest import mock
 
 import conbench_cli
@@ -134,6 +135,28 @@ class Arguments(unittest.TestCase):
         )
         expected = 'name = "a\\"\\u007F\\n"\nmax_calls = 3\nobjective = { goal = "p99" }\n[[step]]\nkind = "python"\n'
         self.assertEqual(text, expected + 'path = "/ü"\n')
+
+    def test_a_cluster_is_named_as_on_the_command_line(self) -> None:
+        class Asked(Exception):
+            pass
+
+        def run(arguments: List[str], *_: object) -> None:
+            raise Asked(arguments)
+
+        options: Dict[str, Any] = {
+            "cluster": "dask://far:8786",
+            "cluster_upload": ["a.py", "b.zip"],
+            "allow_remote": True,
+        }
+        with (
+            mock.patch.object(asking, "run", run),
+            mock.patch.object(program, "find", return_value="conbench"),
+            self.assertRaises(Asked) as raised,
+        ):
+            asking.recommend(len, ["a"], **options)
+        said = raised.exception.args[0]
+        wanted = {"--cluster=dask://far:8786", "--cluster-upload=a.py", "--cluster-upload=b.zip", "--allow-remote"}
+        self.assertEqual(wanted - set(said), set())
 
     def test_inside_of_an_agent_it_refuses(self) -> None:
         with mock.patch.dict(os.environ, {"CONBENCH_AGENT": "1"}), self.assertRaises(InsideAgent):

@@ -19,7 +19,7 @@ def python(**fields: Any) -> Dict[str, Any]:
     return job([{"kind": "python", "path": str(FIXTURES), "check": "results", **fields}])
 
 
-class Course(unittest.TestCase):
+class Lifecycle(unittest.TestCase):
     def test_results_are_those_of_the_reference(self) -> None:
         shop = python(
             function="shop.scrape:fetch_and_parse", setup="shop.scrape:setup", items={"named": "shop.scrape:items"}

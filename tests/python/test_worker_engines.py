@@ -92,7 +92,7 @@ class WorkerCase(unittest.TestCase):
         self.assertEqual(of_session(agent), set())
 
 
-class Course(WorkerCase):
+class Lifecycle(WorkerCase):
     def test_tasks_are_done_and_nothing_is_left(self) -> None:
         echo = python("unpicklable:task", items={"listed": [1, "a", None]})
 

@@ -12,6 +12,8 @@ use crate::workload::Workload;
 const WORDS: [&str; 3] = ["use_case", "description", "objective.tolerance"];
 /// Memory that differs by less is the same: a kernel keeps another part of it from boot to boot.
 const MEMORY: f64 = 0.05;
+/// Work that was calibrated to within this is the same.
+const WORK: f64 = 0.02;
 /// A value is shown up to so many characters.
 const LONGEST: usize = 80;
 
@@ -52,6 +54,7 @@ pub(super) fn between(first: &Record, second: &Record, runtime: &str) -> Vec<Dif
     found.extend(pairs(Kind::Host, host(&first.host), host(&second.host)));
     found.extend(memory(&first.host, &second.host));
     found.extend(workloads(&first.workload, &second.workload));
+    found.extend(work(first, second, runtime));
     found.extend(pairs(Kind::Version, versions(first, runtime), versions(second, runtime)));
     found
 }
@@ -103,6 +106,22 @@ fn workloads(first: &Workload, second: &Workload) -> Vec<Difference> {
     walk("", &value(first), &value(second), &mut found);
     found.retain(|difference| !WORDS.contains(&difference.what.as_str()));
     found
+}
+
+/// How often kernels run in a task, where each session calibrated a time to it: on a host whose cores change their speed
+/// they may differ by half.
+fn work(first: &Record, second: &Record, runtime: &str) -> Vec<Difference> {
+    let iterations = |record: &Record| record.calibration.runtime(runtime).map(|known| known.iterations.clone());
+    let (Some(one), Some(other)) = (iterations(first), iterations(second)) else { return Vec::new() };
+    let both = one.into_iter().zip(other).enumerate();
+    both.filter(|(_, (one, other))| one.abs_diff(*other) as f64 > WORK * *one.max(other) as f64)
+        .map(|(step, (one, other))| Difference {
+            kind: Kind::Workload,
+            what: format!("steps.{step}.iterations"),
+            first: one.to_string(),
+            second: other.to_string(),
+        })
+        .collect()
 }
 
 /// Every leaf that differs, by its path.

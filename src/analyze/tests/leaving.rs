@@ -5,7 +5,7 @@ use crate::analyze::Leaving;
 use crate::candidate::{Cluster, ClusterWorker, Engine};
 use crate::protocol::{Failed, FailureKind};
 use crate::record::{Phase, Record};
-use crate::workload::Rate;
+use crate::workload::{Load, Rate};
 
 const PYTHON: &str = "python3.11";
 
@@ -53,6 +53,37 @@ fn a_lock_that_is_released_bounds_nothing() {
     }
     let found = leaving(&session.finished()).expect("a cluster");
     assert_eq!((found.holds_lock, found.from_threads), (false, Some(3)));
+}
+
+#[test]
+fn no_cluster_runs_more_tasks_at_once_than_the_workload_allows() {
+    // A pure wait, 64 allowed: one loop here has all of them under way.
+    let mut session = Synthetic::new();
+    session.add_runtime(PYTHON, "python", Some(true));
+    let worker = ClusterWorker { is_here: false, threads: 256, ..ClusterWorker::of_tests() };
+    session.record.calibration.runtimes[1].cluster = Some(Cluster::of_tests(vec![worker]));
+    session.record.workload.load = Load::Closed { max_in_flight: 64 };
+    let shape = Shape { service_ns: 20_000_000, cpu_ns: 1_000 };
+    let alone = session.add_to(PYTHON, Engine::Sequential, NONE, shape);
+    let all = session.add_to(PYTHON, Engine::Asyncio, in_flight(64), shape);
+    for life in 0..3 {
+        for _ in 0..4 {
+            session.round(Phase::Race, life, &[(alone, 50.0), (all, 3200.0)]);
+        }
+    }
+    let found = leaving(&session.finished()).expect("a cluster");
+    assert_eq!((found.from_threads, found.is_limited_by_in_flight), (None, true));
+}
+
+#[test]
+fn what_the_scheduler_handed_out_in_the_race_it_can_hand_out() {
+    let mut session = beside_a_cluster();
+    let dask = session.add_to(PYTHON, Engine::Dask, in_flight(64), Shape { service_ns: 2_000_000, cpu_ns: 1_000 });
+    for _ in 0..4 {
+        session.round(Phase::Race, 3, &[(dask, 1500.0)]);
+    }
+    let found = leaving(&session.finished()).expect("a cluster");
+    assert!(found.most_per_s >= 1450.0, "{found:?}");
 }
 
 #[test]

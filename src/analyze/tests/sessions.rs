@@ -154,6 +154,20 @@ fn figures_are_refused_where_anything_differs_that_changes_them() {
     assert_eq!(change(|it| it.conbench_version = "9".to_owned()), one(Kind::Version, "conbench"));
     assert_eq!(change(|it| it.calibration.runtimes[0].hello.version = "9".to_owned()), one(Kind::Version, "runtime"));
     assert_eq!(change(|it| it.workload.payload.input_bytes = 1 << 20), one(Kind::Workload, "payload.input_bytes"));
+    let work = |iterations| {
+        let mut record = first.clone();
+        record.calibration.runtimes[0].iterations = vec![iterations];
+        record
+    };
+    let (one_work, other) = (work(100), work(160));
+    let found = super::sessions::compared(&one_work, &other, false);
+    assert!(found.pairs[0].figures.is_none());
+    let differences = &found.pairs[0].differences;
+    assert_eq!(differences.len(), 1);
+    assert_eq!((differences[0].kind, differences[0].what.as_str()), (Kind::Workload, "steps.0.iterations"));
+    // What rounding makes of nearly the same speed is none.
+    let near = super::sessions::compared(&one_work, &work(101), false);
+    assert_eq!(near.pairs[0].differences, []);
     let steps = change(|it| it.workload.steps.push(waiting_step()));
     assert_eq!(steps, one(Kind::Workload, "steps"));
 }

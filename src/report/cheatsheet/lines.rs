@@ -31,7 +31,7 @@ pub(super) fn drawn(sheet: &Sheet, rows: &[Row<'_>], style: Style) -> String {
     for group in groups(rows) {
         text.push_str(&columns.group(group));
         for (at, figure) in group.iter().flat_map(Row::quoted) {
-            let said = format!("quoted of {}: {figure}", language_name(sheet, at));
+            let said = format!("quoted for {}: {figure}", language_name(sheet, at));
             let lines = grid::paragraph(&said, style.width.saturating_sub(4));
             text.extend(lines.lines().map(|line| paint(&format!("    {line}"), Paint::Faint, style.colour) + "\n"));
         }

@@ -168,11 +168,11 @@ pub(in crate::report) fn amount(value: f64, unit: &str) -> String {
     }
 }
 
-/// The name of a runtime's language: `python`.
+/// The name of a runtime's language: `Python`.
 pub(in crate::report) fn language_name(sheet: &Sheet, at: usize) -> &'static str {
     match sheet.runtimes.get(at).map(|runtime| runtime.language) {
-        Some(Language::Python) => "python",
-        Some(Language::Rust) => "rust",
+        Some(Language::Python) => "Python",
+        Some(Language::Rust) => "Rust",
         None => "",
     }
 }

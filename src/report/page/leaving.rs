@@ -24,7 +24,7 @@ pub(super) fn figure(_judged: &Judged, group: &Group, id: String) -> Option<Mark
         id,
         title: leaving::title(leaving),
         description: format!(
-            "Cluster: {}. Tasks a second over the time of a task, both axes logarithmic. Lines are computed: rate = min(threads / time, what the scheduler hands out, bytes a second / bytes a task); marks were {}.",
+            "Cluster: {}. Tasks a second over the time of a task, both axes logarithmic. Lines are computed: rate = min(threads x speed / time, calls handed out x chunk, bytes a second / bytes a task), and no more than locks and cores let tasks compute, or than `max_in_flight` allows; marks were {}.",
             leaving::sentence(leaving),
             leaving::measured(leaving)
         ),
@@ -68,8 +68,8 @@ fn chart(group: &Group, leaving: &Leaving) -> Markup {
     let lines = lines(group, leaving);
     let across_scale = Scale::logarithmic(leaving.computed.iter().map(|point| point.task_ns), ENDS);
     let rates = || lines.iter().flat_map(|line| &line.points).map(|(_, per_s)| *per_s);
-    let heights = Scale::logarithmic(rates(), (BOTTOM, TOP));
-    let place = |(task_ns, per_s): (f64, f64)| (across_scale.at(task_ns), heights.at(per_s));
+    let rate_scale = Scale::logarithmic(rates(), (BOTTOM, TOP));
+    let place = |(task_ns, per_s): (f64, f64)| (across_scale.at(task_ns), rate_scale.at(per_s));
     let measured = [
         Some((class_of_here(group, leaving), leaving.here_per_s)),
         leaving.there_per_s.map(|per_s| (class_of(Model::Cluster), per_s)),

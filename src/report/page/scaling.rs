@@ -34,8 +34,8 @@ pub(super) fn figure(_judged: &Judged, group: &Group, id: String) -> Option<Mark
     let top = whiskers.fold(measured, f64::max);
     let limit = group.limit.as_ref().map(|limit| limit.throughput_per_s);
     let near = limit.filter(|limit| *limit <= FAR * top);
-    let heights = Heights { top: near.map_or(top, |limit| top.max(limit)) * 1.04, limit: near };
-    let charts = group.curves.iter().map(|curve| small(group, curve, &heights));
+    let rates = RateScale { top: near.map_or(top, |limit| top.max(limit)) * 1.04, limit: near };
+    let charts = group.curves.iter().map(|curve| small(group, curve, &rates));
     let figure = Figure {
         id,
         title: title(group),
@@ -48,14 +48,14 @@ pub(super) fn figure(_judged: &Judged, group: &Group, id: String) -> Option<Mark
 }
 
 /// What all charts of a figure share.
-struct Heights {
+struct RateScale {
     /// Tasks per second at the top.
     top: f64,
     /// The host's limit, where it is near.
     limit: Option<f64>,
 }
 
-impl Heights {
+impl RateScale {
     fn of(&self, throughput: f64) -> f64 {
         let share = (throughput / self.top).clamp(0.0, 1.0);
         BOTTOM - share * (BOTTOM - TOP)
@@ -103,13 +103,13 @@ fn description(group: &Group, is_drawn: bool) -> String {
     )
 }
 
-fn small(group: &Group, curve: &Curve, heights: &Heights) -> Markup {
+fn small(group: &Group, curve: &Curve, rates: &RateScale) -> Markup {
     let model = curve.points.first().and_then(|point| row(group, point.candidate)).map(|row| row.candidate.model());
     let class = class_of(model.unwrap_or(Model::Sequential));
     let sizes = || curve.points.iter().map(|point| f64::from(point.size));
     let scale = Scale::logarithmic(sizes(), ENDS);
     let places: Vec<(f64, f64)> =
-        curve.points.iter().map(|it| (scale.at(f64::from(it.size)), heights.of(it.throughput_per_s))).collect();
+        curve.points.iter().map(|it| (scale.at(f64::from(it.size)), rates.of(it.throughput_per_s))).collect();
     let last = curve.points.len().saturating_sub(1);
     let is_named = |at: usize| last < NAMES || at == last || (at.is_multiple_of(2) && at + 1 < last);
     html! {
@@ -120,15 +120,15 @@ fn small(group: &Group, curve: &Curve, heights: &Heights) -> Markup {
             }
             svg height="150" {
                 (line((0.0, BOTTOM), (100.0, BOTTOM), "base"))
-                @if let Some(limit) = heights.limit {
-                    @let y = heights.of(limit);
+                @if let Some(limit) = rates.limit {
+                    @let y = rates.of(limit);
                     (line((0.0, y), (100.0, y), "limit"))
                     (text(100.0, y - 5.0, "end", "label", &format!("limit {}", rate(limit))))
                 }
                 @for pair in places.windows(2) { (line(pair[0], pair[1], &format!("curve {class}"))) }
                 @for (at, (point, place)) in curve.points.iter().zip(&places).enumerate() {
                     @if let Some(estimate) = row(group, point.candidate).and_then(|row| row.throughput_per_s) {
-                        (upright(place.0, &estimate, heights))
+                        (upright(place.0, &estimate, rates))
                     }
                     circle cx=(across(place.0)) cy=(down(place.1)) r="3.5" class={ "mark " (class) } {}
                     @if is_named(at) { (text(place.0, BOTTOM + 16.0, "middle", "label", &point.size.to_string())) }
@@ -140,8 +140,8 @@ fn small(group: &Group, curve: &Curve, heights: &Heights) -> Markup {
 }
 
 /// An interval that stands.
-fn upright(x: f64, estimate: &Estimate, heights: &Heights) -> Markup {
-    line((x, heights.of(estimate.low)), (x, heights.of(estimate.high)), "interval")
+fn upright(x: f64, estimate: &Estimate, rates: &RateScale) -> Markup {
+    line((x, rates.of(estimate.low)), (x, rates.of(estimate.high)), "interval")
 }
 
 /// A ring around the knee, with the throughput there.

@@ -119,7 +119,7 @@ impl Runner<'_> {
         };
         let waits_ns = self.pace.waits_ns(expected).saturating_add(window_ns).saturating_add(batch_ns);
         let patience = Patience { whole_ns, idle_ns }.and(waits_ns).and(self.waits_for_cluster_ns(candidate));
-        // What is expected is foresight; whoever sets `max_calls` may pay for each.
+        // An estimate may be wrong, and whoever sets `max_calls` may pay for each call.
         let most_tasks = self.record.workload.max_calls.map(|_| self.calls_left());
         // A batch is all of the user's items, in their order.
         let is_batch = matches!(self.record.workload.load, Load::Batch { .. });

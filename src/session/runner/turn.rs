@@ -269,7 +269,7 @@ impl Runner<'_> {
         let memory_bytes = place.memory_bytes(block.life, baseline_bytes);
         let breaks_memory = objective.limits.memory_bytes.zip(memory_bytes).is_some_and(|(most, found)| found > most);
         let failed = place.failed_tasks();
-        let breaks_errors = objective.limits.errors.is_broken_beyond_doubt(failed.errors, failed.tasks);
+        let breaks_errors = objective.limits.errors.is_surely_broken(failed.errors, failed.tasks);
         let looks_at_p99 = objective.goal == Goal::P99 || objective.limits.p99_ns.is_some();
         // Known from as many samples on as may put a candidate out.
         let p99_ns = if looks_at_p99 { p99_ns(self.record, place) } else { None };

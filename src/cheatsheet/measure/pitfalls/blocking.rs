@@ -68,51 +68,73 @@ fn cpu_on_a_worker() -> Result<Pair, Unavailable> {
     Ok(Pair::of(wrong, mended))
 }
 
-/// The threads on which jobs ran.
-#[derive(Clone, Default)]
-struct Threads(Arc<Mutex<HashSet<ThreadId>>>);
+/// What jobs did: the threads on which they ran, and when each ended, in milliseconds from their begin.
+#[derive(Clone)]
+struct Jobs {
+    begun: Instant,
+    ended: Arc<Mutex<Vec<(ThreadId, f64)>>>,
+}
 
-impl Threads {
-    fn note(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(thread::current().id());
+impl Jobs {
+    fn begin() -> Jobs {
+        Jobs { begun: Instant::now(), ended: Arc::default() }
     }
 
-    fn count(&self) -> f64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len() as f64
+    /// Does one job.
+    fn run(&self, turns: u64) {
+        spin(turns);
+        let ended = (thread::current().id(), self.begun.elapsed().as_secs_f64() * 1e3);
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).push(ended);
+    }
+
+    /// When half of them had ended, and on how many threads they ran.
+    fn half(&self) -> (f64, usize) {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let threads: HashSet<ThreadId> = ended.iter().map(|(thread, _)| *thread).collect();
+        (ended.get(ended.len() / 2).map_or(f64::NAN, |(_, ms)| *ms), threads.len())
     }
 }
 
+/// The same work in every job, however many share a core.
+fn spin(turns: u64) {
+    for turn in 0..turns {
+        black_box(turn);
+    }
+}
+
+/// How many turns take about so long.
+fn turns_in(time: Duration) -> u64 {
+    const MANY: u64 = 100_000;
+    let (mut turns, begun) = (0, Instant::now());
+    while begun.elapsed() < time {
+        spin(MANY);
+        turns += MANY;
+    }
+    turns
+}
+
 fn cpu_in_spawn_blocking() -> Result<Pair, Unavailable> {
+    let turns = turns_in(SHORT);
     let runtime = one_worker()?;
-    let many = Threads::default();
-    let wrong_ms = ms(|| {
-        runtime.block_on(async {
-            let mut jobs = JoinSet::new();
-            for _ in 0..JOBS {
-                let many = many.clone();
-                jobs.spawn_blocking(move || {
-                    many.note();
-                    compute(SHORT);
-                });
-            }
-            while jobs.join_next().await.is_some() {}
-        });
+    let of_many = Jobs::begin();
+    runtime.block_on(async {
+        let mut jobs = JoinSet::new();
+        for _ in 0..JOBS {
+            let of_many = of_many.clone();
+            jobs.spawn_blocking(move || of_many.run(turns));
+        }
+        while jobs.join_next().await.is_some() {}
     });
-    let few = Threads::default();
     let pool = pool()?;
-    let mended_ms = ms(|| {
-        pool.scope(|scope| {
-            for _ in 0..JOBS {
-                scope.spawn(|_| {
-                    few.note();
-                    compute(SHORT);
-                });
-            }
-        });
+    let of_pool = Jobs::begin();
+    pool.scope_fifo(|scope| {
+        for _ in 0..JOBS {
+            scope.spawn_fifo(|_| of_pool.run(turns));
+        }
     });
-    let shown =
-        format!("all {JOBS} jobs took {wrong_ms:.0} ms, on the pool {mended_ms:.0} ms; tokio starts up to 512 threads");
-    Ok(Pair::of(many.count(), few.count()).showing(shown))
+    let ((wrong_ms, many), (mended_ms, few)) = (of_many.half(), of_pool.half());
+    let shown = format!("on {many} threads, and on {few} of the pool; tokio starts up to 512");
+    Ok(Pair::of(wrong_ms, mended_ms).showing(shown))
 }
 
 fn blocking_sleep() -> Result<Pair, Unavailable> {

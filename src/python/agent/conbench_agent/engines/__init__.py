@@ -78,6 +78,8 @@ _IMPORTS = {
     "anyio": "anyio",
 }
 
+#: The least version of a package: joblib has `generator_unordered` from 1.4 on.
+_LEAST = {"joblib": (1, 4)}
 #: The packages that engines need. (Dask's is raced where there is a cluster, whatever the user's code imports.)
 _PACKAGES = {**{name: module.partition(".")[0] for name, module in _IMPORTS.items()}, "dask": "distributed"}
 
@@ -162,12 +164,28 @@ def _why_absent(name: str) -> Optional[str]:
     if name == "uvloop" and _uvloop() is None:
         return "the package uvloop cannot be imported here"
     package = _PACKAGES.get(name, "")
-    if package and find_spec(package) is None:
+    spec = find_spec(package) if package else None
+    if package and spec is None:
         return f"the package {package} cannot be imported here"
+    least = _LEAST.get(package)
+    found = _version(spec.origin) if least and spec else None
+    if least and found and found < least:
+        return "it needs {} {}.{}, and this is {}.{}".format(package, *least, *found)
     forks = "process" in _OFFERS[name].model or name == "sharded-asyncio" or package in ("multiprocessing", "joblib")
     if forks and find_spec("_multiprocessing") is None:
         return "this interpreter was built without multiprocessing"
     return None
+
+
+def _version(origin: Optional[str]) -> Optional[Tuple[int, int]]:
+    """The version that a package states in its first file, without importing it; None where it states none."""
+    try:
+        with open(origin or "", encoding="utf-8") as file:
+            line = next((line for line in file if line.startswith("__version__")), "")
+        major, minor = line.split("=")[1].strip().strip("\"'").split(".")[:2]
+        return int(major), int(minor)
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 def _why_pointless(name: str) -> Optional[str]:

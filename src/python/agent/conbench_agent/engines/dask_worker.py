@@ -290,7 +290,7 @@ def _import_modules(job: Job) -> None:
             raise Failure(
                 "setup",
                 f"the workers cannot import `{error.name or module}`: it is not on {os.uname().nodename}: send it with "
-                "--cluster-upload FILE, or install it there",
+                "--cluster-upload FILE (a package as a .zip that holds its folder), or install it there",
             ) from None
         except BaseException:
             # Whatever else it raises, whoever loads the function tells.
