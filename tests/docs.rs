@@ -190,6 +190,15 @@ fn pages_are_short_enough_to_be_read() {
 }
 
 #[test]
+fn an_answer_is_read_at_a_glance() {
+    for record in ["reports/web-scraping.json", "reports/parse.json"] {
+        let ran = shell(Path::new(ROOT), &format!("conbench report {record} --as recommend"));
+        let text = String::from_utf8_lossy(&ran.stdout).into_owned();
+        assert!(ran.status.success() && text.lines().count() <= 25, "{text}");
+    }
+}
+
+#[test]
 fn every_workload_file_that_is_shown_is_one() {
     let place = place();
     let ran = shell(place.path(), "conbench check bench/export.toml");

@@ -11,8 +11,7 @@ const LARGEST: f64 = 20.0;
 
 /// Whether a block ran in a round of this phase.
 pub(super) fn is_of(record: &Record, block: &BlockRecord, phase: Phase) -> bool {
-    let round = block.round.and_then(|round| record.rounds.get(round as usize));
-    round.is_some_and(|round| round.phase == phase)
+    record.round_of(block).is_some_and(|round| round.phase == phase)
 }
 
 /// The 95 % interval of `ln(left / right)` of throughput over the rounds of this phase that both ran.

@@ -19,15 +19,11 @@ pub struct Running {
 /// What was known after each timed block of a candidate, in their order.
 #[must_use]
 pub fn running(record: &Record, candidate: &CandidateRecord) -> Vec<Running> {
-    let is_voided = |block: &BlockRecord| {
-        let round = block.round.and_then(|round| record.rounds.get(round as usize));
-        round.is_some_and(|round| round.voided)
-    };
     let mut counted: Vec<&BlockRecord> = Vec::new();
     let mut known = None;
     let mut found = Vec::new();
     for block in candidate.timed() {
-        let voided = is_voided(block);
+        let voided = record.is_voided(block);
         if !voided {
             counted.push(block);
             known = throughput(&counted);

@@ -30,6 +30,8 @@ const QUEUEING_RUNG: f64 = 0.04;
 const IDLE_RUNG: (f64, f64) = (0.5, 0.5);
 /// Where one limit is this many times the other, they do not.
 const FAR: f64 = 4.0;
+/// A wait of less than this part of a task's time changes nothing that would show.
+const NOTICEABLE: f64 = 0.02;
 /// A task that takes this many times as long as it is served waits elsewhere, too: less may be an error of measurement.
 const WAITS: f64 = 1.5;
 /// The deviation of a rung where nothing is expected.
@@ -86,6 +88,8 @@ pub(super) struct Setting {
     pub is_throughput: bool,
     /// The longest section of a task that only one runs at a time; 0 where there is none.
     pub serial_ns: f64,
+    /// The same of what the workload says alone (a lock, a queue's consumer): tasks come there by chance.
+    pub section_ns: f64,
     /// How many tasks there are in all, where start-up counts.
     pub tasks: Option<f64>,
     /// How many tasks each block has, where that is fixed.
@@ -177,6 +181,22 @@ impl Station {
         let (whole, part) = (wide.floor().max(1.0), wide.fract());
         if part > 0.0 && wide > 1.0 { (1.0 - part) * of(whole) + part * of(whole + 1.0) } else { of(whole) }
     }
+}
+
+/// How long a task waits for its turn at a section of this length, where `wide` tasks of this latency are under way: mean value
+/// analysis of one server and a delay (Reiser and Lavenberg, "Mean-value analysis of closed multichain queuing networks",
+/// 1980).
+fn wait_ns(section_ns: f64, latency_ns: f64, wide: f64) -> f64 {
+    if section_ns <= 0.0 {
+        return 0.0;
+    }
+    let elsewhere_ns = (latency_ns - section_ns).max(0.0);
+    let (mut present, mut there_ns) = (0.0, section_ns);
+    for tasks in 1..=wide.min(MANY) as u32 {
+        there_ns = section_ns * (1.0 + present);
+        present = f64::from(tasks) * there_ns / (elsewhere_ns + there_ns);
+    }
+    there_ns - section_ns
 }
 
 /// What an engine itself costs a task, by order of magnitude: where a task runs, and where tasks are handed out.
@@ -299,9 +319,14 @@ fn expected(engine: Engine, sizes: Sizes, task: &Task, setting: &Setting) -> Exp
     ];
     let narrowest = limits.into_iter().min_by(|one, other| one.per_ns().total_cmp(&other.per_ns()));
     let station = narrowest.unwrap_or(limits[0]);
+    // Tasks wait for each other at a section, too, where something else is narrower.
+    let is_narrower = station.per_ns() * setting.section_ns < 0.99;
+    let in_turn_ns = if is_narrower { wait_ns(setting.section_ns, latency_ns, wide) } else { 0.0 };
+    let (latency_ns, meets) = (latency_ns + in_turn_ns, in_turn_ns > NOTICEABLE * latency_ns);
     let at_cores = station.per_ns() >= limits[0].per_ns();
     let (per_ns, by_station) = station.fed(wide, latency_ns);
-    let queues = (wide / latency_ns / station.per_ns()).ln().abs() < FAR.ln() && station.waits(latency_ns);
+    let is_near = (wide / latency_ns / station.per_ns()).ln().abs() < FAR.ln();
+    let queues = is_near && (meets || station.waits(latency_ns));
     Expected { at_cores, ..within_rate(engine, per_ns, by_station, queues, task, setting) }
 }
 
@@ -500,6 +525,7 @@ mod tests {
         is_async: true,
         is_throughput: true,
         serial_ns: 0.0,
+        section_ns: 0.0,
         tasks: None,
         batch: None,
         has_setup: false,
@@ -546,6 +572,32 @@ mod tests {
         let setting = Setting { serial_ns: 2e6, ..SETTING };
         let found = first(&entry, &allowed(&entry, &[]), &task, &setting).expect("there are sizes");
         assert_eq!(found.to_string(), "w8");
+    }
+
+    #[test]
+    fn tasks_wait_for_each_other_at_a_section_that_is_not_the_limit() {
+        // 400 us on two cores, of which a queue's one consumer takes 100: two tasks under way leave cores idle, four do not.
+        let (entry, task) = (entry(Engine::TokioMultiThread), Task { latency_ns: 4e5, cpu_ns: 4e5, ..Task::default() });
+        let at = |setting: &Setting, in_flight: u32| {
+            let sizes = Sizes { workers: Some(2), in_flight: Some(in_flight), ..Sizes::default() };
+            expected(Engine::TokioMultiThread, sizes, &task, setting)
+        };
+        let with = Setting { section_ns: 1e5, serial_ns: 1e5, ..SETTING };
+        let gain = at(&with, 4).score - at(&with, 2).score;
+        assert!((0.02..0.2).contains(&gain) && at(&with, 2).queues, "{gain}");
+        assert!((at(&SETTING, 4).score - at(&SETTING, 2).score).abs() < 0.01 && !at(&SETTING, 2).queues);
+        let found = first(&entry, &allowed(&entry, &[]), &task, &with).expect("there are sizes");
+        assert_eq!(found.to_string(), "w2,f4");
+    }
+
+    #[test]
+    fn mean_value_analysis_knows_its_two_ends() {
+        assert!(wait_ns(100.0, 400.0, 1.0).abs() < 1e-9);
+        // Two tasks: an arriving one finds the other there for a quarter of the time.
+        assert!((wait_ns(100.0, 400.0, 2.0) - 25.0).abs() < 1e-9);
+        // Many: the section is always busy, and a task waits for nearly all others.
+        assert!((wait_ns(100.0, 400.0, 200.0) - (200.0 * 100.0 - 400.0)).abs() < 1.0);
+        assert!(wait_ns(0.0, 400.0, 8.0).abs() < 1e-9);
     }
 
     #[test]

@@ -48,7 +48,7 @@ use crate::candidate::{Candidate, ClusterLimits, Engine, Model, Sizes, StartMeth
 use crate::plan::Entry;
 
 /// The version of the rules by which an answer is found. A record that was made under other rules keeps its answer.
-pub const RULES_VERSION: u32 = 9;
+pub const RULES_VERSION: u32 = 10;
 
 /// Blocks that a candidate needs before it is taken for good enough.
 const ENOUGH_BLOCKS: usize = 4;
@@ -657,6 +657,7 @@ impl Decide {
             is_async,
             is_throughput,
             serial_ns,
+            section_ns: self.rules.serial_ns,
             tasks,
             batch,
             has_setup,

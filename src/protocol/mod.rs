@@ -578,6 +578,23 @@ pub enum Note {
     },
 }
 
+impl Note {
+    /// Whether another note says the same of the user's code: times, and words of an interpreter, differ from run to run.
+    #[must_use]
+    pub fn is_same(&self, other: &Note) -> bool {
+        match (self, other) {
+            (Note::SecondPassFaster { .. } | Note::Uneven { .. } | Note::ItemsRepeat { .. }, _) => {
+                std::mem::discriminant(self) == std::mem::discriminant(other)
+            }
+            // A class fails in the same way whatever its instance.
+            (Note::ErrorCannotCross { type_name: one, .. }, Note::ErrorCannotCross { type_name: other, .. }) => {
+                one == other
+            }
+            _ => self == other,
+        }
+    }
+}
+
 impl Reference {
     /// The checksum that this block must have.
     #[must_use]

@@ -617,6 +617,18 @@ pub struct FewLong {
 }
 
 impl Record {
+    /// The round that a block ran in; `None` of one outside all rounds.
+    #[must_use]
+    pub fn round_of(&self, block: &BlockRecord) -> Option<&Round> {
+        self.rounds.get(block.round? as usize)
+    }
+
+    /// Whether a block ran in a round that was voided: nothing is concluded from it.
+    #[must_use]
+    pub fn is_voided(&self, block: &BlockRecord) -> bool {
+        self.round_of(block).is_some_and(|round| round.voided)
+    }
+
     /// The record without the blocks of rounds that were voided, from which nothing is concluded. The rounds stay, so
     /// that their places do.
     #[must_use]
@@ -626,10 +638,7 @@ impl Record {
         }
         let mut counted = self.clone();
         for candidate in &mut counted.candidates {
-            candidate.blocks.retain(|block| {
-                let round = block.round.and_then(|round| self.rounds.get(round as usize));
-                round.is_none_or(|round| !round.voided)
-            });
+            candidate.blocks.retain(|block| !self.is_voided(block));
         }
         Cow::Owned(counted)
     }

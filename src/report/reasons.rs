@@ -22,6 +22,8 @@ pub(super) const CHILDREN_UNCOUNTED: &str =
     "your code ignores SIGCHLD, so what programs compute that tasks start is not counted";
 /// What to do where tasks may fail.
 const MAY_FAIL: &str = "; if some tasks may fail, say how many by `--errors 5%`";
+/// An interval whose ends are further apart than this factor tells little of the middle.
+const VAGUE: u64 = 10;
 /// From this rate on a start that is late matters.
 const FAST_PER_S: f64 = 200.0;
 /// Names of the user's code that one sentence tells.
@@ -438,13 +440,16 @@ pub(super) fn condition(judged: &Judged, answer: &Answer, condition: &Condition)
         Condition::Interrupted {} => "interrupted: it is the best answer until then".to_owned(),
         Condition::PaysFrom { tasks, low, high, simplest, start_method } => {
             let under = start_method.map_or(String::new(), |method| format!(" under {method}"));
-            let span = high.map_or_else(|| format!("{low} at least"), |high| format!("{low} to {high}"));
             let is_loop = judged.record.candidates.get(*simplest as usize);
             let is_loop = is_loop.is_some_and(|place| place.candidate.model() == Model::Sequential);
             let simplest = if is_loop { "a plain loop".to_owned() } else { name(*simplest) };
-            format!(
-                "it pays from about {tasks} tasks on{under} ({span}); with fewer, {simplest} is quicker: say how many you have by `--tasks`"
-            )
+            let from = match high {
+                // So wide an interval says how many are enough, and no more.
+                Some(high) if *high > low.saturating_mul(VAGUE) => format!("{high} tasks on{under}, if not sooner"),
+                Some(high) => format!("about {tasks} tasks on{under} ({low} to {high})"),
+                None => format!("about {tasks} tasks on{under} ({low} at least)"),
+            };
+            format!("it pays from {from}; with fewer, {simplest} is quicker: say how many you have by `--tasks`")
         }
         Condition::RateNotReached { rate_per_s, throughput_per_s, burst } => {
             // What a feeder wakes late by is much beside a short time from one task to the next.

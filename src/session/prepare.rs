@@ -2,7 +2,6 @@
 //! task must come to.
 
 use std::collections::HashMap;
-use std::mem::discriminant;
 
 use super::error::{AgentError, out_of_turn};
 use super::hang::Slowest;
@@ -251,14 +250,7 @@ impl Preparation<'_> {
 
     /// Says what was found in the user's own code, each thing once: it is the same code under every runtime.
     fn found(&mut self, runtime: &str, note: &Note) {
-        let is_same = |other: &Note| match (note, other) {
-            // Times differ from run to run.
-            (Note::SecondPassFaster { .. } | Note::Uneven { .. } | Note::ItemsRepeat { .. }, _) => {
-                discriminant(note) == discriminant(other)
-            }
-            _ => note == other,
-        };
-        let is_known = |warning: &Warning| matches!(warning, Warning::Found { note, .. } if is_same(note));
+        let is_known = |warning: &Warning| matches!(warning, Warning::Found { note: known, .. } if known.is_same(note));
         if !self.warnings.iter().any(is_known) {
             self.warn(Warning::Found { runtime: runtime.to_owned(), note: note.clone() });
         }

@@ -293,13 +293,7 @@ impl Referred {
             self.items_names.clone_from(&reference.items_names);
         }
         for note in &reference.notes {
-            let is_known = self.notes.iter().any(|known| match (known, note) {
-                // Times differ from run to run.
-                (Note::SecondPassFaster { .. }, Note::SecondPassFaster { .. })
-                | (Note::Uneven { .. }, Note::Uneven { .. }) => true,
-                _ => known == note,
-            });
-            if !is_known {
+            if !self.notes.iter().any(|known| known.is_same(note)) {
                 self.notes.push(note.clone());
             }
         }

@@ -20,7 +20,7 @@ use super::runner::{Runner, Stop, turns_of};
 use crate::candidate::{Candidate, Model};
 use crate::decide::Finding;
 use crate::protocol::{Block, BlockKind, FailureKind, VARIANTS};
-use crate::record::{Record, Sweep, SweepAxis, SweepPoint, score};
+use crate::record::{Phase, Record, Sweep, SweepAxis, SweepPoint, score};
 use crate::stats::yuen;
 use crate::workload::{Goal, Load, Step};
 
@@ -326,10 +326,7 @@ fn own_work(record: &Record, pair: Pair) -> (f64, Option<SweepPoint>) {
         let all = record.candidates.get(one).into_iter().flat_map(|place| &place.blocks);
         let of_final = all.filter_map(|block| {
             let round = block.round?;
-            let counts = record
-                .rounds
-                .get(round as usize)
-                .is_some_and(|it| it.phase == crate::record::Phase::Race && !it.voided);
+            let counts = record.round_of(block).is_some_and(|it| it.phase == Phase::Race && !it.voided);
             (counts && block.figures.kind == BlockKind::Timed).then_some((round, &block.figures))
         });
         of_final.collect::<BTreeMap<u32, &Block>>()

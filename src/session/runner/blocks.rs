@@ -214,14 +214,8 @@ impl Runner<'_> {
     /// Says what an agent found of the user's own code, each thing once: it is the same code under every runtime.
     fn found(&mut self, runtime: &str, notes: &[Note]) {
         for note in notes {
-            let is_same = |other: &Note| match (note, other) {
-                // A class fails in the same way whatever its instance, in words of its interpreter's own.
-                (Note::ErrorCannotCross { type_name: one, .. }, Note::ErrorCannotCross { type_name: other, .. }) => {
-                    one == other
-                }
-                _ => note == other,
-            };
-            let is_told = |warning: &Warning| matches!(warning, Warning::Found { note, .. } if is_same(note));
+            let is_told =
+                |warning: &Warning| matches!(warning, Warning::Found { note: known, .. } if known.is_same(note));
             if !self.record.warnings.iter().any(is_told) {
                 self.warn(Warning::Found { runtime: runtime.to_owned(), note: note.clone() });
             }

@@ -88,10 +88,7 @@ impl Runner<'_> {
     fn cold_lives_that_count(&self, slot: usize) -> usize {
         let place = &self.record.candidates[slot];
         let is_cold = |block: &&BlockRecord| place.lives.get(block.life as usize).is_some_and(|life| !life.warm);
-        let counts = |block: &&BlockRecord| {
-            let round = block.round.and_then(|round| self.record.rounds.get(round as usize));
-            round.is_some_and(|round| !round.voided)
-        };
+        let counts = |block: &&BlockRecord| self.record.round_of(block).is_some_and(|round| !round.voided);
         place.blocks.iter().filter(is_cold).filter(counts).count()
     }
 

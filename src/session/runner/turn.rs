@@ -293,10 +293,7 @@ fn said(failure: &Failed) -> String {
 
 /// The 99th percentile of all the service times of a candidate's timed blocks; `None` below 1,000 of them.
 fn p99_ns(record: &Record, place: &CandidateRecord) -> Option<u64> {
-    let counts = |block: &&BlockRecord| {
-        let round = block.round.and_then(|round| record.rounds.get(round as usize));
-        block.figures.kind == BlockKind::Timed && round.is_none_or(|round| !round.voided)
-    };
+    let counts = |block: &&BlockRecord| block.figures.kind == BlockKind::Timed && !record.is_voided(block);
     let timed = place.blocks.iter().filter(counts);
     let services: Vec<_> = timed.filter_map(|block| block.figures.service.decode().ok()).collect();
     percentile(&merged(&services).ok()??, 0.99)
