@@ -107,7 +107,9 @@ fn the_pitfalls_of_rust_are_shown_and_mended() {
     let (failed, bounded) = both(&sheet, "unbounded-spawn");
     assert!(failed > 0.0 && bounded == 0.0, "{failed} {bounded}");
     let (many, pool) = both(&sheet, "cpu-in-spawn-blocking");
-    assert!(many > 0.0 && pool > 0.0, "{many} {pool}");
+    // Where all 64 have a core each, none waits for another.
+    let has_few = std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() <= 16);
+    assert!(pool > 0.0 && (many > pool || !has_few), "{many} {pool}");
     assert!(both(&sheet, "unbounded-channel").1 <= 101.0);
     for sleeping in ["blocking-sleep", "await-one-by-one"] {
         // Ten naps of 20 ms, one after another.

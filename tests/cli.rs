@@ -152,6 +152,7 @@ fn a_function_gets_a_workload_file_of_its_own() {
     assert!(init("shop.scrape:parse").status.success());
     let text = std::fs::read_to_string(place.path().join("parse.toml")).expect("the file");
     assert!(text.contains("function = \"shop.scrape:parse\""), "{text}");
+    assert!(text.contains("# setup = \"shop.scrape:setup\""), "{text}");
     let workload = conbench::workload::parse("parse.toml", &text).expect("a workload");
     assert_eq!(workload.name, "parse");
     assert!(!init("shop.scrape:parse").status.success(), "it is there already");
@@ -162,6 +163,7 @@ fn a_function_gets_a_workload_file_of_its_own() {
     };
     for (name, items, line) in [
         ("shop:named", "shop:pages", "items = \"shop:pages\""),
+        ("shop:GET_ITEMS", "pages", "items = \"shop:pages\""),
         ("shop:listed", "[1, \"two\", [3.5, true]]", "items = [1,\"two\",[3.5,true]]"),
     ] {
         assert!(with(name, items).status.success(), "{items}");

@@ -93,6 +93,8 @@ fn shell_with(python: Option<&Path>, directory: &Path, script: &str) -> Output {
     let mut command = Command::new("bash");
     command.args(["-c", script]).current_dir(directory).stdin(Stdio::null());
     command.env("PATH", std::env::join_paths(path).expect("a path")).env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+    // What is installed for a user goes to a place of the tests.
+    command.env("XDG_DATA_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("data")).env("SHELL", "/bin/bash");
     command.env_remove("COLUMNS").output().expect("bash runs")
 }
 

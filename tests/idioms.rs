@@ -272,7 +272,7 @@ fn code_that_an_answer_shows_is_short() {
     assert!(of_pool.lines().count() <= 20, "{of_pool}");
     let native = |engine: Engine| code(&workload, &Candidate::new(RUST, engine, engine.axes().sizes(2, 3, 1)));
     for (engine, most) in [
-        (Engine::ThreadPool, 10),
+        (Engine::ThreadPool, 12),
         (Engine::TokioMultiThread, 10),
         (Engine::TokioBlockingPool, 10),
         (Engine::Smol, 8),

@@ -3,7 +3,7 @@
 //! Nothing is said about durations or winners. Where the exit code hangs on how quiet the host was, it is
 //! held against the verdict that was printed.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -353,6 +353,11 @@ fn a_decided_race_is_followed_by_a_sweep_of_the_computation() {
     let ran = room.run(&[["run", &file].as_slice(), &limits, &engines].concat());
     let record = ran.record();
     let sweeps = record["sweeps"].as_array().expect("sweeps");
+    if record["calibration"]["usable_cores"].as_f64().is_some_and(|cores| cores < 1.5) {
+        // Two workers do hardly more than a loop there, and nothing decides.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: less than two cores can be had");
+        return;
+    }
     assert_eq!(record["ending"], "decided");
     let points = sweeps.first().and_then(|sweep| sweep["points"].as_array()).expect("a sweep");
     assert!(points.len() >= 2, "{points:?}");

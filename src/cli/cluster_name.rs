@@ -1,7 +1,7 @@
 //! How users name a cluster.
 
 use std::fmt;
-use std::net::{IpAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::str::FromStr;
 
 /// The scheme of addresses that are reached without encryption, as users write it and as Dask does.
@@ -48,9 +48,14 @@ impl fmt::Display for ClusterName {
     }
 }
 
-/// Whether an interface of this host has the address: another's cannot be bound to. Nothing is sent.
+/// Whether an interface of this host has the address: who speaks to it speaks from it. Nothing is sent.
 fn is_of_this_host(address: IpAddr) -> bool {
-    !address.is_unspecified() && UdpSocket::bind((address, 0)).is_ok()
+    let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let from = UdpSocket::bind((any, 0)).and_then(|socket| {
+        socket.connect((address, 9))?;
+        socket.local_addr()
+    });
+    !address.is_unspecified() && from.is_ok_and(|from| from.ip() == address)
 }
 
 impl ClusterName {

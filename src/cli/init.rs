@@ -25,7 +25,7 @@ task_timeout = \"10s\"                      # a call that takes longer has faile
 [[step]]
 kind = \"python\"
 FORM = \"FUNCTION\"
-ITEMS
+{items}
 # setup = \"MODULE:setup\"                   # once a process, outside what is measured
 path = \"FOLDER\"                           # put first on sys.path, relative to this file
 ";
@@ -52,12 +52,15 @@ const NO_ITEMS: &str =
 fn file(args: &InitArgs) -> Result<(PathBuf, String), Failure> {
     match target::read(&args.name)? {
         Target::Function { name, folder } => {
-            let items = args.items.as_deref().map(items).transpose()?;
+            let module = name.split(':').next().unwrap_or_default();
+            let items = args.items.as_deref().map(|text| items(text, module)).transpose()?;
             let (path, text) = of_function(&name, folder.as_deref(), items);
-            // JSON has tables and `null`, which TOML writes otherwise or lacks.
-            workload::parse(&path.to_string_lossy(), &text).map_err(|faults| {
-                Failure::Usage(format!("--items: a file cannot hold this list; name it in your module: {faults}"))
-            })?;
+            if args.items.is_some() {
+                // JSON has tables and `null`, which TOML writes otherwise or lacks.
+                workload::parse(&path.to_string_lossy(), &text).map_err(|faults| {
+                    Failure::Usage(format!("--items: a file cannot hold this list; name it in your module: {faults}"))
+                })?;
+            }
             Ok((path, text))
         }
         Target::Workload(_) if args.items.is_some() => {
@@ -78,12 +81,15 @@ fn file(args: &InitArgs) -> Result<(PathBuf, String), Failure> {
     }
 }
 
-/// The line of the file that holds these items.
-fn items(text: &str) -> Result<String, Failure> {
+/// The line of the file that holds these items; a name alone is one of this module.
+fn items(text: &str, module: &str) -> Result<String, Failure> {
     let wrong = |error: &str| Failure::Usage(format!("--items: {error}"));
     let value = match workload::items(text).map_err(|error| wrong(&error))? {
         Items::Named(name) => serde_json::Value::from(name),
         Items::Listed(list) => serde_json::Value::from(list),
+        Items::Expression(name) if name.chars().all(|sign| sign.is_alphanumeric() || sign == '_') => {
+            serde_json::Value::from(format!("{module}:{name}"))
+        }
         Items::Expression(_) => {
             return Err(wrong("a file holds no expression: write a function that gives them, and name it"));
         }
@@ -100,7 +106,10 @@ fn of_function(function: &str, folder: Option<&Path>, items: Option<String>) -> 
     let path = serde_json::Value::from(folder.unwrap_or(Path::new(".")).to_string_lossy()).to_string();
     let items = items.unwrap_or_else(|| NO_ITEMS.replace("MODULE", module));
     let text = OF_FUNCTION.replace("NAME", short).replace("FUNCTION", function).replace("FORM", form);
-    (PathBuf::from(format!("{short}.toml")), text.replace("\"FOLDER\"", &path).replace("ITEMS", &items))
+    (
+        PathBuf::from(format!("{short}.toml")),
+        text.replace("MODULE", module).replace("\"FOLDER\"", &path).replace("{items}", &items),
+    )
 }
 
 /// Writes the starter file. Gives 0, or 2 when it cannot be written or is there already.

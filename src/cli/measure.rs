@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -158,7 +159,10 @@ impl<'a> Measuring<'a> {
         };
         let measured = seams::measure(session, &mut progress).map(judged);
         let is_told = |warning: Option<&Warning>| {
-            let is_condition = |judged: &Judged| warning.is_some_and(|warning| report::is_condition(judged, warning));
+            // Programs that read standard error alone are told all.
+            let reads_both = std::io::stderr().is_terminal();
+            let is_condition =
+                |judged: &Judged| reads_both && warning.is_some_and(|warning| report::is_condition(judged, warning));
             measured.as_ref().is_ok_and(|judged| self.told.tells(judged) || is_condition(judged))
         };
         let untold = progress.finish(is_told);

@@ -191,12 +191,17 @@ fn wait_ns(section_ns: f64, latency_ns: f64, wide: f64) -> f64 {
         return 0.0;
     }
     let elsewhere_ns = (latency_ns - section_ns).max(0.0);
-    let (mut present, mut there_ns) = (0.0, section_ns);
-    for tasks in 1..=wide.min(MANY) as u32 {
-        there_ns = section_ns * (1.0 + present);
-        present = f64::from(tasks) * there_ns / (elsewhere_ns + there_ns);
-    }
-    there_ns - section_ns
+    let of = |tasks: f64| {
+        let (mut present, mut there_ns) = (0.0, section_ns);
+        for tasks in 1..=tasks as u32 {
+            there_ns = section_ns * (1.0 + present);
+            present = f64::from(tasks) * there_ns / (elsewhere_ns + there_ns);
+        }
+        there_ns - section_ns
+    };
+    let wide = wide.min(MANY);
+    let (whole, part) = (wide.floor().max(1.0), wide.fract());
+    if part > 0.0 && wide > 1.0 { (1.0 - part) * of(whole) + part * of(whole + 1.0) } else { of(whole) }
 }
 
 /// What an engine itself costs a task, by order of magnitude: where a task runs, and where tasks are handed out.
@@ -322,10 +327,11 @@ fn expected(engine: Engine, sizes: Sizes, task: &Task, setting: &Setting) -> Exp
     // Tasks wait for each other at a section, too, where something else is narrower.
     let is_narrower = station.per_ns() * setting.section_ns < 0.99;
     let in_turn_ns = if is_narrower { wait_ns(setting.section_ns, latency_ns, wide) } else { 0.0 };
-    let (latency_ns, meets) = (latency_ns + in_turn_ns, in_turn_ns > NOTICEABLE * latency_ns);
+    let meets = in_turn_ns > NOTICEABLE * latency_ns;
+    let is_near = (wide / latency_ns / station.per_ns()).ln().abs() < FAR.ln();
+    let latency_ns = latency_ns + in_turn_ns;
     let at_cores = station.per_ns() >= limits[0].per_ns();
     let (per_ns, by_station) = station.fed(wide, latency_ns);
-    let is_near = (wide / latency_ns / station.per_ns()).ln().abs() < FAR.ln();
     let queues = is_near && (meets || station.waits(latency_ns));
     Expected { at_cores, ..within_rate(engine, per_ns, by_station, queues, task, setting) }
 }
@@ -426,6 +432,13 @@ pub(super) fn prior(
     (expected.iter().zip(sizes).map(lifted).collect(), covariance)
 }
 
+/// The cores (logarithm of a ratio) that an engine with a fixed number of threads leaves to others, however much is in flight.
+fn unreachable_cores(engine: Engine, sizes: Sizes, setting: &Setting) -> f64 {
+    let has_fixed_threads = matches!(engine.model(), Model::Async | Model::ShardedAsync);
+    let threads = sizes.workers.map_or(1.0, f64::from) * setting.task_threads;
+    if has_fixed_threads { (setting.cores / threads.min(setting.cores).max(1e-3)).ln().max(0.0) } else { 0.0 }
+}
+
 /// A Brownian path over the rungs of one axis.
 struct Path<'a> {
     axis: Axis,
@@ -454,9 +467,11 @@ impl<'a> Path<'a> {
         let of = |size: u32| expected(entry.engine, axis.with(anchor, size), task, setting);
         // What a lock leaves idle, more tasks do not use.
         let may_use = setting.is_throughput && !shares_lock(entry.engine, setting);
+        // Cores that an engine's own threads cannot use, more tasks under way do not use either.
+        let out_of_reach = if axis == Axis::InFlight { unreachable_cores(entry.engine, anchor, setting) } else { 0.0 };
         let idle_at = |size: u32| {
             let there = idle.iter().filter(|(sizes, _)| axis.of(*sizes) == Some(size));
-            there.map(|(_, idle)| *idle).reduce(f64::min).unwrap_or(0.0)
+            (there.map(|(_, idle)| *idle).reduce(f64::min).unwrap_or(0.0) - out_of_reach).max(0.0)
         };
         let (mut variance, mut lift) = (vec![0.0], vec![0.0]);
         for pair in ladder.windows(2) {
@@ -585,9 +600,21 @@ mod tests {
         let with = Setting { section_ns: 1e5, serial_ns: 1e5, ..SETTING };
         let gain = at(&with, 4).score - at(&with, 2).score;
         assert!((0.02..0.2).contains(&gain) && at(&with, 2).queues, "{gain}");
+        // Far beyond, cores are full and nothing changes any more.
+        assert!(!at(&with, 64).queues);
         assert!((at(&SETTING, 4).score - at(&SETTING, 2).score).abs() < 0.01 && !at(&SETTING, 2).queues);
         let found = first(&entry, &allowed(&entry, &[]), &task, &with).expect("there are sizes");
         assert_eq!(found.to_string(), "w2,f4");
+    }
+
+    #[test]
+    fn a_loop_of_one_thread_gains_nothing_from_cores_that_it_cannot_use() {
+        let of = |engine: Engine, workers: Option<u32>| {
+            unreachable_cores(engine, Sizes { workers, ..Sizes::default() }, &SETTING)
+        };
+        assert!((of(Engine::TokioCurrentThread, None) - 2.0_f64.ln()).abs() < 1e-9);
+        assert!(of(Engine::TokioMultiThread, Some(2)).abs() < 1e-9);
+        assert!(of(Engine::ThreadPerTask, None).abs() < 1e-9);
     }
 
     #[test]

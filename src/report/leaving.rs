@@ -30,7 +30,7 @@ pub(super) fn sentence(leaving: &Leaving) -> String {
         None => "above, too, since the cluster shares this host's cores".to_owned(),
     };
     let start = match (leaving.start_ns, from_threads) {
-        (Some(ns), Some(_)) => format!("; its start of {} comes on top", duration(ns as f64)),
+        (Some(ns), Some(_)) => format!("; {} to start and connect come on top", duration(ns as f64)),
         _ => String::new(),
     };
     format!(
@@ -196,7 +196,7 @@ pub(super) mod tests {
     #[test]
     fn the_start_of_a_cluster_is_told_where_tasks_are_counted() {
         let said = sentence(&Leaving { start_ns: Some(2_100_000_000), ..leaving() });
-        assert!(said.ends_with("this one has 8; its start of 2.10 s comes on top"), "{said}");
+        assert!(said.ends_with("this one has 8; 2.10 s to start and connect come on top"), "{said}");
     }
 
     #[test]

@@ -445,11 +445,11 @@ pub(super) fn condition(judged: &Judged, answer: &Answer, condition: &Condition)
             let simplest = if is_loop { "a plain loop".to_owned() } else { name(*simplest) };
             let from = match high {
                 // So wide an interval says how many are enough, and no more.
-                Some(high) if *high > low.saturating_mul(VAGUE) => format!("{high} tasks on{under}, if not sooner"),
-                Some(high) => format!("about {tasks} tasks on{under} ({low} to {high})"),
-                None => format!("about {tasks} tasks on{under} ({low} at least)"),
+                Some(high) if *high > low.saturating_mul(VAGUE) => format!("{high} tasks on{under}, or sooner; with few"),
+                Some(high) => format!("about {tasks} tasks on{under} ({low} to {high}); with fewer"),
+                None => format!("about {tasks} tasks on{under} ({low} at least); with fewer"),
             };
-            format!("it pays from {from}; with fewer, {simplest} is quicker: say how many you have by `--tasks`")
+            format!("it pays from {from}, {simplest} is quicker: say how many you have by `--tasks`")
         }
         Condition::RateNotReached { rate_per_s, throughput_per_s, burst } => {
             // What a feeder wakes late by is much beside a short time from one task to the next.

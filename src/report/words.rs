@@ -332,15 +332,12 @@ pub(super) fn reservations(judged: &Judged) -> Vec<String> {
 /// Whether an answer stands under a condition that says what this warning does.
 pub fn is_condition(judged: &Judged, warning: &Warning) -> bool {
     let answers = judged.verdict.groups.iter().filter_map(|group| group.answer.as_ref());
-    answers.flat_map(|answer| &answer.conditions).any(|condition| match (warning, condition) {
-        (Warning::FewLong { .. }, Condition::FewLong(_)) => true,
-        (Warning::Found { note, .. }, condition) => matches!(
-            (note, condition),
-            (Note::ErrorCannotCross { .. }, Condition::ErrorCannotCross { .. })
-                | (Note::ChildrenUncounted {}, Condition::ChildrenUncounted {})
-                | (Note::SecondPassFaster { .. }, Condition::Cached { .. })
-        ),
-        _ => false,
+    answers.flat_map(|answer| &answer.conditions).any(|condition| {
+        matches!(
+            (warning, condition),
+            (Warning::FewLong { .. }, Condition::FewLong(_))
+                | (Warning::Found { note: Note::SecondPassFaster { .. }, .. }, Condition::Cached { .. })
+        )
     })
 }
 

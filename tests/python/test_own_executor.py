@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import unittest
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any, Dict, Iterator, List
 from unittest import mock
 
 import support
-from conbench_agent.engines import gathering, own_executor, own_factory, own_probe, own_worker
+from conbench_agent.engines import own_factory, own_probe, own_worker
 from conbench_agent.protocol import Failure
 from support import AgentProcess
 
@@ -163,20 +163,6 @@ class Candidates(unittest.TestCase):
             with self.subTest(factory), agent() as one:
                 failed = one.ask("job", job(factory, model, workers))["failed"]
                 self.assertIn(f"`{factory}` was asked for {workers} workers and runs {words}", failed["message"])
-
-    def test_who_begins_nothing_is_given_up(self) -> None:
-        built = own_executor.BuiltExecutor.__new__(own_executor.BuiltExecutor)
-        built.name, built.workers, built.gathering = "pools:silent", 3, gathering.Gathering()
-        self.addCleanup(built.gathering.close)
-        never: List[Future[Any]] = [Future(), Future(), Future()]
-        with (
-            mock.patch.object(own_executor, "FIRST_S", 0.2),
-            mock.patch.object(gathering, "_BACK_S", 0.1),
-            self.assertRaises(Failure) as raised,
-        ):
-            built.gather(never)
-        self.assertEqual(raised.exception.kind, "hang")
-        self.assertIn("`pools:silent` was asked for 3 workers, and no task", str(raised.exception))
 
     def test_who_misbehaves_later_is_found(self) -> None:
         cases = [

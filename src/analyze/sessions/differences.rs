@@ -13,7 +13,7 @@ const WORDS: [&str; 3] = ["use_case", "description", "objective.tolerance"];
 /// Memory that differs by less is the same: a kernel keeps another part of it from boot to boot.
 const MEMORY: f64 = 0.05;
 /// Work that was calibrated to within this is the same.
-const WORK: f64 = 0.02;
+const WORK: f64 = 0.05;
 /// A value is shown up to so many characters.
 const LONGEST: usize = 80;
 
@@ -113,6 +113,9 @@ fn workloads(first: &Workload, second: &Workload) -> Vec<Difference> {
 fn work(first: &Record, second: &Record, runtime: &str) -> Vec<Difference> {
     let iterations = |record: &Record| record.calibration.runtime(runtime).map(|known| known.iterations.clone());
     let (Some(one), Some(other)) = (iterations(first), iterations(second)) else { return Vec::new() };
+    if first.workload.steps != second.workload.steps {
+        return Vec::new();
+    }
     let both = one.into_iter().zip(other).enumerate();
     both.filter(|(_, (one, other))| one.abs_diff(*other) as f64 > WORK * *one.max(other) as f64)
         .map(|(step, (one, other))| Difference {

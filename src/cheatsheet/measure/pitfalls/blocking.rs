@@ -25,7 +25,7 @@ const LONG: Duration = Duration::from_millis(100);
 const TIMER: Duration = Duration::from_millis(10);
 /// Computations at once, and what each takes.
 const JOBS: usize = 64;
-const SHORT: Duration = Duration::from_millis(2);
+const SHORT: Duration = Duration::from_millis(5);
 /// Naps at once, and what each takes.
 const NAPS: usize = 10;
 const NAP: Duration = Duration::from_millis(20);

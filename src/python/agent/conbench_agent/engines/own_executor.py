@@ -25,8 +25,6 @@ _LEAST_NS, _TASKS = 1_500_000_000, 5
 _LOOK_NS = 100_000_000
 #: After as many tasks at once as there should be, further ones are looked for so long.
 MORE_S = 0.05
-#: How long the first of the tasks that it was given may take to begin: an executor may start its workers for it.
-FIRST_S = 30.0
 
 
 def build_own(job: Job, task: Task) -> Engine:
@@ -63,14 +61,9 @@ class BuiltExecutor:
     def gather(self, calls: Sequence[Future[Any]], more_s: float = 0.0) -> None:
         """Holds as many calls as there are workers until all run at once; Failure if they never do, or more do."""
         try:
-            at_once = len(self.gathering.hold(calls, self.workers, more_s, FIRST_S))
+            at_once = len(self.gathering.hold(calls, self.workers, more_s))
         except BaseException as error:
             raise failure_of(self.name, error) from error
-        if not at_once:
-            asked = workers_in_words(self.workers)
-            raise Failure(
-                "hang", f"`{self.name}` was asked for {asked}, and no task that it was given began within {FIRST_S:g} s"
-            )
         if at_once < self.workers:
             raise self.uneven(str(at_once))
         if at_once > self.workers:
