@@ -15,13 +15,15 @@ use crate::task as task;
 pub fn run(items: Vec<u64>) -> Vec<u64> {
 // cargo add crossbeam-channel
 let (sender, tasks) = crossbeam_channel::bounded(4);
-let work = || tasks.iter().map(task).collect::<Vec<_>>();
-// Results come as tasks end; number the items where order matters.
+// Results are in no order; number the items where it matters.
 let results: Vec<_> = std::thread::scope(|scope| {
-    let threads: Vec<_> = (0..2).map(|_| scope.spawn(work)).collect();
+    let start = |tasks: crossbeam_channel::Receiver<_>| {
+        scope.spawn(move || tasks.iter().map(task).collect::<Vec<_>>())
+    };
+    let all: Vec<_> = std::iter::repeat_n(tasks, 2).map(start).collect();
     items.into_iter().for_each(|item| sender.send(item).unwrap());
     drop(sender);
-    threads.into_iter().flat_map(|it| it.join().unwrap()).collect()
+    all.into_iter().flat_map(|it| it.join().unwrap()).collect()
 });
 results
 }
@@ -150,7 +152,7 @@ let run = |share: usize| {
     let runtime = Builder::new_current_thread().enable_all().build();
     runtime.unwrap().block_on(results.collect::<Vec<_>>())
 };
-// Results come as tasks end; number the items where order matters.
+// Results are in no order; number the items where it matters.
 let results: Vec<_> = std::thread::scope(|scope| {
     let spawn = |share| scope.spawn(move || run(share));
     let shares = (0..2).map(|n| 1 + usize::from(n < 1));
@@ -178,7 +180,7 @@ let run = |share: usize| {
     let runtime = Builder::new_current_thread().enable_all().build();
     runtime.unwrap().block_on(results.collect::<Vec<_>>())
 };
-// Results come as tasks end; number the items where order matters.
+// Results are in no order; number the items where it matters.
 let results: Vec<_> = std::thread::scope(|scope| {
     let spawn = |share| scope.spawn(move || run(share));
     let shares = [2; 2].into_iter();
@@ -224,7 +226,7 @@ let work = || {
     worker.wait().unwrap();
     results
 };
-// Results come as tasks end; number the items where order matters.
+// Results are in no order; number the items where it matters.
 let results: Vec<_> = std::thread::scope(|scope| {
     let threads: Vec<_> = (0..2).map(|_| scope.spawn(work)).collect();
     threads.into_iter().flat_map(|it| it.join().unwrap()).collect()
@@ -323,7 +325,7 @@ let work = |_| async {
     results
 };
 let runtime = Builder::new_current_thread().enable_all().build();
-// Results come as tasks end; number the items where order matters.
+// Results are in no order; number the items where it matters.
 let all = runtime.unwrap().block_on(join_all((0..2).map(work)));
 let results: Vec<_> = all.into_iter().flatten().collect();
 shown.extend(results);
