@@ -145,35 +145,31 @@ fn the_name_alone_says_what_to_type_first() {
 #[test]
 fn a_function_gets_a_workload_file_of_its_own() {
     let place = tempfile::tempdir().expect("a directory");
-    let init = |name: &str| {
+    let init = |args: &[&str]| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_conbench"));
-        command.args(["init", name]).current_dir(place.path()).output().expect("it runs")
+        command.arg("init").args(args).current_dir(place.path()).output().expect("it runs")
     };
-    assert!(init("shop.scrape:parse").status.success());
+    assert!(init(&["shop.scrape:parse"]).status.success());
     let text = std::fs::read_to_string(place.path().join("parse.toml")).expect("the file");
     assert!(text.contains("function = \"shop.scrape:parse\""), "{text}");
     assert!(text.contains("# setup = \"shop.scrape:setup\""), "{text}");
     let workload = conbench::workload::parse("parse.toml", &text).expect("a workload");
     assert_eq!(workload.name, "parse");
-    assert!(!init("shop.scrape:parse").status.success(), "it is there already");
+    assert!(!init(&["shop.scrape:parse"]).status.success(), "it is there already");
     // With what it is called, the file is complete.
-    let with = |name: &str, items: &str| {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_conbench"));
-        command.args(["init", name, "--items", items]).current_dir(place.path()).output().expect("it runs")
-    };
     for (name, items, line) in [
         ("shop:named", "shop:pages", "items = \"shop:pages\""),
         ("shop:GET_ITEMS", "pages", "items = \"shop:pages\""),
         ("shop:listed", "[1, \"two\", [3.5, true]]", "items = [1,\"two\",[3.5,true]]"),
     ] {
-        assert!(with(name, items).status.success(), "{items}");
+        assert!(init(&[name, "--items", items]).status.success(), "{items}");
         let path = place.path().join(name.replace("shop:", "") + ".toml");
         let text = std::fs::read_to_string(path).expect("the file");
         assert!(text.contains(line), "{text}");
     }
     for (name, items) in [("shop:other", "range(9)"), ("shop:other", "[null]"), ("shop:other", "[]"), ("plain", "[1]")]
     {
-        let ran = with(name, items);
+        let ran = init(&[name, "--items", items]);
         assert_eq!(ran.status.code(), Some(2), "{items}");
         assert!(String::from_utf8_lossy(&ran.stderr).contains("--items"), "{items}");
     }

@@ -287,20 +287,16 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
     text.split(&fence).skip(1).map(|rest| rest.split("```").next().expect("a part").to_owned()).collect()
 }
 
-#[test]
-fn the_lines_of_the_page_run_as_they_stand() {
-    let Some(python) = installed() else { return };
+/// Runs lines of a page as one program, beside the package that the pages speak of.
+fn run_as_they_stand(python: &Path, lines: &str) {
     let _turn = turn();
     let here = tempfile::tempdir().expect("a directory");
     std::fs::create_dir(here.path().join("shop")).expect("made");
     let scrape = &blocks("docs/python-functions.md", "python")[0];
     std::fs::write(here.path().join("shop/scrape.py"), scrape).expect("written");
-    let blocks = blocks("docs/python-package.md", "python");
-    assert!(blocks.len() > 2, "{blocks:?}");
-    // As a notebook has them: one after the other, in one program.
-    std::fs::write(here.path().join("page.py"), blocks.join("\n")).expect("written");
+    std::fs::write(here.path().join("page.py"), lines).expect("written");
     let place = Place::new();
-    let mut command = place.command(&python, &["page.py"]);
+    let mut command = place.command(python, &["page.py"]);
     let ran =
         command.current_dir(here.path()).env_remove("PYTHONPATH").env_remove("CONBENCH").output().expect("it starts");
     assert!(ran.status.success(), "{}", errors(&ran));
@@ -309,20 +305,17 @@ fn the_lines_of_the_page_run_as_they_stand() {
 }
 
 #[test]
+fn the_lines_of_the_page_run_as_they_stand() {
+    let Some(python) = installed() else { return };
+    let blocks = blocks("docs/python-package.md", "python");
+    assert!(blocks.len() > 2, "{blocks:?}");
+    // As a notebook has them: one after the other, in one program.
+    run_as_they_stand(&python, &blocks.join("\n"));
+}
+
+#[test]
 fn the_lines_of_the_readme_run_as_they_stand() {
     let Some(python) = installed() else { return };
-    let _turn = turn();
-    let here = tempfile::tempdir().expect("a directory");
-    std::fs::create_dir(here.path().join("shop")).expect("made");
-    let scrape = &blocks("docs/python-functions.md", "python")[0];
-    std::fs::write(here.path().join("shop/scrape.py"), scrape).expect("written");
     let [block] = &blocks("README.md", "python")[..] else { panic!("one block") };
-    std::fs::write(here.path().join("readme.py"), block).expect("written");
-    let place = Place::new();
-    let mut command = place.command(&python, &["readme.py"]);
-    let ran =
-        command.current_dir(here.path()).env_remove("PYTHONPATH").env_remove("CONBENCH").output().expect("it starts");
-    assert!(ran.status.success(), "{}", errors(&ran));
-    assert!(String::from_utf8_lossy(&ran.stdout).contains("use this"), "{}", errors(&ran));
-    assert_eq!(place.left(), "");
+    run_as_they_stand(&python, block);
 }
