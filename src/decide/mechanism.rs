@@ -178,9 +178,14 @@ impl Station {
             }
             served / self.service_ns / all
         };
-        let (whole, part) = (wide.floor().max(1.0), wide.fract());
-        if part > 0.0 && wide > 1.0 { (1.0 - part) * of(whole) + part * of(whole + 1.0) } else { of(whole) }
+        between(wide, of)
     }
+}
+
+/// What is known of whole numbers of tasks, on a line between them; of less than one, what is known of one.
+fn between(tasks: f64, of: impl Fn(f64) -> f64) -> f64 {
+    let (whole, part) = (tasks.floor().max(1.0), tasks.fract());
+    if part > 0.0 && tasks > 1.0 { (1.0 - part) * of(whole) + part * of(whole + 1.0) } else { of(whole) }
 }
 
 /// How long a task waits for its turn at a section of this length, where `wide` tasks of this latency are under way: mean value
@@ -199,9 +204,7 @@ fn wait_ns(section_ns: f64, latency_ns: f64, wide: f64) -> f64 {
         }
         there_ns - section_ns
     };
-    let wide = wide.min(MANY);
-    let (whole, part) = (wide.floor().max(1.0), wide.fract());
-    if part > 0.0 && wide > 1.0 { (1.0 - part) * of(whole) + part * of(whole + 1.0) } else { of(whole) }
+    between(wide.min(MANY), of)
 }
 
 /// What an engine itself costs a task, by order of magnitude: where a task runs, and where tasks are handed out.
