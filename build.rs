@@ -25,8 +25,11 @@ fn list(package: &str, listed: &str) -> io::Result<()> {
     let mut text = String::from("&[\n");
     for file in files {
         let name = file.strip_prefix(&root).map_err(io::Error::other)?;
-        // Debug of a path is a string literal of Rust, for names of any characters.
-        writeln!(text, "    ({name:?}, include_bytes!({file:?})),").map_err(io::Error::other)?;
+        // Debug of a path is a string literal of Rust, for names of any characters. The folder is named by the compiler, so
+        // that a build goes on where its sources were moved to.
+        let below = Path::new("/").join(package).join(name);
+        writeln!(text, "    ({name:?}, include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {below:?}))),")
+            .map_err(io::Error::other)?;
     }
     text.push_str("]\n");
     std::fs::write(Path::new(&variable("OUT_DIR")?).join(listed), text)
