@@ -3,17 +3,31 @@
 use std::io::{self, Read};
 use std::path::Path;
 
+use flate2::read::MultiGzDecoder;
+
 /// A file that is larger is no record of this program: twenty workloads under six runtimes take a tenth of it.
 const MOST_BYTES: u64 = 256 << 20;
 /// So much of a file is read before it is believed to be JSON.
 const FIRST_BYTES: u64 = 4096;
 
-/// What a file holds, if it may be JSON of some object. Of anything else only the beginning is read, however long it is.
+/// How a file begins that gzip packed (RFC 1952, 2.3.1), as the records of pages are.
+const GZIP: [u8; 2] = [0x1F, 0x8B];
+
+/// What a file holds, if it may be JSON of some object, packed by gzip or not. Of anything else only the beginning is read,
+/// however long it is.
 ///
 /// # Errors
-/// When it cannot be read, is no object, or is too large.
+/// When it cannot be read or unpacked, is no object, or is too large.
 pub fn contents(path: &Path) -> io::Result<Vec<u8>> {
-    within(std::fs::File::open(path)?, MOST_BYTES)
+    unpacked(std::fs::File::open(path)?, MOST_BYTES)
+}
+
+fn unpacked(mut file: impl Read, most_bytes: u64) -> io::Result<Vec<u8>> {
+    let mut first = Vec::new();
+    (&mut file).take(GZIP.len() as u64).read_to_end(&mut first)?;
+    let is_packed = first == GZIP;
+    let whole = first.as_slice().chain(file);
+    if is_packed { within(MultiGzDecoder::new(whole), most_bytes) } else { within(whole, most_bytes) }
 }
 
 fn within(mut file: impl Read, most_bytes: u64) -> io::Result<Vec<u8>> {
@@ -38,7 +52,28 @@ fn within(mut file: impl Read, most_bytes: u64) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
+
+    #[test]
+    fn what_is_packed_is_read_as_what_it_holds() {
+        let pack = |text: &[u8]| {
+            let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            packer.write_all(text).expect("in memory");
+            packer.finish().expect("in memory")
+        };
+        let long = format!("{{\"a\": \"{}\"}}", "x".repeat(9000));
+        let packed = pack(long.as_bytes());
+        assert_eq!(unpacked(packed.as_slice(), 10_000).expect("an object"), long.as_bytes());
+        assert_eq!(unpacked(long.as_bytes(), 10_000).expect("an object"), long.as_bytes());
+        let message = |bytes: &[u8]| unpacked(bytes, 10_000).expect_err("refused").to_string();
+        let bomb = pack(&[b"{".as_slice(), &vec![b' '; 20_000]].concat());
+        assert!(message(&bomb).contains("larger than 0 MiB"), "as large as what it holds");
+        assert!(message(&pack(&[0; 9000])).contains("does not begin with `{`"));
+        assert!(!message(&packed[..packed.len() / 2]).is_empty(), "cut short");
+        assert_eq!(unpacked(&b"\x1f"[..], 10).expect("short"), b"\x1f");
+    }
 
     #[test]
     fn a_large_file_is_read_only_as_far_as_it_may_be_a_record() {
