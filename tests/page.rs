@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use conbench::analyze::{Status, analyze};
-use conbench::cheatsheet::catalogue::{Language, Section, catalogue};
+use conbench::internal::analyze::{Status, analyze};
+use conbench::internal::cheatsheet::catalogue::{Language, Section, catalogue};
 use conbench::record::Record;
 use rustix::process::{Pid, Signal, kill_process_group};
 
@@ -235,6 +235,21 @@ fn hostile_names_are_shown_and_not_obeyed() {
     assert!(!shown.dom.contains('\u{202e}') && shown.dom.contains("\\u{202e}"), "nothing turns the text");
     let found = browser.inspect(&page, Theme::Light, 390);
     assert_eq!(found["faults"], serde_json::json!([]), "a hundred characters fit on a phone");
+}
+
+#[test]
+fn the_pages_of_all_stored_records_can_be_read() {
+    let Some(browser) = Browser::find() else { return };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("reports");
+    for name in ["web-scraping", "parse", "parallel-computation", "choosing", "cheatsheet-quick"] {
+        let page = browser.page(&root.join(format!("{name}.json")), "page.html");
+        let shown = browser.open(&browser.path("page.html"), Theme::Dark);
+        assert_eq!(complaints(&shown.log), Vec::<&str>::new(), "{name}");
+        for (theme, width) in [(Theme::Light, 390), (Theme::Dark, 1000)] {
+            let found = browser.inspect(&page, theme, width);
+            assert_eq!(found["faults"], serde_json::json!([]), "{name}: {theme:?} at {width}");
+        }
+    }
 }
 
 #[test]
