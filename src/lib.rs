@@ -50,51 +50,43 @@
 
 #![deny(missing_docs)]
 
-// What the command line, the tests and the benches use. It may change with any version.
-#[doc(hidden)]
-pub mod agent;
-#[doc(hidden)]
-pub mod analyze;
-#[doc(hidden)]
-pub mod candidate;
-#[doc(hidden)]
-pub mod cheatsheet;
-#[doc(hidden)]
-pub mod checkout;
-#[doc(hidden)]
-pub mod cli;
-#[doc(hidden)]
-pub mod clock;
-#[doc(hidden)]
-pub mod conformance;
-#[doc(hidden)]
-pub mod decide;
-#[doc(hidden)]
-pub mod guard;
-#[doc(hidden)]
-pub mod host;
-#[doc(hidden)]
-pub mod idiom;
+mod agent;
+mod analyze;
+mod candidate;
+mod cheatsheet;
+mod checkout;
+mod cli;
+mod clock;
+mod conformance;
+mod decide;
+mod escape;
+mod guard;
+mod host;
+mod idiom;
 mod library;
-#[doc(hidden)]
-pub mod plan;
-#[doc(hidden)]
-pub mod protocol;
-#[doc(hidden)]
-pub mod python;
+mod plan;
+mod protocol;
+mod python;
 pub mod record;
+mod report;
+mod selftest;
+mod server;
+mod session;
+mod stats;
+mod units;
+mod workload;
+
+/// What the program itself, the tests and the benches use. It may change with any version.
 #[doc(hidden)]
-pub mod report;
-#[doc(hidden)]
-pub mod selftest;
-#[doc(hidden)]
-pub mod server;
-#[doc(hidden)]
-pub mod session;
-#[doc(hidden)]
-pub mod stats;
-#[doc(hidden)]
-pub mod workload;
+pub mod internal {
+    macro_rules! rooms {
+        ($($room:ident)*) => { $(pub mod $room { pub use crate::$room::*; })* };
+    }
+    rooms! {
+        agent analyze candidate cheatsheet checkout cli clock conformance decide escape guard host idiom plan protocol python
+        report selftest server session stats units workload
+    }
+}
 
 #[doc(inline)]
 pub use candidate::{Engine, Model};

@@ -1,5 +1,5 @@
 //! The `conbench` binary: everything is in the library.
 
 fn main() -> std::process::ExitCode {
-    conbench::cli::main()
+    conbench::internal::cli::main()
 }

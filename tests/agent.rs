@@ -3,9 +3,9 @@
 mod common;
 
 use common::{Agent, job};
-use conbench::candidate::Engine;
-use conbench::protocol::{BlockKind, FailureKind, Go, Job, Reply, Request, VARIANTS};
-use conbench::workload::{Cpu, Distribution, FileOperation, Kernel, Load, Payload, Step, Work};
+use conbench::internal::candidate::Engine;
+use conbench::internal::protocol::{BlockKind, FailureKind, Go, Job, Reply, Request, VARIANTS};
+use conbench::internal::workload::{Cpu, Distribution, FileOperation, Kernel, Load, Payload, Step, Work};
 
 fn fixed(time_ns: u64) -> Distribution {
     Distribution::Fixed { time_ns }
@@ -33,7 +33,7 @@ fn steps() -> Vec<Step> {
 
 /// The engines of this build, on this host.
 fn engines() -> impl Iterator<Item = Engine> {
-    conbench::agent::engines::offers().0.into_iter().map(|offer| offer.engine)
+    conbench::internal::agent::engines::offers().0.into_iter().map(|offer| offer.engine)
 }
 
 fn with_directory(mut job: Job, directory: &tempfile::TempDir) -> Job {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use common::{Agent, CONBENCH, pythons};
-use conbench::cli::schema;
+use conbench::internal::cli::schema;
 use serde_json::Value;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");

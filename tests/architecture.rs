@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 
 /// Rooms that every room may use, and that use none.
-const LOWEST: [&str; 2] = ["candidate", "clock"];
+const LOWEST: [&str; 4] = ["candidate", "clock", "escape", "units"];
 
 /// Each room with the rooms that it may use, beside the lowest and itself.
 const TABLE: &[(&str, &[&str])] = &[
     ("candidate", &[]),
     ("clock", &[]),
+    ("escape", &[]),
+    ("units", &[]),
     ("workload", &[]),
     ("stats", &[]),
     ("host", &[]),

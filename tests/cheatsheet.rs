@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{printed, pythons};
-use conbench::cheatsheet::catalogue::{Language, Section, catalogue};
+use conbench::internal::cheatsheet::catalogue::{Language, Section, catalogue};
 use serde_json::Value;
 
 /// By this the processes of a test are known.

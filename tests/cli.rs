@@ -153,7 +153,7 @@ fn a_function_gets_a_workload_file_of_its_own() {
     let text = std::fs::read_to_string(place.path().join("parse.toml")).expect("the file");
     assert!(text.contains("function = \"shop.scrape:parse\""), "{text}");
     assert!(text.contains("# setup = \"shop.scrape:setup\""), "{text}");
-    let workload = conbench::workload::parse("parse.toml", &text).expect("a workload");
+    let workload = conbench::internal::workload::parse("parse.toml", &text).expect("a workload");
     assert_eq!(workload.name, "parse");
     assert!(!init(&["shop.scrape:parse"]).status.success(), "it is there already");
     // With what it is called, the file is complete.
@@ -189,7 +189,7 @@ fn a_function_of_a_file_gets_a_workload_file_of_its_own() {
     assert!(init("shop/scrape.py:fetch").status.success());
     let text = std::fs::read_to_string(at("fetch.toml")).expect("the file");
     assert!(text.contains("async_function = \"scrape:fetch\"") && text.contains("path = \"shop\""), "{text}");
-    conbench::workload::parse("fetch.toml", &text).expect("a workload");
+    conbench::internal::workload::parse("fetch.toml", &text).expect("a workload");
     for wrong in ["shop/scrap.py:fetch", "shop/scrape.py", "shop:1fetch"] {
         assert_eq!(init(wrong).status.code(), Some(2), "{wrong}");
     }

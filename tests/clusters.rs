@@ -14,9 +14,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use common::namespaces::{FAR, MUTE, NOBODY, Namespaces};
 use common::printed::record as record_of;
 use common::pythons;
-use conbench::candidate::{Candidate, Cluster, Engine};
-use conbench::idiom::{Idiom, ItemsFound, OnCluster};
-use conbench::workload;
+use conbench::internal::candidate::{Candidate, Cluster, Engine};
+use conbench::internal::idiom::{Idiom, ItemsFound, OnCluster};
+use conbench::internal::workload;
 use serde_json::Value;
 
 const SHOP: &str = "import time\n\npages = list(range(24))\n\n\ndef fetch(page):\n    time.sleep(0.02)\n    return page\n\n\n\

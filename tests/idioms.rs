@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::Command;
 
 use common::pythons;
-use conbench::candidate::{Candidate, Engine, RUST, Sizes, StartMethod};
-use conbench::idiom::{Idiom, ItemsFound};
-use conbench::workload::{self, Workload};
+use conbench::internal::candidate::{Candidate, Engine, RUST, Sizes, StartMethod};
+use conbench::internal::idiom::{Idiom, ItemsFound};
+use conbench::internal::workload::{self, Workload};
 
 #[rustfmt::skip]
 #[allow(clippy::all, clippy::print_stdout, clippy::unwrap_used, unreachable_pub, unused, reason = "it is what users are shown, as they see it")]

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use conbench::agent::descriptors::inherit;
-use conbench::protocol::REQUESTS_FD;
+use conbench::internal::agent::descriptors::inherit;
+use conbench::internal::protocol::REQUESTS_FD;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 

@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use conbench::candidate::{Candidate, Engine, Sizes};
-use conbench::guard::Guard;
-use conbench::protocol::{BlockKind, FailureKind, Go, Job, Reply, Request};
-use conbench::session::AgentProgram;
-use conbench::session::error::AgentError;
-use conbench::session::link::{Link, Ticks};
-use conbench::workload::Load;
+use conbench::internal::candidate::{Candidate, Engine, Sizes};
+use conbench::internal::guard::Guard;
+use conbench::internal::protocol::{BlockKind, FailureKind, Go, Job, Reply, Request};
+use conbench::internal::session::AgentProgram;
+use conbench::internal::session::error::AgentError;
+use conbench::internal::session::link::{Link, Ticks};
+use conbench::internal::workload::Load;
 
 const MINUTE_NS: u64 = 60_000_000_000;
 const BYE: &str = r#"echo '{"bye":{"teardown_ns":7}}' >&4"#;

@@ -11,9 +11,9 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
 use common::{printed, pythons};
-use conbench::candidate::{Candidate, Engine, Model, OwnExecutor, Sizes, Word};
-use conbench::idiom::{Idiom, ItemsFound};
-use conbench::workload;
+use conbench::internal::candidate::{Candidate, Engine, Model, OwnExecutor, Sizes, Word};
+use conbench::internal::idiom::{Idiom, ItemsFound};
+use conbench::internal::workload;
 use serde_json::Value;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");

@@ -9,12 +9,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use common::server::Server;
-use conbench::agent::steps::http::HttpStep;
-use conbench::agent::steps::tcp::TcpStep;
-use conbench::agent::task::Step as _;
-use conbench::candidate::{Candidate, Engine, Sizes};
-use conbench::protocol::{DRAWS, Failed, FailureKind, Job, ServerAddress, StepJob, VARIANTS, body, tcp_header};
-use conbench::workload::{Connection, Distribution, Load, Step};
+use conbench::internal::agent::steps::http::HttpStep;
+use conbench::internal::agent::steps::tcp::TcpStep;
+use conbench::internal::agent::task::Step as _;
+use conbench::internal::candidate::{Candidate, Engine, Sizes};
+use conbench::internal::protocol::{
+    DRAWS, Failed, FailureKind, Job, ServerAddress, StepJob, VARIANTS, body, tcp_header,
+};
+use conbench::internal::workload::{Connection, Distribution, Load, Step};
 
 /// No read in these tests waits longer, so that none can hang.
 const PATIENCE: Duration = Duration::from_secs(30);

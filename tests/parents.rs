@@ -12,15 +12,15 @@ use std::time::{Duration, Instant};
 
 use common::pythons::{self, PACKAGE, Python};
 use common::{job, printed};
-use conbench::candidate::{Candidate, Engine, StartMethod};
-use conbench::clock::now_ns;
-use conbench::guard::Guard;
-use conbench::protocol::{BlockKind, Go, Hello, Job, Reply, Request};
-use conbench::session::AgentProgram;
-use conbench::session::error::AgentError;
-use conbench::session::link::Link;
-use conbench::session::parent::Parent;
-use conbench::workload::{Check, Cpu, Items, Kernel, Python as UserCode, Step, Work};
+use conbench::internal::candidate::{Candidate, Engine, StartMethod};
+use conbench::internal::clock::now_ns;
+use conbench::internal::guard::Guard;
+use conbench::internal::protocol::{BlockKind, Go, Hello, Job, Reply, Request};
+use conbench::internal::session::AgentProgram;
+use conbench::internal::session::error::AgentError;
+use conbench::internal::session::link::Link;
+use conbench::internal::session::parent::Parent;
+use conbench::internal::workload::{Check, Cpu, Items, Kernel, Python as UserCode, Step, Work};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 

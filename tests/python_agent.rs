@@ -10,12 +10,12 @@ use std::time::Duration;
 use common::pythons::{self, Python};
 use common::server::Server;
 use common::{Agent, job};
-use conbench::candidate::{Candidate, Engine, Model, RUST, StartMethod};
-use conbench::clock::{now_ns, process_cpu_ns};
-use conbench::protocol::{
+use conbench::internal::candidate::{Candidate, Engine, Model, RUST, StartMethod};
+use conbench::internal::clock::{now_ns, process_cpu_ns};
+use conbench::internal::protocol::{
     Block, BlockKind, Failed, FailureKind, Go, Hello, Job, LeftBehind, Reference, Reply, Request, VARIANTS,
 };
-use conbench::workload::{
+use conbench::internal::workload::{
     Check, Connection, Cpu, Distribution, FileOperation, Items, Kernel, Load, Payload, Python as UserCode, Step, Work,
 };
 use rustix::process::{Pid, Signal, kill_process};

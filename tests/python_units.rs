@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use common::pythons::{self, Python};
-use conbench::guard::{Guard, Status, Wiring};
+use conbench::internal::guard::{Guard, Status, Wiring};
 
 /// They take half a minute; a test of theirs that hangs must not hang this one.
 const PATIENCE: Duration = Duration::from_secs(400);

@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use conbench::host::{self, Facts};
-use conbench::plan::{self, Runtime, Settings};
+use conbench::internal::host::{self, Facts};
+use conbench::internal::plan::{self, Runtime, Settings};
+use conbench::internal::session::{self, AgentProgram, Event, Observer, Session};
+use conbench::internal::workload::{Check, Python, Step, Workload, parse};
 use conbench::record::{Ending, Phase, Record, Warning};
-use conbench::session::{self, AgentProgram, Event, Observer, Session};
-use conbench::workload::{Check, Python, Step, Workload, parse};
 
 const CONBENCH: &str = env!("CARGO_BIN_EXE_conbench");
 const SECOND: &str = "rust-2";

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::pythons;
-use conbench::guard::{Child, Guard, Status, Wiring};
+use conbench::internal::guard::{Child, Guard, Status, Wiring};
 
 /// Starts processes that try to get away, notes their numbers in `$PIDS`, and stays.
 const RUNAWAYS: &str = r#"

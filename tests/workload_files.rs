@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use conbench::cli::{check, init, list, schema};
-use conbench::workload::{self, Diagnostics, MAX_FILE_BYTES, Workload, shipped};
+use conbench::internal::cli::{check, init, list, schema};
+use conbench::internal::workload::{self, Diagnostics, MAX_FILE_BYTES, Workload, shipped};
 use proptest::prelude::*;
 
 const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/reports/workload.schema.json");
@@ -412,7 +412,7 @@ fn list_names_all_there_is() {
     assert_eq!(status.expect("memory takes all"), 0);
     let out = String::from_utf8(out).expect("text");
     let names = shipped::ALL.iter().map(|shipped| shipped.name);
-    let engines = conbench::candidate::Engine::RUST.into_iter().map(|engine| engine.name());
+    let engines = conbench::internal::candidate::Engine::RUST.into_iter().map(|engine| engine.name());
     let kernels = workload::Kernel::ALL.into_iter().map(|kernel| kernel.name());
     let steps = workload::STEPS.iter().flat_map(|step| step.fields.iter().map(|field| field.name).chain([step.name]));
     for word in names.chain(engines).chain(kernels).chain(steps).chain(["max_in_flight", "[objective.limits]"]) {

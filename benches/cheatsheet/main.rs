@@ -177,5 +177,5 @@ fn by_timeit(setup: &str, code: &str) -> f64 {
     let loops = text.lines().last().and_then(|line| line.split(' ').next()?.parse::<f64>().ok()).expect("loops");
     let times: Vec<f64> =
         raw.split(", ").map(|time| time.split(' ').next().unwrap_or_default().parse().expect("a number")).collect();
-    conbench::stats::median(&times).expect("times") / loops
+    conbench::internal::stats::median(&times).expect("times") / loops
 }

@@ -1,7 +1,7 @@
 //! What benchmarks print.
 
 use comfy_table::{Table, presets};
-use conbench::stats;
+use conbench::internal::stats;
 
 /// A line of a table: what, the figure, the target, whether it is met.
 pub(crate) struct Line {

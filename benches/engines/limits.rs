@@ -5,12 +5,12 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::fd::AsFd as _;
 use std::process::{Child, Command, Stdio};
 
-use conbench::agent::descriptors::inherit;
-use conbench::candidate::Engine as Kind;
-use conbench::clock::now_ns;
-use conbench::protocol::{BlockKind, Go, Job, Reply, Request};
-use conbench::stats;
-use conbench::workload::{Distribution, Load, Step};
+use conbench::internal::agent::descriptors::inherit;
+use conbench::internal::candidate::Engine as Kind;
+use conbench::internal::clock::now_ns;
+use conbench::internal::protocol::{BlockKind, Go, Job, Reply, Request};
+use conbench::internal::stats;
+use conbench::internal::workload::{Distribution, Load, Step};
 
 use super::job;
 use super::table::Line;
@@ -56,7 +56,7 @@ impl Agent {
         let (replies, replies_end) = std::io::pipe().expect("a pipe");
         let mut command = Command::new(PROGRAM);
         command.arg("agent");
-        inherit(&mut command, conbench::protocol::REQUESTS_FD, &[requests_end.as_fd(), replies_end.as_fd()])
+        inherit(&mut command, conbench::internal::protocol::REQUESTS_FD, &[requests_end.as_fd(), replies_end.as_fd()])
             .expect("descriptors");
         let child = command.spawn().expect("an agent");
         drop((command, requests_end, replies_end));

@@ -16,15 +16,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use conbench::agent::engines::{self, Engine};
-use conbench::agent::sampler::{Arrival, Sampler, SamplerSettings};
-use conbench::agent::steps::{self, Place};
-use conbench::agent::task::Task;
-use conbench::candidate::{Candidate, Engine as Kind, RUST, Sizes};
-use conbench::clock::{nanos, now_ns};
-use conbench::protocol::{BlockKind, DRAWS, Job, StepJob, Usage};
-use conbench::stats;
-use conbench::workload::{Cpu, Distribution, Kernel, Load, Payload, Step};
+use conbench::internal::agent::engines::{self, Engine};
+use conbench::internal::agent::sampler::{Arrival, Sampler, SamplerSettings};
+use conbench::internal::agent::steps::{self, Place};
+use conbench::internal::agent::task::Task;
+use conbench::internal::candidate::{Candidate, Engine as Kind, RUST, Sizes};
+use conbench::internal::clock::{nanos, now_ns};
+use conbench::internal::protocol::{BlockKind, DRAWS, Job, StepJob, Usage};
+use conbench::internal::stats;
+use conbench::internal::workload::{Cpu, Distribution, Kernel, Load, Payload, Step};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     // The engines' worker processes are this program, started again.
     if arguments.first().is_some_and(|first| first == "worker") {
         let rest: Vec<OsString> = arguments[1..].iter().map(OsString::from).collect();
-        return conbench::agent::worker::main(&rest);
+        return conbench::internal::agent::worker::main(&rest);
     }
     if arguments.first().is_some_and(|first| first == by_hand::WORKER) {
         by_hand::worker();
@@ -72,8 +72,8 @@ fn tasks() -> [(&'static str, Step, u64); 2] {
 }
 
 fn iteration_ns(cpu: Cpu) -> f64 {
-    use conbench::agent::calibrate::calibrate;
-    use conbench::protocol::{Calibrate, Calibrated, Target};
+    use conbench::internal::agent::calibrate::calibrate;
+    use conbench::internal::protocol::{Calibrate, Calibrated, Target};
     match calibrate(&Calibrate { target: Target::Iteration(cpu), budget_ns: 200_000_000 }) {
         Calibrated::Iteration { best_ns } => best_ns,
         Calibrated::Cores { .. } => 1.0,

@@ -14,8 +14,8 @@ mod python;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
-use conbench::candidate::{Candidate, RUST, Sizes};
-use conbench::stats;
+use conbench::internal::candidate::{Candidate, RUST, Sizes};
+use conbench::internal::stats;
 use serde_json::Value;
 
 // The code that is shown calls them from here.

@@ -6,9 +6,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use conbench::agent::steps::kernels::Input;
-use conbench::candidate::{Candidate, Engine};
-use conbench::workload::{self, Step};
+use conbench::internal::agent::steps::kernels::Input;
+use conbench::internal::candidate::{Candidate, Engine};
+use conbench::internal::workload::{self, Step};
 
 use crate::{PROGRAM, measured, printed_of, rate_of, sizes_as_options};
 

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use conbench::candidate::{Candidate, Engine, Sizes};
-use conbench::idiom::{Idiom, ItemsFound};
-use conbench::workload::{self, Step, Workload};
+use conbench::internal::candidate::{Candidate, Engine, Sizes};
+use conbench::internal::idiom::{Idiom, ItemsFound};
+use conbench::internal::workload::{self, Step, Workload};
 
 use crate::{PROGRAM, measured, printed_of, rate_of, sizes, sizes_as_options};
 

@@ -4,15 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use conbench::candidate::{Candidate, Cluster, Engine};
-use conbench::guard::Guard;
-use conbench::protocol::{
+use conbench::internal::candidate::{Candidate, Cluster, Engine};
+use conbench::internal::guard::Guard;
+use conbench::internal::protocol::{
     Block, BlockKind, Calibrate, Calibrated, DRAWS, FindCluster, Go, Job, JobCluster, Reply, Request, StepJob, Target,
 };
-use conbench::python::Interpreter;
-use conbench::session::AgentProgram;
-use conbench::session::link::Link;
-use conbench::workload::{Cpu, Load, Step};
+use conbench::internal::python::Interpreter;
+use conbench::internal::session::AgentProgram;
+use conbench::internal::session::link::Link;
+use conbench::internal::workload::{Cpu, Load, Step};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_conbench");
 const MINUTE_NS: u64 = 60_000_000_000;

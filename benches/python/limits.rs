@@ -4,9 +4,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use conbench::candidate::Engine;
-use conbench::python::Interpreter;
-use conbench::workload::{Cpu, Distribution, Kernel, Load, Step};
+use conbench::internal::candidate::Engine;
+use conbench::internal::python::Interpreter;
+use conbench::internal::workload::{Cpu, Distribution, Kernel, Load, Step};
 
 use super::agent::Bench;
 use super::table::Line;

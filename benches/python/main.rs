@@ -21,9 +21,9 @@ mod table;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use conbench::candidate::Engine;
-use conbench::python::{self, Interpreter};
-use conbench::workload::{Cpu, Distribution, Kernel, Load, Step};
+use conbench::internal::candidate::Engine;
+use conbench::internal::python::{self, Interpreter};
+use conbench::internal::workload::{Cpu, Distribution, Kernel, Load, Step};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;

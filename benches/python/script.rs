@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use conbench::python::Interpreter;
+use conbench::internal::python::Interpreter;
 
 pub(crate) struct Script {
     child: Child,

@@ -1,6 +1,6 @@
 //! Sessions of two equal candidates, simulated: how often one is called worse.
 
-use conbench::candidate::{Candidate, Engine, RUST, Sizes};
+use conbench::internal::candidate::{Candidate, Engine, RUST, Sizes};
 
 use crate::costs::Costs;
 use crate::engines;

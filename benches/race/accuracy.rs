@@ -2,7 +2,7 @@
 //!
 //! Sessions come in pairs: the same workload and kind of noise, other seeds.
 
-use conbench::candidate::{Candidate, RUST};
+use conbench::internal::candidate::{Candidate, RUST};
 use conbench::record::Record;
 
 use crate::cases::{Case, cases};

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use conbench::candidate::RUST;
-use conbench::guard::Guard;
-use conbench::protocol::{BlockKind, Go, Job, Reply, Request};
-use conbench::python::{self, Found};
-use conbench::session::AgentProgram;
-use conbench::session::error::AgentError;
-use conbench::session::link::Link;
+use conbench::internal::candidate::RUST;
+use conbench::internal::guard::Guard;
+use conbench::internal::protocol::{BlockKind, Go, Job, Reply, Request};
+use conbench::internal::python::{self, Found};
+use conbench::internal::session::AgentProgram;
+use conbench::internal::session::error::AgentError;
+use conbench::internal::session::link::Link;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_conbench");
 const MINUTE_NS: u64 = 60_000_000_000;

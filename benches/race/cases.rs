@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use conbench::candidate::{Candidate, Engine, Model, RUST};
-use conbench::plan::Entry;
+use conbench::internal::candidate::{Candidate, Engine, Model, RUST};
+use conbench::internal::plan::Entry;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 

@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use conbench::candidate::{Candidate, Model, RUST};
-use conbench::protocol::BlockKind;
+use conbench::internal::candidate::{Candidate, Model, RUST};
+use conbench::internal::protocol::BlockKind;
+use conbench::internal::stats::median;
 use conbench::record::{self, BlockRecord, Record};
-use conbench::stats::median;
 use serde::Deserialize;
 
 use crate::show::say;

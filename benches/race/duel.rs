@@ -131,7 +131,7 @@ fn write(folder: &Path) -> std::io::Result<()> {
 
 fn gate(versions: &Versions, folder: &Path, seed: u64) -> Result<Said, String> {
     let because = |error: &dyn std::fmt::Display| format!("{}, seed {seed}: {error}", versions.name);
-    let begun_ns = conbench::clock::now_ns();
+    let begun_ns = conbench::internal::clock::now_ns();
     let ran = Command::new(PROGRAM)
         .current_dir(folder)
         .args(["--quiet", "gate", versions.base, versions.head, "--format", "json", "--seed", &seed.to_string()])
@@ -139,7 +139,7 @@ fn gate(versions: &Versions, folder: &Path, seed: u64) -> Result<Said, String> {
         .stdin(Stdio::null())
         .output()
         .map_err(|error| because(&error))?;
-    let seconds = (conbench::clock::now_ns() - begun_ns) as f64 / 1e9;
+    let seconds = (conbench::internal::clock::now_ns() - begun_ns) as f64 / 1e9;
     let found: Value = serde_json::from_slice(&ran.stdout)
         .map_err(|error| because(&format!("{error}: {}", String::from_utf8_lossy(&ran.stderr).trim())))?;
     let record = &found["duel"]["record"];

@@ -1,7 +1,7 @@
 //! The engines that a session would race, with their ladders, as `plan` makes them on two cores.
 
-use conbench::candidate::{Candidate, Engine, Model, RUST, Sizes, StartMethod};
-use conbench::plan::{Call, Entry, chunk_ladder};
+use conbench::internal::candidate::{Candidate, Engine, Model, RUST, Sizes, StartMethod};
+use conbench::internal::plan::{Call, Entry, chunk_ladder};
 
 use crate::model::{CORES, Task};
 

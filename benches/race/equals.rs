@@ -1,6 +1,6 @@
 //! Sessions of the real program with two equal candidates: how often one is called worse.
 
-use conbench::analyze::{Status, Sureness};
+use conbench::internal::analyze::{Status, Sureness};
 use serde::{Deserialize, Serialize};
 
 use crate::lines::{append, read};
@@ -36,7 +36,7 @@ pub(crate) fn equals(options: &Options) -> Result<(), String> {
         if said.iter().any(|one| one.seed == seed) {
             continue;
         }
-        let Told { verdict, seconds, .. } = recommend(live, conbench::candidate::RUST, seed, &EQUALS)?;
+        let Told { verdict, seconds, .. } = recommend(live, conbench::internal::candidate::RUST, seed, &EQUALS)?;
         let group = verdict.groups.first().ok_or("a session compared nothing")?;
         let answer = group.answer.as_ref();
         let one = Said {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 
-use conbench::candidate::{Candidate, Engine, RUST};
-use conbench::plan::Entry;
-use conbench::protocol::{Job, StepJob};
+use conbench::internal::candidate::{Candidate, Engine, RUST};
+use conbench::internal::plan::Entry;
+use conbench::internal::protocol::{Job, StepJob};
 use conbench::record::{self, Record};
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
@@ -22,6 +22,8 @@ const SHORTEST_NS: u64 = 25_000_000;
 const TURNS: f64 = 2.0;
 /// Tasks of the reference at once, at most.
 const BUSY: u32 = 32;
+/// Blocks of each candidate in a round of passes.
+const PASSES: usize = 5;
 /// The tasks a second of a block in which none ended.
 const LEAST_PER_S: f64 = 0.01;
 /// What finds sizes and iterations: one short session.
@@ -103,31 +105,67 @@ impl Ground {
 
     /// One life of a candidate, after or between blocks of the reference; the outer error is the reference's.
     fn log_score(&mut self, candidate: &Candidate, care: Care) -> Result<Result<f64, String>, String> {
+        let (mut arm, window_ns) = match self.warm(candidate, care) {
+            Ok(warm) => warm,
+            Err(error) => return Ok(Err(error)),
+        };
+        let before = self.reference_log_rate(window_ns)?;
+        let log_rate = log_rate(&mut arm, window_ns);
+        let after = if care.is_between { self.reference_log_rate(window_ns)? } else { before };
+        Ok(log_rate.map(|log_rate| log_rate - f64::midpoint(before, after)))
+    }
+
+    /// One life of each candidate, all held at once: in each of some passes each runs a block, in a freshly shuffled order,
+    /// beside one of the reference. The mean logarithm of each one's throughput over the reference's; a difference between
+    /// two of a round is one of blocks that ran within seconds of each other. Who fails is left out, with a word.
+    pub(crate) fn passes(&mut self, candidates: &[Candidate], seed: u64) -> Result<BTreeMap<String, f64>, String> {
+        let mut held = Vec::new();
+        for one in candidates {
+            match self.warm(one, FINE) {
+                Ok((arm, window_ns)) => held.push((one, arm, window_ns, 0.0)),
+                Err(error) => say(&format!("{one}: left out: {error}")),
+            }
+        }
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        for _ in 0..PASSES {
+            held.shuffle(&mut random);
+            let reference = self.reference_log_rate(FINE.shortest_ns)?;
+            held.retain_mut(|(one, arm, window_ns, sum)| match log_rate(arm, *window_ns) {
+                Ok(log_rate) => {
+                    *sum += log_rate - reference;
+                    true
+                }
+                Err(error) => {
+                    say(&format!("{one}: left out: {error}"));
+                    false
+                }
+            });
+        }
+        let mean = |sum: f64| (sum / PASSES as f64 * 1e4).round() / 1e4;
+        Ok(held.into_iter().map(|(one, _, _, sum)| (one.short(), mean(sum))).collect())
+    }
+
+    /// A life of a candidate, warm, and how long its blocks have to be.
+    fn warm(&mut self, candidate: &Candidate, care: Care) -> Result<(Arm, u64), String> {
         let job = Job { candidate: candidate.clone(), ..self.template.clone() };
-        let mut arm = match self.stable.arm(&job) {
-            Ok(arm) => arm,
-            Err(error) => return Ok(Err(error)),
-        };
-        let window_ns = match arm.rate(SHORTEST_NS) {
-            Ok(rate) => window_ns(candidate, rate).clamp(care.shortest_ns, care.longest_ns),
-            Err(error) => return Ok(Err(error)),
-        };
+        let mut arm = self.stable.arm(&job)?;
+        let window_ns = window_ns(candidate, arm.rate(SHORTEST_NS)?).clamp(care.shortest_ns, care.longest_ns);
         // These blocks warm it. They are as long as the one that counts: what an agent learns of its tasks' time under
         // full load says when the window of the next block begins, and a queue of tasks needs some turns to fill.
         for _ in 0..care.warm_ups {
-            if let Err(error) = arm.rate(window_ns) {
-                return Ok(Err(error));
-            }
+            arm.rate(window_ns)?;
         }
-        let before = self.reference.rate(window_ns)?.max(LEAST_PER_S).ln();
-        let rate = arm.rate(window_ns);
-        let after = match care.is_between {
-            true => self.reference.rate(window_ns)?.max(LEAST_PER_S).ln(),
-            false => before,
-        };
-        // A block without a task has no logarithm, and JSON no infinity.
-        Ok(rate.map(|rate| rate.max(LEAST_PER_S).ln() - f64::midpoint(before, after)))
+        Ok((arm, window_ns))
     }
+
+    fn reference_log_rate(&mut self, window_ns: u64) -> Result<f64, String> {
+        log_rate(&mut self.reference, window_ns)
+    }
+}
+
+/// The logarithm of the tasks/s of a block. One without a task has none, and JSON no infinity: it counts as the least.
+fn log_rate(arm: &mut Arm, window_ns: u64) -> Result<f64, String> {
+    arm.rate(window_ns).map(|rate| rate.max(LEAST_PER_S).ln())
 }
 
 /// The size of an engine that its blocks are told against: with so many at once, tasks that wait most of the time use all

@@ -4,14 +4,14 @@
 //! blocks of a reference agent that stays. Those that reach half of the best run twice, coarsely; those that may be the
 //! best run again, finely, until they surely are not. Each round is written down, so that the next call goes on where this
 //! one was stopped. Who of so many seems best is so by its luck, too, so the best is chosen by every other of these rounds
-//! and valued by the rest.
+//! and valued by the rest, or, beside what sessions named, by rounds of their own, in which all are held at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use conbench::candidate::Candidate;
-use conbench::clock::now_ns;
-use conbench::stats::trimmed_mean;
+use conbench::internal::candidate::Candidate;
+use conbench::internal::clock::now_ns;
+use conbench::internal::stats::trimmed_mean;
 use serde::{Deserialize, Serialize};
 
 use crate::ground::{COARSE, FINE, Ground};
@@ -27,9 +27,10 @@ const ROUNDS: usize = 2;
 const FAR_BEHIND: f64 = std::f64::consts::LN_2;
 /// Rounds of those that may be the best.
 const ROUNDS_OF_BEST: usize = 6;
-/// Rounds of the best and of what sessions named: at least, and at most until their standard errors are small enough.
-const ROUNDS_TO_VALUE: (usize, usize) = (20, 60);
-/// The standard error of a logarithm that is small enough.
+/// Rounds of the best and of what sessions named: at least, and at most until the errors of their differences are small
+/// enough.
+const ROUNDS_TO_VALUE: (usize, usize) = (12, 60);
+/// The standard error of a difference of logarithms that is small enough.
 const SMALL_ERROR: f64 = 0.01;
 /// Those that come within this of the best, as a logarithm, may be it; at most so many.
 const MAY_BE_BEST: (f64, usize) = (0.2, 14);
@@ -51,9 +52,10 @@ pub(crate) struct Measured {
     /// Rounds that are still to be measured.
     #[serde(default)]
     rounds_left: usize,
-    /// Of the best, and of all that sessions named, in rounds of their own: what is named need not be a finalist.
+    /// Of the best, and of all that sessions named, in rounds of their own, each by name: what is named need not be a
+    /// finalist.
     #[serde(default)]
-    valued: BTreeMap<String, Vec<f64>>,
+    valued: Vec<BTreeMap<String, f64>>,
 }
 
 impl Measured {
@@ -132,19 +134,25 @@ impl Measured {
         best.map(|(name, _)| name.as_str())
     }
 
+    /// By how much (logarithm) the best is better than this one in each round that valued both.
+    fn gaps(&self, name: &str) -> Vec<f64> {
+        let Some(best) = self.best() else { return Vec::new() };
+        self.valued.iter().filter_map(|round| Some(round.get(best)? - round.get(name)?)).collect()
+    }
+
     /// Whether it is known well enough what this one is worth.
     fn is_valued(&self, name: &str) -> bool {
         let (least, most) = ROUNDS_TO_VALUE;
-        let Some(log_scores) = self.valued.get(name) else { return false };
-        let is_sharp = variance_of_mean(log_scores).is_some_and(|variance| variance.sqrt() <= SMALL_ERROR);
-        log_scores.len() >= most || (log_scores.len() >= least && is_sharp)
+        let gaps = self.gaps(name);
+        let is_sharp = || variance_of_mean(&gaps).is_some_and(|variance| variance.sqrt() <= SMALL_ERROR);
+        self.best() == Some(name) || gaps.len() >= most || (gaps.len() >= least && is_sharp())
     }
 
     /// By how much the best is better than this candidate, as a ratio: by the rounds that value what was named, or, where
     /// it has none there, by the other half.
     pub(crate) fn loss(&self, name: &str) -> Option<f64> {
-        if let (Some(best), Some(one)) = (self.valued.get(self.best()?), self.valued.get(name)) {
-            return Some((trimmed_mean(best)? - trimmed_mean(one)?).exp_m1().max(0.0));
+        if let Some(gap) = trimmed_mean(&self.gaps(name)) {
+            return Some(gap.exp_m1().max(0.0));
         }
         let best = self.finalists.get(self.best()?)?;
         let gap = match self.finalists.get(name) {
@@ -163,25 +171,21 @@ pub(crate) fn value(options: &Options) -> Result<(), String> {
     let _load = Load::start(options.is_loaded)?;
     for live in LIVE.iter().filter(|live| options.wants(live.name)) {
         let (Some(mut measured), Some(named)) = (key.of(live).cloned(), named.get(live.name)) else { continue };
-        let names: BTreeSet<String> = named.iter().cloned().chain(measured.best().map(str::to_owned)).collect();
-        if names.iter().all(|name| measured.is_valued(name)) {
+        let Some(best) = measured.best().map(str::to_owned) else { continue };
+        let mut names: BTreeSet<String> = named.clone();
+        names.retain(|name| !measured.is_valued(name));
+        if names.is_empty() {
             continue;
         }
         let mut ground = Ground::survey(live)?;
         let mut candidates = ground.candidates();
-        candidates.retain(|one| names.contains(&one.short()));
-        loop {
-            candidates.retain(|one| !measured.is_valued(&one.short()));
-            if candidates.is_empty() {
-                break;
-            }
-            let rounds = measured.valued.values().map(Vec::len).sum::<usize>() as u64;
-            let log_scores = ground.round(&candidates, FINE, options.seed ^ (rounds << 8))?;
+        while !names.is_empty() {
+            candidates.retain(|one| one.short() == best || names.contains(&one.short()));
+            let round = ground.passes(&candidates, options.seed ^ ((measured.valued.len() as u64) << 8))?;
             // Who failed once is out.
-            candidates.retain(|one| log_scores.contains_key(&one.short()));
-            for (name, log_score) in log_scores {
-                measured.valued.entry(name).or_default().push(log_score);
-            }
+            names.retain(|name| round.contains_key(name) && round.contains_key(&best));
+            measured.valued.push(round);
+            names.retain(|name| !measured.is_valued(name));
             key.workloads.insert(live.name.to_owned(), measured.clone());
             key.write(&path)?;
         }

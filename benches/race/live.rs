@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use conbench::analyze::{Sureness, Verdict};
-use conbench::candidate::Candidate;
-use conbench::clock::now_ns;
+use conbench::internal::analyze::{Sureness, Verdict};
+use conbench::internal::candidate::Candidate;
+use conbench::internal::clock::now_ns;
 use serde::{Deserialize, Serialize};
 
 use crate::arms::{PROGRAM, Stable};

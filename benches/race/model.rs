@@ -4,7 +4,7 @@
 //! flight over the time of one task alone, cores over CPU time, workers over their time, and one over the time of each
 //! thing that only one task has at once. All times are microseconds of a task.
 
-use conbench::candidate::{Candidate, Engine, Model};
+use conbench::internal::candidate::{Candidate, Engine, Model};
 
 /// The cores of the machine that is simulated.
 pub(crate) const CORES: u32 = 2;
@@ -122,7 +122,7 @@ fn places(task: &Task, candidate: &Candidate) -> Places {
     let sizes = candidate.sizes;
     let in_flight = f64::from(sizes.concurrency());
     let workers = f64::from(sizes.workers.or(sizes.in_flight).unwrap_or(1));
-    let is_python = candidate.runtime != conbench::candidate::RUST;
+    let is_python = candidate.runtime != conbench::internal::candidate::RUST;
     let model = candidate.model();
     let (in_flight, workers) = match model {
         Model::Async if sizes.workers.is_none() => (if task.is_async { in_flight } else { 1.0 }, 1.0),

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use conbench::internal::session::AgentSlot;
 use rand::{Rng as _, RngExt as _};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -99,14 +100,14 @@ pub(crate) struct Noise<'a> {
     /// The host's drift, as a standard normal.
     drift: f64,
     at_ns: u64,
-    lives: BTreeMap<usize, Life>,
+    lives: BTreeMap<AgentSlot, Life>,
     /// How strongly each candidate feels the drift.
-    feels: BTreeMap<usize, f64>,
+    feels: BTreeMap<AgentSlot, f64>,
 }
 
 impl Noise<'_> {
     /// The agent in `slot` begins anew.
-    pub(crate) fn life(&mut self, slot: usize) {
+    pub(crate) fn life(&mut self, slot: AgentSlot) {
         let life = match self.source {
             Source::Trace(trace) => Life::Recorded {
                 life: self.random.next_u32() as usize % trace.lives.len().max(1),
@@ -125,7 +126,7 @@ impl Noise<'_> {
     }
 
     /// The noise of a block of the agent in `slot` whose middle is at `now_ns`.
-    pub(crate) fn block(&mut self, slot: usize, now_ns: u64) -> f64 {
+    pub(crate) fn block(&mut self, slot: AgentSlot, now_ns: u64) -> f64 {
         let passed_ns = now_ns.saturating_sub(std::mem::replace(&mut self.at_ns, now_ns)) as f64;
         let random = &mut self.random;
         match (self.source, self.lives.get_mut(&slot)) {

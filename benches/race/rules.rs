@@ -1,7 +1,7 @@
 //! What rules of thumb say without measuring.
 
-use conbench::candidate::{Candidate, Engine, RUST, Sizes, StartMethod};
-use conbench::plan::Entry;
+use conbench::internal::candidate::{Candidate, Engine, RUST, Sizes, StartMethod};
+use conbench::internal::plan::Entry;
 
 use crate::cases::Case;
 use crate::model::{CORES, Task};

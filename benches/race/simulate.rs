@@ -1,14 +1,15 @@
 //! A session of a simulated workload: the real loop and the real analysis; throughputs of theory, times as measured,
 //! and noise.
 
-use conbench::analyze::{Status, Sureness, analyze};
-use conbench::candidate::{Candidate, RUST};
-use conbench::plan::{Entry, Settings};
-use conbench::record::Record;
-use conbench::session::simulated::{self, Engines, Ran, Simulation, StartCost};
-use conbench::workload::{
+use conbench::internal::analyze::{Status, Sureness, analyze};
+use conbench::internal::candidate::{Candidate, RUST};
+use conbench::internal::plan::{Entry, Settings};
+use conbench::internal::session::AgentSlot;
+use conbench::internal::session::simulated::{self, Engines, Ran, Simulation, StartCost};
+use conbench::internal::workload::{
     Cpu, Distribution, FileOperation, Goal, Kernel, Limits, Load, Objective, Payload, Step, Work, Workload,
 };
+use conbench::record::Record;
 
 use crate::costs::Costs;
 use crate::model::{CORES, Says, Task};
@@ -75,14 +76,14 @@ struct Computed<'a> {
 }
 
 impl Engines for Computed<'_> {
-    fn start(&mut self, slot: usize, candidate: &Candidate, _now_ns: u64) -> StartCost {
+    fn start(&mut self, slot: AgentSlot, candidate: &Candidate, _now_ns: u64) -> StartCost {
         self.noise.life(slot);
         let latency_ns = 1e3 * (self.says)(candidate).latency;
         let first_ns = 1e3 * self.task.alone();
         StartCost { ready_ns: self.costs.start_ns(candidate, first_ns + latency_ns), first_task_ns: first_ns as u64 }
     }
 
-    fn block(&mut self, slot: usize, candidate: &Candidate, window_ns: u64, now_ns: u64) -> Ran {
+    fn block(&mut self, slot: AgentSlot, candidate: &Candidate, window_ns: u64, now_ns: u64) -> Ran {
         let Says { per_s, latency, cpu } = (self.says)(candidate);
         let noise = self.noise.block(slot, now_ns + window_ns / 2).exp();
         let latency_ns = 1e3 * latency / noise;

@@ -1,6 +1,6 @@
 //! What sessions came to, simulated or live, as a row of a table.
 
-use conbench::candidate::Candidate;
+use conbench::internal::candidate::Candidate;
 
 use crate::show::{percent, quantile, share, share_with_interval};
 

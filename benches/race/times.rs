@@ -1,9 +1,9 @@
 //! The time that the decision itself takes a round.
 
-use conbench::candidate::{Candidate, Engine, RUST, Sizes};
-use conbench::clock::now_ns;
-use conbench::decide::{Decide, Next, Observation, Rules, TurnOutcome};
-use conbench::plan::Entry;
+use conbench::internal::candidate::{Candidate, Engine, RUST, Sizes};
+use conbench::internal::clock::now_ns;
+use conbench::internal::decide::{Decide, Next, Observation, Rules, TurnOutcome};
+use conbench::internal::plan::Entry;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use conbench::stats::median;
+use conbench::internal::stats::median;
 use serde::Deserialize;
 
 /// A trace as it is stored.

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
-use conbench::analyze;
+use conbench::internal::analyze;
+use conbench::internal::report::{Export, Judged, PageOptions, export, page};
+use conbench::internal::stats;
 use conbench::record::{self, Record};
-use conbench::report::{Export, Judged, PageOptions, export, page};
-use conbench::stats;
 
 use table::{Line, show};
 

@@ -2,7 +2,6 @@
 
 use super::figures::Figures;
 use super::limit::{limit, task};
-use super::words::{percent, percent_exactly, time};
 use super::{
     Alternative, Answer, AsGood, Condition, Estimate, Group, Row, Status, far_limit, leaving, library_threads, pareto,
     reasons, scaling,
@@ -12,6 +11,7 @@ use crate::decide::{CONFIDENCE, Decide, Finding, RULES_VERSION, Standing, TurnOu
 use crate::plan::Entry;
 use crate::protocol::BlockKind;
 use crate::record::{BlockRecord, CandidateRecord, ExitReason, FailedTasks, RaceRecord, Record, observation};
+use crate::units::{self, written_duration, written_percent, written_size};
 use crate::workload::ErrorLimit;
 
 /// Below this chance to be good enough a candidate is called worse: lucky first blocks must not condemn an equal.
@@ -280,13 +280,13 @@ fn status_alone(record: &Record, row: &Row) -> Status {
     if let (Some(p99), Some(most)) = (row.service.p99_ns, limits.p99_ns)
         && p99 > most
     {
-        let reason = format!("p99 is {}, the limit is {}", time(p99 as f64), time(most as f64));
+        let reason = format!("p99 is {}, the limit is {}", units::duration(p99 as f64), written_duration(most));
         return Status::Infeasible { reason };
     }
     if let (Some(memory), Some(most)) = (row.memory_bytes, limits.memory_bytes)
         && memory > most
     {
-        let (memory, most) = (bytesize::ByteSize(memory), bytesize::ByteSize(most));
+        let (memory, most) = (units::bytes(memory), written_size(most));
         return Status::Infeasible { reason: format!("memory is {memory}, the limit is {most}") };
     }
     let failed = place.failed_tasks();
@@ -301,10 +301,10 @@ fn status_alone(record: &Record, row: &Row) -> Status {
 
 fn too_many_failed(failed: FailedTasks<'_>, limit: ErrorLimit) -> String {
     let FailedTasks { errors, tasks, first } = failed;
-    let share = percent(errors as f64 / tasks.max(1) as f64);
+    let share = units::percent(errors as f64 / tasks.max(1) as f64);
     let limit = match limit {
         ErrorLimit::Tasks(most) => most.to_string(),
-        ErrorLimit::Share(most) => percent_exactly(most),
+        ErrorLimit::Share(most) => written_percent(most),
     };
     let first = first.map_or_else(String::new, |first| format!(": {first}"));
     format!("{errors} of {tasks} tasks failed ({share}), the limit is {limit}{first}")

@@ -23,7 +23,6 @@ mod start_up;
 mod stored;
 #[cfg(test)]
 mod tests;
-mod words;
 
 pub use answer::models;
 pub use far_limit::{FarLimit, Growth, Refused, looks_like_limit};

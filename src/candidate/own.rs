@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Model;
+use crate::escape::steers;
 
 /// An executor that a factory of the user's builds. What is not in its name, a probe found before the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -85,19 +86,11 @@ impl fmt::Display for Word {
     }
 }
 
-/// Whether a character says how others are shown: it controls a terminal, breaks a line, turns the direction of writing,
-/// or is none at all, which XML refuses.
-#[must_use]
-pub fn steers(c: char) -> bool {
-    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}')
-}
-
 impl<'de> Deserialize<'de> for Word {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Word, D::Error> {
         let text = String::deserialize(deserializer)?;
         // It is shown as it stands, and a file may say anything.
-        if text.chars().any(steers) {
+        if text.contains(steers) {
             return Err(serde::de::Error::custom("an executor's factory has signs that steer a terminal"));
         }
         Ok(Word::of(&text))

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::catalogue::{Item, Language, Pitfall, Section};
-use crate::candidate::steers;
+use crate::escape::escaped_but;
 use crate::host::Facts;
 use crate::stats::{self, MedianInterval};
 
@@ -60,12 +60,8 @@ impl Sheet {
 
 /// Escapes what steers a terminal in all texts of a value, but for line feeds.
 fn escape(value: &mut Value) {
-    let is_bad = |c: char| steers(c) && c != '\n';
     match value {
-        Value::String(text) if text.contains(is_bad) => {
-            let plain = |c: char| if is_bad(c) { c.escape_default().to_string() } else { c.to_string() };
-            *text = text.chars().map(plain).collect();
-        }
+        Value::String(text) => *text = escaped_but(text, &['\n']),
         Value::Array(items) => items.iter_mut().for_each(escape),
         Value::Object(members) => members.values_mut().for_each(escape),
         _ => {}

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use super::{Exit, Failure, Terminal, signals};
 use crate::candidate::Engine;
 use crate::conformance::{self, ExamineError, Finding, Scope, Verdict};
-use crate::report::plain;
+use crate::escape::plain;
 use crate::session::AgentProgram;
 
 /// What `agent-check` is told.

@@ -8,9 +8,11 @@ use clap::{Args, ValueEnum};
 use super::Failure;
 use super::cluster_name::ClusterName;
 use crate::candidate::{Engine, Model, RUST, StartMethod};
+use crate::clock::nanos;
 use crate::decide::duel::{Figure, Threshold};
 use crate::plan::{self, Settings};
 use crate::report::Export;
+use crate::units;
 use crate::workload::{self, Code, ErrorLimit, Items, Rate, Workload};
 
 /// The time for one workload on one runtime when the user names none. It is rarely used up.
@@ -381,7 +383,7 @@ pub(super) struct Paged {
 fn budget_help() -> String {
     format!(
         "How long it may take in all, e.g. 10s or 5m [default: {} for each workload and runtime; it is rarely used up]",
-        humantime::format_duration(BUDGET)
+        units::written_duration(nanos(BUDGET))
     )
 }
 

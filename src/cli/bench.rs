@@ -1,9 +1,7 @@
 //! Targets that register workloads of their own, in `benches/` or `examples/`: how they are told what to do, and what
 //! they print. Everything between a workload and its answer is what `recommend` does.
 
-use std::cell::RefCell;
 use std::ffi::OsString;
-use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -149,14 +147,7 @@ impl Asked {
     fn new(arguments: Arguments) -> Asked {
         let program = std::env::current_exe().unwrap_or_default();
         let is_test = arguments.test || (!arguments.bench && is_run_by_tests(&program));
-        let (colour, quiet) = (arguments.colour, arguments.quiet);
-        let terminal = Terminal {
-            out: io::stdout(),
-            colour,
-            quiet,
-            progress: progress::Form::default(),
-            later: RefCell::default(),
-        };
+        let terminal = Terminal::new(arguments.colour, arguments.quiet, progress::Form::default());
         Asked { arguments, is_test, terminal, interrupted: None, told: false, kept: Vec::new() }
     }
 

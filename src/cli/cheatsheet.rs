@@ -17,6 +17,7 @@ use crate::cheatsheet::sheet::{Runtime, Sheet};
 use crate::python::{self, Interpreter};
 use crate::record;
 use crate::report::{self, Judged};
+use crate::units;
 
 /// What is said of Rust's figures that nobody would see in a program of theirs.
 const UNOPTIMISED: &str =
@@ -132,7 +133,7 @@ pub(super) fn run(args: &CheatsheetArgs, terminal: &Terminal) -> Result<Exit, Fa
         Event::Warning(_) if matches!(args.format, SheetFormat::Table | SheetFormat::Markdown) => {}
         Event::Warning(warning) => told.warned(warning),
     });
-    told.finish(|_| true);
+    told.clear();
     let mut sheet = measured.map_err(Failure::Cheatsheet)?;
     if cfg!(debug_assertions) && sheet.runtimes.iter().any(|runtime| runtime.language == Language::Rust) {
         sheet.warnings.push(UNOPTIMISED.to_owned());
@@ -238,7 +239,7 @@ fn tell_how_long(measuring: &Measuring<'_>, terminal: &Terminal) -> Result<(), F
     let text = format!(
         "the section `choosing` measures {} workloads, which takes {} at most, mostly half of it; --quick leaves it out",
         workloads.len(),
-        report::duration(most.as_nanos() as f64)
+        units::duration(most.as_nanos() as f64)
     );
     terminal.note(&text);
     Ok(())

@@ -7,9 +7,9 @@ use super::cluster_name::ClusterName;
 use super::runtimes::Runtimes;
 use super::{Failure, seams};
 use crate::candidate::Cluster;
+use crate::escape::plain;
 use crate::plan::{LeftOut, Runtime};
 use crate::protocol::FindCluster;
-use crate::report;
 use crate::session::{AgentProgram, FoundCluster};
 
 /// How long an interpreter may measure a cluster: the whole of looking at it takes a few seconds.
@@ -56,7 +56,7 @@ impl Clusters {
                 Ok(found) => drop(clusters.found.insert(interpreter.name.clone(), found)),
                 Err(failed) => {
                     let what = format!("{}/dask", interpreter.name);
-                    clusters.left_out.push(LeftOut { what, reason: report::plain(&failed.to_string()) });
+                    clusters.left_out.push(LeftOut { what, reason: plain(&failed.to_string()) });
                 }
             }
         }

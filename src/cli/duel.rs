@@ -14,6 +14,7 @@ use super::{Exit, Failure, Terminal, seams, signals, terminal as terminals};
 use crate::analyze::duel::{self as analysis, DuelVerdict, Said};
 use crate::candidate::Candidate;
 use crate::decide::duel::{BASE, Comparison, DuelRules, Figure, HEAD, RULES_VERSION, Threshold};
+use crate::escape::plain;
 use crate::plan::{Entry, Plan};
 use crate::record::duel::{DuelRecord, EITHER, FORMAT_VERSION, SideFailure, SideRecord};
 use crate::record::{self, Document, Ending, Record};
@@ -198,7 +199,7 @@ fn fight(args: &DuelArgs, terminal: &Terminal) -> Result<(DuelRecord, DuelVerdic
 
 /// A duel of which nothing is known but what was asked.
 fn unstarted(args: &DuelArgs, failure: &Failure) -> DuelRecord {
-    let target = |at: usize| args.targets.get(at).map(|target| report::plain(&target.display().to_string()));
+    let target = |at: usize| args.targets.get(at).map(|target| plain(&target.display().to_string()));
     let side = |what: Option<String>, name: &str| SideRecord {
         what: what.unwrap_or_else(|| name.to_owned()),
         commit: None,
@@ -475,7 +476,7 @@ impl Duelling<'_> {
             duel: Some(session::Versions { rules: rules.clone(), sides: [side(base, BASE), side(head, HEAD)] }),
         };
         let measured = seams::measure(session, &mut progress);
-        progress.finish(|_| true);
+        progress.clear();
         measured.map_err(Failure::Session)
     }
 }

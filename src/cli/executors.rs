@@ -3,9 +3,9 @@
 use super::runtimes::Runtimes;
 use super::{Failure, seams};
 use crate::candidate::{Engine, Model, OwnExecutor, Word};
+use crate::escape::plain;
 use crate::plan::{LeftOut, Runtime};
 use crate::protocol::{Failed, Offer, Probe, Probed};
-use crate::report;
 use crate::session::AgentProgram;
 
 /// An executor of the user's own that is to race. Of two folders, one name is two executors.
@@ -96,11 +96,11 @@ fn engine(probe: &Probe, said: Option<Model>, probed: &Probed) -> Result<Engine,
         return Err(format!(
             "it runs tasks on another host, {}: executors are measured on this host alone; of clusters, those of Dask are \
              (--cluster)",
-            report::plain(host)
+            plain(host)
         ));
     }
     if let Some(said) = said.filter(|said| *said != probed.model) {
-        let factory = report::plain(&probe.factory);
+        let factory = plain(&probe.factory);
         return Err(format!(
             "`{factory}` runs tasks in {}, and the file's [[engine]] says `model = \"{said}\"`",
             probed.model
@@ -112,12 +112,12 @@ fn engine(probe: &Probe, said: Option<Model>, probed: &Probed) -> Result<Engine,
 
 /// A failure with the lines of the user's own code.
 fn told(failed: &Failed) -> String {
-    let lines = failed.traceback.iter().map(|line| format!("\n    {}", report::plain(line)));
-    report::plain(&failed.to_string()) + &lines.collect::<String>()
+    let lines = failed.traceback.iter().map(|line| format!("\n    {}", plain(line)));
+    plain(&failed.to_string()) + &lines.collect::<String>()
 }
 
 fn none(probe: &Probe, reasons: &[LeftOut]) -> Failure {
-    let factory = report::plain(&probe.factory);
+    let factory = plain(&probe.factory);
     Failure::Usage(match reasons {
         [] => format!(
             "`{factory}` builds an executor of Python, and no interpreter takes part: name one with --python PATH"

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::{Exit, Failure, Terminal, sheet, terminal};
 use crate::candidate::nearest;
+use crate::escape::plain;
 use crate::report::{self, Judged};
 
 /// What `explain` is told.
@@ -36,11 +37,10 @@ fn chosen<'a>(all: &'a [Judged], name: Option<&str>) -> Result<Vec<&'a Judged>, 
     }
     let known: Vec<&str> = all.iter().map(|judged| judged.record.workload.name.as_str()).collect();
     let help = match nearest(name, &known) {
-        Some(near) => format!("did you mean `{}`?", report::plain(near)),
-        None => format!(
-            "it holds {}",
-            known.iter().map(|it| format!("`{}`", report::plain(it))).collect::<Vec<_>>().join(", ")
-        ),
+        Some(near) => format!("did you mean `{}`?", plain(near)),
+        None => {
+            format!("it holds {}", known.iter().map(|it| format!("`{}`", plain(it))).collect::<Vec<_>>().join(", "))
+        }
     };
-    Err(Failure::Usage(format!("the record holds no workload `{}`: {help}", report::plain(name))))
+    Err(Failure::Usage(format!("the record holds no workload `{}`: {help}", plain(name))))
 }

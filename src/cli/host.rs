@@ -3,15 +3,15 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use bytesize::ByteSize;
 use serde::Serialize;
 
 use super::args::Interpreters;
 use super::seams;
+use crate::escape::plain;
 use crate::host::{self, CgroupLevel, CpuQuota, Survey};
 use crate::protocol::Hello;
 use crate::python::{Found, Interpreter, Refused};
-use crate::report;
+use crate::units::bytes;
 
 /// What `host` is told.
 #[derive(clap::Args, Clone, Debug)]
@@ -199,7 +199,7 @@ fn interpreter(interpreter: &Interpreter) -> Rows {
     let hello = &interpreter.hello;
     let implementation = hello.implementation.as_deref().unwrap_or(&hello.language);
     let methods: Vec<&str> = hello.start_methods.iter().map(|method| method.name()).collect();
-    let plain = |text: String| report::plain(&text);
+    let plain = |text: String| plain(&text);
     vec![
         row(&plain(interpreter.name.clone()), plain(interpreter.path.display().to_string())),
         row("", plain(format!("{implementation} {}, {}", hello.version, lock(hello)))),
@@ -219,7 +219,7 @@ fn lock(hello: &Hello) -> &'static str {
 }
 
 fn refused(refused: &Refused) -> (String, String) {
-    (report::plain(&refused.named), report::plain(&refused.reason.to_string()))
+    (plain(&refused.named), plain(&refused.reason.to_string()))
 }
 
 fn row(name: &str, value: impl ToString) -> (String, String) {
@@ -232,10 +232,6 @@ fn none() -> String {
 
 fn cpu_quota(quota: &CpuQuota) -> String {
     format!("{:.2} cores per {:.0} ms", quota.cores, quota.period_ns as f64 / 1e6)
-}
-
-fn bytes(size: u64) -> String {
-    ByteSize::b(size).display().iec().to_string()
 }
 
 fn micros(ns: u64) -> String {
@@ -324,8 +320,8 @@ Cores that may be used
   smallest quota        1.50 cores per 100 ms, set by /batch
 
 Memory
-  physical        8.0 GiB
-  available       1.5 GiB
+  physical        8.00 GiB
+  available       1.50 GiB
   smallest limit  none
 
 Limits

@@ -17,6 +17,7 @@ use super::progress::Progress;
 use super::{Exit, Failure, Runtimes, Terminal, seams, signals, terminal};
 use crate::agent::registry::WORKLOAD_VARIABLE;
 use crate::analyze;
+use crate::escape::plain;
 use crate::host::Facts;
 use crate::plan::{LeftOut, Plan, Runtime, Settings};
 use crate::protocol::Probe;
@@ -141,7 +142,7 @@ impl<'a> Measuring<'a> {
         let settings = Settings { sweeps: self.sweeps, ..self.planning.settings_of(&workload, budget) };
         let plan = self.planning.plan(&workload, budget)?;
         for note in &plan.notes {
-            self.terminal.warn(&format!("{}: {}", report::plain(&workload.name), report::plain(note)));
+            self.terminal.warn(&format!("{}: {}", plain(&workload.name), plain(note)));
         }
         let place = (done.len() + 1, self.of);
         let mut progress = Progress::new(&workload.name, place, self.terminal).holding(self.told != Told::Never);
@@ -426,9 +427,9 @@ fn nothing_to_run(workload: &Workload, plan: &Plan) -> Failure {
     let reasons: Vec<String> = plan
         .left_out
         .iter()
-        .map(|left_out| format!("\n  {}: {}", report::plain(&left_out.what), report::plain(&left_out.reason)))
+        .map(|left_out| format!("\n  {}: {}", plain(&left_out.what), plain(&left_out.reason)))
         .collect();
-    let name = report::plain(&workload.name);
+    let name = plain(&workload.name);
     Failure::Usage(if reasons.is_empty() {
         format!("nothing of `{name}` is left to run: --runtimes, --models and --engines exclude one another")
     } else {
@@ -442,10 +443,10 @@ pub(super) fn check_remote(workload: &Workload, allowed: bool) -> Result<(), Fai
     if allowed || targets.is_empty() {
         return Ok(());
     }
-    let targets: Vec<String> = targets.iter().map(|target| format!("`{}`", report::plain(target))).collect();
+    let targets: Vec<String> = targets.iter().map(|target| format!("`{}`", plain(target))).collect();
     Err(Failure::Usage(format!(
         "`{}` reaches {}, which is not this host: add --allow-remote if its owner agrees (`conbench plan` shows how many calls are foreseen)",
-        report::plain(&workload.name),
+        plain(&workload.name),
         targets.join(", ")
     )))
 }

@@ -139,6 +139,10 @@ struct Terminal {
 }
 
 impl Terminal {
+    fn new(colour: Colour, quiet: bool, progress: progress::Form) -> Terminal {
+        Terminal { out: io::stdout(), colour, quiet, progress, later: RefCell::default() }
+    }
+
     /// Writes a piece of the result, which the reader sees at once; then what waited for it.
     fn print(&self, text: &str) -> Result<(), Failure> {
         let printed = self.write(text);
@@ -219,13 +223,7 @@ fn visible(args: Vec<OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let terminal = Terminal {
-        out: io::stdout(),
-        colour: cli.colour,
-        quiet: cli.quiet,
-        progress: cli.progress,
-        later: RefCell::default(),
-    };
+    let terminal = Terminal::new(cli.colour, cli.quiet, cli.progress);
     let Some(verb) = cli.verb else {
         complain(FIRST);
         return Exit::Usage.into();
@@ -293,7 +291,7 @@ fn report_failure(failure: &Failure) {
         Failure::Rendered(text) => complain(text),
         other if other.exit() == Exit::Fine => {}
         // What it quotes may be anybody's.
-        other => complain(&format!("error: {}\n", crate::report::plain_lines(&other.to_string()))),
+        other => complain(&format!("error: {}\n", crate::escape::plain_lines(&other.to_string()))),
     }
 }
 

@@ -7,6 +7,7 @@ use clap::ArgGroup;
 use super::args::{FUNCTIONS, Format, PythonCode, Selection};
 use super::measure::{self, Planning};
 use super::{Exit, Failure, Terminal, target, terminal};
+use crate::escape::plain;
 use crate::report;
 use crate::workload::Workload;
 
@@ -44,12 +45,12 @@ pub(super) fn run(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure>
         plan.notes.push("to measure it, add --allow-remote: its targets are not this host".to_owned());
     }
     for factory in &settings.executors {
-        let factory = report::plain(factory);
+        let factory = plain(factory);
         plan.unknowns
             .push(format!("what `{factory}` builds is found out before it is measured: it races beside these"));
     }
     if let Some(cluster) = &settings.cluster {
-        let cluster = report::plain(cluster);
+        let cluster = plain(cluster);
         plan.unknowns.push(format!(
             "how many threads {cluster} has is found out before it is measured, and its sizes follow from that"
         ));

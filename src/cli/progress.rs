@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Terminal, terminal};
 use crate::decide::ModelStanding;
+use crate::escape::plain;
 use crate::record::{Phase, Warning};
 use crate::report::{self, Live, Stage};
 use crate::session::{Event, Observer};
@@ -102,7 +103,7 @@ impl Progress {
         if !self.is_due() {
             return;
         }
-        let text = format!("{}: {what}", report::plain(runtime));
+        let text = format!("{}: {what}", plain(runtime));
         match &self.sink {
             Sink::Drawn { bar, .. } => bar.set_message(text),
             Sink::Lines => self.line(&text),
@@ -115,15 +116,20 @@ impl Progress {
         if matches!(self.sink, Sink::Json) {
             self.line(event("warning", text).trim_end());
         } else {
-            self.line(terminal::warning(&report::plain(text)).trim_end());
+            self.line(terminal::warning(&plain(text)).trim_end());
+        }
+    }
+
+    /// Takes the view away.
+    pub(super) fn clear(&self) {
+        if let Sink::Drawn { bar, .. } = &self.sink {
+            bar.finish_and_clear();
         }
     }
 
     /// Takes the view away; gives the lines of failures and warnings that waited, but for those that are told elsewhere.
     pub(super) fn finish(self, is_told: impl Fn(Option<&Warning>) -> bool) -> Vec<String> {
-        if let Sink::Drawn { bar, .. } = &self.sink {
-            bar.finish_and_clear();
-        }
+        self.clear();
         let untold = self.waiting.into_iter().filter(|(warning, _)| !is_told(warning.as_ref()));
         untold.map(|(_, text)| text).collect()
     }
@@ -210,7 +216,7 @@ impl Progress {
                 self.move_to(*elapsed_ns);
             }
             Event::Failed { candidate, failure } => {
-                let said = report::plain(&failure.to_string());
+                let said = plain(&failure.to_string());
                 if self.failures.insert(said.clone()) {
                     self.warn(&format!("`{candidate}` failed: {said}"), None);
                 }

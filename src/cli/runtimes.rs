@@ -3,9 +3,9 @@
 use super::args::Selection;
 use super::{Failure, seams};
 use crate::candidate::{RUST, nearest};
+use crate::escape::plain;
 use crate::plan::{LeftOut, Plan, Runtime};
 use crate::python::{self, Found, Interpreter, Refusal};
-use crate::report;
 use crate::session::AgentProgram;
 use crate::workload::Workload;
 
@@ -56,7 +56,7 @@ impl Runtimes {
         }
         let names: Vec<&str> = all.iter().map(|runtime| runtime.name.as_str()).collect();
         let hint = nearest(word, &names).map_or_else(String::new, |near| format!(", did you mean `{near}`?"));
-        let word = report::plain(word);
+        let word = plain(word);
         let names = names.join(", ");
         Failure::Usage(format!(
             "unknown runtime `{word}`{hint}\n  found: {names} (--python PATH names an interpreter){}",
@@ -73,10 +73,7 @@ impl Runtimes {
     /// Every interpreter that was refused, harmless for a terminal.
     fn refused(&self) -> impl Iterator<Item = LeftOut> {
         let refused = self.found.iter().flat_map(|found| &found.refused);
-        refused.map(|refused| LeftOut {
-            what: report::plain(&refused.named),
-            reason: report::plain(&refused.reason.to_string()),
-        })
+        refused.map(|refused| LeftOut { what: plain(&refused.named), reason: plain(&refused.reason.to_string()) })
     }
 
     /// What the user should know of interpreters that will not take part. That there is no Python at all is no news
@@ -128,8 +125,8 @@ impl Runtimes {
         if planned.iter().filter(is_chosen).any(|runtime| runtime.language == python::LANGUAGE) {
             return Ok(());
         }
-        let code = report::plain(python.short());
-        let name = report::plain(&workload.name);
+        let code = plain(python.short());
+        let name = plain(&workload.name);
         let there = self.found.as_ref().is_some_and(|found| !found.interpreters.is_empty());
         Err(Failure::Usage(if self.found.is_none() || there {
             format!(

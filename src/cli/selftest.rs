@@ -6,8 +6,8 @@ use clap::Args;
 
 use super::args::Interpreters;
 use super::{Exit, Failure, Terminal, runtimes, seams, signals};
+use crate::escape::plain;
 use crate::python::{Found, Refusal};
-use crate::report;
 use crate::selftest::{self, Finding, LawError};
 use crate::session::AgentProgram;
 
@@ -76,7 +76,7 @@ fn interpreters(args: &SelftestArgs, terminal: &Terminal) -> Result<Found, Failu
     let named = &args.interpreters.python;
     let found = seams::interpreters(named);
     for refused in &found.refused {
-        let why = format!("{}: {}", report::plain(&refused.named), report::plain(&refused.reason.to_string()));
+        let why = format!("{}: {}", plain(&refused.named), plain(&refused.reason.to_string()));
         if !named.is_empty() {
             return Err(Failure::Usage(why));
         }

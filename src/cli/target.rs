@@ -77,7 +77,7 @@ pub(super) fn workloads(named: &[PathBuf], code: &PythonCode, colour: bool) -> R
         match workload(one, named.len(), code, None, colour) {
             Ok(workload) => workloads.push(workload),
             Err(Failure::Rendered(text)) => faults.push_str(&text),
-            Err(other) => faults.push_str(&format!("error: {}\n", crate::report::plain_lines(&other.to_string()))),
+            Err(other) => faults.push_str(&format!("error: {}\n", crate::escape::plain_lines(&other.to_string()))),
         }
     }
     if faults.is_empty() { Ok(workloads) } else { Err(Failure::Rendered(faults)) }

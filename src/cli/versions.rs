@@ -9,9 +9,9 @@ use super::{Failure, Terminal, target};
 use crate::analyze::duel::Said;
 use crate::candidate::RUST;
 use crate::checkout::Repository;
+use crate::escape::plain;
 use crate::guard::Guard;
 use crate::python;
-use crate::report;
 use crate::workload::{self, Step, Workload};
 
 /// Files of a folder that are looked at for built extensions.
@@ -161,7 +161,7 @@ impl Finding<'_> {
         if workload.steps.iter().any(|step| step.python().is_some()) {
             return Err(Failure::Usage(format!(
                 "`{}` calls Python code, which runs in an interpreter whatever --binary says: compare two of --python",
-                report::plain(&workload.name)
+                plain(&workload.name)
             )));
         }
         let version = |binary: &Path| {
@@ -232,23 +232,19 @@ impl Finding<'_> {
         let exported = repository.export(&revision, into)?;
         if !exported.submodules.is_empty() {
             let all = exported.submodules.join(", ");
-            self.terminal.warn(&format!(
-                "`{}` has submodules, whose files are left out: {}",
-                report::plain(name),
-                report::plain(&all)
-            ));
+            self.terminal.warn(&format!("`{}` has submodules, whose files are left out: {}", plain(name), plain(&all)));
         }
         let inside = inside(&repository, here);
         let folder = into.join(&inside);
         if !folder.is_dir() {
-            let inside = report::plain(&inside.display().to_string());
+            let inside = plain(&inside.display().to_string());
             return Err(Failure::Usage(format!(
                 "the revision `{}` has no folder `{inside}`, from which you compare: start from a folder that both versions have",
-                report::plain(name)
+                plain(name)
             )));
         }
         Ok(Place {
-            what: format!("revision `{}` ({})", report::plain(name), short(&revision.commit)),
+            what: format!("revision `{}` ({})", plain(name), short(&revision.commit)),
             root: into.to_owned(),
             here: folder,
             commit: Some(revision.commit),
@@ -267,7 +263,7 @@ fn is_folder(name: &str) -> bool {
 fn folder(path: &Path) -> Result<Place, Failure> {
     let root = fs::canonicalize(path)
         .map_err(|error| Failure::Usage(format!("cannot use the folder `{}`: {error}", path.display())))?;
-    let what = format!("the folder `{}`", report::plain(&path.display().to_string()));
+    let what = format!("the folder `{}`", plain(&path.display().to_string()));
     Ok(Place { what, here: root.clone(), root, commit: None, changed: Vec::new() })
 }
 
@@ -291,7 +287,7 @@ fn working_tree(here: &Path) -> Result<Place, Failure> {
 /// When it lies elsewhere, so that both versions would be the same file.
 fn within(named: &Path, here: &Path) -> Result<PathBuf, Failure> {
     let outside = |why: &str| {
-        let named = report::plain(&named.display().to_string());
+        let named = plain(&named.display().to_string());
         Failure::Usage(format!(
             "`{named}` {why}, and would be the same in both versions: name it from the current folder"
         ))
@@ -322,7 +318,7 @@ fn check_file(named: &Path, base: &Place, head: &Place) -> Result<(), Failure> {
     let file = text.rsplit_once(".py:").map_or(text.to_owned(), |(module, _)| format!("{module}.py"));
     for (place, other) in [(base, head), (head, base)] {
         if !place.here.join(&file).exists() && other.here.join(&file).is_file() {
-            let file = report::plain(&file);
+            let file = plain(&file);
             return Err(Failure::Usage(format!("{} has no `{file}`, which {} has", place.what, other.what)));
         }
     }
@@ -365,7 +361,7 @@ fn check_extensions(place: &Place, version: &Version, other: &Place) -> Result<(
                 return Err(Failure::Usage(format!(
                     "{} lacks the built extension `{}`, which {} has: check both out into folders, build each, and compare those (--base ../old/ --head ./)",
                     other.what,
-                    report::plain(&file.display().to_string()),
+                    plain(&file.display().to_string()),
                     place.what
                 )));
             }
@@ -423,7 +419,7 @@ pub(super) fn annotate(sentence: &str, text: &str, said: Said, terminal: &Termin
         let file = fs::OpenOptions::new().append(true).create(true).open(&path);
         if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {
             let path = Path::new(&path).display().to_string();
-            terminal.warn(&format!("cannot add to $GITHUB_STEP_SUMMARY ({}): {error}", report::plain(&path)));
+            terminal.warn(&format!("cannot add to $GITHUB_STEP_SUMMARY ({}): {error}", plain(&path)));
         }
     }
     if std::env::var_os("GITHUB_ACTIONS").is_none() {

@@ -8,11 +8,13 @@ use super::jobs::{self, LOOP, WAIT_NS};
 use super::rules::{self, Fault, Seen};
 use super::{ExamineError, Verdict};
 use crate::candidate::{Engine, Model};
+use crate::clock::nanos;
 use crate::clock::now_ns;
 use crate::host::meter;
 use crate::protocol::{Block, BlockKind, Calibrated, FailureKind, Go, Hello, Job, Reference, StepJob, Target};
 use crate::session::bare::BareAgent;
 use crate::session::error::AgentError;
+use crate::units;
 use crate::workload::{Load, Payload};
 
 /// The window of a timed block.
@@ -359,7 +361,7 @@ impl Candidate {
         std::thread::sleep(WATCHED);
         let used_ns = used(&self.pids).saturating_sub(before);
         let expected = "no CPU used between blocks";
-        let came = format!("{used_ns} ns of CPU time within {}", humantime::format_duration(WATCHED));
+        let came = format!("{used_ns} ns of CPU time within {}", units::written_duration(nanos(WATCHED)));
         let fault = Fault { expected: expected.to_owned(), came };
         examiner.judge(&check, expected, if used_ns <= PARKED_NS { Vec::new() } else { vec![fault] });
     }

@@ -4,8 +4,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::candidate::Engine;
+use crate::clock::nanos;
 use crate::guard::Status;
 use crate::protocol::{Block, BlockKind, Ended, Go, Hello, Job, PROTOCOL, Ready, Reference, VARIANTS};
+use crate::units;
 use crate::workload::Load;
 
 /// A rule that is broken.
@@ -217,7 +219,7 @@ pub(super) fn of_ended(ended: &Ended, seen_ns: u64) -> Vec<Fault> {
 pub(super) fn of_end(status: Option<Status>, patience: Duration, left: u32, is_peaceful: bool) -> Vec<Fault> {
     let mut faults = Faults::default();
     let came = status.map_or_else(|| "it lives on".to_owned(), |status| status.to_string());
-    let ends = format!("an end within {}", humantime::format_duration(patience));
+    let ends = format!("an end within {}", units::written_duration(nanos(patience)));
     faults.unless(status.is_some(), ends, came.clone());
     let is_fine = status.is_none() || !is_peaceful || status == Some(Status::Exit(0));
     faults.unless(is_fine, "exit status 0", came);

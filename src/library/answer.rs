@@ -5,6 +5,7 @@ use std::fmt;
 use super::Error;
 use crate::candidate::{Engine, Model};
 use crate::cli::bench;
+use crate::escape::plain;
 use crate::record::{Ending, Record};
 use crate::report::{self, Judged};
 
@@ -37,7 +38,7 @@ pub struct Answer {
 
 impl Answer {
     pub(super) fn of(judged: Judged) -> Result<Answer, Error> {
-        let name = report::plain(&judged.record.workload.name);
+        let name = plain(&judged.record.workload.name);
         let why = report::why(&judged);
         let Some(answer) = judged.verdict.groups.first().and_then(|group| group.answer.as_ref()) else {
             let was_interrupted = judged.record.ending == Ending::Interrupted;

@@ -5,6 +5,7 @@ use super::{Entry, LeftOut, Plan, Runtime, Settings, estimate, ladder, memory, n
 use crate::candidate::{Cluster, Engine, Model, RUST, Sizes, StartMethod};
 use crate::host::Facts;
 use crate::protocol::Offer;
+use crate::units;
 use crate::workload::{Goal, Load, Step, Workload};
 
 /// The language of a `python` step.
@@ -266,8 +267,8 @@ fn reason_against(
     (needed > available).then(|| {
         format!(
             "it needs about {} of memory with this payload, and {} are available",
-            bytesize::ByteSize(needed),
-            bytesize::ByteSize(available)
+            units::bytes(needed),
+            units::bytes(available)
         )
     })
 }

@@ -2,6 +2,7 @@
 
 use crate::candidate::{Engine, Model};
 use crate::host::Facts;
+use crate::units;
 use crate::workload::{Load, Step, Workload};
 
 /// Memory of one more agent or worker process, without payloads.
@@ -257,11 +258,8 @@ fn open_files(engine: Engine, axis: Axis, workload: &Workload, facts: &Facts) ->
 fn memory(engine: Engine, workload: &Workload, facts: &Facts, entries: u64) -> Cap {
     let each = worker_bytes(engine, workload);
     let available = memory_bytes(facts);
-    let because = format!(
-        "a worker needs about {} and {} of memory are available",
-        bytesize::ByteSize(each),
-        bytesize::ByteSize(available)
-    );
+    let because =
+        format!("a worker needs about {} and {} of memory are available", units::bytes(each), units::bytes(available));
     // Half of what is there: the host has other uses for it. Rungs that double are together less than twice
     // the largest.
     Cap { largest: share(available / 2, entries.min(3), 2, each), because }

@@ -4,6 +4,7 @@ use super::caps::{self, Axis};
 use super::{Entry, Foreseen, Settings};
 use crate::candidate::Model;
 use crate::host::Facts;
+use crate::units;
 use crate::workload::{Cpu, Distribution, Rate, Step, Work, Workload};
 
 /// How long the user's own code takes is not known before it runs: this is assumed.
@@ -218,11 +219,11 @@ fn slow_rate(entries: &[Entry], rate: Rate, settings: &Settings) -> Option<Strin
     ))
 }
 
-/// A duration with two or three digits that matter.
+/// A duration with two or three digits that matter, rounded up, as an option takes it.
 fn duration(ns: f64) -> String {
     let unit = [1e9, 1e6, 1e3].into_iter().find(|unit| ns >= 10.0 * unit).unwrap_or(1.0);
     let whole = (ns / unit).ceil() * unit;
-    humantime::format_duration(std::time::Duration::from_nanos(whole as u64)).to_string()
+    units::written_duration(whole as u64)
 }
 
 fn remote(position: usize, step: &Step) -> Option<String> {

@@ -4,6 +4,7 @@ use super::caps::{self, RESIDENT};
 use super::{Entry, LeftOut, ladder};
 use crate::candidate::{Engine, Model};
 use crate::host::Facts;
+use crate::units;
 use crate::workload::Workload;
 
 /// Takes sizes from the ladders of one runtime's entries until what meets in the final has room: each engine with at
@@ -20,8 +21,8 @@ pub(super) fn fit(entries: &mut [Entry], workload: &Workload, facts: &Facts, lef
     let kept = (2..RESIDENT).rev().map(thinned).find(fits).unwrap_or_else(|| thinned(1));
     let reason = format!(
         "the agents of all sizes that meet in the final need about {} of memory, and {} are available; name fewer `--engines`",
-        bytesize::ByteSize(needed),
-        bytesize::ByteSize(available)
+        units::bytes(needed),
+        units::bytes(available)
     );
     for (entry, kept) in entries.iter_mut().zip(kept) {
         for (axis, before, after) in

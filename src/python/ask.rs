@@ -14,6 +14,7 @@ use rustix::process::{
 };
 
 use super::Refusal;
+use crate::escape::escaped;
 use crate::protocol::{Hello, PROTOCOL, Reply};
 
 /// The argument with which the agent's main file only prints its `hello`.
@@ -189,12 +190,7 @@ fn how(status: ExitStatus) -> String {
 
 /// Another program's words, short and without control characters.
 fn quoted(text: &str) -> String {
-    let harmless = text.chars().flat_map(|letter| {
-        let escaped = letter.is_control().then(|| letter.escape_default());
-        let plain = (!letter.is_control()).then_some(letter);
-        escaped.into_iter().flatten().chain(plain)
-    });
-    harmless.take(MOST_QUOTED).collect()
+    escaped(text).chars().take(MOST_QUOTED).collect()
 }
 
 /// Has the kernel kill the process when the thread that started it ends, even by SIGKILL.

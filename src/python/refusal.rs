@@ -1,5 +1,7 @@
 //! Why an interpreter cannot be measured.
 
+use crate::clock::nanos;
+use crate::units;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -46,7 +48,7 @@ pub enum Refusal {
         last_words: String,
     },
     /// It did not answer in time.
-    #[error("it said no hello within {}{}", humantime::format_duration(*.patience), said(last_words))]
+    #[error("it said no hello within {}{}", units::written_duration(nanos(*.patience)), said(last_words))]
     Silent {
         /// How long it had.
         patience: Duration,

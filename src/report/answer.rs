@@ -2,13 +2,14 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
-use super::text::{plain, sizes};
-use super::units::{NONE, duration, factor, percent, rate};
+use super::text::sizes;
 use super::words::{row, runtime_name, runtimes};
 use super::{Judged, Style, grid, leaving, reasons, sureness};
 use crate::analyze::{Answer, Condition, Group, Row, Status, Sureness};
 use crate::candidate::{Candidate, Engine, Model, RUST};
+use crate::escape::plain;
 use crate::idiom::{Idiom, ItemsFound, OnCluster};
+use crate::units::{NONE, duration, factor, percent, rate};
 use crate::workload::Goal;
 
 use grid::{Paint, paint};

@@ -1,11 +1,12 @@
 //! "Choosing the Right Tool", as data: a section a runtime, a row a workload.
 
-use super::text::{listed, plain};
-use super::units::{factor, percent};
+use super::text::listed;
 use super::words::{row, runtime_name};
 use super::{Judged, reasons, sureness};
 use crate::analyze::{Answer, Condition, Group, Reason, Row, Sureness};
 use crate::candidate::{Candidate, Model};
+use crate::escape::plain;
+use crate::units::{factor, percent};
 
 /// What every row has a cell for.
 pub(super) const TITLES: [&str; 6] = ["Workload", "Use", "Tool", "vs a loop", "May cost", "Why"];

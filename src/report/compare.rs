@@ -4,8 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::grid::{self, Paint, Title, paint};
-use super::text::{listed, plain};
-use super::units::{NONE, bytes, duration, factor, percent, rate};
+use super::text::listed;
 use super::words::plus_minus;
 use super::{Style, markdown, sureness};
 use crate::analyze::Estimate;
@@ -13,6 +12,8 @@ use crate::analyze::sessions::{
     Absolute, Change, Choice, Comparison, Difference, Figures, Kind, Named, Pair, Ratio, Unknown,
 };
 use crate::candidate::Model;
+use crate::escape::plain;
+use crate::units::{NONE, bytes, duration, factor, percent, rate};
 
 /// The version of the comparison's JSON.
 const FORMAT_VERSION: u32 = 1;

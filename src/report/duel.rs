@@ -9,15 +9,16 @@ use serde::Serialize;
 use super::export::ExportError;
 use super::export::junit::{Case, Suite, document, failed, skipped};
 use super::grid::{self, Paint, Title, paint};
-use super::text::{listed, plain};
-use super::units::{NONE, bytes, duration, percent, rate};
+use super::text::listed;
 use super::words;
 use super::{Style, markdown};
 use crate::analyze::Estimate;
 use crate::analyze::duel::{ChoiceStanding, Compared, DuelVerdict, FigureChange, Said, SideFailure, StillGood};
 use crate::decide::duel::{BASE, Figure, HEAD, MOST_ROUNDS, Regression};
+use crate::escape::plain;
 use crate::record::Record;
 use crate::record::duel::{DuelRecord, FORMAT_VERSION, SideRecord};
+use crate::units::{NONE, bytes, duration, percent, rate};
 
 /// Files of a working tree that are named; of more than these the number is said.
 const MOST_NAMES: usize = 6;

@@ -2,9 +2,9 @@
 
 use super::grid::Title;
 use super::scaling::{self, SCALING};
-use super::units::{NONE, bytes, count, duration, percent, rate};
 use super::words::{against_best, plus_minus, status};
 use crate::analyze::{Group, Row};
+use crate::units::{NONE, bytes, count, duration, percent, rate};
 
 /// One column.
 pub(super) struct Column {

@@ -1,8 +1,8 @@
 //! When leaving this machine pays, in words and as a table.
 
 use super::grid::Title;
-use super::units::{count, duration, rate};
 use crate::analyze::{Leaving, LeavingPoint};
+use crate::units::{count, duration, rate};
 
 /// What was measured is told beside the law where it is so many times as much, or as little.
 const FAR: f64 = 1.25;

@@ -7,10 +7,10 @@ pub(super) use tests::sample;
 
 use super::answer::{padded, widest};
 use super::grid::{Paint, paint};
-use super::text::plain;
 use super::{Style, sureness};
 use crate::candidate::{Candidate, Model};
 use crate::decide::ModelStanding;
+use crate::escape::plain;
 
 /// Models that are shown, the best first: with a heading and a foot these are six lines.
 const MOST_MODELS: usize = 4;

@@ -4,10 +4,10 @@ use super::answer::{Brief, OfModel, briefs};
 use super::choice::{TITLES, notes as choice_notes, sections};
 use super::figures::{COSTS, DETAILS, LEGEND, MAIN, Sheet, choice_of};
 use super::grid::Title;
-use super::text::plain;
 use super::words::{self, DASH};
 use super::{Exporter, Judged, leaving, scaling, workers};
 use crate::analyze::{Group, Row};
+use crate::escape::plain;
 
 /// The answers of each record, and its candidates with every size and every figure.
 pub(super) struct CandidatesMarkdown;

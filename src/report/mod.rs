@@ -29,7 +29,6 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod text;
-mod units;
 mod words;
 mod workers;
 
@@ -48,8 +47,6 @@ pub use json::{plan as plan_json, record_schema, records as records_json};
 pub use live::{Live, Stage, live, live_line};
 pub use page::{PageOptions, cheatsheet_page, page};
 pub use plan::{plan_markdown, plan_table};
-pub use text::{plain, plain_lines};
-pub use units::{bytes, count, duration, rate};
 pub use words::{is_condition, warning};
 
 use crate::analyze::Verdict;
@@ -127,7 +124,9 @@ fn code(judged: &Judged) -> String {
     match codes.as_slice() {
         [(_, code)] => code.clone(),
         several => {
-            let headed = |(runtime, code): &(&str, String)| format!("{} {}\n{code}", comment(runtime), plain(runtime));
+            let headed = |(runtime, code): &(&str, String)| {
+                format!("{} {}\n{code}", comment(runtime), crate::escape::plain(runtime))
+            };
             several.iter().map(headed).collect::<Vec<String>>().join("\n")
         }
     }

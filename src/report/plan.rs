@@ -3,9 +3,9 @@
 use super::Style;
 use super::grid::{self, Paint, Title, paint};
 use super::markdown::{escaped, header, line};
-use super::text::plain;
-use super::units::{count, duration};
+use crate::escape::plain;
 use crate::plan::{Entry, Foreseen, Plan};
+use crate::units::{count, duration};
 use crate::workload::Workload;
 
 const TITLES: [Title; 6] = [

@@ -1,15 +1,16 @@
 //! Reasons and conditions of an answer, in words.
 
 use super::Judged;
-use super::text::{listed, plain, sizes as sizes_in_words};
-use super::units::{bytes, count, duration, factor, percent, rate};
+use super::text::{listed, sizes as sizes_in_words};
 use crate::analyze::{
     Answer, Condition, FarLimit, Group, LimitKind, Overlap, Reason, Row, Status, TimeOfAll, not_compared,
 };
 use crate::candidate::{Candidate, Engine, Model, StartMethod};
 use crate::decide::RULES_VERSION;
+use crate::escape::plain;
 use crate::protocol::FailureKind;
 use crate::record::FewLong;
+use crate::units::{bytes, count, duration, factor, percent, rate};
 
 /// Two threads scale by less than this where a global interpreter lock keeps one of them waiting.
 const HELD: f64 = 1.2;

@@ -1,8 +1,8 @@
 //! How an engine scales, as a line of text.
 
-use super::text::plain;
-use super::units::count;
 use crate::analyze::{Curve, CurveAxis, Group, Row};
+use crate::escape::plain;
+use crate::units::count;
 
 /// The title of the column of sparklines.
 pub(super) const SCALING: &str = "Scaling";

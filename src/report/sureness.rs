@@ -1,7 +1,7 @@
 //! How sure an answer is, in words.
 
-use super::units::percent;
 use crate::analyze::{Answer, Sureness};
+use crate::units::percent;
 
 /// How sure an answer is, in a word.
 pub(super) fn word(sureness: Sureness) -> &'static str {

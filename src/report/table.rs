@@ -4,10 +4,10 @@ use super::choice::{self, Section, TITLES};
 use super::figures::{COSTS, DETAILS, LEGEND, MAIN, Sheet, choice_of};
 use super::grid::{self, Paint, Title, paint};
 use super::scaling::{SCALING, SPARKLINE};
-use super::text::plain;
 use super::words::{self, DASH};
 use super::{Candidates, Exporter, Judged, Style, answer, leaving, reasons, scaling, workers};
 use crate::analyze::{Group, Leaving, Row, Status};
+use crate::escape::plain;
 
 /// The candidates of each record, and the verdict.
 pub(super) struct CandidatesTable {

@@ -1,25 +1,6 @@
 //! Texts that every sentence is made of.
 
-use crate::candidate::{Sizes, steers};
-
-/// A text of foreign origin, made safe to print on one line: characters that steer are escaped, line
-/// breaks become `; `.
-#[must_use]
-pub fn plain(text: &str) -> String {
-    let joined = text.trim().split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty());
-    let line = joined.collect::<Vec<_>>().join("; ");
-    escaped(&line)
-}
-
-/// The same of text in several lines, which it keeps.
-#[must_use]
-pub fn plain_lines(text: &str) -> String {
-    text.lines().map(escaped).collect::<Vec<String>>().join("\n")
-}
-
-fn escaped(line: &str) -> String {
-    line.chars().map(|c| if steers(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
-}
+use crate::candidate::Sizes;
 
 /// `a`, `a or b`, `a, b or c`.
 pub(super) fn listed<T: ToString>(items: &[T], last: &str) -> String {

@@ -1,13 +1,14 @@
 //! The sentences that every format shares.
 
 use super::reasons::{self, common_failure};
-use super::text::{listed, plain};
-use super::units::{bytes, count, difference, duration, factor, percent, rate};
+use super::text::listed;
 use super::{Judged, sureness};
 use crate::analyze::{Answer, Condition, Estimate, Group, HostLimit, LimitKind, Row, RuntimeStanding, Status};
 use crate::candidate::RUST;
+use crate::escape::plain;
 use crate::protocol::Note;
 use crate::record::{Ending, Record, Warning};
+use crate::units::{bytes, count, difference, duration, factor, percent, rate};
 use crate::workload::{Goal, Rate, Workload};
 
 /// What a warning says: what was seen, and what to do next.

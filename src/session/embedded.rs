@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::escape::escaped;
 use crate::guard::{Guard, Wiring};
 use crate::protocol::ServerAddress;
 use crate::workload::Step;
@@ -46,7 +47,7 @@ impl Embedded {
             Err(error) => {
                 // The log is a help, not a need.
                 let said = std::fs::read_to_string(&log).unwrap_or_default();
-                let said = said.lines().last().map(|line| format!(": {}", line.escape_default())).unwrap_or_default();
+                let said = said.lines().last().map(|line| format!(": {}", escaped(line))).unwrap_or_default();
                 Err(io::Error::new(error.kind(), format!("{error}{said}")))
             }
         }

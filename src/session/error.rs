@@ -33,11 +33,3 @@ pub fn out_of_turn(reply: &Reply, doing: &str) -> AgentError {
     }
     AgentError::new(FailureKind::Protocol, format!("{doing}, the agent answered out of turn: `{text}`"))
 }
-
-/// What an agent wrote, made harmless for a terminal.
-pub(super) fn escaped(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes)
-        .chars()
-        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<char>>() } else { vec![c] })
-        .collect()
-}

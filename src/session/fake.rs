@@ -6,7 +6,7 @@ use super::blocks::BlockPace;
 use super::error::AgentError;
 use super::hang::Patience;
 use super::moment::Moment;
-use super::pool::{AgentPool, Ask, Beginning, Measurement, Shutdown, Started};
+use super::pool::{AgentPool, AgentSlot, Ask, Beginning, Measurement, Shutdown, Started};
 use super::{Event, Observer};
 use crate::candidate::Candidate;
 use crate::decide::Rules;
@@ -50,9 +50,9 @@ pub(super) enum Vice {
 #[derive(Default)]
 pub(super) struct Fake {
     pub now_ns: u64,
-    pub alive: Vec<usize>,
+    pub alive: Vec<AgentSlot>,
     pub log: Vec<String>,
-    pub vices: Vec<(usize, Vice)>,
+    pub vices: Vec<(AgentSlot, Vice)>,
     /// Timed blocks after which the user interrupts.
     pub interrupt_after: Option<usize>,
     pub timed: usize,
@@ -70,9 +70,9 @@ pub(super) struct Fake {
     pub first_task_ns: u64,
     pub gil: Option<bool>,
     pub windows: Vec<u64>,
-    pub candidates: HashMap<usize, Candidate>,
+    pub candidates: HashMap<AgentSlot, Candidate>,
     /// The iterations of agents that were not started with the workload's own.
-    pub scaled: Vec<(usize, Vec<u64>)>,
+    pub scaled: Vec<(AgentSlot, Vec<u64>)>,
     /// Whether the hypervisor took half of the time before each reading of the meters; then it rests.
     pub stolen: VecDeque<bool>,
     /// What a turn of tasks takes that are not as long as they seemed, until turns are left.
@@ -80,27 +80,27 @@ pub(super) struct Fake {
     /// Whether its agents can begin warm.
     pub forks: bool,
     /// The slots of those that did.
-    pub warm: Vec<usize>,
+    pub warm: Vec<AgentSlot>,
     /// The last reading.
     pub shown: Moment,
 }
 
 impl Fake {
-    fn results_of(&self, slot: usize, first: u64, tasks: u64) -> Option<Vec<u64>> {
+    fn results_of(&self, slot: AgentSlot, first: u64, tasks: u64) -> Option<Vec<u64>> {
         let name = self.candidates[&slot].to_string();
         let (_, results) = self.results.iter().find(|(start, _)| name.starts_with(start))?;
         Some(results.iter().copied().skip(first as usize).take(tasks as usize).collect())
     }
 
     /// What a task takes in the block that was logged last.
-    fn task_ns(&self, slot: usize) -> u64 {
+    fn task_ns(&self, slot: AgentSlot) -> u64 {
         let begun = format!("start {slot}");
         let timed = format!("timed {slot} ");
         let blocks = self.log.iter().rev().take_while(|line| **line != begun).filter(|line| line.starts_with(&timed));
         if self.has(slot, Vice::Queues) { MS << blocks.count().min(3) } else { MS }
     }
 
-    fn has(&self, slot: usize, vice: Vice) -> bool {
+    fn has(&self, slot: AgentSlot, vice: Vice) -> bool {
         self.vices.contains(&(slot, vice))
     }
 }
@@ -134,7 +134,7 @@ impl AgentPool for Fake {
 
     fn start(
         &mut self,
-        slot: usize,
+        slot: AgentSlot,
         candidate: &Candidate,
         iterations: Option<&[u64]>,
         beginning: Beginning,
@@ -162,7 +162,7 @@ impl AgentPool for Fake {
         self.log.push("leave turns".to_owned());
     }
 
-    fn block(&mut self, slot: usize, ask: Ask) -> Result<Measurement, AgentError> {
+    fn block(&mut self, slot: AgentSlot, ask: Ask) -> Result<Measurement, AgentError> {
         assert!(self.alive.contains(&slot), "a block of a living agent");
         if self.interrupted() {
             return Err(AgentError::Interrupted);
@@ -184,7 +184,8 @@ impl AgentPool for Fake {
         let at_ns = self.now_ns;
         let paused = self.has(slot, Vice::Pauses) && self.timed == 2;
         self.windows.push(ask.window_ns);
-        let rate = self.rate.map_or(slot as f64 + 1.0, |rate| rate(&self.candidates[&slot]));
+        let number = if let AgentSlot::Candidate(index) = slot { index } else { 0 };
+        let rate = self.rate.map_or(number as f64 + 1.0, |rate| rate(&self.candidates[&slot]));
         let tasks = if paused { 0 } else { ((ask.window_ns / MS) as f64 * rate) as u64 };
         let tasks = if ask.kind == BlockKind::Verify { u64::MAX } else { tasks };
         let tasks = if self.has(slot, Vice::Speeds) { tasks * 100 } else { tasks };
@@ -222,7 +223,7 @@ impl AgentPool for Fake {
         Ok(Measurement { at_ns, figures, memory: None, server_cpu_ns: None, run_delay_share: None, parked_cpu_share })
     }
 
-    fn end(&mut self, slot: usize) -> Shutdown {
+    fn end(&mut self, slot: AgentSlot) -> Shutdown {
         self.alive.retain(|alive| *alive != slot);
         self.log.push(format!("end {slot}"));
         let left = LeftBehind { kind: "thread".to_owned(), name: "poller".to_owned(), count: 2 };
@@ -231,7 +232,7 @@ impl AgentPool for Fake {
         Shutdown { teardown_ns: Some(5), leftover: u32::from(leaves), left_behind, ..Shutdown::default() }
     }
 
-    fn kill(&mut self, slot: usize) {
+    fn kill(&mut self, slot: AgentSlot) {
         self.alive.retain(|alive| *alive != slot);
         self.log.push(format!("kill {slot}"));
     }

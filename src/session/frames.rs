@@ -1,6 +1,7 @@
 //! Frames out of the bytes that an agent sends. No I/O: bytes go in as they come.
 
-use super::error::{AgentError, escaped, out_of_turn};
+use super::error::{AgentError, out_of_turn};
+use crate::escape::escaped;
 use crate::protocol::{Block, BlockKind, FailureKind, Hello, PROTOCOL, Reply};
 
 /// The longest frame that is read.
@@ -62,7 +63,7 @@ impl Frames {
 /// When it is no frame.
 pub fn reply(line: &[u8], doing: &str) -> Result<Reply, AgentError> {
     serde_json::from_slice(line).map_err(|error| {
-        let start: String = escaped(&line[..line.len().min(120)]);
+        let start: String = escaped(&String::from_utf8_lossy(&line[..line.len().min(120)]));
         let message = format!("{doing}, the agent sent a line that is no frame ({error}): `{start}`");
         AgentError::new(FailureKind::Protocol, message)
     })

@@ -14,13 +14,15 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::AgentProgram;
-use super::error::{AgentError, escaped};
+use super::error::AgentError;
 use super::frames::{self, Frames};
 use super::hang::{IdleWatch, Patience, item, places};
 use crate::clock::now_ns;
+use crate::escape::escaped;
 use crate::guard::{Child, Guard, Status, Wiring};
 use crate::host::meter;
 use crate::protocol::{FailureKind, Reply, Request};
+use crate::units;
 
 /// How much of an agent's output is kept.
 const TAIL_BYTES: usize = 8 << 10;
@@ -347,7 +349,7 @@ impl Link {
 
     /// That it hangs: it took too long, or did nothing for too long.
     fn hang(&mut self, waited_ns: u64, doing: &str, is_idle: bool) -> AgentError {
-        let waited = humantime::format_duration(Duration::from_millis(waited_ns / 100_000_000 * 100));
+        let waited = units::duration(waited_ns as f64);
         let what = if is_idle { "no answer, and no CPU used" } else { "no answer" };
         // Asking where it stands clears them.
         let words = self.last_words();
@@ -418,8 +420,11 @@ impl Link {
     fn last_words(&self) -> String {
         let (front, back) = self.tail.as_slices();
         let text = [front, back].concat();
-        let lines: Vec<String> =
-            text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(escaped).collect();
+        let lines: Vec<String> = text
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| escaped(&String::from_utf8_lossy(line)))
+            .collect();
         if lines.is_empty() {
             return String::new();
         }
@@ -442,7 +447,7 @@ fn broken(doing: &str, error: &io::Error) -> AgentError {
 
 /// The places in a dump, made harmless for a terminal.
 fn harmless_places(dump: &str) -> Vec<String> {
-    places(dump).iter().map(|place| escaped(place.as_bytes())).collect()
+    places(dump).iter().map(|place| escaped(place)).collect()
 }
 
 /// An agent's pipes (requests, replies, output): our ends, then its own.

@@ -13,7 +13,7 @@ use super::hang::Patience;
 use super::link::{EXIT_PATIENCE, Link, Ticks};
 use super::moment::Moment;
 use super::parent::Parents;
-use super::pool::{AgentPool, Ask, Beginning, Measurement, PARKED_SHARE, Shutdown, Started};
+use super::pool::{AgentPool, AgentSlot, Ask, Beginning, Measurement, PARKED_SHARE, Shutdown, Started};
 use super::{AgentProgram, meters};
 use crate::candidate::{Candidate, Engine, Model, RUST};
 use crate::clock::now_ns;
@@ -141,14 +141,14 @@ pub(super) struct LiveAgents {
     library_threads: HashMap<String, u32>,
     /// When the session began.
     pub began_ns: u64,
-    agents: HashMap<usize, LiveAgent>,
+    agents: HashMap<AgentSlot, LiveAgent>,
     /// Runtimes of which an agent did not come to its end: the user's own teardown waits there, each time.
     endless: HashSet<String>,
     /// Runtimes of which an agent took long to end after its last word: what runs at exit does not end there.
     lingering: HashSet<String>,
     next_block: u32,
     /// Whose block ended last, and when: its parked time is not counted yet.
-    settling: Option<(usize, u64)>,
+    settling: Option<(AgentSlot, u64)>,
     /// What tells whether the host disturbs.
     meters: meters::Meters,
     /// CPUs that may be used.
@@ -294,7 +294,7 @@ impl AgentPool for LiveAgents {
 
     fn start(
         &mut self,
-        slot: usize,
+        slot: AgentSlot,
         candidate: &Candidate,
         iterations: Option<&[u64]>,
         beginning: Beginning,
@@ -333,7 +333,7 @@ impl AgentPool for LiveAgents {
         self.jobs.values_mut().for_each(|job| job.turns = 0);
     }
 
-    fn block(&mut self, slot: usize, ask: Ask) -> Result<Measurement, AgentError> {
+    fn block(&mut self, slot: AgentSlot, ask: Ask) -> Result<Measurement, AgentError> {
         let number = self.next_block;
         self.next_block += 1;
         // Who runs twice in a row was never parked.
@@ -367,7 +367,7 @@ impl AgentPool for LiveAgents {
         })
     }
 
-    fn end(&mut self, slot: usize) -> Shutdown {
+    fn end(&mut self, slot: AgentSlot) -> Shutdown {
         self.settle();
         let Some(mut agent) = self.agents.remove(&slot) else { return Shutdown::default() };
         let patience_ns = if self.endless.contains(&agent.runtime) { HASTY_BYE_NS } else { BYE_NS };
@@ -410,7 +410,7 @@ impl AgentPool for LiveAgents {
         }
     }
 
-    fn kill(&mut self, slot: usize) {
+    fn kill(&mut self, slot: AgentSlot) {
         // A link ends everything below it when it is dropped.
         self.agents.remove(&slot);
     }

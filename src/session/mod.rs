@@ -61,6 +61,7 @@ use error::AgentError;
 use live_agents::{Launcher, LiveAgents};
 use metered::Metered;
 use parent::Parents;
+pub use pool::AgentSlot;
 use prepare::PreparedRuntime;
 pub use probe::probe;
 use reference::Limited;

@@ -1,5 +1,7 @@
 //! The measuring seam: what the session's loop needs of agents. Live agents stand behind it, or a fake in tests.
 
+use std::fmt;
+
 use crate::candidate::Candidate;
 use crate::protocol::{Block, BlockKind, Failed, LeftBehind, Ready};
 use crate::record::MemorySample;
@@ -76,8 +78,34 @@ pub(super) struct Shutdown {
     pub hung: bool,
 }
 
-/// Starts, runs and ends agents. A slot is a candidate's index in the record, or a spare number of a candidate that
-/// has no place there; it holds one agent at most.
+/// Where an agent is held, one at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AgentSlot {
+    /// That of a candidate, by its index in the record.
+    Candidate(usize),
+    /// That of an engine that is tried before the race.
+    Trial,
+    /// Those of a sweep's two sides.
+    Sweep(usize),
+}
+
+impl From<usize> for AgentSlot {
+    fn from(candidate: usize) -> AgentSlot {
+        AgentSlot::Candidate(candidate)
+    }
+}
+
+impl fmt::Display for AgentSlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AgentSlot::Candidate(index) => write!(f, "{index}"),
+            AgentSlot::Trial => f.write_str("trial"),
+            AgentSlot::Sweep(side) => write!(f, "sweep-{side}"),
+        }
+    }
+}
+
+/// Starts, runs and ends agents.
 pub(super) trait AgentPool {
     /// Time since the session's start.
     fn elapsed_ns(&self) -> u64;
@@ -91,7 +119,7 @@ pub(super) trait AgentPool {
     /// where they are not the workload's own; `patience` is how long it is waited for at most.
     fn start(
         &mut self,
-        slot: usize,
+        slot: AgentSlot,
         candidate: &Candidate,
         iterations: Option<&[u64]>,
         beginning: Beginning,
@@ -100,11 +128,11 @@ pub(super) trait AgentPool {
     /// Agents that are started from now on have windows, although their jobs said that a block is one turn.
     fn leave_turns(&mut self);
     /// Runs one block of the agent in `slot`.
-    fn block(&mut self, slot: usize, ask: Ask) -> Result<Measurement, AgentError>;
+    fn block(&mut self, slot: AgentSlot, ask: Ask) -> Result<Measurement, AgentError>;
     /// Ends the agent in `slot` in peace, if it can be.
-    fn end(&mut self, slot: usize) -> Shutdown;
+    fn end(&mut self, slot: AgentSlot) -> Shutdown;
     /// Kills the agent in `slot` and all that it started.
-    fn kill(&mut self, slot: usize);
+    fn kill(&mut self, slot: AgentSlot);
 }
 
 /// The share of CPU between blocks above which an agent does not count as parked.

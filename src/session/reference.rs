@@ -16,6 +16,7 @@ use crate::protocol::{
     Failed, FailureKind, Job, LibraryThreads, MakeReference, ModuleState, Note, Opened, Reference, Reply, Request,
     Serialisation, StepJob, VARIANTS,
 };
+use crate::units;
 use crate::workload::{Check, Python};
 
 const MS: u64 = 1_000_000;
@@ -220,10 +221,10 @@ fn without_second(
     if codes(job).any(|python| python.check != Check::None) {
         referred.unchecked = Some(format!(
             "a task takes {}, and more of them for that alone would take much of the budget: --budget {} compares them",
-            humantime::format_duration(Duration::from_millis(one.call_ns.saturating_add(50 * MS) / (100 * MS) * 100)),
-            humantime::format_duration(Duration::from_secs(
-                one.call_ns.saturating_mul(Turns::VERY_LONG_PART).div_ceil(1000 * MS)
-            ))
+            units::duration(one.call_ns as f64),
+            units::written_duration(
+                one.call_ns.saturating_mul(Turns::VERY_LONG_PART).div_ceil(1000 * MS).saturating_mul(1000 * MS)
+            )
         ));
     }
     Ok(referred)

@@ -88,8 +88,6 @@ pub(super) struct Runner<'a> {
     pub(super) allotment: Allotment,
     /// The place in the record of the first candidate of the race that runs.
     base: usize,
-    /// Engines, each with the way in which its processes begin, of which it was told what tasks leave behind.
-    told: BTreeSet<Candidate>,
     /// Time that went to agents which did not answer. One that hangs is out, and the others keep their budget.
     pub(super) lost_ns: u64,
     /// The slowest task and start so far.
@@ -98,24 +96,38 @@ pub(super) struct Runner<'a> {
     pub(super) is_exclusive: bool,
     /// So many lives of each candidate begin cold and have their memory measured, whatever the objective looks at.
     cold_lives: usize,
-    /// Ways to begin processes under which an engine of this runtime hung, or did what it does not elsewhere.
-    pub(super) bad_methods: Vec<(String, StartMethod)>,
-    /// What candidates of so much in flight said that failed though no other agent lived: larger ones say the same.
-    failed_alone: Vec<(String, u32)>,
-    /// Engines that are tried in their first life of the race.
-    pub(super) untried: BTreeSet<Candidate>,
-    /// Engines of which a small candidate ran.
-    pub(super) proven: BTreeSet<Candidate>,
-    /// Candidates whose engine has a fault, whatever its size.
-    pub(super) faulty: BTreeSet<usize>,
+    pub(super) seen: Seen,
     slots: Vec<Slot>,
-    /// The index of the round's first task, the same for all, so that they draw the same tasks.
-    pub(super) first_index: u64,
-    /// The most tasks that a block of this round ran.
-    longest: u64,
-    /// The window that blocks of this round have at least, whoever runs them.
-    common_ns: u64,
+    pub(super) tasks: RoundTasks,
     watch: Watch,
+}
+
+/// What a session has seen of engines, beside their figures.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Ways to begin processes under which an engine of this runtime hung, or did what it does not elsewhere.
+    pub bad_methods: Vec<(String, StartMethod)>,
+    /// What candidates of so much in flight said that failed though no other agent lived: larger ones say the same.
+    pub failed_alone: Vec<(String, u32)>,
+    /// Engines that are tried in their first life of the race.
+    pub untried: BTreeSet<Candidate>,
+    /// Engines of which a small candidate ran.
+    pub proven: BTreeSet<Candidate>,
+    /// Candidates whose engine has a fault, whatever its size.
+    pub faulty: BTreeSet<usize>,
+    /// Engines, each with the way in which its processes begin, of which it was told what tasks leave behind.
+    pub told: BTreeSet<Candidate>,
+}
+
+/// Which tasks the blocks of a round run.
+#[derive(Debug, Default)]
+pub(super) struct RoundTasks {
+    /// The index of the first, the same for all, so that they draw the same tasks.
+    pub first_index: u64,
+    /// The most that a block of this round ran.
+    pub longest: u64,
+    /// The window that blocks of this round have at least, whoever runs them.
+    pub common_ns: u64,
 }
 
 /// What a runner needs beside the agent pool and the record.
@@ -166,20 +178,13 @@ impl<'a> Runner<'a> {
             calls,
             allotment,
             base: 0,
-            told: BTreeSet::new(),
             lost_ns,
             slowest,
             is_exclusive,
             cold_lives,
-            bad_methods: Vec::new(),
-            failed_alone: Vec::new(),
-            untried: BTreeSet::new(),
-            proven: BTreeSet::new(),
-            faulty: BTreeSet::new(),
+            seen: Seen::default(),
             slots: Vec::new(),
-            first_index: 0,
-            longest: 0,
-            common_ns: 0,
+            tasks: RoundTasks::default(),
             watch,
         }
     }
@@ -213,7 +218,7 @@ impl<'a> Runner<'a> {
         }
         for slot in 0..self.slots.len() {
             // Who interrupts does not wait for goodbyes.
-            if ending == Ending::Interrupted { self.pool.kill(slot) } else { self.end(slot) }
+            if ending == Ending::Interrupted { self.pool.kill(slot.into()) } else { self.end(slot) }
         }
         ending
     }
@@ -397,8 +402,8 @@ impl<'a> Runner<'a> {
             budget_ns: self.record.settings.budget_ns,
         });
         self.record.rounds.push(Round::of(race.phase()));
-        self.longest = 0;
-        self.common_ns = self.common_window(round);
+        self.tasks.longest = 0;
+        self.tasks.common_ns = self.common_window(round);
         self.watch.begin_round(self.pool);
         for turn in &round.turns {
             if self.overspent(turn) {
@@ -427,13 +432,13 @@ impl<'a> Runner<'a> {
         // The draws of tasks are spread over each sixteen of them, so a round begins at a multiple. Turns have too few tasks
         // for that: were each to begin at a multiple, a plain loop would meet the same few items again and again.
         let shift = u64::from(self.pace.turns.is_some());
-        self.first_index += self.longest.next_multiple_of(VARIANTS) + shift;
+        self.tasks.first_index += self.tasks.longest.next_multiple_of(VARIANTS) + shift;
         (outcomes, None)
     }
 
     /// Keeps that a candidate failed, tells the race how, and the user what it does about that.
     fn feed_failure(&mut self, race: &mut dyn Racing, candidate: usize) {
-        let is_faulty = self.faulty.contains(&(self.base + candidate));
+        let is_faulty = self.seen.faulty.contains(&(self.base + candidate));
         let reason = if is_faulty { ExitReason::Faulty } else { ExitReason::Failed };
         self.exit(candidate, reason);
         let place = &self.record.candidates[self.base + candidate];

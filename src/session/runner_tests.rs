@@ -10,6 +10,7 @@ use crate::candidate::{Cluster, Engine, RUST, Sizes};
 use crate::decide::Finding;
 use crate::protocol::{FailureKind, Note, Reference};
 use crate::record::{BlockRecord, Flag, Phase, RuntimeCalibration};
+use crate::session::AgentSlot;
 use crate::session::fake::{self, BUDGET_NS, Fake, HANG_NS, Notes, Vice, record, reference};
 use crate::workload::{ErrorLimit, Goal};
 
@@ -217,7 +218,7 @@ fn candidates_of_a_round_draw_the_same_tasks() {
 fn one_that_fails_is_out_and_the_others_go_on() {
     let rounds: &[&[(usize, bool)]] = &[&[(0, false), (1, false), (2, false)], &[(2, false)]];
     let (mut pool, mut race) = (Fake::default(), Script::new(rounds));
-    pool.vices = vec![(0, Vice::Dies), (1, Vice::Lies)];
+    pool.vices = vec![(AgentSlot::Candidate(0), Vice::Dies), (AgentSlot::Candidate(1), Vice::Lies)];
     let mut record = record(None, Goal::Throughput);
     let (ending, notes) = run(&mut pool, &mut race, &mut record);
     assert_eq!(ending, Ending::Decided);
@@ -253,7 +254,7 @@ fn tasks_that_fail_are_counted_and_put_out_who_has_too_many() {
     let errs = |limit| {
         let (mut pool, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(0, false)]]));
         // What is left of a block with such tasks has some other checksum.
-        pool.vices = vec![(0, Vice::Errs), (0, Vice::Lies)];
+        pool.vices = vec![(AgentSlot::Candidate(0), Vice::Errs), (AgentSlot::Candidate(0), Vice::Lies)];
         pool.rate = Some(|_| 100.0);
         let mut record = record(None, Goal::Throughput);
         record.workload.objective.limits.errors = limit;
@@ -273,7 +274,7 @@ fn tasks_that_fail_are_counted_and_put_out_who_has_too_many() {
 fn a_hang_costs_the_others_nothing() {
     let rounds: &[&[(usize, bool)]] = &[&[(0, false), (1, false)], &[(1, false)]];
     let (mut pool, mut race) = (Fake::default(), Script::new(rounds));
-    pool.vices = vec![(0, Vice::Hangs)];
+    pool.vices = vec![(AgentSlot::Candidate(0), Vice::Hangs)];
     let mut record = record(None, Goal::Throughput);
     assert_eq!(run(&mut pool, &mut race, &mut record).0, Ending::Decided);
     assert_eq!(record.candidates[0].failure.as_ref().map(|failure| failure.kind), Some(FailureKind::Hang));
@@ -289,7 +290,7 @@ fn a_hang_costs_the_others_nothing() {
 fn what_hangs_cost_beyond_a_bound_the_budget_pays_for() {
     let (mut pool, mut race) = (Fake::default(), Script::new(&[&[(0, false), (3, false)], &[(0, false), (2, false)]]));
     race.candidates.iter_mut().for_each(|candidate| candidate.start_method = Some(StartMethod::Fork));
-    pool.vices = vec![(2, Vice::Hangs), (3, Vice::Hangs)];
+    pool.vices = vec![(AgentSlot::Candidate(2), Vice::Hangs), (AgentSlot::Candidate(3), Vice::Hangs)];
     let mut record = record(None, Goal::Throughput);
     run(&mut pool, &mut race, &mut record);
     let starts = |slot| pool.log.iter().filter(|line| **line == format!("start {slot}")).count();
@@ -301,7 +302,7 @@ fn what_hangs_cost_beyond_a_bound_the_budget_pays_for() {
 #[test]
 fn a_window_without_a_task_is_kept_and_nobody_fails() {
     let (mut pool, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(0, false)]]));
-    pool.vices = vec![(0, Vice::Pauses)];
+    pool.vices = vec![(AgentSlot::Candidate(0), Vice::Pauses)];
     let mut record = record(None, Goal::Throughput);
     let (ending, notes) = run(&mut pool, &mut race, &mut record);
     assert_eq!(ending, Ending::Decided);
@@ -327,8 +328,9 @@ fn an_interrupt_keeps_what_was_measured_and_waits_for_nobody() {
 
 #[test]
 fn calls_are_never_exceeded() {
-    for (max_calls, vices) in
-        [0, 10, 40, 100, 300, 1000].into_iter().flat_map(|most| [(most, vec![]), (most, vec![(0, Vice::Speeds)])])
+    for (max_calls, vices) in [0, 10, 40, 100, 300, 1000]
+        .into_iter()
+        .flat_map(|most| [(most, vec![]), (most, vec![(AgentSlot::Candidate(0), Vice::Speeds)])])
     {
         let rounds: Vec<&[(usize, bool)]> = vec![&[(0, false), (1, false)]; 100];
         let (mut pool, mut race) = (Fake::default(), Script::new(&rounds));
@@ -342,7 +344,7 @@ fn calls_are_never_exceeded() {
 
 /// A record of these rounds of candidates 0 and 1, and what the race was told. `stolen`: whether each attempt at a
 /// round was disturbed.
-fn disturbed(rounds: usize, stolen: &[bool], vices: Vec<(usize, Vice)>) -> (Record, Script, Fake) {
+fn disturbed(rounds: usize, stolen: &[bool], vices: Vec<(AgentSlot, Vice)>) -> (Record, Script, Fake) {
     let plan: Vec<&[(usize, bool)]> = vec![&[(0, false), (1, false)]; rounds];
     let (mut pool, mut race) = (Fake::default(), Script::new(&plan));
     pool.vices = vices;
@@ -390,7 +392,7 @@ fn the_third_attempt_counts_and_keeps_its_flags() {
 
 #[test]
 fn who_fails_in_a_disturbed_round_has_failed() {
-    let (record, race, pool) = disturbed(1, &[true, false], vec![(0, Vice::Dies)]);
+    let (record, race, pool) = disturbed(1, &[true, false], vec![(AgentSlot::Candidate(0), Vice::Dies)]);
     assert_eq!(voided(&record), [true, false]);
     assert_eq!(race.fed[0], (0, TurnOutcome::Failed));
     assert!(matches!(race.fed[1..], [(1, TurnOutcome::Observed(_))]), "{:?}", race.fed);
@@ -447,7 +449,7 @@ fn the_tasks_of_a_block_that_failed_are_counted() {
     let failing = 2 + WARM_UP_NS / MS + 2;
     for (max_calls, begun) in [(failing + 1, false), (failing + 100, true)] {
         let (mut pool, mut race) = (Fake::default(), Script::new(&[&[(0, false), (1, false)]]));
-        pool.vices = vec![(0, Vice::Dies)];
+        pool.vices = vec![(AgentSlot::Candidate(0), Vice::Dies)];
         let mut record = record(Some(max_calls), Goal::Throughput);
         run(&mut pool, &mut race, &mut record);
         assert!(record.candidates[0].failure.is_some());
@@ -458,7 +460,7 @@ fn the_tasks_of_a_block_that_failed_are_counted() {
 #[test]
 fn the_queue_of_a_life_is_filled_before_its_first_block_counts() {
     let (mut pool, mut race) = (Fake::default(), Script::new(&[&[(1, false)], &[(1, true)]]));
-    pool.vices = vec![(1, Vice::Queues)];
+    pool.vices = vec![(AgentSlot::Candidate(1), Vice::Queues)];
     let mut record = record(None, Goal::Throughput);
     run(&mut pool, &mut race, &mut record);
     // Two, four and eight milliseconds a task, and eight again: it is full. The next life knows it before.
@@ -486,7 +488,7 @@ fn a_queue_that_the_plain_loop_lets_foresee_is_filled_at_once() {
 fn a_later_life_that_is_handed_long_chunks_is_not_warmed_up_again() {
     let (mut pool, mut race) = (Fake::default(), Script::new(&[&[(1, false)], &[(1, true)]]));
     race.candidates[1].sizes.chunk = Some(16);
-    pool.vices = vec![(1, Vice::Queues)];
+    pool.vices = vec![(AgentSlot::Candidate(1), Vice::Queues)];
     let mut record = record(None, Goal::Throughput);
     run(&mut pool, &mut race, &mut record);
     // Tasks of a millisecond. Its queue is filled in the first life, and known from then on.
@@ -513,7 +515,7 @@ fn most_alive(log: &[String]) -> usize {
 fn who_fails_beside_others_alone_is_not_charged_with_it() {
     let round: &[(usize, bool)] = &[(0, false), (1, false)];
     let (mut pool, mut race) = (Fake::default(), Script::new(&[round, round, round]));
-    pool.vices = vec![(0, Vice::Crowded), (1, Vice::Crowded)];
+    pool.vices = vec![(AgentSlot::Candidate(0), Vice::Crowded), (AgentSlot::Candidate(1), Vice::Crowded)];
     let mut record = record(None, Goal::Throughput);
     run(&mut pool, &mut race, &mut record);
     assert!(record.candidates.iter().all(|place| place.failure.is_none()));
@@ -528,7 +530,7 @@ fn who_fails_beside_others_alone_is_not_charged_with_it() {
 fn who_hangs_for_what_others_hold_is_not_charged_with_it_once_hangs_have_cost_enough_either() {
     let (mut pool, mut race) = (Fake::default(), Script::new(&[&[(0, false), (3, false)], &[(0, false), (2, false)]]));
     race.candidates.iter_mut().for_each(|candidate| candidate.start_method = Some(StartMethod::Fork));
-    pool.vices = vec![(3, Vice::Hangs), (2, Vice::Starves)];
+    pool.vices = vec![(AgentSlot::Candidate(3), Vice::Hangs), (AgentSlot::Candidate(2), Vice::Starves)];
     let mut record = record(None, Goal::Throughput);
     run(&mut pool, &mut race, &mut record);
     assert!(record.elapsed_ns > MOST_LOST_NS, "hangs cost enough: {}", record.elapsed_ns);
@@ -540,7 +542,7 @@ fn who_hangs_for_what_others_hold_is_not_charged_with_it_once_hangs_have_cost_en
 fn who_fails_alone_too_has_failed_and_larger_ones_are_not_asked_twice() {
     let round: &[(usize, bool)] = &[(0, false), (1, false), (2, false)];
     let (mut pool, mut race) = (Fake::default(), Script::new(&[round]));
-    pool.vices = vec![(1, Vice::Dies), (2, Vice::Dies)];
+    pool.vices = vec![(AgentSlot::Candidate(1), Vice::Dies), (AgentSlot::Candidate(2), Vice::Dies)];
     let mut record = record(None, Goal::Throughput);
     run(&mut pool, &mut race, &mut record);
     let starts = |slot| pool.log.iter().filter(|line| **line == format!("start {slot}")).count();
@@ -557,7 +559,7 @@ fn is_laid_to_scarcity(sizes: usize, start_method: Option<StartMethod>) -> bool 
     race.candidates.insert(0, first);
     race.candidates.truncate(sizes);
     race.candidates.iter_mut().for_each(|candidate| candidate.start_method = start_method);
-    pool.vices = vec![(sizes - 1, Vice::Hangs)];
+    pool.vices = vec![(AgentSlot::Candidate(sizes - 1), Vice::Hangs)];
     let mut record = record(None, Goal::Throughput);
     run(&mut pool, &mut race, &mut record);
     assert_eq!(record.candidates[sizes - 1].failure.as_ref().map(|failure| failure.kind), Some(FailureKind::Hang));
@@ -574,7 +576,7 @@ fn who_hangs_alone_waits_for_something_shared_only_if_fewer_in_flight_ran() {
 #[test]
 fn restless_and_leaving_agents_are_named_once() {
     let (mut pool, mut race) = (Fake::default(), Script::new(&[&[(0, false)], &[(0, false)], &[(0, true)]]));
-    pool.vices = vec![(0, Vice::Burns), (0, Vice::Leaves)];
+    pool.vices = vec![(AgentSlot::Candidate(0), Vice::Burns), (AgentSlot::Candidate(0), Vice::Leaves)];
     let mut record = record(None, Goal::CpuPerTask);
     run(&mut pool, &mut race, &mut record);
     let parked = record.warnings.iter().filter(|warning| matches!(warning, Warning::NotParked { .. })).count();

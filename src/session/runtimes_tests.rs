@@ -6,6 +6,7 @@ use super::*;
 use crate::candidate::{Candidate, Engine, RUST, Sizes, StartMethod};
 use crate::protocol::{BlockKind, FailureKind, Hello, LeftBehind, Note, PROTOCOL, Reference};
 use crate::record::{ExitReason, Phase, Record, RuntimeCalibration, Warning};
+use crate::session::AgentSlot;
 use crate::session::blocks::BlockPace;
 use crate::session::fake::{self, BUDGET_NS, Fake, Notes, Vice, record, reference};
 use crate::session::runner::RunnerRules;
@@ -428,7 +429,7 @@ fn trials_leave_half_of_the_time_to_the_race() {
     let (mut pool, mut record) = (pool(two_cores), of_code());
     pool.start_ns = BUDGET_NS / 5;
     play(&mut pool, &mut record, &[runtime_plan(RUST, &engines)], &terms());
-    let trials = pool.log.iter().filter(|line| line.starts_with(&format!("start {}", usize::MAX))).count();
+    let trials = pool.log.iter().filter(|line| line.starts_with("start trial")).count();
     assert_eq!(trials, 3, "after three fifths of the time no trial begins: {:?}", pool.log);
     assert!(failures(&record).is_empty());
 }
@@ -463,7 +464,7 @@ fn engines_of_threads_are_tried_in_their_first_life_and_no_other() {
     assert_eq!(of_threads[..4], ["start", "timed", "verify", "timed"], "what is timed first warms it up");
     let verified = of_threads.iter().filter(|what| **what == "verify").count();
     assert_eq!(verified, 2, "in the first life, and before it is named");
-    let apart = pool.log.iter().filter(|line| line.starts_with(&format!("start {}", usize::MAX))).count();
+    let apart = pool.log.iter().filter(|line| line.starts_with("start trial")).count();
     assert_eq!(apart, 1, "processes may have to begin in another way: {:?}", pool.log);
     assert!(record.candidates[threads].blocks.iter().all(|block| block.figures.kind != BlockKind::Verify));
 }
@@ -636,7 +637,7 @@ fn a_lock_that_came_back_is_told_once() {
 #[test]
 fn what_a_trial_leaves_behind_is_told_of_its_engine_once() {
     let (mut pool, mut record) = (pool(two_cores), of_code());
-    pool.vices = vec![(usize::MAX, Vice::Leaves), (0, Vice::Leaves)];
+    pool.vices = vec![(AgentSlot::Trial, Vice::Leaves), (AgentSlot::Candidate(0), Vice::Leaves)];
     play(&mut pool, &mut record, &[runtime_plan(RUST, &[Engine::Sequential])], &terms());
     let left: Vec<&Vec<LeftBehind>> = record
         .warnings

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use super::error::AgentError;
 use super::hang::Patience;
 use super::moment::Moment;
-use super::pool::{AgentPool, Ask, Beginning, Measurement, Shutdown, Started};
+use super::pool::{AgentPool, AgentSlot, Ask, Beginning, Measurement, Shutdown, Started};
 use super::runner::{self, Runner};
 use super::runtimes::{self, RuntimePlan};
 use super::saving::Saver;
@@ -39,9 +39,9 @@ pub struct Simulation {
 /// The engines of a simulation. A slot holds one agent at a time.
 pub trait Engines {
     /// A new agent of this candidate.
-    fn start(&mut self, slot: usize, candidate: &Candidate, now_ns: u64) -> StartCost;
+    fn start(&mut self, slot: AgentSlot, candidate: &Candidate, now_ns: u64) -> StartCost;
     /// A block of the agent in this slot.
-    fn block(&mut self, slot: usize, candidate: &Candidate, window_ns: u64, now_ns: u64) -> Ran;
+    fn block(&mut self, slot: AgentSlot, candidate: &Candidate, window_ns: u64, now_ns: u64) -> Ran;
 }
 
 /// What a start is like.
@@ -120,7 +120,7 @@ impl Observer for Nobody {
 struct Computed<'a> {
     engines: &'a mut dyn Engines,
     now_ns: u64,
-    agents: BTreeMap<usize, Candidate>,
+    agents: BTreeMap<AgentSlot, Candidate>,
     has_lock: bool,
 }
 
@@ -143,7 +143,7 @@ impl AgentPool for Computed<'_> {
 
     fn start(
         &mut self,
-        slot: usize,
+        slot: AgentSlot,
         candidate: &Candidate,
         _iterations: Option<&[u64]>,
         _beginning: Beginning,
@@ -162,7 +162,7 @@ impl AgentPool for Computed<'_> {
 
     fn leave_turns(&mut self) {}
 
-    fn block(&mut self, slot: usize, ask: Ask) -> Result<Measurement, AgentError> {
+    fn block(&mut self, slot: AgentSlot, ask: Ask) -> Result<Measurement, AgentError> {
         let Some(candidate) = self.agents.get(&slot) else { return Err(AgentError::Interrupted) };
         let ran = self.engines.block(slot, candidate, ask.window_ns, self.now_ns);
         let at_ns = self.now_ns + ran.gap_ns;
@@ -197,12 +197,12 @@ impl AgentPool for Computed<'_> {
         Ok(Measurement { at_ns, figures, memory, server_cpu_ns: None, run_delay_share: None, parked_cpu_share: 0.0 })
     }
 
-    fn end(&mut self, slot: usize) -> Shutdown {
+    fn end(&mut self, slot: AgentSlot) -> Shutdown {
         self.agents.remove(&slot);
         Shutdown { teardown_ns: Some(0), ..Shutdown::default() }
     }
 
-    fn kill(&mut self, slot: usize) {
+    fn kill(&mut self, slot: AgentSlot) {
         self.agents.remove(&slot);
     }
 }

@@ -7,7 +7,7 @@ use super::error::{AgentError, out_of_turn};
 use super::frames::{self, Frames};
 use super::hang::Patience;
 use super::moment::Moment;
-use super::pool::{AgentPool, Ask, Beginning, Measurement, Shutdown, Started};
+use super::pool::{AgentPool, AgentSlot, Ask, Beginning, Measurement, Shutdown, Started};
 use super::simulated::{self, Simulation};
 use crate::candidate::Candidate;
 use crate::protocol::{BlockKind, FailureKind, Hello, Reference, Reply};
@@ -32,7 +32,7 @@ pub struct Spoken {
     next: Option<Result<Reply, AgentError>>,
     now_ns: u64,
     blocks: u32,
-    alive: BTreeMap<usize, Candidate>,
+    alive: BTreeMap<AgentSlot, Candidate>,
 }
 
 impl Spoken {
@@ -115,7 +115,7 @@ impl AgentPool for Spoken {
 
     fn start(
         &mut self,
-        slot: usize,
+        slot: AgentSlot,
         candidate: &Candidate,
         _iterations: Option<&[u64]>,
         beginning: Beginning,
@@ -134,7 +134,7 @@ impl AgentPool for Spoken {
 
     fn leave_turns(&mut self) {}
 
-    fn block(&mut self, slot: usize, ask: Ask) -> Result<Measurement, AgentError> {
+    fn block(&mut self, slot: AgentSlot, ask: Ask) -> Result<Measurement, AgentError> {
         let number = self.blocks;
         self.blocks = self.blocks.saturating_add(1);
         if !self.alive.contains_key(&slot) {
@@ -153,7 +153,7 @@ impl AgentPool for Spoken {
         })
     }
 
-    fn end(&mut self, slot: usize) -> Shutdown {
+    fn end(&mut self, slot: AgentSlot) -> Shutdown {
         self.alive.remove(&slot);
         let Some(Ok(Reply::Bye(_))) = &self.next else { return Shutdown::default() };
         match self.take("at its end") {
@@ -168,7 +168,7 @@ impl AgentPool for Spoken {
         }
     }
 
-    fn kill(&mut self, slot: usize) {
+    fn kill(&mut self, slot: AgentSlot) {
         self.alive.remove(&slot);
     }
 }

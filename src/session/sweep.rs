@@ -15,7 +15,7 @@ use rand_chacha::rand_core::SeedableRng as _;
 use super::Event;
 use super::blocks::Learned;
 use super::error::AgentError;
-use super::pool::Beginning;
+use super::pool::{AgentSlot, Beginning};
 use super::runner::{Runner, Stop, turns_of};
 use crate::candidate::{Candidate, Model};
 use crate::decide::Finding;
@@ -41,8 +41,8 @@ const TASK_NS: (f64, f64) = (10e3, 50e6);
 const ROUNDING: f64 = 0.1;
 /// The window by which an agent is warmed up.
 const WARM_UP_NS: u64 = 10 * MS;
-/// The slots of the two agents: no candidate of the record has them.
-const SLOTS: [usize; 2] = [usize::MAX - 3, usize::MAX - 4];
+/// The slots of the two agents.
+const SLOTS: [AgentSlot; 2] = [AgentSlot::Sweep(0), AgentSlot::Sweep(1)];
 
 /// Whom a sweep compares; places in the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ fn is_plain(model: Model) -> bool {
 
 /// One agent of a point.
 struct Side {
-    slot: usize,
+    slot: AgentSlot,
     candidate: Candidate,
     learned: Learned,
 }
@@ -249,7 +249,7 @@ impl Runner<'_> {
                 blocks[at].push(measurement.figures);
             }
             let longest = blocks.iter().filter_map(|blocks| blocks.last()).map(|block| block.tasks).max();
-            self.first_index += longest.unwrap_or(0).next_multiple_of(VARIANTS);
+            self.tasks.first_index += longest.unwrap_or(0).next_multiple_of(VARIANTS);
         }
         let goal = self.record.workload.objective.goal;
         Ok(point_of(goal, factor, blocks[0].iter().zip(&blocks[1])))
@@ -258,7 +258,7 @@ impl Runner<'_> {
     /// An agent of this candidate with so many iterations, warm; `None` when the tasks that are left do not allow it.
     fn scaled_side(
         &mut self,
-        slot: usize,
+        slot: AgentSlot,
         candidate: Candidate,
         iterations: &[u64],
     ) -> Result<Option<Side>, AgentError> {

@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::blocks::grace_ns;
 use super::error::AgentError;
 use super::hang::Patience;
-use super::pool::{Ask, Beginning};
+use super::pool::{AgentSlot, Ask, Beginning};
 use super::runner::{Runner, Stop};
 use crate::candidate::{Candidate, Engine, Model, Sizes, StartMethod};
 use crate::plan::Entry;
@@ -18,8 +18,6 @@ use crate::workload::Load;
 
 /// Workers and tasks in flight of a trial.
 pub(super) const SMALL: u32 = 2;
-/// The slot of a trial's agent: no candidate of the record has it.
-const SLOT: usize = usize::MAX;
 /// How much longer than its first task lets expect a trial's tasks may take: the reference ran them in less.
 const PATIENCE_NS: u64 = 10_000_000_000;
 /// The part of a race's time in which trials may begin,
@@ -48,7 +46,7 @@ impl Runner<'_> {
         let mut sound = Vec::new();
         for entry in entries {
             if self.is_tried_in_race(entry) || self.spent_ns() > until_ns {
-                self.untried.insert(small(entry).kind());
+                self.seen.untried.insert(small(entry).kind());
                 sound.push(entry.clone());
             } else {
                 sound.extend(self.first_sound(entry, methods)?);
@@ -92,7 +90,7 @@ impl Runner<'_> {
     /// Has an engine that was not tried run its first block, whose results are compared, in the life that has begun.
     pub(super) fn prove(&mut self, slot: usize) -> Result<(), AgentError> {
         let candidate = self.record.candidates[slot].candidate.clone();
-        if !self.untried.contains(&candidate.kind()) {
+        if !self.seen.untried.contains(&candidate.kind()) {
             return Ok(());
         }
         // Who should have been tried before, and was not for want of time, meets its first life as others do.
@@ -103,7 +101,7 @@ impl Runner<'_> {
         let (first_task_ns, each_ns) =
             life.map_or((0, 0), |life| (life.first_task_ns, life.startup_ns.saturating_sub(life.ready_ns)));
         self.compare_some(slot, &candidate, first_task_ns, each_ns)?;
-        self.untried.remove(&candidate.kind());
+        self.seen.untried.remove(&candidate.kind());
         Ok(())
     }
 
@@ -111,7 +109,7 @@ impl Runner<'_> {
     /// fault, whatever its size.
     pub(super) fn blame_engine(&mut self, slot: usize) -> Result<(), Stop> {
         let candidate = self.record.candidates[slot].candidate.clone();
-        if !self.untried.contains(&candidate.kind()) {
+        if !self.seen.untried.contains(&candidate.kind()) {
             return Ok(());
         }
         let entries = self.record.races.last().map_or(&[][..], |race| &race.entries);
@@ -121,9 +119,9 @@ impl Runner<'_> {
             _ => true,
         };
         if is_faulty {
-            self.faulty.insert(slot);
+            self.seen.faulty.insert(slot);
         } else {
-            self.untried.remove(&candidate.kind());
+            self.seen.untried.remove(&candidate.kind());
         }
         Ok(())
     }
@@ -205,12 +203,12 @@ impl Runner<'_> {
     /// Whether processes of this entry begin in a way that is known to be bad.
     fn is_bad(&self, entry: &Entry, methods: &[StartMethod]) -> bool {
         let Some(method) = method_of(entry, methods) else { return false };
-        self.bad_methods.contains(&(entry.runtime.clone(), method))
+        self.seen.bad_methods.contains(&(entry.runtime.clone(), method))
     }
 
     fn mark_bad(&mut self, method: Option<StartMethod>, runtime: &str) {
         let bad = method.map(|method| (runtime.to_owned(), method));
-        self.bad_methods.extend(bad.filter(|bad| !self.bad_methods.contains(bad)));
+        self.seen.bad_methods.extend(bad.filter(|bad| !self.seen.bad_methods.contains(bad)));
     }
 
     /// Tries a candidate, and once more if its tasks fail: whoever the agent before it was connected to may not have
@@ -233,14 +231,14 @@ impl Runner<'_> {
         let begun_ns = self.pool.elapsed_ns();
         match self.verify(candidate) {
             Ok(()) => {
-                self.proven.insert(candidate.kind());
-                let shutdown = self.shut_down(SLOT);
+                self.seen.proven.insert(candidate.kind());
+                let shutdown = self.shut_down(AgentSlot::Trial);
                 self.watch_leavings(candidate.clone(), shutdown);
                 Ok(Ok(()))
             }
             Err(AgentError::Interrupted) => Err(Stop::Interrupted),
             Err(AgentError::Failed(failed)) => {
-                self.pool.kill(SLOT);
+                self.pool.kill(AgentSlot::Trial);
                 if failed.kind == FailureKind::Hang {
                     self.lose(begun_ns);
                 }
@@ -251,18 +249,18 @@ impl Runner<'_> {
 
     /// Where the tasks that are left do not allow it, nothing is found: the race says so.
     fn verify(&mut self, candidate: &Candidate) -> Result<(), AgentError> {
-        let Ok(started) = self.launch(SLOT, candidate, None, Beginning::Warm)? else { return Ok(()) };
+        let Ok(started) = self.launch(AgentSlot::Trial, candidate, None, Beginning::Warm)? else { return Ok(()) };
         // Items may be uneven, and the first one short.
         let mean_ns = self.slowest.task_ns;
         let each_ns = started.ready.startup_ns.saturating_sub(started.ready.ready_ns).max(mean_ns);
-        self.compare_some(SLOT, candidate, started.ready.first_task_ns, each_ns)
+        self.compare_some(AgentSlot::Trial, candidate, started.ready.first_task_ns, each_ns)
     }
 
     /// Has an agent that has just begun run some tasks, and compares their results. `each_ns` is what its first task took
     /// with its process, where each task has one of its own, and the set-up of that.
     fn compare_some(
         &mut self,
-        slot: usize,
+        slot: impl Into<AgentSlot>,
         candidate: &Candidate,
         first_task_ns: u64,
         each_ns: u64,
@@ -284,7 +282,7 @@ impl Runner<'_> {
     /// Has the agent in a slot run these tasks, untimed, for their results.
     pub(super) fn verify_block(
         &mut self,
-        slot: usize,
+        slot: impl Into<AgentSlot>,
         candidate: &Candidate,
         indices: Range<u64>,
         expected_ns: u64,

@@ -3,12 +3,12 @@
 //! A function here gives `None` when a field that it needs is not there; that fault is reported already.
 
 use super::diagnostics::Fault;
-use super::units::{show_duration, show_size};
 use super::value::Values;
 use super::{
     Check, Connection, Cpu, Distribution, ErrorLimit, FileOperation, Goal, Items, Kernel, Limits, Load, Objective,
     OwnEngine, Payload, Python, Rate, Resources, Step, Work, Workload,
 };
+use crate::units::{written_duration, written_size};
 
 /// The time of a `cpu` step that names neither an input nor a time.
 const DEFAULT_CPU_NS: u64 = 1_000_000;
@@ -49,8 +49,8 @@ fn check_timeout(workload: &Workload, values: &Values, faults: &mut Vec<Fault>) 
     if least >= workload.task_timeout_ns {
         let message = format!(
             "a task takes at least {}, and is given up after {}",
-            show_duration(least),
-            show_duration(workload.task_timeout_ns)
+            written_duration(least),
+            written_duration(workload.task_timeout_ns)
         );
         let fault = Fault::at(values.place("task_timeout"), message, "");
         faults.push(fault.help("set `task_timeout` to more than its steps take together"));
@@ -194,8 +194,9 @@ fn cpu(values: &Values, faults: &mut Vec<Fault>) -> Option<Cpu> {
     let input_bytes = values.bytes("input")?;
     let (least, most) = kernel.input_bounds();
     if !(least..=most).contains(&input_bytes) {
-        let label = format!("expected {} to {}", show_size(least), show_size(most));
-        let message = format!("`input`: {} is out of range for the kernel {}", show_size(input_bytes), kernel.name());
+        let label = format!("expected {} to {}", written_size(least), written_size(most));
+        let message =
+            format!("`input`: {} is out of range for the kernel {}", written_size(input_bytes), kernel.name());
         faults.push(Fault::at(at, message, label));
         return None;
     }

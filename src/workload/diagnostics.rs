@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use crate::escape::escaped;
+
 /// How many faults are rendered; the rest is counted. A file this wrong is another kind of file.
 const MOST_SHOWN: usize = 50;
 /// How much of a line is shown at most: a file may be one line of a mebibyte.
@@ -73,12 +75,12 @@ impl Diagnostics {
             count => format!("{count} errors"),
         };
         let hidden = if hidden > 0 { format!(", of which {hidden} are not shown") } else { String::new() };
-        out.push_str(&format!("{}: {count}{hidden}\n", shown_path(&self.source_name)));
+        out.push_str(&format!("{}: {count}{hidden}\n", escaped(&self.source_name)));
         out
     }
 
     fn render_one(&self, fault: &Fault, renderer: &Renderer) -> String {
-        let path = shown_path(&self.source_name);
+        let path = escaped(&self.source_name);
         let Some(span) = &fault.span else {
             let title =
                 |level: Level<'static>, text: String| renderer.render(&[Group::with_title(level.primary_title(text))]);
@@ -133,19 +135,11 @@ impl std::error::Error for Diagnostics {}
 /// A user's word as a message may hold it: short, and without control characters.
 pub(super) fn shown(word: &str) -> String {
     const MOST: usize = 40;
-    let mut shown: String = word.chars().take(MOST).flat_map(printable).collect();
+    let mut shown = escaped(&word.chars().take(MOST).collect::<String>());
     if word.chars().nth(MOST).is_some() {
         shown.push_str("..");
     }
     shown
-}
-
-fn shown_path(path: &str) -> String {
-    path.chars().flat_map(printable).collect()
-}
-
-fn printable(c: char) -> Vec<char> {
-    if c.is_control() { c.escape_default().collect() } else { vec![c] }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! One declaration per field serves the reader, its diagnostics, the JSON Schema and the docs, so
 //! they cannot tell different stories.
 
-use super::units;
+use crate::units::{written_duration, written_size};
 
 /// A table of the workload file.
 #[derive(Debug)]
@@ -177,15 +177,15 @@ impl Shape {
             Shape::Flag => "true or false".to_owned(),
             Shape::Integer { min, max } => format!("a whole number, {min} to {max}"),
             Shape::Duration { min_ns, max_ns } => {
-                format!("a duration, {} to {}", units::show_duration(min_ns), units::show_duration(max_ns))
+                format!("a duration, {} to {}", written_duration(min_ns), written_duration(max_ns))
             }
             Shape::Distribution { min_ns, max_ns } => format!(
                 "a duration, {} to {}, or {{ p50, p99 }}, or {{ exponential }}",
-                units::show_duration(min_ns),
-                units::show_duration(max_ns)
+                written_duration(min_ns),
+                written_duration(max_ns)
             ),
             Shape::Size { min_bytes, max_bytes } => {
-                format!("a size, {} to {}", units::show_size(min_bytes), units::show_size(max_bytes))
+                format!("a size, {} to {}", written_size(min_bytes), written_size(max_bytes))
             }
             Shape::Percent { min_thousandths, max_thousandths } => format!(
                 "a percentage, {}% to {}%",

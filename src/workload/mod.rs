@@ -14,6 +14,7 @@ mod fields;
 mod kernel;
 mod language;
 mod python;
+mod quantity;
 mod rate;
 mod registered;
 mod remote;
@@ -22,7 +23,6 @@ mod schema;
 pub mod shipped;
 mod source;
 mod syntax;
-mod units;
 mod value;
 mod walk;
 

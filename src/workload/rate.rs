@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::diagnostics::shown;
-use super::units::Wrong;
+use super::quantity::Wrong;
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// The units of a rate, with their lengths.

@@ -2,7 +2,7 @@
 
 use url::{Host, Url};
 
-use super::units::Wrong;
+use super::quantity::Wrong;
 use super::{Step, Workload};
 
 const URL_HELP: &str = "write e.g. \"http://127.0.0.1:8080/\"";

@@ -4,8 +4,8 @@ use toml::de::{DeInteger, DeValue};
 
 use super::diagnostics::shown;
 use super::fields::Shape;
+use super::quantity::{self, Wrong};
 use super::rate::RATE_HELP;
-use super::units::{self, Wrong};
 use super::value::Value;
 use super::{Distribution, Rate};
 use crate::candidate::nearest;
@@ -34,7 +34,7 @@ pub(super) fn check(shape: Shape, value: &DeValue<'_>) -> Result<Value, Wrong> {
             }),
         },
         (Shape::Duration { min_ns, max_ns } | Shape::Distribution { min_ns, max_ns }, DeValue::String(text)) => {
-            let ns = units::duration(text)?;
+            let ns = quantity::duration(text)?;
             let outside = || plain(format!("{} is out of range", shown(text.trim())));
             let ns = Some(ns).filter(|ns| (min_ns..=max_ns).contains(ns)).ok_or_else(outside)?;
             Ok(match shape {
@@ -43,12 +43,12 @@ pub(super) fn check(shape: Shape, value: &DeValue<'_>) -> Result<Value, Wrong> {
             })
         }
         (Shape::Size { min_bytes, max_bytes }, DeValue::String(text)) => {
-            let bytes = Some(units::size(text)?).filter(|bytes| (min_bytes..=max_bytes).contains(bytes));
+            let bytes = Some(quantity::size(text)?).filter(|bytes| (min_bytes..=max_bytes).contains(bytes));
             bytes.map(Value::Bytes).ok_or_else(|| plain(format!("{} is out of range", shown(text.trim()))))
         }
         (Shape::Percent { min_thousandths, max_thousandths }, DeValue::String(text)) => {
             let inside = |share: &f64| (f64::from(min_thousandths)..=f64::from(max_thousandths)).contains(share);
-            let share = Some(units::percent(text)?).filter(inside);
+            let share = Some(quantity::percent(text)?).filter(inside);
             share.map(Value::Percent).ok_or_else(|| plain(format!("{} is out of range", shown(text.trim()))))
         }
         (Shape::Rate, DeValue::String(text)) => Rate::parse(text).map(Value::Rate),
@@ -100,8 +100,8 @@ fn check_text(text: &str, max_chars: usize, lines: bool) -> Result<Value, Wrong>
 fn mismatch(shape: Shape, value: &DeValue<'_>) -> Wrong {
     let number = matches!(value, DeValue::Integer(_) | DeValue::Float(_));
     let help = match shape {
-        Shape::Duration { .. } | Shape::Distribution { .. } if number => Some(units::DURATION_HELP),
-        Shape::Size { .. } if number => Some(units::SIZE_HELP),
+        Shape::Duration { .. } | Shape::Distribution { .. } if number => Some(quantity::DURATION_HELP),
+        Shape::Size { .. } if number => Some(quantity::SIZE_HELP),
         Shape::Percent { .. } | Shape::Count { .. } if number => Some("a percentage has its sign, e.g. \"3%\""),
         Shape::Rate => Some(RATE_HELP),
         Shape::Steps { .. } => Some(STEP_HELP),

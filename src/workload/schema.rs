@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use toml::de::DeValue;
 
 use super::fields::{Field, Presence, Shape, Table};
-use super::{WORKLOAD, units};
+use super::{WORKLOAD, quantity};
 
 /// The JSON Schema (draft 2020-12) of a workload file.
 #[must_use]
@@ -101,7 +101,7 @@ fn shape(shape: Shape) -> Value {
             },
         ] }),
         Shape::Size { .. } => {
-            json!({ "type": "string", "pattern": format!("^\\s*{NUMBER}({})\\s*$", units::SIZE_UNITS.join("|")) })
+            json!({ "type": "string", "pattern": format!("^\\s*{NUMBER}({})\\s*$", quantity::SIZE_UNITS.join("|")) })
         }
         Shape::Percent { .. } => percentage(),
         Shape::Count { most, .. } => {
@@ -144,6 +144,6 @@ fn percentage() -> Value {
 }
 
 fn duration() -> Value {
-    let units = units::DURATION_UNITS.join("|");
+    let units = quantity::DURATION_UNITS.join("|");
     json!({ "type": "string", "pattern": format!("^\\s*({NUMBER}({units})\\s*)+$") })
 }

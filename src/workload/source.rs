@@ -9,7 +9,8 @@ use toml::de::DeTable;
 
 use super::diagnostics::{Diagnostics, Fault};
 use super::walk::Faults;
-use super::{WORKLOAD, Workload, build, syntax, units};
+use super::{WORKLOAD, Workload, build, syntax};
+use crate::units::written_size;
 
 /// The largest workload file, in bytes. A real one has a hundredth of this.
 pub const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -115,6 +116,6 @@ fn check_kind(metadata: &Metadata) -> Result<(), Fault> {
 }
 
 fn too_large(bytes: u64) -> Fault {
-    let most = units::show_size(MAX_FILE_BYTES);
+    let most = written_size(MAX_FILE_BYTES);
     Fault::of_file(format!("the file has {bytes} bytes, and a workload file at most {most}"), "is it the right file?")
 }

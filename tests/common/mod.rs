@@ -14,13 +14,13 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use conbench::agent::descriptors::inherit;
-use conbench::candidate::{Candidate, Engine, RUST, Sizes};
-use conbench::protocol::{
+use conbench::internal::agent::descriptors::inherit;
+use conbench::internal::candidate::{Candidate, Engine, RUST, Sizes};
+use conbench::internal::protocol::{
     Block, BlockKind, Ended, Failed, Go, Hello, Job, MakeReference, REQUESTS_FD, Ready, Reference, Reply, Request,
     StepJob,
 };
-use conbench::workload::{Load, Step};
+use conbench::internal::workload::{Load, Step};
 use pythons::Python;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};

@@ -4,8 +4,8 @@ use std::io::{BufRead as _, BufReader};
 use std::os::unix::net::UnixStream;
 use std::thread::JoinHandle;
 
-use conbench::protocol::ServerAddress;
-use conbench::server::{self, Options};
+use conbench::internal::protocol::ServerAddress;
+use conbench::internal::server::{self, Options};
 
 /// A server on a thread, stopped when dropped.
 pub struct Server {

@@ -1,23 +1,24 @@
 //! What is done with bytes that others wrote, all in memory, and the laws that hold for any bytes. The targets of `fuzz/` call
 //! these functions, and `tests/fuzz_corpus.rs` does with each file of the corpus.
 
-use conbench::agent::steps::codec::response;
-use conbench::analyze::sessions::{Session, compare};
-use conbench::analyze::{again, analyze, duel};
-use conbench::candidate::{Sizes, steers};
-use conbench::cheatsheet::sheet::Sheet;
-use conbench::host::{Facts, FileSystem, ResourceLimits};
-use conbench::plan::{Entry, Runtime, Settings, nominal_cpu_ns, of_tasks, plan};
-use conbench::protocol::{Block, Hello, HistogramData, Reference, Reply, draw_table};
+use conbench::internal::agent::steps::codec::response;
+use conbench::internal::analyze::sessions::{Session, compare};
+use conbench::internal::analyze::{again, analyze, duel};
+use conbench::internal::candidate::Sizes;
+use conbench::internal::cheatsheet::sheet::Sheet;
+use conbench::internal::escape::steers;
+use conbench::internal::host::{Facts, FileSystem, ResourceLimits};
+use conbench::internal::plan::{Entry, Runtime, Settings, nominal_cpu_ns, of_tasks, plan};
+use conbench::internal::protocol::{Block, Hello, HistogramData, Reference, Reply, draw_table};
+use conbench::internal::report::{self, Candidates, Export, Judged, PageOptions, Style, View};
+use conbench::internal::server::http::asked;
+use conbench::internal::session::frames::{Frames, reply};
+use conbench::internal::session::simulated::Simulation;
+use conbench::internal::session::spoken::Spoken;
+use conbench::internal::stats::{merged, percentile};
+use conbench::internal::workload::{Goal, Step, Workload, parse};
 use conbench::record::duel::DuelRecord;
 use conbench::record::{Document, score};
-use conbench::report::{self, Candidates, Export, Judged, PageOptions, Style, View};
-use conbench::server::http::asked;
-use conbench::session::frames::{Frames, reply};
-use conbench::session::simulated::Simulation;
-use conbench::session::spoken::Spoken;
-use conbench::stats::{merged, percentile};
-use conbench::workload::{Goal, Step, Workload, parse};
 
 const PLAIN: Style = Style { width: 100, colour: false };
 const BUDGET_NS: u64 = 20_000_000_000;
@@ -52,7 +53,7 @@ fn planned(workload: &Workload) {
     let python = Runtime { name: "python3.11".to_owned(), language: "python".to_owned(), ..Runtime::rust() };
     let planned = plan(workload, &settings, &facts(), &[Runtime::rust(), python]);
     let written = serde_json::to_string(&planned).expect("a plan is written");
-    assert_eq!(serde_json::from_str::<conbench::plan::Plan>(&written).expect("and read"), planned);
+    assert_eq!(serde_json::from_str::<conbench::internal::plan::Plan>(&written).expect("and read"), planned);
     for entry in &planned.entries {
         assert!([&entry.workers, &entry.in_flight, &entry.chunk].iter().all(|sizes| sizes.is_sorted()));
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use conbench::agent::task::Task;
+use conbench::internal::agent::task::Task;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use tokio::runtime::{Builder, Runtime};

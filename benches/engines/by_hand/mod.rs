@@ -5,9 +5,9 @@ mod processes;
 
 use std::sync::Arc;
 
-use conbench::agent::task::Task;
-use conbench::candidate::Engine;
-use conbench::protocol::Job;
+use conbench::internal::agent::task::Task;
+use conbench::internal::candidate::Engine;
+use conbench::internal::protocol::Job;
 
 pub(crate) use processes::{WORKER, worker};
 

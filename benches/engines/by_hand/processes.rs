@@ -7,9 +7,9 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use conbench::agent::steps::{self, Place};
-use conbench::agent::task::Task;
-use conbench::protocol::Job;
+use conbench::internal::agent::steps::{self, Place};
+use conbench::internal::agent::task::Task;
+use conbench::internal::protocol::Job;
 use rustix::event::{PollFd, PollFlags, poll};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{Mutex, Semaphore};

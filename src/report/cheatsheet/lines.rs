@@ -5,8 +5,9 @@
 
 use super::rows::{Row, compact, language_name, time};
 use crate::cheatsheet::sheet::Sheet;
+use crate::escape::plain;
+use crate::report::Style;
 use crate::report::grid::{self, Paint, paint};
-use crate::report::{Style, plain};
 
 /// What stands where something could not be measured; the reason is below the table.
 const UNAVAILABLE: &str = "-";

@@ -6,8 +6,9 @@ use super::rows::{self, Row, amount, interval, range, repeated, time};
 use super::table::circumstances;
 use crate::cheatsheet::catalogue::Section;
 use crate::cheatsheet::sheet::{Sheet, Shown};
+use crate::escape::plain;
 use crate::report::markdown::escaped;
-use crate::report::{Judged, View, plain};
+use crate::report::{Judged, View};
 
 /// The whole sheet.
 #[must_use]

@@ -2,7 +2,7 @@
 
 use crate::cheatsheet::catalogue::{Language, Section};
 use crate::cheatsheet::sheet::{Figure, Range, Runtime, Sheet, Timed};
-use crate::report::units;
+use crate::units;
 
 /// One line of a section.
 pub(in crate::report) struct Row<'a> {
@@ -103,7 +103,7 @@ pub(in crate::report) fn compact(figure: &Figure) -> String {
 fn ends(median_ns: f64, low_ns: f64, high_ns: f64) -> String {
     let median = time(median_ns);
     let (digits, unit) = median.rsplit_once(' ').unwrap_or((&median, "ns"));
-    let size = UNITS.iter().find(|(name, _)| *name == unit).map_or(1.0, |(_, size)| *size);
+    let size = units::TIMES.iter().find(|(name, _)| *name == unit).map_or(1.0, |(_, size)| *size);
     let is_narrow = high_ns - low_ns < 0.1 * median_ns;
     // Two digits would make a point of a narrow one, so it has as many as the median.
     let decimals = digits.split_once('.').map_or(0, |(_, behind)| i32::try_from(behind.len()).unwrap_or(0));
@@ -120,9 +120,6 @@ fn ends(median_ns: f64, low_ns: f64, high_ns: f64) -> String {
     // What a computer's fractions add is no reason to round to the next digit.
     format!("({}–{})", end(low_ns, |it| (it + 1e-6).floor()), end(high_ns, |it| (it - 1e-6).ceil()))
 }
-
-/// Units of time, in nanoseconds.
-const UNITS: [(&str, f64); 6] = [("ns", 1.0), ("µs", 1e3), ("ms", 1e6), ("s", 1e9), ("min", 60e9), ("h", 3600e9)];
 
 /// The nanoseconds of a unit of time.
 fn nanoseconds(unit: &str) -> Option<f64> {
@@ -184,5 +181,5 @@ pub(in crate::report) fn heading(runtime: &Runtime) -> String {
         Some(false) => ", without a GIL",
         None => "",
     };
-    format!("{} {}{lock}", super::super::plain(&runtime.name), super::super::plain(&runtime.version))
+    format!("{} {}{lock}", crate::escape::plain(&runtime.name), crate::escape::plain(&runtime.version))
 }

@@ -4,8 +4,10 @@ use super::lines;
 use super::rows::{self, amount};
 use crate::cheatsheet::catalogue::Section;
 use crate::cheatsheet::sheet::{Sheet, Shown, Timed};
+use crate::escape::plain;
 use crate::report::grid::{self, Paint, paint};
-use crate::report::{Judged, Style, View, plain, units};
+use crate::report::{Judged, Style, View};
+use crate::units;
 
 /// The whole sheet.
 #[must_use]

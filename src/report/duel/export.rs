@@ -12,12 +12,12 @@ use crate::analyze::Estimate;
 use crate::analyze::duel::{Compared, DuelVerdict, FigureChange, Said};
 use crate::candidate::Candidate;
 use crate::decide::duel::{Figure, Regression};
+use crate::escape::plain;
 use crate::record::duel::DuelRecord;
 use crate::report::export::bmf::Metric;
 use crate::report::export::csv::{harmless, written};
 use crate::report::export::gab::{Document, Entry, range};
 use crate::report::export::{Export, ExportError, github, jsonl};
-use crate::report::text::plain;
 
 /// One figure of one candidate, under both versions; of what could not run, why. What is not known is null (in CSV: empty).
 #[derive(Clone, Debug, Serialize, JsonSchema)]

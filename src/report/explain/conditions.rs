@@ -3,8 +3,8 @@
 use super::{Part, Section, counted};
 use crate::record::{Flag, Phase, Round};
 use crate::report::Judged;
-use crate::report::units::{factor, percent};
 use crate::report::words::ending;
+use crate::units::{factor, percent};
 
 /// Rounds that are told one by one.
 const SHOWN: usize = 3;

@@ -5,8 +5,8 @@ use crate::analyze::{Group, Row, Status};
 use crate::record::{ExitReason, Look, RaceRecord};
 use crate::report::grid::Paint;
 use crate::report::sureness::at_most;
-use crate::report::units::{NONE, difference, duration, percent};
 use crate::report::words::status;
+use crate::units::{NONE, difference, duration, percent};
 
 /// Looks that are told at most: the first, the last, and those at which something else was named come first.
 const LOOKS: usize = 8;

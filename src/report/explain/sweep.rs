@@ -4,7 +4,7 @@ use super::{Judged, Part, Section, is_of, left, name, right};
 use crate::analyze::{Group, Side, flip, side};
 use crate::record::{Record, Sweep, SweepAxis, SweepPoint};
 use crate::report::grid::Paint;
-use crate::report::units::{difference, duration, factor};
+use crate::units::{difference, duration, factor};
 
 /// The sweeps of a runtime's candidates, each with the point at which the answer turns. A side is better where it is by
 /// more than the tolerance, with its whole interval.

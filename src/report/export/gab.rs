@@ -73,5 +73,5 @@ pub(in crate::report) fn range(found: Estimate) -> String {
 
 /// Three significant digits, without a space between thousands.
 fn to_digits(value: f64) -> String {
-    crate::report::units::count(value).replace(' ', "")
+    crate::units::count(value).replace(' ', "")
 }

@@ -3,11 +3,11 @@
 //! What matters comes first: the choices of all workloads, then each answer with its code, then the candidates.
 
 use crate::analyze::{Group, Row};
+use crate::escape::plain;
 use crate::report::choice::{TITLES, sections};
 use crate::report::figures::MAIN;
 use crate::report::grid::Title;
 use crate::report::markdown::{AnswerMarkdown, escaped, header, line};
-use crate::report::text::plain;
 use crate::report::words::DASH;
 use crate::report::{Exporter as _, Judged};
 

@@ -11,7 +11,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use super::ExportError;
 use super::line::{reason, status};
 use crate::analyze::{Answer, Group, Sureness};
-use crate::report::text::plain;
+use crate::escape::plain;
 use crate::report::words::{self, row};
 use crate::report::{Judged, reasons, sureness};
 

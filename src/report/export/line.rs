@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::analyze::{Answer, Group, Row, Status};
-use crate::report::text::plain;
+use crate::escape::plain;
 use crate::report::{Judged, sureness};
 use crate::workload::Goal;
 

@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 
 use crate::analyze::{Row, Status};
+use crate::escape::plain;
 use crate::report::Judged;
-use crate::report::text::plain;
 
 /// A name of a series has so many characters at most: Bencher takes 1024.
 const LONGEST: usize = 1000;

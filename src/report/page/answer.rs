@@ -4,8 +4,9 @@ use maud::{Markup, html};
 
 use super::text::{capital, prose};
 use super::{Ids, class_of, host, runtime_name};
+use crate::escape::plain;
 use crate::report::answer::{Brief, Gains, briefs};
-use crate::report::{Judged, plain, words};
+use crate::report::{Judged, words};
 
 /// The title of the page of one record: its first answer.
 pub(super) fn title(judged: &Judged) -> String {

@@ -10,8 +10,8 @@ use crate::analyze::{Answer, Estimate, Group, Row, Sureness};
 use crate::candidate::Model;
 use crate::report::Judged;
 use crate::report::answer::{OfModel, briefs};
-use crate::report::units::{NONE, difference, factor, rate};
 use crate::report::words::{self, against_best, plus_minus, row, status};
+use crate::units::{NONE, difference, factor, rate};
 use crate::workload::Goal;
 
 /// The figure of one runtime; `None` where nothing was measured.

@@ -7,7 +7,7 @@ use super::svg::{Scale, axis, bar};
 use super::{champions, class_of, named, row_class, who};
 use crate::analyze::{Group, Row};
 use crate::report::Judged;
-use crate::report::units::{NONE, bytes, duration};
+use crate::units::{NONE, bytes, duration};
 
 /// The figures of one runtime: memory, then start-up; `None` where neither was measured.
 pub(super) fn figures(_judged: &Judged, group: &Group, id: String) -> Option<Markup> {

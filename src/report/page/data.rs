@@ -10,9 +10,10 @@ use maud::{Markup, html};
 use serde::Serialize;
 
 use super::frame;
+use crate::escape::plain;
 use crate::record::FORMAT_VERSION;
-use crate::report::units::bytes;
-use crate::report::{Judged, plain};
+use crate::report::Judged;
+use crate::units::bytes;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -32,7 +33,6 @@ pub(super) fn section(all: &[Judged]) -> Result<Markup, serde_json::Error> {
 /// The section with the link to what a page was drawn from, as it is saved.
 pub(super) fn linked(title: &str, json: &[u8], name: &str) -> Markup {
     let packed = compressed(json);
-    let plain_name = name.trim_end_matches(".gz");
     let link = format!("data:application/gzip;base64,{}", BASE64_STANDARD.encode(&packed));
     let content = html! {
         p {
@@ -43,7 +43,7 @@ pub(super) fn linked(title: &str, json: &[u8], name: &str) -> Markup {
             "Everything that was measured. It holds no values of the environment, of items or of results, and home directories are "
             code { "~" } ". To read it:"
         }
-        pre { code { "gunzip " (name) "\nconbench report " (plain_name) "\n" } }
+        pre { code { "conbench report " (name) "\n" } }
     };
     frame::section("record", title, &content)
 }

@@ -3,10 +3,11 @@
 use maud::{Markup, html};
 
 use super::text::{capital, prose};
+use crate::escape::plain;
 use crate::host::Facts;
 use crate::record::Record;
-use crate::report::units::{bytes, count, percent};
-use crate::report::{Judged, plain, words};
+use crate::report::{Judged, words};
+use crate::units::{bytes, count, percent};
 
 /// The host and the session of one record; of several, the host stands once for all.
 pub(super) fn content(judged: &Judged, several: bool) -> Markup {

@@ -8,7 +8,7 @@ use super::{champions, class_of, named, row_class, who};
 use crate::analyze::{Group, Percentiles, Row};
 use crate::report::Judged;
 use crate::report::figures::DETAILS;
-use crate::report::units::duration;
+use crate::units::duration;
 
 /// A percentile: its name, the shape that marks it, and where it is found.
 struct Mark {

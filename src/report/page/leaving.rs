@@ -7,9 +7,9 @@ use super::frame::{Figure, Table};
 use super::svg::{Scale, across, down, line, text};
 use crate::analyze::{Group, Leaving, LeavingPoint};
 use crate::candidate::Model;
-use crate::report::units::{duration, rate};
 use crate::report::words::row;
 use crate::report::{Judged, leaving};
+use crate::units::{duration, rate};
 
 /// Where the axes are, in pixels down and per cent across.
 const TOP: f64 = 16.0;

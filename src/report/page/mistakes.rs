@@ -6,8 +6,8 @@ use super::frame::{ChartRow, Figure, Table, rows};
 use super::svg::{Scale, bar};
 use super::text::prose;
 use crate::cheatsheet::sheet::{Both, Sheet, Shown};
+use crate::escape::plain;
 use crate::report::cheatsheet::rows::{amount, range};
-use crate::report::plain;
 
 /// The pitfalls, by runtime.
 pub(super) fn content(sheet: &Sheet) -> Markup {

@@ -27,10 +27,10 @@ mod text;
 use maud::{Markup, html};
 
 use super::Judged;
-use super::text::plain;
 use super::words;
 use crate::analyze::{Group, Row, Status};
 use crate::candidate::{Model, RUST};
+use crate::escape::plain;
 use frame::section;
 
 pub use sheet::cheatsheet_page;

@@ -11,8 +11,8 @@ use crate::analyze::{Group, Row, Running, Status, running};
 use crate::record::{ExitReason, Look, RaceRecord, Record};
 use crate::report::Judged;
 use crate::report::sureness::at_most;
-use crate::report::units::{NONE, duration, percent};
 use crate::report::words::{plus_minus, status};
+use crate::units::{NONE, duration, percent};
 
 /// Where a strip lies, in pixels: its middle, and half of its height.
 const MIDDLE: f64 = 11.0;

@@ -9,8 +9,8 @@ use crate::analyze::{Curve, CurvePoint, Estimate, Group};
 use crate::candidate::Model;
 use crate::report::Judged;
 use crate::report::scaling::axis;
-use crate::report::units::{NONE, duration, rate};
 use crate::report::words::{self, row};
+use crate::units::{NONE, duration, rate};
 
 /// Where the axes of a small chart are, in pixels down and per cent across.
 const TOP: f64 = 22.0;

@@ -7,9 +7,10 @@ use super::svg::{Scale, axis, line, shape, whisker};
 use super::{PageOptions, choice, data, frame, mistakes, private};
 use crate::cheatsheet::catalogue::{Item, Language, Section};
 use crate::cheatsheet::sheet::{Figure, Runtime, Sheet, Timed};
+use crate::escape::plain;
 use crate::report::cheatsheet::rows::{self, Row, compact, time};
 use crate::report::cheatsheet::table::circumstances;
-use crate::report::{Judged, cheatsheet_json, plain};
+use crate::report::{Judged, cheatsheet_json};
 
 /// How high the row of one runtime is, in pixels.
 const LANE: f64 = 20.0;

@@ -8,7 +8,7 @@ use super::{champions, named, row_class, who};
 use crate::analyze::{Group, Row};
 use crate::record::{BlockRecord, CandidateRecord};
 use crate::report::Judged;
-use crate::report::units::{NONE, duration, percent};
+use crate::units::{NONE, duration, percent};
 
 /// The mean time of a task from its submission to its end, in parts.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -8,7 +8,7 @@ use crate::record::{BlockRecord, Warning};
 use crate::session::blocks::Learned;
 use crate::session::error::AgentError;
 use crate::session::hang::Patience;
-use crate::session::pool::{Ask, Measurement, PARKED_SHARE};
+use crate::session::pool::{AgentSlot, Ask, Measurement, PARKED_SHARE};
 use crate::workload::Load;
 
 /// Memory that no limit looks at is sampled for this part of the budget: a batch is run whole for it.
@@ -80,7 +80,7 @@ impl Runner<'_> {
     /// Runs a block of whoever holds this slot.
     pub(in crate::session) fn block_of(
         &mut self,
-        slot: usize,
+        slot: impl Into<AgentSlot>,
         candidate: &Candidate,
         kind: BlockKind,
         window_ns: u64,
@@ -93,7 +93,7 @@ impl Runner<'_> {
     /// As [`Runner::block_of`], of work that the reference does not know.
     pub(in crate::session) fn unchecked_block_of(
         &mut self,
-        slot: usize,
+        slot: impl Into<AgentSlot>,
         candidate: &Candidate,
         kind: BlockKind,
         window_ns: u64,
@@ -123,14 +123,14 @@ impl Runner<'_> {
         let most_tasks = self.record.workload.max_calls.map(|_| self.calls_left());
         // A batch is all of the user's items, in their order.
         let is_batch = matches!(self.record.workload.load, Load::Batch { .. });
-        let first_index = if is_batch { 0 } else { self.first_index };
+        let first_index = if is_batch { 0 } else { self.tasks.first_index };
         (Ask { kind, window_ns, first_index, most_tasks, patience }, expected)
     }
 
     /// Runs what is asked, counts its tasks (about `expected`) and compares their checksum.
     pub(in crate::session) fn checked(
         &mut self,
-        slot: usize,
+        slot: impl Into<AgentSlot>,
         candidate: &Candidate,
         ask: Ask,
         expected: u64,
@@ -160,12 +160,12 @@ impl Runner<'_> {
     /// Runs what is asked and counts its tasks (about `expected`).
     fn counted(
         &mut self,
-        slot: usize,
+        slot: impl Into<AgentSlot>,
         candidate: &Candidate,
         ask: Ask,
         expected: u64,
     ) -> Result<Measurement, AgentError> {
-        match self.pool.block(slot, ask) {
+        match self.pool.block(slot.into(), ask) {
             Ok(mut measurement) => {
                 self.calls = self.calls.saturating_add(measurement.figures.tasks);
                 // Tasks that compute take long beside each other, and do not look as if they hung.

@@ -7,7 +7,7 @@ use crate::record::{BlockRecord, CandidateRecord, Life, RuntimeCalibration, Warn
 use crate::session::blocks::{Learned, turn_ns, turns_ns};
 use crate::session::error::AgentError;
 use crate::session::hang::waits_for_cluster_ns;
-use crate::session::pool::{Beginning, Shutdown, Started};
+use crate::session::pool::{AgentSlot, Beginning, Shutdown, Started};
 use crate::session::{Event, counts_start_up};
 use crate::workload::Load;
 
@@ -244,7 +244,7 @@ impl Runner<'_> {
     /// `iterations` as for [`AgentPool::start`].
     pub(in crate::session) fn launch(
         &mut self,
-        slot: usize,
+        slot: impl Into<AgentSlot>,
         candidate: &Candidate,
         iterations: Option<&[u64]>,
         beginning: Beginning,
@@ -263,7 +263,7 @@ impl Runner<'_> {
             .patience_in_start(candidate.sizes.concurrency(), processes, self.hangs_may_cost_ns())
             .and(self.pace.waits_ns(first_tasks))
             .and(self.waits_for_cluster_ns(candidate));
-        let started = self.pool.start(slot, candidate, iterations, beginning, patience)?;
+        let started = self.pool.start(slot.into(), candidate, iterations, beginning, patience)?;
         self.slowest.saw(started.ready.first_task_ns, started.boot_ns.saturating_add(started.ready.startup_ns));
         self.watch_lock(candidate, &started);
         Ok(Ok(started))
@@ -285,7 +285,7 @@ impl Runner<'_> {
     }
 
     pub(in crate::session) fn kill(&mut self, slot: usize) {
-        self.pool.kill(slot);
+        self.pool.kill(slot.into());
         self.slots[slot].alive = false;
     }
 
@@ -303,9 +303,9 @@ impl Runner<'_> {
     }
 
     /// Ends an agent in peace; what a teardown takes that does not end is lost.
-    pub(in crate::session) fn shut_down(&mut self, slot: usize) -> Shutdown {
+    pub(in crate::session) fn shut_down(&mut self, slot: impl Into<AgentSlot>) -> Shutdown {
         let begun_ns = self.pool.elapsed_ns();
-        let shutdown = self.pool.end(slot);
+        let shutdown = self.pool.end(slot.into());
         if shutdown.hung {
             self.lose(begun_ns);
         }
@@ -319,7 +319,7 @@ impl Runner<'_> {
             self.watch_teardown(&candidate, failure);
         }
         let kind = candidate.kind();
-        if (processes == 0 && left_behind.is_empty()) || !self.told.insert(kind) {
+        if (processes == 0 && left_behind.is_empty()) || !self.seen.told.insert(kind) {
             return;
         }
         if processes > 0 {

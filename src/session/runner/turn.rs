@@ -90,7 +90,7 @@ impl Runner<'_> {
             && !was_alone
             && !is_its_own
             && !matches!(failure.kind, FailureKind::Checksum | FailureKind::Protocol)
-            && !self.failed_alone.iter().any(is_known)
+            && !self.seen.failed_alone.iter().any(is_known)
     }
 
     /// Measures a candidate that failed once more, while no other agent lives. If it works then, none will live beside
@@ -114,7 +114,7 @@ impl Runner<'_> {
         }
         if let Err(AgentError::Failed(failure)) = &measured {
             let concurrency = self.record.candidates[turn.candidate].candidate.sizes.concurrency();
-            self.failed_alone.push((said(failure), concurrency));
+            self.seen.failed_alone.push((said(failure), concurrency));
         }
         let measured = measured?;
         if measured.is_ok() && !std::mem::replace(&mut self.is_exclusive, true) {
@@ -129,7 +129,7 @@ impl Runner<'_> {
     fn watch_scarcity(&mut self, slot: usize) {
         let CandidateRecord { candidate, failure: Some(failure), .. } = &self.record.candidates[slot] else { return };
         let (candidate, failure) = (candidate.clone(), failure.clone());
-        let was_alone = self.failed_alone.contains(&(said(&failure), candidate.sizes.concurrency()));
+        let was_alone = self.seen.failed_alone.contains(&(said(&failure), candidate.sizes.concurrency()));
         // What a fork copied may be what its workers wait for.
         let is_forked = candidate.start_method == Some(StartMethod::Fork);
         let is_scarce =
@@ -146,7 +146,7 @@ impl Runner<'_> {
             place.candidate.kind() == kind && place.candidate.sizes.concurrency() < concurrency
         };
         let ran = |place: &CandidateRecord| place.failure.is_none() && !place.blocks.is_empty();
-        (self.proven.contains(&kind) && concurrency > crate::session::trial::SMALL)
+        (self.seen.proven.contains(&kind) && concurrency > crate::session::trial::SMALL)
             || self.record.candidates.iter().any(|place| is_smaller(place) && ran(place))
     }
 
@@ -184,7 +184,7 @@ impl Runner<'_> {
             return Ok(Err(stop));
         }
         let window = self.pace.window(&learned);
-        let wished = window.ns.max(self.common_ns);
+        let wished = window.ns.max(self.tasks.common_ns);
         let Some(window_ns) = self.affordable_in(slot, wished, &learned) else { return Ok(Err(Stop::CallsSpent)) };
         if window.long_tasks
             && (self.pace.turns.is_none() || self.has_one_turn())
@@ -214,10 +214,10 @@ impl Runner<'_> {
         // In one turn there is no time for more than that it ran.
         if self.has_one_turn() {
             let kind = self.record.candidates[slot].candidate.kind();
-            self.untried.remove(&kind);
+            self.seen.untried.remove(&kind);
         }
         self.slots[slot].learned = Some(seen);
-        self.longest = self.longest.max(measurement.figures.tasks);
+        self.tasks.longest = self.tasks.longest.max(measurement.figures.tasks);
         self.watch.saw_delay(measurement.run_delay_share);
         self.keep(slot, Some(number), measurement);
         if let Some(round) = self.record.rounds.last_mut() {
@@ -242,7 +242,7 @@ impl Runner<'_> {
 
     /// Tasks are not as long as the calls before the race were, which loaded something: from now on blocks have windows.
     fn leave_turns(&mut self, number: u32, turn: Turn) -> Result<Result<TurnOutcome, Stop>, AgentError> {
-        (self.pace.turns, self.common_ns) = (None, 0);
+        (self.pace.turns, self.tasks.common_ns) = (None, 0);
         self.pool.leave_turns();
         for slot in 0..self.slots.len() {
             self.end(slot);

@@ -112,27 +112,12 @@ fn check_parts(text: &str, noun: &str, no_unit: &str, known: &[&str], all: &str)
     Ok(())
 }
 
-/// A duration as a user would write it.
-#[must_use]
-pub(super) fn show_duration(ns: u64) -> String {
-    humantime::format_duration(Duration::from_nanos(ns)).to_string()
-}
-
-/// A size as a user would write it: exact, in the largest binary unit that leaves a whole number.
-#[must_use]
-pub(super) fn show_size(bytes: u64) -> String {
-    let (count, unit) = [(30, "GiB"), (20, "MiB"), (10, "KiB")]
-        .into_iter()
-        .find(|(shift, _)| bytes > 0 && bytes.trailing_zeros() >= *shift)
-        .map_or((bytes, "B"), |(shift, unit)| (bytes >> shift, unit));
-    format!("{count}{unit}")
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::units::{written_duration, written_size};
 
     #[test]
     fn quantities_with_a_unit_are_read() {
@@ -199,8 +184,8 @@ mod tests {
 
         #[test]
         fn what_is_shown_is_read_back(ns in 0..=3_600_000_000_000_u64, bytes in 0..=1_u64 << 40) {
-            prop_assert_eq!(duration(&show_duration(ns)), Ok(ns));
-            prop_assert_eq!(size(&show_size(bytes)), Ok(bytes));
+            prop_assert_eq!(duration(&written_duration(ns)), Ok(ns));
+            prop_assert_eq!(size(&written_size(bytes)), Ok(bytes));
         }
     }
 }

@@ -1,7 +1,12 @@
-//! How a number is written: three significant digits, with its unit.
+//! How a number is written: what was measured with three significant digits and its unit, what a user wrote as users
+//! write it.
 
+use std::time::Duration;
+
+/// Units of time, in nanoseconds.
+pub const TIMES: [(&str, f64); 6] = [("ns", 1.0), ("µs", 1e3), ("ms", 1e6), ("s", 1e9), ("min", 60e9), ("h", 3600e9)];
 /// What stands where there is no figure.
-pub(super) const NONE: &str = "-";
+pub const NONE: &str = "-";
 
 /// A number with three significant digits, its thousands set apart: `0.052`, `12.4`, `1 240`.
 #[must_use]
@@ -25,9 +30,8 @@ pub fn rate(per_s: f64) -> String {
 /// A duration given in nanoseconds: `850 ns`, `12.3 µs`, `10.1 ms`, `1.20 s`, `12.5 min`.
 #[must_use]
 pub fn duration(ns: f64) -> String {
-    let units = [("ns", 1.0), ("µs", 1e3), ("ms", 1e6), ("s", 1e9), ("min", 60e9), ("h", 3600e9)];
-    let next = |at: usize| units.get(at + 1).map_or(f64::INFINITY, |unit| unit.1);
-    scaled(ns, &units, next)
+    let next = |at: usize| TIMES.get(at + 1).map_or(f64::INFINITY, |unit| unit.1);
+    scaled(ns, &TIMES, next)
 }
 
 /// A size in bytes: `512 B`, `12.3 MiB`.
@@ -40,21 +44,46 @@ pub fn bytes(size: u64) -> String {
     scaled(size as f64, &units, next)
 }
 
+/// A duration as a user writes it, exactly: `1m 30s`.
+#[must_use]
+pub fn written_duration(ns: u64) -> String {
+    humantime::format_duration(Duration::from_nanos(ns)).to_string()
+}
+
+/// A size as a user writes it: exact, in the largest binary unit that leaves a whole number.
+#[must_use]
+pub fn written_size(bytes: u64) -> String {
+    let (count, unit) = [(30, "GiB"), (20, "MiB"), (10, "KiB")]
+        .into_iter()
+        .find(|(shift, _)| bytes > 0 && bytes.trailing_zeros() >= *shift)
+        .map_or((bytes, "B"), |(shift, unit)| (bytes >> shift, unit));
+    format!("{count}{unit}")
+}
+
 /// A share as a percentage: `98.2 %`.
-pub(super) fn percent(share: f64) -> String {
+#[must_use]
+pub fn percent(share: f64) -> String {
     let hundredth = share * 100.0;
     let digits = if hundredth.abs() < 0.05 { "0".to_owned() } else { format!("{hundredth:.1}") };
     with_unit(digits.strip_suffix(".0").map_or(digits.clone(), str::to_owned), "%", " ")
 }
 
+/// A share as a user writes it: `0.1 %`, to a thousandth of a percent.
+#[must_use]
+pub fn written_percent(share: f64) -> String {
+    format!("{} %", (share * 100_000.0).round() / 1000.0)
+}
+
 /// A ratio as a signed difference: 0.8 is `-20 %`.
-pub(super) fn difference(ratio: f64) -> String {
+#[must_use]
+pub fn difference(ratio: f64) -> String {
     let text = percent(ratio - 1.0);
     if ratio > 1.0 && text != "0 %" { format!("+{text}") } else { text }
 }
 
 /// A ratio as a factor: `2.10x`.
-pub(super) fn factor(ratio: f64) -> String {
+#[must_use]
+pub fn factor(ratio: f64) -> String {
     with_unit(count(ratio), "x", "")
 }
 
@@ -88,7 +117,8 @@ fn three_digits(value: f64) -> (f64, usize) {
 }
 
 /// A whole number, its thousands set apart.
-pub(super) fn grouped(value: f64) -> String {
+#[must_use]
+pub fn grouped(value: f64) -> String {
     let digits = format!("{:.0}", value.abs());
     let mut text = String::new();
     if value < 0.0 {
