@@ -259,6 +259,20 @@ fn a_task_longer_than_its_timeout_fails_with_that_cause() {
 }
 
 #[test]
+fn a_tail_of_latencies_is_compared_by_a_session_and_by_its_record_alike() {
+    let room = Room::new();
+    let slow = "[load]\nmax_in_flight = 4\n[objective]\ngoal = \"p99\"\n[[step]]\nkind = \"cpu\"\nkernel = \"loop\"\ntime = \"2ms\"\n";
+    let file = room.file(slow);
+    let engines = ["--engines", "thread-pool,tokio-multi-thread", "--runtimes", "rust", "--budget", "6s"];
+    let ran = room.run(&[&["run", &file, "--format", "json", "--quiet"], &engines[..]].concat());
+    assert!(matches!(ran.code, Some(0 | 4)), "{ran:?}");
+    let record = ran.record();
+    let looks = record["races"][0]["looks"].as_array().expect("looks");
+    let last = looks.last().expect("each block says something");
+    assert_eq!(record["verdict"]["groups"][0]["answer"]["candidate"], last["named"]);
+}
+
+#[test]
 fn max_calls_caps_what_really_runs() {
     let room = Room::new();
     let file =

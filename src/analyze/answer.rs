@@ -29,8 +29,9 @@ pub(super) fn group(record: &Record, runtime: &str, mut figures: Vec<Figures>, d
     let limit = limit(record, &task);
     let race = record.races.iter().find(|race| race.runtime == runtime);
     let found = race.and_then(|race| Some((replay(record, race)?, race))).filter(|(found, race)| {
-        // One candidate beside others that never ran was compared with nothing. Where all others failed, it is what works.
-        found.standings.len() > 1 || others_failed(record, race, found)
+        // One candidate beside others that never ran was compared with nothing. Where all others failed or broke a limit, it
+        // is what works.
+        found.standings.len() > 1 || others_are_out(record, race, found)
     });
     let mut rows: Vec<Row> = figures.into_iter().map(|one| one.row).collect();
     for row in &mut rows {
@@ -60,14 +61,18 @@ pub(super) fn group(record: &Record, runtime: &str, mut figures: Vec<Figures>, d
     Group { runtime: runtime.to_owned(), answer, limit, far_limit, deviation, rows, curves, leaving }
 }
 
-/// Whether each entry of a race failed, but for that of what is named.
-fn others_failed(record: &Record, race: &RaceRecord, found: &Finding) -> bool {
-    let of_race = || record.candidates.iter().skip(race.first_candidate as usize);
-    let named = of_race().nth(found.named);
+/// Whether each entry of a race failed or broke a limit, but for that of what is named.
+fn others_are_out(record: &Record, race: &RaceRecord, found: &Finding) -> bool {
+    let first = race.first_candidate as usize;
+    let of_race = || record.candidates.iter().enumerate().skip(first);
+    let named = record.candidates.get(first + found.named);
+    let has_left = |index: usize| record.exits.iter().any(|exit| exit.candidate as usize == index);
     let is_of = |entry: &Entry, place: &CandidateRecord| entry.candidate(place.candidate.sizes) == place.candidate;
     let is_named = |entry: &Entry| named.is_some_and(|place| is_of(entry, place));
-    let failed = |entry: &Entry| of_race().any(|place| is_of(entry, place) && place.failure.is_some());
-    race.entries.iter().all(|entry| is_named(entry) || failed(entry))
+    let is_out = |entry: &Entry| {
+        of_race().any(|(index, place)| is_of(entry, place) && (place.failure.is_some() || has_left(index)))
+    };
+    race.entries.iter().all(|entry| is_named(entry) || is_out(entry))
 }
 
 /// The finding with the record's indices instead of the race's.
@@ -116,6 +121,21 @@ fn replay(record: &Record, race: &RaceRecord) -> Option<Finding> {
             }
         }
         decide.look(look.elapsed_ns);
+    }
+    // Who went out afterwards, where runtimes meet, is not named.
+    if let Some(last) = race.looks.last() {
+        let later = record.exits.iter().filter(|exit| exit.round > last.round);
+        for exit in later {
+            let place =
+                record.candidates.get(exit.candidate as usize).filter(|one| one.candidate.runtime == race.runtime);
+            let Some((place, one)) = place.zip((exit.candidate as usize).checked_sub(base)) else { continue };
+            let outcome = match exit.reason {
+                ExitReason::Infeasible => TurnOutcome::Infeasible,
+                reason => place.failed_outcome(reason),
+            };
+            decide.feed(one, outcome);
+        }
+        decide.look(last.elapsed_ns);
     }
     decide.finding()
 }
@@ -193,7 +213,8 @@ fn may_cost(record: &Record, runtime: &str, found: &Finding) -> f64 {
 
 /// What is as good and less simple, one size an engine, simplest first.
 fn as_good(record: &Record, rows: &[Row], found: &Finding) -> Vec<AsGood> {
-    let is_as_good = |row: &&Row| row.status == Status::AsGood;
+    let named = record.candidates[found.named].candidate.simplicity();
+    let is_as_good = |row: &&Row| row.status == Status::AsGood && row.candidate.simplicity() > named;
     let mut good: Vec<(Simplicity, AsGood)> = rows
         .iter()
         .filter(is_as_good)
@@ -247,6 +268,8 @@ fn place(rows: &mut [Row], found: &Finding, tolerance: f64) {
         let simpler = rows[*a].candidate.simplicity().cmp(&rows[*b].candidate.simplicity());
         (one.0, one.1).cmp(&(other.0, other.1)).then(one.2.total_cmp(&other.2)).then(simpler)
     });
+    let is_named = |row: &&Row| row.index as usize == found.named;
+    let Some(named) = rows.iter().find(is_named).map(|row| row.candidate.simplicity()) else { return };
     let mut engines = Vec::new();
     for at in order {
         let Some(it) = standing(&rows[at]).copied() else { continue };
@@ -262,7 +285,8 @@ fn place(rows: &mut [Row], found: &Finding, tolerance: f64) {
         engines.push(engine);
         row.status = match () {
             () if row.index as usize == found.named => Status::Best,
-            () if it.loss <= tolerance => Status::AsGood,
+            // What is simpler, and is not named, is not known well enough.
+            () if it.loss <= tolerance && row.candidate.simplicity() > named => Status::AsGood,
             () if it.chance < TO_BE_WORSE => Status::Worse,
             () => Status::Open,
         };

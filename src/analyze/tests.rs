@@ -358,7 +358,7 @@ fn a_limit_that_is_broken_takes_a_candidate_out() {
     session.memory_block(2, 10 << 20, None);
     session.record.workload.objective.limits = Limits { memory_bytes: Some(512 << 20), ..Limits::default() };
     let verdict = analyze(&session.finished());
-    let reason = "memory is 600.0 MiB, the limit is 512.0 MiB".to_owned();
+    let reason = "memory is 600 MiB, the limit is 512MiB".to_owned();
     assert_eq!(status(only(&verdict), "rust/process-pool@w2"), Status::Infeasible { reason });
     assert_eq!(answer(&verdict).as_good, []);
 }

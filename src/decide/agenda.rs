@@ -12,19 +12,19 @@ const LEAST_TURNS: usize = 4;
 const START_NS: f64 = 100e6;
 /// The credit of a neighbour that must be measured before its size may be named.
 const NEIGHBOUR: f64 = 0.3;
+/// First blocks of batches that take long may take this part of the time that is left.
+const FIRSTS_PART: f64 = 0.5;
 
 /// What there is to choose from.
 pub(super) struct Agenda<'a> {
     decide: &'a mut Decide,
     left_ns: f64,
-    /// Whether there is more to measure than the time that is left allows.
-    pub(super) is_cut: bool,
 }
 
 impl<'a> Agenda<'a> {
     pub(super) fn new(decide: &'a mut Decide, elapsed_ns: u64) -> Agenda<'a> {
         let left_ns = decide.rules.deadline_ns.saturating_sub(elapsed_ns) as f64;
-        Agenda { decide, left_ns, is_cut: false }
+        Agenda { decide, left_ns }
     }
 
     /// The arms of the next round; empty where nothing is left.
@@ -89,7 +89,12 @@ impl<'a> Agenda<'a> {
         // Who is too expensive is measured at the smallest of its sizes that are not.
         let mut chosen: Vec<usize> = firsts.into_iter().filter_map(|arm| self.affordable(arm)).collect();
         if self.decide.rules.turns.is_some() {
-            return self.best_of_each_model(chosen);
+            return self.best_of_each_model(chosen, self.left_ns);
+        }
+        // A batch that takes long leaves time for a few engines, and for what is found of these.
+        let cost_ns: f64 = chosen.iter().map(|arm| self.cost_ns(*arm)).sum();
+        if self.decide.rules.is_batch && cost_ns > FIRSTS_PART * self.left_ns {
+            chosen = self.best_of_each_model(chosen, FIRSTS_PART * self.left_ns);
         }
         if chosen.is_empty() {
             chosen.extend(self.rival());
@@ -102,9 +107,9 @@ impl<'a> Agenda<'a> {
         chosen
     }
 
-    /// As many of these as there is time for, and one at least: the models first that promise most, and of those that promise
+    /// As many of these as there is so much time for, and one at least: the models first that promise most, and of those that promise
     /// the same the simplest, with the best engine of each before the others.
-    fn best_of_each_model(&self, arms: Vec<usize>) -> Vec<usize> {
+    fn best_of_each_model(&self, arms: Vec<usize>, mut left_ns: f64) -> Vec<usize> {
         let Some(view) = self.decide.view.as_ref() else { return arms };
         let mean = |arm: usize| view.arms.iter().position(|one| *one == arm).map(|place| view.posterior.mean[place]);
         let top = arms.iter().filter_map(|arm| mean(*arm)).fold(f64::NEG_INFINITY, f64::max);
@@ -119,7 +124,6 @@ impl<'a> Agenda<'a> {
             models.push(model);
             is_new
         });
-        let mut left_ns = self.left_ns;
         let fits = |(place, arm): (usize, usize)| {
             left_ns -= self.cost_ns(arm);
             (place == 0 || left_ns >= 0.0).then_some(arm)
@@ -240,14 +244,13 @@ impl<'a> Agenda<'a> {
     }
 
     /// As many of them as there is time for; none where that is one alone, which would have nothing to be told against.
-    fn within_budget(&mut self, chosen: Vec<usize>) -> Vec<usize> {
+    fn within_budget(&self, chosen: Vec<usize>) -> Vec<usize> {
         let costs_ns = chosen.iter().scan(0.0, |sum, arm| {
             *sum += self.cost_ns(*arm);
             Some(*sum)
         });
         let fitting = costs_ns.take_while(|cost_ns| *cost_ns <= self.left_ns).count();
-        self.is_cut = fitting < chosen.len().min(2);
-        if self.is_cut { Vec::new() } else { chosen.into_iter().take(fitting).collect() }
+        if fitting < chosen.len().min(2) { Vec::new() } else { chosen.into_iter().take(fitting).collect() }
     }
 
     /// What the named candidate is held against where its libraries are limited in their threads: itself without that,

@@ -88,7 +88,7 @@ pub(super) struct Headroom {
 }
 
 impl Headroom {
-    const UNBOUNDED: Headroom = Headroom { all: f64::INFINITY, but_cores: f64::INFINITY };
+    pub(super) const UNBOUNDED: Headroom = Headroom { all: f64::INFINITY, but_cores: f64::INFINITY };
 }
 
 impl Decide {

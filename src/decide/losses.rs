@@ -152,6 +152,11 @@ impl Losses {
         losses
     }
 
+    /// By how much an arm can be exceeded, whatever a draw says; infinite where nothing bounds it.
+    pub(super) fn headroom(&self, arm: usize) -> f64 {
+        self.headroom[arm]
+    }
+
     /// What an arm may cost, as it is printed: between the two bounds, nearer to the pooled one.
     pub(super) fn stated(&self, arm: usize) -> f64 {
         OF_BOUND * self.bound[arm] + (1.0 - OF_BOUND) * self.pooled_bound[arm]

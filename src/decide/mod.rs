@@ -48,7 +48,7 @@ use crate::candidate::{Candidate, ClusterLimits, Engine, Model, Sizes, StartMeth
 use crate::plan::Entry;
 
 /// The version of the rules by which an answer is found. A record that was made under other rules keeps its answer.
-pub const RULES_VERSION: u32 = 10;
+pub const RULES_VERSION: u32 = 11;
 
 /// Blocks that a candidate needs before it is taken for good enough.
 const ENOUGH_BLOCKS: usize = 4;
@@ -56,6 +56,8 @@ const ENOUGH_BLOCKS: usize = 4;
 const ENOUGH_OF_NEIGHBOUR: usize = 2;
 /// Who is this near (logarithm) is measured more than once before anything is good enough: one block may be anything.
 const NEAR_RIVAL: f64 = 0.5;
+/// So many deviations of the difference beyond a ceiling refute it.
+const REFUTED: f64 = 2.0;
 /// While nothing is good enough, what is this near to the least bound is named if it is simpler.
 const NEAR_LEAST: f64 = 0.03;
 /// A simpler candidate with this chance to be good enough is worth waiting for.
@@ -346,6 +348,8 @@ struct View {
     is_qualified: bool,
     /// Whether something measured seems to beat what is named by more than the tolerance.
     is_beaten: bool,
+    /// By how much (logarithm) the best of what there is no time to measure is expected to beat what is named.
+    out_of_reach: f64,
 }
 
 /// The state of a race among the candidates of one runtime.
@@ -448,14 +452,13 @@ impl Decide {
         if let Some(ending) = self.ending(elapsed_ns) {
             return Next::Over(ending);
         }
-        let mut agenda = Agenda::new(self, elapsed_ns);
-        let mut chosen = agenda.choose();
-        let is_cut = agenda.is_cut;
+        let mut chosen = Agenda::new(self, elapsed_ns).choose();
         if chosen.is_empty() {
-            return Next::Over(match (self.view.is_some(), is_cut) {
-                (false, _) => Ending::NoCandidate,
-                (true, true) => Ending::BudgetSpent,
-                (true, false) => Ending::Decided,
+            return Next::Over(match &self.view {
+                None => Ending::NoCandidate,
+                Some(view) if view.is_qualified && view.is_settled => Ending::Decided,
+                // Whatever else might be measured takes more time than there is.
+                Some(_) => Ending::BudgetSpent,
             });
         }
         chosen.shuffle(&mut self.random);
@@ -594,7 +597,7 @@ impl Decide {
             let (low, high) = view.losses.between(place, view.named);
             Some(Standing {
                 candidate: self.arms[view.arms[place]].entered?,
-                loss: view.losses.stated(place),
+                loss: view.losses.stated(place).max(LEAST_LOSS),
                 chance: view.losses.chance[place],
                 // What bounds the interval (cores that are all in use) bounds what is best guessed, too.
                 ratio: (view.posterior.mean[place] - view.posterior.mean[view.named]).max(low).min(high),
@@ -605,7 +608,7 @@ impl Decide {
         let simpler = (view.aim != view.named).then(|| self.arms[view.arms[view.aim]].entered).flatten();
         Some(Finding {
             named: self.arms[named].entered?,
-            loss: if view.is_settled { bound } else { bound.max(rough) },
+            loss: if view.is_settled { bound } else { bound.max(rough).max(view.out_of_reach) },
             is_settled: view.is_settled,
             may_be_simpler: simpler,
             standings: standings.collect(),
@@ -710,13 +713,15 @@ impl Decide {
         self.arms[arm].blocks == 0 && self.expected_block_ns(arm, task) > self.longest_block_ns(task)
     }
 
-    /// What a block may take. However long a task is, whoever has no more to wait for than a plain loop can be measured.
+    /// What a block may take. However long a task is, whoever has no more to wait for than a plain loop can be measured. Of
+    /// a batch a block is all of it.
     fn longest_block_ns(&self, task: &Task) -> f64 {
-        let Rules { budget_ns, turns, .. } = self.rules;
+        let Rules { budget_ns, turns, is_batch, tasks, .. } = self.rules;
         let part_ns = (budget_ns as f64 / BUDGET_PART).max(SHORT_BLOCK_NS);
         let turns_ns = |turns: Turns| LONG_TURNS * turns.task_ns as f64 * f64::from(turns.count);
-        let of_windows_ns = || (MOST_OF_ALONE * TURNS_OF_TASKS * task.latency_ns).min(budget_ns as f64);
-        part_ns.max(turns.map_or_else(of_windows_ns, turns_ns))
+        let in_turn = tasks.filter(|_| is_batch).map_or(TURNS_OF_TASKS, f64::from);
+        let alone_ns = || (MOST_OF_ALONE * in_turn * task.latency_ns).min(budget_ns as f64);
+        part_ns.max(turns.map_or_else(alone_ns, turns_ns))
     }
 
     /// Whether long tasks have left a plain loop without a rival, which is measured however little time is left: one
@@ -866,13 +871,17 @@ impl Decide {
     /// The prior of all arms that are considered.
     fn prior(&mut self, task: &Task) -> Option<(Vec<usize>, Prior)> {
         let (mut arms, mut prior) = (Vec::new(), Prior::default());
+        // Theory knows throughputs. Of what else is compared it is expected that all engines are about the same.
+        let all: Vec<f64> = self.scores.iter().map(|score| score.score).collect();
+        let level = if self.rules.is_throughput { 0.0 } else { crate::stats::median(&all).unwrap_or(0.0) };
         for entry in 0..self.entries.len() {
             let (of_entry, Some(first)) = self.considered(entry, task) else { continue };
             let sizes: Vec<Sizes> = of_entry.iter().map(|arm| self.arms[*arm].candidate.sizes).collect();
             let (setting, task) = (self.setting(entry), self.task_under(entry, task));
             let idle = self.idle_of(&of_entry);
             let of = |scale| mechanism::prior(&self.entries[entry], &sizes, first, scale, &task, &setting, &idle);
-            let (means, covariance) = of(1.0);
+            let (mut means, covariance) = of(1.0);
+            means.iter_mut().for_each(|mean| *mean += level);
             let scale = self.surprise(&of_entry, &means, |at| covariance.at(at, at).sqrt());
             let covariance = if scale > 1.0 { of(scale).1 } else { covariance };
             prior.engines.push(covariance);
@@ -914,12 +923,24 @@ impl Decide {
         let top = measured.iter().map(|place| posterior.mean[*place]).fold(f64::NEG_INFINITY, f64::max);
         let may_matter = |place: usize| posterior.mean[place] + 2.0 * posterior.deviation[place] > top;
         // What cannot be measured in the time that there is would hold the bound up for ever: it is not considered.
-        let is_in_reach = |place: usize| !self.is_out_of_reach(arms[place], &task);
+        let is_in_reach: Vec<bool> = arms.iter().map(|arm| !self.is_out_of_reach(*arm, &task)).collect();
         let counts: Vec<bool> =
-            (0..arms.len()).map(|place| is_measured(place) || (may_matter(place) && is_in_reach(place))).collect();
+            (0..arms.len()).map(|place| is_measured(place) || (may_matter(place) && is_in_reach[place])).collect();
         self.find_headrooms();
         let names: Vec<u64> = arms.iter().map(|arm| self.name_of(*arm)).collect();
         let is_seen: Vec<bool> = (0..arms.len()).map(is_measured).collect();
+        // What was measured of others may refute a ceiling: the CPU time of a task differs by more than is likely.
+        let is_refuted = |place: usize, headroom: f64| {
+            measured.iter().any(|other| {
+                let deviation = posterior.deviation[*other].hypot(posterior.deviation[place]);
+                posterior.mean[*other] - posterior.mean[place] > headroom + REFUTED * deviation
+            })
+        };
+        for (place, arm) in arms.iter().enumerate() {
+            if is_refuted(place, self.headroom(*arm).all) {
+                self.headrooms[*arm] = Headroom::UNBOUNDED;
+            }
+        }
         let headroom: Vec<f64> = arms.iter().map(|arm| self.headroom(*arm).all).collect();
         let tolerance = self.tolerance();
         let losses = Losses::new(&posterior, &names, &counts, &is_seen, tolerance, headroom, &mut self.normals);
@@ -946,8 +967,11 @@ impl Decide {
                     is_near(*other) && self.arms[arms[*other]].blocks < ENOUGH_OF_NEIGHBOUR && *other != place
                 })
         };
+        // What something measured seems to beat by more than the tolerance is not named for its simplicity.
+        let is_beaten = |place: &usize| top - posterior.mean[*place] > self.tolerance();
         let is_qualified = |place: usize| {
             !has_rival_of_one_block(place, QUALIFIED)
+                && !is_beaten(&place)
                 && self.has_enough(arms[place])
                 && losses.pooled_bound[place] <= QUALIFIED * self.tolerance()
                 && losses.stated(place) <= NEAR * self.tolerance()
@@ -956,8 +980,6 @@ impl Decide {
         let qualified = simplest(&mut nameable.iter().copied().filter(|place| is_qualified(*place)));
         let least = measured.iter().map(|place| losses.pooled_bound[*place]).fold(f64::INFINITY, f64::min);
         let near = |place: &usize| losses.pooled_bound[*place] <= least + NEAR_LEAST;
-        // What something measured seems to beat by more than the tolerance is not named for its simplicity.
-        let is_beaten = |place: &usize| top - posterior.mean[*place] > self.tolerance();
         let unbeaten = |place: &usize| near(place) && !is_beaten(place);
         let named = qualified
             .or_else(|| simplest(&mut nameable.iter().copied().filter(unbeaten)))
@@ -966,8 +988,13 @@ impl Decide {
         let hopes = |place: &usize| losses.chance[*place] >= WORTH_A_CHANCE && counts[*place];
         let aim = simplest(&mut (0..arms.len()).filter(hopes)).unwrap_or(named);
         let is_settled = is_settled(named) && !has_rival_of_one_block(named, LIKELY);
-        let (is_qualified, is_beaten) = (qualified.is_some(), is_beaten(&named));
-        Some(View { arms, posterior, losses, task, named, aim, is_settled, is_qualified, is_beaten })
+        let unreached = (0..arms.len()).filter(|place| !is_in_reach[*place]).map(|place| posterior.mean[place]);
+        let lead = unreached.fold(f64::NEG_INFINITY, f64::max) - posterior.mean[named];
+        let out_of_reach = if lead > self.tolerance() { lead.min(losses.headroom(named)) } else { 0.0 };
+        let is_settled = is_settled && out_of_reach == 0.0;
+        let is_qualified = qualified.is_some() && out_of_reach == 0.0;
+        let is_beaten = is_beaten(&named);
+        Some(View { arms, posterior, losses, task, named, aim, is_settled, is_qualified, is_beaten, out_of_reach })
     }
 
     /// Whether an engine that runs one task at a time was measured beside a plain loop: what an engine adds to a loop is
@@ -1019,7 +1046,7 @@ impl Decide {
                 let is_it = other.candidate.sizes == *near;
                 other.entry == *entry
                     && ((is_it && (other.is_out || other.blocks >= ENOUGH_OF_NEIGHBOUR))
-                        || (is_beyond && other.blocks > 0 && lost(number)))
+                        || (is_beyond && other.blocks >= ENOUGH_OF_NEIGHBOUR && lost(number)))
             });
             !(is_broken || settles || is_upwards && self.gains_nothing(arm, *near))
         });

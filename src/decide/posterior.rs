@@ -201,6 +201,9 @@ fn t_weight(error: f64, sigma: f64) -> f64 {
     (T_FREEDOM + 1.0) / (T_FREEDOM + (error / sigma).powi(2))
 }
 
+/// Rounds of a system at most: its cost grows with their cube.
+const MOST_ROUNDS: usize = 192;
+
 /// Blocks, as a system needs them.
 struct Blocks<'a> {
     scores: &'a [Score],
@@ -214,7 +217,10 @@ impl Blocks<'_> {
     fn new(scores: &[Score], lives: usize) -> Blocks<'_> {
         let mut round = Vec::with_capacity(scores.len());
         let mut rounds = 0;
-        for of_round in scores.chunk_by(|one, other| one.round == other.round) {
+        // A system of all rounds of a long session would take the time of many blocks: neighbours become one.
+        let last = scores.last().map_or(0, |score| score.round);
+        let merged = (last + 1).div_ceil(MOST_ROUNDS);
+        for of_round in scores.chunk_by(|one, other| one.round / merged == other.round / merged) {
             round.resize(round.len() + of_round.len(), rounds);
             rounds += 1;
         }

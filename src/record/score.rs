@@ -7,12 +7,14 @@ use crate::decide::{Observation, TurnOutcome, of_all_tasks};
 use crate::protocol::{Block, BlockKind, Failed, FailureKind};
 use crate::workload::Goal;
 
+/// Of fewer samples a block says nothing of the 99th percentile.
+const LEAST_OF_A_TAIL: u64 = 50;
 /// Memory below this is compared as this: the sampling knows no less.
 const PAGE_BYTES: u64 = 4096;
 
 /// The natural logarithm of the objective in one timed block, more is better: the one figure that candidates are
 /// compared by. Without a task in the window it is minus infinity. `memory_bytes` is what the block's life of the agent
-/// took, without the baseline; without it, memory says nothing.
+/// took, without the baseline; without it, memory says nothing, and so does a 99th percentile of few samples.
 #[must_use]
 pub fn score(goal: Goal, block: &Block, memory_bytes: Option<u64>) -> Option<f64> {
     let score = match goal {
@@ -20,8 +22,8 @@ pub fn score(goal: Goal, block: &Block, memory_bytes: Option<u64>) -> Option<f64
         Goal::CpuPerTask if block.tasks > 0 => -(block.usage.cpu_ns().max(1) as f64 / block.tasks as f64).ln(),
         Goal::CpuPerTask => f64::NEG_INFINITY,
         Goal::P99 => {
-            let service = block.service.decode().ok().filter(|service| !service.is_empty());
-            service.map_or(f64::NEG_INFINITY, |service| -(service.value_at_quantile(0.99).max(1) as f64).ln())
+            let service = block.service.decode().ok().filter(|service| service.len() >= LEAST_OF_A_TAIL)?;
+            -(service.value_at_quantile(0.99).max(1) as f64).ln()
         }
         Goal::Memory => -(memory_bytes?.max(PAGE_BYTES) as f64).ln(),
     };
@@ -97,6 +99,19 @@ pub struct FailedTasks<'a> {
     pub first: Option<&'a Failed>,
 }
 
+impl<'a> FailedTasks<'a> {
+    /// Those of these blocks.
+    pub fn of(blocks: impl Iterator<Item = &'a BlockRecord>) -> FailedTasks<'a> {
+        let mut failed = FailedTasks::default();
+        for Block { errors, tasks, first_error, .. } in blocks.map(|block| &block.figures) {
+            failed.errors = failed.errors.saturating_add(*errors);
+            failed.tasks = failed.tasks.saturating_add(*tasks);
+            failed.first = failed.first.or(first_error.as_ref());
+        }
+        failed
+    }
+}
+
 impl CandidateRecord {
     /// Its timed blocks.
     pub fn timed(&self) -> impl Iterator<Item = &BlockRecord> {
@@ -119,12 +134,7 @@ impl CandidateRecord {
     /// The tasks that failed where that is tolerated.
     #[must_use]
     pub fn failed_tasks(&self) -> FailedTasks<'_> {
-        let sum = |of: fn(&Block) -> u64| self.blocks.iter().fold(0_u64, |sum, it| sum.saturating_add(of(&it.figures)));
-        FailedTasks {
-            errors: sum(|block| block.errors),
-            tasks: sum(|block| block.tasks),
-            first: self.blocks.iter().find_map(|block| block.figures.first_error.as_ref()),
-        }
+        FailedTasks::of(self.blocks.iter())
     }
 
     /// What the agent took in the life of this block, as sampled in it, without `baseline_bytes`.

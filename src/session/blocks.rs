@@ -168,7 +168,9 @@ impl BlockPace {
             .max(learned.outside_ns.min(LONGEST_NS));
         let one_of_each = learned.varies && self.goal != Goal::P99;
         let for_varied = if one_of_each { enough.min(LONGER_FOR_VARIED * LONGEST_NS) } else { 0 };
-        let capped = wanted.min(LONGEST_NS.max(two_tasks).max(for_varied)).max(learned.turns_ns);
+        let for_tail = if self.goal == Goal::P99 { enough } else { 0 };
+        let most = LONGEST_NS.max(two_tasks).max(for_varied).max(for_tail);
+        let capped = wanted.min(most).max(learned.turns_ns);
         let period = self.quota_period_ns.unwrap_or(0);
         let wanted = capped.max(period.saturating_mul(QUOTA_PERIODS));
         // Before the window every worker does one to two tasks, and after it the one that straddles its end.
@@ -300,8 +302,9 @@ mod tests {
         assert_eq!(of_new_processes.window(&learned(2 * MS, 1_000.0)).ns, 75 * MS);
         let tail = BlockPace { goal: Goal::P99, ..pace };
         assert_eq!(tail.window(&learned(50_000, 20_000.0)).ns, 25 * MS);
-        assert_eq!(tail.window(&learned(10 * MS, 100.0)).ns, 100 * MS);
-        assert_eq!(tail.window(&varied(10 * MS, 100.0)).ns, 100 * MS, "a tail of varied tasks, too");
+        assert_eq!(tail.window(&learned(10 * MS, 1_000.0)).ns, 300 * MS, "three hundred tasks");
+        assert_eq!(tail.window(&varied(10 * MS, 1_000.0)).ns, 300 * MS, "a tail of varied tasks, too");
+        assert_eq!(tail.window(&learned(10 * MS, 100.0)).ns, 970 * MS, "within a part of the budget");
         let slow_start = Learned { resume_ns: MS, ..learned(50_000, 20_000.0) };
         assert_eq!(pace.window(&slow_start).ns, 25 * MS);
         let long_tail = Learned { outside_ns: 80 * MS, ..learned(5 * MS, 3_000.0) };

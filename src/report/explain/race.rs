@@ -10,6 +10,8 @@ use crate::units::{NONE, difference, duration, percent};
 
 /// Looks that are told at most: the first, the last, and those at which something else was named come first.
 const LOOKS: usize = 8;
+/// Exits that are told at most.
+const EXITS: usize = 6;
 /// Candidates that are told at most.
 const CANDIDATES: usize = 12;
 
@@ -64,13 +66,17 @@ fn exits(judged: &Judged, race: &RaceRecord) -> Section {
         judged.record.candidates.get(index as usize).is_some_and(|place| place.candidate.runtime == race.runtime)
     };
     let mut parts = Vec::new();
-    for exit in judged.record.exits.iter().filter(|exit| is_own(exit.candidate)) {
+    let own: Vec<_> = judged.record.exits.iter().filter(|exit| is_own(exit.candidate)).collect();
+    for exit in own.iter().take(EXITS) {
         let why = match exit.reason {
             ExitReason::Infeasible => "broke a limit",
             ExitReason::Failed | ExitReason::Faulty => "failed",
         };
         let sentence = format!("{} {why} in round {}", name(&judged.record, exit.candidate), exit.round + 1);
         parts.push(Part::said(sentence));
+    }
+    if own.len() > EXITS {
+        parts.push(Part::said(format!("and {} more", own.len() - EXITS)));
     }
     Section { heading: "Who went out".to_owned(), parts }
 }

@@ -48,7 +48,7 @@ impl Runner<'_> {
         let (failed, failure) = (place.candidate.clone(), place.failure.clone());
         for other in (self.base..self.slots.len()).filter(|other| *other != slot) {
             let place = &mut self.record.candidates[other];
-            if place.candidate.kind() == failed.kind() && place.failure.is_none() {
+            if place.candidate.without_sizes() == failed.without_sizes() && place.failure.is_none() {
                 place.failure.clone_from(&failure);
                 self.kill(other);
             }

@@ -4,11 +4,11 @@ use super::{LATE_RELEASE_NS, MOST_LOST_NS, MS, Runner, SURE_RELEASE_NS, Stop, Tu
 use crate::candidate::{Candidate, Engine, StartMethod};
 use crate::decide::{Turn, TurnOutcome};
 use crate::protocol::{Block, BlockKind, Failed, FailureKind};
-use crate::record::{BlockRecord, CandidateRecord, Record, Warning, observation};
+use crate::record::{BlockRecord, CandidateRecord, FailedTasks, Record, Warning, observation};
 use crate::session::blocks::Learned;
 use crate::session::error::AgentError;
 use crate::stats::{merged, percentile};
-use crate::workload::{Goal, Load};
+use crate::workload::Load;
 
 /// So many tasks are not all short by chance.
 const SEVERAL: u64 = 4;
@@ -268,17 +268,12 @@ impl Runner<'_> {
         let baseline_bytes = self.record.calibration.baseline_bytes(&place.candidate.runtime);
         let memory_bytes = place.memory_bytes(block.life, baseline_bytes);
         let breaks_memory = objective.limits.memory_bytes.zip(memory_bytes).is_some_and(|(most, found)| found > most);
-        let failed = place.failed_tasks();
+        let counted = place.blocks.iter().filter(|block| !self.record.is_voided(block));
+        let failed = FailedTasks::of(counted);
         let breaks_errors = objective.limits.errors.is_surely_broken(failed.errors, failed.tasks);
-        let looks_at_p99 = objective.goal == Goal::P99 || objective.limits.p99_ns.is_some();
-        // Known from as many samples on as may put a candidate out.
-        let p99_ns = if looks_at_p99 { p99_ns(self.record, place) } else { None };
-        let breaks_p99 = objective.limits.p99_ns.is_some_and(|most| p99_ns > Some(most));
+        let breaks_p99 = objective.limits.p99_ns.is_some_and(|most| p99_ns(self.record, place) > Some(most));
         if breaks_memory || breaks_p99 || breaks_errors {
             return TurnOutcome::Infeasible;
-        }
-        if objective.goal == Goal::P99 && p99_ns.is_none() {
-            return TurnOutcome::Unknown;
         }
         let tasks = self.record.workload.all_tasks();
         observation(objective.goal, place, block, memory_bytes, tasks)
