@@ -241,8 +241,10 @@ fn hostile_names_are_shown_and_not_obeyed() {
 fn the_pages_of_all_stored_records_can_be_read() {
     let Some(browser) = Browser::find() else { return };
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("reports");
-    for name in ["web-scraping", "parse", "parallel-computation", "choosing", "cheatsheet-quick"] {
-        let page = browser.page(&root.join(format!("{name}.json")), "page.html");
+    for name in
+        ["web-scraping.json", "parse.json", "parallel-computation.json", "choosing.json.gz", "cheatsheet-quick.json"]
+    {
+        let page = browser.page(&root.join(name), "page.html");
         let shown = browser.open(&browser.path("page.html"), Theme::Dark);
         assert_eq!(complaints(&shown.log), Vec::<&str>::new(), "{name}");
         for (theme, width) in [(Theme::Light, 390), (Theme::Dark, 1000)] {
