@@ -332,7 +332,7 @@ impl Engine {
         }
     }
 
-    /// Whether its worker processes can begin in several ways: see [`StartMethod`].
+    /// Whether its worker processes can begin in several ways: see [`StartMethod`](super::StartMethod).
     #[must_use]
     pub const fn has_start_method(self) -> bool {
         matches!(
