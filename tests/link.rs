@@ -98,7 +98,7 @@ fn no_answer_is_a_hang() {
     let mut bench = agent("echo stuck; exec sleep 600");
     let (kind, message) = bench.failure(300_000_000);
     assert_eq!(kind, FailureKind::Hang);
-    assert!(message.starts_with("no answer within 300ms in a test; the agent is sleeping"), "{message}");
+    assert!(message.starts_with("no answer within 300 ms in a test; the agent is sleeping"), "{message}");
     assert!(message.ends_with("its last output: stuck"), "{message}");
 }
 

@@ -349,7 +349,7 @@ impl Link {
 
     /// That it hangs: it took too long, or did nothing for too long.
     fn hang(&mut self, waited_ns: u64, doing: &str, is_idle: bool) -> AgentError {
-        let waited = units::duration(waited_ns as f64);
+        let waited = units::duration((waited_ns / 100_000_000 * 100_000_000) as f64);
         let what = if is_idle { "no answer, and no CPU used" } else { "no answer" };
         // Asking where it stands clears them.
         let words = self.last_words();

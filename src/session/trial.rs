@@ -402,11 +402,11 @@ mod tests {
     #[test]
     fn a_hang_at_the_same_place_is_the_same_however_long_it_was_waited_for() {
         let hang = |message: &str| Failed::new(FailureKind::Hang, message, "");
-        let first = hang("no answer, and no CPU used within 11s 700ms; a worker stands in `teardown` (shop.py:4)");
-        let same = hang("no answer, and no CPU used within 8s 500ms; a worker stands in `teardown` (shop.py:4)");
-        let other = hang("no answer, and no CPU used within 8s 500ms; a worker stands in `fetch` (shop.py:9)");
+        let first = hang("no answer, and no CPU used within 11.7 s; a worker stands in `teardown` (shop.py:4)");
+        let same = hang("no answer, and no CPU used within 8.50 s; a worker stands in `teardown` (shop.py:4)");
+        let other = hang("no answer, and no CPU used within 8.50 s; a worker stands in `fetch` (shop.py:9)");
         assert!(!is_new(&first, &same) && is_new(&first, &other));
         // Where nothing says where it stands, it may be another.
-        assert!(is_new(&hang("no answer within 2s"), &hang("no answer within 3s")));
+        assert!(is_new(&hang("no answer within 2.00 s"), &hang("no answer within 3.00 s")));
     }
 }
