@@ -1,7 +1,7 @@
 //! The throughput that the host allows at best for a task, whatever the engine.
 
 use super::figures::Figures;
-use super::{HostLimit, LimitKind, disturbance};
+use super::{HostLimit, LimitKind, disturbance, least_cpu};
 use crate::record::Record;
 use crate::workload::{Cpu, Distribution, Load, Step, Work};
 
@@ -14,11 +14,12 @@ pub(super) struct Task {
     /// The mean service time with one task in flight.
     pub(super) unloaded_ns: Option<f64>,
     /// The least CPU time per task of any candidate whose libraries compute with as many threads as those of the one that
-    /// `unloaded_ns` is of: with fewer, a task may take far less.
+    /// `unloaded_ns` is of, at the speed that the host had for that one: with fewer threads, a task may take far less.
     pub(super) cpu_ns: Option<f64>,
     /// What of it was used by programs that the task started.
     pub(super) children_ns: f64,
-    /// The least CPU time per task of any candidate and of the embedded server, which shares its cores.
+    /// The least CPU time per task of any candidate and of the embedded server, which shares its cores, at the speed that
+    /// the host had for the candidate with most blocks.
     pub(super) cpu_with_server_ns: Option<f64>,
     /// The longest section that runs one task at a time.
     pub(super) serial: Option<Serial>,
@@ -38,21 +39,25 @@ pub(super) struct Serial {
 
 /// What is known of one task, from the candidates of one runtime that did not fail.
 pub(super) fn task(record: &Record, figures: &[Figures]) -> Task {
-    let least = |values: &mut dyn Iterator<Item = f64>| {
-        values.filter(|value| value.is_finite() && *value > 0.0).min_by(f64::total_cmp)
-    };
     let unloaded = unloaded(record, figures);
     let libraries = |one: &Figures| one.row.candidate.library_threads;
-    let like_it = || figures.iter().filter(|one| unloaded.is_none_or(|alone| libraries(one) == libraries(alone)));
+    let is_like_it = |one: &&Figures| unloaded.is_none_or(|alone| libraries(one) == libraries(alone));
+    let like_it: Vec<&Figures> = figures.iter().filter(is_like_it).collect();
     let is_counted = !record.leaves_children_uncounted();
-    let cpu_ns = least(&mut like_it().filter(|_| is_counted).filter_map(|one| one.row.cpu_ns_per_task()));
-    let frugal = like_it().find(|one| cpu_ns.is_some() && one.row.cpu_ns_per_task() == cpu_ns);
-    let with_server = |one: &Figures| Some(one.row.cpu_ns_per_task()? + one.row.server_cpu_ns_per_task.unwrap_or(0.0));
+    let index = |one: &Figures| one.row.index;
+    let alone = unloaded.and_then(|alone| like_it.iter().position(|one| index(one) == index(alone)));
+    let frugal = alone
+        .or_else(|| least_cpu::best_known(&like_it))
+        .filter(|_| is_counted)
+        .and_then(|reference| least_cpu::beside(record, &like_it, reference, least_cpu::own));
+    let all: Vec<&Figures> = figures.iter().collect();
+    let with_server = least_cpu::best_known(&all)
+        .and_then(|reference| least_cpu::beside(record, &all, reference, least_cpu::with_server));
     Task {
         unloaded_ns: unloaded.and_then(|one| one.mean_service_ns),
-        cpu_ns,
-        children_ns: frugal.and_then(|one| one.row.cpu_children_ns_per_task).unwrap_or(0.0),
-        cpu_with_server_ns: least(&mut figures.iter().filter_map(with_server)),
+        cpu_ns: frugal.map(|(cpu_ns, _)| cpu_ns),
+        children_ns: frugal.and_then(|(_, at)| like_it[at].row.cpu_children_ns_per_task).unwrap_or(0.0),
+        cpu_with_server_ns: with_server.map(|(cpu_ns, _)| cpu_ns),
         serial: serial(record, figures),
         cores: record
             .calibration

@@ -10,6 +10,7 @@ pub mod duel;
 mod far_limit;
 mod figures;
 mod flip;
+mod least_cpu;
 mod leaving;
 mod library_threads;
 mod limit;

@@ -117,6 +117,26 @@ fn a_computation_is_for_threads_or_processes() {
 }
 
 #[test]
+fn what_is_reached_of_the_cores_is_known_though_the_hosts_speed_changes() {
+    let mut session = computation();
+    // One worker ran in the first four rounds alone, when the host was twice as fast.
+    for place in &mut session.record.candidates {
+        for block in place.blocks.iter_mut().filter(|block| block.round >= Some(4)) {
+            block.figures.usage.user_ns *= 2;
+            block.figures.tasks_in_window /= 2.0;
+        }
+    }
+    let verdict = analyze(&session.finished());
+    assert_eq!(answered(&verdict).as_deref(), Some("rust/thread-pool@w2"));
+    let Reason::Computes { share, .. } = answer(&verdict).reasons[0] else { panic!("{verdict:?}") };
+    assert!(share > 0.98, "{share}");
+    // Two cores at 2 ms of CPU time, and at 4 ms: a quarter of its blocks beside three.
+    let limit = only(&verdict).limit.as_ref().expect("a limit is known").throughput_per_s;
+    let expected = 1.95e9 / (1.98e6 * 1.75);
+    assert!((limit / expected - 1.0).abs() < 0.01, "{limit} {expected}");
+}
+
+#[test]
 fn a_wait_is_for_who_keeps_most_in_flight_and_threads_are_simplest() {
     let verdict = analyze(&waiting().finished());
     assert_eq!(answered(&verdict).as_deref(), Some("rust/thread-pool@w64"));

@@ -44,7 +44,7 @@ pub struct Effort {
 }
 
 impl Effort {
-    /// All of the quick sheet in less than half a minute on two cores. Six values are the fewest of which a median has an
+    /// All of the quick sheet in half a minute on two cores. Six values are the fewest of which a median has an
     /// interval of 95 %.
     pub const QUICK: Effort = Effort {
         is_quick: true,

@@ -29,7 +29,7 @@ pub(super) struct CheatsheetArgs {
     /// Only these sections: threading, multiprocessing, asyncio, mixing, choosing, pitfalls; none is all of them
     #[arg(value_name = "SECTION")]
     sections: Vec<Section>,
-    /// Fewer repetitions, and without the section `choosing`, unless it is named: less than half a minute
+    /// Fewer repetitions, and without the section `choosing`, unless it is named: half a minute
     #[arg(long)]
     quick: bool,
     #[command(flatten)]

@@ -48,7 +48,7 @@ use crate::candidate::{Candidate, ClusterLimits, Engine, Model, Sizes, StartMeth
 use crate::plan::Entry;
 
 /// The version of the rules by which an answer is found. A record that was made under other rules keeps its answer.
-pub const RULES_VERSION: u32 = 11;
+pub const RULES_VERSION: u32 = 12;
 
 /// Blocks that a candidate needs before it is taken for good enough.
 const ENOUGH_BLOCKS: usize = 4;
@@ -60,6 +60,9 @@ const NEAR_RIVAL: f64 = 0.5;
 const REFUTED: f64 = 2.0;
 /// While nothing is good enough, what is this near to the least bound is named if it is simpler.
 const NEAR_LEAST: f64 = 0.03;
+/// While nothing is good enough, a chunk is not named if another one seems to be better by more than this part of the
+/// tolerance: a larger one takes no more of the host, so that a smaller one is hardly simpler.
+const OF_CHUNKS: f64 = 0.5;
 /// A simpler candidate with this chance to be good enough is worth waiting for.
 const WORTH_A_CHANCE: f64 = 0.15;
 /// A block may take this part of the budget.
@@ -980,7 +983,16 @@ impl Decide {
         let qualified = simplest(&mut nameable.iter().copied().filter(|place| is_qualified(*place)));
         let least = measured.iter().map(|place| losses.pooled_bound[*place]).fold(f64::INFINITY, f64::min);
         let near = |place: &usize| losses.pooled_bound[*place] <= least + NEAR_LEAST;
-        let unbeaten = |place: &usize| near(place) && !is_beaten(place);
+        let but_its_chunk = |place: usize| {
+            let Arm { entry, candidate, .. } = &self.arms[arms[place]];
+            (*entry, candidate.sizes.concurrency(), candidate.sizes.workers)
+        };
+        let is_behind = |place: &usize| {
+            let of_other_chunks = measured.iter().filter(|other| but_its_chunk(**other) == but_its_chunk(*place));
+            let best = of_other_chunks.map(|other| posterior.mean[*other]).fold(f64::NEG_INFINITY, f64::max);
+            best - posterior.mean[*place] > OF_CHUNKS * self.tolerance()
+        };
+        let unbeaten = |place: &usize| near(place) && !is_beaten(place) && !is_behind(place);
         let named = qualified
             .or_else(|| simplest(&mut nameable.iter().copied().filter(unbeaten)))
             .or_else(|| simplest(&mut nameable.iter().copied().filter(near)))

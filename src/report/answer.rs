@@ -5,7 +5,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::text::sizes;
 use super::words::{row, runtime_name, runtimes};
 use super::{Judged, Style, grid, leaving, reasons, sureness};
-use crate::analyze::{Answer, Condition, Group, Row, Status, Sureness};
+use crate::analyze::{Answer, Condition, Estimate, Group, Row, Status, Sureness};
 use crate::candidate::{Candidate, Engine, Model, RUST};
 use crate::escape::plain;
 use crate::idiom::{Idiom, ItemsFound, OnCluster};
@@ -156,12 +156,11 @@ fn summary(gains: &Gains) -> String {
 
 fn gains(judged: &Judged, group: &Group, answer: &Answer) -> Gains {
     let is_throughput = judged.record.workload.objective.goal == Goal::Throughput;
-    let of = |row: Option<&Row>| row.and_then(|row| row.throughput_per_s).map(|found| found.value);
+    let of = |row: Option<&Row>| row.and_then(|row| comparable(judged, group, row)).map(|found| found.value);
     let named = of(row(group, answer.candidate));
     // Of the figures that stand below, so that a reader finds the same.
     let sequential = of(group.rows.iter().find(|row| row.candidate.model() == Model::Sequential));
     let is_several = is_throughput && answer.model != Model::Sequential;
-    // What is named leads in pairs of the same rounds. Where the means of all blocks say otherwise, no gain is known.
     // Who was measured for longer had more of its calls answered by a cache.
     let is_cached = answer.conditions.iter().any(|condition| matches!(condition, Condition::Cached { .. }));
     let is_told = is_several && !is_cached;
@@ -190,6 +189,21 @@ fn gains(judged: &Judged, group: &Group, answer: &Answer) -> Gains {
     }
 }
 
+/// The throughput of a row as it compares with the answer's: the answer's own, times their ratio in the same rounds.
+/// A host's speed may change between rounds, and then the means of all blocks of two rows say little of each other.
+/// Where nothing was compared, or the goal is another one than throughput alone, the mean of the row's own blocks.
+pub(super) fn comparable(judged: &Judged, group: &Group, of: &Row) -> Option<Estimate> {
+    let workload = &judged.record.workload;
+    let own = of.throughput_per_s;
+    let named = group.answer.as_ref().map(|answer| answer.candidate).filter(|named| *named != of.index);
+    let is_alone = workload.objective.goal == Goal::Throughput && workload.all_tasks().is_none();
+    let (Some(named), Some(relative), true) = (named, of.relative.filter(|it| it.value > 0.0), is_alone) else {
+        return own;
+    };
+    let Some(whole) = row(group, named).and_then(|row| row.throughput_per_s).map(|it| it.value) else { return own };
+    own.map(|_| Estimate { value: whole * relative.value, low: whole * relative.low, high: whole * relative.high })
+}
+
 /// The best of each model, and of each executor of the user's own: what is named first, then by what they reach; those
 /// that failed last.
 fn models(judged: &Judged, group: &Group) -> Vec<OfModel> {
@@ -213,7 +227,7 @@ fn models(judged: &Judged, group: &Group) -> Vec<OfModel> {
     // Bars are of what stands beside them; under another goal, of that.
     let is_throughput = judged.record.workload.objective.goal == Goal::Throughput;
     let height = |row: &Row| {
-        let of = if is_throughput { row.throughput_per_s } else { row.relative };
+        let of = if is_throughput { comparable(judged, group, row) } else { row.relative };
         of.map_or(0.0, |found| found.value).max(0.0)
     };
     let is_named = |row: &Row| answer.is_some_and(|answer| answer.candidate == row.index);
@@ -227,7 +241,7 @@ fn models(judged: &Judged, group: &Group) -> Vec<OfModel> {
         engine: engine(&row.candidate, default_method),
         sizes: sizes(row.candidate.sizes),
         name: row.candidate.short(),
-        figure: row.throughput_per_s.map_or_else(|| NONE.to_owned(), |found| rate(found.value)),
+        figure: comparable(judged, group, row).map_or_else(|| NONE.to_owned(), |found| rate(found.value)),
         share: if most > 0.0 { height(row) / most } else { 0.0 },
         remark: remark(row, answer),
     };

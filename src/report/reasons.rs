@@ -412,11 +412,10 @@ pub(super) fn condition(judged: &Judged, answer: &Answer, condition: &Condition)
             )
         }
         Condition::FailedCandidates { count } => {
-            let engines = listed(&failed_engines(judged, answer), "and");
-            match count {
-                1 => format!("{engines} failed and was not compared"),
-                _ => format!("{engines} failed ({count} sizes) and were not compared"),
-            }
+            let engines = failed_engines(judged, answer);
+            let were = if engines.len() == 1 { "was" } else { "were" };
+            let sizes = if *count == 1 { String::new() } else { format!(" ({count} sizes)") };
+            format!("{} failed{sizes} and {were} not compared", listed(&engines, "and"))
         }
         Condition::FailedSizes { candidates } => format!("{} failed", listed(&failed_sizes(judged, candidates), "and")),
         Condition::Unpicklable { most } => format!(

@@ -21,10 +21,11 @@ from pathlib import Path
 from queue import SimpleQueue
 from shutil import which
 from tempfile import TemporaryDirectory
-from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, ContextManager, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 from unittest import mock
 
 import support
+import vectors
 from conbench_agent import steps
 from conbench_agent.engines import dask_client, dask_cluster, dask_install, dask_ship, dask_survey
 from conbench_agent.protocol import Cluster, Failure, Job
@@ -201,6 +202,30 @@ def asked_of_workers(address: str, expression: str) -> List[Any]:
         return list(client.run(eval, expression).values())
 
 
+def mean_ns(histogram: str) -> float:
+    buckets = vectors.counts(histogram)
+    return sum(value * count for value, count in buckets) / sum(count for _, count in buckets)
+
+
+def listening_in(pids: Iterable[int]) -> Set[Tuple[str, int]]:
+    """Where these processes listen: hosts in words if they are of IPv4, with ports."""
+    inodes = set()
+    for pid in pids:
+        with suppress(OSError):
+            for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+                with suppress(OSError):
+                    inodes.add(os.readlink(descriptor))
+    found = set()
+    for table in "tcp", "tcp6":
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            _, local, _, state, *rest = line.split()
+            if state == "0A" and f"socket:[{rest[5]}]" in inodes:
+                host, port = local.split(":")
+                words = socket.inet_ntoa(bytes.fromhex(host)[::-1]) if table == "tcp" else host
+                found.add((words, int(port, 16)))
+    return found
+
+
 def is_gone(pid: int) -> bool:
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
@@ -293,6 +318,17 @@ class OnALocalCluster(DaskCase):
             self.assertNotIn("failed", one.ask("job", job))
             block = one.ask("go", {**GO, "window_ns": 500_000_000})
             self.assertGreater(block["busy_ns"], block["window_ns"])
+
+    def test_the_time_in_a_worker_is_service_and_the_rest_queueing(self) -> None:
+        # Six in flight on two threads: each waits for two others.
+        job = on(self.address, sleeping(20_000_000))
+        job["steps"][0]["draws"] = [[20_000_000] * 1024]
+        with agent() as one:
+            self.assertNotIn("failed", one.ask("job", job))
+            block = one.ask("go", {**GO, "window_ns": 500_000_000})
+            service, queueing = mean_ns(block["service"]), mean_ns(block["queueing"])
+            self.assertGreaterEqual(service, 0.99 * 20_000_000)
+            self.assertGreater(queueing, 1.5 * service)
 
     def test_a_rate_holds(self) -> None:
         rate = {"tasks": 50, "period_ns": SECOND, "burst": 1}
@@ -409,7 +445,11 @@ class Found(DaskCase):
             for figure in ("start_ns", "connect_ns", "round_trip_ns", *rates):
                 self.assertGreater(found[figure], 0)
             self.assertGreater(found["dispatch"]["tasks_per_s"], 0)
-            self.assertTrue(of_session(one.process.pid))
+            listening = listening_in(of_session(one.process.pid))
+            # The scheduler, its HTTP server, and each worker.
+            self.assertGreaterEqual(len(listening), 3)
+            self.assertEqual({host for host, _ in listening}, {"127.0.0.1"})
+            self.assertNotIn(8787, {port for _, port in listening})
             one.ask("bye", {})
             self.assertEqual(one.end(), 0)
             self.check_gone(one.process.pid)
@@ -424,6 +464,7 @@ class Found(DaskCase):
             one.process.wait()
             self.check_gone(one.process.pid)
             self.check_refuses(address)
+            self.assertEqual(os.listdir(place), [])
 
     def test_nothing_survives_the_end_of_requests(self) -> None:
         with TemporaryDirectory() as place, agent() as one:

@@ -15,7 +15,7 @@ use crate::stats;
 /// the scheduler lets a thread run on a busy machine, so that most loops are not interrupted.
 const LOOP_NS: u64 = 500_000;
 /// So long all loops of an item take together, if five of them take no longer.
-const BUDGET_NS: u64 = 22_000_000;
+const BUDGET_NS: u64 = 18_000_000;
 /// How many loops there are at least and at most. Their median is the figure.
 const FEWEST_LOOPS: u64 = 5;
 const MOST_LOOPS: u64 = 90;

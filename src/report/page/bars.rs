@@ -9,7 +9,7 @@ use super::{class_of, row_class};
 use crate::analyze::{Answer, Estimate, Group, Row, Sureness};
 use crate::candidate::Model;
 use crate::report::Judged;
-use crate::report::answer::{OfModel, briefs};
+use crate::report::answer::{OfModel, briefs, comparable};
 use crate::report::words::{self, against_best, plus_minus, row, status};
 use crate::units::{NONE, difference, factor, rate};
 use crate::workload::Goal;
@@ -19,12 +19,12 @@ pub(super) fn figure(judged: &Judged, group: &Group, id: String) -> Option<Marku
     let models = models(judged, group);
     let shown: Vec<(&OfModel, &Row)> = models.iter().filter_map(|of| Some((of, row(group, of.candidate)?))).collect();
     let goal = judged.record.workload.objective.goal;
-    let high = shown.iter().filter_map(|(_, row)| Some(drawn(goal, row)?.high)).fold(0.0, f64::max);
+    let high = shown.iter().filter_map(|(_, row)| Some(drawn(judged, group, row)?.high)).fold(0.0, f64::max);
     if shown.is_empty() || high <= 0.0 {
         return None;
     }
     let scale = Scale::linear(high, (0.0, 100.0));
-    let chart_rows: Vec<ChartRow> = shown.iter().map(|(of, row)| chart_row(goal, group, of, row, &scale)).collect();
+    let chart_rows: Vec<ChartRow> = shown.iter().map(|(of, row)| chart_row(judged, group, of, row, &scale)).collect();
     let name: fn(f64) -> String = if goal == Goal::Throughput { rate } else { factor };
     let figure = Figure {
         id,
@@ -44,13 +44,16 @@ fn models(judged: &Judged, group: &Group) -> Vec<OfModel> {
 }
 
 /// What a bar is of: throughput where that is the goal, else the objective beside the answer's.
-fn drawn(goal: Goal, row: &Row) -> Option<Estimate> {
-    if goal == Goal::Throughput { row.throughput_per_s } else { row.relative }
+fn drawn(judged: &Judged, group: &Group, row: &Row) -> Option<Estimate> {
+    let is_throughput = judged.record.workload.objective.goal == Goal::Throughput;
+    if is_throughput { comparable(judged, group, row) } else { row.relative }
 }
 
 fn description(goal: Goal) -> String {
     let what = match goal {
-        Goal::Throughput => "Tasks per second of the best size of each model".to_owned(),
+        Goal::Throughput => {
+            "Tasks per second of the best size of each model, as it compares with the answer".to_owned()
+        }
         other => format!(
             "The objective ({}) beside the answer's, more is better, of the best of each model",
             words::goal(other)
@@ -59,8 +62,9 @@ fn description(goal: Goal) -> String {
     format!("{what}. The line over a bar is its 95 % interval.")
 }
 
-fn chart_row(goal: Goal, group: &Group, of: &OfModel, row: &Row, scale: &Scale) -> ChartRow {
-    let estimate = drawn(goal, row);
+fn chart_row(judged: &Judged, group: &Group, of: &OfModel, row: &Row, scale: &Scale) -> ChartRow {
+    let goal = judged.record.workload.objective.goal;
+    let estimate = drawn(judged, group, row);
     ChartRow {
         class: row_class(group, row),
         who: html! {

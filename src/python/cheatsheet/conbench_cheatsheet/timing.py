@@ -13,10 +13,10 @@ from typing import Awaitable, Callable, Generator, List, Optional, Sequence
 #: that the scheduler lets a thread run on a busy machine, so that most loops are not interrupted.
 LOOP_NS = 500_000
 #: So long all loops of an item take together, if five of them take no longer.
-BUDGET_NS = 22_000_000
+BUDGET_NS = 18_000_000
 #: The same where threads or processes wake each other: what that costs depends on the cores that the scheduler has
 #: them on, which changes every few milliseconds, so more of it has to be seen.
-SWITCHING_BUDGET_NS = 45_000_000
+SWITCHING_BUDGET_NS = 36_000_000
 #: How many loops there are at least and at most. Their median is the figure.
 FEWEST_LOOPS = 5
 MOST_LOOPS = 90

@@ -17,6 +17,7 @@ import sys
 import threading
 from contextlib import suppress
 from importlib import import_module
+from inspect import signature
 from time import monotonic_ns
 from typing import Any, Dict
 
@@ -91,18 +92,19 @@ def keep(descriptor: int, asked: str) -> None:
     line = socket.socket(fileno=descriptor)
     # A worker that held it, too, would hide that the agent is gone.
     line.set_inheritable(False)
-    threading.Thread(target=_watch, args=(line,), name="conbench-watch", daemon=True).start()
+    workers, folder = json.loads(asked)["workers"], json.loads(asked)["folder"]
+    threading.Thread(target=_watch, args=(line, folder), name="conbench-watch", daemon=True).start()
     try:
-        cluster = _start(**json.loads(asked))
+        cluster = _start(workers, folder)
         _tell(line, {"address": cluster.scheduler_address})
     except BaseException as error:
         _tell(line, {"failed": f"{type(error).__name__}: {error}"})
-        _end(1)
+        _end(1, folder)
     _asked_to_end.wait()
     closing = threading.Thread(target=_close, args=(cluster,), daemon=True)
     closing.start()
     closing.join(_END_S / 2)
-    _end(0)
+    _end(0, folder)
 
 
 def _start(workers: int, folder: str) -> Any:
@@ -110,7 +112,11 @@ def _start(workers: int, folder: str) -> Any:
     os.makedirs(folder, mode=0o700, exist_ok=True)
     # Where the scheduler keeps files that it is sent; by default, beside those of whoever started it.
     import_module("dask").config.set({"temporary-directory": folder})
+    # Its HTTP server would take the port of a dashboard that the user has. Old versions cannot be told.
+    options = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
+    knows = "scheduler_kwargs" in signature(package.LocalCluster).parameters
     return package.LocalCluster(
+        **({"scheduler_kwargs": options} if knows else {}),
         n_workers=workers,
         threads_per_worker=1,
         processes=True,
@@ -133,19 +139,21 @@ def _close(cluster: Any) -> None:
 _asked_to_end = threading.Event()
 
 
-def _watch(line: socket.socket) -> None:
+def _watch(line: socket.socket, folder: str) -> None:
     """Waits for the agent's word, or its end: then nothing is waited for any more."""
     if line.recv(16):
         _asked_to_end.set()
         return
-    _end(1)
+    _end(1, folder)
 
 
-def _end(status: int) -> None:
+def _end(status: int, folder: str) -> None:
     """Ends this process and what it started, but for what gives back names in the system when it sees them gone."""
     for pid in meter.below(os.getpid(), leftovers.helpers()):
         with suppress(OSError):
             os.kill(pid, signal.SIGKILL)
+    # An agent that was killed does not do it.
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(status)
 
 
