@@ -638,7 +638,7 @@ fn what_tasks_leave_behind_is_told_by_name_and_count() {
 fn what_crosses_carries_no_descriptor_of_the_agent() {
     let Some(python) = pythons::newest_of_all() else { return };
     for (engine, method) in pools() {
-        let agent = ready(python, &under(waiting(engine, 100_000), method));
+        let mut agent = ready(python, &under(waiting(engine, 100_000), method));
         let pipe = |pid: u32, fd: i32| std::fs::read_link(format!("/proc/{pid}/fd/{fd}")).ok();
         let ours: Vec<PathBuf> = [3, 4].iter().filter_map(|fd| pipe(agent.pids[0], *fd)).collect();
         assert_eq!(ours.len(), 2, "{engine}");
@@ -647,5 +647,8 @@ fn what_crosses_carries_no_descriptor_of_the_agent() {
             let held: Vec<PathBuf> = theirs.filter_map(|entry| std::fs::read_link(entry.path()).ok()).collect();
             assert!(!held.iter().any(|file| ours.contains(file)), "{engine} {method:?}: process {pid}");
         }
+        // One that is killed leaves its semaphores on the host.
+        assert!(matches!(agent.ask(&Request::Bye {}), Reply::Bye(_)), "{engine} {method:?}");
+        assert!(agent.wait_until_gone().success(), "{engine} {method:?}");
     }
 }

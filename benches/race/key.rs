@@ -4,7 +4,8 @@
 //! blocks of a reference agent that stays. Those that reach half of the best run twice, coarsely; those that may be the
 //! best run again, finely, until they surely are not. Each round is written down, so that the next call goes on where this
 //! one was stopped. Who of so many seems best is so by its luck, too, so the best is chosen by every other of these rounds
-//! and valued by the rest, or, beside what sessions named, by rounds of their own, in which all are held at once.
+//! and valued by the rest. It is valued once more beside what sessions named, in rounds of their own, in which all are held
+//! at once: there the best is whoever is, and may be one that a session named.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -134,10 +135,39 @@ impl Measured {
         best.map(|(name, _)| name.as_str())
     }
 
-    /// By how much (logarithm) the best is better than this one in each round that valued both.
+    /// The best of what was valued, by these rounds: the key's own best was chosen by few of them, and may be none.
+    fn best_of<'a>(&self, rounds: impl Iterator<Item = &'a BTreeMap<String, f64>> + Clone) -> Option<&'a str> {
+        let common = self.best()?;
+        let names: BTreeSet<&str> = rounds.clone().flat_map(BTreeMap::keys).map(String::as_str).collect();
+        let gain = |name: &str| {
+            let gains: Vec<f64> =
+                rounds.clone().filter_map(|round| Some(round.get(name)? - round.get(common)?)).collect();
+            trimmed_mean(&gains).unwrap_or(f64::NEG_INFINITY)
+        };
+        names.into_iter().max_by(|one, other| gain(one).total_cmp(&gain(other)))
+    }
+
+    /// By how much (logarithm) the best is better than this one in each round that valued both: the best by every other
+    /// round, in the rest, and the other way round.
     fn gaps(&self, name: &str) -> Vec<f64> {
-        let Some(best) = self.best() else { return Vec::new() };
-        self.valued.iter().filter_map(|round| Some(round.get(best)? - round.get(name)?)).collect()
+        let half = |from: usize| self.valued.iter().skip(from).step_by(2);
+        let mut gaps = Vec::new();
+        for (chosen_by, valued_by) in [(half(0), half(1)), (half(1), half(0))] {
+            let Some(best) = self.best_of(chosen_by) else { continue };
+            gaps.extend(valued_by.filter_map(|round| Some(round.get(best)? - round.get(name)?)));
+        }
+        gaps
+    }
+
+    /// Those by which others are valued: the best of either half.
+    fn leaders(&self) -> Vec<&str> {
+        let half = |from: usize| self.valued.iter().skip(from).step_by(2);
+        [self.best_of(half(0)), self.best_of(half(1))].into_iter().flatten().collect()
+    }
+
+    /// What is best by all that is known.
+    pub(crate) fn top(&self) -> Option<&str> {
+        self.best_of(self.valued.iter()).or_else(|| self.best())
     }
 
     /// Whether it is known well enough what this one is worth.
@@ -145,7 +175,7 @@ impl Measured {
         let (least, most) = ROUNDS_TO_VALUE;
         let gaps = self.gaps(name);
         let is_sharp = || variance_of_mean(&gaps).is_some_and(|variance| variance.sqrt() <= SMALL_ERROR);
-        self.best() == Some(name) || gaps.len() >= most || (gaps.len() >= least && is_sharp())
+        gaps.len() >= most || (gaps.len() >= least && is_sharp())
     }
 
     /// By how much the best is better than this candidate, as a ratio: by the rounds that value what was named, or, where
@@ -178,9 +208,13 @@ pub(crate) fn value(options: &Options) -> Result<(), String> {
             continue;
         }
         let mut ground = Ground::survey(live)?;
-        let mut candidates = ground.candidates();
-        while !names.is_empty() {
-            candidates.retain(|one| one.short() == best || names.contains(&one.short()));
+        let all = ground.candidates();
+        let mut passes = 0;
+        while !names.is_empty() && passes < ROUNDS_TO_VALUE.1 {
+            passes += 1;
+            let mut held: BTreeSet<String> = measured.leaders().into_iter().map(str::to_owned).collect();
+            held.extend(names.iter().cloned().chain([best.clone()]));
+            let candidates: Vec<Candidate> = all.iter().filter(|one| held.contains(&one.short())).cloned().collect();
             let round = ground.passes(&candidates, options.seed ^ ((measured.valued.len() as u64) << 8))?;
             // Who failed once is out.
             names.retain(|name| round.contains_key(name) && round.contains_key(&best));

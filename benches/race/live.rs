@@ -66,7 +66,7 @@ pub(crate) fn live(options: &Options) -> Result<(), String> {
     for (live, known) in &chosen {
         let of_it = said.values().filter(|one| one.workload == live.name);
         let sessions: Vec<Session> = of_it.map(|one| judged(one, known)).collect();
-        let title = format!("{}: best {}", live.name, known.best().unwrap_or_default());
+        let title = format!("{}: best {}", live.name, known.top().unwrap_or_default());
         rows.push(row(title, &sessions.iter().collect::<Vec<_>>()));
         // An odd one has no partner.
         let even = sessions.len() - sessions.len() % 2;

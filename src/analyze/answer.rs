@@ -257,10 +257,12 @@ fn next_model(record: &Record, found: &Finding) -> Vec<Alternative> {
 fn place(rows: &mut [Row], found: &Finding, tolerance: f64) {
     let standing = |row: &Row| found.standings.iter().find(|it| it.candidate == row.index as usize);
     let mut order: Vec<usize> = (0..rows.len()).filter(|at| standing(&rows[*at]).is_some()).collect();
+    let is_named = |row: &&Row| row.index as usize == found.named;
+    let Some(named) = rows.iter().find(is_named).map(|row| row.candidate.simplicity()) else { return };
     let rank = |row: &Row| {
         let it = standing(row).copied();
         let is_named = row.index as usize == found.named;
-        let is_good = it.is_some_and(|it| it.loss <= tolerance);
+        let is_good = it.is_some_and(|it| it.loss <= tolerance) && (is_named || row.candidate.simplicity() > named);
         (!is_named, !is_good, if is_good { 0.0 } else { -it.map_or(0.0, |it| it.ratio) })
     };
     order.sort_by(|a, b| {
@@ -268,8 +270,6 @@ fn place(rows: &mut [Row], found: &Finding, tolerance: f64) {
         let simpler = rows[*a].candidate.simplicity().cmp(&rows[*b].candidate.simplicity());
         (one.0, one.1).cmp(&(other.0, other.1)).then(one.2.total_cmp(&other.2)).then(simpler)
     });
-    let is_named = |row: &&Row| row.index as usize == found.named;
-    let Some(named) = rows.iter().find(is_named).map(|row| row.candidate.simplicity()) else { return };
     let mut engines = Vec::new();
     for at in order {
         let Some(it) = standing(&rows[at]).copied() else { continue };

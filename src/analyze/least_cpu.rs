@@ -36,10 +36,12 @@ pub(super) fn beside(
     let differences = |of: &BTreeMap<u32, f64>| -> Vec<f64> {
         of.iter().filter_map(|(round, log)| Some(log - of_reference.get(round)?)).collect()
     };
-    let differences: Vec<Vec<f64>> = rounds.iter().map(differences).collect();
+    let mut differences: Vec<Vec<f64>> = rounds.iter().map(differences).collect();
+    // From itself it differs by nothing, which says nothing of how others vary.
+    differences[reference].clear();
     let deviation = deviation(&differences);
     let credible = |of: &[f64]| average(of) + deviation / (of.len() as f64).sqrt();
-    let others = differences.iter().enumerate().filter(|(at, of)| *at != reference && !of.is_empty());
+    let others = differences.iter().enumerate().filter(|(_, of)| !of.is_empty());
     let least = others.map(|(at, of)| (credible(of), at)).min_by(|a, b| a.0.total_cmp(&b.0));
     let (less, at) = least.filter(|(less, _)| *less < 0.0).unwrap_or((0.0, reference));
     Some((own_ns * less.exp(), at))

@@ -37,7 +37,8 @@ impl Clusters {
         workers: u32,
     ) -> Result<Clusters, Failure> {
         if !allow_remote && !name.is_here() {
-            return Err(Failure::Usage(format!("{name} is not this host: to send it tasks, add --allow-remote")));
+            let hint = "write 127.0.0.1 if it is this host, or add --allow-remote to send tasks to another one";
+            return Err(Failure::Usage(format!("{name} may be another host: {hint}")));
         }
         let mut clusters = Clusters::default();
         for interpreter in runtimes.chosen_interpreters() {

@@ -1002,7 +1002,8 @@ impl Decide {
         let is_settled = is_settled(named) && !has_rival_of_one_block(named, LIKELY);
         let unreached = (0..arms.len()).filter(|place| !is_in_reach[*place]).map(|place| posterior.mean[place]);
         let lead = unreached.fold(f64::NEG_INFINITY, f64::max) - posterior.mean[named];
-        let out_of_reach = if lead > self.tolerance() { lead.min(losses.headroom(named)) } else { 0.0 };
+        let lead = lead.min(losses.headroom(named));
+        let out_of_reach = if lead > self.tolerance() { lead } else { 0.0 };
         let is_settled = is_settled && out_of_reach == 0.0;
         let is_qualified = qualified.is_some() && out_of_reach == 0.0;
         let is_beaten = is_beaten(&named);

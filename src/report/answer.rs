@@ -48,7 +48,8 @@ pub(super) struct Brief {
 pub(super) struct Gains {
     /// `668 tasks/s`.
     pub(super) rate: Option<String>,
-    /// How many times a plain loop's throughput that is, `1.90x`; only where throughput is the goal.
+    /// How many times a plain loop's throughput that is, `1.90x`, or between which two numbers; only where throughput is
+    /// the goal.
     pub(super) over_loop: Option<String>,
     /// `sure`, `likely`, `rough`.
     pub(super) sure: &'static str,
@@ -156,16 +157,18 @@ fn summary(gains: &Gains) -> String {
 
 fn gains(judged: &Judged, group: &Group, answer: &Answer) -> Gains {
     let is_throughput = judged.record.workload.objective.goal == Goal::Throughput;
-    let of = |row: Option<&Row>| row.and_then(|row| comparable(judged, group, row)).map(|found| found.value);
-    let named = of(row(group, answer.candidate));
+    let of = |row: Option<&Row>| row.and_then(|row| comparable(judged, group, row));
+    let named = of(row(group, answer.candidate)).map(|found| found.value);
     // Of the figures that stand below, so that a reader finds the same.
     let sequential = of(group.rows.iter().find(|row| row.candidate.model() == Model::Sequential));
     let is_several = is_throughput && answer.model != Model::Sequential;
     // Who was measured for longer had more of its calls answered by a cache.
     let is_cached = answer.conditions.iter().any(|condition| matches!(condition, Condition::Cached { .. }));
     let is_told = is_several && !is_cached;
-    let over_loop =
-        named.zip(sequential).filter(|(named, sequential)| is_told && *sequential > 0.0 && named > sequential);
+    let over_loop = named
+        .zip(sequential)
+        .filter(|(named, sequential)| is_told && sequential.value > 0.0 && *named > sequential.value);
+    let is_compared = judged.record.workload.all_tasks().is_none();
     let better = if is_throughput { "faster" } else { "better" };
     let confidence = percent(answer.confidence);
     let most = sureness::whole(answer.may_cost);
@@ -182,10 +185,10 @@ fn gains(judged: &Judged, group: &Group, answer: &Answer) -> Gains {
     let sizes = if answer.tried == 1 { "size" } else { "sizes" };
     Gains {
         rate: named.map(|named| rate(named).replace("/s", " tasks/s")),
-        over_loop: over_loop.map(|(named, sequential)| factor(named / sequential)),
+        over_loop: over_loop.map(|(named, sequential)| times(named, sequential, is_compared)),
         sure: sureness::word(sure),
         bound,
-        effort: format!("{} {sizes}, {}", answer.tried, duration(judged.record.elapsed_ns as f64)),
+        effort: format!("{} {sizes}, {}", answer.tried, about(judged.record.elapsed_ns)),
     }
 }
 
@@ -202,6 +205,28 @@ pub(super) fn comparable(judged: &Judged, group: &Group, of: &Row) -> Option<Est
     };
     let Some(whole) = row(group, named).and_then(|row| row.throughput_per_s).map(|it| it.value) else { return own };
     own.map(|_| Estimate { value: whole * relative.value, low: whole * relative.low, high: whole * relative.high })
+}
+
+/// A time in two digits: nobody needs to know it better.
+fn about(time_ns: u64) -> String {
+    let seconds = time_ns as f64 / 1e9;
+    match seconds {
+        ..0.95 => duration(time_ns as f64),
+        ..9.95 => format!("{seconds:.1} s"),
+        ..119.5 => format!("{seconds:.0} s"),
+        _ => duration(time_ns as f64),
+    }
+}
+
+/// How many times `other` this rate is: `2.01x`, or, where few blocks tell, the 95 % interval, `1.7–2.6x`.
+fn times(rate: f64, other: Estimate, is_compared: bool) -> String {
+    /// An interval whose ends differ by more is told in place of its middle.
+    const WIDE: f64 = 1.25;
+    if is_compared && other.low > 0.0 && other.high / other.low > WIDE {
+        let rounded = |times: f64| if times < 10.0 { format!("{times:.1}") } else { format!("{times:.0}") };
+        return format!("{}–{}x", rounded(rate / other.high), rounded(rate / other.low));
+    }
+    factor(rate / other.value)
 }
 
 /// The best of each model, and of each executor of the user's own: what is named first, then by what they reach; those

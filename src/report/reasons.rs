@@ -263,7 +263,7 @@ pub(super) fn is_clear(ratio: f64, between: Option<(f64, f64)>, cores: f64) -> b
     /// Cores that two threads need to show what they can do.
     const FOR_TWO: f64 = 1.5;
     let (low, high) = between.unwrap_or((ratio, ratio));
-    let is_far = if ratio < HELD { high < RELEASED } else { ratio < RELEASED || low > HELD };
+    let is_far = if ratio < HELD { high < RELEASED } else { low > HELD };
     is_far && (cores >= FOR_TWO || ratio >= RELEASED)
 }
 
