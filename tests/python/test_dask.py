@@ -676,6 +676,26 @@ def leave():
                 self.check_forgotten(cluster.address, place)
                 self.assertEqual(asked_of_workers(cluster.address, "'lasting' in __import__('sys').modules"), [True])
 
+    def test_what_a_killed_agent_left_is_given_up_before_the_next_session(self) -> None:
+        with running() as cluster, TemporaryDirectory() as place:
+            for answer in 7, 1234:
+                Path(place, "killed.py").write_text(f"def task():\n    return {answer}\n")
+                step = {**python("killed:task"), "path": place}
+                with agent() as looking, agent() as one:
+                    self.assertNotIn("failed", looking.ask("cluster", asked(place, address=cluster.address)))
+                    reference = one.ask("reference", {"job": on(cluster.address, step), "budget_ns": SECOND})
+                    self.assertNotIn("failed", one.ask("job", on(cluster.address, step)))
+                    verify = one.ask("go", {**GO, "kind": "verify", "most_tasks": 1})
+                    self.assertEqual(verify["results"], reference["results"][:1])
+                    # Who still lives keeps what is its own.
+                    self.assertNotIn("failed", looking.ask("cluster", asked(place, address=cluster.address)))
+                    self.assertNotIn("failed", one.ask("go", {**GO, "block": 1, "most_tasks": 1}))
+                    one.process.send_signal(signal.SIGKILL)
+                    one.process.wait()
+            with agent() as looking:
+                self.assertNotIn("failed", looking.ask("cluster", asked(place, address=cluster.address)))
+            self.check_forgotten(cluster.address, place)
+
     def check_forgotten(self, address: str, folder: str) -> None:
         """That workers hold nothing for a candidate, and look for no module in this folder."""
         desks = "len(__import__('sys').modules['conbench_agent.engines.dask_worker']._desks)"
@@ -817,6 +837,8 @@ assert not [name for name in sys.modules if name.startswith("conbench")]
     def test_nothing_is_asked_of_workers_elsewhere(self) -> None:
         class Scheduler:
             """What it is asked beyond these is asked of workers."""
+
+            id = "Client-1"
 
             def __init__(self, *addresses: str) -> None:
                 self._addresses = addresses

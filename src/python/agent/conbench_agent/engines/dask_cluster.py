@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import pickle
 from concurrent.futures import wait
 from contextlib import suppress
@@ -18,10 +17,9 @@ from ..meter import Usage
 from ..protocol import Failure, Job, Joined
 from ..sampler import CpuClock, Sampler
 from ..task import Task, first_failure
-from . import dask_client
+from . import dask_client, dask_worker
 from .base import Engine
 from .dask_ship import call, is_missing, run, ship, submit
-from .dask_worker import RanThere
 from .patience import LEAVE_S, end_in_time
 from .processes import check_crossing, crossing_failure
 
@@ -58,10 +56,11 @@ class DaskCluster(Engine):
         # The calls under way at once, and in each so many tasks.
         self.slots = max((sizes.in_flight or 1) // self.chunk, 1) * self.chunk
         self._job_text = job.text()
-        self._candidate = f"{os.getpid()}-{os.urandom(8).hex()}"
         self.received = task.received
         # It was looked at before there was a job.
         self.client = dask_client.connect(self._cluster.address, "it did before: it ended, or the network failed")
+        # Workers know by it whose it is: who was killed gives nothing up.
+        self._candidate = dask_worker.name_of_candidate(self.client.id)
         #: The CPU time that each process of a worker told last.
         self._cpu_ns: Dict[Tuple[str, int], int] = {}
         #: Whether workers were told of the candidate.
@@ -97,7 +96,7 @@ class DaskCluster(Engine):
     def workers_usage(self) -> Usage:
         """What the processes of the workers used so far, and programs that tasks started in them."""
         try:
-            told: List[Tuple[RanThere, Usage]] = self._awaited(self._used(), _READY_S)
+            told: List[Tuple[dask_worker.RanThere, Usage]] = self._awaited(self._used(), _READY_S)
         except Exception as error:
             raise self.failure([], error) from error
         for there, _ in told:
@@ -148,7 +147,7 @@ class DaskCluster(Engine):
         handed = self._task.handed
         return submit(self.client, "run", self._candidate, [(index, handed(index)) for index in indices])
 
-    def note_cpu(self, there: RanThere) -> None:
+    def note_cpu(self, there: dask_worker.RanThere) -> None:
         """A worker told its CPU time."""
         self._cpu_ns[there.pid] = there.cpu_ns
 
@@ -190,7 +189,7 @@ class DaskCluster(Engine):
         found: List[Any] = await self.client.gather(calls, asynchronous=True)
         return found
 
-    async def _used(self) -> List[Tuple[RanThere, Usage]]:
+    async def _used(self) -> List[Tuple[dask_worker.RanThere, Usage]]:
         return list((await self.client.run(eval, *call("usage"), asynchronous=True)).values())
 
     def _awaited(self, coming: Coroutine[Any, Any, List[_T]], patience_s: float) -> List[_T]:
@@ -364,13 +363,13 @@ class _Block:
         now_ns = monotonic_ns()
         call = self._under_way.pop(future.key)
         # (The future of one that came back is `lost` if its worker then dies.)
-        if not isinstance(result, RanThere):
+        if not isinstance(result, dask_worker.RanThere):
             raise self._engine.failure(call.indices, result[1] if isinstance(result, tuple) else result)
         future.release()
         self._record(call, result, now_ns)
         self._free.append(call.place)
 
-    def _record(self, call: _Call, there: RanThere, now_ns: int) -> None:
+    def _record(self, call: _Call, there: dask_worker.RanThere, now_ns: int) -> None:
         self._engine.note_cpu(there)
         received = self._engine.received
         slot = call.place * self._chunk

@@ -29,6 +29,11 @@ _ROUND_TRIPS = 30
 _BOOT = "/proc/sys/kernel/random/boot_id"
 #: What an interpreter says of its host, of that boot, and of itself.
 _VERSION = "__import__('distributed').__version__"
+#: The names of the scheduler's clients.
+_CLIENTS = (
+    "[name for each in __import__('distributed').Scheduler._instances for name in each.clients]"
+    " if hasattr(__import__('distributed').Scheduler, '_instances') else None"
+)
 _SAYS = (
     f"(__import__('os').uname().nodename, __import__('linecache').getline({_BOOT!r}, 1), "
     f"__import__('platform').python_version(), {_VERSION})"
@@ -92,6 +97,10 @@ def _survey(client: Any, request: Cluster, address: str, connect_ns: int) -> Dic
     _check(workers, request)
     addresses = [worker.address for worker in workers]
     ship(client, addresses)
+    living = _of_scheduler(client, _CLIENTS)
+    # Old versions do not say.
+    if living is not None:
+        run(client, addresses, "give_up_all_but", living)
     if request.address is None:
         run(client, addresses, "bind")
     places = _places(client, workers)

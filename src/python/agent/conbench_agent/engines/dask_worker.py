@@ -181,6 +181,20 @@ def give_up(candidate: str) -> None:
         threading.Thread(target=desk.give_up, name="conbench-give-up", daemon=True).start()
 
 
+def name_of_candidate(client: str) -> str:
+    """A name that no other candidate has, of this client of the scheduler."""
+    return f"{client}/{os.urandom(8).hex()}"
+
+
+def give_up_all_but(clients: List[str]) -> None:
+    """Gives up the candidates of clients that the scheduler has no more: their agents were killed."""
+    for candidate in list(_desks):
+        if candidate.rpartition("/")[0] not in clients:
+            # At once: the next candidate must not find the modules of this one.
+            dask_lent.take_back(candidate)
+            give_up(candidate)
+
+
 def usage() -> Tuple[RanThere, Usage]:
     """What this process used so far, and programs that tasks started in it."""
     return RanThere(_who(), _cpu_ns(), []), meter.usage().plus(meter.programs([os.getpid()], ()))
