@@ -838,8 +838,6 @@ assert not [name for name in sys.modules if name.startswith("conbench")]
         class Scheduler:
             """What it is asked beyond these is asked of workers."""
 
-            id = "Client-1"
-
             def __init__(self, *addresses: str) -> None:
                 self._addresses = addresses
 
@@ -866,6 +864,8 @@ assert not [name for name in sys.modules if name.startswith("conbench")]
 
         class Client:
             """What it is asked beyond these is asked of workers."""
+
+            id = "Client-1"
 
             def __init__(self, address: str) -> None:
                 self.status = "running"
