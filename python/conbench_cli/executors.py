@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Type, TypeVar
@@ -401,16 +403,16 @@ class Own(Pool):
 def _factory(name: str) -> Function:
     """The factory of this name: `module:name`, or `file.py:name`."""
     from importlib import import_module
-    from importlib.util import module_from_spec, spec_from_file_location
 
     place, _, path = name.rpartition(":")
     if place.endswith(".py"):
-        stem = place.rpartition("/")[2][: -len(".py")]
-        spec = spec_from_file_location(stem, place)
-        if spec is None or spec.loader is None:
-            raise BadInput(f"`{place}` cannot be imported")
-        found: Any = module_from_spec(spec)
-        spec.loader.exec_module(found)
+        # As a module that can be imported: its own functions are found by that name in worker processes.
+        folder, file = os.path.split(os.path.abspath(place))
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+        found: Any = import_module(file[: -len(".py")])
+        if not os.path.samefile(str(getattr(found, "__file__", folder)), os.path.join(folder, file)):
+            raise BadInput(f"`{place}`: another module of that name is imported: {found.__name__}")
     else:
         found = import_module(place)
     for attribute in path.split("."):

@@ -12,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any, List, Optional
 
@@ -98,6 +99,23 @@ class OwnExecutors(unittest.TestCase):
                     self.assertEqual(list(found.map(square, NUMBERS)), expected)
                     self.assertIn("up", next(found.map(seen, [0])))
                 state.clear()
+
+    def test_functions_of_its_own_file_reach_worker_processes(self) -> None:
+        with TemporaryDirectory() as place:
+            text = "import multiprocessing\nfrom concurrent.futures import ProcessPoolExecutor\n\n"
+            text += "def begun():\n    pass\n\n\ndef make(workers):\n"
+            text += "    context = multiprocessing.get_context('spawn')\n"
+            text += "    return ProcessPoolExecutor(workers, context, begun)\n"
+            file = os.path.join(place, "pools_of_this_test.py")
+            with open(file, "w") as opened:
+                opened.write(text)
+            answer: Any = SimpleNamespace(
+                engine=f"{file}:make", model="processes", workers=1, in_flight=None, chunk=None, start_method=None
+            )
+            with pool(answer, Asked(square, None, None, None, "", 0)) as found:
+                self.assertEqual(list(found.map(abs, [-3])), [3])
+            sys.path.remove(place)
+            del sys.modules["pools_of_this_test"]
 
 
 #: Tools of packages, with what each needs.
