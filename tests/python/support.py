@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Dict, List, Optional, Type
 
@@ -59,8 +60,11 @@ class AgentProcess:
             os.dup2(low, 3)
             os.dup2(high, 4)
 
+        # An agent that is killed removes nothing.
+        self._place = TemporaryDirectory()
         self.process = subprocess.Popen(
             [sys.executable, str(main), *arguments],
+            env={**(options.pop("env", None) or os.environ), "TMPDIR": self._place.name},
             preexec_fn=place_descriptors,
             close_fds=False,
             start_new_session=True,
@@ -88,6 +92,9 @@ class AgentProcess:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         self.process.communicate()
+        # What was killed just now may still end.
+        with suppress(OSError):
+            self._place.cleanup()
 
     def receive(self) -> Dict[str, Any]:
         """The next reply; empty at the end of the replies."""
