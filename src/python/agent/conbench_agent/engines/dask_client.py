@@ -125,10 +125,13 @@ def _knock(address: str, advice: str) -> None:
         raise Failure(
             "setup", f"{address!r} is no address of a Dask scheduler: write tcp://HOST:PORT, or tls://HOST:PORT"
         )
+    host, port = parts["host"].strip("[]"), int(parts["port"])
     try:
-        socket.create_connection((parts["host"].strip("[]"), int(parts["port"])), PATIENCE_S).close()
+        # To find the address of a name takes its time, too.
+        within_patience(lambda: socket.create_connection((host, port), PATIENCE_S).close())
     except OSError as error:
-        why = "nothing within 5 s" if isinstance(error, socket.timeout) else error.strerror or str(error)
+        # What has no number of its own is no answer.
+        why = error.strerror or f"nothing within {PATIENCE_S:g} s"
         raise Failure("setup", f"no Dask scheduler answers at {address} ({why}): {advice}") from error
 
 

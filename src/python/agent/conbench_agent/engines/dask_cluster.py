@@ -9,7 +9,7 @@ from concurrent.futures import wait
 from contextlib import suppress
 from functools import partial
 from itertools import islice
-from time import monotonic_ns, sleep
+from time import monotonic, monotonic_ns, sleep
 from typing import Any, Callable, Coroutine, Dict, Iterable, List, NamedTuple, Optional, Tuple, TypeVar, cast
 
 from .. import meter
@@ -65,6 +65,8 @@ class DaskCluster(Engine):
         self._cpu_ns: Dict[Tuple[str, int], int] = {}
         #: Whether workers were told of the candidate.
         self._is_known = False
+        #: Whether they tore it down, as far as they had to.
+        self._is_left = True
         try:
             self._threads: Dict[str, int] = self.client.nthreads()
             self.threads = sum(self._threads.values())
@@ -112,16 +114,19 @@ class DaskCluster(Engine):
         """Tears down each thread of each worker, and then the workers."""
         if not self._task.tears_down:
             return None
+        end_s = monotonic() + LEAVE_S
         try:
             failed = self._of_threads("leave_thread", LEAVE_S)
             calls = [self._submit_to(address, "leave") for address in self._threads]
-            return first_failure([*failed, *self._results(calls, LEAVE_S)])
+            return first_failure([*failed, *self._results(calls, max(end_s - monotonic(), 0.0))])
         except BaseException as error:
+            self._is_left = False
             return self.failure([], error)
 
     def close(self) -> None:
         """Has the workers forget the candidate, and disconnects."""
-        self._tell("forget")
+        # Who could not tear it down in time does so by itself.
+        self._tell("forget" if self._is_left else "give_up")
         self._disconnect()
 
     def abandon(self) -> None:

@@ -24,8 +24,10 @@ from . import dask_lent
 #: What a task took by this process's clock (ns), its checksum without that of the output, and what it hands back.
 Ran = Tuple[int, int, object]
 
-#: How long the threads of a worker wait for each other. One that serves another program's task comes later.
+#: How long the threads of a worker wait for each other to get ready. One that serves another program comes later.
 _MEETING_S = 5.0
+#: The same to tear down, which must be done before the controller ends the agent.
+_PARTING_S = 1.0
 #: A worker is busy that ran something so recently.
 _BUSY_S = 30.0
 #: What the kernel computes on that tells a worker's speed.
@@ -65,13 +67,13 @@ class _Desk:
             self._made.prepare(index)
         self._made.enter_thread()
 
-    def meet(self, what_for: str, threads: int) -> None:
+    def meet(self, what_for: str, threads: int, patience_s: float = _MEETING_S) -> None:
         """Waits for the other threads of this process, a while, so that each of them comes here once."""
         with self._making:
             barrier = self._meetings.setdefault(what_for, threading.Barrier(threads))
         # What a thread that is not here would get ready, it makes when its first task comes.
         with suppress(threading.BrokenBarrierError):
-            barrier.wait(_MEETING_S)
+            barrier.wait(patience_s)
 
     def run(self, index: int, given: object) -> Ran:
         task = self.task
@@ -149,7 +151,7 @@ def leave_thread(candidate: str, threads: int) -> Optional[Failure]:
     if desk is None:
         return None
     failed = desk.task.leave_thread()
-    desk.meet("leave", threads)
+    desk.meet("leave", threads, _PARTING_S)
     return failed
 
 
