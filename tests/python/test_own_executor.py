@@ -154,6 +154,14 @@ class Candidates(unittest.TestCase):
                 self.assertEqual(one.ask("go", go(1, most_tasks=20))["tasks"], 20)
                 self.assertNotIn("failed_teardown", one.ask("bye", {}))
 
+    def test_who_runs_no_teardown_is_told(self) -> None:
+        with agent() as one:
+            step = {"function": "work:checked", "setup_thread": "work:ready", "teardown_thread": "work:ready"}
+            self.assertNotIn("failed", one.ask("job", job("pools:Deaf", "processes", 2, step=step)))
+            self.assertEqual(one.ask("go", go(1, most_tasks=20))["tasks"], 20)
+            failed = one.ask("bye", {})["failed_teardown"]
+            self.assertIn("`pools:Deaf` tore down 0 of 2 workers within 3 s: it runs no more calls", failed["message"])
+
     def test_another_number_of_tasks_at_once_is_no_such_size(self) -> None:
         cases = [
             ("pools:at_most_three", "threads", 4, "3 tasks"),

@@ -16,7 +16,7 @@ from ..task import Task
 from .base import Engine
 from .gathering import Gathering, failure_of
 from .own_factory import Factory, workers_in_words
-from .patience import end_in_time
+from .patience import LEAVE_S, end_in_time
 
 #: Nothing came back for so long, and for so many times the longest task, and for as many again as there are workers:
 #: then what is under way is lost. It is less than what the controller waits for an agent that does nothing.
@@ -68,6 +68,19 @@ class BuiltExecutor:
             raise self.uneven(str(at_once))
         if at_once > self.workers:
             raise self.uneven("more")
+
+    def part(self, calls: Sequence[Future[Any]]) -> None:
+        """Holds calls that tear down until each worker runs one; Failure if some never do."""
+        try:
+            came = len(self.gathering.hold(calls, self.workers, first_s=LEAVE_S))
+        except BaseException as error:
+            raise failure_of(self.name, error) from error
+        if came < self.workers:
+            raise Failure(
+                "setup",
+                f"`{self.name}` tore down {came} of {workers_in_words(self.workers)} within {LEAVE_S:g} s: it runs no "
+                "more calls, or a teardown hangs",
+            )
 
     def uneven(self, at_once: str) -> Failure:
         """That it runs another number of tasks than it was asked for."""

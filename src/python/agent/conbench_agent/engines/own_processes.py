@@ -75,7 +75,7 @@ class OwnProcesses(ExecutorEngine):
             return None
         try:
             calls = [self._executor.submit(own_worker.leave, self._office.folder) for _ in range(self.slots)]
-            self._own.gather(calls)
+            self._own.part(calls)
             return first_failure([call.result(LEAVE_S) for call in calls])
         except BaseException as error:
             return Failure.of(error)
