@@ -154,6 +154,14 @@ class Candidates(unittest.TestCase):
                 self.assertEqual(one.ask("go", go(1, most_tasks=20))["tasks"], 20)
                 self.assertNotIn("failed_teardown", one.ask("bye", {}))
 
+    def test_a_task_that_runs_for_long_is_not_lost(self) -> None:
+        for factory, model in [("pools:threads", "threads"), ("pools:processes", "processes")]:
+            with self.subTest(factory), agent() as one:
+                step = {"function": "work:long_at_last"}
+                self.assertNotIn("failed", one.ask("job", job(factory, model, 2, step=step)))
+                self.assertEqual(one.ask("go", go(1, most_tasks=8))["tasks"], 8)
+                one.ask("bye", {})
+
     def test_who_runs_no_teardown_is_told(self) -> None:
         with agent() as one:
             step = {"function": "work:checked", "setup_thread": "work:ready", "teardown_thread": "work:ready"}

@@ -89,10 +89,11 @@ class BuiltExecutor:
             "setup", f"`{self.name}` was asked for {asked} and runs {at_once} tasks at once: there is no such size"
         )
 
-    def next_of(self, ended: SimpleQueue[Any], under_way: Callable[[], int]) -> Any:
+    def next_of(self, ended: SimpleQueue[Any], under_way: Callable[[], int], running: Callable[[], int]) -> Any:
         """Waits for the next of what ends; Failure if nothing comes back for longer than any task takes.
 
-        `under_way` tells how many tasks are.
+        `under_way` tells how many tasks the executor has, and `running` how many of them have begun: as long as one
+        runs, nothing is lost, and the task's own time limit says when it takes too long.
         """
         self.heard_ns = monotonic_ns()
         while True:
@@ -101,7 +102,7 @@ class BuiltExecutor:
             try:
                 return ended.get(timeout=max(self.heard_ns + patience_ns - monotonic_ns(), _LOOK_NS) / 1e9)
             except Empty:
-                if self.longest_ns and monotonic_ns() >= self.heard_ns + patience_ns:
+                if self.longest_ns and monotonic_ns() >= self.heard_ns + patience_ns and running() <= 0:
                     raise self._lost(under_way(), patience_ns) from None
 
     def _lost(self, under_way: int, waited_ns: int) -> Failure:

@@ -39,7 +39,7 @@ class OwnProcesses(ExecutorEngine):
         self._own = BuiltExecutor(job)
         self._office.open(job, self._own.gathering.address)
         self._recording = threading.Lock()
-        self._submitted = self._under_way = 0
+        self._submitted = self._under_way = self._recorded = 0
         super().__init__(self._own.executor, task, self._own.workers)
 
     def get_ready(self) -> None:
@@ -117,7 +117,7 @@ class OwnProcesses(ExecutorEngine):
                 raise self._failure([index], error) from error
 
     def _await(self, ended: SimpleQueue[Any]) -> Any:
-        return self._own.next_of(ended, lambda: self._under_way)
+        return self._own.next_of(ended, lambda: self._under_way, lambda: self._office.begun() - self._recorded)
 
     def _recorder(self, sampler: Sampler) -> Callable[[int, int, Any], None]:
         record_in_slot, own = super()._recorder(sampler), self._own
@@ -127,6 +127,7 @@ class OwnProcesses(ExecutorEngine):
             slot, begin_ns, end_ns, *rest = ran
             with self._recording:
                 self._under_way -= 1
+                self._recorded += 1
                 own.longest_ns = max(own.longest_ns, end_ns - begin_ns)
                 own.heard_ns = monotonic_ns()
                 # Workers may be replaced by others.

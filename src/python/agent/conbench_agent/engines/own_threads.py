@@ -7,7 +7,7 @@ from time import monotonic_ns
 from typing import Any, Callable, List, Optional, Set
 
 from ..protocol import Failure, Job
-from ..sampler import Sampler
+from ..sampler import Lane, Sampler
 from ..task import Task
 from .gathering import attend, failure_of
 from .numbered_threads import NumberedThreads
@@ -22,6 +22,8 @@ class OwnThreads(NumberedThreads):
         """Builds it."""
         super().__init__(job, task)
         self._executor = BuiltExecutor(job)
+        #: Those that no task is in.
+        self._lanes: List[Lane] = []
 
     def warm(self) -> None:
         """Starts the rest of the threads, and sees how many tasks run at once."""
@@ -62,7 +64,7 @@ class OwnThreads(NumberedThreads):
                 pass
         try:
             while given.under_way:
-                future = own.next_of(ended, lambda: given.under_way)
+                future = own.next_of(ended, lambda: given.under_way, lambda: self.slots - len(self._lanes))
                 given.under_way -= 1
                 future.result()
                 if sampler.tasks is None or sampler.is_paced:
@@ -85,7 +87,7 @@ class OwnThreads(NumberedThreads):
     def _runner_of(self, sampler: Sampler, given: _Given) -> Callable[[int, int], None]:
         """What is submitted: runs a task and records it, in any lane that no other task is in."""
         task, threads, own = self._task, self._own, self._executor
-        lanes = [sampler.lane(slot) for slot in range(self.slots)]
+        lanes = self._lanes = [sampler.lane(slot) for slot in range(self.slots)]
 
         def run(index: int, submitted_ns: int) -> None:
             try:
