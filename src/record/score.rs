@@ -7,7 +7,7 @@ use crate::decide::{Observation, TurnOutcome, of_all_tasks};
 use crate::protocol::{Block, BlockKind, Failed, FailureKind};
 use crate::workload::Goal;
 
-/// Of fewer samples a block says nothing of the 99th percentile.
+/// Of fewer samples a block says nothing of the 99th percentile. Windows hold a few more, if they can.
 const LEAST_OF_A_TAIL: u64 = 50;
 /// Memory below this is compared as this: the sampling knows no less.
 const PAGE_BYTES: u64 = 4096;

@@ -20,6 +20,9 @@ const VARIED: f64 = 0.25;
 const LONGER_FOR_VARIED: u64 = 4;
 /// A window whose 99th percentile is compared holds so many, if it can.
 const ENOUGH_FOR_A_TAIL: f64 = 300.0;
+/// It holds this many at least, of which a percentile can be told, if they fit into this part of the budget.
+const LEAST_FOR_A_TAIL: f64 = 62.0;
+const BUDGET_PART_FOR_A_TAIL: u64 = 6;
 /// Under a rate, a window has the time of so many: one more or less at its edges, where a start is late, is little.
 const ENOUGH_INTERVALS: u64 = 10;
 /// Where the budget allows no such window, it has the time of so many.
@@ -156,7 +159,10 @@ impl BlockPace {
             (_, true) => VARIANTS as f64,
             (_, false) => ENOUGH_TASKS,
         };
-        let enough = if learned.throughput_per_s > 0.0 { (tasks * 1e9 / learned.throughput_per_s) as u64 } else { 0 };
+        let time_of = |tasks: f64| {
+            if learned.throughput_per_s > 0.0 { (tasks * 1e9 / learned.throughput_per_s) as u64 } else { 0 }
+        };
+        let enough = time_of(tasks);
         let two_tasks = latency.saturating_mul(2);
         // Tasks that queue make the ramp and the drain long: about half of a block is spent outside its window, where what
         // is measured in it costs the least.
@@ -175,6 +181,8 @@ impl BlockPace {
         let wanted = capped.max(period.saturating_mul(QUOTA_PERIODS));
         // Before the window every worker does one to two tasks, and after it the one that straddles its end.
         let share = (self.budget_ns / BUDGET_PART).saturating_sub(latency.saturating_mul(3)).max(latency).max(MS);
+        let least_of_tail = time_of(LEAST_FOR_A_TAIL).min(self.budget_ns / BUDGET_PART_FOR_A_TAIL);
+        let share = if self.goal == Goal::P99 { share.max(least_of_tail) } else { share };
         let ns = self.in_intervals(wanted, ENOUGH_INTERVALS, share).unwrap_or(wanted.min(share));
         let batch = matches!(self.load, Load::Batch { .. });
         Window { ns, idle_before_ns: period, long_tasks: !batch && ns < two_tasks }
@@ -305,6 +313,9 @@ mod tests {
         assert_eq!(tail.window(&learned(10 * MS, 1_000.0)).ns, 300 * MS, "three hundred tasks");
         assert_eq!(tail.window(&varied(10 * MS, 1_000.0)).ns, 300 * MS, "a tail of varied tasks, too");
         assert_eq!(tail.window(&learned(10 * MS, 100.0)).ns, 970 * MS, "within a part of the budget");
+        assert_eq!(tail.window(&learned(20 * MS, 50.0)).ns, 1_240 * MS, "a few more than tell a percentile");
+        assert_eq!(tail.window(&learned(320 * MS, 100.0)).ns, 620 * MS, "of tasks that queue, too");
+        assert_eq!(tail.window(&learned(200 * MS, 5.0)).ns, 20_000 * MS / 6, "but no more than a sixth of the budget");
         let slow_start = Learned { resume_ns: MS, ..learned(50_000, 20_000.0) };
         assert_eq!(pace.window(&slow_start).ns, 25 * MS);
         let long_tail = Learned { outside_ns: 80 * MS, ..learned(5 * MS, 3_000.0) };
