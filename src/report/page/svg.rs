@@ -146,11 +146,12 @@ pub(super) fn shape(x: f64, y: f64, path: &str, class: &str) -> Markup {
 pub(super) fn axis(scale: &Scale, name: impl Fn(f64) -> String) -> Markup {
     html! {
         svg class="axis" height="20" aria-hidden="true" {
-            @let places: Vec<(f64, f64)> = scale.ticks().into_iter().map(|tick| (tick, scale.at(tick))).collect();
-            @for (_, x) in &places { (line((*x, 0.0), (*x, 4.0), "tick")) }
-            @for (tick, x) in apart(&places, scale.is_log) {
-                @let anchor = if x < START { "start" } else if x > END { "end" } else { "middle" };
-                (text(x, 16.0, anchor, "label", &tidy(&name(tick))))
+            @let at = |tick: f64| (scale.at(tick), tidy(&name(tick)));
+            @let places: Vec<(f64, String)> = scale.ticks().into_iter().map(at).collect();
+            @for (x, _) in &places { (line((*x, 0.0), (*x, 4.0), "tick")) }
+            @for (x, said) in apart(&places, scale.is_log) {
+                @let anchor = if *x < START { "start" } else if *x > END { "end" } else { "middle" };
+                (text(*x, 16.0, anchor, "label", said))
             }
         }
     }
@@ -158,17 +159,23 @@ pub(super) fn axis(scale: &Scale, name: impl Fn(f64) -> String) -> Markup {
 
 /// The ticks whose names have room beside each other. Those at the ends are written inwards, and need more of it; zero, at
 /// the start of a linear axis, is short. A logarithmic axis may be a column of a table, of 11 rem at least.
-fn apart(places: &[(f64, f64)], is_log: bool) -> Vec<(f64, f64)> {
-    let room = |last: f64, x: f64| match (is_log, last < START, x > END) {
+fn apart(places: &[(f64, String)], is_log: bool) -> Vec<&(f64, String)> {
+    /// The width of a sign, of the narrowest axis of bars.
+    const SIGN: f64 = 2.7;
+    let long = |name: &str| SIGN * name.chars().count() as f64;
+    let room = |(last, before): &(f64, String), (x, name): &(f64, String)| match (is_log, *last < START, *x > END) {
         (true, true, _) | (true, _, true) => 38.0,
         (true, ..) => 27.0,
-        (false, _, true) => 19.0,
-        _ => 16.0,
+        (false, is_first, is_last) => {
+            let of_last = long(before) / if is_first { 1.0 } else { 2.0 };
+            let own = long(name) / if is_last { 1.0 } else { 2.0 };
+            (of_last + own).max(if is_last { 19.0 } else { 16.0 })
+        }
     };
-    let mut chosen: Vec<(f64, f64)> = Vec::new();
+    let mut chosen: Vec<&(f64, String)> = Vec::new();
     for place in places {
-        if chosen.last().is_none_or(|last| place.1 - last.1 >= room(last.1, place.1)) {
-            chosen.push(*place);
+        if chosen.last().is_none_or(|last| place.0 - last.0 >= room(last, place)) {
+            chosen.push(place);
         }
     }
     chosen
