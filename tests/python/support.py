@@ -64,7 +64,7 @@ class AgentProcess:
         self._place = TemporaryDirectory()
         self.process = subprocess.Popen(
             [sys.executable, str(main), *arguments],
-            env={**(options.pop("env", None) or os.environ), "TMPDIR": self._place.name},
+            env=options.pop("env", None) or {**os.environ, "TMPDIR": self._place.name},
             preexec_fn=place_descriptors,
             close_fds=False,
             start_new_session=True,
