@@ -342,7 +342,9 @@ pub(super) fn conditions(
     }
     conditions.extend(start_up::pays_from(record, rows, answer, race));
     let size = cap(race, &record.candidates[answer.candidate as usize]);
-    if let Some(size) = size.filter(|_| !is_far_from_cap(rows, answer, limit)) {
+    // Of a batch no more can be in flight than there are.
+    let size = size.filter(|size| !(race.rules.is_batch && race.rules.tasks == Some(*size)));
+    if let Some(size) = size.filter(|_| more_may_help(rows, answer, limit, race.rules.tolerance)) {
         conditions.push(Condition::AtCap { size });
     }
     conditions.extend(rate_not_reached(record, rows, answer));
@@ -464,10 +466,10 @@ fn cap(race: &RaceRecord, place: &CandidateRecord) -> Option<u32> {
     size.filter(|size| ladder.len() > 1 && ladder.last() == Some(size))
 }
 
-/// Whether what is in flight is not what limits the answer, however many are allowed.
-fn is_far_from_cap(rows: &[Row], answer: &Answer, limit: Option<&HostLimit>) -> bool {
-    let share = answer.row(rows).and_then(|row| row.limit_share);
-    limit.is_some_and(|limit| limit.set_by == LimitKind::InFlight) && share.is_some_and(|share| share < NEAR_CAP)
+/// Whether more than are allowed might gain anything: what is in flight limits the answer, or nothing that it is near to does.
+fn more_may_help(rows: &[Row], answer: &Answer, limit: Option<&HostLimit>, tolerance: f64) -> bool {
+    let (Some(limit), Some(share)) = (limit, answer.row(rows).and_then(|row| row.limit_share)) else { return true };
+    if limit.set_by == LimitKind::InFlight { share >= NEAR_CAP } else { share < 1.0 / (1.0 + tolerance) }
 }
 
 /// Limits that the answer could not be held against.

@@ -9,7 +9,7 @@ use crate::candidate::{Candidate, Engine, Model, StartMethod};
 use crate::decide::RULES_VERSION;
 use crate::escape::plain;
 use crate::protocol::FailureKind;
-use crate::record::FewLong;
+use crate::record::{Ending, FewLong};
 use crate::units::{bytes, count, duration, factor, percent, rate};
 
 /// Two threads scale by less than this where a global interpreter lock keeps one of them waiting.
@@ -110,8 +110,11 @@ fn nothing_compared(judged: &Judged, group: &Group) -> String {
         return format!("{count} of {all} candidates failed, and nothing is left to compare: {}{advice}", plain(first));
     }
     match judged.record.workload.objective.goal {
+        _ if judged.record.ending == Ending::CallsSpent => {
+            "the tasks that `max_calls` allows were spent before two candidates were measured: raise it in the workload file, or compare fewer with --engines and --in-flight".to_owned()
+        }
         crate::workload::Goal::P99 => {
-            "no candidate has the 1000 tasks that a 99th percentile needs; a longer --budget gives more".to_owned()
+            "no block has the 50 tasks that a 99th percentile needs: a longer --budget, or fewer --engines, make blocks longer".to_owned()
         }
         _ => "fewer than two candidates were measured; a longer --budget, or fewer --engines, lets them".to_owned(),
     }
@@ -588,8 +591,9 @@ pub(super) fn error_cannot_cross(type_name: &str, breaks_pool: bool) -> String {
 
 /// What others on the cores do to the answer.
 fn bias(answer: &Answer) -> &'static str {
-    let uses_one = answer.workers.or(answer.in_flight).unwrap_or(1) == 1;
-    if uses_one {
+    // However many it has in flight, an event loop runs on one core.
+    let is_one_loop = answer.model == Model::Async && answer.workers.is_none();
+    if is_one_loop || answer.workers.or(answer.in_flight).unwrap_or(1) == 1 {
         "with idle cores, whatever uses several of them would gain more"
     } else {
         "with idle cores it would gain more"

@@ -5,9 +5,6 @@ use serde::{Deserialize, Serialize};
 
 /// How far beyond what it expects, in standard deviations, a share is broken beyond doubt.
 const DEVIATIONS: f64 = 3.0;
-/// A share is taken at its word where it allows so many of the tasks that were run: as many samples stand beyond a
-/// percentile that is printed.
-const ENOUGH: f64 = 10.0;
 
 /// The limit on tasks that fail, over all of a candidate's blocks that are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -41,21 +38,10 @@ impl ErrorLimit {
         !self.is_none()
     }
 
-    /// Whether `errors` failed tasks of `tasks` are over the limit. Of so few tasks that a share allows less than ten of
-    /// them, they are if they are beyond doubt.
+    /// Whether `errors` failed tasks of `tasks` break the limit beyond doubt: a share lies three standard deviations of a
+    /// binomial count above it, so that more tasks would hardly change that.
     #[must_use]
     pub fn is_broken(&self, errors: u64, tasks: u64) -> bool {
-        match *self {
-            ErrorLimit::Tasks(most) => errors > most,
-            ErrorLimit::Share(most) if most * (tasks as f64) < ENOUGH => self.is_surely_broken(errors, tasks),
-            ErrorLimit::Share(most) => errors as f64 > most * tasks as f64,
-        }
-    }
-
-    /// Whether more tasks would hardly change that the limit is broken: a share lies three standard deviations of a
-    /// binomial count above it.
-    #[must_use]
-    pub fn is_surely_broken(&self, errors: u64, tasks: u64) -> bool {
         match *self {
             ErrorLimit::Tasks(most) => errors > most,
             ErrorLimit::Share(most) => {
@@ -72,11 +58,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_count_and_a_share_are_broken_above_them() {
+    fn a_count_is_broken_above_it_and_a_share_beyond_doubt() {
         let count = ErrorLimit::Tasks(3);
         assert_eq!((count.is_broken(3, 10), count.is_broken(4, 1000)), (false, true));
         let share = ErrorLimit::Share(0.05);
-        assert_eq!((share.is_broken(10, 200), share.is_broken(11, 200), share.is_broken(0, 0)), (false, true, false));
+        assert_eq!((share.is_broken(11, 200), share.is_broken(20, 200), share.is_broken(0, 0)), (false, true, false));
+        assert_eq!((share.is_broken(104, 2000), share.is_broken(131, 2000)), (false, true));
         assert!(ErrorLimit::Tasks(0).is_none() && ErrorLimit::Share(0.0).is_none() && !share.is_none());
         assert!(ErrorLimit::default().is_broken(1, 1000));
     }
@@ -85,9 +72,7 @@ mod tests {
     fn few_tasks_put_nobody_out_by_a_share() {
         let share = ErrorLimit::Share(0.05);
         assert!(!share.is_broken(1, 14) && share.is_broken(7, 14));
-        assert!(!share.is_surely_broken(11, 200) && share.is_surely_broken(20, 200));
-        assert!(!ErrorLimit::Share(0.2).is_surely_broken(20, 200));
-        assert!(!ErrorLimit::Share(1.0).is_surely_broken(200, 200));
-        assert!(ErrorLimit::Tasks(3).is_surely_broken(4, 10));
+        assert!(!ErrorLimit::Share(0.2).is_broken(20, 200));
+        assert!(!ErrorLimit::Share(1.0).is_broken(200, 200));
     }
 }

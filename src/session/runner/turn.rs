@@ -270,7 +270,7 @@ impl Runner<'_> {
         let breaks_memory = objective.limits.memory_bytes.zip(memory_bytes).is_some_and(|(most, found)| found > most);
         let counted = place.blocks.iter().filter(|block| !self.record.is_voided(block));
         let failed = FailedTasks::of(counted);
-        let breaks_errors = objective.limits.errors.is_surely_broken(failed.errors, failed.tasks);
+        let breaks_errors = objective.limits.errors.is_broken(failed.errors, failed.tasks);
         let breaks_p99 = objective.limits.p99_ns.is_some_and(|most| p99_ns(self.record, place) > Some(most));
         if breaks_memory || breaks_p99 || breaks_errors {
             return TurnOutcome::Infeasible;
